@@ -1,0 +1,451 @@
+"""What holds for every module, written once. `tests/nn/test_universal.py` runs each check over every case.
+
+The upstream gradients are random, parameters and buffers are moved off their defaults, and draws are replayed from
+torch. A failure names the case, the seed, the tensor, the first wrong index, both values and the bound.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+import torchref
+from tests.cases import Case
+from torchref.check.bound import bound
+from torchref.nn.random import Tape, set_rng
+from torchref.twin.draws import record_draws
+
+SEED = 20260
+COMPLEX_STEP = 1e-30
+ENTRIES = 24  # of each tensor, those for which the witness is asked
+
+Array = np.ndarray
+
+
+# --- trees: an output or input is an array, a tuple, list, dict or PackedSequence of those, or None -------------------
+
+
+def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """(name, leaf) for every array or tensor in `tree`."""
+    if tree is None:
+        return
+    if isinstance(tree, dict):
+        tree = tuple(tree.items())
+        for key, value in tree:
+            yield from leaves(value, f"{name}.{key}")
+    elif hasattr(tree, "batch_sizes"):
+        yield from leaves(tree.data, f"{name}.data")
+    elif isinstance(tree, tuple | list):
+        for i, value in enumerate(tree):
+            yield from leaves(value, f"{name}[{i}]")
+    else:
+        yield name, tree
+
+
+def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
+    """`tree` with `function` applied to every leaf."""
+    if tree is None:
+        return None
+    if isinstance(tree, dict):
+        return {key: map_tree(function, value) for key, value in tree.items()}
+    if hasattr(tree, "batch_sizes"):
+        return tree._replace(data=function(tree.data))
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(map_tree(function, value) for value in tree))
+    if isinstance(tree, tuple | list):
+        return type(tree)(map_tree(function, value) for value in tree)
+    return function(tree)
+
+
+def floating(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind in "fc"
+
+
+# --- building a case --------------------------------------------------------------------------------------------------
+
+
+def draw_inputs(case: Case, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def drawn(value: Any) -> Any:
+        return map_tree(lambda leaf: leaf(rng) if callable(leaf) else leaf, value)
+
+    return tuple(map(drawn, case.inputs)), {name: drawn(value) for name, value in case.options.items()}
+
+
+def cast(tree: Any, dtype: Any) -> Any:
+    """Floating arrays of `tree` in `dtype`, strides kept; all else as it is."""
+    return map_tree(lambda leaf: leaf.astype(dtype, order="K") if floating(leaf) else leaf, tree)
+
+
+def tensor(leaf: Any) -> Any:
+    return torch.from_numpy(leaf.copy(order="K")) if isinstance(leaf, np.ndarray) else leaf
+
+
+def construct(namespace: Any, case: Case, dtype: Any) -> Any:
+    """The module of `case` from torchref.nn or torch.nn. A callable argument is built from the namespace first."""
+
+    def argument(value: Any) -> Any:
+        if callable(value) and not isinstance(value, type):
+            return value(namespace)
+        value = cast(value, dtype)
+        return map_tree(tensor, value) if namespace is torch.nn else value
+
+    args = [argument(value) for value in case.args]
+    kwargs = {name: argument(value) for name, value in case.kwargs.items()}
+    module = getattr(namespace, case.module)(*args, **kwargs)
+    return module.to(getattr(torch, np.dtype(dtype).name) if namespace is torch.nn else dtype)
+
+
+def off_default_state(theirs: torch.nn.Module, rng: np.random.Generator) -> dict[str, Array]:
+    """Random values for every parameter and buffer, none at a default that hides a mistake; buffers positive."""
+    parameters = {name for name, _ in theirs.named_parameters(remove_duplicate=False)}
+    state = {}
+    for name, value in theirs.state_dict().items():
+        array = value.detach().numpy().astype(np.float64 if value.is_floating_point() else value.numpy().dtype)
+        if name in parameters:
+            array = array + 0.3 * rng.standard_normal(array.shape)
+        elif value.is_floating_point():
+            array = rng.uniform(0.5, 2.0, array.shape)
+        state[name] = np.array(array)
+    return state
+
+
+class Built:
+    """A case in one dtype: both modules with the same off-default state, and the inputs."""
+
+    def __init__(self, case: Case, dtype: Any, seed: int = SEED) -> None:
+        rng = np.random.default_rng(seed)
+        self.case, self.dtype, self.seed = case, np.dtype(dtype), seed
+        torch.manual_seed(seed)
+        torchref.manual_seed(seed)
+        self.theirs = construct(torch.nn, case, dtype).train(case.training)
+        self.ours = construct(torchref.nn, case, dtype).train(case.training)
+        inputs, options = draw_inputs(case, rng)
+        self.inputs, self.options = cast(inputs, dtype), cast(options, dtype)
+        state = cast(off_default_state(self.theirs, rng), dtype)
+        self.theirs.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})
+        self.ours.load_state_dict(state)
+
+    def run_theirs(self) -> Result:
+        """torch's output and gradients for a random upstream gradient, and the tape of its draws."""
+        inputs, options = map_tree(tensor, self.inputs), map_tree(tensor, self.options)
+        differentiable = [
+            leaf for _, leaf in leaves((inputs, options)) if torch.is_tensor(leaf) and leaf.is_floating_point()
+        ]
+        for i, leaf in enumerate(differentiable):
+            leaf.requires_grad_(i not in self.case.constants)
+        with record_draws() as tape:
+            # Clones, because torch refuses to work in place on a leaf.
+            inputs, options = map_tree(lambda t: t.clone() if torch.is_tensor(t) else t, (inputs, options))
+            output = self.theirs(*inputs, **options)
+        self.tape = tape
+        output_arrays = map_tree(lambda leaf: leaf.detach().numpy().copy() if torch.is_tensor(leaf) else leaf, output)
+        doutput = self.upstream(output_arrays)
+        pairs = [
+            (leaf, upstream)
+            for (_, leaf), (_, upstream) in zip(leaves(output), leaves_or_none(doutput, output_arrays), strict=True)
+            if upstream is not None and torch.is_tensor(leaf) and leaf.requires_grad
+        ]
+        if pairs:
+            torch.autograd.backward([p[0] for p in pairs], [torch.from_numpy(p[1].copy()) for p in pairs])
+        return Result(
+            output_arrays,
+            [None if leaf.grad is None else leaf.grad.numpy() for leaf in differentiable],
+            {n: None if p.grad is None else p.grad.numpy() for n, p in self.theirs.named_parameters()},
+            {n: b.numpy() for n, b in self.theirs.named_buffers()},
+        )
+
+    def upstream(self, output: Any) -> Any:
+        """A random gradient for each floating output, drawn from this case's seed; None for the others."""
+        rng = np.random.default_rng(self.seed + 1)
+
+        def draw(leaf: Any) -> Any:
+            return np.asarray(rng.standard_normal(leaf.shape), leaf.dtype) if floating(leaf) else None
+
+        return map_tree(draw, output)
+
+    def replay(self) -> None:
+        """Let our module draw, from the start, what torch's drew."""
+        set_rng(self.ours, Tape(self.tape.draws))
+
+    def forward(self) -> tuple[Any, Any]:
+        self.replay()
+        return self.ours(*self.inputs, **self.options)
+
+    def run_ours(self) -> Result:
+        output, backward = self.forward()
+        dinputs = backward(self.upstream(output))
+        return Result(
+            output,
+            list(dinputs) if isinstance(dinputs, tuple) else [dinputs],
+            {n: p.grad for n, p in self.ours.named_parameters()},
+            dict(self.ours.named_buffers()),
+        )
+
+
+class Result:
+    """An output, the gradients of the floating inputs in call order, those of the parameters, and the buffers."""
+
+    def __init__(self, output: Any, dinputs: list[Any], dparameters: dict[str, Any], buffers: dict[str, Any]) -> None:
+        self.output, self.dinputs, self.dparameters, self.buffers = output, dinputs, dparameters, buffers
+
+    def named(self) -> dict[str, Any]:
+        named = {f"output{name}": leaf for name, leaf in leaves(self.output)}
+        named |= {f"gradient of input {i}": gradient for i, gradient in enumerate(self.dinputs)}
+        named |= {f"gradient of {name}": gradient for name, gradient in self.dparameters.items()}
+        return named | {f"buffer {name}": buffer for name, buffer in self.buffers.items()}
+
+
+def leaves_or_none(tree: Any, like: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves of `tree`, with None for those leaves that `like` has and `tree` has not."""
+    found = dict(leaves(tree))
+    return ((name, found.get(name)) for name, _ in leaves(like))
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def assert_close(name: str, actual: Any, expected: Any, limit: float, where: str) -> None:
+    """Equal shape, equal places of nan and infinities, and every difference within `limit`."""
+    if expected is None or actual is None:
+        zero = actual is None and (expected is None or not np.any(expected))
+        assert zero or (expected is None and not np.any(actual)), f"{where}: {name}: {actual} instead of {expected}"
+        return
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, f"{where}: {name}: shape {actual.shape} instead of {expected.shape}"
+    if not floating(expected):
+        wrong = actual != expected
+        error = np.abs(actual.astype(np.int64) - expected.astype(np.int64)) if wrong.any() else 0
+    else:
+        with np.errstate(invalid="ignore"):
+            error = np.abs(actual - expected)
+        same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+        wrong = ~same & ~(error <= limit)
+    if np.any(wrong):
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise AssertionError(
+            f"{where}: {name}: {int(np.sum(wrong))} of {wrong.size} entries are wrong; first at {index}: "
+            f"{actual[index]!r} instead of {expected[index]!r}, error {np.asarray(error)[index]:.3g}, bound {limit:.3g}"
+        )
+
+
+def gradient_scale(result: Result) -> float:
+    """The largest finite gradient of a step: what the terms of a sum that cancels can be as large as."""
+    sizes = [np.abs(g[np.isfinite(g)]).max(initial=0.0) for g in result.named().values() if floating(g)]
+    return float(max(sizes, default=0.0))
+
+
+# --- the checks -------------------------------------------------------------------------------------------------------
+
+
+def equals_torch_in_float64(case: Case) -> None:
+    """Catches any wrong formula: output, every gradient and every buffer equal torch's to rounding."""
+    built = Built(case, np.float64)
+    theirs, ours = built.run_theirs(), built.run_ours()
+    expected, actual = theirs.named(), ours.named()
+    assert actual.keys() == expected.keys(), f"{case.name}: {sorted(actual)} instead of {sorted(expected)}"
+    scale = gradient_scale(theirs)
+    for name, array in expected.items():
+        limit = bound(array, np.dtype(np.float64), scale) if floating(array) else 0.0
+        assert_close(name, actual[name], array, limit, f"{case.name} (float64, seed {built.seed})")
+
+
+def float32_is_explained_by_rounding(case: Case) -> None:
+    """Catches a result that leaves float32, or loses more than float32 must: judged by float64 at the same inputs."""
+    built = Built(case, np.float32)
+    built.run_theirs()
+    ours = built.run_ours()
+    referee = Built(case, np.float32)
+    referee.tape = built.tape
+    referee.ours.double()
+    referee.inputs, referee.options = cast(referee.inputs, np.float64), cast(referee.options, np.float64)
+    output, backward = referee.forward()
+    doutput = cast(built.upstream(ours.output), np.float64)
+    dinputs = backward(doutput)
+    exact = Result(
+        output,
+        list(dinputs) if isinstance(dinputs, tuple) else [dinputs],
+        {n: p.grad for n, p in referee.ours.named_parameters()},
+        dict(referee.ours.named_buffers()),
+    ).named()
+    scale = gradient_scale(ours)
+    for name, array in ours.named().items():
+        if floating(array):
+            assert array.dtype == np.float32, f"{case.name}: {name} has dtype {array.dtype}, not float32"
+            limit = bound(exact[name], np.dtype(np.float32), scale)
+            assert_close(name, array, exact[name], limit, f"{case.name} (float32, seed {built.seed})")
+
+
+def agrees_with_a_witness_without_torch(case: Case) -> None:
+    """Catches what torch and we would get wrong alike: complex step where smooth, else differences."""
+    if not case.witness:
+        return
+    built = Built(case, np.float64)
+    built.run_theirs()
+    ours = built.run_ours()
+    output, _ = built.forward()
+    doutput = built.upstream(output)
+    if not any(floating(leaf) for _, leaf in leaves(output)):
+        return
+    if case.smooth:
+        built.ours.to(np.complex128)
+        built.inputs, built.options = cast(built.inputs, np.complex128), cast(built.options, np.complex128)
+    input_arrays = [leaf for _, leaf in leaves((built.inputs, built.options)) if floating(leaf)]
+    tensors = {
+        f"input {i}": (array, ours.dinputs[i]) for i, array in enumerate(input_arrays) if i not in case.constants
+    }
+    tensors |= {n: (p.data, ours.dparameters[n]) for n, p in built.ours.named_parameters()}
+
+    def loss() -> Any:
+        y, _ = built.forward()
+        return sum(
+            np.sum(leaf * dleaf)
+            for (_, leaf), (_, dleaf) in zip(leaves(y), leaves_or_none(doutput, output), strict=True)
+            if dleaf is not None
+        )
+
+    rng = np.random.default_rng(built.seed + 2)
+    scale = gradient_scale(ours)
+    for name, (array, gradient) in tensors.items():
+        gradient = np.zeros(array.shape) if gradient is None else gradient
+        picked = rng.permutation(array.size)[:ENTRIES]
+        places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in picked]
+        derivative = complex_step if case.smooth else richardson
+        witness = np.array([derivative(loss, array, place) for place in places])
+        stated = np.array([gradient[place] for place in places])
+        limit = (1e-12 if case.smooth else 1e-8) * max(scale, 1.0)
+        assert_close(f"gradient of {name} at {places}", stated, witness, limit, f"{case.name} (seed {built.seed})")
+
+
+def complex_step(loss: Callable[[], Any], array: Array, place: tuple[int, ...]) -> float:
+    """Im L(x + ih) / h with h = 1e-30: no difference is taken, so nothing cancels."""
+    kept = array[place]
+    array[place] = kept + 1j * COMPLEX_STEP
+    derivative = loss().imag / COMPLEX_STEP
+    array[place] = kept
+    return float(derivative)
+
+
+def richardson(loss: Callable[[], Any], array: Array, place: tuple[int, ...], step: float = 4e-4) -> float:
+    """Central differences at h, h/2, h/4, extrapolated to sixth order."""
+    kept = array[place]
+
+    def central(h: float) -> float:
+        array[place] = kept + h
+        above = loss()
+        array[place] = kept - h
+        below = loss()
+        array[place] = kept
+        return float((above - below) / (2 * h))
+
+    d1, d2, d4 = central(step), central(step / 2), central(step / 4)
+    e1, e2 = (4 * d2 - d1) / 3, (4 * d4 - d2) / 3
+    return (16 * e2 - e1) / 15
+
+
+def nothing_is_mutated(case: Case) -> None:
+    """Catches a write into an argument, a parameter, an output or a captured array: all of them are read-only here.
+
+    Also: backward twice gives the same answer and adds to the parameters' gradients; two forwards may be followed by
+    their backwards in either order; a zero upstream gradient gives zero.
+    """
+    built = Built(case, np.float64)
+    built.run_theirs()
+    first = built.run_ours().named()
+    built.ours.zero_grad()
+
+    def freeze(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            leaf.flags.writeable = False
+        return leaf
+
+    map_tree(freeze, (built.inputs, built.options))
+    for parameter in built.ours.parameters():
+        freeze(parameter.data)
+    for module in built.ours.modules():
+
+        def frozen_forward(*args: Any, forward: Any = module.forward, **kwargs: Any) -> Any:
+            output, backward = forward(*args, **kwargs)
+            return map_tree(freeze, output), lambda *dy: map_tree(freeze, backward(*dy))
+
+        module.forward = frozen_forward
+    output_1, backward_1 = built.forward()
+    doutput = map_tree(freeze, built.upstream(output_1))
+    _, backward_2 = built.forward()
+    grads = []
+    for backward in (backward_2, backward_1, backward_1):
+        built.ours.zero_grad()
+        dinputs = backward(doutput)
+        grads.append(
+            (
+                dinputs if isinstance(dinputs, tuple) else (dinputs,),
+                {n: p.grad for n, p in built.ours.named_parameters()},
+            )
+        )
+    for dinputs, dparameters in grads:
+        again = {f"gradient of input {i}": g for i, g in enumerate(dinputs)}
+        again |= {f"gradient of {n}": g for n, g in dparameters.items()}
+        for name, array in again.items():
+            assert_close(name, array, first[name], 0.0, f"{case.name} repeated (seed {built.seed})")
+    backward_1(doutput)
+    for name, parameter in built.ours.named_parameters():
+        once = first[f"gradient of {name}"]
+        twice = None if once is None else 2 * once
+        assert_close(f"accumulated gradient of {name}", parameter.grad, twice, 0.0, case.name)
+
+    zero = map_tree(lambda leaf: np.zeros_like(leaf) if floating(leaf) else None, output_1)
+    if all(np.isfinite(g).all() for g in first.values() if floating(g)):
+        dinputs = backward_1(zero)
+        for i, gradient in enumerate(dinputs if isinstance(dinputs, tuple) else (dinputs,)):
+            assert gradient is None or not np.any(gradient), f"{case.name}: input {i}: not zero for a zero upstream"
+
+
+def looks_like_torch(case: Case) -> None:
+    """Catches another constructor signature, other attribute names or shapes in state_dict, another repr."""
+    ours, theirs = getattr(torchref.nn, case.module), getattr(torch.nn, case.module)
+    assert signature(ours) == signature(theirs), f"{case.module}: {signature(ours)} instead of {signature(theirs)}"
+    built = Built(case, np.float64)
+    state = {name: tuple(value.shape) for name, value in built.theirs.state_dict().items()}
+    assert {name: value.shape for name, value in built.ours.state_dict().items()} == state
+    assert list(built.ours.state_dict()) == list(state), f"{case.module}: the order of state_dict differs"
+    assert [n for n, _ in built.ours.named_modules()] == [n for n, _ in built.theirs.named_modules()]
+    assert repr(built.ours) == repr(built.theirs)
+
+
+def signature(module: type) -> list[tuple[str, Any, Any]]:
+    """Name, kind and default of every constructor argument; arrays, dtypes and callables by their name."""
+    parameters = inspect.signature(module.__init__).parameters.values()
+    return [(p.name, p.kind, getattr(p.default, "__name__", p.default)) for p in list(parameters)[1:]]
+
+
+def predict_is_evaluation_mode(case: Case) -> None:
+    """Catches a `predict` that trains, draws or leaves another mode behind."""
+    built = Built(case, np.float64)
+    inputs, options = map_tree(tensor, built.inputs), map_tree(tensor, built.options)
+    before = built.ours.state_dict()
+    built.theirs.eval()
+    torch.manual_seed(SEED)
+    with record_draws() as built.tape, torch.no_grad():
+        expected = built.theirs(*inputs, **options)
+    built.replay()
+    output = built.ours.predict(*built.inputs, **built.options)
+    for (name, actual), (_, leaf) in zip(leaves(output), leaves(expected), strict=True):
+        array = leaf.numpy() if torch.is_tensor(leaf) else np.asarray(leaf)
+        limit = bound(array, np.dtype(np.float64), 1.0) if floating(array) else 0.0
+        assert_close(f"output{name}", actual, array, limit, f"{case.name} predict (seed {built.seed})")
+    assert all(module.training is case.training for module in built.ours.modules()), f"{case.name}: the mode changed"
+    for name, array in built.ours.state_dict().items():
+        assert_close(name, array, before[name], 0.0, f"{case.name} predict changed the state")
+
+
+CHECKS = [
+    equals_torch_in_float64,
+    float32_is_explained_by_rounding,
+    agrees_with_a_witness_without_torch,
+    nothing_is_mutated,
+    looks_like_torch,
+    predict_is_evaluation_mode,
+]

@@ -1,0 +1,20 @@
+"""Every case of tests/cases through every check of tests/checks.py."""
+
+import pytest
+
+from tests.cases import all_cases
+from tests.checks import CHECKS
+
+CASES = all_cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_universal(check, case):
+    check(case)
+
+
+def test_names_are_unique():
+    """Two cases of one name would hide each other in a report."""
+    names = [case.name for case in CASES]
+    assert sorted(names) == sorted(set(names))

@@ -1,0 +1,1 @@
+"""Is this gradient right, and if not, what is wrong with it?"""

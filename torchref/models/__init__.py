@@ -1,0 +1,1 @@
+"""Networks in NumPy and, one under the other, their torch twins."""

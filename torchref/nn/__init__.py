@@ -1,0 +1,21 @@
+"""torch.nn in NumPy: `output, backward = module(*inputs)`. One concept a file, the derivation above the code."""
+
+from torchref.nn import functional, init, random
+from torchref.nn.activation import ReLU
+from torchref.nn.container import ModuleDict, ModuleList, Sequential
+from torchref.nn.linear import Identity, Linear
+from torchref.nn.module import Module, Parameter
+
+__all__ = [
+    "Identity",
+    "Linear",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "functional",
+    "init",
+    "random",
+]

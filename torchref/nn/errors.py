@@ -1,0 +1,42 @@
+"""The checks that every function makes of its arrays before any work, with torch's exception types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def check_arrays(function: str, **arrays: Any) -> None:
+    """Each of `arrays` must be an ndarray (None: absent), and the floating-point ones must share one dtype.
+
+    TypeError for what is no array, RuntimeError for dtypes that differ, as torch raises them.
+    """
+    first = None
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not {type(array).__name__}")
+        if array.dtype.kind in "fc":
+            if first is None:
+                first = name, array.dtype
+            elif array.dtype != first[1]:
+                raise RuntimeError(
+                    f"{function}(): expected '{first[0]}' and '{name}' to have the same dtype, "
+                    f"but got {first[1]} and {array.dtype}"
+                )
+
+
+def check_floating(function: str, **arrays: Any) -> None:
+    """As `check_arrays`, and integer or boolean arrays are refused: RuntimeError, as torch raises it."""
+    check_arrays(function, **arrays)
+    for name, array in arrays.items():
+        if array is not None and array.dtype.kind not in "fc":
+            raise RuntimeError(f"{function}(): argument '{name}' must be floating point, but got {array.dtype}")
+
+
+def check_device(device: Any) -> None:
+    """NumPy's arrays live in the machine's memory: `device` is there for torch's signature and must be None."""
+    if device is not None:
+        raise ValueError(f"device must be None (NumPy has no devices), but got device={device!r}")

@@ -1,0 +1,6 @@
+"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
+
+from torchref.nn.activation import relu
+from torchref.nn.linear import linear
+
+__all__ = ["linear", "relu"]
