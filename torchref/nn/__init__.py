@@ -3,22 +3,35 @@
 from torchref.nn import functional, init, random
 from torchref.nn.activation import ReLU
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from torchref.nn.activation import Sigmoid, Tanh
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
+from torchref.nn.dropout import Dropout
 from torchref.nn.linear import Identity, Linear
 from torchref.nn.module import Module, Parameter
+from torchref.nn.rectifier import LeakyReLU, ReLU
+from torchref.nn.shape import Flatten, Unflatten
+from torchref.nn.softmax import LogSoftmax, Softmax
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Dropout",
+    "Flatten",
     "Identity",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "Module",
     "ModuleDict",
     "ModuleList",
     "Parameter",
     "ReLU",
     "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "Unflatten",
     "functional",
     "init",
     "random",

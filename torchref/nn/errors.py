@@ -40,3 +40,13 @@ def check_device(device: Any) -> None:
     """NumPy's arrays live in the machine's memory: `device` is there for torch's signature and must be None."""
     if device is not None:
         raise ValueError(f"device must be None (NumPy has no devices), but got device={device!r}")
+
+
+def normalize_dim(function: str, dim: int, ndim: int) -> int:
+    """`dim` counted from the front. IndexError if an array of `ndim` dimensions has no such one."""
+    limit = max(ndim, 1)  # torch lets 0-d arrays count as 1-d here
+    if not -limit <= dim < limit:
+        raise IndexError(
+            f"{function}(): Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})"
+        )
+    return dim % limit

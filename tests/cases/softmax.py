@@ -1,0 +1,14 @@
+from tests.cases import Case, choice, normal, strided
+
+CASES = []
+for name in ("Softmax", "LogSoftmax"):
+    CASES += [
+        Case(name, (1,), inputs=(normal(7, 5),)),
+        Case(name, (0,), inputs=(normal(7, 5),)),
+        Case(name, (-2,), inputs=(normal(2, 7, 5),)),
+        Case(name, (0,), inputs=(normal(5),), note="unbatched"),
+        Case(name, (-1,), inputs=(strided(normal(2, 7, 5)),), note="strided"),
+        Case(name, (1,), inputs=(choice([-1000.0, 0.0, 3.0, 1000.0], 7, 5),), note="extreme"),
+        Case(name, (1,), inputs=(normal(0, 5),), note="empty"),
+        Case(name, (1,), inputs=(normal(5, 0),), note="no classes"),
+    ]

@@ -1,0 +1,91 @@
+"""Softmax and its logarithm: from K numbers (logits) along one dimension to K probabilities."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from torchref.nn.errors import check_floating, normalize_dim
+from torchref.nn.module import Array, Backward, Module, bind
+
+
+def softmax_dim(function: str, x: Array, dim: int | None) -> int:
+    """`dim`, or the one that torch takes without one, with a warning: 0 for arrays of 0, 1 or 3 dimensions, else 1."""
+    if dim is None:
+        dim = 0 if x.ndim in (0, 1, 3) else 1
+        warnings.warn(f"{function}(): the implicit choice of dim={dim} is deprecated; give dim", stacklevel=4)
+    return normalize_dim(function, dim, x.ndim)
+
+
+def softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
+    """y_k = exp(x_k) / sum_j exp(x_j) along `dim`; x and y have one shape.
+
+    The maximum is taken off first, which changes nothing (it cancels) and keeps exp from overflowing.
+
+    Backward. Every output depends on every input: dy_k/dx_j = y_k ([k = j] - y_j), so
+        dL/dx_j = sum_k dy_k y_k ([k = j] - y_j) = y_j (dy_j - sum_k dy_k y_k)
+        dx      = y * (dy - sum(dy * y))            (the sum along `dim`)
+
+    Errors: IndexError if `dim` is out of range. Without `dim` torch's implicit choice, with a warning.
+    Equals `torch.nn.functional.softmax`. Bridle 1990.
+    """
+    check_floating("softmax", input=x)
+    dim = softmax_dim("softmax", x, dim)
+    y = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
+    y /= y.sum(axis=dim, keepdims=True)
+
+    def backward(dy: Array) -> Array:
+        dy_y = dy * y
+        return dy_y - y * dy_y.sum(axis=dim, keepdims=True)
+
+    return y, backward
+
+
+class Softmax(Module):
+    """`softmax` as a module. Equals `torch.nn.Softmax`."""
+
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(softmax, input, dim=self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+def log_softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
+    """y_k = log softmax(x)_k = x_k - log sum_j exp(x_j) along `dim`; x and y have one shape.
+
+    Never the log of a softmax: where a probability rounds to 0, its log is -inf, and this is still exact.
+
+    Backward. dy_k/dx_j = [k = j] - p_j with p = exp(y), the softmax, so
+        dL/dx_j = sum_k dy_k ([k = j] - p_j) = dy_j - p_j sum_k dy_k
+        dx      = dy - exp(y) * sum(dy)             (the sum along `dim`)
+
+    Errors: as `softmax`. Equals `torch.nn.functional.log_softmax`.
+    """
+    check_floating("log_softmax", input=x)
+    dim = softmax_dim("log_softmax", x, dim)
+    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore"):  # the sum is at least exp(0) = 1, but for K = 0, where y is empty anyway
+        y = shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+
+    def backward(dy: Array) -> Array:
+        return dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
+
+    return y, backward
+
+
+class LogSoftmax(Module):
+    """`log_softmax` as a module. Equals `torch.nn.LogSoftmax`."""
+
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(log_softmax, input, dim=self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
