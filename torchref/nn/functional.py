@@ -1,8 +1,7 @@
 """The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
 
-from torchref.nn.activation import relu
-from torchref.nn.batchnorm import batch_norm
 from torchref.nn.activation import sigmoid, tanh
+from torchref.nn.batchnorm import batch_norm
 from torchref.nn.dropout import dropout
 from torchref.nn.linear import linear
 from torchref.nn.rectifier import leaky_relu, relu
