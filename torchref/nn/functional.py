@@ -8,8 +8,8 @@ from torchref.nn.rectifier import leaky_relu, relu
 from torchref.nn.shape import flatten, unflatten
 from torchref.nn.softmax import log_softmax, softmax
 
-__all__ = ["batch_norm", "linear", "relu"]
 __all__ = [
+    "batch_norm",
     "dropout",
     "flatten",
     "leaky_relu",
