@@ -1,0 +1,34 @@
+"""An optimizer's state between the twins: a run can move from torch to NumPy half-way, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def to_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """What torch's optimizer (or scheduler) loads, from the `state_dict()` of ours: arrays become tensors (copies)."""
+    return _map(lambda leaf: torch.from_numpy(leaf.copy()) if isinstance(leaf, np.ndarray) else leaf, state_dict)
+
+
+def from_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """What our optimizer (or scheduler) loads, from the `state_dict()` of torch's: tensors become arrays, in copies.
+
+    The options of a group are numbers here: a learning rate that is a tensor becomes its value.
+    """
+    state = _map(lambda leaf: leaf.detach().cpu().numpy().copy() if torch.is_tensor(leaf) else leaf, state_dict)
+    for group in state.get("param_groups", []):
+        group.update({name: value.item() for name, value in group.items() if isinstance(value, np.ndarray)})
+    return state
+
+
+def _map(function: Callable[[Any], Any], tree: Any) -> Any:
+    """`tree` of dicts, lists and tuples with `function` applied to every leaf."""
+    if isinstance(tree, Mapping):
+        return {key: _map(function, value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_map(function, value) for value in tree)
+    return function(tree)
