@@ -6,6 +6,9 @@ from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.dropout import Dropout
 from torchref.nn.linear import Identity, Linear
+from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss
+from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
+from torchref.nn.loss.regression import L1Loss, MSELoss
 from torchref.nn.module import Module, Parameter
 from torchref.nn.rectifier import LeakyReLU, ReLU
 from torchref.nn.shape import Flatten, Unflatten
@@ -21,9 +24,17 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "Identity",
+    "L1Loss",
+    "Linear",
+    "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "NLLLoss",
     "Parameter",
     "ReLU",
     "Sequential",

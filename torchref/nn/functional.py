@@ -20,4 +20,17 @@ __all__ = [
     "softmax",
     "tanh",
     "unflatten",
+from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from torchref.nn.loss.classification import cross_entropy, nll_loss
+from torchref.nn.loss.regression import l1_loss, mse_loss
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "l1_loss",
+    "linear",
+    "mse_loss",
+    "nll_loss",
+    "relu",
 ]

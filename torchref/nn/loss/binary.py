@@ -1,0 +1,139 @@
+"""Losses of yes/no answers: binary cross-entropy of probabilities and of logits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from torchref.nn.errors import check_arrays
+from torchref.nn.loss.reduction import Loss, WeightedLoss, check_same_shape, reduce_losses
+from torchref.nn.module import Array, Backward, bind
+
+SMALLEST = float(np.float32(1e-12))  # torch writes this limit as a float32, also for float64
+
+
+def binary_cross_entropy(
+    x: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
+) -> tuple[Array, Backward]:
+    """losses_i = -weight_i (t_i log x_i + (1 - t_i) log(1 - x_i)): x are probabilities, t is the target.
+
+    Shapes: x and target the same, any; weight (a constant) broadcasts to it; the loss () or that shape. The mean
+    divides by the number of entries, whatever the weights. Each logarithm is clamped at -100, so that a certain and
+    wrong answer costs 100 and not infinity.
+
+    Backward. With d/dx log x = 1/x and d/dx log(1 - x) = -1/(1 - x), and dlosses_i = dL/dlosses_i:
+        dL/dx_i = weight_i (-t_i/x_i + (1 - t_i)/(1 - x_i)) dlosses_i = weight_i (x_i - t_i) / (x_i (1 - x_i)) dlosses_i
+        dL/dt_i = weight_i (log(1 - x_i) - log x_i) dlosses_i
+    torch clamps the denominator of the first at 1e-12, so that it is finite at x = 0 and 1; neither sees the -100.
+
+    Errors: ValueError if the shapes differ, RuntimeError for an x or target outside [0, 1] (or nan).
+    Equals `torch.nn.functional.binary_cross_entropy`.
+    """
+    check_same_shape("binary_cross_entropy", x, target, reduction)
+    check_weight("binary_cross_entropy", "weight", weight, x)
+    for name, array in (("input", x), ("target", target)):
+        if not np.all((array.real >= 0) & (array.real <= 1)):
+            raise RuntimeError(f"binary_cross_entropy(): all elements of {name} should be between 0 and 1")
+    with np.errstate(divide="ignore"):  # log(0) = -inf
+        log_x, log_not_x = np.log(x), np.log1p(-x)
+    losses = (target - 1) * np.maximum(log_not_x, -100) - target * np.maximum(log_x, -100)
+    if weight is not None:
+        losses *= weight
+    loss, reduction_backward = reduce_losses(losses, reduction)
+
+    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
+        dlosses = reduction_backward(dloss) if weight is None else weight * reduction_backward(dloss)
+        dx = dlosses * (x - target) / np.maximum(x * (1 - x), SMALLEST)
+        with np.errstate(invalid="ignore"):  # 0 * inf
+            dtarget = dlosses * (log_not_x - log_x)
+        return dx, dtarget
+
+    return loss, backward
+
+
+class BCELoss(WeightedLoss):
+    """`binary_cross_entropy` as a module. Equals `torch.nn.BCELoss`."""
+
+    def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
+        return bind(binary_cross_entropy, input, target, weight=self.weight, reduction=self.reduction)
+
+
+def binary_cross_entropy_with_logits(
+    x: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> tuple[Array, Backward]:
+    """losses_i = -weight_i (pos_weight_i t_i log s(x_i) + (1 - t_i) log(1 - s(x_i))), s(x) = 1 / (1 + exp(-x)).
+
+    Shapes: x (logits) and target t the same, any; weight and pos_weight (constants, 1 if None) broadcast to it; the
+    loss () or that shape. The mean divides by the number of entries, whatever the weights.
+
+    With 1 - s(x) = s(-x) and log s(x) = log s(-x) + x, and with c_i = 1 - t_i + pos_weight_i t_i,
+        losses_i = weight_i (c_i softplus(-x_i) + (1 - t_i) x_i),     softplus(-x) = -log s(x) = log(1 + exp(-x)),
+    in which nothing overflows: softplus(-x) = max(-x, 0) + log(1 + exp(-|x|)).
+
+    Backward. With d/dx softplus(-x) = -s(-x) = s(x) - 1, and dlosses_i = dL/dlosses_i:
+        dL/dx_i = weight_i (c_i (s(x_i) - 1) + 1 - t_i) dlosses_i               (without pos_weight: s(x_i) - t_i)
+        dL/dt_i = weight_i ((pos_weight_i - 1) softplus(-x_i) - x_i) dlosses_i  (without pos_weight: -x_i)
+
+    Errors: ValueError if the shapes differ. Equals `torch.nn.functional.binary_cross_entropy_with_logits`.
+    """
+    check_same_shape("binary_cross_entropy_with_logits", x, target, reduction)
+    check_weight("binary_cross_entropy_with_logits", "weight", weight, x)
+    check_weight("binary_cross_entropy_with_logits", "pos_weight", pos_weight, x)
+    softplus = np.logaddexp(0, -x)  # log(exp(0) + exp(-x)), never overflowing
+    c = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    losses = (1 - target) * x + c * softplus
+    if weight is not None:
+        losses *= weight
+    loss, reduction_backward = reduce_losses(losses, reduction)
+
+    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
+        dlosses = reduction_backward(dloss) if weight is None else weight * reduction_backward(dloss)
+        not_s = np.exp(-x - softplus)  # 1 - s(x) = exp(-x) / (1 + exp(-x))
+        dx = dlosses * (1 - target - c * not_s)
+        dtarget = dlosses * (-x if pos_weight is None else (pos_weight - 1) * softplus - x)
+        return dx, dtarget
+
+    return loss, backward
+
+
+class BCEWithLogitsLoss(Loss):
+    """`binary_cross_entropy_with_logits` as a module; both weights are buffers. Equals `torch.nn.BCEWithLogitsLoss`."""
+
+    weight: Array | None
+    pos_weight: Array | None
+
+    def __init__(
+        self,
+        weight: Array | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Array | None = None,
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
+        return bind(
+            binary_cross_entropy_with_logits,
+            input,
+            target,
+            weight=self.weight,
+            reduction=self.reduction,
+            pos_weight=self.pos_weight,
+        )
+
+
+def check_weight(function: str, name: str, weight: Array | None, x: Array) -> None:
+    """`weight` has x's dtype and broadcasts to x's shape, without making it larger: RuntimeError otherwise."""
+    check_arrays(function, input=x, **{name: weight})
+    if weight is None:
+        return
+    trailing = x.shape[x.ndim - weight.ndim :] if weight.ndim <= x.ndim else None
+    if trailing is None or any(w not in (1, n) for w, n in zip(weight.shape, trailing, strict=True)):
+        raise RuntimeError(f"{function}(): {name} of shape {weight.shape} does not broadcast to input {x.shape}")

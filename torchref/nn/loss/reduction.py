@@ -1,0 +1,82 @@
+"""What all losses share: the reduction of many losses to one, its gradient, and the module's base class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.errors import check_floating
+from torchref.nn.module import Array, Backward, Module
+
+
+def reduce_losses(losses: Array, reduction: str, divisor: Any = None) -> tuple[Array, Backward]:
+    """The losses themselves ('none'), their sum ('sum'), or their sum / divisor ('mean').
+
+    Shapes: losses any; loss the same for 'none', else (). `divisor` is the number of losses unless it is given: a
+    weighted mean divides by the sum of the weights.
+
+    Backward. loss = sum_n losses_n / divisor, so dL/dlosses_n = dloss / divisor for every n: one number, which NumPy
+    spreads over what it is multiplied with. For a scalar loss dloss is 1 if it is not given (the loss is L itself);
+    for 'none' it is required: RuntimeError.
+    """
+    if reduction == "none":
+        loss = losses
+    else:
+        with np.errstate(invalid="ignore", divide="ignore"):  # the mean of nothing is 0 / 0 = nan, as in torch
+            factor = (
+                1 if reduction == "sum" else 1 / np.asarray(losses.size if divisor is None else divisor, losses.dtype)
+            )
+            loss = np.asanyarray(losses.sum() * factor)
+
+    def backward(dloss: Array | None = None) -> Array:
+        if reduction == "none":
+            if dloss is None:
+                raise RuntimeError("backward: the loss has no reduction, so its gradient dloss must be given")
+            return dloss
+        return np.asanyarray(np.ones_like(loss) if dloss is None else dloss) * factor
+
+    return loss, backward
+
+
+def check_reduction(function: str, reduction: str) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{function}(): {reduction!r} is not a valid value for reduction ('none', 'mean' or 'sum')")
+
+
+def check_same_shape(function: str, x: Array, target: Array, reduction: str, weight: Array | None = None) -> None:
+    """Input and target (and weight) are floating point, of one shape; torch would broadcast them with a warning."""
+    check_floating(function, input=x, target=target, weight=weight)
+    check_reduction(function, reduction)
+    if target.shape != x.shape:
+        raise ValueError(f"{function}(): target has shape {target.shape}, but input {x.shape}; they must be the same")
+    if weight is not None and weight.shape != x.shape:
+        raise ValueError(f"{function}(): weight has shape {weight.shape}, but input {x.shape}; they must be the same")
+
+
+class Loss(Module):
+    """The base of the loss modules: keeps `reduction`, which the deprecated `size_average` and `reduce` override.
+
+    reduce=False means 'none'; otherwise size_average=False means 'sum', and True 'mean'.
+    """
+
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+        if size_average is not None or reduce is not None:
+            reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        self.reduction = reduction
+
+
+class WeightedLoss(Loss):
+    """A loss with an array of weights: a constant, kept as a buffer."""
+
+    weight: Array | None
+
+    def __init__(
+        self,
+        weight: Array | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
