@@ -4,33 +4,29 @@ from torchref.nn.activation import sigmoid, tanh
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.dropout import dropout
 from torchref.nn.linear import linear
+from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from torchref.nn.loss.classification import cross_entropy, nll_loss
+from torchref.nn.loss.regression import l1_loss, mse_loss
 from torchref.nn.rectifier import leaky_relu, relu
 from torchref.nn.shape import flatten, unflatten
 from torchref.nn.softmax import log_softmax, softmax
 
 __all__ = [
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
     "dropout",
     "flatten",
+    "l1_loss",
     "leaky_relu",
     "linear",
     "log_softmax",
+    "mse_loss",
+    "nll_loss",
     "relu",
     "sigmoid",
     "softmax",
     "tanh",
     "unflatten",
-from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_with_logits
-from torchref.nn.loss.classification import cross_entropy, nll_loss
-from torchref.nn.loss.regression import l1_loss, mse_loss
-
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "l1_loss",
-    "linear",
-    "mse_loss",
-    "nll_loss",
-    "relu",
 ]
