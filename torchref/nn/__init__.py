@@ -13,6 +13,11 @@ from torchref.nn.module import Module, Parameter
 from torchref.nn.rectifier import LeakyReLU, ReLU
 from torchref.nn.shape import Flatten, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax
+from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from torchref.nn.linear import Identity, Linear
+from torchref.nn.local_response_norm import LocalResponseNorm
+from torchref.nn.module import Module, Parameter
+from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 
 __all__ = [
     "BCELoss",
@@ -29,11 +34,20 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "GroupNorm",
+    "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "Linear",
+    "LocalResponseNorm",
     "Module",
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "Sigmoid",

@@ -29,4 +29,18 @@ __all__ = [
     "softmax",
     "tanh",
     "unflatten",
+from torchref.nn.instancenorm import instance_norm
+from torchref.nn.linear import linear
+from torchref.nn.local_response_norm import local_response_norm
+from torchref.nn.normalization import group_norm, layer_norm, rms_norm
+
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "linear",
+    "local_response_norm",
+    "relu",
+    "rms_norm",
 ]
