@@ -3,10 +3,13 @@
 from torchref.nn.activation import sigmoid, tanh
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.dropout import dropout
+from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
+from torchref.nn.local_response_norm import local_response_norm
 from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from torchref.nn.loss.classification import cross_entropy, nll_loss
 from torchref.nn.loss.regression import l1_loss, mse_loss
+from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.rectifier import leaky_relu, relu
 from torchref.nn.shape import flatten, unflatten
 from torchref.nn.softmax import log_softmax, softmax
@@ -18,29 +21,20 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "flatten",
+    "group_norm",
+    "instance_norm",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "mse_loss",
     "nll_loss",
     "relu",
+    "rms_norm",
     "sigmoid",
     "softmax",
     "tanh",
     "unflatten",
-from torchref.nn.instancenorm import instance_norm
-from torchref.nn.linear import linear
-from torchref.nn.local_response_norm import local_response_norm
-from torchref.nn.normalization import group_norm, layer_norm, rms_norm
-
-__all__ = [
-    "batch_norm",
-    "group_norm",
-    "instance_norm",
-    "layer_norm",
-    "linear",
-    "local_response_norm",
-    "relu",
-    "rms_norm",
 ]
