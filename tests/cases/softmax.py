@@ -1,7 +1,13 @@
 from tests.cases import Case, choice, normal, strided
 
-CASES = []
-for name in ("Softmax", "LogSoftmax"):
+CASES = [
+    Case("Softmax2d", inputs=(normal(2, 3, 5, 7),)),
+    Case("Softmax2d", inputs=(normal(3, 5, 7),), note="unbatched"),
+    Case("Softmax2d", inputs=(strided(normal(2, 3, 5, 7)),), note="strided"),
+    Case("Softmax2d", inputs=(normal(0, 3, 5, 7),), note="empty"),
+]
+
+for name in ("Softmax", "LogSoftmax", "Softmin"):
     CASES += [
         Case(name, (1,), inputs=(normal(7, 5),)),
         Case(name, (0,), inputs=(normal(7, 5),)),

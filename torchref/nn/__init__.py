@@ -1,11 +1,14 @@
 """torch.nn in NumPy: `output, backward = module(*inputs)`. One concept a file, the derivation above the code."""
 
 from torchref.nn import functional, init, random
-from torchref.nn.activation import Sigmoid, Tanh
+from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.dropout import Dropout
 from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from torchref.nn.exponential import CELU, ELU, SELU
+from torchref.nn.gelu import GELU
+from torchref.nn.hard import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6, Softshrink
 from torchref.nn.linear import Identity, Linear
 from torchref.nn.local_response_norm import LocalResponseNorm
 from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss
@@ -14,12 +17,18 @@ from torchref.nn.loss.regression import L1Loss, MSELoss
 from torchref.nn.module import Module, Parameter
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from torchref.nn.rectifier import LeakyReLU, ReLU
+from torchref.nn.rectifier import LeakyReLU, PReLU, ReLU, RReLU, Threshold
 from torchref.nn.shape import Flatten, Unflatten
-from torchref.nn.softmax import LogSoftmax, Softmax
+from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -27,6 +36,10 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -44,11 +57,29 @@ __all__ = [
     "NLLLoss",
     "Parameter",
     "RMSNorm",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "PReLU",
+    "Parameter",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
     "Unflatten",
     "functional",
     "init",

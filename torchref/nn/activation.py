@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
 
 
@@ -67,3 +67,195 @@ class Tanh(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         return bind(tanh, input)
+
+
+def silu(x: Array) -> tuple[Array, Backward]:
+    """y = x s with s = sigmoid(x); also called swish.
+
+    Backward, by the product rule. y' = s + x s (1 - s) = s (1 + x (1 - s)).
+
+    Equals `torch.nn.functional.silu`. Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017.
+    """
+    s, _ = sigmoid(x)
+
+    def backward(dy: Array) -> Array:
+        return dy * (s * (1 + x * (1 - s)))
+
+    return x * s, backward
+
+
+class SiLU(InplaceModule):
+    """`silu` as a module. Equals `torch.nn.SiLU`."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(silu, input)
+
+
+def mish(x: Array) -> tuple[Array, Backward]:
+    """y = x t with t = tanh(softplus(x)), softplus(x) = log(1 + exp(x)).
+
+    Backward. softplus' = sigmoid(x) = s, so t' = (1 - t^2) s and y' = t + x (1 - t^2) s.
+
+    Equals `torch.nn.functional.mish`. Misra 2020.
+    """
+    s, _ = sigmoid(x)
+    with np.errstate(over="ignore"):  # where exp(x) overflows to inf, tanh(inf) = 1 is right
+        t = np.tanh(np.log1p(np.exp(x)))
+
+    def backward(dy: Array) -> Array:
+        return dy * (t + x * ((1 - t * t) * s))
+
+    return x * t, backward
+
+
+class Mish(InplaceModule):
+    """`mish` as a module. Equals `torch.nn.Mish`."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(mish, input)
+
+
+def softplus(x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
+    """y = log(1 + exp(beta x)) / beta, a smooth ReLU; where beta x > threshold, y = x, which is as good there.
+
+    Backward. y' = exp(beta x) / (1 + exp(beta x)) = sigmoid(beta x); 1 where beta x > threshold.
+
+    Equals `torch.nn.functional.softplus`. Dugas et al. 2001.
+    """
+    check_floating("softplus", input=x)
+    z = beta * x
+    linear = z > threshold
+    y = np.where(linear, x, np.log1p(np.exp(np.minimum(z, threshold))) / beta)
+
+    def backward(dy: Array) -> Array:
+        s, _ = sigmoid(z)
+        return dy * np.where(linear, 1, s)
+
+    return y, backward
+
+
+class Softplus(Module):
+    """`softplus` as a module. Equals `torch.nn.Softplus`."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta = beta
+        self.threshold = threshold
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(softplus, input, beta=self.beta, threshold=self.threshold)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+def logsigmoid(x: Array) -> tuple[Array, Backward]:
+    """y = log sigmoid(x) = -log(1 + exp(-x)).
+
+    Computed as min(x, 0) - log(1 + exp(-|x|)), the same number, so that exp never overflows.
+
+    Backward. y' = exp(-x) / (1 + exp(-x)) = sigmoid(-x).
+
+    Equals `torch.nn.functional.logsigmoid`.
+    """
+    check_floating("logsigmoid", input=x)
+    positive, negative = np.maximum(x, 0), np.minimum(x, 0)
+    y = negative - np.log1p(np.exp(negative - positive))  # negative - positive = -|x|
+
+    def backward(dy: Array) -> Array:
+        s, _ = sigmoid(-x)
+        return dy * s
+
+    return y, backward
+
+
+class LogSigmoid(Module):
+    """`logsigmoid` as a module. Equals `torch.nn.LogSigmoid`."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(logsigmoid, input)
+
+
+def softsign(x: Array) -> tuple[Array, Backward]:
+    """y = x / (1 + |x|).
+
+    Backward, by the quotient rule, d|x|/dx = sign(x) and x sign(x) = |x|:
+        y' = (1 + |x| - x sign(x)) / (1 + |x|)^2 = 1 / (1 + |x|)^2
+
+    Equals `torch.nn.functional.softsign`. Bergstra et al. 2009.
+    """
+    check_floating("softsign", input=x)
+    size = 1 + np.abs(x)
+
+    def backward(dy: Array) -> Array:
+        return dy / (size * size)
+
+    return x / size, backward
+
+
+class Softsign(Module):
+    """`softsign` as a module. Equals `torch.nn.Softsign`."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(softsign, input)
+
+
+def tanhshrink(x: Array) -> tuple[Array, Backward]:
+    """y = x - t with t = tanh(x).
+
+    Backward. y' = 1 - (1 - t^2) = t^2.
+
+    Equals `torch.nn.functional.tanhshrink`.
+    """
+    t, _ = tanh(x)
+
+    def backward(dy: Array) -> Array:
+        return dy * (t * t)
+
+    return x - t, backward
+
+
+class Tanhshrink(Module):
+    """`tanhshrink` as a module. Equals `torch.nn.Tanhshrink`."""
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(tanhshrink, input)
+
+
+def glu(x: Array, *, dim: int = -1) -> tuple[Array, Backward]:
+    """y = a s with a, b the two halves of x along `dim` and s = sigmoid(b): one half gates the other.
+
+    Shapes: x (..., 2 n, ...), y (..., n, ...).
+
+    Backward, by the product rule, s' = s (1 - s), the halves put side by side again:
+        da = dy s,  db = dy a s (1 - s),  dx = [da, db]
+
+    Errors: RuntimeError for an odd number of entries along `dim` or a 0-d x, IndexError for `dim` out of range.
+    Equals `torch.nn.functional.glu`. Dauphin et al. 2017.
+    """
+    check_floating("glu", input=x)
+    if x.ndim == 0:
+        raise RuntimeError("glu(): does not support scalars because halving size must be even")
+    axis = normalize_dim("glu", dim, x.ndim)
+    if x.shape[axis] % 2:
+        raise RuntimeError(f"glu(): Halving dimension must be even, but dim={dim} of {x.shape} is {x.shape[axis]}")
+    a, b = np.split(x, 2, axis)
+    s, _ = sigmoid(b)
+
+    def backward(dy: Array) -> Array:
+        da = dy * s
+        return np.concatenate((da, da * a * (1 - s)), axis)
+
+    return a * s, backward
+
+
+class GLU(Module):
+    """`glu` as a module. Equals `torch.nn.GLU`."""
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(glu, input, dim=self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

@@ -1,6 +1,6 @@
 """The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
 
-from torchref.nn.activation import sigmoid, tanh
+from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.dropout import dropout
 from torchref.nn.instancenorm import instance_norm
@@ -11,20 +11,34 @@ from torchref.nn.loss.classification import cross_entropy, nll_loss
 from torchref.nn.loss.regression import l1_loss, mse_loss
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.rectifier import leaky_relu, relu
+from torchref.nn.exponential import celu, elu, selu
+from torchref.nn.gelu import gelu
+from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
+from torchref.nn.linear import linear
+from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import flatten, unflatten
-from torchref.nn.softmax import log_softmax, softmax
+from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 __all__ = [
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "celu",
     "dropout",
+    "elu",
     "flatten",
     "group_norm",
     "instance_norm",
     "l1_loss",
     "layer_norm",
+    "gelu",
+    "glu",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "leaky_relu",
     "linear",
     "local_response_norm",
@@ -33,8 +47,22 @@ __all__ = [
     "nll_loss",
     "relu",
     "rms_norm",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "rrelu",
+    "selu",
     "sigmoid",
+    "silu",
     "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
     "unflatten",
 ]

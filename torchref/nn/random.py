@@ -75,3 +75,11 @@ def normal(mean: float, std: float, shape: tuple[int, ...], dtype: Any, rng: Sou
     if isinstance(rng, Tape):
         return rng.next(shape).astype(dtype)
     return rng.normal(mean, std, shape).astype(dtype)
+
+
+def exponential(shape: tuple[int, ...], dtype: Any, rng: Source | None = None) -> Array:
+    """Entries drawn from the exponential distribution with mean 1."""
+    rng = generator if rng is None else rng
+    if isinstance(rng, Tape):
+        return rng.next(shape).astype(dtype)
+    return rng.exponential(1.0, shape).astype(dtype)

@@ -6,8 +6,10 @@ import warnings
 
 import numpy as np
 
+from torchref.nn import random
 from torchref.nn.errors import check_floating, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.random import Source
 
 
 def softmax_dim(function: str, x: Array, dim: int | None) -> int:
@@ -89,3 +91,70 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+def softmin(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
+    """y = softmax(-x) along `dim`: the smallest gets the most.
+
+    Backward, by the chain rule: dx = -d(-x).
+
+    Errors: as `softmax`. Equals `torch.nn.functional.softmin`.
+    """
+    check_floating("softmin", input=x)
+    y, softmax_backward = softmax(-x, dim=softmax_dim("softmin", x, dim))
+
+    def backward(dy: Array) -> Array:
+        return -softmax_backward(dy)
+
+    return y, backward
+
+
+class Softmin(Module):
+    """`softmin` as a module. Equals `torch.nn.Softmin`."""
+
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(softmin, input, dim=self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmax2d(Module):
+    """`softmax` over the channels of (N, C, H, W) or (C, H, W), at each place by itself.
+
+    Errors: ValueError for another number of dimensions. Equals `torch.nn.Softmax2d`.
+    """
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead: {input.shape}")
+        return bind(softmax, input, dim=-3)
+
+
+def gumbel_softmax(
+    x: Array, *, tau: float = 1.0, hard: bool = False, dim: int = -1, rng: Source | None = None
+) -> tuple[Array, Backward]:
+    """y = softmax((x + g) / tau) along `dim` with Gumbel noise g = -log(e), each e drawn from Exp(1).
+
+    The place of its largest entry is a draw from the distribution softmax(x). With `hard`, y is 1 there and 0
+    elsewhere, and the backward is still that of the softmax (straight through). x is torch's `logits`.
+
+    Backward, by the chain rule: dx = softmax_backward(dy) / tau.
+
+    Equals `torch.nn.functional.gumbel_softmax`. Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017.
+    """
+    check_floating("gumbel_softmax", logits=x)
+    noise = -np.log(random.exponential(x.shape, x.dtype, rng))
+    soft, softmax_backward = softmax((x + noise) / tau, dim=dim)
+    y = soft
+    if hard:
+        y = np.zeros_like(soft)
+        np.put_along_axis(y, soft.argmax(axis=dim, keepdims=True), 1, axis=dim)
+
+    def backward(dy: Array) -> Array:
+        return softmax_backward(dy) / tau
+
+    return y, backward

@@ -22,9 +22,14 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if torch.Tag.nondeterministic_seeded in func.tags:
-            # native_dropout (CUDA) returns its output and its mask; the others return the draw itself.
-            draw = result[1] if isinstance(result, tuple) else result
-            self.tape.draws.append(draw.detach().cpu().numpy().copy())
+            # native_dropout (CUDA) returns its output and its mask; the others return the draw itself, but for RReLU,
+            # which returns its output, writes its draw into its second argument, and draws only in training.
+            if func.name().startswith("aten::rrelu_with_noise"):
+                draw = args[1] if len(args) > 4 and args[4] else None
+            else:
+                draw = result[1] if isinstance(result, tuple) else result
+            if draw is not None:
+                self.tape.draws.append(draw.detach().cpu().numpy().copy())
         return result
 
 
