@@ -5,10 +5,10 @@ from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplu
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.dropout import Dropout
-from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from torchref.nn.exponential import CELU, ELU, SELU
 from torchref.nn.gelu import GELU
 from torchref.nn.hard import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6, Softshrink
+from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from torchref.nn.linear import Identity, Linear
 from torchref.nn.local_response_norm import LocalResponseNorm
 from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss
@@ -16,19 +16,18 @@ from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
 from torchref.nn.loss.regression import L1Loss, MSELoss
 from torchref.nn.module import Module, Parameter
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
-from torchref.nn.rectifier import LeakyReLU, ReLU
 from torchref.nn.rectifier import LeakyReLU, PReLU, ReLU, RReLU, Threshold
 from torchref.nn.shape import Flatten, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
 __all__ = [
-    "BCELoss",
-    "BCEWithLogitsLoss",
     "CELU",
     "ELU",
     "GELU",
     "GLU",
     "SELU",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -49,22 +48,17 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
-    "LogSoftmax",
-    "MSELoss",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "NLLLoss",
-    "Parameter",
-    "RMSNorm",
     "LogSigmoid",
     "LogSoftmax",
+    "MSELoss",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "NLLLoss",
     "PReLU",
     "Parameter",
+    "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",

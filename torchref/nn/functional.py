@@ -3,6 +3,9 @@
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.dropout import dropout
+from torchref.nn.exponential import celu, elu, selu
+from torchref.nn.gelu import gelu
+from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
 from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
 from torchref.nn.local_response_norm import local_response_norm
@@ -10,11 +13,6 @@ from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_w
 from torchref.nn.loss.classification import cross_entropy, nll_loss
 from torchref.nn.loss.regression import l1_loss, mse_loss
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
-from torchref.nn.rectifier import leaky_relu, relu
-from torchref.nn.exponential import celu, elu, selu
-from torchref.nn.gelu import gelu
-from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
-from torchref.nn.linear import linear
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import flatten, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
@@ -23,35 +21,34 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
-    "cross_entropy",
     "celu",
+    "cross_entropy",
     "dropout",
     "elu",
     "flatten",
-    "group_norm",
-    "instance_norm",
-    "l1_loss",
-    "layer_norm",
     "gelu",
     "glu",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "instance_norm",
+    "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "local_response_norm",
     "log_softmax",
-    "mse_loss",
-    "nll_loss",
-    "relu",
-    "rms_norm",
     "logsigmoid",
     "mish",
+    "mse_loss",
+    "nll_loss",
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
     "selu",
     "sigmoid",
