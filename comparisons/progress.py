@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -18,28 +19,36 @@ from rich.progress import (
 )
 
 
-class OnProgress(Protocol):
-    """Called by `comparisons.run` as it goes: `step` of `steps` in the variant that is number `index` of `count`."""
+class Place(Protocol):
+    """What a run reports after every step: the variant, and `step` of its `steps`."""
 
-    def __call__(self, variant: str, step: int, steps: int, index: int, count: int) -> None: ...
-
-
-def silent(variant: str, step: int, steps: int, index: int, count: int) -> None:
-    """Show nothing."""
+    variant: str
+    step: int
+    steps: int
 
 
 class ProgressDisplay:
-    """An `OnProgress` that shows on stderr; use it as a context manager. `quiet` shows nothing."""
+    """A run's `on_progress`, shown on stderr; use it as a context manager. `quiet` shows nothing.
 
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None, seconds_between_lines: float = 5.0) -> None:
+    `variants` are those that will be trained, in order: the time left is that of all of them.
+    """
+
+    def __init__(
+        self,
+        variants: Sequence[str],
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        seconds_between_lines: float = 5.0,
+    ) -> None:
+        self._variants = list(variants)
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._seconds = seconds_between_lines
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._shown = -float("inf")  # when the last line was printed
-        self._begin: tuple[float, int] | None = None  # when this run began to count, and at which step
+        self._task = TaskID(0)
         self._variant = ""
+        self._shown = -float("inf")  # when anything was shown last
+        self._begin: tuple[float, int] | None = None  # when the first step was reported, and how many were done then
 
     def __enter__(self) -> ProgressDisplay:
         if not self._quiet and self._stream.isatty():
@@ -47,31 +56,33 @@ class ProgressDisplay:
             times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
             self._bar = Progress(*columns, *times, console=Console(file=self._stream), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task("")
+            self._task = self._bar.add_task("", total=None)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, variant: str, step: int, steps: int, index: int = 0, count: int = 1) -> None:
-        done, total = index * steps + step, count * steps
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=variant, completed=done, total=total)
-            return
+    def __call__(self, place: Place) -> None:
         if self._quiet:
             return
         now = time.monotonic()
+        done = self._variants.index(place.variant) * place.steps + place.step
+        total = len(self._variants) * place.steps
         if self._begin is None:
             self._begin = now, done
-        if variant == self._variant and done < total and now - self._shown < self._seconds:
+        waited = now - self._shown >= (0.1 if self._bar else self._seconds)
+        if place.variant == self._variant and done < total and not waited:  # so it mostly ends
+            return
+        self._shown, self._variant = now, place.variant
+        if self._bar is not None:
+            self._bar.update(self._task, description=place.variant, completed=done, total=total)
             return
         began, first = self._begin
         left = f", {_duration((now - began) / (done - first) * (total - done))} left" if first < done < total else ""
-        print(
-            f"{variant}: step {step} of {steps} ({100 * done // max(total, 1)} %{left})", file=self._stream, flush=True
-        )
-        self._shown, self._variant = now, variant
+        percent = 100 * done // max(total, 1)
+        line = f"{place.variant}: step {place.step} of {place.steps} ({percent} %{left})"
+        print(line, file=self._stream, flush=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,58 @@
+# Every target sets up what it needs in .venv first; what is there already is not done again.
+#   make compare     train NumPy beside torch on the digits and compare every gradient
+#   make test        run the tests
+#   make check       ruff and mypy
+#   make benchmark   time the training steps beside torch
+# On Linux, pip fetches torch with CUDA. The smaller build for the CPU alone:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; another one: make PYTHON=/path/to/python3 ...
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help compare test check benchmark clean
+help:
+	@sed -n '2,5s/^#   //p' Makefile
+
+compare: $(VENV)/installed
+	@out=runs; [ ! -e runs/digits ] || out=runs/$$(date +%Y-%m-%d_%H.%M.%S); \
+	echo "$(BIN)/torchref compare digits --out $$out"; $(BIN)/torchref compare digits --out $$out
+
+# One thread a process: what is tested is small, and threads would only wait for each other.
+test: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/installed-test
+	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --benchmark-only --override-ini "addopts=-q --import-mode=importlib" $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
+$(VENV)/installed: extras :=
+$(VENV)/installed-test: extras := [test]
+$(VENV)/installed-dev: extras := [dev]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: $(VENV)/made pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(extras)"
+	@touch $@
+
+$(VENV)/made:
+	@[ -n "$(PYTHON)" ] || { \
+		echo "torchref needs Python 3.11 or newer; here is $$(python3 --version 2>&1 || echo none)."; \
+		echo "Debian, Ubuntu: sudo apt install python3.12 python3.12-venv    macOS: brew install python@3.13"; \
+		echo "Anywhere: https://www.python.org/downloads/, then: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; \
+		exit 1; } >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "torchref needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: its module venv (or ensurepip) is missing."; \
+		echo "Debian, Ubuntu: sudo apt install python3-venv; then again: make $(MAKECMDGOALS)"; exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
