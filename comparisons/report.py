@@ -112,7 +112,7 @@ class Report:
                 return f"NOT PROVEN: {variant.name} did not notice the canary, an error planted to test the comparison"
         for variant in self.variants:
             if not variant.drift_within_bound:
-                return f"MISMATCH: {variant.name}, the twins drifted apart running free (weights {variant.drift_weights:.1e})"
+                return f"MISMATCH: {variant.name}, the twins drifted apart running free ({variant.drift_weights:.1e})"
         steps = sum(variant.steps for variant in self.variants)
         tensors = sum(variant.tensors for variant in self.variants)
         if not steps:
