@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_overloads
 
 import numpy as np
 import torch
@@ -416,8 +416,13 @@ def looks_like_torch(case: Case) -> None:
 
 
 def signature(module: type) -> list[tuple[str, Any, Any]]:
-    """Name, kind and default of every constructor argument; arrays, dtypes and callables by their name."""
-    parameters = inspect.signature(module.__init__).parameters.values()
+    """Name, kind and default of every constructor argument; arrays, dtypes and callables by their name.
+
+    Where torch's constructor is `*args, **kwargs`, its first overload says what these are.
+    """
+    constructor: Any = module.__init__
+    constructor = (get_overloads(constructor) or [constructor])[0]
+    parameters = inspect.signature(constructor).parameters.values()
     return [(p.name, p.kind, getattr(p.default, "__name__", p.default)) for p in list(parameters)[1:]]
 
 

@@ -46,6 +46,16 @@ __all__ = [
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
+from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "Identity",
+    "LSTMCell",
     "Linear",
     "LocalResponseNorm",
     "LogSigmoid",
@@ -60,6 +70,9 @@ __all__ = [
     "Parameter",
     "RMSNorm",
     "RReLU",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "ReLU6",
     "Sequential",

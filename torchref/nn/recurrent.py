@@ -1,0 +1,585 @@
+"""RNN, LSTM, GRU: cells over whole sequences, in layers and in both directions; backpropagation through time."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from torchref.nn import init
+from torchref.nn.dropout import dropout as drop
+from torchref.nn.errors import check_arrays, check_device, check_floating
+from torchref.nn.module import Array, Backward, Module, Parameter, bind
+from torchref.nn.packed import PackedSequence
+from torchref.nn.random import Source
+from torchref.nn.recurrent_cell import State, gru_gates, lstm_gates, relu_gates, tanh_gates
+
+Gates: TypeAlias = Callable[..., tuple[State, Backward]]
+
+
+def through_time(
+    gates: Gates,
+    x: Array,
+    state: State,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array | None,
+    bias_hh: Array | None,
+    weight_hr: Array | None,
+    *,
+    batch_sizes: Sequence[int],
+    reverse: bool = False,
+    needs_input_grad: bool = True,
+) -> tuple[tuple[Array, State], Backward]:
+    """One layer in one direction: the gates at every time, each time's state handed on to the next.
+
+        a_x_t = weight_ih x_t + bias_ih    a_h_t = weight_hh h_(t-1) + bias_hh
+        h_t (, c_t) = gates(a_x_t, a_h_t, h_(t-1) (, c_(t-1)))      with weight_hr: h_t <- weight_hr h_t
+        y_t = h_t
+
+    Shapes: x (R, in), the rows of all times one time after the other, `batch_sizes[t]` of them for time t, never more
+    than the time before (a plain batch has N rows at every time); state: h (N, H) and c (N, hidden), weight_ih (G, in),
+    weight_hh (G, H), weight_hr (H, hidden), y (R, H). At time t the first `batch_sizes[t]` sequences take their step
+    and the others stand still: their state is already the last one, or (`reverse`) still the first one. Returns
+    (y, last state).
+
+    Backward, through time. h_t reaches the loss through y_t and through everything at later times, so with dh the
+    gradient that comes back from time t + 1 (at the last time that of the last state itself), from the last t to the
+    first:
+        dh_t = dy_t + dh
+        da_x_t, da_h_t, dh_direct, dc = backward of the gates at t (dh_t, dc)
+        dh = da_h_t weight_hh + dh_direct
+    The weights are the same at all times, so their gradients are sums over all times and sequences, and those sums,
+    like weight_ih x, are one matrix product over all R rows:
+        dweight_ih = da_x^T x    dweight_hh = da_h^T h_before    dbias = column sums of da    dx = da_x weight_ih
+    `backward(dy, *dstate)` returns dx, *dstate (of the first state), dweight_ih, dweight_hh, dbias_ih, dbias_hh,
+    dweight_hr. Werbos 1990.
+    """
+    a_x = x @ weight_ih.T  # (R, G), for all times at once
+    if bias_ih is not None:
+        a_x += bias_ih
+    ends = np.cumsum(batch_sizes).tolist()
+    steps = [(slice(end - n, end), n) for end, n in zip(ends, batch_sizes, strict=True)]  # the rows of time t
+    if reverse:
+        steps.reverse()
+    h, *c = state
+    y = np.empty_like(x, shape=(len(x), h.shape[1]))
+    h_before = np.empty_like(y)  # the state h that each row started from
+    unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]))
+    weight_hh_t = np.ascontiguousarray(weight_hh.T)  # (H, G): turned once, not in every product
+    gates_backwards = []
+    for rows, n in steps:
+        h_before[rows] = h[:n]
+        a_h = h[:n] @ weight_hh_t  # (n, G)
+        if bias_hh is not None:
+            a_h += bias_hh
+        (h_new, *c_new), gates_backward = gates(a_x[rows], a_h, h[:n], *(s[:n] for s in c))
+        gates_backwards.append(gates_backward)
+        if unprojected is not None:
+            unprojected[rows] = h_new
+            h_new = h_new @ weight_hr.T
+        y[rows] = h_new
+        h = beside(h_new, h)
+        c = [beside(new, s) for new, s in zip(c_new, c, strict=True)]
+    last_state = (h, *c)
+
+    def backward(dy: Array | None, *dstate: Array | None) -> tuple[Array | None, ...]:
+        dh, *dc = (np.zeros_like(s) if ds is None else ds for s, ds in zip(last_state, dstate, strict=True))
+        da_x = np.empty_like(a_x)  # (R, G)
+        da_h = np.empty_like(a_x) if gates is gru_gates else da_x  # they differ only where r scales a part of a_h
+        dh_projected = np.empty_like(y)
+        for (rows, n), gates_backward in zip(reversed(steps), reversed(gates_backwards), strict=True):
+            dh_new = dh[:n] if dy is None else dh[:n] + dy[rows]
+            if weight_hr is not None:
+                dh_projected[rows] = dh_new
+                dh_new = dh_new @ weight_hr
+            da_x_t, da_h_t, dh_direct, *dc_old = gates_backward(dh_new, *(ds[:n] for ds in dc))
+            da_x[rows] = da_x_t
+            if da_h is not da_x:
+                da_h[rows] = da_h_t
+            dh_old = da_h_t @ weight_hh
+            if dh_direct is not None:
+                dh_old += dh_direct
+            dh = beside(dh_old, dh)
+            dc = [beside(old, ds) for old, ds in zip(dc_old, dc, strict=True)]
+        dx = da_x @ weight_ih if needs_input_grad else None
+        dweight_ih = da_x.T @ x  # (G, in)
+        dweight_hh = da_h.T @ h_before  # (G, H)
+        dbias_ih = None if bias_ih is None else da_x.sum(axis=0)
+        dbias_hh = None if bias_hh is None else da_h.sum(axis=0)
+        dweight_hr = None if unprojected is None else dh_projected.T @ unprojected
+        return dx, dh, *dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
+
+    return (y, last_state), backward
+
+
+def beside(first: Array, rows: Array) -> Array:
+    """`rows` with its first len(first) rows replaced, in a new array where there are others."""
+    return first if len(first) == len(rows) else np.concatenate([first, rows[len(first) :]])
+
+
+def layers(
+    function: str,
+    gates: Gates,
+    x: Array,
+    state: tuple[Array | None, ...],
+    weights: tuple[Array, ...],
+    *,
+    num_layers: int = 1,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    dropout: float = 0.0,
+    training: bool = True,
+    rng: Source | None = None,
+    batch_sizes: Array | None = None,
+    sorted_indices: Array | None = None,
+    unsorted_indices: Array | None = None,
+    needs_input_grad: bool = True,
+) -> tuple[tuple[Array, tuple[Array, ...]], Backward]:
+    """`through_time` for every layer and direction: each layer reads the outputs of both directions of the one below.
+
+    `state` is (h0,) or (h0, c0), (num_layers * directions, N, H), None for zeros; direction 1 goes from the last time
+    to the first. Between layers there is dropout. Returns (y, last state) and a `backward(dy, *dstate)` that returns dx,
+    the gradients of `state` and those of `weights`.
+    """
+    names = ("hx[0]", "hx[1]") if len(state) > 1 else ("hx",)
+    check_floating(function, input=x, **dict(zip(names, state, strict=True)))
+    directions = 2 if bidirectional else 1
+    groups = grouped(function, weights, num_layers * directions)
+    if x.shape[-1] != groups[0][0].shape[1]:
+        raise RuntimeError(f"{function}(): input has {x.shape[-1]} features, but weight_ih {groups[0][0].shape}")
+    batched = batch_sizes is not None or x.ndim == 3
+    if batch_sizes is not None:  # packed: the rows of all times already stand one time after the other
+        shape: tuple[int, ...] = (len(x),)
+        sizes = [int(n) for n in batch_sizes]
+        rows = x
+    else:
+        timed = x[:, None] if not batched else x.swapaxes(0, 1) if batch_first else x  # (T, N, in)
+        shape = timed.shape[:2]
+        sizes = [shape[1]] * shape[0]
+        rows = timed.reshape(shape[0] * shape[1], x.shape[-1])
+    if not sizes:
+        raise RuntimeError(f"{function}(): Expected sequence length to be larger than 0, but input is {x.shape}")
+    first_state = []
+    for name, s, width in zip(names, state, widths(groups[0]), strict=False):
+        expected = (len(groups), sizes[0], width) if batched else (len(groups), width)
+        if s is not None and s.shape != expected:
+            raise RuntimeError(f"{function}(): Expected {name} size {expected}, got {s.shape}")
+        s = np.zeros_like(x, shape=expected) if s is None else s
+        first_state.append(s[:, None] if not batched else s if sorted_indices is None else s[:, sorted_indices])
+
+    last: list[State] = []
+    backwards, drop_backwards = [], []
+    for layer in range(num_layers):
+        if layer > 0:
+            dropped, drop_backward = drop(rows.reshape(*shape, rows.shape[1]), p=dropout, training=training, rng=rng)
+            drop_backwards.append(drop_backward)
+            rows = dropped.reshape(rows.shape)
+        ys = []
+        for direction in range(directions):
+            k = layer * directions + direction
+            (y, last_state), y_backward = through_time(
+                gates,
+                rows,
+                tuple(s[k] for s in first_state),
+                *groups[k],
+                batch_sizes=sizes,
+                reverse=direction == 1,
+                needs_input_grad=needs_input_grad or layer > 0,
+            )
+            ys.append(y)
+            last.append(last_state)
+            backwards.append(y_backward)
+        rows = np.concatenate(ys, axis=1) if bidirectional else y  # (R, directions * H)
+    width = y.shape[1]
+
+    def output_layout(rows: Array) -> Array:
+        """The rows of all times as torch lays them out."""
+        if batch_sizes is not None:
+            return rows
+        timed = rows.reshape(*shape, rows.shape[1])
+        return timed[:, 0] if not batched else timed.swapaxes(0, 1) if batch_first else timed
+
+    def row_layout(output: Array) -> Array:
+        """The inverse of `output_layout`."""
+        timed = output.swapaxes(0, 1) if batched and batch_first and batch_sizes is None else output
+        return timed.reshape(len(x) if batch_sizes is not None else shape[0] * shape[1], output.shape[-1])
+
+    def state_layout(states: list[Array], indices: Array | None) -> Array:
+        stacked = np.stack(states)  # (num_layers * directions, N, H)
+        if not batched:
+            return stacked[:, 0]
+        return stacked if indices is None else stacked[:, indices]
+
+    last_states = tuple(state_layout([s[i] for s in last], unsorted_indices) for i in range(len(state)))
+
+    def backward(dy: Array | None, *dstate: Array | None) -> tuple[Array | None, ...]:
+        drows = None if dy is None else row_layout(dy)
+        dlast = []
+        for ds in dstate:
+            if ds is not None and not batched:
+                ds = ds[:, None]
+            elif ds is not None and sorted_indices is not None:
+                ds = ds[:, sorted_indices]
+            dlast.append(ds)
+        dfirst: dict[int, list[Array]] = {}
+        dweights: dict[int, list[Array]] = {}
+        for layer in reversed(range(num_layers)):
+            dparts = []
+            for direction in range(directions):
+                k = layer * directions + direction
+                dy_k = None if drows is None else drows[:, direction * width : (direction + 1) * width]
+                dpart, *gradients = backwards[k](dy_k, *(None if ds is None else ds[k] for ds in dlast))
+                dparts.append(dpart)
+                dfirst[k] = gradients[: len(state)]
+                dweights[k] = [d for d, w in zip(gradients[len(state) :], groups[k], strict=True) if w is not None]
+            if dparts[0] is None:
+                drows = None
+            else:
+                drows = dparts[0] + dparts[1] if bidirectional else dparts[0]
+            if layer > 0:
+                dropped = drows.reshape(*shape, drows.shape[1])
+                drows = drop_backwards[layer - 1](dropped).reshape(drows.shape)
+        dx = None if drows is None else output_layout(drows)
+        order = range(len(groups))
+        dstates = [
+            None if s is None else state_layout([dfirst[k][i] for k in order], unsorted_indices)
+            for i, s in enumerate(state)
+        ]
+        return dx, *dstates, *(d for k in order for d in dweights[k])
+
+    return (output_layout(rows), last_states), backward
+
+
+Group: TypeAlias = tuple[Array, Array, Array | None, Array | None, Array | None]
+
+
+def grouped(function: str, weights: tuple[Array, ...], count: int) -> list[Group]:
+    """(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr) for each layer and direction; None for what it has not."""
+    size, rest = divmod(len(weights), count)
+    if rest or size not in (2, 3, 4, 5):
+        raise RuntimeError(f"{function}(): {len(weights)} weights cannot belong to {count} layers and directions")
+    groups = []
+    for k in range(count):
+        weight_ih, weight_hh, *others = weights[k * size : (k + 1) * size]
+        weight_hr = others.pop() if size in (3, 5) else None
+        bias_ih, bias_hh = others or (None, None)
+        groups.append((weight_ih, weight_hh, bias_ih, bias_hh, weight_hr))
+    return groups
+
+
+def widths(group: Group) -> tuple[int, int]:
+    """How many features h and c have."""
+    weight_hh, weight_hr = group[1], group[4]
+    return weight_hh.shape[1], weight_hh.shape[1] if weight_hr is None else weight_hr.shape[1]
+
+
+def lstm(
+    x: Array, h0: Array | None, c0: Array | None, *weights: Array, **options: Any
+) -> tuple[tuple[Array, tuple[Array, Array]], Backward]:
+    """Long short-term memory over a sequence: y, (h_n, c_n). The step is `lstm_gates`, the recurrence `through_time`.
+
+    Shapes, with D = 1 or 2 directions, H features in h (those of weight_hr, else hidden): x (T, N, in), with
+    `batch_first` (N, T, in), unbatched (T, in), packed (R, in) with its `batch_sizes` and indices; h0, h_n (num_layers
+    D, N, H), c0, c_n (num_layers D, N, hidden), None for zeros; y as x with D H features. `weights`: for each layer and
+    direction weight_ih (4 hidden, in or D H), weight_hh (4 hidden, H), bias_ih, bias_hh (4 hidden, both or none) and,
+    for a projection h = weight_hr (o tanh(c)), weight_hr (H, hidden). `options`: those of `layers`.
+
+    Backward: `backward((dy, (dh_n, dc_n)))`, any of them None, returns dx, dh0, dc0 and the weights' gradients.
+    Errors: RuntimeError if the shapes do not fit or for an empty sequence. Equals `torch.lstm`.
+    Hochreiter & Schmidhuber 1997; projection: Sak et al. 2014.
+    """
+    (y, (h_n, c_n)), layers_backward = layers("lstm", lstm_gates, x, (h0, c0), weights, **options)
+
+    def backward(doutput: Any) -> tuple[Array | None, ...]:
+        dy, dlast = doutput
+        return layers_backward(dy, *(dlast or (None, None)))
+
+    return (y, (h_n, c_n)), backward
+
+
+def gru(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tuple[Array, Array], Backward]:
+    """Gated recurrent units over a sequence: y, h_n. The step is `gru_gates`, the recurrence `through_time`.
+
+    Shapes and `weights` as in `lstm`, with three gates for four and without c0 and projection. `options`: of `layers`.
+    Backward: `backward((dy, dh_n))`, either may be None, returns dx, dh0 and the weights' gradients.
+    Errors: RuntimeError if the shapes do not fit or for an empty sequence. Equals `torch.gru`. Cho et al. 2014.
+    """
+    (y, (h_n,)), layers_backward = layers("gru", gru_gates, x, (h0,), weights, **options)
+
+    def backward(doutput: tuple[Array | None, Array | None]) -> tuple[Array | None, ...]:
+        return layers_backward(*doutput)
+
+    return (y, h_n), backward
+
+
+def rnn_tanh(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tuple[Array, Array], Backward]:
+    """h_t = tanh(a_x_t + a_h_t) over a sequence: y, h_n.
+
+    Shapes, backward and errors as in `gru`, with one gate for three. Equals `torch.rnn_tanh`. Elman 1990.
+    """
+    (y, (h_n,)), layers_backward = layers("rnn_tanh", tanh_gates, x, (h0,), weights, **options)
+
+    def backward(doutput: tuple[Array | None, Array | None]) -> tuple[Array | None, ...]:
+        return layers_backward(*doutput)
+
+    return (y, h_n), backward
+
+
+def rnn_relu(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tuple[Array, Array], Backward]:
+    """h_t = max(a_x_t + a_h_t, 0) over a sequence: y, h_n. All else as in `rnn_tanh`. Equals `torch.rnn_relu`."""
+    (y, (h_n,)), layers_backward = layers("rnn_relu", relu_gates, x, (h0,), weights, **options)
+
+    def backward(doutput: tuple[Array | None, Array | None]) -> tuple[Array | None, ...]:
+        return layers_backward(*doutput)
+
+    return (y, h_n), backward
+
+
+class RNNBase(Module):
+    """The parameters and arguments of RNN, LSTM and GRU; weights are drawn evenly from +-1 / sqrt(hidden_size).
+
+    For layer k they are weight_ih_l{k}, weight_hh_l{k}, bias_ih_l{k}, bias_hh_l{k} and (`proj_size`) weight_hr_l{k},
+    with `_reverse` at the end for the second direction. `rng` is the source of the dropout between layers.
+    """
+
+    functions: ClassVar = {"RNN_TANH": rnn_tanh, "RNN_RELU": rnn_relu, "GRU": gru, "LSTM": lstm}
+    gates: ClassVar = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        check_device(device)
+        check_arguments(type(self).__name__, input_size, hidden_size, num_layers, bias, batch_first, dropout, proj_size)
+        if mode not in self.gates:
+            raise ValueError(f"Unrecognized RNN mode: {mode!r}")
+        self.mode = mode
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self.rng: Source | None = None
+        output_size = proj_size or hidden_size
+        directions = 2 if bidirectional else 1
+        rows = self.gates[mode] * hidden_size
+        self._all_weights: list[list[str]] = []
+        for layer in range(num_layers):
+            for suffix in (f"_l{layer}", f"_l{layer}_reverse")[:directions]:
+                shapes = {
+                    "weight_ih": (rows, input_size if layer == 0 else directions * output_size),
+                    "weight_hh": (rows, output_size),
+                }
+                if bias:
+                    shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+                if proj_size:
+                    shapes["weight_hr"] = (proj_size, hidden_size)
+                for name, shape in shapes.items():
+                    setattr(self, name + suffix, Parameter(np.empty(shape, dtype or np.float32)))
+                self._all_weights.append([name + suffix for name in shapes])
+        self.reset_parameters()
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    def reset_parameters(self) -> None:
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter.data, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do: in torch this moves the weights into one block for cuDNN."""
+
+    def run(self, input: Array | PackedSequence, *state: Array | None) -> tuple[Any, Backward]:
+        """Call the function of this mode, with the data of a packed sequence unwrapped and the output wrapped again."""
+        packed = isinstance(input, PackedSequence)
+        x = input.data if isinstance(input, PackedSequence) else input
+        self.check_input(x, state, packed)
+        (y, last), function_backward = bind(
+            self.functions[self.mode],
+            x,
+            *state,
+            *(parameter for group in self.all_weights for parameter in group),
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            batch_first=self.batch_first,
+            dropout=self.dropout,
+            training=self.training,
+            rng=self.rng,
+            needs_input_grad=self.needs_input_grad,
+            **({"batch_sizes": input[1], "sorted_indices": input[2], "unsorted_indices": input[3]} if packed else {}),
+        )
+
+        def backward(doutput: Any) -> Any:
+            dy, dlast = doutput
+            return function_backward((dy.data if isinstance(dy, PackedSequence) else dy, dlast))
+
+        return (PackedSequence(y, *input[1:]) if packed else y, last), backward
+
+    def check_input(self, x: Array, state: tuple[Array | None, ...], packed: bool) -> None:
+        name = type(self).__name__
+        check_arrays(name, input=x)
+        check_floating(name, **{f"hx[{i}]" if len(state) > 1 else "hx": s for i, s in enumerate(state)})
+        if not packed and x.ndim not in (2, 3):
+            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {x.ndim}D instead: {x.shape}")
+        weight = self.all_weights[0][0]
+        if x.dtype != weight.dtype:
+            raise ValueError(f"{name}: input dtype ({x.dtype}) does not match weight dtype ({weight.dtype})")
+        if packed and x.ndim != 2:
+            raise RuntimeError(f"{name}: the data of a packed input must have 2 dimensions, got {x.ndim}: {x.shape}")
+        dimensions = 3 if packed else x.ndim
+        for s in state:
+            if s is not None and s.ndim != dimensions:
+                raise RuntimeError(
+                    f"{name}: with an input {x.shape} hx must be {dimensions}-D, but it is {s.shape}"
+                )
+
+    def extra_repr(self) -> str:
+        text = f"{self.input_size}, {self.hidden_size}"
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0}
+        defaults["bidirectional"] = False
+        for name, default in defaults.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text
+
+
+def check_arguments(
+    name: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    bias: bool,
+    batch_first: bool,
+    dropout: float,
+    proj_size: int,
+) -> None:
+    """TypeError and ValueError as torch raises them, and its warning for a dropout between layers that are not there."""
+    if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        raise ValueError(f"{name}: dropout should be a number in range [0, 1], got {dropout!r}")
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            f"{name}: dropout stands between layers, so it needs num_layers greater than 1, but got "
+            f"dropout={dropout} and num_layers={num_layers}",
+            stacklevel=4,
+        )
+    for argument, flag in (("bias", bias), ("batch_first", batch_first)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name}: {argument} should be of type bool, got {flag!r}")
+    for argument, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+        if not isinstance(size, int):
+            raise TypeError(f"{name}: {argument} should be of type int, got {size!r}")
+        if size <= 0:
+            raise ValueError(f"{name}: {argument} must be greater than zero, got {size}")
+    if num_layers <= 0:
+        raise ValueError(f"{name}: num_layers must be greater than zero, got {num_layers}")
+    if not 0 <= proj_size < hidden_size:
+        raise ValueError(
+            f"{name}: proj_size must be at least 0 and smaller than hidden_size, got {proj_size}"
+        )
+
+
+class RNN(RNNBase):
+    """`rnn_tanh`, or `rnn_relu`, as a module; without `hx` the state starts at zero. Equals `torch.nn.RNN`."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"RNN: Unknown nonlinearity {nonlinearity!r}. Select from 'tanh' or 'relu'.")
+        self.nonlinearity = nonlinearity
+        mode = f"RNN_{nonlinearity.upper()}"
+        super().__init__(
+            mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+        )
+
+    def forward(self, input: Array | PackedSequence, hx: Array | None = None) -> tuple[Any, Backward]:
+        return self.run(input, hx)
+
+
+class LSTM(RNNBase):
+    """`lstm` as a module: hx is (h_0, c_0), zeros without it; returns y, (h_n, c_n). Equals `torch.nn.LSTM`."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__(
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device,
+            dtype,
+        )
+
+    def forward(self, input: Array | PackedSequence, hx: tuple[Array, Array] | None = None) -> tuple[Any, Backward]:
+        return self.run(input, *((None, None) if hx is None else hx))
+
+
+class GRU(RNNBase):
+    """`gru` as a module; without `hx` the state starts at zero. Equals `torch.nn.GRU`."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        super().__init__(
+            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype
+        )
+
+    def forward(self, input: Array | PackedSequence, hx: Array | None = None) -> tuple[Any, Backward]:
+        return self.run(input, hx)
