@@ -17,6 +17,8 @@ from torchref.nn.loss.regression import L1Loss, MSELoss
 from torchref.nn.module import Module, Parameter
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from torchref.nn.rectifier import LeakyReLU, PReLU, ReLU, RReLU, Threshold
+from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from torchref.nn.shape import Flatten, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
@@ -25,6 +27,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -34,6 +39,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -44,18 +50,9 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
-from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
-from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
-
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "GRUCell",
-    "Identity",
-    "LSTMCell",
     "Linear",
     "LocalResponseNorm",
     "LogSigmoid",
@@ -69,10 +66,10 @@ __all__ = [
     "PReLU",
     "Parameter",
     "RMSNorm",
-    "RReLU",
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "Sequential",

@@ -80,7 +80,7 @@ def through_time(
             a_h += bias_hh
         (h_new, *c_new), gates_backward = gates(a_x[rows], a_h, h[:n], *(s[:n] for s in c))
         gates_backwards.append(gates_backward)
-        if unprojected is not None:
+        if weight_hr is not None and unprojected is not None:
             unprojected[rows] = h_new
             h_new = h_new @ weight_hr.T
         y[rows] = h_new
@@ -144,7 +144,7 @@ def layers(
     """`through_time` for every layer and direction: each layer reads the outputs of both directions of the one below.
 
     `state` is (h0,) or (h0, c0), (num_layers * directions, N, H), None for zeros; direction 1 goes from the last time
-    to the first. Between layers there is dropout. Returns (y, last state) and a `backward(dy, *dstate)` that returns dx,
+    to the first. Between layers there is dropout. Returns (y, last state); `backward(dy, *dstate)` returns dx,
     the gradients of `state` and those of `weights`.
     """
     names = ("hx[0]", "hx[1]") if len(state) > 1 else ("hx",)
@@ -242,9 +242,9 @@ def layers(
                 drows = None
             else:
                 drows = dparts[0] + dparts[1] if bidirectional else dparts[0]
-            if layer > 0:
-                dropped = drows.reshape(*shape, drows.shape[1])
-                drows = drop_backwards[layer - 1](dropped).reshape(drows.shape)
+            if layer > 0 and drows is not None:
+                ddropped = drows.reshape(*shape, drows.shape[1])
+                drows = drop_backwards[layer - 1](ddropped).reshape(drows.shape)
         dx = None if drows is None else output_layout(drows)
         order = range(len(groups))
         dstates = [
@@ -348,8 +348,13 @@ class RNNBase(Module):
     with `_reverse` at the end for the second direction. `rng` is the source of the dropout between layers.
     """
 
-    functions: ClassVar = {"RNN_TANH": rnn_tanh, "RNN_RELU": rnn_relu, "GRU": gru, "LSTM": lstm}
-    gates: ClassVar = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
+    functions: ClassVar[dict[str, Callable[..., Any]]] = {
+        "RNN_TANH": rnn_tanh,
+        "RNN_RELU": rnn_relu,
+        "GRU": gru,
+        "LSTM": lstm,
+    }
+    gates: ClassVar[dict[str, int]] = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
 
     def __init__(
         self,
@@ -385,7 +390,7 @@ class RNNBase(Module):
         self._all_weights: list[list[str]] = []
         for layer in range(num_layers):
             for suffix in (f"_l{layer}", f"_l{layer}_reverse")[:directions]:
-                shapes = {
+                shapes: dict[str, tuple[int, ...]] = {
                     "weight_ih": (rows, input_size if layer == 0 else directions * output_size),
                     "weight_hh": (rows, output_size),
                 }
@@ -451,9 +456,7 @@ class RNNBase(Module):
         dimensions = 3 if packed else x.ndim
         for s in state:
             if s is not None and s.ndim != dimensions:
-                raise RuntimeError(
-                    f"{name}: with an input {x.shape} hx must be {dimensions}-D, but it is {s.shape}"
-                )
+                raise RuntimeError(f"{name}: with an input {x.shape} hx must be {dimensions}-D, but it is {s.shape}")
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -475,7 +478,7 @@ def check_arguments(
     dropout: float,
     proj_size: int,
 ) -> None:
-    """TypeError and ValueError as torch raises them, and its warning for a dropout between layers that are not there."""
+    """TypeError and ValueError as torch raises them, and its warning for a dropout with no layers around it."""
     if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
         raise ValueError(f"{name}: dropout should be a number in range [0, 1], got {dropout!r}")
     if dropout > 0 and num_layers == 1:
@@ -495,9 +498,7 @@ def check_arguments(
     if num_layers <= 0:
         raise ValueError(f"{name}: num_layers must be greater than zero, got {num_layers}")
     if not 0 <= proj_size < hidden_size:
-        raise ValueError(
-            f"{name}: proj_size must be at least 0 and smaller than hidden_size, got {proj_size}"
-        )
+        raise ValueError(f"{name}: proj_size must be at least 0 and smaller than hidden_size, got {proj_size}")
 
 
 class RNN(RNNBase):
