@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -19,28 +18,25 @@ from rich.progress import (
 )
 
 
-class Place(Protocol):
-    """What a run reports after every step: the variant, and `step` of its `steps`."""
+class OnProgress(Protocol):
+    """Called by `comparisons.run` after every step: `step` of `steps` in the variant that is number `index` of `count`."""
 
-    variant: str
-    step: int
-    steps: int
+    def __call__(self, variant: str, step: int, steps: int, index: int, count: int) -> None: ...
+
+
+def silent(variant: str, step: int, steps: int, index: int, count: int) -> None:
+    """Show nothing."""
 
 
 class ProgressDisplay:
-    """A run's `on_progress`, shown on stderr; use it as a context manager. `quiet` shows nothing.
-
-    `variants` are those that will be trained, in order: the time left is that of all of them.
-    """
+    """An `OnProgress` that shows on stderr; use it as a context manager. `quiet` shows nothing."""
 
     def __init__(
         self,
-        variants: Sequence[str],
         quiet: bool = False,
         stream: TextIO | None = None,
         seconds_between_lines: float = 5.0,
     ) -> None:
-        self._variants = list(variants)
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._seconds = seconds_between_lines
@@ -63,25 +59,24 @@ class ProgressDisplay:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, place: Place) -> None:
+    def __call__(self, variant: str, step: int, steps: int, index: int = 0, count: int = 1) -> None:
         if self._quiet:
             return
         now = time.monotonic()
-        done = self._variants.index(place.variant) * place.steps + place.step
-        total = len(self._variants) * place.steps
+        done, total = index * steps + step, count * steps
         if self._begin is None:
             self._begin = now, done
         waited = now - self._shown >= (0.1 if self._bar else self._seconds)
-        if place.variant == self._variant and done < total and not waited:  # so it mostly ends
+        if variant == self._variant and done < total and not waited:  # so it mostly ends
             return
-        self._shown, self._variant = now, place.variant
+        self._shown, self._variant = now, variant
         if self._bar is not None:
-            self._bar.update(self._task, description=place.variant, completed=done, total=total)
+            self._bar.update(self._task, description=variant, completed=done, total=total)
             return
         began, first = self._begin
         left = f", {_duration((now - began) / (done - first) * (total - done))} left" if first < done < total else ""
         percent = 100 * done // max(total, 1)
-        line = f"{place.variant}: step {place.step} of {place.steps} ({percent} %{left})"
+        line = f"{variant}: step {step} of {steps} ({percent} %{left})"
         print(line, file=self._stream, flush=True)
 
 

@@ -1,7 +1,6 @@
 """Progress: plain lines where there is no terminal, and nothing when quiet."""
 
 import io
-from types import SimpleNamespace
 
 from comparisons.progress import ProgressDisplay, _duration
 
@@ -12,10 +11,10 @@ class Terminal(io.StringIO):
 
 
 def run(stream, **options):
-    with ProgressDisplay(["plain", "dropout"], stream=stream, **options) as progress:
-        for variant in ("plain", "dropout"):
+    with ProgressDisplay(stream=stream, **options) as progress:
+        for index, variant in enumerate(["plain", "dropout"]):
             for step in range(1, 101):
-                progress(SimpleNamespace(variant=variant, step=step, steps=100, loss=0.5))
+                progress(variant, step, 100, index, 2)
     return stream.getvalue()
 
 
