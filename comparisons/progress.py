@@ -19,7 +19,7 @@ from rich.progress import (
 
 
 class OnProgress(Protocol):
-    """Called by `comparisons.run` after every step: `step` of `steps` in the variant that is number `index` of `count`."""
+    """Called by `comparisons.run` after every step: `step` of `steps`, in variant `index` (from 0) of `count`."""
 
     def __call__(self, variant: str, step: int, steps: int, index: int, count: int) -> None: ...
 
@@ -67,7 +67,7 @@ class ProgressDisplay:
         if self._begin is None:
             self._begin = now, done
         waited = now - self._shown >= (0.1 if self._bar else self._seconds)
-        if variant == self._variant and done < total and not waited:  # so it mostly ends
+        if variant == self._variant and done < total and not waited:
             return
         self._shown, self._variant = now, variant
         if self._bar is not None:
