@@ -56,7 +56,7 @@ def shown(report, **options):
         ([PLAIN], True, "EQUAL: 300 steps, 4,200 tensors"),
         ([PLAIN, replace(PLAIN, canary_caught=False)], False, "NOT PROVEN: plain did not notice the canary"),
         ([replace(PLAIN, divergence=PARTED)], False, "MISMATCH: plain, step 41, layer 2 (ReLU): gradient of 0.weight"),
-        ([replace(PLAIN, drift_weights=0.5, drift_within_bound=False)], False, "MISMATCH: plain, the twins drifted"),
+        ([replace(PLAIN, drift_weights=0.5, drift_small=False)], False, "DRIFT: plain: every step is equal"),
         ([], False, "NOT PROVEN: not one step"),
     ],
 )
