@@ -101,10 +101,11 @@ class Optimizer:
         work = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         for parameter, _ in work:
             self.check(parameter.data, parameter.grad)
-        for parameter, group in work:
-            self.update(parameter.data, parameter.grad, self.state[parameter], group)
-            if not self.state[parameter]:
-                del self.state[parameter]
+        with np.errstate(all="ignore"):  # an overflow is an inf and 0 / 0 a nan here, in silence, as in torch
+            for parameter, group in work:
+                self.update(parameter.data, parameter.grad, self.state[parameter], group)
+                if not self.state[parameter]:
+                    del self.state[parameter]
         return loss
 
     def check(self, param: Array, grad: Array) -> None:
@@ -117,8 +118,7 @@ class Optimizer:
                 f"{name}: a parameter of shape {param.shape} and dtype {param.dtype} has a gradient of shape "
                 f"{grad.shape} and dtype {grad.dtype}"
             )
-        if not param.flags.writeable:
-            raise ValueError(f"{name}: a parameter of shape {param.shape} is read-only: its data cannot be updated")
+        check_writeable(name, param)
 
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
         """Change `parameter` in place by this optimizer's rule; `gradient` stays, `state` is the parameter's own."""
@@ -203,6 +203,12 @@ def copy_as(value: Any, dtype: Any) -> Any:
 def new_step() -> Array:
     """The count of a parameter's steps, 0: an array of float32, as torch keeps it."""
     return np.zeros((), np.float32)
+
+
+def check_writeable(optimizer: str, param: Array) -> None:
+    """ValueError for an array that cannot be updated in place."""
+    if not param.flags.writeable:
+        raise ValueError(f"{optimizer}: a parameter of shape {param.shape} is read-only: its data cannot be updated")
 
 
 def check_nonnegative(optimizer: str, **values: Any) -> None:
