@@ -7,21 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import torchref
+from tests.errors import assert_same_error
 from torchref.nn import functional
 
 
 def normal(*shape, dtype=np.float64, seed=5):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def assert_same_error(ours, theirs, *fragments):
-    """Both raise the same exception type, and our message names each of `fragments`."""
-    with pytest.raises(Exception) as torch_error:
-        theirs()
-    with pytest.raises(torch_error.type) as our_error:
-        ours()
-    for fragment in fragments:
-        assert fragment in str(our_error.value), f"{fragment!r} not in {our_error.value}"
 
 
 CONSTRUCTED = [

@@ -151,6 +151,13 @@ class ModuleDict(Module):
     def __delitem__(self, key: str) -> None:
         del self._children[key]
 
+    def __getattr__(self, name: str) -> Module:
+        """`modules.name` for `modules["name"]`, as in torch; asked only where there is no such attribute."""
+        children = vars(self).get("_children", {})
+        if name not in children:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return children[name]
+
     def keys(self) -> Iterable[str]:
         return self._children.keys()
 
