@@ -1,9 +1,7 @@
 """torch.nn in NumPy: `output, backward = module(*inputs)`. One concept a file, the derivation above the code."""
 
-from torchref.nn import functional, init, random
-from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
 from torchref.nn import functional, init, random, utils
-from torchref.nn.activation import Sigmoid, Tanh
+from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.dropout import Dropout
