@@ -4,6 +4,7 @@ from torchref.nn import functional, init, random, utils
 from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
+from torchref.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from torchref.nn.dropout import Dropout
 from torchref.nn.exponential import CELU, ELU, SELU
 from torchref.nn.gelu import GELU
@@ -16,6 +17,23 @@ from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
 from torchref.nn.loss.regression import L1Loss, MSELoss
 from torchref.nn.module import Module, Parameter
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
+from torchref.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from torchref.nn.rectifier import LeakyReLU, PReLU, ReLU, RReLU, Threshold
 from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
@@ -36,6 +54,18 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
@@ -72,6 +102,12 @@ __all__ = [
     "RReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -85,6 +121,9 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "functional",
     "init",
     "random",

@@ -2,6 +2,7 @@
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.batchnorm import batch_norm
+from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from torchref.nn.dropout import dropout
 from torchref.nn.exponential import celu, elu, selu
 from torchref.nn.gelu import gelu
@@ -13,6 +14,7 @@ from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_w
 from torchref.nn.loss.classification import cross_entropy, nll_loss
 from torchref.nn.loss.regression import l1_loss, mse_loss
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
+from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import flatten, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
@@ -22,6 +24,12 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "elu",
@@ -45,6 +53,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "pad",
     "prelu",
     "relu",
     "relu6",

@@ -1,0 +1,94 @@
+"""Where windows lie: the geometry that convolution, pooling, folding and their backwards share.
+
+Along one dimension, output position p sees with kernel offset k the input position
+
+    i = p stride + k dilation - low                                  (low: padding in front)
+
+so for a fixed k all positions p together are one strided slice of the padded input, `x[k dilation :: stride]`. The
+functions here loop over the few kernel offsets and let NumPy loop over the many positions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.module import Array
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a kernel slides over the spatial dimensions; each field has one entry a dimension."""
+
+    kernel: Sizes
+    stride: Sizes
+    dilation: Sizes
+    low: Sizes  # padding in front
+    input: Sizes  # sizes before padding
+    output: Sizes  # numbers of positions
+
+    @property
+    def high(self) -> Sizes:
+        """Padding behind, so that the last window just ends there: negative where no window reaches the last inputs."""
+        spatial = zip(self.kernel, self.stride, self.dilation, self.low, self.input, self.output, strict=True)
+        return tuple(s * (p - 1) + d * (k - 1) + 1 - low - i for k, s, d, low, i, p in spatial)
+
+    def pad(self, x: Array, value: float = 0.0) -> Array:
+        """The part of `x` that windows see, with `value` around it."""
+        return resize(x, self.low, self.high, value)
+
+    def unpad(self, dpadded: Array) -> Array:
+        """Backward of `pad`: what was put around is dropped, and what was cut off has gradient 0."""
+        return resize(dpadded, [-low for low in self.low], [-high for high in self.high])
+
+    def offsets(self) -> Iterator[Sizes]:
+        """Every kernel offset, the last dimension fastest."""
+        return itertools.product(*map(range, self.kernel))
+
+    def at(self, offset: Sizes) -> tuple[Any, ...]:
+        """The slices of the padded input that all positions see with this kernel offset."""
+        spatial = zip(offset, self.stride, self.dilation, self.output, strict=True)
+        return tuple(slice(k * d, k * d + s * (p - 1) + 1, s) for k, s, d, p in spatial)
+
+
+def resize(x: Array, low: Sequence[int], high: Sequence[int], value: float = 0.0) -> Array:
+    """`x` with low[d] entries more in front and high[d] more behind along its last dimensions (negative: cut off).
+
+    It is linear for value 0, and the backward of `resize(x, low, high)` is `resize(dy, -low, -high)`.
+    """
+    if not any(low) and not any(high):
+        return x
+    sizes = x.shape[x.ndim - len(low) :]
+    cut: Any = [slice(max(-a, 0), n - max(-b, 0)) for n, a, b in zip(sizes, low, high, strict=True)]
+    x = x[(..., *cut)]
+    if max(*low, *high) <= 0:
+        return x
+    new_sizes = tuple(n + a + b for n, a, b in zip(sizes, low, high, strict=True))
+    padded = np.full_like(x, value, shape=x.shape[: x.ndim - len(low)] + new_sizes)
+    inside: tuple[Any, ...] = tuple(
+        slice(max(a, 0), n - max(b, 0)) for n, a, b in zip(new_sizes, low, high, strict=True)
+    )
+    padded[(..., *inside)] = x
+    return padded
+
+
+def per_dimension(function: str, name: str, value: int | Sequence[int], dimensions: int) -> Sizes:
+    """`value` once for each dimension. TypeError for what is no integer, RuntimeError for a wrong number of them."""
+    try:
+        values = tuple(map(operator.index, value)) if isinstance(value, Sequence) else (operator.index(value),)
+    except TypeError:
+        raise TypeError(f"{function}(): argument '{name}' must be an int or a tuple of ints, not {value!r}") from None
+    if len(values) == 1:
+        return values * dimensions
+    if len(values) != dimensions:
+        raise RuntimeError(
+            f"{function}(): expected {name} to be a single integer or {dimensions} integers, but got {name}={value!r}"
+        )
+    return values
