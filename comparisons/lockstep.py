@@ -1,0 +1,244 @@
+"""One training step in both engines, every tensor of it compared; and the twin that runs free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from comparisons.comparison import Comparison
+from comparisons.divergence import first_divergence, sabotage
+from comparisons.judge import Judge, Mismatch
+from comparisons.observe import Seen, observe_numpy, observe_torch
+from comparisons.report import Divergence
+from comparisons.state import pack, unpack
+from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, put_back
+from torchref.nn.module import Array
+from torchref.nn.random import Tape
+
+CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that must be noticed
+
+
+class Diverged(Exception):
+    """The twins differ by more than rounding explains."""
+
+    def __init__(self, divergence: Divergence) -> None:
+        super().__init__(str(divergence))
+        self.divergence = divergence
+
+
+@dataclass
+class Step:
+    """What one step gave, for the record."""
+
+    numpy_loss: float
+    torch_loss: float
+    free_loss: float
+    numpy_output: Array
+    torch_output: Array
+    largest_difference: dict[str, float]  # by kind of tensor: output, loss, gradient, buffer, update
+    tape: Tape
+    numpy_seen: Seen | None = None
+    torch_seen: Seen | None = None
+    numpy_gradients: dict[str, Array | None] = field(default_factory=dict)
+    torch_gradients: dict[str, Array | None] = field(default_factory=dict)
+
+
+class Lockstep:
+    """A torch twin, a NumPy twin that is put back on torch's weights after each step, and one that runs free.
+
+    In a step all see the same batch and the same random draws. The first two hold the same weights, so their outputs,
+    losses, gradients and buffers must agree to rounding; then both optimizers are given the same gradients, torch's,
+    and their updates must agree. The free twin uses its own gradients throughout: its drift shows what rounding does
+    over a whole training. In float32 rounding is a large part of a small gradient, so there a float64 twin is the
+    referee: torch's results and NumPy's must each lie within float32's bound of it.
+    """
+
+    def __init__(
+        self, comparison: Comparison, options: Mapping[str, Any], device: torch.device, fault: str | None = None
+    ) -> None:
+        dtype = np.dtype(comparison.dtype)
+        self.dtype = dtype
+        self.torch_twin = TorchTwin(comparison, options, dtype, device)
+        self.numpy_twin = NumpyTwin(comparison, options, dtype)
+        self.free_twin = NumpyTwin(comparison, options, dtype)
+        self.referee = NumpyTwin(comparison, options, np.dtype(np.float64)) if dtype == np.float32 else None
+        check_same_names(self.numpy_twin, self.torch_twin)
+        for twin in self.numpy_twins():
+            put_back(twin, self.torch_twin)
+        if fault is not None:
+            sabotage(self.numpy_twin.model, fault)
+        self.judge = Judge(dtype)
+        self.steps = 0
+        self.canary: dict[str, bool] = {}  # by tensor: was the disturbed gradient noticed?
+
+    def numpy_twins(self) -> list[NumpyTwin]:
+        return [self.numpy_twin, self.free_twin] + ([self.referee] if self.referee else [])
+
+    def step(self, x: Array, target: Array, observe: bool = False) -> Step:
+        """Train every twin on one batch. Raises Diverged where NumPy and torch differ."""
+        numpy_twin, torch_twin = self.numpy_twin, self.torch_twin
+        generator = torch.get_rng_state() if torch_twin.draws else None
+        numpy_seen = torch_seen = None
+        with ExitStack() as stack:
+            if observe:
+                numpy_seen = stack.enter_context(observe_numpy(numpy_twin.model))
+                torch_seen = stack.enter_context(observe_torch(torch_twin.model))
+            torch_output, torch_loss, tape = torch_twin.gradients(x, target)
+            numpy_output, numpy_loss = numpy_twin.gradients(x, target, tape)
+        numpy_gradients, torch_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
+        referee = self._referee(x, target, tape)
+        difference = {}
+        try:
+            for kind, ours, theirs in (
+                ("output", {"": numpy_output}, {"": torch_output}),
+                ("loss", {"": numpy_loss}, {"": torch_loss}),
+                ("gradient of", numpy_gradients, torch_gradients),
+                ("buffer", numpy_twin.named_buffers(), torch_twin.named_buffers()),
+            ):
+                scale = largest(theirs)
+                difference[kind.split()[0]] = self.judge.compare(kind, ours, theirs, scale, referee.get(kind))
+            if not self.canary:
+                self._release_canary(numpy_gradients, torch_gradients, referee.get("gradient of"))
+            difference["update"] = self._update(torch_gradients)
+        except Mismatch as mismatch:
+
+            def rewind() -> None:
+                if generator is not None:
+                    torch.set_rng_state(generator)
+
+            found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind)
+            raise Diverged(found) from None
+
+        put_back(numpy_twin, torch_twin)
+        if self.referee:
+            put_back(self.referee, torch_twin)
+        _, free_loss = self.free_twin.gradients(x, target, tape)
+        self.free_twin.step()
+        self.steps += 1
+        return Step(
+            float(numpy_loss),
+            float(torch_loss),
+            float(free_loss),
+            numpy_output,
+            torch_output,
+            difference,
+            tape,
+            numpy_seen,
+            torch_seen,
+            numpy_gradients,
+            torch_gradients,
+        )
+
+    def _referee(self, x: Array, target: Array, tape: Tape) -> dict[str, dict[str, Array | None]]:
+        """In float32: what float64 gives for the same weights and batch; in float64 torch itself is compared with."""
+        if self.referee is None:
+            return {}
+        x, target = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in (x, target))
+        output, loss = self.referee.gradients(x, target, tape)
+        return {
+            "output": {"": output},
+            "loss": {"": loss},
+            "gradient of": self.referee.named_gradients(),
+            "buffer": self.referee.named_buffers(),
+        }
+
+    def _update(self, torch_gradients: Mapping[str, Array | None]) -> float:
+        """Both optimizers take a step with torch's gradients; compares what they add to the weights."""
+        numpy_twin, torch_twin = self.numpy_twin, self.torch_twin
+        before = {name: weight.copy() for name, weight in numpy_twin.named_weights().items()}
+        for name, gradient in torch_gradients.items():
+            numpy_twin.parameters[name].grad = None if gradient is None else np.array(gradient)
+        torch_twin.step()
+        numpy_twin.step()
+        ours, theirs = numpy_twin.named_weights(), torch_twin.named_weights()
+        # A weight is rounded after each step: the smallest visible update is an ulp of the weight, hence the scale.
+        return self.judge.compare(
+            "update of",
+            {name: ours[name] - old for name, old in before.items()},
+            {name: theirs[name] - old for name, old in before.items()},
+            largest(theirs),
+        )
+
+    def _release_canary(
+        self,
+        ours: Mapping[str, Array | None],
+        theirs: Mapping[str, Array | None],
+        referee: Mapping[str, Array | None] | None,
+    ) -> None:
+        """Disturb each gradient in turn by a small factor: a judge that does not notice is worth nothing.
+
+        A gradient that is zero but for rounding cannot show a relative disturbance; it is not counted.
+        """
+        scale = largest(theirs)
+        factor = 1 + CANARY[self.dtype.name]
+        for name, gradient in ours.items():
+            if gradient is None or not gradient.size or np.abs(gradient).max() < 1e-6 * scale:
+                continue
+            judge = Judge(self.dtype)
+            one = {name: theirs[name]}, None if referee is None else {name: referee[name]}
+            try:
+                judge.compare("canary", {name: gradient * gradient.dtype.type(factor)}, one[0], scale, one[1])
+                self.canary[name] = False
+            except Mismatch:
+                self.canary[name] = True
+
+    def drift(self) -> float:
+        """|w_free - w_torch| / |w_torch| over all weights: how far rounding has driven the free twin."""
+        free, theirs = self.free_twin.named_weights(), self.torch_twin.named_weights()
+        apart = sum(float(np.sum((free[n].astype(np.float64) - w) ** 2)) for n, w in theirs.items())
+        size = sum(float(np.sum(w.astype(np.float64) ** 2)) for w in theirs.values())
+        return float(np.sqrt(apart / size)) if size else 0.0
+
+    def state(self, arrays: dict[str, Array]) -> Any:
+        """Everything that the next step depends on, arrays apart."""
+        tree = {
+            "torch": {"model": dict(self.torch_twin.model.state_dict()), "optimizer": self.torch_twin.optimizer.state_dict()},
+            "numpy": self.numpy_twin.optimizer.state_dict(),
+            "free": {"model": self.free_twin.model.state_dict(), "optimizer": self.free_twin.optimizer.state_dict()},
+            "schedulers": [t.scheduler.state_dict() for t in self._scheduled()],
+            "torch generator": torch.get_rng_state(),
+            "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
+            "steps": self.steps,
+            "judge": [self.judge.tensors, self.judge.largest, self.judge.largest_share, self.judge.largest_tensor],
+            "canary": self.canary,
+            "seconds": [self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds],
+        }
+        return pack(tree, arrays, "lockstep")
+
+    def restore(self, packed: Any, arrays: dict[str, Array]) -> None:
+        """Continue where `state` was taken, to the same bits."""
+        tree = unpack(packed, arrays)
+        self.torch_twin.model.load_state_dict(tree["torch"]["model"])
+        self.torch_twin.optimizer.load_state_dict(tree["torch"]["optimizer"])
+        self.free_twin.model.load_state_dict(tree["free"]["model"])
+        self.free_twin.optimizer.load_state_dict(tree["free"]["optimizer"])
+        self.numpy_twin.optimizer.load_state_dict(tree["numpy"])
+        for twin, state in zip(self._scheduled(), tree["schedulers"], strict=True):
+            twin.scheduler.load_state_dict(state)
+        for twin in (self.numpy_twin, *([self.referee] if self.referee else [])):
+            put_back(twin, self.torch_twin)
+        torch.set_rng_state(tree["torch generator"])
+        if tree["cuda generators"]:
+            torch.cuda.set_rng_state_all(tree["cuda generators"])
+        self.steps, self.canary = tree["steps"], tree["canary"]
+        judge = self.judge
+        judge.tensors, judge.largest, judge.largest_share, judge.largest_tensor = tree["judge"]
+        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]
+
+    def _scheduled(self) -> list[Any]:
+        return [t for t in (self.torch_twin, self.numpy_twin, self.free_twin) if t.scheduler is not None]
+
+    def end_epoch(self) -> None:
+        """Step the learning-rate schedulers."""
+        for twin in self._scheduled():
+            twin.scheduler.step()
+
+
+def largest(tensors: Mapping[str, Array | None]) -> float:
+    """The largest finite entry of all tensors."""
+    return max((float(np.abs(a).max()) for a in tensors.values() if a is not None and a.size), default=0.0)

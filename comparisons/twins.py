@@ -1,0 +1,163 @@
+"""The two engines behind one face: a network, its loss and its optimizer, in NumPy and in torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+import torchref
+from comparisons.comparison import Comparison
+from comparisons.errors import UserError
+from torchref.nn.module import Array
+from torchref.nn.random import Tape, set_rng
+from torchref.twin.draws import record_draws
+from torchref.twin.weights import copy_from_torch, to_array, to_tensor
+
+
+class NumpyTwin:
+    """The network in NumPy. `seconds` adds up what its training steps have taken."""
+
+    def __init__(self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype) -> None:
+        self.model = comparison.model(torchref.nn, **options).to(dtype).skip_input_grad()
+        self.criterion = comparison.loss(torchref.nn).to(dtype)
+        self.optimizer = comparison.optimizer(torchref.optim, self.model.parameters())
+        self.scheduler = (
+            comparison.scheduler(torchref.optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
+        )
+        self.parameters = dict(self.model.named_parameters())
+        self.seconds = 0.0
+
+    def gradients(self, x: Array, target: Array, tape: Tape) -> tuple[Array, Array]:
+        """Forward and backward on one batch, with the draws of `tape`: output and loss; gradients in the parameters."""
+        set_rng(self.model, Tape(tape.draws))
+        started = time.perf_counter()
+        output, backward = self.model(x)
+        loss, loss_backward = self.criterion(output, target)
+        self.model.zero_grad()
+        doutput = loss_backward()
+        backward(doutput[0] if isinstance(doutput, tuple) else doutput)
+        self.seconds += time.perf_counter() - started
+        return output, loss
+
+    def step(self) -> None:
+        started = time.perf_counter()
+        self.optimizer.step()
+        self.seconds += time.perf_counter() - started
+
+    def evaluate(self, x: Array, target: Array) -> tuple[Array, float]:
+        """Output and loss in evaluation mode."""
+        output = self.model.predict(x)
+        loss, _ = self.criterion(output, target)
+        return output, float(loss)
+
+    def named_gradients(self) -> dict[str, Array | None]:
+        return {name: parameter.grad for name, parameter in self.parameters.items()}
+
+    def named_weights(self) -> dict[str, Array]:
+        return {name: parameter.data for name, parameter in self.parameters.items()}
+
+    def named_buffers(self) -> dict[str, Array]:
+        return dict(self.model.named_buffers())
+
+
+class TorchTwin:
+    """The network in stock torch: nothing patched, no hook that changes a value."""
+
+    def __init__(
+        self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype, device: torch.device
+    ) -> None:
+        torch.manual_seed(comparison.seed)
+        model = comparison.torch_model or comparison.model
+        self.device = device
+        self.model = model(torch.nn, **options).to(device=device, dtype=getattr(torch, dtype.name))
+        self.criterion = comparison.loss(torch.nn).to(device=device, dtype=getattr(torch, dtype.name))
+        self.optimizer = comparison.optimizer(torch.optim, self.model.parameters())
+        for group in self.optimizer.param_groups:  # the loop is the definition; fused kernels round otherwise
+            group.update({key: False for key in ("foreach", "fused") if key in group})
+        self.scheduler = (
+            comparison.scheduler(torch.optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
+        )
+        self.parameters = dict(self.model.named_parameters())
+        self.draws = any(takes_draws(module) for module in self.model.modules())
+        self.seconds = 0.0
+
+    def gradients(self, x: Array, target: Array) -> tuple[Array, Array, Tape]:
+        """Forward and backward on one batch: output, loss and the random draws; gradients in the parameters."""
+        tensors = to_tensor(x, self.device), to_tensor(target, self.device)
+        tape = Tape([])
+        started = self.clock()
+        if self.draws:
+            with record_draws() as tape:
+                output = self.model(tensors[0])
+        else:  # watching for draws costs as much as a small network's forward
+            output = self.model(tensors[0])
+        loss = self.criterion(output, tensors[1])
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.seconds += self.clock() - started
+        return to_array(output), to_array(loss), tape
+
+    def step(self) -> None:
+        started = self.clock()
+        self.optimizer.step()
+        self.seconds += self.clock() - started
+
+    def clock(self) -> float:
+        """Wall-clock seconds, once the device has finished what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def evaluate(self, x: Array, target: Array) -> tuple[Array, float]:
+        """Output and loss in evaluation mode."""
+        self.model.eval()
+        with torch.no_grad():
+            output = self.model(to_tensor(x, self.device))
+            loss = self.criterion(output, to_tensor(target, self.device))
+        self.model.train()
+        return to_array(output), float(loss)
+
+    def named_gradients(self) -> dict[str, Array | None]:
+        return {n: None if p.grad is None else p.grad.cpu().numpy() for n, p in self.parameters.items()}
+
+    def named_weights(self) -> dict[str, Array]:
+        return {name: parameter.detach().cpu().numpy() for name, parameter in self.parameters.items()}
+
+    def named_buffers(self) -> dict[str, Array]:
+        return {name: buffer.cpu().numpy() for name, buffer in self.model.named_buffers()}
+
+
+def takes_draws(module: torch.nn.Module) -> bool:
+    """Whether a torch module may draw at random in training. Unknown ones are watched: a missed draw is an error."""
+    if isinstance(getattr(module, "p", None), float) or isinstance(module, torch.nn.RReLU):
+        return True
+    dropout = getattr(module, "dropout", 0.0)
+    if isinstance(dropout, float) and dropout > 0:
+        return True
+    return not type(module).__module__.startswith("torch.nn")
+
+
+def put_back(numpy_twin: NumpyTwin, torch_twin: TorchTwin) -> None:
+    """Give the NumPy twin copies of torch's present weights and buffers, so that the next step starts equal."""
+    weights = torch_twin.named_weights()
+    for name, parameter in numpy_twin.parameters.items():
+        parameter.data = np.array(weights[name])
+    if torch_twin.named_buffers():
+        copy_from_torch(numpy_twin.model, torch_twin.model)
+
+
+def check_same_names(numpy_twin: NumpyTwin, torch_twin: TorchTwin) -> None:
+    """UserError unless both networks have the same parameters and buffers, by name, shape and order."""
+    ours = {name: value.shape for name, value in numpy_twin.model.state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in torch_twin.model.state_dict().items()}
+    if ours != theirs:
+        differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+        name = differing[0]
+        raise UserError(
+            f"model: the twins' state_dict differ in {name!r}: shape {ours.get(name, 'none')} in NumPy, "
+            f"{theirs.get(name, 'none')} in torch ({len(differing)} names differ)"
+        )
