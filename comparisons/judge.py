@@ -32,6 +32,8 @@ class Judge:
         self.largest = 0.0  # the largest difference of a gradient
         self.largest_share = 0.0  # the largest share of its bound that any difference took
         self.largest_tensor = ""
+        self.largest_step = 0
+        self.step = 0
 
     def compare(
         self,
@@ -83,6 +85,7 @@ class Judge:
         worst = int(np.argmax(shares))
         if shares[worst] > self.largest_share:
             self.largest_share, self.largest_tensor = float(shares[worst]), trios[worst][0]
+            self.largest_step = self.step
         apart = float(difference.max())
         if kind.startswith("gradient"):
             self.largest = max(self.largest, apart)

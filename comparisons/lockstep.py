@@ -93,6 +93,7 @@ class Lockstep:
         numpy_gradients, torch_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
         referee = self._referee(x, target, tape)
         difference = {}
+        self.judge.step = self.steps
         try:
             for kind, ours, theirs in (
                 ("output", {"": numpy_output}, {"": torch_output}),
@@ -187,6 +188,10 @@ class Lockstep:
             except Mismatch:
                 self.canary[name] = True
 
+    def seconds(self) -> float:
+        """What the training steps of all three twins have taken, without comparing and recording."""
+        return self.torch_twin.seconds + self.numpy_twin.seconds + self.free_twin.seconds
+
     def drift(self) -> float:
         """|w_free - w_torch| / |w_torch| over all weights: how far rounding has driven the free twin."""
         free, theirs = self.free_twin.named_weights(), self.torch_twin.named_weights()
@@ -204,7 +209,7 @@ class Lockstep:
             "torch generator": torch.get_rng_state(),
             "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
             "steps": self.steps,
-            "judge": [self.judge.tensors, self.judge.largest, self.judge.largest_share, self.judge.largest_tensor],
+            "judge": vars(self.judge) | {"dtype": self.dtype.name},
             "canary": self.canary,
             "seconds": [self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds],
         }
@@ -226,8 +231,7 @@ class Lockstep:
         if tree["cuda generators"]:
             torch.cuda.set_rng_state_all(tree["cuda generators"])
         self.steps, self.canary = tree["steps"], tree["canary"]
-        judge = self.judge
-        judge.tensors, judge.largest, judge.largest_share, judge.largest_tensor = tree["judge"]
+        vars(self.judge).update(tree["judge"], dtype=self.dtype)
         self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]
 
     def _scheduled(self) -> list[Any]:
