@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from comparisons.errors import UserError
+from comparisons.errors import UserError, nearest
 from comparisons.judge import Judge, Mismatch
 from comparisons.observe import observe_numpy, observe_torch
 from comparisons.report import Divergence
@@ -83,8 +82,7 @@ def sabotage(model: Module, layer: str, factor: float = 1.01) -> None:
     """
     names = [name for name, _ in model.named_modules() if name]
     if layer not in names:
-        near = difflib.get_close_matches(layer, names, n=1) or names
-        raise UserError(f"sabotage: there is no layer {layer!r} (did you mean {near[0]!r}? there are {', '.join(names)})")
+        raise UserError(f"sabotage: there is no layer {layer!r}; {nearest(layer, names)}")
     module = model.get_submodule(layer)
     forward = module.forward
     parameters = list(module.parameters())
@@ -113,5 +111,3 @@ def sabotage(model: Module, layer: str, factor: float = 1.01) -> None:
         return output, backward
 
     module.forward = disturbed_forward  # type: ignore[method-assign]
-
-

@@ -1,4 +1,4 @@
-"""Are two lists of tensors equal up to rounding? Counts, remembers the largest difference, names the first wrong one."""
+"""Are two lists of tensors equal up to rounding? Counts, keeps the largest difference, names the first wrong one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Judge:
                 continue
             label = f"{kind} {name}".strip()
             if our is None or their is None:
-                raise Mismatch(label, (), *(np.nan if a is None else float(np.max(np.abs(a))) for a in (our, their)), 0)
+                raise Mismatch(f"{label} (one of the twins has none)", (), np.nan, np.nan, 0)
             if our.shape != their.shape or our.dtype != their.dtype:
                 raise Mismatch(f"{label} ({our.shape} {our.dtype}, {their.shape} {their.dtype})", (), np.nan, np.nan, 0)
             if our.size:
@@ -71,7 +71,11 @@ class Judge:
         )
         with np.errstate(invalid="ignore"):  # inf - inf, looked at entry by entry below
             difference = np.abs(flat_ours - flat_theirs)
-            error = difference if referee is None else np.maximum(abs(flat_ours - flat_truth), abs(flat_theirs - flat_truth))
+            error = (
+                difference
+                if referee is None
+                else np.maximum(abs(flat_ours - flat_truth), abs(flat_theirs - flat_truth))
+            )
         errors = np.maximum.reduceat(error, starts)
         limits = bound(np.maximum.reduceat(np.abs(flat_truth), starts), self.dtype, scale)
         fits = errors <= limits  # False for nan as well

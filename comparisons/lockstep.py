@@ -135,7 +135,7 @@ class Lockstep:
             torch_gradients,
         )
 
-    def _referee(self, x: Array, target: Array, tape: Tape) -> dict[str, dict[str, Array | None]]:
+    def _referee(self, x: Array, target: Array, tape: Tape) -> dict[str, Any]:
         """In float32: what float64 gives for the same weights and batch; in float64 torch itself is compared with."""
         if self.referee is None:
             return {}
@@ -202,7 +202,10 @@ class Lockstep:
     def state(self, arrays: dict[str, Array]) -> Any:
         """Everything that the next step depends on, arrays apart."""
         tree = {
-            "torch": {"model": dict(self.torch_twin.model.state_dict()), "optimizer": self.torch_twin.optimizer.state_dict()},
+            "torch": {
+                "model": dict(self.torch_twin.model.state_dict()),
+                "optimizer": self.torch_twin.optimizer.state_dict(),
+            },
             "numpy": self.numpy_twin.optimizer.state_dict(),
             "free": {"model": self.free_twin.model.state_dict(), "optimizer": self.free_twin.optimizer.state_dict()},
             "schedulers": [t.scheduler.state_dict() for t in self._scheduled()],

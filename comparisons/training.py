@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from comparisons.comparison import Comparison
 from comparisons.configuration import as_config, write_config
 from comparisons.data import Data, batches
 from comparisons.effects import record_effects
-from comparisons.errors import UserError
+from comparisons.errors import UserError, nearest
 from comparisons.lockstep import Diverged, Lockstep, Step
+from comparisons.progress import OnProgress, silent
 from comparisons.record import Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
 from torchref.nn.module import Array
@@ -30,16 +31,6 @@ EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks 
 CHUNK = 1_000  # examples evaluated at once
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is: handed to `on_progress` after every step."""
-
-    variant: str
-    step: int
-    steps: int
-    loss: float
-
-
 def run(
     comparison: Comparison,
     *,
@@ -47,7 +38,7 @@ def run(
     only: str | None = None,
     resume: bool = False,
     sabotage: str | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: OnProgress = silent,
 ) -> Report:
     """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`.
 
@@ -60,7 +51,7 @@ def run(
     """
     chosen = [only] if only is not None else list(comparison.variants)
     if only is not None and only not in comparison.variants:
-        raise UserError(f"only: there is no variant {only!r}; there are {', '.join(comparison.variants)}")
+        raise UserError(f"only: there is no variant {only!r}; {nearest(only, comparison.variants)}")
     device = pick_device(comparison.device)
     data = comparison.data()
     if not isinstance(data, Data):
@@ -72,9 +63,13 @@ def run(
     folder = Path(out) / comparison.name
     open_folder(folder, chosen, as_config(comparison), resume)
     reports = []
-    for variant in chosen:
+    for index, variant in enumerate(chosen):
+
+        def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
+            on_progress(variant, step, steps, index, len(chosen))
+
         training = VariantTraining(comparison, variant, data, folder / variant, device, sabotage)
-        reports.append(training.train(resume, on_progress))
+        reports.append(training.train(resume, show))
         if reports[-1].divergence is not None:
             break
     report = Report(comparison.name, comparison.claim, as_config(comparison), reports, environment(str(device)))
@@ -137,7 +132,9 @@ def open_folder(folder: Path, variants: list[str], config: dict[str, Any], resum
     """Make the run's folder, or with `resume` check that the one there holds the same configuration."""
     there = [folder / variant for variant in variants if (folder / variant).exists()]
     if there and not resume:
-        raise UserError(f"out: {there[0]} is already there; continue it with --resume, or name another folder with --out")
+        raise UserError(
+            f"out: {there[0]} is already there; continue it with --resume, or name another folder with --out"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder / "config.toml", config, resume)
@@ -163,7 +160,7 @@ class VariantTraining:
         per_epoch = len(list(batches(len(data.train_inputs), comparison.batch_size, np.random.default_rng(0))))
         self.steps = per_epoch * comparison.epochs
 
-    def train(self, resume: bool, on_progress: Callable[[Progress], None]) -> VariantReport:
+    def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
         checkpoints = self.folder / "checkpoint"
         if resume and checkpoint.latest(checkpoints) is not None:
             step, arrays, state = checkpoint.load(checkpoints)
@@ -185,7 +182,7 @@ class VariantTraining:
             self.save(checkpoints, asdict(report))
         return report
 
-    def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[Progress], None]) -> None:
+    def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[int, int], None]) -> None:
         comparison, data, lockstep = self.comparison, self.data, self.lockstep
         saved = time.monotonic()
         while self.epoch < comparison.epochs:
@@ -198,7 +195,7 @@ class VariantTraining:
                 self.record_step(recorder, step, data.train_targets[indices])
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
                 self.batch += 1
-                on_progress(Progress(self.variant, lockstep.steps, self.steps, step.torch_loss))
+                on_progress(lockstep.steps, self.steps)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS and self.batch < len(epoch_batches):
                     recorder.flush()
                     self.save(checkpoints, None, order_state)
@@ -234,7 +231,7 @@ class VariantTraining:
             record_effects(recorder, step, self.lockstep, rates, n)
 
     def record_epoch(self, recorder: Recorder) -> None:
-        """Losses and accuracies of both twins in evaluation mode, which must agree as well, and the free twin's drift."""
+        """Losses and accuracies of both twins in evaluation mode, and how far the free twin has drifted."""
         n = self.lockstep.steps
         data = self.data
         parts = {
@@ -279,7 +276,7 @@ class VariantTraining:
             name=self.variant,
             steps=lockstep.steps,
             tensors=judge.tensors,
-            **self.final,
+            **self.final,  # type: ignore[arg-type]
             largest_difference=judge.largest,
             largest_share=judge.largest_share,
             largest_tensor=judge.largest_tensor,
@@ -291,7 +288,7 @@ class VariantTraining:
             canary_step=0 if lockstep.canary else None,
             drift_weights=drift,
             drift_losses=self.largest_loss_drift,
-            drift_within_bound=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,
+            drift_small=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,
             divergence=divergence,
         )
 

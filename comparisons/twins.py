@@ -24,10 +24,9 @@ class NumpyTwin:
     def __init__(self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype) -> None:
         self.model = comparison.model(torchref.nn, **options).to(dtype).skip_input_grad()
         self.criterion = comparison.loss(torchref.nn).to(dtype)
-        self.optimizer = comparison.optimizer(torchref.optim, self.model.parameters())
-        self.scheduler = (
-            comparison.scheduler(torchref.optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
-        )
+        optim: Any = torchref.optim
+        self.optimizer = comparison.optimizer(optim, self.model.parameters())
+        self.scheduler = comparison.scheduler(optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
         self.parameters = dict(self.model.named_parameters())
         self.seconds = 0.0
 

@@ -1,9 +1,9 @@
 """How much rounding moves a result: the NumPy code itself, run with every primitive's result disturbed.
 
 Two correct programs for one formula differ by rounding alone, and by how much depends on the data: on cancellations, on
-the lengths of sums, on what is divided by what. Rather than guess a tolerance, run the code in float64 and multiply the
+the lengths of sums, on divisors. Rather than guess a tolerance, run the code in float64 and multiply the
 result of each primitive by 1 + u xi, xi even in (-1, 1), u the unit roundoff of the precision in question; a matrix
-product also gets u xi sqrt(n) (|A| @ |B|) and a sum u xi sqrt(n) sum|a|, n its length, since orders of summation differ.
+product also gets u xi sqrt(n) (|A| @ |B|) and a sum u xi sqrt(n) sum|a|, n its length, since orders differ.
 With K such samples
 
     S_i = max_k |sample_k - exact|_i + the root mean square of that maximum over the tensor
@@ -110,7 +110,9 @@ class Noisy(np.ndarray):
             arguments = plain(args)
             result = func(*arguments, **kwargs)
             sizes = func(*(np.abs(a) if isinstance(a, np.ndarray) else a for a in arguments), **kwargs)
-            terms = max((np.size(a) for a in arguments if isinstance(a, np.ndarray)), default=1) / max(np.size(sizes), 1)
+            terms = max((np.size(a) for a in arguments if isinstance(a, np.ndarray)), default=1) / max(
+                np.size(sizes), 1
+            )
             return noisy(result + xi(np.shape(sizes)) * np.sqrt(max(terms, 1.0)) * sizes)
         return noisy(super().__array_function__(func, types, args, kwargs))
 
