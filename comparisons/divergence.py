@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,16 @@ def first_divergence(
     torch_twin: TorchTwin,
     batch: tuple[Array, Array],
     rewind: Callable[[], None],
+    limits: Mapping[str, Any],
 ) -> Divergence:
     """Run the step again with every layer watched, and name the first tensor that differs and the layer that made it.
 
     In forward order each layer's output, then the loss; in backward order each layer's output gradient, the gradients
-    of its parameters, and its input gradient. `rewind` puts torch's generator back to where the step began.
+    of its parameters, and its input gradient. `rewind` puts torch's generator back to where the step began. What
+    flows between layers has no bound of its own: `screen` allows it a share of its largest entry.
     """
-    judge = Judge(numpy_twin.optimizer.param_groups[0]["params"][0].dtype)
+    judge = Judge()
+    u = float(np.finfo(next(iter(numpy_twin.parameters.values())).dtype).eps) / 2
     equal: list[str] = []
 
     def divergence(layer: str, found: Mismatch) -> Divergence:
@@ -43,6 +46,16 @@ def first_divergence(
             equal_before=equal,
         )
 
+    def compare(kind: str, our: Mapping[str, Any], their: Mapping[str, Any]) -> None:
+        label = f"{kind} {next(iter(our))}"
+        # 2^13 u: the rounding of sums of some ten thousand terms.
+        screen = {
+            label: 2**13
+            * u
+            * max((float(np.abs(a).max(initial=0.0)) for a in our.values() if a is not None), default=0)
+        }
+        judge.compare(kind, our, their, {label: limits.get(label, screen[label])})
+
     rewind()
     layer = ""
     try:
@@ -51,22 +64,21 @@ def first_divergence(
         with observe_numpy(numpy_twin.model) as ours:
             _, our_loss = numpy_twin.gradients(*batch, tape)
         for layer in ours.outputs:
-            judge.compare("output of", {layer: ours.outputs[layer]}, theirs.outputs)
+            compare("output of", {layer: ours.outputs[layer]}, theirs.outputs)
             equal.append(f"output of {layer}")
         layer = "loss"
-        judge.compare("", {"loss": our_loss}, {"loss": their_loss})
+        compare("loss", {"": our_loss}, {"": their_loss})
         equal.append("loss")
         our_gradients, their_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
-        scale = max((float(np.abs(g).max()) for g in their_gradients.values() if g is not None and g.size), default=0.0)
         for layer in reversed(ours.output_gradients):
             for kind, our, their in (
                 ("gradient of the output of", ours.output_gradients, theirs.output_gradients),
-                ("gradient of", our_gradients, their_gradients),
+                ("gradient", our_gradients, their_gradients),
                 ("gradient of the input of", ours.input_gradients, theirs.input_gradients),
             ):
                 for name in our:
                     if (name == layer or name.rpartition(".")[0] == layer.split(" (")[0]) and name in their:
-                        judge.compare(kind, {name: our[name]}, their, scale)
+                        compare(kind, {name: our[name]}, their)
                         equal.append(f"{kind} {name}")
     except Mismatch as found:
         return divergence(layer, found)

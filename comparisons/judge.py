@@ -8,99 +8,90 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.bound import bound
 from torchref.nn.module import Array
 
 
 @dataclass(eq=False)
 class Mismatch(Exception):
-    """One tensor that is further from its twin than rounding explains."""
+    """One tensor that is further from its twin than its bound."""
 
-    tensor: str  # for instance "gradient of 0.weight"
+    tensor: str  # for instance "gradient 0.weight"
     index: tuple[int, ...]
     numpy: float
     torch: float
     bound: float
 
 
+@dataclass
 class Judge:
-    """Compares tensors by name; see `torchref.check.bound` for what it lets pass."""
+    """Compares tensors by name with their bounds, and keeps the books."""
 
-    def __init__(self, dtype: np.dtype) -> None:
-        self.dtype = dtype
-        self.tensors = 0
-        self.largest = 0.0  # the largest difference of a gradient
-        self.largest_share = 0.0  # the largest share of its bound that any difference took
-        self.largest_tensor = ""
-        self.largest_step = 0
-        self.step = 0
+    tensors: int = 0  # how many were compared
+    step: int = 0
+    largest: float = 0.0  # the largest difference of a gradient
+    largest_share: float = 0.0  # the largest share of its bound that a difference took
+    largest_tensor: str = ""
+    largest_step: int = 0
 
     def compare(
         self,
         kind: str,
         ours: Mapping[str, Array | None],
         theirs: Mapping[str, Array | None],
-        scale: float = 0.0,
+        limits: Mapping[str, Any],
         referee: Mapping[str, Array | None] | None = None,
     ) -> float:
-        """Compare tensors of the same names; `scale` is the size of the terms they are sums of.
+        """Compare the tensors of one kind; `limits["kind name"]` is a tensor's bound, one number or one an entry.
 
         With a `referee` (float64 results for the same inputs) each side must lie within the bound of it. Returns the
         largest difference between the sides. Raises Mismatch for the first tensor outside its bound.
         """
-        trios = []
+        apart = 0.0
         for name, our in ours.items():
-            their = theirs[name]
+            their, label = theirs[name], f"{kind} {name}"
             if our is None and their is None:
                 continue
-            label = f"{kind} {name}".strip()
             if our is None or their is None:
-                raise Mismatch(f"{label} (one of the twins has none)", (), np.nan, np.nan, 0)
+                raise Mismatch(f"{label} (one of the twins has none)", (), np.nan, np.nan, 0.0)
             if our.shape != their.shape or our.dtype != their.dtype:
-                raise Mismatch(f"{label} ({our.shape} {our.dtype}, {their.shape} {their.dtype})", (), np.nan, np.nan, 0)
-            if our.size:
-                trios.append((label, our, their, their if referee is None else referee[name]))
-        if not trios:
-            return 0.0
-        self.tensors += len(trios)
-        # One pass over all tensors laid end to end: on small networks a NumPy call costs more than its work.
-        starts = np.cumsum([0] + [our.size for _, our, _, _ in trios[:-1]])
-        flat_ours, flat_theirs, flat_truth = (
-            np.concatenate([trio[side].ravel() for trio in trios]).astype(np.float64, copy=False)  # type: ignore[union-attr]
-            for side in (1, 2, 3)
-        )
-        with np.errstate(invalid="ignore"):  # inf - inf, looked at entry by entry below
-            difference = np.abs(flat_ours - flat_theirs)
-            error = (
-                difference
-                if referee is None
-                else np.maximum(abs(flat_ours - flat_truth), abs(flat_theirs - flat_truth))
-            )
-        errors = np.maximum.reduceat(error, starts)
-        limits = bound(np.maximum.reduceat(np.abs(flat_truth), starts), self.dtype, scale)
-        fits = errors <= limits  # False for nan as well
-        if not fits.all():
-            for (label, our, their, truth), fit, limit in zip(trios, fits, limits, strict=True):
-                if not fit:
-                    check_entries(label, our, their, truth, float(limit))
-            errors, limits = np.where(fits, errors, 0.0), np.where(fits, limits, 1.0)
-            difference = np.nan_to_num(difference)
-        shares = errors / np.maximum(limits, np.finfo(np.float64).tiny)
-        worst = int(np.argmax(shares))
-        if shares[worst] > self.largest_share:
-            self.largest_share, self.largest_tensor = float(shares[worst]), trios[worst][0]
-            self.largest_step = self.step
-        apart = float(difference.max())
-        if kind.startswith("gradient"):
+                raise Mismatch(
+                    f"{label} ({our.shape} {our.dtype}, {their.shape} {their.dtype})", (), np.nan, np.nan, 0.0
+                )
+            if not our.size:
+                continue
+            self.tensors += 1
+            limit = limits[label]
+            if referee is None:
+                difference = error = distance(our, their)
+            else:
+                truth = referee[name]
+                assert truth is not None
+                difference = distance(our, their)
+                error = np.maximum(distance(our, truth), distance(their, truth))
+            if not (error <= limit).all():  # nan is outside as well
+                check_entries(label, our, their, error, limit)
+                difference, error = np.nan_to_num(difference, posinf=0.0), np.where(error <= limit, error, 0.0)
+            apart = max(apart, float(difference.max()))
+            share = float((error / np.maximum(limit, np.finfo(np.float64).tiny)).max())
+            if share > self.largest_share:
+                self.largest_share, self.largest_tensor, self.largest_step = share, label.strip(), self.step
+        if kind == "gradient":
             self.largest = max(self.largest, apart)
         return apart
 
 
-def check_entries(label: str, ours: Array, theirs: Array, truth: Any, limit: float) -> None:
-    """Mismatch at the first entry outside the bound; equal infinities and nan at the same place are equal."""
+def distance(a: Array, b: Array) -> Array:
+    """|a - b|, in float64 if one of them is."""
+    with np.errstate(invalid="ignore"):  # inf - inf
+        difference = np.asarray(a - b, np.float64)
+    return np.abs(difference, out=difference)
+
+
+def check_entries(label: str, ours: Array, theirs: Array, error: Array, limit: Any) -> None:
+    """Mismatch at the first entry outside its bound; equal infinities and nan at the same place are equal."""
     same = ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))) & ~np.isfinite(ours)
-    with np.errstate(invalid="ignore"):
-        wrong = np.argwhere(~same & ~((np.abs(ours - truth) <= limit) & (np.abs(theirs - truth) <= limit)))
+    wrong = np.argwhere(~same & ~(error <= limit))
     if len(wrong):
         index = tuple(int(i) for i in wrong[0])
-        raise Mismatch(label, index, float(ours[index]), float(theirs[index]), limit)
+        bound = float(np.broadcast_to(limit, ours.shape)[index])
+        raise Mismatch(label.strip(), index, float(ours[index]), float(theirs[index]), bound)

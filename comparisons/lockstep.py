@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from comparisons.bounds import Bounds
 from comparisons.comparison import Comparison
 from comparisons.divergence import first_divergence, sabotage
 from comparisons.judge import Judge, Mismatch
@@ -20,6 +21,8 @@ from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, put_back
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
+REFRESH = 128  # steps between two runs of the rounding criterion ...
+EARLY = (1, 4, 16)  # ... and at the beginning, while gradients change fast
 CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that must be noticed
 
 
@@ -52,7 +55,7 @@ class Lockstep:
     """A torch twin, a NumPy twin that is put back on torch's weights after each step, and one that runs free.
 
     In a step all see the same batch and the same random draws. The first two hold the same weights, so their outputs,
-    losses, gradients and buffers must agree to rounding; then both optimizers are given the same gradients, torch's,
+    losses, gradients and buffers must agree to rounding (see `Bounds`); then both optimizers are given torch's gradients,
     and their updates must agree. The free twin uses its own gradients throughout: its drift shows what rounding does
     over a whole training. In float32 rounding is a large part of a small gradient, so there a float64 twin is the
     referee: torch's results and NumPy's must each lie within float32's bound of it.
@@ -66,18 +69,17 @@ class Lockstep:
         self.torch_twin = TorchTwin(comparison, options, dtype, device)
         self.numpy_twin = NumpyTwin(comparison, options, dtype)
         self.free_twin = NumpyTwin(comparison, options, dtype)
-        self.referee = NumpyTwin(comparison, options, np.dtype(np.float64)) if dtype == np.float32 else None
+        self.referee = NumpyTwin(comparison, options, np.dtype(np.float64))
         check_same_names(self.numpy_twin, self.torch_twin)
-        for twin in self.numpy_twins():
+        for twin in (self.numpy_twin, self.free_twin, self.referee):
             put_back(twin, self.torch_twin)
         if fault is not None:
             sabotage(self.numpy_twin.model, fault)
-        self.judge = Judge(dtype)
+        self.judge = Judge()
+        self.bounds = Bounds(dtype)
+        self.fresh: dict[str, Any] = {}  # the bounds of every entry when the criterion last ran
         self.steps = 0
         self.canary: dict[str, bool] = {}  # by tensor: was the disturbed gradient noticed?
-
-    def numpy_twins(self) -> list[NumpyTwin]:
-        return [self.numpy_twin, self.free_twin] + ([self.referee] if self.referee else [])
 
     def step(self, x: Array, target: Array, observe: bool = False) -> Step:
         """Train every twin on one batch. Raises Diverged where NumPy and torch differ."""
@@ -91,20 +93,15 @@ class Lockstep:
             torch_output, torch_loss, tape = torch_twin.gradients(x, target)
             numpy_output, numpy_loss = numpy_twin.gradients(x, target, tape)
         numpy_gradients, torch_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
-        referee = self._referee(x, target, tape)
-        difference = {}
+        tensors = (
+            ("output", {"": numpy_output}, {"": torch_output}),
+            ("loss", {"": numpy_loss}, {"": torch_loss}),
+            ("gradient", numpy_gradients, torch_gradients),
+            ("buffer", numpy_twin.named_buffers(), torch_twin.named_buffers()),
+        )
         self.judge.step = self.steps
         try:
-            for kind, ours, theirs in (
-                ("output", {"": numpy_output}, {"": torch_output}),
-                ("loss", {"": numpy_loss}, {"": torch_loss}),
-                ("gradient of", numpy_gradients, torch_gradients),
-                ("buffer", numpy_twin.named_buffers(), torch_twin.named_buffers()),
-            ):
-                scale = largest(theirs)
-                difference[kind.split()[0]] = self.judge.compare(kind, ours, theirs, scale, referee.get(kind))
-            if not self.canary:
-                self._release_canary(numpy_gradients, torch_gradients, referee.get("gradient of"))
+            difference = self._compare(tensors, x, target, tape)
             difference["update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
 
@@ -112,12 +109,11 @@ class Lockstep:
                 if generator is not None:
                     torch.set_rng_state(generator)
 
-            found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind)
+            found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
             raise Diverged(found) from None
 
-        put_back(numpy_twin, torch_twin)
-        if self.referee:
-            put_back(self.referee, torch_twin)
+        for twin in (self.numpy_twin, self.referee):
+            put_back(twin, torch_twin)
         _, free_loss = self.free_twin.gradients(x, target, tape)
         self.free_twin.step()
         self.steps += 1
@@ -135,55 +131,59 @@ class Lockstep:
             torch_gradients,
         )
 
-    def _referee(self, x: Array, target: Array, tape: Tape) -> dict[str, Any]:
-        """In float32: what float64 gives for the same weights and batch; in float64 torch itself is compared with."""
-        if self.referee is None:
-            return {}
-        x, target = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in (x, target))
-        output, loss = self.referee.gradients(x, target, tape)
-        return {
-            "output": {"": output},
-            "loss": {"": loss},
-            "gradient of": self.referee.named_gradients(),
-            "buffer": self.referee.named_buffers(),
-        }
+    def _compare(self, tensors: Any, x: Array, target: Array, tape: Tape) -> dict[str, float]:
+        """Every tensor against its bound: the screen first, and where that does not suffice the criterion itself."""
+        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in (x, target))
+        truth: dict[str, Any] = {}
+        if self.dtype == np.float32:  # the referee: what float64 gives for the same weights, batch and draws
+            output, loss = self.referee.gradients(x, target, tape)
+            truth = {"output": {"": output}, "loss": {"": loss}, "gradient": self.referee.named_gradients()}
+            truth["buffer"] = self.referee.named_buffers()
+        screened = self.steps % REFRESH != 0 and self.steps not in EARLY
+        if screened:
+            counted = replace(self.judge)
+            try:
+                return self._judge(tensors, self.bounds.screen, truth)
+            except Mismatch:
+                self.judge = counted
+        if self.dtype == np.float32:
+            put_back(self.referee, self.torch_twin)  # its buffers have moved on with its forward
+        limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
+        rate = max(group["lr"] for group in self.torch_twin.optimizer.param_groups)
+        self.bounds.of_update(self.numpy_twin.named_weights(), self.torch_twin.named_gradients(), rate)
+        difference = self._judge(tensors, limits, truth)
+        if not self.canary:
+            self._release_canary(tensors, limits, truth)
+        return difference
+
+    def _judge(self, tensors: Any, limits: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
+        """The largest difference of each kind of tensor. Raises Mismatch."""
+        return {kind: self.judge.compare(kind, ours, theirs, limits, truth.get(kind)) for kind, ours, theirs in tensors}
 
     def _update(self, torch_gradients: Mapping[str, Array | None]) -> float:
-        """Both optimizers take a step with torch's gradients; compares what they add to the weights."""
-        numpy_twin, torch_twin = self.numpy_twin, self.torch_twin
-        before = {name: weight.copy() for name, weight in numpy_twin.named_weights().items()}
+        """Both optimizers take a step from equal weights with torch's gradients; compares where they arrive."""
         for name, gradient in torch_gradients.items():
-            numpy_twin.parameters[name].grad = None if gradient is None else np.array(gradient)
-        torch_twin.step()
-        numpy_twin.step()
-        ours, theirs = numpy_twin.named_weights(), torch_twin.named_weights()
-        # A weight is rounded after each step: the smallest visible update is an ulp of the weight, hence the scale.
-        return self.judge.compare(
-            "update of",
-            {name: ours[name] - old for name, old in before.items()},
-            {name: theirs[name] - old for name, old in before.items()},
-            largest(theirs),
-        )
+            self.numpy_twin.parameters[name].grad = gradient
+        self.torch_twin.step()
+        self.numpy_twin.step()
+        ours, theirs = self.numpy_twin.named_weights(), self.torch_twin.named_weights()
+        return self.judge.compare("update", ours, theirs, self.bounds.screen)
 
-    def _release_canary(
-        self,
-        ours: Mapping[str, Array | None],
-        theirs: Mapping[str, Array | None],
-        referee: Mapping[str, Array | None] | None,
-    ) -> None:
+    def _release_canary(self, tensors: Any, limits: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
         """Disturb each gradient in turn by a small factor: a judge that does not notice is worth nothing.
 
         A gradient that is zero but for rounding cannot show a relative disturbance; it is not counted.
         """
-        scale = largest(theirs)
-        factor = 1 + CANARY[self.dtype.name]
+        _, ours, theirs = tensors[2]
+        canary = CANARY[self.dtype.name]
         for name, gradient in ours.items():
-            if gradient is None or not gradient.size or np.abs(gradient).max() < 1e-6 * scale:
+            if gradient is None or not gradient.size:
                 continue
-            judge = Judge(self.dtype)
-            one = {name: theirs[name]}, None if referee is None else {name: referee[name]}
+            if canary * np.abs(gradient).max() < 2 * np.max(limits[f"gradient {name}"]):
+                continue
+            disturbed = {name: gradient * gradient.dtype.type(1 + canary)}
             try:
-                judge.compare("canary", {name: gradient * gradient.dtype.type(factor)}, one[0], scale, one[1])
+                Judge().compare("gradient", disturbed, theirs, limits, truth.get("gradient"))
                 self.canary[name] = False
             except Mismatch:
                 self.canary[name] = True
@@ -212,7 +212,8 @@ class Lockstep:
             "torch generator": torch.get_rng_state(),
             "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
             "steps": self.steps,
-            "judge": vars(self.judge) | {"dtype": self.dtype.name},
+            "judge": vars(self.judge),
+            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned)],
             "canary": self.canary,
             "seconds": [self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds],
         }
@@ -228,13 +229,14 @@ class Lockstep:
         self.numpy_twin.optimizer.load_state_dict(tree["numpy"])
         for twin, state in zip(self._scheduled(), tree["schedulers"], strict=True):
             twin.scheduler.load_state_dict(state)
-        for twin in (self.numpy_twin, *([self.referee] if self.referee else [])):
+        for twin in (self.numpy_twin, self.referee):
             put_back(twin, self.torch_twin)
         torch.set_rng_state(tree["torch generator"])
         if tree["cuda generators"]:
             torch.cuda.set_rng_state_all(tree["cuda generators"])
         self.steps, self.canary = tree["steps"], tree["canary"]
-        vars(self.judge).update(tree["judge"], dtype=self.dtype)
+        self.judge = Judge(**tree["judge"])
+        self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
         self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]
 
     def _scheduled(self) -> list[Any]:
@@ -244,8 +246,3 @@ class Lockstep:
         """Step the learning-rate schedulers."""
         for twin in self._scheduled():
             twin.scheduler.step()
-
-
-def largest(tensors: Mapping[str, Array | None]) -> float:
-    """The largest finite entry of all tensors."""
-    return max((float(np.abs(a).max()) for a in tensors.values() if a is not None and a.size), default=0.0)
