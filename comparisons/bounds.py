@@ -71,10 +71,5 @@ def results(twin: NumpyTwin, x: Array, target: Array, tape: Tape, wrap: Any) -> 
     finally:
         for name, parameter in twin.parameters.items():
             parameter.data = weights[name]
-        restore_buffers(twin, buffers)
-
-
-def restore_buffers(twin: NumpyTwin, buffers: Mapping[str, Array]) -> None:
-    for path, module in twin.model.named_modules():
-        for name, _ in list(module.own_buffers()):
-            setattr(module, name, buffers[f"{path}.{name}" if path else name])
+        for name, module, attribute, _ in twin.buffers:
+            setattr(module, attribute, buffers[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,7 +60,9 @@ def first_divergence(
     rewind()
     layer = ""
     try:
-        with observe_torch(torch_twin.model, gradients=True) as theirs:
+        with observe_torch(torch_twin.model, gradients=True) as theirs, warnings.catch_warnings():
+            # The first layer's input needs no gradient; torch warns that a hook will see none.
+            warnings.filterwarnings("ignore", message="Full backward hook is firing", category=UserWarning)
             _, their_loss, tape = torch_twin.gradients(*batch)
         with observe_numpy(numpy_twin.model) as ours:
             _, our_loss = numpy_twin.gradients(*batch, tape)
@@ -70,7 +73,7 @@ def first_divergence(
         compare("loss", {"": our_loss}, {"": their_loss})
         equal.append("loss")
         our_gradients, their_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
-        for layer in reversed(ours.output_gradients):
+        for layer in ours.output_gradients:  # in the order in which the backward ran
             for kind, our, their in (
                 ("gradient of the output of", ours.output_gradients, theirs.output_gradients),
                 ("gradient", our_gradients, their_gradients),

@@ -12,17 +12,19 @@ from comparisons.record import Recorder
 from torchref.nn.module import Array
 
 
-def record_effects(recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int) -> None:
+def record_effects(
+    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool
+) -> None:
     """Record step `n`, whose layers were watched, for both engines under the same tags."""
-    sides = (
-        ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin.model),
-        ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin.model),
+    sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any], ...] = (
+        ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin),
+        ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin),
     )
-    for engine, seen, gradients, model in sides:
+    for engine, seen, gradients, twin in sides:
         assert seen is not None
         values = {f"learning rate/group {i}": rate for i, rate in enumerate(rates)}
         values |= gradient_norms(gradients)
-        modules = dict(model.named_modules())
+        modules = dict(twin.model.named_modules())
         for name in seen.outputs:
             module = modules[name.split(" (")[0]]
             values |= activation_statistics(name, seen.outputs[name])
@@ -32,11 +34,15 @@ def record_effects(recorder: Recorder, step: Step, lockstep: Lockstep, rates: li
             elif "BatchNorm" in kind:
                 values |= batch_norm_effect(name, seen, module)
         recorder.scalars(engine, values, n)
-        for name, gradient in gradients.items():
-            if gradient is not None:
-                recorder.histogram(engine, f"gradients/{name}", gradient, n)
-        for name, output in seen.outputs.items():
-            recorder.histogram(engine, f"activations/{name}", output, n)
+        if histograms:
+            for kind, arrays in (
+                ("weights", twin.named_weights()),
+                ("gradients", gradients),
+                ("activations", seen.outputs),
+            ):
+                for name, array in arrays.items():
+                    if array is not None:
+                        recorder.histogram(engine, f"{kind}/{name}", array, n)
 
 
 def gradient_norms(gradients: dict[str, Array | None]) -> dict[str, float]:

@@ -55,10 +55,10 @@ class Lockstep:
     """A torch twin, a NumPy twin that is put back on torch's weights after each step, and one that runs free.
 
     In a step all see the same batch and the same random draws. The first two hold the same weights, so their outputs,
-    losses, gradients and buffers must agree to rounding (see `Bounds`); then both optimizers are given torch's gradients,
-    and their updates must agree. The free twin uses its own gradients throughout: its drift shows what rounding does
-    over a whole training. In float32 rounding is a large part of a small gradient, so there a float64 twin is the
-    referee: torch's results and NumPy's must each lie within float32's bound of it.
+    losses, gradients and buffers must agree to rounding (see `Bounds`); then both optimizers are given torch's
+    gradients, and their updates must agree. The free twin uses its own gradients throughout: its drift shows what
+    rounding does over a whole training. In float32 rounding is a large part of a small gradient, so there a float64
+    twin is the referee: torch's results and NumPy's must each lie within float32's bound of it.
     """
 
     def __init__(
@@ -112,8 +112,7 @@ class Lockstep:
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
             raise Diverged(found) from None
 
-        for twin in (self.numpy_twin, self.referee):
-            put_back(twin, torch_twin)
+        put_back(numpy_twin, torch_twin)
         _, free_loss = self.free_twin.gradients(x, target, tape)
         self.free_twin.step()
         self.steps += 1
@@ -136,6 +135,7 @@ class Lockstep:
         x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in (x, target))
         truth: dict[str, Any] = {}
         if self.dtype == np.float32:  # the referee: what float64 gives for the same weights, batch and draws
+            put_back(self.referee, self.torch_twin)
             output, loss = self.referee.gradients(x, target, tape)
             truth = {"output": {"": output}, "loss": {"": loss}, "gradient": self.referee.named_gradients()}
             truth["buffer"] = self.referee.named_buffers()
@@ -146,8 +146,7 @@ class Lockstep:
                 return self._judge(tensors, self.bounds.screen, truth)
             except Mismatch:
                 self.judge = counted
-        if self.dtype == np.float32:
-            put_back(self.referee, self.torch_twin)  # its buffers have moved on with its forward
+        put_back(self.referee, self.torch_twin)
         limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
         rate = max(group["lr"] for group in self.torch_twin.optimizer.param_groups)
         self.bounds.of_update(self.numpy_twin.named_weights(), self.torch_twin.named_gradients(), rate)

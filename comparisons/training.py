@@ -27,6 +27,7 @@ from torchref.nn.module import Array
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
 DRIFT_STEPS = 300  # float64 twins that run free must agree for so many steps ...
 DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights
+HISTOGRAMS = 8  # times in a training
 EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
 CHUNK = 1_000  # examples evaluated at once
 
@@ -228,7 +229,7 @@ class VariantTraining:
         )
         if step.numpy_seen is not None:
             rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
-            record_effects(recorder, step, self.lockstep, rates, n)
+            record_effects(recorder, step, self.lockstep, rates, n, histograms=self.shows_histograms())
 
     def record_epoch(self, recorder: Recorder) -> None:
         """Losses and accuracies of both twins in evaluation mode, and how far the free twin has drifted."""
@@ -247,9 +248,10 @@ class VariantTraining:
             apart = abs(self.final[f"{part}_loss_numpy"] - self.final[f"{part}_loss_torch"])  # type: ignore[operator]
             recorder.scalar("difference", f"difference/{part} loss (log10)", log10_difference(apart), n)
         recorder.scalar("difference", "free running/weights (log10)", log10_difference(self.lockstep.drift()), n)
-        for engine, twin in (("numpy", self.lockstep.numpy_twin), ("torch", self.lockstep.torch_twin)):
-            for name, weight in twin.named_weights().items():
-                recorder.histogram(engine, f"weights/{name}", weight, n)
+
+    def shows_histograms(self) -> bool:
+        """At the beginning of every eighth part of the training: a histogram costs as much as a small step."""
+        return self.epoch % max(1, self.comparison.epochs // HISTOGRAMS) == 0
 
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
         n = self.lockstep.steps

@@ -15,7 +15,7 @@ from comparisons.errors import UserError
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
-from torchref.twin.weights import copy_from_torch, to_array, to_tensor
+from torchref.twin.weights import to_array, to_tensor
 
 
 class NumpyTwin:
@@ -28,6 +28,11 @@ class NumpyTwin:
         self.optimizer = comparison.optimizer(optim, self.model.parameters())
         self.scheduler = comparison.scheduler(optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
         self.parameters = dict(self.model.named_parameters())
+        self.buffers = [  # full name, the module that holds it, its name there, its dtype
+            (f"{path}.{name}".lstrip("."), module, name, buffer.dtype)
+            for path, module in self.model.named_modules()
+            for name, buffer in module.own_buffers()
+        ]
         self.seconds = 0.0
 
     def gradients(self, x: Array, target: Array, tape: Tape) -> tuple[Array, Array]:
@@ -60,7 +65,7 @@ class NumpyTwin:
         return {name: parameter.data for name, parameter in self.parameters.items()}
 
     def named_buffers(self) -> dict[str, Array]:
-        return dict(self.model.named_buffers())
+        return {name: getattr(module, attribute) for name, module, attribute, _ in self.buffers}
 
 
 class TorchTwin:
@@ -81,6 +86,7 @@ class TorchTwin:
             comparison.scheduler(torch.optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
         )
         self.parameters = dict(self.model.named_parameters())
+        self.buffers = dict(self.model.named_buffers())
         self.draws = any(takes_draws(module) for module in self.model.modules())
         self.seconds = 0.0
 
@@ -127,7 +133,7 @@ class TorchTwin:
         return {name: parameter.detach().cpu().numpy() for name, parameter in self.parameters.items()}
 
     def named_buffers(self) -> dict[str, Array]:
-        return {name: buffer.cpu().numpy() for name, buffer in self.model.named_buffers()}
+        return {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
 
 
 def takes_draws(module: torch.nn.Module) -> bool:
@@ -142,11 +148,11 @@ def takes_draws(module: torch.nn.Module) -> bool:
 
 def put_back(numpy_twin: NumpyTwin, torch_twin: TorchTwin) -> None:
     """Give the NumPy twin copies of torch's present weights and buffers, so that the next step starts equal."""
-    weights = torch_twin.named_weights()
+    weights, buffers = torch_twin.named_weights(), torch_twin.named_buffers()
     for name, parameter in numpy_twin.parameters.items():
-        parameter.data = np.array(weights[name])
-    if torch_twin.named_buffers():
-        copy_from_torch(numpy_twin.model, torch_twin.model)
+        parameter.data = np.array(weights[name], dtype=parameter.dtype)
+    for name, module, attribute, dtype in numpy_twin.buffers:
+        setattr(module, attribute, np.array(buffers[name], dtype=dtype))
 
 
 def check_same_names(numpy_twin: NumpyTwin, torch_twin: TorchTwin) -> None:
