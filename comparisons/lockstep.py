@@ -22,7 +22,7 @@ from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
 REFRESH = 128  # steps between two runs of the rounding criterion ...
-EARLY = (1, 4, 16)  # ... and at the beginning, while gradients change fast
+EARLY = (4, 32)  # ... and at the beginning, while gradients change fast
 CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that must be noticed
 
 
@@ -102,7 +102,8 @@ class Lockstep:
         self.judge.step = self.steps
         try:
             difference = self._compare(tensors, x, target, tape)
-            difference["update"] = self._update(torch_gradients)
+            difference = {f"difference/{kind}": apart for kind, apart in difference.items()}
+            difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
 
             def rewind() -> None:

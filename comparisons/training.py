@@ -27,6 +27,8 @@ from torchref.nn.module import Array
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
 DRIFT_STEPS = 300  # float64 twins that run free must agree for so many steps ...
 DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights
+WATCH = 32  # steps, at least, between two at which the layers are watched
+DIFFERENCES = 10  # steps whose largest differences are recorded together
 HISTOGRAMS = 8  # times in a training
 EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
 CHUNK = 1_000  # examples evaluated at once
@@ -156,6 +158,8 @@ class VariantTraining:
         self.batch = 0  # batches of this epoch that are done
         self.drift_300: float | None = None
         self.largest_loss_drift = 0.0
+        self.watched = 0  # the step at which the layers were last watched
+        self.differences: dict[str, float] = {}  # the largest of each kind since they were last recorded
         self.lockstep_seconds = 0.0
         self.final: dict[str, float | None] = {}
         per_epoch = len(list(batches(len(data.train_inputs), comparison.batch_size, np.random.default_rng(0))))
@@ -192,8 +196,9 @@ class VariantTraining:
             for indices in epoch_batches[self.batch :]:
                 started = time.perf_counter()
                 own = lockstep.seconds()
-                step = lockstep.step(data.train_inputs[indices], data.train_targets[indices], observe=self.batch == 0)
-                self.record_step(recorder, step, data.train_targets[indices])
+                observe = self.batch == 0 and (lockstep.steps == 0 or lockstep.steps - self.watched >= WATCH)
+                step = lockstep.step(data.train_inputs[indices], data.train_targets[indices], observe)
+                self.record_step(recorder, step)
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
                 self.batch += 1
                 on_progress(lockstep.steps, self.steps)
@@ -207,27 +212,23 @@ class VariantTraining:
 
     # --- what is recorded -------------------------------------------------------------------------------------------
 
-    def record_step(self, recorder: Recorder, step: Step, target: Array) -> None:
+    def record_step(self, recorder: Recorder, step: Step) -> None:
         n = self.lockstep.steps
+        recorder.scalar("numpy", "loss/step", step.numpy_loss, n)
+        recorder.scalar("torch", "loss/step", step.torch_loss, n)
         if n == DRIFT_STEPS:
             self.drift_300 = self.lockstep.drift()
         self.largest_loss_drift = max(
             self.largest_loss_drift, abs(step.free_loss - step.torch_loss) / max(abs(step.torch_loss), 1e-12)
         )
-        sides = (("numpy", step.numpy_loss, step.numpy_output), ("torch", step.torch_loss, step.torch_output))
-        for engine, loss, output in sides:
-            values = {"loss/step": loss}
-            accuracy = share_right(output, target)
-            if accuracy is not None:
-                values["accuracy/step"] = accuracy
-            recorder.scalars(engine, values, n)
-        recorder.scalars(
-            "difference",
-            {f"difference/{kind} (log10)": log10_difference(d) for kind, d in step.largest_difference.items()}
-            | {"free running/loss (log10)": log10_difference(abs(step.free_loss - step.torch_loss))},
-            n,
-        )
+        latest = step.largest_difference | {"free running/loss": abs(step.free_loss - step.torch_loss)}
+        self.differences = {kind: max(d, self.differences.get(kind, 0.0)) for kind, d in latest.items()}
+        if n % DIFFERENCES == 0 or n == 1:
+            values = {f"{kind} (log10)": log10_difference(d) for kind, d in self.differences.items()}
+            recorder.scalars("difference", values, n)
+            self.differences = {}
         if step.numpy_seen is not None:
+            self.watched = n
             rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
             record_effects(recorder, step, self.lockstep, rates, n, histograms=self.shows_histograms())
 
@@ -304,6 +305,8 @@ class VariantTraining:
             "epoch": self.epoch,
             "batch": self.batch,
             "drift": [self.drift_300, self.largest_loss_drift],
+            "watched": self.watched,
+            "differences": self.differences,
             "final": self.final,
             "seconds": self.lockstep_seconds,
             "report": report,
@@ -315,6 +318,7 @@ class VariantTraining:
         self.order.bit_generator.state = state["order"]
         self.epoch, self.batch = state["epoch"], state["batch"]
         self.drift_300, self.largest_loss_drift = state["drift"]
+        self.watched, self.differences = state["watched"], state["differences"]
         self.final, self.lockstep_seconds = state["final"], state["seconds"]
 
 
