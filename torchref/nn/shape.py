@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from torchref.nn.errors import check_arrays, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
 
@@ -97,3 +99,179 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+def pixel_shuffle(x: Array, *, upscale_factor: int) -> tuple[Array, Backward]:
+    """r^2 channels as one of r times the height and width: y_(c, h r + i, w r + j) = x_(c r^2 + i r + j, h, w).
+
+    Shapes: x (..., C r^2, H, W), y (..., C, H r, W r), r = upscale_factor.
+
+    Backward. Every entry moves, none is changed, so dy moves back:  dx = pixel_unshuffle(dy).
+
+    Errors: RuntimeError for fewer than 3 dimensions, r < 1, or channels that r^2 does not divide.
+    Equals `torch.nn.functional.pixel_shuffle`. Shi et al. 2016.
+    """
+    check_arrays("pixel_shuffle", input=x)
+    r = upscale_factor
+    check_shuffle("pixel_shuffle", x, "upscale_factor", r)
+    channels, height, width = x.shape[-3:]
+    if channels % (r * r):
+        raise RuntimeError(
+            f"pixel_shuffle(): {channels} channels of {x.shape} must be divisible by upscale_factor^2={r * r}"
+        )
+    y = interleave(x, channels // (r * r), height, width, r)
+
+    def backward(dy: Array) -> Array:
+        return separate(dy, channels // (r * r), height, width, r)
+
+    return y, backward
+
+
+def pixel_unshuffle(x: Array, *, downscale_factor: int) -> tuple[Array, Backward]:
+    """The reverse of `pixel_shuffle`: every r x r square of entries becomes r^2 channels.
+
+    Shapes: x (..., C, H r, W r), y (..., C r^2, H, W), r = downscale_factor.
+
+    Backward:  dx = pixel_shuffle(dy).
+
+    Errors: RuntimeError for fewer than 3 dimensions, r < 1, or a height or width that r does not divide.
+    Equals `torch.nn.functional.pixel_unshuffle`.
+    """
+    check_arrays("pixel_unshuffle", input=x)
+    r = downscale_factor
+    check_shuffle("pixel_unshuffle", x, "downscale_factor", r)
+    channels, height, width = x.shape[-3:]
+    if height % r or width % r:
+        raise RuntimeError(
+            f"pixel_unshuffle(): height and width of {x.shape} must be divisible by downscale_factor={r}"
+        )
+    y = separate(x, channels, height // r, width // r, r)
+
+    def backward(dy: Array) -> Array:
+        return interleave(dy, channels, height // r, width // r, r)
+
+    return y, backward
+
+
+def check_shuffle(function: str, x: Array, name: str, factor: int) -> None:
+    if x.ndim < 3:
+        raise RuntimeError(f"{function}(): expects input to have at least 3 dimensions, but got {x.shape}")
+    if factor < 1:
+        raise RuntimeError(f"{function}(): expects a positive {name}, but got {name}={factor}")
+
+
+def interleave(x: Array, channels: int, height: int, width: int, r: int) -> Array:
+    """(..., C r^2, H, W) -> (..., C, H r, W r)"""
+    batch = x.shape[:-3]
+    x = x.reshape(*batch, channels, r, r, height, width)  # (..., C, i, j, H, W)
+    x = np.moveaxis(x, (-4, -3), (-3, -1))  # (..., C, H, i, W, j)
+    return x.reshape(*batch, channels, height * r, width * r)
+
+
+def separate(x: Array, channels: int, height: int, width: int, r: int) -> Array:
+    """(..., C, H r, W r) -> (..., C r^2, H, W)"""
+    batch = x.shape[:-3]
+    x = x.reshape(*batch, channels, height, r, width, r)  # (..., C, H, i, W, j)
+    x = np.moveaxis(x, (-3, -1), (-4, -3))  # (..., C, i, j, H, W)
+    return x.reshape(*batch, channels * r * r, height, width)
+
+
+class PixelShuffle(Module):
+    """`pixel_shuffle` as a module. Equals `torch.nn.PixelShuffle`."""
+
+    def __init__(self, upscale_factor: int) -> None:
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(pixel_shuffle, input, upscale_factor=self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """`pixel_unshuffle` as a module. Equals `torch.nn.PixelUnshuffle`."""
+
+    def __init__(self, downscale_factor: int) -> None:
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(pixel_unshuffle, input, downscale_factor=self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"downscale_factor={self.downscale_factor}"
+
+
+def channel_shuffle(x: Array, *, groups: int) -> tuple[Array, Backward]:
+    """Channels dealt like cards, so that each group gets some of every group: y_(n, k g + a) = x_(n, a K + k).
+
+    Shapes: x and y (N, C, ...), g = groups, K = C / g.
+
+    Backward. dy is dealt the other way round: the same shuffle with K groups.
+
+    Errors: RuntimeError for fewer than 3 dimensions, groups < 1, or channels that groups does not divide.
+    Equals `torch.nn.functional.channel_shuffle`. Zhang et al. 2018.
+    """
+    check_arrays("channel_shuffle", input=x)
+    if x.ndim < 3:
+        raise RuntimeError(f"channel_shuffle(): expects input with more than 2 dimensions, but got {x.shape}")
+    if groups < 1:
+        raise RuntimeError(f"channel_shuffle(): groups must be positive, but got groups={groups}")
+    if x.shape[1] % groups:
+        raise RuntimeError(
+            f"channel_shuffle(): {x.shape[1]} channels of {x.shape} must be divisible by groups={groups}"
+        )
+    y = deal(x, groups)
+
+    def backward(dy: Array) -> Array:
+        return deal(dy, x.shape[1] // groups) if x.size else dy
+
+    return y, backward
+
+
+def deal(x: Array, groups: int) -> Array:
+    """(N, C, ...) with channel a K + k moved to k g + a."""
+    n, channels, *places = x.shape
+    return x.reshape(n, groups, channels // groups, *places).swapaxes(1, 2).reshape(x.shape)
+
+
+class ChannelShuffle(Module):
+    """`channel_shuffle` as a module. Equals `torch.nn.ChannelShuffle`."""
+
+    def __init__(self, groups: int) -> None:
+        self.groups = groups
+
+    def forward(self, input: Array) -> tuple[Array, Backward]:
+        return bind(channel_shuffle, input, groups=self.groups)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
+
+
+def one_hot(x: Array, *, num_classes: int = -1) -> tuple[Array, Backward]:
+    """y_(..., k) = [x_(...) = k]: integers as rows of zeros with a single 1. num_classes -1: as many as x needs.
+
+    Shapes: x (...) int64, y (..., K) int64.
+
+    Backward: None, for integers have no gradient.
+
+    Errors: RuntimeError unless x holds int64 from 0 to num_classes - 1, or to find num_classes in an empty x.
+    Equals `torch.nn.functional.one_hot`.
+    """
+    check_arrays("one_hot", input=x)
+    if x.dtype != np.int64:
+        raise RuntimeError(f"one_hot(): input must hold int64, but got {x.dtype}")
+    if x.size == 0 and num_classes <= 0:
+        raise RuntimeError(f"one_hot(): can not infer num_classes={num_classes} from an empty input {x.shape}")
+    if x.size and x.min() < 0:
+        raise RuntimeError(f"one_hot(): class values must be non-negative, but input has {x.min()}")
+    if num_classes == -1:
+        num_classes = int(x.max()) + 1
+    elif x.size and x.max() >= num_classes:
+        raise RuntimeError(f"one_hot(): input has {x.max()}, but must be smaller than num_classes={num_classes}")
+    y = (x[..., None] == np.arange(num_classes)).astype(np.int64)
+
+    def backward(dy: None = None) -> None:
+        return None
+
+    return y, backward
