@@ -5,7 +5,6 @@ from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplu
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from torchref.nn.dropout import Dropout
 from torchref.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from torchref.nn.embedding import Embedding, EmbeddingBag
 from torchref.nn.exponential import CELU, ELU, SELU
@@ -39,7 +38,6 @@ from torchref.nn.padding import (
 from torchref.nn.rectifier import LeakyReLU, PReLU, ReLU, RReLU, Threshold
 from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from torchref.nn.shape import Flatten, Unflatten
 from torchref.nn.shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
@@ -58,6 +56,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -70,7 +69,6 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
-    "ChannelShuffle",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",

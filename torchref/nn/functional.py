@@ -3,7 +3,6 @@
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from torchref.nn.dropout import dropout
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from torchref.nn.embedding import embedding, embedding_bag
 from torchref.nn.exponential import celu, elu, selu
@@ -27,13 +26,13 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
-    "channel_shuffle",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -63,8 +62,8 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
-    "pad",
     "one_hot",
+    "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
     "prelu",
