@@ -1,6 +1,7 @@
 """The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
+from torchref.nn.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_pool1d, lp_pool2d, lp_pool3d
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
@@ -14,6 +15,7 @@ from torchref.nn.local_response_norm import local_response_norm
 from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from torchref.nn.loss.classification import cross_entropy, nll_loss
 from torchref.nn.loss.regression import l1_loss, mse_loss
+from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
@@ -22,6 +24,9 @@ from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 __all__ = [
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -59,6 +64,12 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "mish",
     "mse_loss",
     "nll_loss",
