@@ -71,11 +71,10 @@ def through_time(
     y = np.empty_like(x, shape=(len(x), h.shape[1]))
     h_before = np.empty_like(y)  # the state h that each row started from
     unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]))
-    weight_hh_t = np.ascontiguousarray(weight_hh.T)  # (H, G): turned once, not in every product
     gates_backwards = []
     for rows, n in steps:
         h_before[rows] = h[:n]
-        a_h = h[:n] @ weight_hh_t  # (n, G)
+        a_h = h[:n] @ weight_hh.T  # (n, G)
         if bias_hh is not None:
             a_h += bias_hh
         (h_new, *c_new), gates_backward = gates(a_x[rows], a_h, h[:n], *(s[:n] for s in c))
@@ -111,7 +110,7 @@ def through_time(
         dweight_ih = da_x.T @ x  # (G, in)
         dweight_hh = da_h.T @ h_before  # (G, H)
         dbias_ih = None if bias_ih is None else da_x.sum(axis=0)
-        dbias_hh = None if bias_hh is None else da_h.sum(axis=0)
+        dbias_hh = None if bias_hh is None else da_h.sum(axis=0) if da_h is not da_x else np.copy(dbias_ih)
         dweight_hr = None if unprojected is None else dh_projected.T @ unprojected
         return dx, dh, *dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
 
