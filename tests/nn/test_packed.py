@@ -134,7 +134,7 @@ def test_total_length_below_the_longest_is_refused():
     with pytest.raises(ValueError, match="total_length"):
         torch.nn.utils.rnn.pad_packed_sequence(torch.nn.utils.rnn.pack_sequence([torch.zeros(3)]), total_length=2)
     packed, _ = rnn.pack_sequence([z(3)])
-    with pytest.raises(ValueError, match="longest sequence, 3.*total_length=2"):
+    with pytest.raises(ValueError, match=r"longest sequence, 3.*total_length=2"):
         rnn.pad_packed_sequence(packed, total_length=2)
 
 

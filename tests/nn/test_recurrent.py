@@ -248,7 +248,7 @@ def test_errors_of_the_forward(module, inputs, named):
 
 def test_more_errors_of_the_forward():
     """Catches a wrong input: no array, another nonlinearity, weights that do not fit."""
-    with pytest.raises(TypeError, match="input.*list"):
+    with pytest.raises(TypeError, match=r"input.*list"):
         torchref.nn.LSTM(3, 5)([1.0])
     with pytest.raises(RuntimeError, match="sine"):
         torchref.nn.RNNCell(3, 5, nonlinearity="sine")(z(2, 3))
