@@ -18,6 +18,15 @@ from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss
 from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
 from torchref.nn.loss.regression import L1Loss, MSELoss
 from torchref.nn.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from torchref.nn.distance import CosineSimilarity, PairwiseDistance
+from torchref.nn.dropout import Dropout
+from torchref.nn.linear import Identity, Linear
+from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss, MultiLabelSoftMarginLoss, SoftMarginLoss
+from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
+from torchref.nn.loss.embedding import CosineEmbeddingLoss, TripletMarginLoss, TripletMarginWithDistanceLoss
+from torchref.nn.loss.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
+from torchref.nn.loss.margin import HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss
+from torchref.nn.loss.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from torchref.nn.module import Module, Parameter
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from torchref.nn.padding import (
@@ -74,6 +83,8 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -93,6 +104,11 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "GaussianNLLLoss",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
+    "Identity",
+    "KLDivLoss",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -109,9 +125,13 @@ __all__ = [
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
+    "MarginRankingLoss",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -122,6 +142,9 @@ __all__ = [
     "RNNCell",
     "RNNCellBase",
     "RReLU",
+    "PairwiseDistance",
+    "Parameter",
+    "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -133,6 +156,8 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softmax2d",
     "Softmin",
@@ -142,6 +167,8 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "ZeroPad1d",
     "ZeroPad2d",

@@ -21,6 +21,23 @@ from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
+from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance
+from torchref.nn.dropout import dropout
+from torchref.nn.linear import linear
+from torchref.nn.loss.binary import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+)
+from torchref.nn.loss.classification import cross_entropy, nll_loss
+from torchref.nn.loss.embedding import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
+from torchref.nn.loss.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
+from torchref.nn.loss.margin import hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss
+from torchref.nn.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from torchref.nn.rectifier import leaky_relu, relu
+from torchref.nn.shape import flatten, unflatten
+from torchref.nn.softmax import log_softmax, softmax
 
 __all__ = [
     "alpha_dropout",
@@ -38,6 +55,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -57,6 +76,10 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "instance_norm",
+    "gaussian_nll_loss",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -71,13 +94,20 @@ __all__ = [
     "max_pool2d",
     "max_pool3d",
     "mish",
+    "margin_ranking_loss",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "one_hot",
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
     "prelu",
+    "normalize",
+    "pairwise_distance",
+    "poisson_nll_loss",
     "relu",
     "relu6",
     "rms_norm",
@@ -85,6 +115,8 @@ __all__ = [
     "selu",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -93,5 +125,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unflatten",
 ]
