@@ -6,6 +6,7 @@ from torchref.nn.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d, LPPool1
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from torchref.nn.distance import CosineSimilarity, PairwiseDistance
 from torchref.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from torchref.nn.embedding import Embedding, EmbeddingBag
 from torchref.nn.exponential import CELU, ELU, SELU
@@ -14,19 +15,13 @@ from torchref.nn.hard import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6
 from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from torchref.nn.linear import Identity, Linear
 from torchref.nn.local_response_norm import LocalResponseNorm
-from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss
-from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
-from torchref.nn.loss.regression import L1Loss, MSELoss
-from torchref.nn.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
-from torchref.nn.distance import CosineSimilarity, PairwiseDistance
-from torchref.nn.dropout import Dropout
-from torchref.nn.linear import Identity, Linear
 from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss, MultiLabelSoftMarginLoss, SoftMarginLoss
 from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
 from torchref.nn.loss.embedding import CosineEmbeddingLoss, TripletMarginLoss, TripletMarginWithDistanceLoss
 from torchref.nn.loss.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
 from torchref.nn.loss.margin import HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss
 from torchref.nn.loss.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
+from torchref.nn.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from torchref.nn.module import Module, Parameter
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from torchref.nn.padding import (
@@ -95,19 +90,18 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "GRUCell",
+    "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
-    "GaussianNLLLoss",
-    "HingeEmbeddingLoss",
-    "HuberLoss",
-    "Identity",
     "KLDivLoss",
     "L1Loss",
     "LPPool1d",
@@ -121,11 +115,11 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
-    "MarginRankingLoss",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -134,17 +128,16 @@ __all__ = [
     "MultiMarginLoss",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PoissonNLLLoss",
     "RMSNorm",
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
     "RReLU",
-    "PairwiseDistance",
-    "Parameter",
-    "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
