@@ -66,7 +66,7 @@ class VariantReport:
     validation_accuracy_torch: float | None = None
     largest_difference: float | None = None  # of a gradient, numpy - torch
     largest_share: float | None = None  # the largest share of its bound that a difference took; above 1 is a mismatch
-    largest_tensor: str = ""
+    largest_tensor: str = ""  # the tensor and the step of that share
     largest_step: int | None = None
     numpy_seconds: float | None = None  # per training step
     torch_seconds: float | None = None
@@ -138,7 +138,7 @@ class Report:
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("", no_wrap=True)
         for variant in self.variants:
-            table.add_column(variant.name, justify="right")
+            table.add_column(variant.name, justify="right", max_width=14)
         for label, show in _ROWS:
             cells = [show(variant) for variant in self.variants]
             if any(cells):
@@ -221,7 +221,7 @@ def _time(seconds: float | None) -> str:
 
 def _canary(variant: VariantReport) -> str:
     if not variant.canary_caught:
-        return "MISSED"
+        return "" if variant.divergence is not None and variant.canary_step is None else "MISSED"
     return "caught" if variant.canary_step is None else f"step {variant.canary_step}"
 
 
@@ -243,8 +243,8 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("steps in lockstep", lambda v: f"{v.steps:,}"),
     ("tensors compared", lambda v: f"{v.tensors:,}"),
     ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
-    ("  share of its bound", lambda v: _number(v.largest_share, ".3g")),
-    ("  in", lambda v: v.largest_tensor.removeprefix("gradient of ")),
+    ("largest share of a bound", lambda v: _number(v.largest_share, ".3f")),
+    ("  in", lambda v: v.largest_tensor),
     ("  at step", lambda v: _number(v.largest_step, "d")),
     ("canary caught", _canary),
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
