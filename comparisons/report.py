@@ -138,7 +138,7 @@ class Report:
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.add_column("", no_wrap=True)
         for variant in self.variants:
-            table.add_column(variant.name, justify="right", max_width=14)
+            table.add_column(variant.name, justify="right")
         for label, show in _ROWS:
             cells = [show(variant) for variant in self.variants]
             if any(cells):
@@ -154,6 +154,12 @@ class Report:
             console.width = wanted
         console.print(f"{self.comparison}: {self.claim}", markup=False, highlight=False, soft_wrap=True)
         console.print(table)
+        worst = max(self.variants, key=lambda variant: variant.largest_share or 0.0, default=None)
+        if worst is not None and worst.largest_share is not None:
+            where = f"{worst.name}, step {worst.largest_step}, {worst.largest_tensor}"
+            console.print(
+                f"largest share of a bound: {worst.largest_share:.3f} ({where})", soft_wrap=True, markup=False
+            )
         for variant in self.variants:
             if variant.divergence is not None:
                 console.print(f"{variant.name}: {variant.divergence}", markup=False, highlight=False, soft_wrap=True)
@@ -216,7 +222,9 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return "" if seconds is None else f"{1e6 * seconds:,.0f} µs" if seconds < 0.01 else f"{1e3 * seconds:,.0f} ms"
+    if seconds is None:
+        return ""
+    return f"{1e6 * seconds:,.0f} µs" if seconds < 0.01 else f"{1e3 * seconds:,.0f} ms"
 
 
 def _canary(variant: VariantReport) -> str:
@@ -244,8 +252,6 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("tensors compared", lambda v: f"{v.tensors:,}"),
     ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
     ("largest share of a bound", lambda v: _number(v.largest_share, ".3f")),
-    ("  in", lambda v: v.largest_tensor),
-    ("  at step", lambda v: _number(v.largest_step, "d")),
     ("canary caught", _canary),
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
     ("free running, weights", lambda v: _number(v.drift_weights, ".1e")),
