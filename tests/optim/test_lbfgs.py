@@ -91,7 +91,8 @@ def test_follows_torch(kind: str, options: dict[str, Any]) -> None:
     """Catches a wrong two-loop recursion, a bracket that takes another turn, a stop at another place."""
     if kind == "rosenbrock" and "line_search_fn" not in options:
         options = options | {"lr": 1e-3}
-    Problem(kind, options).run(8, 1e-6)  # near the minimum rounding decides the last digits of a direction
+    # In Rosenbrock's valley a difference grows tenfold with each iteration, whoever makes it.
+    Problem(kind, options).run(4 if kind == "rosenbrock" else 8, 1e-8)
 
 
 def test_state_moves_between_the_twins() -> None:

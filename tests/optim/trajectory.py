@@ -118,7 +118,7 @@ def close(ours: Any, theirs: Any, factor: float, where: str) -> None:
     assert ours.shape == theirs.shape, f"{where}: {ours.shape} instead of {theirs.shape}"
     assert ours.dtype == theirs.dtype, f"{where}: {ours.dtype} instead of {theirs.dtype}"
     error = np.abs(ours - theirs).max(initial=0.0)
-    limit = factor * bound(theirs, theirs.dtype)
+    limit = factor * bound(np.abs(theirs).max(initial=0.0), theirs.dtype)
     assert error <= limit, f"{where}: off by {error:.3g}, bound {limit:.3g}"
 
 
@@ -136,5 +136,5 @@ def judge_float32(name: str, options: dict[str, Any], steps: int = 20, factor: f
         high.our_optimizer.step()
         for p, q in zip(low.ours, high.ours, strict=True):
             assert p.data.dtype == np.float32
-            limit = factor * bound(q.data, np.dtype(np.float32))
+            limit = factor * bound(np.abs(q.data).max(), np.dtype(np.float32))
             assert np.abs(p.data - q.data).max() <= limit, f"{name} {options}: step {step}"

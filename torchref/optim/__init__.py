@@ -4,6 +4,7 @@ Left out, with the reason: `swap_in_optimizer_params_and_state` and the register
 and distributed training; complex parameters, because the networks here are real; sparse gradients but in SparseAdam.
 """
 
+from torchref.optim import lr_scheduler, swa_utils
 from torchref.optim.adadelta import Adadelta
 from torchref.optim.adafactor import Adafactor
 from torchref.optim.adagrad import Adagrad
@@ -38,4 +39,6 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "SparseGradient",
+    "lr_scheduler",
+    "swa_utils",
 ]

@@ -66,6 +66,7 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         if closure is None:
             raise TypeError("LBFGS: step needs a closure that computes the gradients and returns the loss")
+        self.stepped = True
         group = self.param_groups[0]
         parameters: list[Parameter] = group["params"]
         lr, line_search = float(group["lr"]), group["line_search_fn"]

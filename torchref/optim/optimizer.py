@@ -36,6 +36,7 @@ class Optimizer:
                 f"{type(self).__name__}: params must be an iterable of Parameters or dicts, not {type(params).__name__}"
             )
         self.defaults = defaults
+        self.stepped = False  # for schedulers, which must not come before the first step
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         groups: list[Any] = list(params)
@@ -97,6 +98,7 @@ class Optimizer:
         the loss, which is returned. RuntimeError, before anything is changed, for a gradient of another shape or dtype
         than its parameter's; ValueError for a parameter whose array is read-only.
         """
+        self.stepped = True
         loss = None if closure is None else closure()
         work = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         for parameter, _ in work:

@@ -1,5 +1,5 @@
 """Mirrors `torch.nn.utils`."""
 
-from torchref.nn.utils import parametrizations, parametrize, rnn
+from torchref.nn.utils import parametrizations, parametrize
 
-__all__ = ["parametrizations", "parametrize", "rnn"]
+__all__ = ["parametrizations", "parametrize"]
