@@ -156,6 +156,8 @@ class Recorder:
         return self
 
     def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
+        if exception is not None and not issubclass(exception, Exception):
+            self._pending.clear()  # Ctrl-C may have come in the middle of a line: write none after it
         self.close(finished=exception is None)
 
     def _write(self, engine: str) -> None:

@@ -66,7 +66,7 @@ class VariantReport:
     validation_accuracy_torch: float | None = None
     largest_difference: float | None = None  # of a gradient, numpy - torch
     largest_share: float | None = None  # the largest share of its bound that a difference took; above 1 is a mismatch
-    largest_tensor: str = ""
+    largest_tensor: str = ""  # the tensor and the step of that share
     largest_step: int | None = None
     numpy_seconds: float | None = None  # per training step
     torch_seconds: float | None = None
@@ -154,6 +154,12 @@ class Report:
             console.width = wanted
         console.print(f"{self.comparison}: {self.claim}", markup=False, highlight=False, soft_wrap=True)
         console.print(table)
+        worst = max(self.variants, key=lambda variant: variant.largest_share or 0.0, default=None)
+        if worst is not None and worst.largest_share is not None:
+            where = f"{worst.name}, step {worst.largest_step}, {worst.largest_tensor}"
+            console.print(
+                f"largest share of a bound: {worst.largest_share:.3f} ({where})", soft_wrap=True, markup=False
+            )
         for variant in self.variants:
             if variant.divergence is not None:
                 console.print(f"{variant.name}: {variant.divergence}", markup=False, highlight=False, soft_wrap=True)
@@ -216,12 +222,14 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return "" if seconds is None else f"{1e6 * seconds:,.0f} µs" if seconds < 0.01 else f"{1e3 * seconds:,.0f} ms"
+    if seconds is None:
+        return ""
+    return f"{1e6 * seconds:,.0f} µs" if seconds < 0.01 else f"{1e3 * seconds:,.0f} ms"
 
 
 def _canary(variant: VariantReport) -> str:
     if not variant.canary_caught:
-        return "MISSED"
+        return "" if variant.divergence is not None and variant.canary_step is None else "MISSED"
     return "caught" if variant.canary_step is None else f"step {variant.canary_step}"
 
 
@@ -243,9 +251,7 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("steps in lockstep", lambda v: f"{v.steps:,}"),
     ("tensors compared", lambda v: f"{v.tensors:,}"),
     ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
-    ("  share of its bound", lambda v: _number(v.largest_share, ".3g")),
-    ("  in", lambda v: v.largest_tensor.removeprefix("gradient of ")),
-    ("  at step", lambda v: _number(v.largest_step, "d")),
+    ("largest share of a bound", lambda v: _number(v.largest_share, ".3f")),
     ("canary caught", _canary),
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
     ("free running, weights", lambda v: _number(v.drift_weights, ".1e")),

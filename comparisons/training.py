@@ -172,7 +172,7 @@ class VariantTraining:
             if state["report"] is not None:
                 return restored_report(state["report"])
             self.restore(arrays, state)
-            recorder = Recorder(self.folder, purge_step=step)
+            recorder = Recorder(self.folder, purge_step=step + 1)  # what was recorded after the checkpoint's step
         else:
             recorder = Recorder(self.folder, purge_step=0 if resume else None)
         divergence = None

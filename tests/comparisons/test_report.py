@@ -20,7 +20,7 @@ PLAIN = VariantReport(
     validation_accuracy_torch=0.9651,
     largest_difference=1.2e-16,
     largest_share=0.02,
-    largest_tensor="gradient of 0.weight",
+    largest_tensor="buffer 1.running_mean",
     largest_step=17,
     numpy_seconds=0.00015,
     torch_seconds=0.0005,
@@ -72,7 +72,17 @@ def test_table_fits_and_names_everything():
     variants = [replace(PLAIN, name=name) for name in ("plain", "dropout", "batch norm", "both")]
     text = shown(report(*variants), width=80)
     assert max(map(len, text.splitlines()[:-1])) <= 80
-    for expected in ("batch norm", "0.012346", "96.51%", "4,200", "0.weight", "150 µs", "lockstep adds", "step 0"):
+    assert "0.020 (plain, step 17, buffer 1.running_mean)" in text
+    for expected in (
+        "batch norm",
+        "0.012346",
+        "96.51%",
+        "4,200",
+        "running_mean",
+        "150 µs",
+        "lockstep adds",
+        "step 0",
+    ):
         assert expected in text
     assert "…" not in text
     assert "validation loss" not in text  # no variant has one

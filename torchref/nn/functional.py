@@ -1,8 +1,10 @@
 """The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
+from torchref.nn.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_pool1d, lp_pool2d, lp_pool3d
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from torchref.nn.embedding import embedding, embedding_bag
 from torchref.nn.exponential import celu, elu, selu
@@ -11,9 +13,18 @@ from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6
 from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
 from torchref.nn.local_response_norm import local_response_norm
-from torchref.nn.loss.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from torchref.nn.loss.binary import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+)
 from torchref.nn.loss.classification import cross_entropy, nll_loss
-from torchref.nn.loss.regression import l1_loss, mse_loss
+from torchref.nn.loss.embedding import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
+from torchref.nn.loss.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
+from torchref.nn.loss.margin import hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss
+from torchref.nn.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
@@ -22,6 +33,9 @@ from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 __all__ = [
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -33,6 +47,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -43,6 +59,7 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "flatten",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -51,7 +68,10 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
     "instance_norm",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -59,13 +79,26 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
@@ -74,6 +107,8 @@ __all__ = [
     "selu",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -82,5 +117,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unflatten",
 ]

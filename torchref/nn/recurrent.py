@@ -15,7 +15,7 @@ from torchref.nn import init
 from torchref.nn.dropout import dropout as drop
 from torchref.nn.errors import check_arrays, check_device, check_floating
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
-from torchref.nn.packed import PackedSequence
+from torchref.nn.packed import PackedSequence, data_of
 from torchref.nn.random import Source
 from torchref.nn.recurrent_cell import State, gru_gates, lstm_gates, relu_gates, tanh_gates
 
@@ -71,11 +71,10 @@ def through_time(
     y = np.empty_like(x, shape=(len(x), h.shape[1]))
     h_before = np.empty_like(y)  # the state h that each row started from
     unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]))
-    weight_hh_t = np.ascontiguousarray(weight_hh.T)  # (H, G): turned once, not in every product
     gates_backwards = []
     for rows, n in steps:
         h_before[rows] = h[:n]
-        a_h = h[:n] @ weight_hh_t  # (n, G)
+        a_h = h[:n] @ weight_hh.T  # (n, G)
         if bias_hh is not None:
             a_h += bias_hh
         (h_new, *c_new), gates_backward = gates(a_x[rows], a_h, h[:n], *(s[:n] for s in c))
@@ -111,7 +110,10 @@ def through_time(
         dweight_ih = da_x.T @ x  # (G, in)
         dweight_hh = da_h.T @ h_before  # (G, H)
         dbias_ih = None if bias_ih is None else da_x.sum(axis=0)
-        dbias_hh = None if bias_hh is None else da_h.sum(axis=0)
+        if bias_hh is None:
+            dbias_hh = None
+        else:  # the same sum as dbias_ih where da_h is da_x, taken once
+            dbias_hh = da_h.sum(axis=0) if da_h is not da_x or dbias_ih is None else dbias_ih.copy()
         dweight_hr = None if unprojected is None else dh_projected.T @ unprojected
         return dx, dh, *dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh, dweight_hr
 
@@ -419,7 +421,7 @@ class RNNBase(Module):
     def run(self, input: Array | PackedSequence, *state: Array | None) -> tuple[Any, Backward]:
         """Call the function of this mode, with the data of a packed sequence unwrapped and the output wrapped again."""
         packed = isinstance(input, PackedSequence)
-        x = input.data if isinstance(input, PackedSequence) else input
+        x = data_of(input)
         self.check_input(x, state, packed)
         (y, last), function_backward = bind(
             self.functions[self.mode],
@@ -438,7 +440,7 @@ class RNNBase(Module):
 
         def backward(doutput: Any) -> Any:
             dy, dlast = doutput
-            return function_backward((dy.data if isinstance(dy, PackedSequence) else dy, dlast))
+            return function_backward((data_of(dy), dlast))
 
         return (PackedSequence(y, *input[1:]) if packed else y, last), backward
 

@@ -57,6 +57,13 @@ class Windows:
         spatial = zip(offset, self.stride, self.dilation, self.output, strict=True)
         return tuple(slice(k * d, k * d + s * (p - 1) + 1, s) for k, s, d, p in spatial)
 
+    def along(self, d: int) -> list[Any]:
+        """For each offset in dimension `d` alone, the index of what all positions see with it in the padded input."""
+        behind = [slice(None)] * (len(self.kernel) - 1 - d)
+        reach = self.stride[d] * (self.output[d] - 1) + 1
+        starts = [k * self.dilation[d] for k in range(self.kernel[d])]
+        return [(..., slice(start, start + reach, self.stride[d]), *behind) for start in starts]
+
 
 def resize(x: Array, low: Sequence[int], high: Sequence[int], value: float = 0.0) -> Array:
     """`x` with low[d] entries more in front and high[d] more behind along its last dimensions (negative: cut off).
@@ -92,3 +99,59 @@ def per_dimension(function: str, name: str, value: int | Sequence[int], dimensio
             f"{function}(): expected {name} to be a single integer or {dimensions} integers, but got {name}={value!r}"
         )
     return values
+
+
+# --- pooling ----------------------------------------------------------------------------------------------------------
+
+
+def pooling_windows(
+    function: str,
+    dimensions: int,
+    x: Array,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+) -> Windows:
+    """The windows of a pooling, after torch's checks of its arguments; stride defaults to the kernel.
+
+    `ceil_mode` keeps a last window that sticks out, if it starts inside the input or the padding in front of it.
+    """
+    kernel = per_dimension(function, "kernel_size", kernel_size, dimensions)
+    no_stride = stride is None or (isinstance(stride, Sequence) and len(stride) == 0)
+    strides = kernel if no_stride else per_dimension(function, "stride", stride, dimensions)  # type: ignore[arg-type]
+    low = per_dimension(function, "padding", padding, dimensions)
+    spread = per_dimension(function, "dilation", dilation, dimensions)
+    check_pooled(function, dimensions, x)
+    if min(kernel) < 1 or min(strides) < 1 or min(spread) < 1:
+        raise RuntimeError(
+            f"{function}(): kernel_size={kernel_size!r}, stride={stride!r} and dilation={dilation!r} must be "
+            "greater than zero"
+        )
+    if min(low) < 0 or any(p > k // 2 for p, k in zip(low, kernel, strict=True)):
+        raise RuntimeError(
+            f"{function}(): padding must be at least 0 and at most half of the kernel, but got padding={padding!r}, "
+            f"kernel_size={kernel_size!r}"
+        )
+    sizes = x.shape[x.ndim - dimensions :]
+    output = []
+    for n, k, s, p, d in zip(sizes, kernel, strides, low, spread, strict=True):
+        room = n + 2 * p - d * (k - 1) - 1  # how far the first window can move
+        positions = (-(-room // s) if ceil_mode else room // s) + 1
+        output.append(positions - (ceil_mode and (positions - 1) * s >= n + p))
+    if min(output) < 1:
+        raise RuntimeError(
+            f"{function}(): the output size {tuple(output)} for input of shape {x.shape} and kernel_size="
+            f"{kernel_size!r} is too small"
+        )
+    return Windows(kernel, strides, spread, low, input=sizes, output=tuple(output))
+
+
+def check_pooled(function: str, dimensions: int, x: Array) -> None:
+    """RuntimeError unless x is ([N,] C, *sizes) with nothing but the batch empty."""
+    if x.ndim not in (dimensions + 1, dimensions + 2) or 0 in x.shape[x.ndim - dimensions - 1 :]:
+        raise RuntimeError(
+            f"{function}(): expected {dimensions + 1}D (unbatched) or {dimensions + 2}D (batched) input, of which only "
+            f"the batch may be empty, but got shape {x.shape}"
+        )

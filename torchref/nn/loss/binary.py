@@ -1,14 +1,12 @@
-"""Losses of yes/no answers: binary cross-entropy of probabilities and of logits."""
+"""Losses of yes/no answers: binary cross-entropy of probabilities and of logits, logistic loss, many labels a row."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from torchref.nn.errors import check_arrays
-from torchref.nn.loss.reduction import Loss, WeightedLoss, check_same_shape, reduce_losses
+from torchref.nn.loss.reduction import EPSILON, Loss, WeightedLoss, check_same_shape, reduce_losses
 from torchref.nn.module import Array, Backward, bind
-
-SMALLEST = float(np.float32(1e-12))  # torch writes this limit as a float32, also for float64
 
 
 def binary_cross_entropy(
@@ -42,7 +40,7 @@ def binary_cross_entropy(
 
     def backward(dloss: Array | None = None) -> tuple[Array, Array]:
         dlosses = reduction_backward(dloss) if weight is None else weight * reduction_backward(dloss)
-        dx = dlosses * (x - target) / np.maximum(x * (1 - x), SMALLEST)
+        dx = dlosses * (x - target) / np.maximum(x * (1 - x), EPSILON)
         with np.errstate(invalid="ignore"):  # 0 * inf
             dtarget = dlosses * (log_not_x - log_x)
         return dx, dtarget
@@ -127,6 +125,70 @@ class BCEWithLogitsLoss(Loss):
             reduction=self.reduction,
             pos_weight=self.pos_weight,
         )
+
+
+def soft_margin_loss(x: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Backward]:
+    """losses_i = log(1 + exp(-t_i x_i)), for targets t_i = +-1: the logistic loss.
+
+    Shapes: x and target the same, any; the loss () or that shape. As in torch, exp overflows for t_i x_i below about
+    -88 (float32; -709 in float64): the loss is inf and its gradient nan. `binary_cross_entropy_with_logits` with
+    targets (t_i + 1) / 2 is the same loss and never overflows.
+
+    Backward. With e_i = exp(-t_i x_i) and dlosses_i = dL/dlosses_i:
+        dL/dx_i = -t_i e_i / (1 + e_i) dlosses_i
+    `backward()` returns dx and None: as in torch, the target has no gradient.
+
+    Errors: ValueError if the shapes differ (torch would broadcast). Equals `torch.nn.functional.soft_margin_loss`.
+    """
+    check_same_shape("soft_margin_loss", x, target, reduction)
+    with np.errstate(over="ignore"):
+        e = np.exp(-target * x)
+    loss, reduction_backward = reduce_losses(np.log1p(e), reduction)
+
+    def backward(dloss: Array | None = None) -> tuple[Array, None]:
+        with np.errstate(invalid="ignore"):  # inf / inf
+            return -target * e / (1 + e) * reduction_backward(dloss), None
+
+    return loss, backward
+
+
+class SoftMarginLoss(Loss):
+    """`soft_margin_loss` as a module. Equals `torch.nn.SoftMarginLoss`."""
+
+    def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
+        return bind(soft_margin_loss, input, target, reduction=self.reduction)
+
+
+def multilabel_soft_margin_loss(
+    x: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
+) -> tuple[Array, Backward]:
+    """losses_n = mean_k of the binary cross-entropy of logits x_nk with targets t_nk: K yes/no answers a row.
+
+    Shapes: x and target (..., K); weight (a constant) broadcasts to it; the loss () or (...).
+
+    Backward. The mean over K gives each of its entries dlosses_n / K; the rest is `binary_cross_entropy_with_logits`.
+
+    Errors: ValueError if the shapes differ, IndexError for an input of shape (). Equals
+    `torch.nn.functional.multilabel_soft_margin_loss`.
+    """
+    check_same_shape("multilabel_soft_margin_loss", x, target, reduction)
+    if x.ndim == 0:
+        raise IndexError("multilabel_soft_margin_loss(): input must have a dimension of classes, but has shape ()")
+    entries, entries_backward = binary_cross_entropy_with_logits(x, target, weight=weight, reduction="none")
+    losses = np.asanyarray(entries.sum(axis=-1) / x.shape[-1])  # (...)
+    loss, reduction_backward = reduce_losses(losses, reduction)
+
+    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
+        return entries_backward(reduction_backward(dloss)[..., None] / x.shape[-1])
+
+    return loss, backward
+
+
+class MultiLabelSoftMarginLoss(WeightedLoss):
+    """`multilabel_soft_margin_loss` as a module. Equals `torch.nn.MultiLabelSoftMarginLoss`."""
+
+    def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
+        return bind(multilabel_soft_margin_loss, input, target, weight=self.weight, reduction=self.reduction)
 
 
 def check_weight(function: str, name: str, weight: Array | None, x: Array) -> None:

@@ -11,7 +11,7 @@ from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.loss.reduction import WeightedLoss, check_reduction, reduce_losses
 from torchref.nn.module import Array, Backward, bind
 
-BLOCK = 2**15  # entries of a block of rows: small enough that the next pass finds them in the cache
+BLOCK = 2**17  # entries of a block of rows: small enough that the next pass finds them in the cache
 
 
 def nll_loss(
@@ -112,9 +112,9 @@ def cross_entropy(
     x_target, exp_sum = np.empty_like(label_weight), np.empty_like(label_weight)  # (N,), (N,)
     with np.errstate(invalid="ignore", divide="ignore"):  # a row of infinities: inf - inf = nan
         for block in row_blocks(logits):  # each stays in the cache from the maximum to the sum
-            shifted = np.subtract(logits[block], logits[block].max(axis=1, keepdims=True), out=exp_x[block])
+            shifted = logits[block] - logits[block].max(axis=1, keepdims=True)
             x_target[block] = shifted[n[: len(shifted)], labels[block]]
-            exp_sum[block] = np.exp(shifted, out=shifted) @ ones  # a sum over each row, in BLAS
+            exp_sum[block] = np.exp(shifted, out=exp_x[block]) @ ones  # each row's sum, in BLAS
         losses = np.where(counted, label_weight * (np.log(exp_sum) - x_target), 0)  # (N,)
     loss, reduction_backward = reduce_losses(losses.reshape(shape_without_classes(x)), reduction, label_weight.sum())
 

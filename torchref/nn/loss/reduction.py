@@ -9,6 +9,8 @@ import numpy as np
 from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module
 
+EPSILON = float(np.float32(1e-12))  # keeps denominators from 0; torch writes it as a float32, also for float64
+
 
 def reduce_losses(losses: Array, reduction: str, divisor: Any = None) -> tuple[Array, Backward]:
     """The losses themselves ('none'), their sum ('sum'), or their sum / divisor ('mean').

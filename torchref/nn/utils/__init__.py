@@ -1,5 +1,5 @@
 """Mirrors `torch.nn.utils`."""
 
-from torchref.nn.utils import parametrizations, parametrize
+from torchref.nn.utils import parametrizations, parametrize, rnn
 
-__all__ = ["parametrizations", "parametrize"]
+__all__ = ["parametrizations", "parametrize", "rnn"]

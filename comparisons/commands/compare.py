@@ -1,0 +1,183 @@
+"""`torchref compare`: train a comparison's twins in lockstep and say whether they are equal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from comparisons.commands import option
+from comparisons.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from comparisons.comparison import Comparison
+
+DEFAULT = "digits"
+SETTINGS = ("seed", "epochs", "batch_size", "dtype", "device")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a NumPy network and its torch twin in lockstep, every tensor of every step compared.
+
+    Ends with a table and exit status 0 where all are equal, 1 where they are not. What it records is in OUT/NAME;
+    `torchref view` shows it.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional, option("[NAME|FILE.py]")] = None
+    """A comparison that ships (see: torchref list), or a Python file with one Comparison. Default: digits."""
+    seed: Annotated[int | None, option("INT")] = None
+    """Seed of the weights, the order of the data and the random draws."""
+    epochs: Annotated[int | None, option("INT")] = None
+    """How often to go through the training data."""
+    batch_size: Annotated[int | None, option("INT")] = None
+    """Examples in a step."""
+    dtype: Annotated[str | None, option("{float32,float64}")] = None
+    """Precision of both twins."""
+    device: Annotated[str | None, option("{auto,cpu,cuda}")] = None
+    """Where torch computes; auto: CUDA where there is one."""
+    only: Annotated[str | None, option("VARIANT")] = None
+    """Train this variant alone."""
+    out: Annotated[Path | None, option("FOLDER")] = None
+    """Where to write. Default: runs."""
+    config: Annotated[Path | None, option("FILE.toml")] = None
+    """Settings from a run's config.toml; options given here win."""
+    resume: Annotated[bool, option()] = False
+    """Continue an interrupted run from its last checkpoint, to the same bits."""
+    dry_run: Annotated[bool, option()] = False
+    """Check everything and show what would be done, without training."""
+    json: Annotated[bool, option()] = False
+    """Print the report as JSON, and no progress."""
+    sabotage: Annotated[str | None, option("LAYER")] = None
+    """Plant a fault in this layer of the NumPy twin, to see it found."""
+
+
+def run(options: Options) -> int:
+    """Train and report."""
+    out = options.out or Path("runs")
+    comparison = resolve(options, out)
+    chosen = choose(comparison, options.only)
+    check_folder(out / comparison.name, chosen, options.resume)
+
+    from comparisons.progress import ProgressDisplay
+    from comparisons.training import run as train
+
+    if options.dry_run:
+        return dry_run(comparison, chosen, out, options)
+    try:
+        with ProgressDisplay(quiet=options.json) as progress:
+            report = train(
+                comparison,
+                out=out,
+                only=options.only,
+                resume=options.resume,
+                sabotage=options.sabotage,
+                on_progress=progress,
+            )
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
+        return 130
+    folder = out / comparison.name
+    if options.json:
+        sys.stdout.write(report.to_json())
+    else:
+        report.show()
+        print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
+    return 0 if report.passed else 1
+
+
+def resolve(options: Options, out: Path) -> Comparison:
+    """The comparison with its settings: its own, over them those of --config (or of the run to resume), over them the
+    command line's."""
+    from comparisons.catalogue import find
+    from comparisons.configuration import read_config
+
+    config = read_config(options.config) if options.config else {}
+    named = options.name or config.get("comparison", DEFAULT)
+    if not isinstance(named, str):
+        raise UserError(f"config: comparison must be a name, not {named!r}")
+    comparison = find(named)
+    if options.resume and not options.config:
+        stored = out / comparison.name / "config.toml"
+        if not stored.exists():
+            raise UserError(f"resume: there is no run in {out / comparison.name} (it has no config.toml)")
+        config = read_config(stored)
+    comparison = configured(comparison, config)
+    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    return replace(comparison, **given)
+
+
+def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
+    """`comparison` with what a config.toml says."""
+    from comparisons.configuration import as_config
+
+    known = ("comparison", *SETTINGS, "variants")
+    for key in config:
+        if key not in known:
+            raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
+    if config.get("comparison", comparison.name) != comparison.name:
+        raise UserError(f"config: it is for the comparison {config['comparison']!r}, not for {comparison.name!r}")
+    changes = {name: config[name] for name in SETTINGS if name in config}
+    variants = config.get("variants")
+    if variants is not None and variants != as_config(comparison)["variants"]:
+        if not isinstance(variants, dict) or not all(isinstance(options, dict) for options in variants.values()):
+            raise UserError(f"config: variants must be tables of options, not {variants!r}")
+        changes["variants"] = variants
+    return replace(comparison, **changes)
+
+
+def choose(comparison: Comparison, only: str | None) -> list[str]:
+    """The variants to train."""
+    if only is None:
+        return list(comparison.variants)
+    if only not in comparison.variants:
+        raise UserError(f"only: there is no variant {only!r}: {nearest(only, comparison.variants)}")
+    return [only]
+
+
+def check_folder(folder: Path, variants: list[str], resume: bool) -> None:
+    """Before any work: is the run's folder free, and can it be written?"""
+    for variant in variants:
+        if (folder / variant).exists() and not resume:
+            raise UserError(
+                f"out: {folder / variant} is already there: continue it with --resume, or name another --out"
+            )
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"out: {folder} cannot be made: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"out: {folder} cannot be written: no permission for {existing}")
+
+
+def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Options) -> int:
+    """Make the same checks as a run, on the same data and networks, and show what would be done."""
+    import numpy as np
+    import tomli_w
+
+    from comparisons.configuration import as_config
+    from comparisons.training import pick_device, rehearse
+
+    device = pick_device(comparison.device)
+    data = comparison.data().astype(np.dtype(comparison.dtype))
+    for variant in chosen:
+        rehearse(comparison, variant, data, device, options.sabotage)
+    print(tomli_w.dumps(as_config(comparison)))
+    examples = len(data.train_inputs)
+    print(f"would train {', '.join(chosen)} on {device}: {examples} examples, {comparison.epochs} epochs each")
+    print(f"would write to {out / comparison.name}")
+    return 0
+
+
+def resume_command(options: Options) -> str:
+    """What to type to continue."""
+    words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
+    for name in ("config", "out", *SETTINGS, "only", "sabotage"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)

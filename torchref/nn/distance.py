@@ -1,0 +1,161 @@
+"""Norms and distances along one dimension: normalize, pairwise distance, cosine similarity."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from torchref.nn.broadcast import sum_to_shape
+from torchref.nn.errors import check_floating, normalize_dim
+from torchref.nn.module import Array, Backward, Module, bind
+
+
+def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, Backward]:
+    """norm = (sum_i |x_i|^p)^(1/p) along `dim`, which is kept with size 1.
+
+    p = inf: the largest |x_i|; p = -inf: the smallest; p = 0: how many are not zero.
+
+    Backward. d norm/dx_i = 1/p (sum_j |x_j|^p)^(1/p - 1) p |x_i|^(p-1) sign(x_i), so
+        dx_i = dnorm (|x_i| / norm)^(p-1) sign(x_i)            (p = 2: dnorm x_i / norm)
+    and 0 where x_i = 0, torch's choice at the kink. For p = +-inf the entries that attain the norm share dnorm evenly;
+    for p = 0 there is no gradient.
+    """
+    if p == 2:
+        norm = np.sqrt((x * x).sum(axis=dim, keepdims=True))
+    elif p == 0:
+        norm = (x != 0).sum(axis=dim, keepdims=True).astype(x.dtype)
+    elif math.isinf(p):
+        norm = (np.max if p > 0 else np.min)(np.abs(x), axis=dim, keepdims=True)
+    else:
+        with np.errstate(divide="ignore"):  # 0^p = inf for p < 0
+            norm = (np.abs(x) ** p).sum(axis=dim, keepdims=True) ** (1 / p)
+
+    def backward(dnorm: Array) -> Array:
+        if p == 2:
+            return x * (dnorm / np.where(norm == 0, 1, norm))
+        if p == 0:
+            return np.zeros_like(x)
+        if math.isinf(p):
+            attained = np.abs(x) == norm
+            return np.sign(x) * attained * (dnorm / attained.sum(axis=dim, keepdims=True, dtype=x.dtype))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = dnorm * (np.abs(x) / norm) ** (p - 1)
+        return np.where(x == 0, 0, slope) * np.sign(x)
+
+    return norm, backward
+
+
+def normalize(
+    x: Array, *, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12
+) -> tuple[Array, Backward]:
+    """y = x / max(norm, eps), the p-norm along `dim`; x and y have one shape.
+
+    Backward. With n = max(norm, eps) and y = x / n:
+        dL/dx_i = dy_i / n                     (n constant)
+        dL/dn   = -sum_i dy_i x_i / n^2 = -sum_i dy_i y_i / n
+        dx      = dy / n + norm_backward(dL/dn [norm >= eps])
+
+    Errors: IndexError if `dim` is out of range. Equals `torch.nn.functional.normalize`.
+    """
+    check_floating("normalize", input=x)
+    axes = (dim,) if isinstance(dim, int) else tuple(dim)
+    axes = tuple(normalize_dim("normalize", d, x.ndim) for d in axes) if x.ndim else ()
+    norm, norm_backward = vector_norm(x, p, axes)
+    n = np.maximum(norm, eps)
+    y = x / n
+
+    def backward(dy: Array) -> Array:
+        dn = -(dy * y).sum(axis=axes, keepdims=True) / n
+        return dy / n + norm_backward(dn * (norm.real >= eps))
+
+    return y, backward
+
+
+def pairwise_distance(
+    x1: Array, x2: Array, *, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> tuple[Array, Backward]:
+    """distance = (sum_d |x1_d - x2_d + eps|^p)^(1/p), along the last dimension.
+
+    Shapes: x1 and x2 (..., D), or shapes that broadcast to it; distance (...), with `keepdim` (..., 1).
+
+    Backward. The difference passes its gradient to both, with opposite signs:
+        dx1 = norm_backward(ddistance),   dx2 = -dx1           (summed where an input was broadcast)
+    eps keeps equal points off the kink at 0.
+
+    Errors: RuntimeError for shapes that do not fit. Equals `torch.nn.functional.pairwise_distance`.
+    """
+    check_floating("pairwise_distance", x1=x1, x2=x2)
+    check_broadcast("pairwise_distance", x1, x2)
+    difference = np.asanyarray(x1 - x2 + eps)
+    axes = (-1,) if difference.ndim else ()
+    norm, norm_backward = vector_norm(difference, p, axes)
+    distance = norm if keepdim else np.asanyarray(norm.sum(axis=axes))  # the dimension of size 1 taken away
+
+    def backward(ddistance: Array) -> tuple[Array, Array]:
+        ddifference = norm_backward(ddistance.reshape(norm.shape))
+        return sum_to_shape(ddifference, x1.shape), sum_to_shape(-ddifference, x2.shape)
+
+    return distance, backward
+
+
+class PairwiseDistance(Module):
+    """`pairwise_distance` as a module; torch names the attribute of p `norm`. Equals `torch.nn.PairwiseDistance`."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1: Array, x2: Array) -> tuple[Array, Backward]:
+        return bind(pairwise_distance, x1, x2, p=self.norm, eps=self.eps, keepdim=self.keepdim)
+
+
+def cosine_similarity(x1: Array, x2: Array, *, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
+    """cos = sum_d u1_d u2_d along `dim`, with u1 = x1 / max(|x1|, eps) and u2 = x2 / max(|x2|, eps).
+
+    Shapes: x1 and x2 the same, or shapes that broadcast; cos that shape without `dim`.
+
+    Backward. With n1 = max(|x1|, eps) and d n1/dx1_d = x1_d / |x1|:
+        dcos/dx1_d = u2_d / n1 - cos / n1 d n1/dx1_d = (u2_d - cos x1_d / |x1|) / n1,     likewise for x2
+    What is left of u2 is its part across x1: turning x1 changes the cosine, lengthening it does not. torch takes
+    d n1/dx1 as it stands even where the norm is below eps (and 0 for x1 = 0).
+
+    Errors: RuntimeError for shapes that do not fit, IndexError if `dim` is out of range.
+    Equals `torch.nn.functional.cosine_similarity`.
+    """
+    check_floating("cosine_similarity", x1=x1, x2=x2)
+    check_broadcast("cosine_similarity", x1, x2)
+    a, b = np.broadcast_arrays(x1, x2, subok=True)
+    axes = (normalize_dim("cosine_similarity", dim, a.ndim),) if a.ndim else ()
+    norm_a, norm_a_backward = vector_norm(a, 2, axes)
+    norm_b, norm_b_backward = vector_norm(b, 2, axes)
+    n_a, n_b = np.maximum(norm_a, eps), np.maximum(norm_b, eps)
+    u_a, u_b = a / n_a, b / n_b
+    cos = np.asanyarray((u_a * u_b).sum(axis=axes))
+
+    def backward(dcos: Array) -> tuple[Array, Array]:
+        dcos, kept_cos = dcos.reshape(norm_a.shape), cos.reshape(norm_a.shape)
+        da = dcos * u_b / n_a - norm_a_backward(dcos * kept_cos / n_a)
+        db = dcos * u_a / n_b - norm_b_backward(dcos * kept_cos / n_b)
+        return sum_to_shape(da, x1.shape), sum_to_shape(db, x2.shape)
+
+    return cos, backward
+
+
+class CosineSimilarity(Module):
+    """`cosine_similarity` as a module. Equals `torch.nn.CosineSimilarity`."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: Array, x2: Array) -> tuple[Array, Backward]:
+        return bind(cosine_similarity, x1, x2, dim=self.dim, eps=self.eps)
+
+
+def check_broadcast(function: str, x1: Array, x2: Array) -> None:
+    try:
+        np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError:
+        raise RuntimeError(f"{function}(): x1 of shape {x1.shape} does not fit x2 of shape {x2.shape}") from None
