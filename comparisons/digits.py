@@ -45,6 +45,6 @@ comparison = Comparison(
         "batch-norm": {"dropout": 0.0, "batch_norm": True},
         "both": {"dropout": 0.5, "batch_norm": True},
     },
-    epochs=24,
+    epochs=30,
     batch_size=32,
 )

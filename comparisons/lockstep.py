@@ -114,6 +114,8 @@ class Lockstep:
             raise Diverged(found) from None
 
         put_back(numpy_twin, torch_twin)
+        if self.dtype == np.float32:
+            put_back(self.referee, torch_twin)
         _, free_loss = self.free_twin.gradients(x, target, tape)
         self.free_twin.step()
         self.steps += 1
@@ -136,7 +138,6 @@ class Lockstep:
         x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in (x, target))
         truth: dict[str, Any] = {}
         if self.dtype == np.float32:  # the referee: what float64 gives for the same weights, batch and draws
-            put_back(self.referee, self.torch_twin)
             output, loss = self.referee.gradients(x, target, tape)
             truth = {"output": {"": output}, "loss": {"": loss}, "gradient": self.referee.named_gradients()}
             truth["buffer"] = self.referee.named_buffers()
@@ -147,7 +148,8 @@ class Lockstep:
                 return self._judge(tensors, self.bounds.screen, truth)
             except Mismatch:
                 self.judge = counted
-        put_back(self.referee, self.torch_twin)
+        if self.dtype == np.float64:  # nothing else needs the referee here
+            put_back(self.referee, self.torch_twin)
         limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
         rate = max(group["lr"] for group in self.torch_twin.optimizer.param_groups)
         self.bounds.of_update(self.numpy_twin.named_weights(), self.torch_twin.named_gradients(), rate)

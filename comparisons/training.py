@@ -105,14 +105,15 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     x, target = data.train_inputs[:size], data.train_targets[:size]
     where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
     try:
-        output, _ = lockstep.numpy_twin.evaluate(x[:2], target[:2])
+        output = lockstep.free_twin.model.predict(x[:2])
         check_labels(data, output)
-        output, loss, _ = lockstep.torch_twin.gradients(x, target)
-        lockstep.free_twin.gradients(x, target, _)
+        loss, _ = lockstep.free_twin.criterion(output, target[:2])
+        if loss.ndim:
+            raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
+        _, _, tape = lockstep.torch_twin.gradients(x, target)
+        lockstep.free_twin.gradients(x, target, tape)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{where}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
-    if loss.ndim:
-        raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
 
 
 def check_labels(data: Data, output: Array) -> None:
