@@ -29,7 +29,7 @@ def test_recording_changes_no_bit_and_misses_no_draw(name):
     """Catches a recorder that draws, copies late (in-place draws are scaled afterwards) or disturbs the backward."""
     module, shape = networks()[name]
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    results = []
+    results, left = [], []
     for recording in (False, True):
         leaf = x.clone().requires_grad_()
         torch.manual_seed(7)
@@ -41,10 +41,8 @@ def test_recording_changes_no_bit_and_misses_no_draw(name):
         output = output[0] if isinstance(output, tuple) else output
         output.square().sum().backward()
         results.append((to_array(output), to_array(leaf.grad)))
-        left = torch.get_rng_state()
-        if recording:
-            assert torch.equal(left, kept)
-        kept = left
+        left.append(torch.get_rng_state())
+    assert torch.equal(*left)
     for plain, recorded in zip(*results, strict=True):
         np.testing.assert_array_equal(plain, recorded)
     assert tape.draws
