@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-import torchref
+from torchref import nn
 from torchref.nn.module import Module
 from torchref.twin.weights import copy_from_torch, copy_to_torch, to_array
 
@@ -52,7 +52,7 @@ def from_torch(twin: torch.nn.Module) -> Module:
 
     TypeError for a class that is not of torch.nn.
     """
-    module: Module = _rebuild(twin, torchref.nn)
+    module: Module = _rebuild(twin, nn)
     copy_from_torch(module, twin)
     _copy_modes(twin, module)
     return module
@@ -61,7 +61,7 @@ def from_torch(twin: torch.nn.Module) -> Module:
 def _rebuild(module: Any, namespace: Any) -> Any:
     """The module of the same class and constructor arguments in the other engine, in the same dtype."""
     name = type(module).__name__
-    own = torchref.nn if namespace is torch.nn else torch.nn
+    own = nn if namespace is torch.nn else torch.nn
     if getattr(own, name, None) is not type(module) or not hasattr(namespace, name):
         raise TypeError(f"{name} is not a module of {own.__name__} with a counterpart in {namespace.__name__}")
     new = getattr(namespace, name)
@@ -84,7 +84,7 @@ def _sequential(new: Any, children: dict[str, Any]) -> Any:
     """A Sequential with these names: numbered ones are given one by one, as they were."""
     if list(children) == [str(i) for i in range(len(children))]:
         return new(*children.values())
-    return new(dict(children)) if new is torchref.nn.Sequential else _ordered(new, children)
+    return new(dict(children)) if new is nn.Sequential else _ordered(new, children)
 
 
 def _ordered(new: Any, children: dict[str, Any]) -> Any:
