@@ -206,6 +206,8 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: state_dict must be dict-like, not {type(state_dict).__name__}")
+        for path, module in self.named_modules():
+            module.before_load(state_dict, path)
         own = self.state_dict()
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
@@ -231,6 +233,9 @@ class Module:
                 if join(path, name) in state_dict:
                     setattr(module, name, np.array(state_dict[join(path, name)], dtype=buffer.dtype))
         return IncompatibleKeys(missing, unexpected)
+
+    def before_load(self, state_dict: Mapping[str, Array], path: str) -> None:
+        """Called before a state is loaded (`path`: this module's name in it); lazy modules learn their shapes here."""
 
     def to(self, dtype: DTypeLike) -> Self:
         """Convert floating-point parameters and buffers to `dtype` (float32 or float64)."""
