@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -39,15 +40,16 @@ def wrap_padding_idx(padding_idx: int | None, length: int, error: type[Exception
 def add_rows(rows: Array, index: Array, length: int) -> Array:
     """A table (length, D) with out_v = sum of the rows_n that have index_n = v; rows (N, D), index (N).
 
-    `out[index] += rows` would keep only the last row of each index. np.add.at is right but slow: sorting the rows by
-    index, so that those of one index lie together, and summing each run takes a quarter of its time.
+    `out[index] += rows` would keep only the last row of each index, and np.add.at is right but slow. So rows whose
+    index comes once are assigned, and the others are summed, index by index.
     """
     out = np.zeros_like(rows, shape=(length, rows.shape[1]))
-    if len(index):
-        order = np.argsort(index, kind="stable")
-        index = index[order]
-        starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1])))  # where each run begins
-        out[index[starts]] = np.add.reduceat(rows.take(order, axis=0), starts, axis=0)
+    out[index] = rows
+    again = np.flatnonzero(np.bincount(index, minlength=length)[index] > 1)  # the rows whose index comes again
+    again = again[np.argsort(index[again], kind="stable")]  # those of one index side by side
+    starts = np.flatnonzero(np.diff(index[again], prepend=-1))
+    for start, end in pairwise([*starts, len(again)]):
+        out[index[again[start]]] = rows[again[start:end]].sum(axis=0)
     return out
 
 

@@ -29,13 +29,54 @@ def gelu(x: Array, *, approximate: str = "none") -> tuple[Array, Backward]:
         return gelu_tanh(x)
     if approximate != "none":
         raise RuntimeError(f"gelu(): approximate must be either none or tanh, but got approximate={approximate!r}")
-    Phi = 0.5 * (1 + erf(x * math.sqrt(1 / 2)))
+    Phi, phi = normal_distribution(x)
 
     def backward(dy: Array) -> Array:
-        phi = np.exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
         return dy * (Phi + x * phi)
 
     return x * Phi, backward
+
+
+def normal_distribution(x: Array) -> tuple[Array, Array]:
+    """Phi(x) and phi(x): the distribution function and the density of the standard normal."""
+    if x.dtype == np.float32:
+        return normal_distribution_float32(x)
+    return 0.5 * (1 + erf(x * math.sqrt(1 / 2))), np.exp(-0.5 * (x * x)) * (1 / math.sqrt(2 * math.pi))
+
+
+# Mills' ratio Phi(-t) / phi(t) for 0 <= t <= 14 as numerator(t) / denominator(t), coefficients from t^0 upwards: a
+# least squares fit, reweighted until its largest relative error was least: 6e-9, a tenth of float32's rounding. All
+# coefficients are positive, so nothing cancels.
+MILLS_NUMERATOR = (1.25331414, 1.09602344, 0.457362413, 0.101198441, 0.010220967)
+MILLS_DENOMINATOR = (1.0, 1.67238514, 1.19928817, 0.467427441, 0.101205251, 0.0102208383)
+
+
+def normal_distribution_float32(x: Array) -> tuple[Array, Array]:
+    """`normal_distribution` for float32, with float32's full accuracy in Phi's lower tail, too.
+
+    scipy's erf takes 14 ns an entry, more than all of torch's forward and backward; this takes 3: products and sums in
+    place, and one exp for both results.
+    """
+    t = np.abs(x)
+    np.minimum(t, np.full_like(x, 14, shape=x.shape[-1:]), out=t)  # beyond, phi is 0 in float32
+    phi = t * t
+    phi *= -0.5
+    np.exp(phi, out=phi)
+    phi *= 1 / math.sqrt(2 * math.pi)
+    tail = polynomial(MILLS_NUMERATOR, t)
+    tail /= polynomial(MILLS_DENOMINATOR, t)
+    tail *= phi  # Phi(-|x|)
+    return np.abs((x > 0) - tail), phi  # Phi(x) = 1 - tail where x > 0, else tail
+
+
+def polynomial(coefficients: tuple[float, ...], t: Array) -> Array:
+    """sum_k coefficients[k] t^k by Horner's rule, in one array."""
+    y = coefficients[-1] * t
+    for coefficient in coefficients[-2:0:-1]:
+        y += coefficient
+        y *= t
+    y += coefficients[0]
+    return y
 
 
 def gelu_tanh(x: Array) -> tuple[Array, Backward]:

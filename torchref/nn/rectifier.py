@@ -56,11 +56,16 @@ def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> tuple[Array, Backwa
     """
     check_floating("leaky_relu", input=x)
     zero = zeros_row(x)
-    y = np.maximum(x, zero) + negative_slope * np.minimum(x, zero)
+    y = np.minimum(x, zero)
+    y *= negative_slope
+    y += np.maximum(x, zero)
 
     def backward(dy: Array) -> Array:
         dpositive = dy * (x > 0)
-        return dpositive + negative_slope * (dy - dpositive)  # exact, and 5 times faster than np.where
+        dx = dy - dpositive  # the rest of dy; all of this is exact, and 5 times faster than np.where
+        dx *= negative_slope
+        dx += dpositive
+        return dx
 
     return y, backward
 

@@ -34,12 +34,14 @@ def softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
     """
     check_floating("softmax", input=x)
     dim = softmax_dim("softmax", x, dim)
-    y = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
+    y = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    np.exp(y, out=y)
     y /= y.sum(axis=dim, keepdims=True)
 
     def backward(dy: Array) -> Array:
-        dy_y = dy * y
-        return dy_y - y * dy_y.sum(axis=dim, keepdims=True)
+        dx = dy * y
+        dx -= y * dx.sum(axis=dim, keepdims=True)
+        return dx
 
     return y, backward
 
@@ -75,7 +77,9 @@ def log_softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
         y = shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
 
     def backward(dy: Array) -> Array:
-        return dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
+        p = np.exp(y)
+        p *= dy.sum(axis=dim, keepdims=True)
+        return dy - p
 
     return y, backward
 
