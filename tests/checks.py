@@ -425,7 +425,8 @@ def signature(module: type) -> list[tuple[str, Any, Any]]:
     Where torch's constructor is `*args, **kwargs`, its first overload says what these are.
     """
     constructor: Any = module.__init__
-    constructor = (get_overloads(constructor) or [constructor])[0]
+    if module.__init__ is not object.__init__:
+        constructor = (get_overloads(constructor) or [constructor])[0]
     parameters = inspect.signature(constructor).parameters.values()
     return [(p.name, p.kind, getattr(p.default, "__name__", p.default)) for p in list(parameters)[1:]]
 
