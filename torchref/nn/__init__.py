@@ -2,6 +2,14 @@
 
 from torchref.nn import functional, init, random, utils
 from torchref.nn.activation import GLU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh, Tanhshrink
+from torchref.nn.adaptive_pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
 from torchref.nn.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d, LPPool1d, LPPool2d, LPPool3d
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
@@ -10,6 +18,8 @@ from torchref.nn.distance import CosineSimilarity, PairwiseDistance
 from torchref.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from torchref.nn.embedding import Embedding, EmbeddingBag
 from torchref.nn.exponential import CELU, ELU, SELU
+from torchref.nn.fold import Fold, Unfold
+from torchref.nn.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from torchref.nn.gelu import GELU
 from torchref.nn.hard import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6, Softshrink
 from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -62,6 +72,7 @@ from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from torchref.nn.shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from torchref.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "CELU",
@@ -72,6 +83,12 @@ __all__ = [
     "LSTM",
     "RNN",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -105,6 +122,9 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
@@ -148,6 +168,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -192,6 +215,7 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Unfold",
     "UninitializedParameter",
     "ZeroPad1d",
     "ZeroPad2d",

@@ -9,7 +9,7 @@ import numpy as np
 
 from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.window import Windows, pooling_windows
+from torchref.nn.window import Windows, each, pooling_windows
 
 
 def avg_pool(
@@ -200,9 +200,9 @@ class AvgPool1d(Module):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        self.kernel_size = single(kernel_size)
-        self.stride = single(stride if stride is not None else kernel_size)
-        self.padding = single(padding)
+        self.kernel_size = each(kernel_size, 1)
+        self.stride = each(stride if stride is not None else kernel_size, 1)
+        self.padding = each(padding, 1)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
@@ -316,7 +316,3 @@ class LPPool3d(_LPPool):
     """`lp_pool3d` as a module. Equals `torch.nn.LPPool3d`."""
 
     function = staticmethod(lp_pool3d)
-
-
-def single(value: int | Sequence[int]) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, Sequence) else (value,)

@@ -28,7 +28,7 @@ from torchref.nn import init
 from torchref.nn.errors import check_device, check_floating
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.padding import pad
-from torchref.nn.window import Sizes, Windows, per_dimension
+from torchref.nn.window import Sizes, Windows, each, per_dimension
 
 Padding = str | int | Sequence[int]
 
@@ -597,8 +597,3 @@ class ConvTranspose3d(_ConvTranspose):
     """
 
     dimensions, function = 3, staticmethod(conv_transpose3d)
-
-
-def each(value: int | Sequence[int], dimensions: int) -> Sizes:
-    """One number for every dimension, or what is given (torch's modules leave the checking to the forward)."""
-    return tuple(value) if isinstance(value, Sequence) else tuple([value] * dimensions)

@@ -1,6 +1,14 @@
 """The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
+from torchref.nn.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from torchref.nn.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_pool1d, lp_pool2d, lp_pool3d
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -8,6 +16,8 @@ from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from torchref.nn.embedding import embedding, embedding_bag
 from torchref.nn.exponential import celu, elu, selu
+from torchref.nn.fold import fold, unfold
+from torchref.nn.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from torchref.nn.gelu import gelu
 from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
 from torchref.nn.instancenorm import instance_norm
@@ -30,8 +40,15 @@ from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
+from torchref.nn.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -59,6 +76,9 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "flatten",
+    "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -86,6 +106,9 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_margin_loss",
@@ -120,4 +143,5 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unflatten",
+    "unfold",
 ]

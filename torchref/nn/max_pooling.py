@@ -52,6 +52,9 @@ def max_pool(
     return ((y, flat_indices(chosen, windows)) if return_indices else y), backward
 
 
+# --- windows on a grid ------------------------------------------------------------------------------------------------
+
+
 def maximum(x: Array, windows: Windows, nan: bool) -> tuple[Array, list[Array]]:
     """The maximum over the windows of the padded x, and the offset at which it stands in each dimension, last first."""
     chosen = []
@@ -112,6 +115,51 @@ def flat_indices(chosen: list[Array], windows: Windows) -> Array:
             flat = np.take_along_axis(flat, position, axis=d - len(windows.kernel))
         flat = flat + (position - windows.low[d]) * math.prod(windows.input[d + 1 :])
     return flat
+
+
+# --- windows that lie anywhere (adaptive and fractional pooling) ------------------------------------------------------
+
+
+def maximum_at(x: Array, positions: Sequence[Array]) -> tuple[Array, Array]:
+    """The maximum over windows given by their positions, and where it stands (flattened).
+
+    x (N, C, *sizes); positions[d] (K, N or 1, C or 1, P): the inputs that the P windows hold in dimension d; a window
+    of fewer than K repeats its last one. Returns y and indices (N, C, *P), chosen as in `max_pool`.
+    """
+    n, sizes = len(positions), x.shape[2:]
+    flat: Any = 0
+    for d in reversed(range(n)):
+        axis = d - n
+        looks = [p.reshape(*p.shape[:2], *[1] * d, p.shape[2], *[1] * (n - 1 - d)) for p in positions[d]]
+        y = np.take_along_axis(x, looks[0], axis)
+        position = np.broadcast_to(looks[0], y.shape)
+        for look in looks[1:]:
+            value = np.take_along_axis(x, look, axis)
+            later = (value > y) | np.isnan(value)
+            y = np.maximum(y, value)
+            position = np.where(later, look, position)
+        if d < n - 1:
+            flat = np.take_along_axis(flat, position, axis)
+        flat = flat + position * math.prod(sizes[d + 1 :])
+        x = y
+    return x, flat
+
+
+def scatter(dy: Array, indices: Array, sizes: Sequence[int]) -> Array:
+    """Backward of `maximum_at`: dx (N, C, *sizes), to which each dy (N, C, *P) is added at its index."""
+    n = len(sizes)
+    dx = np.zeros_like(dy, shape=(*dy.shape[: dy.ndim - n], *sizes))
+    np.add.at(dx.reshape(-1), flat_places(indices, n, math.prod(sizes)), dy.reshape(-1))  # an index can come twice
+    return dx
+
+
+def flat_places(indices: Array, dimensions: int, size: int) -> Array:
+    """Indices into each plane of `size` entries as indices into the array of all planes, flattened."""
+    planes = indices.reshape(-1, math.prod(indices.shape[indices.ndim - dimensions :]))
+    return (planes + np.arange(len(planes))[:, None] * size).reshape(-1)
+
+
+# --- the functions of one, two and three dimensions -------------------------------------------------------------------
 
 
 def max_pool1d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:

@@ -101,6 +101,11 @@ def per_dimension(function: str, name: str, value: int | Sequence[int], dimensio
     return values
 
 
+def each(value: int | Sequence[int], dimensions: int) -> Sizes:
+    """One number for every dimension, or what is given (torch's modules leave the checking to the forward)."""
+    return tuple(value) if isinstance(value, Sequence) else tuple([value] * dimensions)
+
+
 # --- pooling ----------------------------------------------------------------------------------------------------------
 
 
