@@ -43,6 +43,7 @@ from torchref.nn.linear import Identity, Linear
 from torchref.nn.local_response_norm import LocalResponseNorm
 from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss, MultiLabelSoftMarginLoss, SoftMarginLoss
 from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
+from torchref.nn.loss.ctc import CTCLoss
 from torchref.nn.loss.embedding import CosineEmbeddingLoss, TripletMarginLoss, TripletMarginWithDistanceLoss
 from torchref.nn.loss.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
 from torchref.nn.loss.margin import HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss
@@ -98,6 +99,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",

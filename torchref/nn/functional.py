@@ -30,6 +30,7 @@ from torchref.nn.loss.binary import (
     soft_margin_loss,
 )
 from torchref.nn.loss.classification import cross_entropy, nll_loss
+from torchref.nn.loss.ctc import ctc_loss
 from torchref.nn.loss.embedding import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
 from torchref.nn.loss.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from torchref.nn.loss.margin import hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss
@@ -67,6 +68,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
