@@ -41,11 +41,13 @@ from torchref.nn.lazy import (
 )
 from torchref.nn.linear import Identity, Linear
 from torchref.nn.local_response_norm import LocalResponseNorm
+from torchref.nn.loss.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss, MultiLabelSoftMarginLoss, SoftMarginLoss
 from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
 from torchref.nn.loss.ctc import CTCLoss
 from torchref.nn.loss.embedding import CosineEmbeddingLoss, TripletMarginLoss, TripletMarginWithDistanceLoss
 from torchref.nn.loss.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
+from torchref.nn.loss.linear_cross_entropy import LinearCrossEntropyLoss, LinearCrossEntropyOptions
 from torchref.nn.loss.margin import HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss
 from torchref.nn.loss.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from torchref.nn.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
@@ -90,6 +92,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -162,6 +165,8 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

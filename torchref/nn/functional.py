@@ -33,6 +33,7 @@ from torchref.nn.loss.classification import cross_entropy, nll_loss
 from torchref.nn.loss.ctc import ctc_loss
 from torchref.nn.loss.embedding import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
 from torchref.nn.loss.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
+from torchref.nn.loss.linear_cross_entropy import linear_cross_entropy
 from torchref.nn.loss.margin import hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss
 from torchref.nn.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
@@ -98,6 +99,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

@@ -38,7 +38,7 @@ class LinearCrossEntropyOptions:
                 raise ValueError(f"LinearCrossEntropyOptions: invalid chunking_method: {self.chunking_method!r}")
         size = self.batch_chunk_size
         if size is not None and not (isinstance(size, int) and size > 0):
-            raise ValueError(f"LinearCrossEntropyOptions: batch_chunk_size must be a positive int or None, got {size!r}")
+            raise ValueError(f"LinearCrossEntropyOptions: batch_chunk_size must be positive or None, got {size!r}")
         if self.acc_dtype is not None and np.dtype(self.acc_dtype) not in (np.float16, np.float32, np.float64):
             raise ValueError(f"LinearCrossEntropyOptions: acc_dtype must be a floating dtype, got {self.acc_dtype!r}")
 
@@ -59,7 +59,7 @@ def linear_cross_entropy(
 
     Shapes: x (N, in) or (in); linear_weight (K, in), or (K, d1, ..., in) for logits (N, K, d1, ...); linear_bias the
     same without `in`; target and weight as `cross_entropy` takes them with those logits; the loss likewise. `options`
-    cut torch's batch into chunks and change no result.
+    cut torch's batch into chunks and change no result (but with every target ignored, when its gradient is nan).
 
     Backward. The chain of both: dlogits, dtarget = cross_entropy_backward(dloss), and the rest as `linear` has it.
     `backward()` returns dx, dlinear_weight, dtarget (None for integers), dlinear_bias.
