@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -13,7 +15,7 @@ from comparisons.errors import UserError, nearest
 
 HOST = "127.0.0.1"  # this machine alone
 RUNS = Path("runs")
-PINNED = ("loss/training", "loss/validation", "accuracy/validation")  # the cards at the top of the page
+PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")  # cards on top
 
 
 def find_run(run: str | None) -> Path:
@@ -47,16 +49,21 @@ def start(folder: Path, port: int | None) -> str:
         arguments += ["--port", str(port)]
     board.configure(argv=["tensorboard", *arguments])
     try:
-        return board.launch()
+        with contextlib.redirect_stderr(io.StringIO()):  # it announces that it loads data fast
+            return board.launch()
     except program.TensorBoardServerException as error:
         raise UserError(f"view: TensorBoard cannot listen on {HOST}:{port or 6006}: {error.msg}") from None
 
 
-def deep_link(address: str) -> str:
-    """The page with unsmoothed curves, the losses pinned to its top, and one colour for each engine."""
+def deep_link(address: str, folder: Path) -> str:
+    """The page with unsmoothed curves and the losses pinned to its top.
+
+    A colour for each variant, NumPy's curve over torch's; where there is but one variant, a colour for each engine.
+    """
+    variants = {path.parent.parent for path in folder.glob("**/numpy/events.out.tfevents.*")}
     query = {
         "smoothing": "0",
-        "runColorGroup": "regex:(numpy|torch|difference)$",
+        "runColorGroup": "regex:^(.*)/" if len(variants) > 1 else "regex:(numpy|torch|difference)$",
         "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in PINNED]),
     }
     return f"{address.rstrip('/')}/?{urlencode(query)}#timeseries"

@@ -32,7 +32,7 @@ def run(options: Options) -> int:
         raise UserError(f"view: port must be from 1 to 65535, not {options.port}")
     folder = find_run(options.run)
     address = start(folder, options.port)
-    link = deep_link(address)
+    link = deep_link(address, folder)
     print(f"{folder}: {link}", flush=True)
     if options.no_browser or not has_browser() or not webbrowser.open(link):
         print("no browser is opened from here: open the link in one on this machine", flush=True)
