@@ -10,6 +10,7 @@ from torchref.nn.adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from torchref.nn.attention import MultiheadAttention
 from torchref.nn.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d, LPPool1d, LPPool2d, LPPool3d
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
@@ -185,6 +186,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
