@@ -95,13 +95,14 @@ def scaled_dot_product_attention(
 ) -> tuple[Array, Backward]:
     """y = softmax(scale query key^T + mask) value; the formula, its derivation and the shapes stand in `attend`.
 
-    `attn_mask` is boolean (True: this key is seen) or is added to the scores; it broadcasts to (..., L, S). `is_causal`:
-    query i sees the keys j <= i. `scale` is 1 / sqrt(d) if None. `enable_gqa`: the heads (dimension -3) of key and value
-    serve several heads of the query each, and their gradients are sums over these. A query that sees no key gets 0.
+    `attn_mask` is boolean (True: this key is seen) or is added to the scores; it broadcasts to (..., L, S).
+    `is_causal`: query i sees the keys j <= i. `scale` is 1 / sqrt(d) if None. `enable_gqa`: each head (dimension -3) of
+    key and value serves several heads of the query, and its gradient is the sum over these. A query that sees no key
+    gets 0.
 
     `backward(dy)` returns dquery, dkey, dvalue, dattn_mask (None unless it is floating point).
-    Errors: RuntimeError for arrays of fewer than 2 dimensions, dtypes or shapes that do not fit, a mask and is_causal at
-    once; ValueError for `dropout_p`. Equals `torch.nn.functional.scaled_dot_product_attention`. Vaswani et al. 2017.
+    Errors: RuntimeError for arrays of fewer than 2 dimensions, dtypes or shapes that do not fit, a mask and is_causal
+    at once, `dropout_p` out of range. Equals `torch.nn.functional.scaled_dot_product_attention`. Vaswani et al. 2017.
     """
     function = "scaled_dot_product_attention"
     check_floating(function, query=query, key=key, value=value)
@@ -127,15 +128,24 @@ def scaled_dot_product_attention(
     if enable_gqa:
         shared = group_size(function, query, key), group_size(function, query, value)
         keys, values = np.repeat(key, shared[0], axis=-3), np.repeat(value, shared[1], axis=-3)
-    scores = (*np.broadcast_shapes(query.shape[:-2], keys.shape[:-2]), query.shape[-2], key.shape[-2])
+    try:
+        batch = np.broadcast_shapes(query.shape[:-2], keys.shape[:-2], values.shape[:-2])
+        scores = (*batch, query.shape[-2], key.shape[-2])
+        fits = attn_mask is None or np.broadcast_shapes(attn_mask.shape, scores) == scores
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(
+            f"{function}(): query {query.shape}, key {key.shape}, value {value.shape} and attn_mask "
+            f"{None if attn_mask is None else attn_mask.shape} do not broadcast to one batch of scores"
+        )
+    mask: Array | None
     if is_causal:
         mask = causal_mask(query, scores[-2:])
     elif attn_mask is not None and attn_mask.dtype == bool:
         mask = hidden(query, ~attn_mask)
     else:
         mask = attn_mask
-    if mask is not None and np.broadcast_shapes(mask.shape, scores) != scores:
-        raise RuntimeError(f"{function}(): attn_mask {mask.shape} does not broadcast to the scores {scores}")
     (y, _), attend_backward = attend(
         query,
         keys,
@@ -224,8 +234,8 @@ def multi_head_attention(
         y = heads W_o^T + b_o
 
     Shapes: query (L, N, E), key (S, N, kdim), value (S, N, vdim), y (L, N, E); with `batch_first` N comes first;
-    unbatched without N. W_q, W_k, W_v are the rows of in_proj_weight (3 E, E), or the three *_proj_weight; b_q, b_k, b_v
-    those of in_proj_bias (3 E). `bias_k`, `bias_v` (1, 1, E) are one more key and value for every sequence;
+    unbatched without N. W_q, W_k, W_v are the rows of in_proj_weight (3 E, E), or the three *_proj_weight; b_q, b_k,
+    b_v those of in_proj_bias (3 E). `bias_k`, `bias_v` (1, 1, E) are one more key and value for every sequence;
     `add_zero_attn` adds a pair of zeros. A mask is boolean (True: this key is hidden) or is added to the scores:
     key_padding_mask (N, S), attn_mask (L, S) or (N num_heads, L, S). Weights (N, L, S), the mean over the heads, or
     (N, num_heads, L, S); None without `need_weights`.
@@ -247,12 +257,13 @@ def multi_head_attention(
     def layout(x: Array) -> Array:  # the inverse
         return x[0] if not batched else x if batch_first else x.swapaxes(0, 1)
 
+    packed = in_proj_weight is not None
     if in_proj_weight is not None:
         w_q, w_k, w_v = np.split(in_proj_weight, 3)
     else:
         w_q, w_k, w_v = q_proj_weight, k_proj_weight, v_proj_weight  # type: ignore[assignment]
     b_q, b_k, b_v = (None, None, None) if in_proj_bias is None else np.split(in_proj_bias, 3)
-    check_projections(function, batch_major(query), batch_major(key), batch_major(value), w_q, w_k, w_v)
+    check_projections(function, batch_major(query), batch_major(key), batch_major(value), w_q, w_k, w_v, packed)
     q, q_backward = linear(batch_major(query), w_q, b_q)  # (N, L, E)
     k, k_backward = linear(batch_major(key), w_k, b_k)  # (N, S, E)
     v, v_backward = linear(batch_major(value), w_v, b_v)
@@ -308,7 +319,6 @@ def multi_head_attention(
         dkey_padding_mask, dattn_mask = split_mask_gradient(ds[..., :sources], key_padding_mask, attn_mask)
         if is_causal and key_padding_mask is None and not need_weights:
             dattn_mask = None  # the flag has stood in for the mask
-        packed = in_proj_weight is not None
         return (
             layout(dquery),
             layout(dkey),
@@ -351,7 +361,7 @@ def merged_masks(
     is_causal: bool,
     need_weights: bool,
 ) -> Array | None:
-    """What is added to the scores (N, num_heads, L, S): both masks, each with dimensions of 1 where it does not vary."""
+    """What is added to the scores (N, num_heads, L, S): both masks, each broadcast where it does not vary."""
 
     def additive(mask: Array) -> Array:
         return hidden(q, mask) if mask.dtype == bool else mask
@@ -431,12 +441,12 @@ def check_attention(
 
 
 def check_projections(
-    function: str, query: Array, key: Array, value: Array, w_q: Array, w_k: Array, w_v: Array
+    function: str, query: Array, key: Array, value: Array, w_q: Array, w_k: Array, w_v: Array, packed: bool
 ) -> None:
     """That the features fit the weights, and that key and value fit together; the arrays are (N, L, features)."""
     for name, x, weight in (("query", query, w_q), ("key", key, w_k), ("value", value, w_v)):
         if x.shape[2] != weight.shape[1]:
-            error = AssertionError if name == "query" or w_k.shape != w_v.shape else RuntimeError
+            error = AssertionError if name == "query" or not packed else RuntimeError  # as torch
             raise error(f"{function}(): {name} should have {weight.shape[1]} features, but has {x.shape[2]}")
     if key.shape[:2] != value.shape[:2]:
         raise AssertionError(f"{function}(): key has (N, S) {key.shape[:2]}, but value {value.shape[:2]}")
