@@ -2,7 +2,7 @@
 
 `rng=None` draws from the generator that `torchref.manual_seed` seeds; torch's keyword is `generator`. The numbers
 differ from torch's for equal seeds: twins get equal weights by copying. Fan-in is how many inputs feed one output,
-how many outputs one input feeds; a weight has the shape (out, in, *kernel).
+fan-out how many outputs one input feeds; a weight has the shape (out, in, *kernel).
 """
 
 from __future__ import annotations
