@@ -1,15 +1,15 @@
 """How much rounding moves a result: the NumPy code itself, run with every primitive's result disturbed.
 
 Two correct programs for one formula differ by rounding alone, and by how much depends on the data: on cancellations, on
-the lengths of sums, on divisors. Rather than guess a tolerance, run the code in float64 and multiply the
-result of each primitive by 1 + u xi, xi even in (-1, 1), u the unit roundoff of the precision in question; a matrix
-product also gets u xi sqrt(n) (|A| @ |B|) and a sum u xi sqrt(n) sum|a|, n its length, since orders differ.
-With K such samples
+the lengths of sums, on divisors. Rather than guess a tolerance, run the code in float64 and multiply the result of each
+primitive by 1 + u xi, xi even in (-1, 1), u the unit roundoff of the precision in question; a matrix product also gets
+u xi sqrt(n) (|A| @ |B|) and a sum u xi sqrt(n) sum|a|, n its length, since orders differ. With K such samples
 
-    S_i = max_k |sample_k - exact|_i + the root mean square of that maximum over the tensor
+    S_i = max_k |sample_k - exact|_i + the root mean square of that maximum over the tensor + u |exact|_i
 
-and two correct results lie within 8 S of the exact one (`MARGIN`). Monte-Carlo arithmetic: Parker 1997. The noise runs
-through plain NumPy code by way of an ndarray subclass; nothing in the code has to change.
+(the last term because the result itself is rounded to be stored), and two correct results lie within 8 S of the exact
+one (`MARGIN`). The noise runs through plain NumPy code by way of an ndarray subclass; nothing in the code has to
+change. Monte-Carlo arithmetic: Parker 1997.
 """
 
 from __future__ import annotations
@@ -83,17 +83,22 @@ class Noisy(np.ndarray):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         arguments = plain(inputs)
-        if method == "at":
-            return ufunc.at(*arguments, **kwargs)
         noise = None
         if ufunc in PRODUCTS and method == "__call__":
             sizes = ufunc(*map(np.abs, arguments), **kwargs)
             noise = xi(np.shape(sizes)) * np.sqrt(arguments[0].shape[-1]) * sizes
-        elif ufunc is np.add and method in ("reduce", "accumulate"):
+        elif ufunc is np.add and method in ("reduce", "accumulate", "reduceat"):
             summed = {key: value for key, value in kwargs.items() if key != "dtype"}
             sizes = getattr(np.add, method)(np.abs(arguments[0]), *arguments[1:], **summed)
             terms = np.size(arguments[0]) / max(np.size(sizes), 1) if method == "reduce" else np.size(arguments[0])
             noise = xi(np.shape(sizes)) * np.sqrt(terms) * sizes
+        elif ufunc is np.add and method == "at":
+            place, index, terms = arguments
+            sizes = np.zeros_like(place)
+            np.add.at(sizes, index, np.abs(terms))
+            np.add.at(place, index, terms)
+            place += xi(sizes.shape) * np.sqrt(np.size(index)) * sizes
+            return None
         result = getattr(ufunc, method)(*arguments, out=plain(out), **kwargs)
         if not isinstance(result, np.ndarray | np.floating) or result.dtype.kind != "f":
             return noisy(result) if out is None else out[0] if len(out) == 1 else out
@@ -136,9 +141,17 @@ def rounding_spread(
             for key, value in compute(noisy).items():
                 with np.errstate(invalid="ignore"):
                     apart = np.abs(np.asarray(plain(value)) - exact[key])
-                largest[key] = np.fmax(largest[key], np.where(np.isfinite(apart), apart, 0.0))
-    scale = UNIT_ROUNDOFF[name] / NOISE[name]
+                largest[key] = np.fmax(largest[key], finite(apart))
+    stored = UNIT_ROUNDOFF[name]
+    scale = stored / NOISE[name]
     return exact, {
-        key: scale * (value + np.sqrt(np.mean(value * value))) if value.size else value
+        key: scale * (value + np.sqrt(np.mean(value * value))) + stored * np.abs(finite(exact[key]))
+        if value.size
+        else value
         for key, value in largest.items()
     }
+
+
+def finite(array: Array) -> Array:
+    """The array with zeros where it is not finite."""
+    return np.where(np.isfinite(array), array, 0.0)

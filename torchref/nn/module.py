@@ -69,7 +69,7 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
             if isinstance(array, Parameter):
                 array.accumulate(gradient)
             elif is_floating(array):
-                dinputs.append(gradient)
+                dinputs.append(gradient if gradient is None else np.asanyarray(gradient))
         return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 
     return output, backward
