@@ -267,7 +267,8 @@ def assert_close(name: str, actual: Any, expected: Any, limit: Any, where: str) 
         allowed = np.broadcast_to(limit, wrong.shape)[index]
         raise AssertionError(
             f"{where}: {name}: {int(np.sum(wrong))} of {wrong.size} entries are wrong; first at {index}: "
-            f"{actual[index]!r} instead of {expected[index]!r}, error {np.asarray(error)[index]:.3g}, bound {allowed:.3g}"
+            f"{actual[index]!r} instead of {expected[index]!r}, "
+            f"error {np.asarray(error)[index]:.3g}, bound {allowed:.3g}"
         )
 
 
