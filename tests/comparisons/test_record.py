@@ -62,6 +62,9 @@ def test_other_kinds_read_back(tmp_path):
     with Recorder(tmp_path) as recorder:
         assert recorder.histogram("numpy", "weights", np.linspace(-1, 2, 301), 3)
         assert recorder.histogram("numpy", "constant", np.full(7, 2.0, dtype=np.float32), 3)
+        assert recorder.histogram("numpy", "close", np.array([1.0, np.nextafter(1.0, 2.0)]), 3)
+        assert recorder.histogram("numpy", "far", np.array([-1e308, 1e308]), 3)
+        assert recorder.histogram("numpy", "subnormal", np.array([0.0, 5e-324]), 3)
         recorder.image("numpy", "gray", np.linspace(0, 1, 12).reshape(3, 4), 3)
         recorder.image("numpy", "colour", np.zeros((3, 4, 3), dtype=np.uint8), 3)
         recorder.text("numpy", "config", "# title", 0)
@@ -71,6 +74,8 @@ def test_other_kinds_read_back(tmp_path):
     assert (weights.min, weights.max, weights.num, sum(weights.bucket)) == (-1.0, 2.0, 301, 301)
     assert weights.bucket_limit[-1] == 2.0
     assert read.Histograms("constant")[0].histogram_value.bucket[-1] == 7
+    for tag in ("close", "far", "subnormal"):
+        assert sum(read.Histograms(tag)[0].histogram_value.bucket) == 2
     image = read.Images("gray")[0]
     assert (image.width, image.height) == (4, 3)
     assert image.encoded_image_string.startswith(b"\x89PNG")
