@@ -1,0 +1,7 @@
+"""python -m torchref.check FILE.py:NAME --against OP"""
+
+import sys
+
+from torchref.check.command import main
+
+sys.exit(main())

@@ -1,0 +1,119 @@
+"""The Python interface: `check` a function, a class or a pair; `assert_gradient` in a test."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from torchref.check import child
+from torchref.check.ops import UnknownOp, find
+from torchref.check.verdict import COULD_NOT_RUN, Verdict
+
+
+def check(
+    function: Any,
+    against: str = "layer_norm",
+    form: str | None = None,
+    arguments: str | Sequence[str] | None = None,
+    *,
+    timeout: float = 60.0,
+) -> Verdict:
+    """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
+    autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
+
+    `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
+    The code runs in a child process, for at most `timeout` seconds.
+    """
+    name = getattr(
+        function[0] if isinstance(function, tuple | list) and function else function,
+        "__name__",
+        type(function).__name__,
+    )
+    stated = split(arguments)
+    return child_verdict(lambda: judge(function, against, form, stated, name), timeout, name, against)
+
+
+def split(arguments: str | Sequence[str] | None) -> list[str] | None:
+    if arguments is None:
+        return None
+    parts = arguments.split(",") if isinstance(arguments, str) else list(arguments)
+    return [p.strip() for p in parts if p.strip()]
+
+
+def child_verdict(work: Any, timeout: float, name: str, against: str) -> Verdict:
+    verdict: Verdict = child.run(work, timeout)
+    verdict.name = verdict.name or name
+    verdict.against = verdict.against or against
+    return verdict
+
+
+def judge(function: Any, against: str, form: str | None, stated: list[str] | None, name: str) -> Verdict:
+    """The verdict in this process: an optimizer's step or an operation's gradient."""
+    from torchref.check import optimizers
+    from torchref.check.diagnosis import diagnose
+
+    if optimizers.names(against) is not None:
+        return optimizers.diagnose(function, against, stated, name)
+    try:
+        op = find(against)
+    except UnknownOp as problem:
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
+    if form == "optimizer":
+        return Verdict(
+            COULD_NOT_RUN,
+            name=name,
+            against=against,
+            error=f"{against} is no optimizer; expected SGD, Adam, AdamW, RMSprop or Adagrad",
+        )
+    return diagnose(function, op, form, stated, name=name)
+
+
+def assert_gradient(
+    function: Any,
+    against: str,
+    form: str | None = None,
+    arguments: str | Sequence[str] | None = None,
+    *,
+    hints: int = 3,
+    timeout: float = 60.0,
+) -> None:
+    """Fail with the diagnosis if `function` is not right."""
+    __tracebackhide__ = True
+    verdict = check(function, against, form, arguments, timeout=timeout)
+    if not verdict.ok:
+        raise AssertionError(verdict.text(hints))
+
+
+def in_file(
+    path: str,
+    name: str,
+    against: str,
+    form: str | None = None,
+    arguments: str | Sequence[str] | None = None,
+    *,
+    timeout: float = 60.0,
+) -> Verdict:
+    """The verdict on `name` of a user's file; the file is imported in the child process, too."""
+    stated = split(arguments)
+
+    def work() -> Verdict:
+        from torchref.check.diagnosis import last_lines
+        from torchref.check.forms.base import CouldNotRun
+        from torchref.check.forms.recognise import look_up
+
+        try:
+            module = child.load(path)
+        except (MemoryError, child.TimeOut):
+            raise
+        except BaseException as problem:
+            return Verdict(COULD_NOT_RUN, error=f"{path} cannot be imported:\n{last_lines(problem)}")
+        try:
+            target = look_up(module, name)
+        except CouldNotRun as problem:
+            return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
+        if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
+            return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
+        return judge(target, against, form, stated, name)
+
+    return child_verdict(work, timeout, name, against)

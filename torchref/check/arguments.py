@@ -1,0 +1,334 @@
+# ruff: noqa: E501
+"""Whose argument is whose: names and aliases, torch's order, and conventions that differ."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.nn.module import Array
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "dy": (
+        "dy", "dout", "upstream", "grad_output", "grad_out", "gradoutput", "grad_outputs", "doutput", "d_out", "d_output", "dl_dy", "dldy",
+        "dl_dout", "upstream_grad", "upstream_gradient", "output_grad", "output_gradient", "out_grad", "grad_y", "gy", "gout", "go", "dz", "da", "dl", "dloss", "d_loss",
+        "grad_loss", "loss_grad", "dh", "dhs", "dnext_h", "dnexth", "dh_next", "grad", "gradient", "grads", "accum_grad", "delta", "error", "dyhat", "dl_dz", "dl_da",
+        "dscores", "dvalues", "d_y", "dys", "ds", "dp", "eta", "ybar", "y_bar", "v_bar", "cotangent", "g", "ct", "dl_dh", "d_next", "dnext", "grad_in", "next_grad", "dc",
+    ),
+    "input": (
+        "input", "x", "inputs", "inp", "xs", "data", "z", "logits", "logit", "scores", "pred", "preds", "prediction", "predictions", "y_pred", "ypred", "yhat", "y_hat",
+        "input_data", "x_in", "a", "a_prev", "aprev", "u", "xt", "x_t", "image", "images", "img", "features", "feature_map", "v", "vec", "tensor", "arr", "array", "p", "probs", "prob", "probabilities",
+        "log_probs", "logp", "log_p", "log_prob", "logprobs", "logq", "log_q", "o", "out", "output", "outputs", "seq", "sequence", "e", "in_", "y", "h",
+    ),
+    "target": ("target", "targets", "t", "labels", "label", "y_true", "ytrue", "true", "truth", "gt", "tgt", "onehot", "one_hot", "true_labels", "expected", "y_target", "q", "y_onehot", "ground_truth", "actual", "classes", "y"),
+    "weight": ("weight", "w", "weights", "kernel", "kernels", "filters", "filter", "gamma", "g", "scale", "theta", "k", "gain", "wt", "w1", "lin_weight", "kernel_weights"),
+    "bias": ("bias", "b", "beta", "shift", "biases", "offset", "b1", "be"),
+    "eps": ("eps", "epsilon", "e"),
+    "momentum": ("momentum", "mom", "m"),
+    "running_mean": ("running_mean", "run_mean", "moving_mean", "rm", "mean_running", "r_mean", "mu_running", "running_mu", "running_avg"),
+    "running_var": ("running_var", "run_var", "moving_var", "moving_variance", "rv", "running_variance", "var_running", "r_var", "var_running"),
+    "hx": ("hx",), "cx": ("cx",),
+    "reduction": ("reduction",),
+    "output": ("y", "out", "output", "s", "a", "o", "activation", "act", "probs", "p", "sm", "sig", "softmax_out", "softmax_output", "sigmoid_out", "tanh_out", "cache_out", "value", "result", "fx", "f"),
+    "cache": ("cache", "ctx", "context", "saved", "memory", "memo", "tape", "caches", "state", "residual", "residuals", "aux", "stash", "store", "info", "tmp", "res"),
+}  # fmt: skip
+
+CONFIG = re.compile(r"(.*_)?(params?|config|cfg|opts|options|hparams|conf|settings)$", re.I)
+
+
+def normal(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def aliases(op: Op, name: str) -> list[str]:
+    """The names that stand for torch's argument `name`, best first, in normal form."""
+    own: tuple[str, ...] = (name,)
+    if op.has(name):
+        own += op.argument(name).aliases
+    return list(dict.fromkeys(normal(a) for a in own + ALIASES.get(name, ())))
+
+
+class Unmatched(Exception):
+    """The user's arguments cannot be matched; the message says what was expected and what was found."""
+
+
+@dataclass
+class Matching:
+    """User's parameter -> role: torch's name, "dy", "dy2".., "cache", "output" or "config"."""
+
+    roles: dict[str, str] = field(default_factory=dict)
+    guessed: set[str] = field(default_factory=set)  # parameters matched by position, not by name
+
+    def user(self, role: str) -> str | None:
+        return next((p for p, r in self.roles.items() if r == role), None)
+
+    @property
+    def takes(self) -> set[str]:
+        return set(self.roles.values())
+
+
+def parameters(function: Any) -> list[inspect.Parameter]:
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def required(function: Any) -> list[inspect.Parameter]:
+    return [p for p in parameters(function) if p.default is p.empty]
+
+
+def match(
+    op: Op,
+    params: list[inspect.Parameter],
+    extra: tuple[str, ...] = (),
+    stated: list[str] | None = None,
+    skip: tuple[str, ...] = (),
+) -> Matching:
+    """Match parameters with torch's arguments of `op` and the roles in `extra`: by name, by alias, then in torch's order."""
+    matching = Matching()
+    free = list(params)
+    if stated:
+        names = [s.partition("=") for s in stated]
+        given = {left.strip(): right.strip() for left, eq, right in names if eq}
+        order = [left.strip() for left, eq, _ in names if not eq]
+        for p in list(free):
+            if p.name in given:
+                hit = re.match(r"[A-Za-z_]\w*", given[p.name].replace("1-", "").replace("1 -", "").strip())
+                if hit and (op.has(hit.group()) or hit.group() in ("dy", "output", "cache")):
+                    matching.roles[p.name] = hit.group()
+                    free.remove(p)
+        known = [a.name for a in op.arguments] + ["dy", "cache", "output"]
+        for name in order:
+            role_name = next((k for k in known if name == k or normal(name) in aliases(op, k)), None)
+            if role_name is None:
+                raise Unmatched(
+                    f"--arguments names {name!r}, but {op.name} takes {', '.join(a.name for a in op.arguments)}"
+                )
+            if free:
+                matching.roles[free.pop(0).name] = role_name
+        if order:
+            return matching
+
+    def claim(role: str, p: inspect.Parameter) -> None:
+        matching.roles[p.name] = role
+        free.remove(p)
+
+    wanted = [a.name for a in op.arguments if a.name not in matching.takes and a.name not in skip]
+    for role in (*wanted, *extra):  # torch's own names first
+        for p in list(free):
+            if p.name == role and role not in matching.takes:
+                claim(role, p)
+    for p in list(free):
+        if CONFIG.match(p.name) and not any(normal(p.name) in aliases(op, w) for w in wanted):
+            claim("config", p)
+    first = [r for r in extra if r in ("dy", "cache")]
+    last = [r for r in extra if r not in first]
+    targets = [w for w in wanted if w == "target"]
+    # an option's own alias wins over an array's general one (b of hardtanh), specific names over general ones
+    order_of_roles = [*targets, *(w for w in wanted if w != "target")]
+    specific = [w for w in order_of_roles if op.has(w) and op.argument(w).aliases]
+    for role in specific:
+        for alias in [normal(a) for a in op.argument(role).aliases]:
+            for p in list(free):
+                if (
+                    role not in matching.takes
+                    and normal(p.name) == alias
+                    and (len(alias) > 1 or op.argument(role).kind != "option")
+                ):
+                    claim(role, p)
+    rest = [*first, *order_of_roles, *last]
+    if op.family in ("norm", "conv", "linear"):  # g is gamma before it is a gradient
+        rest = [*order_of_roles, *first, *last]
+        if "dy" in extra:
+            rest = ["weight", *first, *(w for w in order_of_roles if w != "weight"), *last]
+    for role in rest:
+        for alias in aliases(op, role):
+            for p in list(free):
+                if role not in matching.takes and normal(p.name) == alias and (role in extra or role in wanted):
+                    claim(role, p)
+    # the rest in torch's order
+    missing = [w for w in (*[r for r in extra if r == "dy"], *wanted) if w not in matching.takes]
+    arrays_first = [w for w in missing if w == "dy" or op.argument(w).kind != "option"] + [
+        w for w in missing if w != "dy" and op.argument(w).kind == "option" and op.argument(w).default is not None
+    ]
+    for p in list(free):
+        if p.default is not p.empty and not isinstance(p.default, type(None)):
+            continue  # a default of the user's own stays
+        if p.default is None and p.default is not p.empty:
+            continue
+        if not arrays_first:
+            expected = ", ".join([*(r for r in extra if r in ("dy", "cache")), *(a.name for a in op.arguments)])
+            found = ", ".join(q.name for q in params)
+            raise Unmatched(
+                f"the argument {p.name!r} cannot be matched with one of {op.name}: expected some of ({expected}), found ({found}); "
+                "name torch's arguments in your order with --arguments"
+            )
+        claim(arrays_first.pop(0), p)
+        matching.guessed.add(p.name)
+    return matching
+
+
+def config(op: Op, values: dict[str, Any], with_momentum: bool = True) -> dict[str, Any]:
+    """The options as a dictionary, under torch's names, their aliases and the names that courses use."""
+    result: dict[str, Any] = {}
+    for a in op.arguments:
+        if a.kind == "array" or (a.name == "momentum" and not with_momentum):
+            continue
+        value = values.get(a.name)
+        if a.kind == "data" and a.name == "mask":
+            continue
+        for name in (*a.aliases, a.name):
+            result.setdefault(name, value)
+        result[a.name] = value
+    if "training" in result:
+        result["mode"] = "train" if values.get("training", True) else "test"
+    if "kernel_size" in result:
+        kernel = values["kernel_size"]
+        pair = tuple(kernel) if isinstance(kernel, tuple | list) else (kernel, kernel)
+        result.update(
+            pool_height=pair[0],
+            pool_width=pair[-1],
+            stride=values["stride"] if values["stride"] is not None else kernel,
+        )
+    return {k: v for k, v in result.items() if v is not None}
+
+
+# --- conventions that differ ------------------------------------------------------------------------------------------
+
+Change = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way of writing the operation that differs from torch's: how its arrays are handed over and taken back."""
+
+    sentence: str
+    there: Mapping[str, Any]  # torch's array (or option, or output) -> the user's
+    back: Mapping[str, Any]  # the user's gradient or output -> torch's
+
+    def to_user(self, name: str, value: Any) -> Any:
+        return self.there[name](value) if name in self.there and value is not None else value
+
+    def to_torch(self, name: str, value: Any) -> Any:
+        return self.back[name](value) if name in self.back and value is not None else value
+
+
+TORCH = Convention("", {}, {})
+
+
+def both(a: Convention, b: Convention) -> Convention:
+    there = {n: (lambda v, n=n: b.to_user(n, a.to_user(n, v))) for n in {**a.there, **b.there}}
+    back = {n: (lambda v, n=n: a.to_torch(n, b.to_torch(n, v))) for n in {**a.back, **b.back}}
+    return Convention("; ".join(s for s in (a.sentence, b.sentence) if s), there, back)
+
+
+def swap(a: Any) -> Any:
+    return np.ascontiguousarray(np.swapaxes(a, 0, 1)) if np.ndim(a) >= 2 else a
+
+
+def flip_T(a: Any) -> Any:
+    return np.ascontiguousarray(a.T) if np.ndim(a) == 2 else a
+
+
+def gate_order(names: str, order: str) -> Convention:
+    """Blocks of torch's order `names` handed over in the order `order`."""
+    forth = [names.index(c) for c in order]
+    home = [order.index(c) for c in names]
+
+    def permute(block: list[int], axis: int = 0) -> Change:
+        def change(a: Array) -> Array:
+            parts = np.split(a, len(names), axis=axis)
+            return np.concatenate([parts[i] for i in block], axis=axis)
+
+        return change
+
+    keys = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return Convention(f"the gates come in the order {', '.join(order)} (torch: {', '.join(names)})",
+                      {k: permute(forth) for k in keys}, {k: permute(home) for k in keys})  # fmt: skip
+
+
+def onehot(k: int) -> Change:
+    return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
+
+
+def conventions(
+    op: Op, values: dict[str, Any], takes: set[str], stated: list[str] | None = None
+) -> Iterator[Convention]:
+    """torch's convention, then the other common ones, the likelier first."""
+    groups: list[list[Convention]] = []
+    if op.name == "linear":
+        groups.append(
+            [
+                Convention(
+                    "weight is stored as (in, out); torch stores (out, in)", {"weight": flip_T}, {"weight": flip_T}
+                )
+            ]
+        )
+        columns = {"input": flip_T, "output": flip_T, "bias": lambda b: b.reshape(-1, 1)}
+        groups.append(
+            [
+                Convention(
+                    "the samples stand in columns",
+                    columns,
+                    {
+                        "input": flip_T,
+                        "output": flip_T,
+                        "bias": lambda b: b.reshape(-1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b,
+                    },
+                )
+            ]
+        )
+    if op.family == "recurrent":
+        weights = {"weight_ih": flip_T, "weight_hh": flip_T}
+        groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
+        if values["input"].ndim == 3:
+            groups.append(
+                [
+                    Convention(
+                        "the batch comes first, (N, T, D); torch: (T, N, D)",
+                        {"input": swap, "output": swap},
+                        {"input": swap, "output": swap},
+                    )
+                ]
+            )
+        names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
+        if names:
+            likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
+            orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
+            stated_order = next(
+                (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
+            )
+            groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
+    if op.name == "dropout":
+        groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
+    if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:
+        groups.append([
+            Convention("the mask is True where a key is hidden; torch: True where it is seen", {"attn_mask": lambda m: ~m}, {}),
+            Convention("the mask is added to the scores", {"attn_mask": lambda m: np.where(m, 0.0, -np.inf)}, {}),
+            Convention("the mask is added to the scores, -1e9 for hidden keys", {"attn_mask": lambda m: np.where(m, 0.0, -1e9)}, {}),
+            Convention("the mask holds 1 and 0", {"attn_mask": lambda m: m.astype(float)}, {}),
+            Convention("the mask holds 1 for hidden keys", {"attn_mask": lambda m: (~m).astype(float)}, {}),
+        ])  # fmt: skip
+    if op.name in ("cross_entropy", "nll_loss"):
+        groups.append([Convention("the target is one-hot", {"target": onehot(values["input"].shape[1])}, {}),
+                       Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip
+    if op.name == "embedding":
+        groups.append([Convention("the weight is stored as (dim, vocabulary)", {"weight": flip_T}, {"weight": flip_T})])
+    yield TORCH
+    depth = len(groups)
+    for size in range(1, depth + 1):
+        for chosen in itertools.combinations(groups, size):
+            for combination in itertools.product(*chosen):
+                result = TORCH
+                for c in combination:
+                    result = both(result, c)
+                yield result

@@ -1,0 +1,261 @@
+# ruff: noqa: E501
+"""What every form does: run the user's code once on given arrays, and name what it returns."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torchref.check.arguments import Matching, aliases, normal
+from torchref.check.ops import Op
+
+
+class CouldNotRun(Exception):
+    """The user's code could not be run or understood; the message is for the user."""
+
+
+class TimeOut(BaseException):
+    """Raised inside the user's code when its time is up; no `except Exception` of the user's catches it."""
+
+
+class UserError(CouldNotRun):
+    """The user's code raised; `where` says in which part, `original` is the exception."""
+
+    def __init__(self, where: str, original: BaseException) -> None:
+        super().__init__(f"{where} raised {type(original).__name__}: {original}")
+        self.where, self.original = where, original
+
+
+@dataclass
+class Run:
+    """What one run of the user's code gave, still in the user's convention."""
+
+    outputs: dict[str, Any]
+    gradients: list[dict[str, Any]]  # one for each backward; "?" keys hold what could not be named
+    changed: list[str] = field(default_factory=list)  # arguments that were changed in place
+    extras: dict[str, Any] = field(default_factory=dict)
+    refused: bool = False  # a second backward raised
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shapes the user's own code gave its arrays
+
+
+class Snapshot:
+    """Copies of the arrays handed over, to see afterwards which were changed."""
+
+    def __init__(self, arrays: dict[str, Any]) -> None:
+        self.arrays = {k: v for k, v in arrays.items() if isinstance(v, np.ndarray) and not k.startswith("running_")}
+        self.copies = {k: v.copy() for k, v in self.arrays.items()}
+
+    def changed(self) -> list[str]:
+        return [
+            k
+            for k, v in self.arrays.items()
+            if v.shape != self.copies[k].shape or not np.array_equal(v, self.copies[k], equal_nan=v.dtype.kind == "f")
+        ]
+
+
+def fresh(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: (v.copy() if isinstance(v, np.ndarray) else v) for k, v in values.items()}
+
+
+def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call the user's code; what it raises is the user's, and says where."""
+    try:
+        return function(*args, **kwargs)
+    except (KeyboardInterrupt, CouldNotRun, TimeOut, MemoryError):
+        raise
+    except BaseException as error:
+        raise UserError(where, error) from error
+
+
+def call(
+    function: Callable[..., Any],
+    matching: Matching,
+    values: dict[str, Any],
+    config: Any,
+    where: str,
+    special: dict[str, Any] | None = None,
+) -> Any:
+    """Call `function` with its parameters' values by role."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    special = special or {}
+    positional = True
+    for p in inspect.signature(function).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        role = matching.roles.get(p.name)
+        if role is None:
+            positional = False
+            continue
+        value = special[role] if role in special else config() if role == "config" else values.get(role)
+        if role == "training":
+            value = (
+                ("train" if values.get(role, True) else "test")
+                if isinstance(p.default, str) or p.name == "mode"
+                else value
+            )
+        if p.kind == p.POSITIONAL_ONLY or (positional and p.kind != p.KEYWORD_ONLY):
+            args.append(value)
+        else:
+            kwargs[p.name] = value
+    return guarded(where, function, *args, **kwargs)
+
+
+# --- naming what was returned -----------------------------------------------------------------------------------------
+
+
+def returned_names(function: Any) -> list[str]:
+    """The names in the last `return a, b, c` of a function's source, if it can be read."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return []
+    top = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)), None)
+    if top is None or isinstance(top, ast.Lambda):
+        return []
+
+    def own_returns(node: ast.AST) -> list[ast.Return]:
+        found = []
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+                continue
+            if isinstance(child, ast.Return):
+                found.append(child)
+            found += own_returns(child)
+        return found
+
+    returns = [r for r in own_returns(top) if r.value is not None]
+    if not returns:
+        return []
+    value = returns[-1].value
+    items: list[Any] = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+    flat: list[Any] = []
+    for item in items:
+        flat += item.elts if isinstance(item, ast.Tuple | ast.List) else [item]
+    return [n.id if isinstance(n, ast.Name) else n.attr if isinstance(n, ast.Attribute) else "" for n in flat]
+
+
+PREFIXES = ("dld", "gradientof", "gradof", "gradient", "gradients", "gradw", "grad", "delta", "d", "g", "nabla")
+SUFFIXES = ("gradients", "gradient", "grads", "grad", "bar", "g")
+
+
+def stem(name: str) -> list[str]:
+    """What a gradient's name may be the gradient of: dW, grad_weight, weight_grad -> w, weight."""
+    name = normal(name)
+    found = [name[len(p) :] for p in PREFIXES if name.startswith(p) and len(name) > len(p)]
+    found += [name[: -len(s)] for s in SUFFIXES if name.endswith(s) and len(name) > len(s)]
+    return found
+
+
+def gradient_name(op: Op, name: str, matching: Matching | None = None) -> str | None:
+    """torch's argument whose gradient the variable `name` holds."""
+    for s in stem(name):
+        if matching:
+            for parameter, role in matching.roles.items():
+                if normal(parameter) == s and op.has(role) and op.argument(role).kind == "array":
+                    return role
+        for a in op.arrays:
+            if normal(a.name) == s:
+                return a.name
+    for s in stem(name):
+        for a in op.arrays:
+            if s in aliases(op, a.name):
+                return a.name
+    return None
+
+
+def flatten(value: Any) -> list[Any]:
+    if isinstance(value, tuple | list):
+        return [leaf for item in value for leaf in flatten(item)]
+    return [value]
+
+
+def name_gradients(
+    op: Op,
+    value: Any,
+    names: list[str],
+    order: list[str],
+    shapes: dict[str, tuple[int, ...]],
+    matching: Matching | None = None,
+) -> dict[str, Any]:
+    """Give the returned gradients torch's names: by key, by the names in the return statement, by order, by shape."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        named: dict[str, Any] = {}
+        for key, gradient in value.items():
+            role = (matching.roles.get(key) if matching else None) or gradient_name(op, str(key), matching)
+            if role is None and isinstance(key, str):
+                role = next((a.name for a in op.arrays if normal(key) in aliases(op, a.name)), None)
+            if role in shapes:
+                named.setdefault(role, gradient)
+        return named
+    leaves = flatten(value)
+    if len(leaves) == len(names):
+        by_name = [gradient_name(op, n, matching) if n else None for n in names]
+        known = [n for n in by_name if n]
+        if len(leaves) == 1 and known and known[0] in shapes:
+            return {known[0]: leaves[0]}
+        if len(leaves) > 1 and all(by_name) and len(set(by_name)) == len(by_name):
+            return {n: g for n, g in zip(by_name, leaves, strict=True) if n in shapes and n is not None}
+    if len(leaves) == 1:
+        fit = [n for n in order if shapes.get(n) == np.shape(leaves[0])]
+        return {fit[0] if len(fit) == 1 else order[0]: leaves[0]} if order else {}
+    chosen = order
+    if len(leaves) != len(order):
+        without_none = [g for g in leaves if g is not None]
+        if len(without_none) == len(order):
+            leaves = without_none
+        elif len(leaves) > len(order):
+            leaves = leaves[: len(order)]
+    pairs = dict(zip(chosen, leaves, strict=False))
+    fits = sum(np.shape(g) == shapes.get(n) for n, g in pairs.items())
+    if fits < len(pairs) and len({shapes[n] for n in shapes}) == len(shapes):
+        by_shape: dict[str, Any] = {}
+        for gradient in leaves:
+            role = next((n for n, s in shapes.items() if s == np.shape(gradient) and n not in by_shape), None)
+            if role:
+                by_shape[role] = gradient
+        if len(by_shape) == len(leaves):
+            return by_shape
+    return {n: g for n, g in pairs.items() if n in shapes}
+
+
+def name_outputs(op: Op, leaves: list[Any], expected: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
+    """Name the forward's outputs: the first array is the output; the others are what they equal, else what they look like."""
+    result: dict[str, Any] = {}
+    rest = [n for n in expected if n != "output" and n != "weights"]
+    hints = names if names and len(names) >= len(leaves) else [""] * len(leaves)
+    for leaf, hint in zip(leaves, hints, strict=False):
+        if "output" not in result:
+            result["output"] = leaf
+            continue
+        hinted = next(
+            (
+                n
+                for n in rest
+                if n not in result and hint and normal(hint).removeprefix("new").removesuffix("new") in aliases(op, n)
+            ),
+            None,
+        )
+        equal = hinted or next(
+            (
+                n
+                for n in rest
+                if n not in result
+                and np.shape(leaf) == np.shape(expected[n])
+                and np.allclose(leaf, expected[n], rtol=1e-6, atol=1e-9)
+            ),
+            None,
+        )
+        if equal:
+            result[equal] = leaf
+        else:
+            result.setdefault(f"extra {len(result)}", leaf)
+    return result

@@ -1,0 +1,122 @@
+# ruff: noqa: E501
+"""A torch.autograd.Function: its backward is called directly, since torch silently sums, casts or rejects what it returns."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from torchref.check import arguments
+from torchref.check.forms.base import CouldNotRun, Run, flatten, guarded, name_outputs
+from torchref.check.forms.closure import repeated
+from torchref.check.ops import Op
+
+
+class Function:
+    """A subclass of torch.autograd.Function, applied to tensors in `dtype` on `device`."""
+
+    name = "autograd"
+
+    def __init__(
+        self, cls: Any, op: Op, stated: list[str] | None = None, dtype: str = "float64", device: str = "cpu"
+    ) -> None:
+        self.cls, self.op, self.dtype, self.device = cls, op, dtype, device
+        forward = inspect.getattr_static(cls, "forward").__func__
+        params = list(arguments.parameters(forward))
+        self.setup = "setup_context" in vars(cls)
+        params = params if self.setup else params[1:]
+        self.params = params
+        self.matching = arguments.match(op, params, stated=stated)
+        self.takes = self.matching.takes
+        self.upstream = True
+        self.own_shapes: dict[str, tuple[int, ...]] = {}
+
+    def run(
+        self,
+        values: dict[str, Any],
+        upstreams: list[dict[str, Any]],
+        expected: dict[str, Any],
+        shapes: dict[str, tuple[int, ...]],
+    ) -> Run:
+        import torch
+
+        dtype = getattr(torch, self.dtype)
+        args: list[Any] = []
+        roles: list[str | None] = []
+        tensors: dict[str, Any] = {}
+        for p in self.params:
+            role = self.matching.roles.get(p.name)
+            roles.append(role)
+            if role is None:
+                args.append(p.default)
+                continue
+            value = values.get(role)
+            if isinstance(value, np.ndarray):
+                kind = value.dtype.kind
+                value = torch.from_numpy(value.copy()).to(self.device)
+                if kind == "f":
+                    value = value.to(dtype)
+                    if role in shapes:
+                        value.requires_grad_(True)
+                tensors[role] = value
+            args.append(value)
+        before = {k: t.detach().clone() for k, t in tensors.items()}
+        result = guarded("the forward", self.cls.apply, *args)
+        leaves = [t for t in flatten(result) if isinstance(t, torch.Tensor)]
+        if not leaves:
+            raise CouldNotRun(f"the forward returned no tensor but {type(result).__name__}")
+        outputs = name_outputs(self.op, [to_numpy(t) for t in leaves], expected)
+        run = Run(outputs, [])
+        run.changed = [k for k, t in tensors.items() if not torch.equal(t.detach(), before[k])]
+        context = leaves[0].grad_fn
+        if context is None:
+            raise CouldNotRun("the output has no grad_fn: does the forward return one of its inputs?")
+        for i, upstream in enumerate(upstreams):
+            dys = []
+            for name, leaf in zip(outputs, leaves, strict=False):
+                dy = upstream.get(name)
+                dy = np.zeros(leaf.shape) if dy is None else dy
+                dys.append(torch.as_tensor(np.asarray(dy), device=self.device).to(leaf.dtype).reshape(leaf.shape))
+            copies = [d.clone() for d in dys]
+            try:
+                value = guarded("the backward", self.cls.backward, context, *dys)
+            except CouldNotRun:
+                if repeated(upstreams, i):
+                    run.refused = True
+                    break
+                raise
+            gradients: dict[str, Any] = {}
+            values_back = list(value) if isinstance(value, tuple | list) else [value]
+            for role, gradient in zip(roles, values_back, strict=False):
+                if role in shapes and gradient is not None and role is not None:
+                    if not isinstance(gradient, torch.Tensor):
+                        raise CouldNotRun(
+                            f"the backward returned {type(gradient).__name__} as the gradient of {role}, not a tensor"
+                        )
+                    lower = gradient.dtype != dtype
+                    array = to_numpy(gradient)
+                    gradients[role] = array
+                    if lower:
+                        run.extras[f"dtype {role}"] = f"{gradient.dtype} for an input of {dtype}"
+            if len(values_back) != len(roles):
+                run.extras["count"] = (
+                    f"backward returned {len(values_back)} gradients for {len(roles)} arguments of forward"
+                )
+            run.gradients.append(gradients)
+            run.changed += [
+                k for k, t in tensors.items() if not torch.equal(t.detach(), before[k]) and k not in run.changed
+            ]
+            if any(not torch.equal(a, b) for a, b in zip(dys, copies, strict=True)) and "doutput" not in run.changed:
+                run.changed.append("doutput")
+        return run
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    import torch
+
+    tensor = tensor.detach().cpu()
+    if tensor.dtype in (torch.bfloat16,):
+        tensor = tensor.to(torch.float32)
+    return tensor.numpy().copy()

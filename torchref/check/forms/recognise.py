@@ -1,0 +1,169 @@
+# ruff: noqa: E501
+"""Which form a piece of code is written in."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from torchref.check import arguments, probes
+from torchref.check.arguments import ALIASES, normal
+from torchref.check.forms.base import CouldNotRun, call
+from torchref.check.forms.closure import Closure
+from torchref.check.forms.function import Function
+from torchref.check.forms.gradient import Gradient
+from torchref.check.forms.layer import Layer
+from torchref.check.forms.pair import Pair
+from torchref.check.ops import Op
+
+FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
+DY = {normal(n) for n in ALIASES["dy"]} - {
+    "g",
+    "grad",
+    "error",
+    "delta",
+    "da",
+    "ds",
+    "dp",
+    "dc",
+    "dl",
+    "eta",
+    "ct",
+    "grads",
+}
+
+
+def is_autograd(target: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
+
+
+def look_up(module: Any, name: str) -> Any:
+    """What `name` is in a user's file: a function or class, or the pair NAME_forward, NAME_backward."""
+    for first, second in (
+        ("_forward", "_backward"),
+        ("_forward_naive", "_backward_naive"),
+        ("Forward", "Backward"),
+        ("_fwd", "_bwd"),
+        ("_fw", "_bw"),
+        ("_f", "_b"),
+    ):
+        stem = name.removesuffix(first)
+        for a, b in ((stem + first, stem + second), (stem, stem + second) if first == "_forward" else ("", "")):
+            if (
+                a
+                and hasattr(module, a)
+                and hasattr(module, b)
+                and (name in (stem, a))
+                and (a != stem or name == stem)
+                and not inspect.isclass(getattr(module, a))
+            ):
+                return getattr(module, a), getattr(module, b)
+    for first, second in (("forward_", "backward_"), ("fwd_", "bwd_")):
+        stem = name.removeprefix(first)
+        if hasattr(module, first + stem) and hasattr(module, second + stem):
+            return getattr(module, first + stem), getattr(module, second + stem)
+    target: Any = module
+    for part in name.split("."):
+        if not hasattr(target, part):
+            raise CouldNotRun(missing(module, name))
+        target = getattr(target, part)
+    return target
+
+
+def missing(module: Any, name: str) -> str:
+    import difflib
+
+    names = [
+        n
+        for n, v in vars(module).items()
+        if callable(v) and not n.startswith("__") and getattr(v, "__module__", None) == module.__name__
+    ]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    return f"there is no {name!r} in the file; it has {', '.join(near or names) or 'no functions'}"
+
+
+def recognise(target: Any, op: Op, form: str | None = None, stated: list[str] | None = None, module: Any = None) -> Any:
+    """The form of `target`, ready to run."""
+    if form is not None and form not in FORMS:
+        raise CouldNotRun(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")
+    if form == "autograd" or (form is None and is_autograd(target)):
+        return Function(target, op, stated)
+    if isinstance(target, tuple | list):
+        if len(target) != 2 or not all(callable(t) for t in target):
+            raise CouldNotRun(f"a pair is (forward, backward), two functions; found {target!r}")
+        return Pair((target[0], target[1]), op, stated)
+    if inspect.ismodule(target):
+        target = SimpleNamespace(forward=target.forward, backward=target.backward)
+    if form == "pair":
+        raise CouldNotRun(
+            "--form pair needs two functions, NAME_forward and NAME_backward (or a tuple (forward, backward))"
+        )
+    if form == "class" or (
+        form is None and (inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward")))
+    ):
+        return Layer(target, op, stated)
+    if not callable(target):
+        raise CouldNotRun(f"expected a function, a class or a pair of functions, found {type(target).__name__}")
+    if form == "closure":
+        return Closure(target, op, stated)
+    if form == "function":
+        return Gradient(target, op, stated)
+    params = arguments.parameters(target)
+    if any(normal(p.name) in DY for p in params) or (
+        any(normal(p.name) in {normal(n) for n in ALIASES["dy"]} for p in params) and looks_like_gradient(target)
+    ):
+        return Gradient(target, op, stated)
+    # call it once: a callable among what comes back makes it a closure
+    try:
+        closure = Closure(target, op, stated)
+        result = trial(closure, op)
+    except CouldNotRun as first:
+        try:
+            gradient = Gradient(target, op, stated)
+            if trial(gradient, op) is not None:
+                return gradient
+        except (CouldNotRun, arguments.Unmatched):
+            pass
+        raise first
+    items = result if isinstance(result, tuple | list) else [result]
+    if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
+        return closure
+    if op.loss and isinstance(result, tuple) and len(result) >= 2:
+        return Gradient(target, op, stated)
+    if looks_like_gradient(target) or (op.loss and np.ndim(items[0]) > 0):
+        return Gradient(target, op, stated)
+    from torchref.check.forms.closure import describe
+
+    raise CouldNotRun(
+        f"no backward was found: the function returned {describe(result)}; expected (output, backward), a pair NAME_forward / NAME_backward, "
+        "a class with forward and backward, or a gradient function that takes the upstream gradient (say --form function if it is one)"
+    )
+
+
+def looks_like_gradient(function: Any) -> bool:
+    name = normal(getattr(function, "__name__", ""))
+    return any(
+        word in name for word in ("grad", "backward", "deriv", "bwd", "vjp", "prime", "delta")
+    ) or name.startswith("d")
+
+
+def trial(form: Any, op: Op) -> Any:
+    error: CouldNotRun | None = None
+    for variant in op.variants:
+        p = probes.make(op, 0, form.takes, variant)
+        for convention in list(arguments.conventions(op, p.values, form.takes))[:12]:
+            values = {k: convention.to_user(k, v) for k, v in p.values.items()}
+            special = {"dy": p.upstream["output"], "output": p.evaluate()[0]["output"], "cache": values.get("input")}
+            try:
+                return call(
+                    form.function, form.matching, values, lambda v=values: form.config(v), "the function", special
+                )
+            except CouldNotRun as e:
+                error = error or e
+    assert error is not None
+    raise error

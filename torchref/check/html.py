@@ -1,0 +1,99 @@
+# ruff: noqa: E501
+"""The verdict as one self-contained page: mine, reference and difference as heat maps."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+
+from torchref.check.verdict import COULD_NOT_RUN, Verdict, title
+from torchref.nn.module import Array
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#1c1c1c;background:#fff}
+h1{font-size:1.4em} h2{font-size:1.15em;margin-top:2em} .right{color:#11701f} .wrong{color:#b3201c} .none{color:#8a5a00}
+.finding{border-left:4px solid #b3201c;padding:.2em 1em;margin:1em 0;background:#fbf3f2}
+.maps{display:flex;flex-wrap:wrap;gap:1.5em} figure{margin:0} figcaption{font-size:.85em;color:#444}
+pre{background:#f5f5f5;padding:1em;overflow:auto} svg{border:1px solid #999;background:#fff}
+@media(prefers-color-scheme:dark){body{background:#191919;color:#e6e6e6}.finding{background:#2b1d1c}figcaption{color:#bbb}pre{background:#262626}
+.right{color:#6bd07c}.wrong{color:#ff8078}.none{color:#f0b45a}}
+"""
+LIMIT = 40
+
+
+def matrix(a: Array) -> Array:
+    """Any array as a picture of rows and columns: leading axes are stacked."""
+    a = np.atleast_1d(np.asarray(a, dtype=float))
+    return a.reshape(1, -1) if a.ndim == 1 else a.reshape(-1, a.shape[-1])
+
+
+def colour(value: float, top: float) -> str:
+    """Blue below zero, white at zero, red above; black for what is not finite."""
+    if not np.isfinite(value):
+        return "#000"
+    t = max(-1.0, min(1.0, value / top)) if top > 0 else 0.0
+    fade = round(255 * (1 - abs(t)))
+    return f"#ff{fade:02x}{fade:02x}" if t > 0 else f"#{fade:02x}{fade:02x}ff"
+
+
+def heat(name: str, a: Array, top: float) -> str:
+    full = matrix(a)
+    m = full[:LIMIT, :LIMIT]
+    cell = 14
+    rows, columns = m.shape
+    cells = "".join(
+        f'<rect x="{j * cell}" y="{i * cell}" width="{cell}" height="{cell}" fill="{colour(m[i, j], top)}"><title>[{i}, {j}] {m[i, j]:.6g}</title></rect>'
+        for i in range(rows) for j in range(columns)
+    )  # fmt: skip
+    cut = f", first {rows} x {columns} shown" if m.shape != full.shape else ""
+    stacked = "" if np.ndim(a) <= 2 else f" as {full.shape[0]} rows of axis {np.ndim(a) - 1}"
+    return (
+        f'<figure><svg width="{columns * cell}" height="{rows * cell}" role="img" aria-label="{html.escape(name)}">{cells}</svg>'
+        f"<figcaption>{html.escape(name)}: shape {np.shape(a)}{stacked}{cut}<br>down: axis {max(np.ndim(a) - 2, 0) if np.ndim(a) > 1 else '-'}, across: axis {max(np.ndim(a) - 1, 0)}"
+        f"</figcaption></figure>"
+    )
+
+
+def pictures(picture: dict[str, Any]) -> str:
+    mine, reference = np.asarray(picture["mine"]), np.asarray(picture["reference"])
+    finite = np.abs(reference[np.isfinite(reference)])
+    top = float(finite.max()) if finite.size else 1.0
+    maps = [heat("mine", mine, top), heat("reference", reference, top)]
+    if mine.shape == reference.shape:
+        difference = mine - reference
+        size = float(np.nanmax(np.abs(difference))) if difference.size else 0.0
+        maps.append(heat(f"difference, up to {size:.3g} (its own colours)", difference, size))
+    return f'<h3>d{html.escape(picture["name"])}</h3><div class="maps">{"".join(maps)}</div>'
+
+
+def page(verdicts: list[Verdict], hints: int = 3) -> str:
+    """The page; `hints` hides as much as elsewhere (pictures need 2: they show the right answer's difference)."""
+    parts = []
+    for v in verdicts:
+        word = {"right": "right", "wrong": "wrong"}.get(v.verdict, "none")
+        parts.append(
+            f'<h2>{html.escape(v.name)} against {html.escape(v.against)}: <span class="{word}">{v.verdict}</span></h2>'
+        )
+        if v.verdict == COULD_NOT_RUN:
+            parts.append(f"<pre>{html.escape(v.error)}</pre>")
+            continue
+        if hints >= 2:
+            for f in v.findings:
+                lines = [
+                    f"<strong>{html.escape(title(f.gradient))}: {f.slug}</strong>",
+                    html.escape(f.sentence),
+                    f"Evidence: {html.escape(f.evidence)}",
+                ]
+                if hints >= 3 and f.correction:
+                    lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
+                parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')
+            parts += [f"<p>{html.escape(n)}</p>" for n in v.notes]
+            parts += [pictures(p) for p in v.pictures]
+        elif hints == 1:
+            parts += [f"<p>{html.escape(title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
+        f"<style>{STYLE}</style></head><body><h1>Is this gradient right?</h1>{''.join(parts)}</body></html>\n"
+    )

@@ -1,0 +1,159 @@
+# ruff: noqa: E501
+"""What was found: right, wrong with findings, or could not be run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+RIGHT, WRONG, COULD_NOT_RUN = "right", "wrong", "could-not-run"
+STATUS = {RIGHT: 0, WRONG: 1, COULD_NOT_RUN: 2}
+
+SLUGS: dict[str, str] = {
+    "mean-instead-of-sum": "A sum is divided by the number of its terms, or a mean is not.",
+    "wrong-reduction": "The loss (or the pooling) divides by the wrong number.",
+    "wrong-sign": "A sign is wrong.",
+    "transposed": "A matrix is used or returned transposed.",
+    "broadcast-axis-not-summed": "A parameter was broadcast in the forward; its gradient must be summed over that axis.",
+    "summed-over-wrong-axis": "A sum or mean runs over the wrong axis.",
+    "keepdims-left-on": "The gradient has a spare axis of length 1.",
+    "local-derivative-missing": "A factor or term of the local derivative is missing.",
+    "derivative-at-wrong-tensor": "The derivative is evaluated at the wrong tensor.",
+    "upstream-not-multiplied": "The upstream gradient is not multiplied in.",
+    "wrong-mask": "A mask or threshold lets the wrong entries through.",
+    "softmax-elementwise": "Softmax is treated like a function of each entry alone.",
+    "softmax-wrong-axis": "Softmax, or its backward, runs over the wrong axis.",
+    "softmax-jacobian-twice": "A softmax's or sigmoid's derivative is applied although it is already part of the formula.",
+    "statistics-as-constants": "Statistics that depend on x are treated as constants.",
+    "variance-path-missing": "The path through the variance is missing or has the wrong weight.",
+    "scale-forgotten": "A constant factor of the operation is lost or misplaced.",
+    "eps-or-bessel-misplaced": "eps or Bessel's correction stands in the wrong place.",
+    "running-statistics": "The running statistics are updated wrongly.",
+    "dropout-mask-or-scale": "Dropout's mask or its scale 1 / (1 - p) is wrong.",
+    "repeated-index-overwritten": "An index that occurs more than once keeps only one of its gradients.",
+    "overwritten-not-accumulated": "Gradients that must be added overwrite each other.",
+    "pool-ties": "Ties of a maximum are not given to the first.",
+    "recurrence-truncated": "A path back through time is missing.",
+    "kernel-flipped": "The kernel is turned round, or the result is cut at the wrong place.",
+    "attention-scale": "The factor 1 / sqrt(d) of attention is missing or wrong.",
+    "wrong-shape": "The gradient has not the shape of its argument.",
+    "wrong-dtype": "The gradient has a lower precision than its argument.",
+    "argument-changed": "The code changes an array that it was given.",
+    "not-repeatable": "Two backwards of one forward disagree.",
+    "not-finite": "The result is nan or infinite where the right one is finite.",
+    "forward-differs": "The forward itself is not the operation's.",
+    "unknown": "The gradient is wrong in a way that fits no known mistake.",
+    "optimizer-eps": "eps stands in the wrong place.",
+    "optimizer-bias-correction": "The bias correction is missing or wrong.",
+    "optimizer-decay": "The weight decay is applied in the wrong way.",
+    "optimizer-dampening": "The momentum's dampening is wrong.",
+    "optimizer-nesterov": "Nesterov's look-ahead is missing or wrong.",
+    "optimizer-state": "The optimizer's state is not kept properly.",
+}
+
+
+@dataclass
+class Finding:
+    """One mistake. `gradient` is torch's name of the argument whose gradient holds the faulty term."""
+
+    gradient: str
+    slug: str
+    evidence: str
+    confidence: float
+    sentence: str = ""
+    correction: str = ""
+    consequences: list[str] = field(default_factory=list)
+    derivation: str = ""
+
+    def as_dict(self, hints: int = 3) -> dict[str, Any]:
+        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": round(self.confidence, 3),
+                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation}  # fmt: skip
+        if hints >= 3:
+            return full
+        kept = (
+            ("gradient",) if hints == 1 else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence")
+        )
+        return {k: full[k] for k in kept}
+
+
+@dataclass
+class Verdict:
+    """The answer to "is this gradient right?"; `findings` holds what is wrong only, most likely first."""
+
+    verdict: str
+    against: str = ""
+    name: str = ""
+    form: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    right: dict[str, float] = field(default_factory=dict)  # gradient: error / what is allowed
+    notes: list[str] = field(default_factory=list)
+    error: str = ""  # why it could not be run
+    pictures: list[dict[str, Any]] = field(default_factory=list)  # mine, reference, difference of each gradient
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == RIGHT
+
+    @property
+    def status(self) -> int:
+        return STATUS[self.verdict]
+
+    def as_dict(self, hints: int = 3) -> dict[str, Any]:
+        findings = [f.as_dict(hints) for f in self.findings] if hints > 0 else []
+        if hints == 1:
+            findings = [dict(t) for t in dict.fromkeys(tuple(f.items()) for f in findings)]
+        result: dict[str, Any] = {
+            "verdict": self.verdict,
+            "name": self.name,
+            "against": self.against,
+            "form": self.form,
+            "findings": findings,
+        }
+        if self.verdict != COULD_NOT_RUN and hints > 0:
+            result["right"] = self.right
+        if self.notes and (hints >= 2 or self.verdict == RIGHT):
+            result["notes"] = self.notes
+        if self.error:
+            result["error"] = self.error
+        return result
+
+    def text(self, hints: int = 3) -> str:
+        """The answer for a reader."""
+        head = f"{self.name or 'the gradient'} against {self.against}" + (f" (form: {self.form})" if self.form else "")
+        if self.verdict == COULD_NOT_RUN:
+            return f"{head}: could not be run\n  " + self.error.replace("\n", "\n  ")
+        lines = [f"{head}: {self.verdict.upper()}"]
+        if hints >= 1:
+            for name, share in self.right.items():
+                lines.append(
+                    f"  ok     d{name}: within {share:.1e} of what rounding allows"
+                    if hints >= 3
+                    else f"  ok     d{name}"
+                )
+        if hints == 1:
+            for name in dict.fromkeys(f.gradient for f in self.findings):
+                lines.append(f"  wrong  {title(name)}")
+        if hints >= 2:
+            for f in self.findings:
+                lines.append(
+                    f"  wrong  {title(f.gradient)}: {f.slug}"
+                    + (f"  (confidence {f.confidence:.0%})" if hints >= 3 else "")
+                )
+                lines.append(f"         {f.sentence or SLUGS.get(f.slug, '')}")
+                lines.append(f"         evidence: {f.evidence}")
+                if f.consequences:
+                    lines.append(f"         this spoils {', '.join(title(c) for c in f.consequences)}, too")
+                if hints >= 3 and f.correction:
+                    lines.append(f"         instead: {f.correction}")
+                if hints >= 3 and f.derivation:
+                    lines.append(f"         derivation: {f.derivation}")
+            lines += [f"  note   {n}" for n in self.notes]
+        elif self.verdict == RIGHT:
+            lines += [f"  note   {n}" for n in self.notes]
+        return "\n".join(lines)
+
+    __str__ = text
+
+
+def title(name: str) -> str:
+    return name if name == "output" or name.startswith("running_") or "grad" in name else f"d{name}"
