@@ -18,7 +18,7 @@ import numpy as np
 from torchref.check import arguments, probes, signatures
 from torchref.check.arguments import TORCH, Convention
 from torchref.check.contract import FORWARD_TOLERANCE, TOLERANCE, close, error, ratio
-from torchref.check.forms.base import CouldNotRun, Run, UserError
+from torchref.check.forms.base import CouldNotRun, Run, TimeOut, UserError
 from torchref.check.mistakes.base import Mistake, Unreduced
 from torchref.check.ops import Op
 from torchref.check.probes import Probe, gradients_only
@@ -844,7 +844,8 @@ def last_lines(error: BaseException, skip: str = "torchref") -> str:
     original = error.original if isinstance(error, UserError) else error
     frames = [f for f in traceback.extract_tb(original.__traceback__) if f"/{skip}/check/" not in f.filename]
     lines = [line.rstrip() for line in traceback.format_list(frames[-4:])]
-    lines += [line.rstrip() for line in traceback.format_exception_only(type(original), original)]
+    if not isinstance(original, TimeOut):
+        lines += [line.rstrip() for line in traceback.format_exception_only(type(original), original)]
     return "\n".join(lines)
 
 
