@@ -17,7 +17,7 @@ class Options:
     """Judge a gradient that you have derived by hand, and say what is wrong with it.
 
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
-    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME is a function that returns output
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME: a function returning output
     and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
     step, or what stands before _forward and _backward. Exit status 0: right, 1: wrong, 2: it could not be run.
     """
