@@ -1,3 +1,5 @@
+import numpy as np
+
 from tests.cases import Case, choice, normal, strided
 
 EXTREME = [-1000.0, -30.0, -0.0, 0.0, 30.0, 1000.0]  # where exp overflows, and where a difference rounds to nothing
@@ -28,3 +30,8 @@ for name in ("Sigmoid", "Tanh", "SiLU", "Mish", "Softplus", "LogSigmoid", "Softs
         Case(name, inputs=(normal(0, 5),), smooth=smooth, note="empty"),
         Case(name, inputs=(choice(EXTREME, 7, 5),), smooth=False, witness=smooth, note="extreme"),
     ]
+
+CASES += [
+    Case(name, inputs=(lambda rng: np.asarray(rng.standard_normal()),), smooth=False, note="0-d")
+    for name in ("Sigmoid", "Tanh", "GELU", "ReLU", "LeakyReLU", "PReLU", "ELU", "Hardtanh", "Hardswish", "Dropout")
+]

@@ -209,9 +209,7 @@ def bag_starts(x: Array, offsets: Array | None, include_last_offset: bool) -> tu
     if x.ndim != 1:
         raise ValueError(f"embedding_bag(): input has to be 1D or 2D, but has shape {x.shape}")
     if offsets is None or offsets.ndim != 1:
-        raise ValueError(
-            f"embedding_bag(): offsets has to be 1D, but got {offsets if offsets is None else offsets.shape}"
-        )
+        raise ValueError(f"embedding_bag(): offsets has to be 1D, but got offsets={offsets}")
     if offsets.dtype not in (np.int32, np.int64):
         raise RuntimeError(f"embedding_bag(): offsets must hold int32 or int64, but got {offsets.dtype}")
     if include_last_offset and (offsets.size == 0 or offsets[-1] != x.size):

@@ -61,6 +61,7 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
     floating-point inputs in call order: the array itself if there is one, else a tuple.
     """
     output, function_backward = function(*(a.data if isinstance(a, Parameter) else a for a in arrays), **options)
+    output = unscalar(output)
 
     def backward(*doutput: Any) -> Any:
         gradients = function_backward(*doutput)
@@ -69,10 +70,15 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
             if isinstance(array, Parameter):
                 array.accumulate(gradient)
             elif is_floating(array):
-                dinputs.append(gradient if gradient is None else np.asanyarray(gradient))
+                dinputs.append(unscalar(gradient))
         return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 
     return output, backward
+
+
+def unscalar(value: Any) -> Any:
+    """`value`, but as an array where NumPy has made a scalar of a 0-d array."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def is_floating(value: Any) -> bool:

@@ -117,7 +117,7 @@ def pixel_shuffle(x: Array, *, upscale_factor: int) -> tuple[Array, Backward]:
     channels, height, width = x.shape[-3:]
     if channels % (r * r):
         raise RuntimeError(
-            f"pixel_shuffle(): {channels} channels of {x.shape} must be divisible by upscale_factor^2={r * r}"
+            f"pixel_shuffle(): channels of {x.shape} must be divisible by the square of upscale_factor={r}"
         )
     y = interleave(x, channels // (r * r), height, width, r)
 
