@@ -30,7 +30,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 benchmark: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --benchmark-only --override-ini "addopts=-q --import-mode=importlib" $(ARGS)
+	$(BIN)/python -m tests.benchmarks.table $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -44,13 +44,11 @@ $(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: $(VENV)/made pyp
 	@touch $@
 
 $(VENV)/made:
-	@[ -n "$(PYTHON)" ] || { \
-		echo "torchref needs Python 3.11 or newer; here is $$(python3 --version 2>&1 || echo none)."; \
+	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "torchref needs Python 3.11 or newer; here is $$($(or $(PYTHON),python3) --version 2>/dev/null || echo none)."; \
 		echo "Debian, Ubuntu: sudo apt install python3.12 python3.12-venv    macOS: brew install python@3.13"; \
 		echo "Anywhere: https://www.python.org/downloads/, then: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; \
 		exit 1; } >&2
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "torchref needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments: its module venv (or ensurepip) is missing."; \
 		echo "Debian, Ubuntu: sudo apt install python3-venv; then again: make $(MAKECMDGOALS)"; exit 1; } >&2

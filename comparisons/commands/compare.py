@@ -62,7 +62,7 @@ def run(options: Options) -> int:
     out = options.out or Path("runs")
     comparison = resolve(options, out)
     chosen = choose(comparison, options.only)
-    check_folder(out / comparison.name, chosen, options.resume)
+    check_folder(out / comparison.name, options.resume)
 
     from comparisons.progress import ProgressDisplay
     from comparisons.training import run as train
@@ -140,13 +140,10 @@ def choose(comparison: Comparison, only: str | None) -> list[str]:
     return [only]
 
 
-def check_folder(folder: Path, variants: list[str], resume: bool) -> None:
+def check_folder(folder: Path, resume: bool) -> None:
     """Before any work: is the run's folder free, and can it be written?"""
-    for variant in variants:
-        if (folder / variant).exists() and not resume:
-            raise UserError(
-                f"out: {folder / variant} is already there: continue it with --resume, or name another --out"
-            )
+    if (folder / "config.toml").exists() and not resume:
+        raise UserError(f"out: {folder} is already there: continue it with --resume, or name another folder with --out")
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():
         raise UserError(f"out: {folder} cannot be made: {existing} is not a folder")

@@ -184,7 +184,7 @@ def test_a_run_that_is_there_is_kept(trained, capsys):
     """A second run must not overwrite the first."""
     out, _ = trained
     before = (out / "tiny" / "report.json").read_bytes()
-    assert "tiny/plain is already there" in refused(capsys, "compare", TINY, "--out", str(out))
+    assert "tiny is already there" in refused(capsys, "compare", TINY, "--out", str(out))
     assert (out / "tiny" / "report.json").read_bytes() == before
 
 
