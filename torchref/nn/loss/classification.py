@@ -10,6 +10,7 @@ import numpy as np
 from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.loss.reduction import WeightedLoss, check_reduction, reduce_losses
 from torchref.nn.module import Array, Backward, bind
+from torchref.nn.reduction import ones
 
 BLOCK = 2**17  # entries of a block of rows: small enough that the next pass finds them in the cache
 
@@ -107,14 +108,14 @@ def cross_entropy(
 
     logits = classes_last(x)  # (N, K)
     labels, label_weight, counted = weigh_labels(target, weight, ignore_index, logits)
-    n, ones = np.arange(len(logits)), np.ones_like(logits, shape=logits.shape[1])
+    n, row_of_ones = np.arange(len(logits)), ones(logits.shape[1], logits)
     exp_x = np.empty_like(logits)  # (N, K)
     x_target, exp_sum = np.empty_like(label_weight), np.empty_like(label_weight)  # (N,), (N,)
     with np.errstate(invalid="ignore", divide="ignore"):  # a row of infinities: inf - inf = nan
         for block in row_blocks(logits):  # each stays in the cache from the maximum to the sum
             shifted = logits[block] - logits[block].max(axis=1, keepdims=True)
             x_target[block] = shifted[n[: len(shifted)], labels[block]]
-            exp_sum[block] = np.exp(shifted, out=exp_x[block]) @ ones  # each row's sum, in BLAS
+            exp_sum[block] = np.exp(shifted, out=exp_x[block]) @ row_of_ones  # its sums, in BLAS
         losses = np.where(counted, label_weight * (np.log(exp_sum) - x_target), 0)  # (N,)
     loss, reduction_backward = reduce_losses(losses.reshape(shape_without_classes(x)), reduction, label_weight.sum())
 
