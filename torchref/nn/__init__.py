@@ -77,6 +77,7 @@ from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from torchref.nn.shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from torchref.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
+from torchref.nn.upsample import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "CELU",
@@ -226,6 +227,9 @@ __all__ = [
     "Unflatten",
     "Unfold",
     "UninitializedParameter",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

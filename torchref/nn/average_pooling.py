@@ -37,6 +37,10 @@ def avg_pool(
     name = f"avg_pool{dimensions}d"
     check_floating(name, input=x)
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, padding, 1, ceil_mode)
+    if dimensions == 3 and any(
+        n + 2 * p < k for n, p, k in zip(windows.input, windows.low, windows.kernel, strict=True)
+    ):  # torch's own rule for three dimensions: even in ceil_mode a whole window must fit
+        raise RuntimeError(f"{name}(): input of shape {x.shape} is smaller than kernel_size={kernel_size!r}")
     if divisor_override == 0:
         raise RuntimeError(f"{name}(): divisor_override must not be zero, but got {divisor_override}")
     count = window_counts(windows, count_include_pad).astype(x.dtype)  # (*positions)

@@ -96,7 +96,8 @@ def check_output(
         output = tuple(int(n * ratio) for n, ratio in zip(sizes, ratios, strict=True))
     else:
         raise ValueError(f"{name}(): requires output_size or output_ratio, but both are None")
-    if any(p + k - 1 > n for p, k, n in zip(output, kernel, sizes, strict=True)) or min(output) < 0:
+    spare = len(sizes) - 2  # in three dimensions torch wants one input more
+    if any(p + k - 1 + spare > n for p, k, n in zip(output, kernel, sizes, strict=True)) or min(output) < 0:
         raise RuntimeError(f"{name}(): kernel {kernel} is too large for output size {output} of input size {sizes}")
     return output
 

@@ -44,6 +44,7 @@ from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
 from torchref.nn.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
+from torchref.nn.upsample import interpolate
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -95,6 +96,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",

@@ -46,10 +46,14 @@ def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | Non
         if mode == "constant":
             return resize(dy, [-n for n in low], [-n for n in high])
         dx = dy
-        for d, (index, (front, behind)) in enumerate(zip(indices, pairs, strict=True)):
+        for d, (index, (front, _)) in enumerate(zip(indices, pairs, strict=True)):
             dy = np.swapaxes(dx, -1, -1 - d)  # the padded dimension last
-            dx = np.array(resize(dy, [-front], [-behind]), subok=True)  # what stands inside; a new array
-            for j in [*range(front), *range(len(index) - behind, len(index))]:  # each repetition outside is added
+            n = x.shape[-1 - d]
+            start = min(max(front, 0), len(index))  # x itself stands from here ...
+            end = max(min(front + n, len(index)), start)  # ... to here
+            dx = np.zeros_like(dy, shape=(*dy.shape[:-1], n))
+            dx[..., start - front : end - front] = dy[..., start:end]
+            for j in [*range(start), *range(end, len(index))]:  # and each repetition outside is added
                 dx[..., index[j]] += dy[..., j]
             dx = np.swapaxes(dx, -1, -1 - d)
         return dx
@@ -89,10 +93,12 @@ def check_pad(x: Array, pad: Sequence[int], mode: str, value: float | None) -> l
             )
         if mode != "circular" and 0 in x.shape[x.ndim - len(pairs) - 1 :]:
             raise RuntimeError(f"pad(): mode {mode!r}: only the batch may be empty, but input has shape {x.shape}")
+    sizes = [n + low + high for n, (low, high) in zip(x.shape[::-1], pairs, strict=False)]
+    if mode in ("reflect", "replicate") and (min(sizes) < 0 or max(sizes) < 1):
+        raise RuntimeError(f"pad(): input of shape {x.shape} is too small for pad={pad!r}")
     for n, (low, high) in zip(x.shape[::-1], pairs, strict=False):
-        smallest = 1 if mode in ("reflect", "replicate") else 0
-        if n + low + high < smallest:
-            raise RuntimeError(f"pad(): input of shape {x.shape} is too small for pad={pad!r}")
+        if mode in ("constant", "circular") and n + min(low, 0) + min(high, 0) < 0:
+            raise RuntimeError(f"pad(): pad={pad!r} cuts off more than input of shape {x.shape} has")
         limit = {"reflect": n - 1, "circular": n + min(low, 0) + min(high, 0)}.get(mode)
         if limit is not None and max(low, high) > limit:
             raise RuntimeError(
