@@ -8,7 +8,11 @@ from tests.checks import CHECKS
 CASES = all_cases()
 
 # torch says so once a process when it takes its own LSTM with a projection in float32; the result is the same.
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+# The second one says why torch does not take its nested tensors, which we do not have at all.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

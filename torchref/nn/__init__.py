@@ -76,6 +76,13 @@ from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from torchref.nn.shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from torchref.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from torchref.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from torchref.nn.upsample import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
@@ -222,6 +229,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -118,7 +119,19 @@ class ModuleList(_Numbered):
     """Modules in a list, for a network whose own `forward` says how they are used. Equals `torch.nn.ModuleList`."""
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
-        super().__init__(modules or ())
+        super().__init__(() if modules is None else modules)
+
+    def __repr__(self) -> str:
+        """Neighbours that look alike are shown once, with their number."""
+        lines: list[str] = []
+        for look, group in itertools.groupby(enumerate(map(repr, self)), key=lambda pair: pair[1]):
+            positions = [position for position, _ in group]
+            if len(positions) > 1:
+                line = f"({positions[0]}-{positions[-1]}): {len(positions)} x {look}"
+            else:
+                line = f"({positions[0]}): {look}"
+            lines.append("  " + line.replace("\n", "\n  "))
+        return f"{type(self).__name__}(" + "".join("\n" + line for line in lines) + ("\n)" if lines else ")")
 
 
 class ModuleDict(Module):
