@@ -35,23 +35,24 @@ def twins(definition: Callable[[Any], Any]) -> tuple[Any, Any]:
     return ours, theirs
 
 
-def layer(definition: Callable[[Any], Any], x: np.ndarray, *more: Any) -> Pair:
+def layer(definition: Callable[[Any], Any], x: np.ndarray) -> Pair:
     """Forward and backward of one module, with the gradient of x if x is floating point."""
     ours, theirs = twins(definition)
     tensor = torch.from_numpy(x.copy()).requires_grad_(x.dtype.kind == "f")
-    tensor_more = [torch.from_numpy(value.copy()) for value in more]
-    dy = np.asarray(np.random.default_rng(2).standard_normal(first(ours(x, *more)[0]).shape), np.float32)
+    # torch's meta device computes shapes alone: neither engine has run, and touched memory, before it is measured.
+    shape = first(definition(torch.nn).to("meta")(tensor.to("meta"))).shape
+    dy = np.random.default_rng(2).standard_normal(tuple(shape), dtype=np.float32)
     dy_tensor = torch.from_numpy(dy.copy())
 
     def numpy_step() -> Any:
         ours.zero_grad()
-        output, backward = ours(x, *more)
+        output, backward = ours(x)
         return backward(upstream(output, dy))
 
     def torch_step() -> Any:
         theirs.zero_grad()
         tensor.grad = None
-        first(theirs(tensor, *tensor_more)).backward(dy_tensor)
+        first(theirs(tensor)).backward(dy_tensor)
 
     return numpy_step, torch_step
 
