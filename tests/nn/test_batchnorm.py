@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import torchref
 from tests.errors import assert_same_error
@@ -165,3 +167,34 @@ def test_reset():
     for name, array in module.state_dict().items():
         np.testing.assert_array_equal(array, fresh[name])
         assert array.dtype == fresh[name].dtype
+
+
+@given(
+    samples=st.integers(0, 5),
+    channels=st.integers(1, 5),
+    positions=st.lists(st.integers(1, 4), max_size=3),
+    weight=st.booleans(),
+    bias=st.booleans(),
+    training=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_any_shape(samples, channels, positions, weight, bias, training, seed):
+    """Catches a sum over the wrong axes, for any number of positions and with either parameter absent."""
+    shape = (samples, channels, *positions)
+    if training and samples * int(np.prod(positions)) < 3:  # 2 values: x_hat is +-1 and dx nothing but rounding
+        return
+    rng = np.random.default_rng(seed)
+    x, dy = rng.standard_normal(shape), rng.standard_normal(shape)
+    mean, var = rng.standard_normal(channels), rng.uniform(0.5, 2, channels)
+    parameters = [rng.standard_normal(channels) if present else None for present in (weight, bias)]
+    tensors = [None if a is None else torch.tensor(a, requires_grad=True) for a in (x, *parameters)]
+    theirs = torch.nn.functional.batch_norm(
+        tensors[0], torch.tensor(mean), torch.tensor(var), *tensors[1:], training, 0.1, 1e-2
+    )
+    theirs.backward(torch.from_numpy(dy))
+    y, backward = batch_norm(x, mean, var, *parameters, training, 0.1, 1e-2)
+    np.testing.assert_allclose(y, theirs.detach().numpy(), rtol=1e-11, atol=1e-11)
+    for gradient, leaf in zip(backward(dy), tensors, strict=True):
+        assert (gradient is None) == (leaf is None)
+        if leaf is not None:
+            np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-10, atol=1e-10)
