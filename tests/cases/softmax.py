@@ -1,3 +1,5 @@
+import numpy as np
+
 from tests.cases import Case, choice, normal, strided
 
 CASES = [
@@ -17,4 +19,5 @@ for name in ("Softmax", "LogSoftmax", "Softmin"):
         Case(name, (1,), inputs=(choice([-1000.0, 0.0, 3.0, 1000.0], 7, 5),), note="extreme"),
         Case(name, (1,), inputs=(normal(0, 5),), note="empty"),
         Case(name, (1,), inputs=(normal(5, 0),), note="no classes"),
+        Case(name, (0,), inputs=(lambda rng: np.asarray(rng.standard_normal()),), note="0-d"),
     ]

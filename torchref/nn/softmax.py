@@ -34,7 +34,8 @@ def softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
     """
     check_floating("softmax", input=x)
     dim = softmax_dim("softmax", x, dim)
-    y = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    y = np.empty_like(x)
+    np.subtract(x, x.max(axis=dim, keepdims=True, initial=-np.inf), out=y)
     np.exp(y, out=y)
     y /= y.sum(axis=dim, keepdims=True)
 
@@ -105,7 +106,7 @@ def softmin(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
     Errors: as `softmax`. Equals `torch.nn.functional.softmin`.
     """
     check_floating("softmin", input=x)
-    y, softmax_backward = softmax(-x, dim=softmax_dim("softmin", x, dim))
+    y, softmax_backward = softmax(np.asanyarray(-x), dim=softmax_dim("softmin", x, dim))
 
     def backward(dy: Array) -> Array:
         return -softmax_backward(dy)
