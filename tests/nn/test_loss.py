@@ -56,6 +56,7 @@ DEPRECATED = [
     Case("PoissonNLLLoss", (True, False, False), inputs=(normal(7, 3), uniform(7, 3))),
     Case("KLDivLoss", (False,), inputs=(normal(7, 3), uniform(7, 3, low=0.1))),
     Case("KLDivLoss", inputs=(normal(7, 3), uniform(7, 3, low=0.1)), note="mean warns"),
+    Case("NLLLoss2d", inputs=(normal(2, 5, 3, 2), integers(5, 2, 3, 2))),
 ]
 
 
@@ -65,6 +66,7 @@ def test_deprecated_arguments(check, case):
     """Catches size_average and reduce read the other way round, and KLDivLoss's 'mean': torch warns of all of these."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         check(case)
 
 

@@ -45,7 +45,7 @@ from torchref.nn.linear import Identity, Linear
 from torchref.nn.local_response_norm import LocalResponseNorm
 from torchref.nn.loss.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from torchref.nn.loss.binary import BCELoss, BCEWithLogitsLoss, MultiLabelSoftMarginLoss, SoftMarginLoss
-from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss
+from torchref.nn.loss.classification import CrossEntropyLoss, NLLLoss, NLLLoss2d
 from torchref.nn.loss.ctc import CTCLoss
 from torchref.nn.loss.embedding import CosineEmbeddingLoss, TripletMarginLoss, TripletMarginWithDistanceLoss
 from torchref.nn.loss.likelihood import GaussianNLLLoss, KLDivLoss, PoissonNLLLoss
@@ -197,6 +197,7 @@ __all__ = [
     "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
+    "NLLLoss2d",
     "PReLU",
     "PairwiseDistance",
     "Parameter",

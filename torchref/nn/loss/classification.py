@@ -72,6 +72,10 @@ class NLLLoss(WeightedLoss):
         )
 
 
+class NLLLoss2d(NLLLoss):
+    """The old name of `NLLLoss` for images. Equals `torch.nn.NLLLoss2d`, which warns that it is deprecated."""
+
+
 def cross_entropy(
     x: Array,
     target: Array,
