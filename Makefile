@@ -3,8 +3,7 @@
 #   make test        run the tests
 #   make check       ruff and mypy
 #   make benchmark   time the training steps beside torch
-# On Linux, pip fetches torch with CUDA. The smaller build for the CPU alone:
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
+# On Linux, pip fetches torch with CUDA; the build for the CPU alone is smaller (see the installation page of PyTorch).
 
 VENV ?= .venv
 BIN := $(VENV)/bin
