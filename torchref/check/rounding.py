@@ -104,6 +104,8 @@ class Noisy(np.ndarray):
             return noisy(result) if out is None else out[0] if len(out) == 1 else out
         if noise is None and ufunc not in EXACT and method == "__call__":
             noise = xi(np.shape(result)) * result
+        if noise is not None:
+            noise = finite(noise)  # rounding leaves an infinity (a mask of attention) where it is
         if out is not None:
             if noise is not None:
                 plain(out[0])[...] += noise
