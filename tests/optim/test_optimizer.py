@@ -209,3 +209,10 @@ def test_torch_state_round_trip() -> None:
     assert torch.equal(back["state"][0]["exp_avg"], theirs.state_dict()["state"][0]["exp_avg"])
     assert not np.shares_memory(back["state"][0]["exp_avg"].numpy(), state["state"][0]["exp_avg"])
     assert torchref.optim.Adam([parameter(3)]).load_state_dict(state) is None
+
+
+def test_numpy_numbers_become_pythons() -> None:
+    """Catches a learning rate that torch would meet as numpy.float32, which is no number to it."""
+    optimizer = torchref.optim.SGD([parameter(3)], lr=np.float32(0.5))
+    (group,) = to_torch_state(optimizer.state_dict())["param_groups"]
+    assert type(group["lr"]) is float

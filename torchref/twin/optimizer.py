@@ -11,7 +11,14 @@ import torch
 
 def to_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """What torch's optimizer (or scheduler) loads, from the `state_dict()` of ours: arrays become tensors (copies)."""
-    return _map(lambda leaf: torch.from_numpy(leaf.copy()) if isinstance(leaf, np.ndarray) else leaf, state_dict)
+    return _map(to_tensor, state_dict)
+
+
+def to_tensor(leaf: Any) -> Any:
+    """An array as a tensor that shares nothing with it, a NumPy number as Python's, all else as it is."""
+    if isinstance(leaf, np.ndarray):
+        return torch.from_numpy(leaf.copy())
+    return leaf.item() if isinstance(leaf, np.generic) else leaf
 
 
 def from_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
