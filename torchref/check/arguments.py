@@ -174,10 +174,46 @@ def match(
             )
         claim(arrays_first.pop(0), p)
         matching.guessed.add(p.name)
+    matching.roles = {p.name: matching.roles[p.name] for p in params if p.name in matching.roles}
     return matching
 
 
-def config(op: Op, values: dict[str, Any], with_momentum: bool = True) -> dict[str, Any]:
+class Config(dict[str, Any]):
+    """A dictionary of options that notes which were asked for: the others stay at torch's defaults."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.asked.add(key)
+        return super().pop(key, *default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().setdefault(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+    def names(self, op: Op) -> set[str]:
+        """torch's names of what was asked for; all of them if it was handed on whole."""
+        course = {"pool_height": "kernel_size", "pool_width": "kernel_size", "mode": "training"}
+        wanted = {course.get(k, k) for k in self.asked}
+        found = {a.name for a in op.arguments if a.name in wanted or wanted & set(a.aliases)}
+        return found if self.asked else {a.name for a in op.arguments if a.kind != "array"}
+
+
+def config(op: Op, values: dict[str, Any], with_momentum: bool = True) -> Config:
     """The options as a dictionary, under torch's names, their aliases and the names that courses use."""
     result: dict[str, Any] = {}
     for a in op.arguments:
@@ -199,7 +235,7 @@ def config(op: Op, values: dict[str, Any], with_momentum: bool = True) -> dict[s
             pool_width=pair[-1],
             stride=values["stride"] if values["stride"] is not None else kernel,
         )
-    return {k: v for k, v in result.items() if v is not None}
+    return Config({k: v for k, v in result.items() if v is not None})
 
 
 # --- conventions that differ ------------------------------------------------------------------------------------------
@@ -288,6 +324,14 @@ def conventions(
             ]
         )
     if op.family == "recurrent":
+        names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
+        if names:
+            likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
+            orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
+            stated_order = next(
+                (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
+            )
+            groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
         weights = {"weight_ih": flip_T, "weight_hh": flip_T}
         groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
         if values["input"].ndim == 3:
@@ -300,14 +344,6 @@ def conventions(
                     )
                 ]
             )
-        names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
-        if names:
-            likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
-            orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
-            stated_order = next(
-                (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
-            )
-            groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:

@@ -233,7 +233,8 @@ def make_log_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any
 def make_margin_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     arrays = make_classes(rng, o, variant)
     x, t = arrays["input"] * 1.5, arrays["target"]
-    x[0, (t[0] + 1) % x.shape[1]] = x[0, t[0]] - o["margin"]  # exactly at the margin
+    x[0, t[0]] = 1.5  # the next class exactly at the margin, however it is added up
+    x[0, (t[0] + 1) % x.shape[1]] = 1.5 - o["margin"]
     return {**arrays, "input": x}
 
 
@@ -262,7 +263,7 @@ LOSSES = (
     pair_loss("binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "bce_with_logits", "bce_with_logits_loss", "sigmoid_cross_entropy", logits=True,
               options=(data("pos_weight", optional=True),), fixed={"pos_weight": 1.0}),
     pair_loss("kl_div", "KLDivLoss", "kl_divergence", "kl", options=(option("log_target", False),)),
-    pair_loss("hinge_embedding_loss", "HingeEmbeddingLoss", options=(option("margin", 1.0, 0.7, "m"),)),
+    pair_loss("hinge_embedding_loss", "HingeEmbeddingLoss", options=(option("margin", 1.0, 0.75, "m"),)),
     pair_loss("soft_margin_loss", "SoftMarginLoss"),
     pair_loss("poisson_nll_loss", "PoissonNLLLoss", options=(option("log_input", True), option("eps", 1e-8))),
     Op("cross_entropy", ("CrossEntropyLoss", "softmax_loss", "softmax_cross_entropy", "softmax_with_loss", "softmax_cross_entropy_with_logits"),
@@ -271,10 +272,10 @@ LOSSES = (
     Op("nll_loss", ("NLLLoss", "nll", "negative_log_likelihood"), (X, TARGET, *CLASS_OPTIONS), losses.nll_loss, losses.NLL, make_log_classes, loss=True,
        family="loss", variants=("rich",)),
     Op("multi_margin_loss", ("MultiMarginLoss", "multiclass_hinge", "hinge_loss", "svm_loss", "multiclass_hinge_loss"),
-       (X, TARGET, option("p", 1), option("margin", 1.0, 0.7, "delta"), REDUCTION), losses.multi_margin_loss, losses.MULTI_MARGIN,
+       (X, TARGET, option("p", 1), option("margin", 1.0, 0.75, "delta"), REDUCTION), losses.multi_margin_loss, losses.MULTI_MARGIN,
        make_margin_classes, loss=True, family="loss", fixed={"weight": None}),
     Op("margin_ranking_loss", ("MarginRankingLoss",),
-       (array("input1", "x1", "a"), array("input2", "x2", "b"), data("target"), option("margin", 0.0, 0.3), REDUCTION), losses.margin_ranking_loss,
+       (array("input1", "x1", "a"), array("input2", "x2", "b"), data("target"), option("margin", 0.0, 0.25), REDUCTION), losses.margin_ranking_loss,
        losses.MARGIN_RANKING, make_ranking, loss=True, family="loss"),
 )  # fmt: skip
 

@@ -84,7 +84,7 @@ class Diagnosis:
         upstream = upstreams[0] if upstreams else p.upstream
         if self.op.loss and not self.form.upstream:
             upstream = {**upstream, "output": np.ones_like(upstream["output"])}
-        live = [n for n in expected if n == "output" or n in outputs]
+        live = [n for n in expected if n in (run.handed if run.handed is not None else outputs) or n == "output"]
         given = {k: v for k, v in upstream.items() if k in live}
         full = backward(given)
         reference = {k: v for k, v in gradients_only(full).items() if k in names}
@@ -109,9 +109,10 @@ class Diagnosis:
                 if convention is TORCH
                 else convention.to_torch(name, array.reshape(shapes[name]))
             )
-        if array.shape == shapes[name]:
+        try:
             return convention.to_torch(name, array)
-        return array
+        except (ValueError, IndexError):
+            return array
 
     def settle(self) -> Trial:
         """Find the variant and the convention in which the forward is right (or, if none is, in which it runs)."""
@@ -195,6 +196,7 @@ class Diagnosis:
     def verdict(self) -> Verdict:
         if hasattr(self.form, "ambiguous") and self.form.ambiguous():
             self.choose_input_or_output()
+        self.learn_options()
         trial = self.settle()
         if self.convention is not TORCH:
             self.notes.append(f"a convention that differs from torch's: {self.convention.sentence}")
@@ -214,6 +216,26 @@ class Diagnosis:
         self.judge_gradients(trial, second, third)
         self.judge_extremes()
         return self.result(trial)
+
+    def learn_options(self) -> None:
+        """Which options the code reads from its dictionary: those vary in the probe, the others stay at their defaults."""
+        if "config" not in self.form.takes:
+            return
+        options = {a.name for a in self.op.arguments if a.kind != "array" and a.name != "momentum"}
+        plain = set(self.form.takes)
+        self.form.takes = plain | options
+        for variant in self.op.variants:
+            p = probes.make(self.op, 0, self.form.takes, variant)
+            for convention in itertools.islice(
+                arguments.conventions(self.op, p.values, self.form.takes, self.stated), 8
+            ):
+                try:
+                    self.attempt(p, convention, [p.upstream] if self.form.name == "function" else [])
+                except CouldNotRun:
+                    continue
+                asked = self.form.asked.names(self.op) if self.form.asked is not None else options
+                self.form.takes = plain | (options & asked)
+                return
 
     def choose_input_or_output(self) -> None:
         """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""

@@ -32,28 +32,28 @@ def upstream_arguments(
     outputs: dict[str, Any],
     loss: bool,
     skip: int = 0,
-) -> tuple[Any, ...]:
-    """The upstream gradients as `function` takes them: none, the main one, one for each output, or their structure."""
+) -> tuple[tuple[Any, ...], list[str]]:
+    """The upstream gradients as `function` takes them, and the outputs they belong to.
+
+    None at all, the main one, one for each output, or all of them in the output's structure.
+    """
     params = arguments.parameters(function)[skip:]
     needed = [p for p in params if p.default is p.empty]
     if not params:
         signature_takes_any = any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(function).parameters.values())
-        return (upstream["output"],) if signature_takes_any and not loss else ()
-    order = [
-        upstream.get(n) if upstream.get(n) is not None else np.zeros_like(o)
-        for n, o in outputs.items()
-        if not n.startswith("running_")
-    ]
+        return ((upstream["output"],) if signature_takes_any and not loss else ()), ["output"]
+    names = [n for n in outputs if not n.startswith("running_")]
+    order = [upstream.get(n) if upstream.get(n) is not None else np.zeros_like(outputs[n]) for n in names]
     if len(order) > 1 and len(needed) > 1:
-        return tuple(order[: len(params)])
-    if len(order) > 1 and isinstance(structure, tuple):
+        return tuple(order[: len(params)]), names[: len(params)]
+    if sum(upstream.get(n) is not None for n in names) > 1 and isinstance(structure, tuple):
         iterator = iter(order)
 
         def shaped(s: Any) -> Any:
             return tuple(shaped(i) for i in s) if isinstance(s, tuple | list) else next(iterator, None)
 
-        return (shaped(structure),)
-    return (upstream["output"],)
+        return (shaped(structure),), names
+    return (upstream["output"],), ["output"]
 
 
 class Closure:
@@ -69,14 +69,18 @@ class Closure:
         self.own_shapes: dict[str, tuple[int, ...]] = {}
         self.with_momentum = False
 
+    asked: arguments.Config | None = None  # the dictionary of options last handed over
+
     def config(self, values: dict[str, Any]) -> dict[str, Any]:
-        return arguments.config(self.op, values, self.with_momentum)
+        self.asked = arguments.config(self.op, values, self.with_momentum)
+        return self.asked
 
     def forward(self, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         holder: dict[str, Any] = {}
 
         def config() -> dict[str, Any]:
-            holder.update(self.config(values))
+            nonlocal holder
+            holder = self.config(values)
             return holder
 
         try:
@@ -133,12 +137,13 @@ class Closure:
         for i, upstream in enumerate(upstreams):
             handed = fresh(upstream)
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
-            args = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
+            args, run.handed = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
             try:
                 value = guarded("the backward", backward, *args)
             except CouldNotRun as error:
                 if i == 0 or not repeated(upstreams, i):
                     if isinstance(args[0] if args else None, tuple):
+                        run.handed = ["output"]
                         value = guarded("the backward", backward, handed["output"])
                     else:
                         raise

@@ -88,6 +88,7 @@ class Layer(Closure):
                 f"the class {getattr(cls, '__name__', type(cls).__name__)} has no method {missing!r}; a class needs forward and backward"
             )
         self.with_momentum = True
+        self.upstream = True
         self.own_shapes = {}
         params = arguments.parameters(cls.__init__)[1:] if self.is_class and cls.__init__ is not object.__init__ else []
         self.sizes: dict[str, tuple[str, int]] = {}
@@ -166,7 +167,7 @@ class Layer(Closure):
             if a.kind == "option" or a.name in self.takes:
                 continue
             place = self.place(instance, a.name)
-            if place:
+            if place and place not in self.attributes.values():
                 self.attributes[a.name] = place
         for a in self.op.options:
             if a.name in self.takes or a.name in ("training", "dim", "normalized_shape"):
@@ -279,7 +280,7 @@ class Layer(Closure):
             if (
                 isinstance(value, np.ndarray | np.generic | float)
                 and not isinstance(value, bool)
-                and value is not before.get(key)
+                and (isinstance(value, np.ndarray) or value is not before.get(key))
             ):
                 name = gradient_name(self.op, key)
                 if name in shapes and name != "input" and stem_is_gradient(key):
@@ -384,16 +385,19 @@ class Layer(Closure):
                 return run
             backward = getattr(instance, self.backward_name or "backward")
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
-            args, kwargs = self.backward_arguments(backward, structure, handed, frozen, current)
+            args, kwargs, names = self.backward_arguments(backward, structure, handed, frozen, current)
+            assert run is not None
+            run.handed = names
             try:
                 value = guarded("the backward", backward, *args, **kwargs)
             except CouldNotRun:
-                assert run is not None
                 if again:
                     run.refused = True
                     break
-                raise
-            assert run is not None
+                if not args or not isinstance(args[0], tuple):
+                    raise
+                run.handed = ["output"]
+                value = guarded("the backward", backward, handed["output"])
             order = [n for n in shapes if n in self.calling.takes] + [n for n in shapes if n not in self.calling.takes]
             inputs = [n for n in order if n in self.calling.takes]
             leaves_back = flatten(value) if isinstance(value, tuple | list) else [value]
@@ -425,7 +429,7 @@ class Layer(Closure):
 
     def backward_arguments(
         self, backward: Any, structure: Any, handed: dict[str, Any], frozen: dict[str, Any], values: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
         params = arguments.parameters(backward)
         dys = {normal(n) for n in arguments.ALIASES["dy"]}
         kwargs: dict[str, Any] = {}
@@ -447,8 +451,9 @@ class Layer(Closure):
         self.upstream = bool(rest) or not self.op.loss
         if kwargs:
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
-            return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}
-        return upstream_arguments(backward, structure, handed, frozen, self.op.loss), {}
+            return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]
+        args, names = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
+        return args, {}, names
 
 
 def has_data(value: Any) -> bool:

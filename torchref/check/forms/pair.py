@@ -105,6 +105,7 @@ class Pair(Closure):
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
             given = [handed.get(n) if handed.get(n) is not None else np.zeros_like(frozen[n]) for n in live]
             kwargs = dict(zip(self.upstreams, given, strict=False))
+            run.handed = live[: len(self.upstreams)] or ["output"]
             for parameter, role in self.roles.items():
                 kwargs[parameter] = (
                     cache if role == "cache" else frozen["output"] if role == "output" else values.get(role)

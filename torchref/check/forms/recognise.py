@@ -21,20 +21,7 @@ from torchref.check.forms.pair import Pair
 from torchref.check.ops import Op
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
-DY = {normal(n) for n in ALIASES["dy"]} - {
-    "g",
-    "grad",
-    "error",
-    "delta",
-    "da",
-    "ds",
-    "dp",
-    "dc",
-    "dl",
-    "eta",
-    "ct",
-    "grads",
-}
+DY = {normal(n) for n in ALIASES["dy"]}
 
 
 def is_autograd(target: Any) -> bool:
@@ -114,9 +101,8 @@ def recognise(target: Any, op: Op, form: str | None = None, stated: list[str] | 
     if form == "function":
         return Gradient(target, op, stated)
     params = arguments.parameters(target)
-    if any(normal(p.name) in DY for p in params) or (
-        any(normal(p.name) in {normal(n) for n in ALIASES["dy"]} for p in params) and looks_like_gradient(target)
-    ):
+    own = {normal(n) for a in op.arguments for n in (a.name, *a.aliases)} | ({"g"} if op.has("weight") else set())
+    if any(normal(p.name) in DY - own for p in params):
         return Gradient(target, op, stated)
     # call it once: a callable among what comes back makes it a closure
     try:

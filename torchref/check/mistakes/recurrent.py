@@ -23,7 +23,13 @@ def affine(v: Any, x: Array, h: Array) -> tuple[Array, Array]:
 def unroll(v: Any) -> tuple[Array, Array, bool]:
     """The sequence (T, N, D), the first h, and whether this is a cell (x without time)."""
     cell = v.input.ndim == 2
-    return (v.input[None] if cell else v.input), v.hx, cell
+    xs = v.input[None] if cell else v.input
+    return xs, start(v, v.hx), cell
+
+
+def start(v: Any, state: Array | None) -> Array:
+    """The first state: zeros where none is given."""
+    return np.zeros((v.input.shape[-2], v.weight_hh.shape[1])) if state is None else state
 
 
 class Sums:
@@ -149,7 +155,7 @@ RNN = (
 
 def lstm(v: Any, wrong: frozenset[str]) -> Any:
     xs, h0, cell = unroll(v)
-    hs, cs, gates = [h0], [v.cx], []
+    hs, cs, gates = [h0], [start(v, v.cx)], []
     for x in xs:
         a, b = affine(v, x, hs[-1])
         z = a + (0 if "forward without recurrence" in wrong else b)
@@ -179,7 +185,7 @@ def lstm(v: Any, wrong: frozenset[str]) -> Any:
             dh = dys[t] + (0 * dh_next if "no dh_next" in wrong else dh_next)
             if "dy of the last step only" in wrong:
                 dh = (dys[t] if t == len(xs) - 1 else 0 * dys[t]) + dh_next
-            slope = 1 - tc * tc
+            slope: Any = 1 - tc * tc
             if "tanh'(c) lost" in wrong:
                 slope = 1
             if "1 - c^2" in wrong:
