@@ -57,7 +57,7 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
     """x = A^T y: y (N, O, *output), weight (O, C/G, *kernel) -> x (N, C, *input), `windows` being those of A.
 
     With stride 1 this is a convolution itself: i = p + k d - padding reads p = i + (K-1-k) d - ((K-1) d - padding), the
-    window of the flipped kernel. It needs no scattering, so it is twice as fast.
+    window of the flipped kernel. Nothing is scattered, so it is as fast as a forward.
     """
     w = windows
     per_group = weight.reshape(groups, -1, *weight.shape[1:])  # (G, O/G, C/G, *kernel)

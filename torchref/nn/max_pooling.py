@@ -67,13 +67,14 @@ def maximum(x: Array, windows: Windows, nan: bool) -> tuple[Array, list[Array]]:
 def maximum_along(x: Array, windows: Windows, d: int, nan: bool) -> tuple[Array, Array]:
     """The maximum over the windows' offsets in dimension `d` alone, and the offset at which it stands.
 
-    Comparing slices keeps one boolean (two offsets) or one byte for each window and needs no second look at x.
+    Comparing slices keeps one boolean (two offsets) or one byte for each window and needs no second look at x. Each
+    slice is copied first: NumPy's maximum is vectorised on contiguous arrays alone, a gain of three, copies included.
     """
     looks = windows.along(d)
-    y = x[looks[0]]
+    y = x[looks[0]].copy()
     which = np.zeros(y.shape, bool if len(looks) <= 2 else np.min_scalar_type(len(looks) - 1))
     for k, look in enumerate(looks[1:], start=1):
-        value = x[look]
+        value = x[look].copy()
         later = value > y  # not >=: of equal entries the first one stays
         if nan:
             later |= np.isnan(value)
@@ -94,12 +95,12 @@ def spread(dy: Array, which: Array, windows: Windows, d: int) -> Array:
     shape[d - len(windows.kernel)] = windows.low[d] + windows.input[d] + windows.high[d]
     if stride == kernel and dilation == 1:  # the windows tile the input: each entry is written once, without adding
         dx = np.empty_like(dy, shape=shape)
-        for k, look in enumerate(looks):
-            dx[look] = dy * (which == which.dtype.type(k))
+        for k, look in enumerate(looks):  # astype: a whole array is cast faster than in NumPy's buffers
+            dx[look] = dy * (which == which.dtype.type(k)).astype(dy.dtype)
         return dx
     dx = np.zeros_like(dy, shape=shape)
     for k, look in enumerate(looks):
-        dx[look] += dy * (which == which.dtype.type(k))
+        dx[look] += dy * (which == which.dtype.type(k)).astype(dy.dtype)
     return dx
 
 
