@@ -72,6 +72,7 @@ from torchref.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from torchref.nn.parameter_container import ParameterDict, ParameterList
 from torchref.nn.rectifier import LeakyReLU, PReLU, ReLU, RReLU, Threshold
 from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
@@ -201,6 +202,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",

@@ -10,19 +10,45 @@ from typing import Any, Self
 from torchref.nn.module import Backward, Module
 
 
-class _Numbered(Module):
+class Container(Module):
+    """Modules by name, where a name need not be one that Python could write: what all containers have in common."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, Module] = {}
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return iter(self._children.items())
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Hold `module` as `name`. TypeError for what is no Module, KeyError for a name that is taken or has a dot."""
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: module name should be a string, got {name!r}")
+        if not name or "." in name:
+            raise KeyError(f"{type(self).__name__}: module name can't be empty or contain a dot, got {name!r}")
+        if name not in self._children and hasattr(self, name):
+            raise KeyError(f"{type(self).__name__}: attribute {name!r} already exists")
+        self._children[name] = check_module(self, module)
+
+    def __getattr__(self, name: str) -> Any:
+        """A child by its name, as in `model.hidden`; called for what is no attribute."""
+        children = vars(self).get("_children", {})
+        if name not in children:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return children[name]
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+
+class Numbered(Container):
     """Children named "0", "1", ...: what Sequential and ModuleList have in common."""
 
     def __init__(self, modules: Iterable[Module]) -> None:
-        self._children: list[tuple[str, Module]] = []
-        for module in modules:
-            self.append(module)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        return iter(self._children)
+        super().__init__()
+        self.extend(modules)
 
     def _renumber(self, modules: Iterable[Module]) -> None:
-        self._children = [(str(i), module) for i, module in enumerate(modules)]
+        self._children = {str(i): module for i, module in enumerate(modules)}
 
     def _position(self, index: int) -> int:
         """`index`, counted from the front. IndexError if it is out of range."""
@@ -31,31 +57,29 @@ class _Numbered(Module):
             raise IndexError(f"index {index} is out of range for a {type(self).__name__} of {len(self)} modules")
         return index % len(self)
 
-    def __len__(self) -> int:
-        return len(self._children)
-
     def __iter__(self) -> Iterator[Module]:
         return self.children()
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             part = type(self).__new__(type(self))
-            part._children = self._children[index]
+            part._children = dict(list(self._children.items())[index])
             if isinstance(part, ModuleList):
                 part._renumber(part.children())
             return part
-        return self._children[self._position(index)][1]
+        return list(self._children.values())[self._position(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        position = self._position(index)
-        self._children[position] = (self._children[position][0], check_module(self, module))
+        name = list(self._children)[self._position(index)]
+        self._children[name] = check_module(self, module)
 
     def __delitem__(self, index: int | slice) -> None:
-        del self._children[index if isinstance(index, slice) else self._position(index)]
-        self._renumber(self.children())
+        modules = list(self)
+        del modules[index if isinstance(index, slice) else self._position(index)]
+        self._renumber(modules)
 
     def append(self, module: Module) -> Self:
-        self._children.append((str(len(self)), check_module(self, module)))
+        self.add_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -71,13 +95,13 @@ class _Numbered(Module):
         self._renumber(modules)
         return self
 
-    def pop(self, index: int = -1) -> Module:
+    def pop(self, index: int | slice = -1) -> Any:
         module = self[index]
         del self[index]
         return module
 
 
-class Sequential(_Numbered):
+class Sequential(Numbered):
     """y = f_n( ... f_2(f_1(x))): modules applied one after the other, given one by one or as a dict of names.
 
     Backward, the chain rule: dx = df_1(df_2( ... df_n(dy))), the same modules in reverse. Equals `torch.nn.Sequential`.
@@ -85,7 +109,9 @@ class Sequential(_Numbered):
 
     def __init__(self, *args: Any) -> None:
         if len(args) == 1 and isinstance(args[0], Mapping):
-            self._children = [(name, check_module(self, module)) for name, module in args[0].items()]
+            Container.__init__(self)
+            for name, module in args[0].items():
+                self.add_module(name, module)
         else:
             super().__init__(args)
 
@@ -114,12 +140,38 @@ class Sequential(_Numbered):
                 break
         return self
 
+    def insert(self, index: int, module: Module) -> Self:
+        if not isinstance(module, Module):  # torch's exception type, here alone
+            raise AssertionError(f"Sequential: {module!r} is not a Module subclass")
+        return super().insert(index, module)
 
-class ModuleList(_Numbered):
+    def __add__(self, other: Sequential) -> Sequential:
+        return Sequential(*self, *check_sequential(other))
+
+    def __iadd__(self, other: Sequential) -> Self:
+        return self.extend(check_sequential(other))
+
+    def __mul__(self, times: int) -> Sequential:
+        """The same modules, not copies of them, `times` times: their gradients are sums over all places."""
+        return Sequential(*list(self) * check_times(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        return self.extend(list(self) * (check_times(times) - 1))
+
+
+class ModuleList(Numbered):
     """Modules in a list, for a network whose own `forward` says how they are used. Equals `torch.nn.ModuleList`."""
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__(() if modules is None else modules)
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return ModuleList([*self, *other])
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
 
     def __repr__(self) -> str:
         """Neighbours that look alike are shown once, with their number."""
@@ -134,18 +186,13 @@ class ModuleList(_Numbered):
         return f"{type(self).__name__}(" + "".join("\n" + line for line in lines) + ("\n)" if lines else ")")
 
 
-class ModuleDict(Module):
+class ModuleDict(Container):
     """Modules by name, for a network whose own `forward` says how they are used. Equals `torch.nn.ModuleDict`."""
 
     def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
-        self._children: dict[str, Module] = {}
-        self.update(modules or {})
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        return iter(self._children.items())
-
-    def __len__(self) -> int:
-        return len(self._children)
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._children)
@@ -157,19 +204,10 @@ class ModuleDict(Module):
         return self._children[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
-        if not isinstance(key, str):
-            raise TypeError(f"module name should be a string, got {type(key).__name__}")
-        self._children[key] = check_module(self, module)
+        self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
         del self._children[key]
-
-    def __getattr__(self, name: str) -> Module:
-        """`modules.name` for `modules["name"]`, as in torch; asked only where there is no such attribute."""
-        children = vars(self).get("_children", {})
-        if name not in children:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return children[name]
 
     def keys(self) -> Iterable[str]:
         return self._children.keys()
@@ -186,12 +224,41 @@ class ModuleDict(Module):
     def clear(self) -> None:
         self._children.clear()
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        for name, module in dict(modules).items():
+    def update(self, modules: Mapping[str, Module] | ModuleDict | Iterable[tuple[str, Module]]) -> None:
+        for name, module in pairs(self, modules):
             self[name] = module
+
+
+def pairs(container: Module, values: Any) -> Iterator[tuple[Any, Any]]:
+    """The (key, value) pairs of a mapping or of an iterable of pairs. TypeError and ValueError for anything else."""
+    name = type(container).__name__
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{name}.update should be called with an iterable of key/value pairs, but got {values!r}")
+    items: Any = getattr(values, "items", None)
+    for j, pair in enumerate(values if items is None else items()):
+        if not isinstance(pair, Iterable):
+            raise TypeError(f"{name} update sequence element #{j} should be Iterable; is {pair!r}")
+        pair = tuple(pair)
+        if len(pair) != 2:
+            raise ValueError(f"{name} update sequence element #{j} has length {len(pair)}; 2 is required")
+        yield pair
 
 
 def check_module(container: Module, module: Any) -> Module:
     if not isinstance(module, Module):
         raise TypeError(f"{type(container).__name__}: {module!r} is not a Module subclass")
     return module
+
+
+def check_sequential(other: Any) -> Sequential:
+    if not isinstance(other, Sequential):
+        raise ValueError(f"add operator supports only objects of Sequential class, but {other!r} is given")
+    return other
+
+
+def check_times(times: Any) -> int:
+    if not isinstance(times, int):
+        raise TypeError(f"unsupported operand for *: Sequential and {times!r}")
+    if times <= 0:
+        raise ValueError(f"Non-positive multiplication factor {times} for Sequential")
+    return times

@@ -313,9 +313,9 @@ class Module:
     def __repr__(self) -> str:
         own = self.extra_repr()
         children = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
-        if not children:
+        if not children and "\n" not in own:
             return f"{type(self).__name__}({own})"
-        lines = ([own] if own else []) + children
+        lines = (own.split("\n") if own else []) + children
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
 
