@@ -86,7 +86,7 @@ def options_of(name: str, against: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if isinstance(tree, ast.Call):
         given = {k.arg: ast.literal_eval(k.value) for k in tree.keywords if k.arg}
-        order = [k for k in DEFAULTS[name]]
+        order = list(DEFAULTS[name])
         given.update({order[i]: ast.literal_eval(a) for i, a in enumerate(tree.args)})
     unknown = [k for k in given if k not in DEFAULTS[name] and k not in ("foreach", "fused", "maximize")]
     if unknown:

@@ -42,7 +42,6 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
     if "t stands still" not in wrong:
         s["t"] = s.get("t", 0) + 1
     t = s.get("t", 1)
-    old = w
     w, g = decayed(o, w, g, lr, wrong, decoupled=name == "AdamW")
     if name == "SGD":
         w = sgd(o, w, g, s, lr, wrong)
@@ -109,9 +108,7 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         rate = lr / (1 + (0 if "rate's decay forgotten" in wrong else (t - 1)) * o.lr_decay)
         w = adaptive(o, w, g, v, s, rate, wrong)
     if "decay after the step" in wrong:
-        w = w - lr * o.weight_decay * (w if "of the new weights" in wrong else w)
-    if "decay forgotten in the weights" in wrong:
-        w = old
+        w = w - lr * o.weight_decay * w
     return w
 
 
