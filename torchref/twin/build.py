@@ -24,6 +24,17 @@ NAMED = {  # the constructors that name no arguments in their signature
     "LSTM": (*RECURRENT, "proj_size"),
 }
 
+TRANSFORMER_LAYER: dict[str, Callable[[Any], Any]] = {
+    "d_model": lambda m: m.self_attn.embed_dim,
+    "nhead": lambda m: m.self_attn.num_heads,
+    "dim_feedforward": lambda m: m.linear1.out_features,
+    "dropout": lambda m: m.dropout.p,
+    "activation": lambda m: activation_name(m.activation),
+    "layer_norm_eps": lambda m: m.norm1.eps,
+    "batch_first": lambda m: m.self_attn.batch_first,
+    "bias": lambda m: m.linear1.bias is not None,
+}
+
 # Constructor arguments that are kept under another name than their own. Everything else is an attribute of the module,
 # in both engines, under the argument's own name.
 ELSEWHERE: dict[str, dict[str, Callable[[Any], Any]]] = {
@@ -32,7 +43,18 @@ ELSEWHERE: dict[str, dict[str, Callable[[Any], Any]]] = {
         "bias": lambda m: m.in_proj_bias is not None,
         "add_bias_kv": lambda m: m.bias_k is not None,
     },
+    "AdaptiveLogSoftmaxWithLoss": {"cutoffs": lambda m: m.cutoffs[:-1]},
+    "LinearCrossEntropyLoss": {
+        "in_features": lambda m: m.linear.in_features,
+        "bias": lambda m: m.linear.bias is not None,
+    },
+    "TransformerEncoderLayer": TRANSFORMER_LAYER,
+    "TransformerDecoderLayer": TRANSFORMER_LAYER,
+    "TransformerEncoder": {"encoder_layer": lambda m: m.layers[0]},
+    "TransformerDecoder": {"decoder_layer": lambda m: m.layers[0]},
+    "Transformer": {"custom_encoder": lambda m: m.encoder, "custom_decoder": lambda m: m.decoder},
 }
+FROM_PARTS = ("Transformer",)  # its encoder and decoder carry all the options that it was built with
 
 
 def to_torch(module: Module) -> torch.nn.Module:
@@ -71,8 +93,8 @@ def _rebuild(module: Any, namespace: Any) -> Any:
             return new(list(children.values()))
         return new(children) if name == "ModuleDict" else _sequential(new, children)
     rebuilt = new(**{key: _other(value, namespace) for key, value in constructor_arguments(module).items()})
-    for key, child in module.named_children():  # encoders and the like: the layers as they are now
-        setattr(rebuilt, key, _rebuild(child, namespace))
+    if name in ("TransformerEncoder", "TransformerDecoder"):  # built from copies of one layer; now they may differ
+        rebuilt.layers = _rebuild(module.layers, namespace)
     dtypes = {_dtype_name(tensor) for tensor in (*module.parameters(), *module.buffers()) if _is_floating(tensor)}
     if len(dtypes) == 1:
         (dtype,) = dtypes
@@ -100,13 +122,23 @@ def constructor_arguments(module: Any) -> dict[str, Any]:
     elsewhere = ELSEWHERE.get(kind, {})
     arguments = {}
     for name in NAMED.get(kind) or [p.name for p in named[1:]]:
-        if name in IGNORED:
+        if name in IGNORED or (kind in FROM_PARTS and name not in elsewhere and not hasattr(module, name)):
             continue
         value = elsewhere[name](module) if name in elsewhere else getattr(module, name)
         if name == "bias" and not isinstance(value, bool):
             value = value is not None  # the attribute is the parameter itself
         arguments[name] = value
     return arguments
+
+
+def activation_name(function: Any) -> Any:
+    """The name under which both engines know an activation. TypeError for a function of one's own."""
+    if isinstance(function, Module | torch.nn.Module):
+        return function
+    for name in ("relu", "gelu"):
+        if function in (getattr(nn.functional, name), getattr(torch.nn.functional, name)):
+            return name
+    raise TypeError(f"the activation {function!r} is a function of one engine, which the other cannot call")
 
 
 def _other(value: Any, namespace: Any) -> Any:
