@@ -115,7 +115,7 @@ class Mish(InplaceModule):
         return bind(mish, input)
 
 
-def softplus(x: Array, *, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
+def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
     """y = log(1 + exp(beta x)) / beta, a smooth ReLU; where beta x > threshold, y = x, which is as good there.
 
     Backward. y' = exp(beta x) / (1 + exp(beta x)) = sigmoid(beta x); 1 where beta x > threshold.
@@ -221,7 +221,7 @@ class Tanhshrink(Module):
         return bind(tanhshrink, input)
 
 
-def glu(x: Array, *, dim: int = -1) -> tuple[Array, Backward]:
+def glu(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """y = a s with a, b the two halves of x along `dim` and s = sigmoid(b): one half gates the other.
 
     Shapes: x (..., 2 n, ...), y (..., n, ...).

@@ -146,11 +146,11 @@ def conv(
     x: Array,
     weight: Array,
     bias: Array | None = None,
-    *,
     stride: int | Sequence[int] = 1,
     padding: Padding = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
+    *,
     needs_input_grad: bool = True,
 ) -> tuple[Array, Backward]:
     """`conv1d`, `conv2d` and `conv3d`: convolution (cross-correlation) over 1, 2 or 3 `dimensions`."""
@@ -190,12 +190,12 @@ def conv_transpose(
     x: Array,
     weight: Array,
     bias: Array | None = None,
-    *,
     stride: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0,
     output_padding: int | Sequence[int] = 0,
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
+    *,
     needs_input_grad: bool = True,
 ) -> tuple[Array, Backward]:
     """`conv_transpose1d`, `conv_transpose2d`, `conv_transpose3d`: the transpose of `conv`, from its y to its x."""
@@ -303,49 +303,55 @@ def check_bias(name: str, bias: Array | None, channels: int) -> None:
         raise RuntimeError(f"{name}(): expected bias of shape ({channels},), but got {bias.shape}")
 
 
-def conv1d(x: Array, weight: Array, bias: Array | None = None, **options: Any) -> tuple[Array, Backward]:
+def conv1d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any) -> tuple[Array, Backward]:
     """Convolution of sequences: x ([N,] C, L), weight (O, C/G, K). See `conv`. Equals `torch.nn.functional.conv1d`."""
-    return conv(1, x, weight, bias, **options)
+    return conv(1, x, weight, bias, *args, **options)
 
 
-def conv2d(x: Array, weight: Array, bias: Array | None = None, **options: Any) -> tuple[Array, Backward]:
+def conv2d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any) -> tuple[Array, Backward]:
     """Convolution of images: x ([N,] C, H, W), weight (O, C/G, KH, KW). See `conv`.
 
     Equals `torch.nn.functional.conv2d`.
     """
-    return conv(2, x, weight, bias, **options)
+    return conv(2, x, weight, bias, *args, **options)
 
 
-def conv3d(x: Array, weight: Array, bias: Array | None = None, **options: Any) -> tuple[Array, Backward]:
+def conv3d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any) -> tuple[Array, Backward]:
     """Convolution of volumes: x ([N,] C, D, H, W), weight (O, C/G, KD, KH, KW). See `conv`.
 
     Equals `torch.nn.functional.conv3d`.
     """
-    return conv(3, x, weight, bias, **options)
+    return conv(3, x, weight, bias, *args, **options)
 
 
-def conv_transpose1d(x: Array, weight: Array, bias: Array | None = None, **options: Any) -> tuple[Array, Backward]:
+def conv_transpose1d(
+    x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any
+) -> tuple[Array, Backward]:
     """The transpose of `conv1d`: x ([N,] C, L), weight (C, O/G, K). See `conv_transpose`.
 
     Equals `torch.nn.functional.conv_transpose1d`.
     """
-    return conv_transpose(1, x, weight, bias, **options)
+    return conv_transpose(1, x, weight, bias, *args, **options)
 
 
-def conv_transpose2d(x: Array, weight: Array, bias: Array | None = None, **options: Any) -> tuple[Array, Backward]:
+def conv_transpose2d(
+    x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any
+) -> tuple[Array, Backward]:
     """The transpose of `conv2d`: x ([N,] C, H, W), weight (C, O/G, KH, KW). See `conv_transpose`.
 
     Equals `torch.nn.functional.conv_transpose2d`.
     """
-    return conv_transpose(2, x, weight, bias, **options)
+    return conv_transpose(2, x, weight, bias, *args, **options)
 
 
-def conv_transpose3d(x: Array, weight: Array, bias: Array | None = None, **options: Any) -> tuple[Array, Backward]:
+def conv_transpose3d(
+    x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any
+) -> tuple[Array, Backward]:
     """The transpose of `conv3d`: x ([N,] C, D, H, W), weight (C, O/G, KD, KH, KW). See `conv_transpose`.
 
     Equals `torch.nn.functional.conv_transpose3d`.
     """
-    return conv_transpose(3, x, weight, bias, **options)
+    return conv_transpose(3, x, weight, bias, *args, **options)
 
 
 # --- modules ----------------------------------------------------------------------------------------------------------

@@ -46,9 +46,7 @@ def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, 
     return norm, backward
 
 
-def normalize(
-    x: Array, *, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12
-) -> tuple[Array, Backward]:
+def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> tuple[Array, Backward]:
     """y = x / max(norm, eps), the p-norm along `dim`; x and y have one shape.
 
     Backward. With n = max(norm, eps) and y = x / n:
@@ -73,7 +71,7 @@ def normalize(
 
 
 def pairwise_distance(
-    x1: Array, x2: Array, *, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+    x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> tuple[Array, Backward]:
     """distance = (sum_d |x1_d - x2_d + eps|^p)^(1/p), along the last dimension.
 
@@ -111,7 +109,7 @@ class PairwiseDistance(Module):
         return bind(pairwise_distance, x1, x2, p=self.norm, eps=self.eps, keepdim=self.keepdim)
 
 
-def cosine_similarity(x1: Array, x2: Array, *, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
+def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
     """cos = sum_d u1_d u2_d along `dim`, with u1 = x1 / max(|x1|, eps) and u2 = x2 / max(|x2|, eps).
 
     Shapes: x1 and x2 the same, or shapes that broadcast; cos that shape without `dim`.

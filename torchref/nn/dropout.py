@@ -19,7 +19,7 @@ def check_probability(function: str, p: float) -> None:
         raise ValueError(f"{function}: dropout probability has to be between 0 and 1, but got p={p}")
 
 
-def dropout(x: Array, *, p: float = 0.5, training: bool = True, rng: Source | None = None) -> tuple[Array, Backward]:
+def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """In training y = x scale, where each entry of scale is 0 with probability p, else 1 / (1 - p); else y = x.
 
     The factor 1 / (1 - p) keeps the expectation: E[y] = (1 - p) x / (1 - p) = x. x and y have any one shape.
@@ -68,7 +68,7 @@ def channel_mask_shape(x: Array, batched: bool) -> tuple[int, ...]:
     return (n, *places[:1], *(1 for _ in places[1:]))
 
 
-def dropout1d(x: Array, *, p: float = 0.5, training: bool = True, rng: Source | None = None) -> tuple[Array, Backward]:
+def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all L places of a channel. x (N, C, L) or (C, L).
 
     Errors: RuntimeError for another number of dimensions. Equals `torch.nn.functional.dropout1d`. Tompson et al. 2015.
@@ -80,7 +80,7 @@ def dropout1d(x: Array, *, p: float = 0.5, training: bool = True, rng: Source | 
     return dropped(x, channel_mask_shape(x, batched=x.ndim == 3), p, training, rng, "dropout1d")
 
 
-def dropout2d(x: Array, *, p: float = 0.5, training: bool = True, rng: Source | None = None) -> tuple[Array, Backward]:
+def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all H W places of a channel. x (N, C, H, W).
 
     A 3-d x is taken for (N, C, L), with a warning, and so is any other number of dimensions, as torch does.
@@ -95,7 +95,7 @@ def dropout2d(x: Array, *, p: float = 0.5, training: bool = True, rng: Source | 
     return dropped(x, channel_mask_shape(x, batched=True), p, training, rng, "dropout2d")
 
 
-def dropout3d(x: Array, *, p: float = 0.5, training: bool = True, rng: Source | None = None) -> tuple[Array, Backward]:
+def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all D H W places of a channel. x (N, C, D, H, W) or (C, D, H, W).
 
     Any other number of dimensions is taken for (C, ...), with a warning, as torch does.
@@ -121,7 +121,7 @@ SELU_FLOOR = SELU_SCALE * SELU_ALPHA
 
 
 def alpha_dropout(
-    x: Array, *, p: float = 0.5, training: bool = False, rng: Source | None = None
+    x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
     """Dropout for SELU networks: with probability p an entry becomes SELU's floor -f = -1.758 instead of 0; then
     all are scaled by a and shifted by b, so that mean 0 and variance 1 stay what they are:
@@ -140,7 +140,7 @@ def alpha_dropout(
 
 
 def feature_alpha_dropout(
-    x: Array, *, p: float = 0.5, training: bool = False, rng: Source | None = None
+    x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
     """`alpha_dropout` of whole channels: one draw for all places of a channel. x (N, C, ...).
 

@@ -60,7 +60,7 @@ def divided_by_frequency(rows: Array, index: Array, length: int) -> Array:
 
 
 def embedding(
-    x: Array, weight: Array, *, padding_idx: int | None = None, scale_grad_by_freq: bool = False
+    x: Array, weight: Array, padding_idx: int | None = None, *, scale_grad_by_freq: bool = False
 ) -> tuple[Array, Backward]:
     """y = the rows of weight that x names: y_nd = weight_(x_n)d.
 

@@ -27,7 +27,7 @@ def exponential_unit(x: Array, function: str, alpha: float, scale: float, rate: 
     return y, backward
 
 
-def elu(x: Array, *, alpha: float = 1.0) -> tuple[Array, Backward]:
+def elu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
     """y = x where x > 0, else alpha (exp(x) - 1).
 
     Backward. y' = 1 where x > 0, else alpha exp(x), so alpha at the kink x = 0.
@@ -51,7 +51,7 @@ class ELU(Module):
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
 
-def celu(x: Array, *, alpha: float = 1.0) -> tuple[Array, Backward]:
+def celu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
     """y = x where x > 0, else alpha (exp(x / alpha) - 1): an ELU without a kink.
 
     Backward. y' = 1 where x > 0, else exp(x / alpha), which is 1 at x = 0, whatever alpha.

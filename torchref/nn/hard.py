@@ -15,7 +15,7 @@ from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
 
 
-def hardtanh(x: Array, *, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
+def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
     """y = x, cut off below min_val and above max_val.
 
     Backward. y' = 1 where min_val < x < max_val, else 0, at both kinks, too.
@@ -140,7 +140,7 @@ class Hardswish(InplaceModule):
         return ""  # torch's does not say `inplace`
 
 
-def hardshrink(x: Array, *, lambd: float = 0.5) -> tuple[Array, Backward]:
+def hardshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     """y = 0 where -lambd <= x <= lambd, else x.
 
     Backward. y' = 0 where -lambd <= x <= lambd, else 1.
@@ -169,7 +169,7 @@ class Hardshrink(Module):
         return f"{self.lambd}"
 
 
-def softshrink(x: Array, *, lambd: float = 0.5) -> tuple[Array, Backward]:
+def softshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     """y = x pulled towards 0 by lambd: x - lambd above lambd, x + lambd below -lambd, 0 in between.
 
     Backward. y' = 0 where -lambd <= x <= lambd, else 1.

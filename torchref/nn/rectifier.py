@@ -47,7 +47,7 @@ class ReLU(InplaceModule):
         return bind(relu, input)
 
 
-def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> tuple[Array, Backward]:
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]:
     """y = x where x > 0, else negative_slope x.
 
     Backward. y' = 1 where x > 0, else negative_slope (so at the kink x = 0, too).
@@ -84,7 +84,7 @@ class LeakyReLU(Module):
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
 
-def threshold(x: Array, *, threshold: float, value: float) -> tuple[Array, Backward]:
+def threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward]:
     """y = x where x > threshold, else the constant `value`.
 
     Backward. y' = 1 where x > threshold, else 0.
@@ -171,7 +171,7 @@ class PReLU(Module):
 
 
 def rrelu(
-    x: Array, *, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, rng: Source | None = None
+    x: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
     """A leaky ReLU whose slope is drawn for every entry from [lower, upper); in evaluation it is their mean.
 

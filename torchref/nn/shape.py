@@ -10,7 +10,7 @@ from torchref.nn.errors import check_arrays, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
 
 
-def flatten(x: Array, *, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Backward]:
+def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Backward]:
     """Dimensions start_dim ... end_dim as one: (N, C, H, W) -> (N, C H W) with start_dim=1. A 0-d array becomes (1).
 
     Backward. Nothing is computed, so nothing but the shape changes:  dx = dy in x's shape.
@@ -45,7 +45,7 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
-def unflatten(x: Array, *, dim: int, sizes: tuple[int, ...] | list[int]) -> tuple[Array, Backward]:
+def unflatten(x: Array, dim: int, sizes: tuple[int, ...] | list[int]) -> tuple[Array, Backward]:
     """Dimension `dim` as several: (N, C H W) -> (N, C, H, W) with dim=1, sizes=(C, H, W). One size may be -1.
 
     Backward:  dx = dy in x's shape.
@@ -101,7 +101,7 @@ class Unflatten(Module):
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
-def pixel_shuffle(x: Array, *, upscale_factor: int) -> tuple[Array, Backward]:
+def pixel_shuffle(x: Array, upscale_factor: int) -> tuple[Array, Backward]:
     """r^2 channels as one of r times the height and width: y_(c, h r + i, w r + j) = x_(c r^2 + i r + j, h, w).
 
     Shapes: x (..., C r^2, H, W), y (..., C, H r, W r), r = upscale_factor.
@@ -127,7 +127,7 @@ def pixel_shuffle(x: Array, *, upscale_factor: int) -> tuple[Array, Backward]:
     return y, backward
 
 
-def pixel_unshuffle(x: Array, *, downscale_factor: int) -> tuple[Array, Backward]:
+def pixel_unshuffle(x: Array, downscale_factor: int) -> tuple[Array, Backward]:
     """The reverse of `pixel_shuffle`: every r x r square of entries becomes r^2 channels.
 
     Shapes: x (..., C, H r, W r), y (..., C r^2, H, W), r = downscale_factor.
@@ -202,7 +202,7 @@ class PixelUnshuffle(Module):
         return f"downscale_factor={self.downscale_factor}"
 
 
-def channel_shuffle(x: Array, *, groups: int) -> tuple[Array, Backward]:
+def channel_shuffle(x: Array, groups: int) -> tuple[Array, Backward]:
     """Channels dealt like cards, so that each group gets some of every group: y_(n, k g + a) = x_(n, a K + k).
 
     Shapes: x and y (N, C, ...), g = groups, K = C / g.
@@ -248,7 +248,7 @@ class ChannelShuffle(Module):
         return f"groups={self.groups}"
 
 
-def one_hot(x: Array, *, num_classes: int = -1) -> tuple[Array, Backward]:
+def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
     """y_(..., k) = [x_(...) = k]: integers as rows of zeros with a single 1. num_classes -1: as many as x needs.
 
     Shapes: x (...) int64, y (..., K) int64.

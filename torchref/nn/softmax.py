@@ -20,7 +20,7 @@ def softmax_dim(function: str, x: Array, dim: int | None) -> int:
     return normalize_dim(function, dim, x.ndim)
 
 
-def softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
+def softmax(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
     """y_k = exp(x_k) / sum_j exp(x_j) along `dim`; x and y have one shape.
 
     The maximum is taken off first, which changes nothing (it cancels) and keeps exp from overflowing.
@@ -60,7 +60,7 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
-def log_softmax(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
+def log_softmax(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
     """y_k = log softmax(x)_k = x_k - log sum_j exp(x_j) along `dim`; x and y have one shape.
 
     Never the log of a softmax: where a probability rounds to 0, its log is -inf, and this is still exact.
@@ -98,7 +98,7 @@ class LogSoftmax(Module):
         return f"dim={self.dim}"
 
 
-def softmin(x: Array, *, dim: int | None = None) -> tuple[Array, Backward]:
+def softmin(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
     """y = softmax(-x) along `dim`: the smallest gets the most.
 
     Backward, by the chain rule: dx = -d(-x).
@@ -140,7 +140,7 @@ class Softmax2d(Module):
 
 
 def gumbel_softmax(
-    x: Array, *, tau: float = 1.0, hard: bool = False, dim: int = -1, rng: Source | None = None
+    x: Array, tau: float = 1.0, hard: bool = False, *, dim: int = -1, rng: Source | None = None
 ) -> tuple[Array, Backward]:
     """y = softmax((x + g) / tau) along `dim` with Gumbel noise g = -log(e), each e drawn from Exp(1).
 

@@ -10,7 +10,7 @@ from torchref.nn.module import Array, Backward, bind
 
 
 def binary_cross_entropy(
-    x: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
+    x: Array, target: Array, weight: Array | None = None, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
     """losses_i = -weight_i (t_i log x_i + (1 - t_i) log(1 - x_i)): x are probabilities, t is the target.
 
@@ -58,8 +58,8 @@ class BCELoss(WeightedLoss):
 def binary_cross_entropy_with_logits(
     x: Array,
     target: Array,
-    *,
     weight: Array | None = None,
+    *,
     reduction: str = "mean",
     pos_weight: Array | None = None,
 ) -> tuple[Array, Backward]:
@@ -161,7 +161,7 @@ class SoftMarginLoss(Loss):
 
 
 def multilabel_soft_margin_loss(
-    x: Array, target: Array, *, weight: Array | None = None, reduction: str = "mean"
+    x: Array, target: Array, weight: Array | None = None, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
     """losses_n = mean_k of the binary cross-entropy of logits x_nk with targets t_nk: K yes/no answers a row.
 

@@ -16,7 +16,7 @@ BLOCK = 2**17  # entries of a block of rows: small enough that the next pass fin
 
 
 def nll_loss(
-    x: Array, target: Array, *, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
+    x: Array, target: Array, weight: Array | None = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
     """losses_n = -weight_t x_nt, t = target_n: the negative log-likelihood, where x are log-probabilities.
 
@@ -79,8 +79,8 @@ class NLLLoss2d(NLLLoss):
 def cross_entropy(
     x: Array,
     target: Array,
-    *,
     weight: Array | None = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,

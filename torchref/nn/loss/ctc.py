@@ -18,7 +18,6 @@ def ctc_loss(
     targets: Array,
     input_lengths: Lengths,
     target_lengths: Lengths,
-    *,
     blank: int = 0,
     reduction: str = "mean",
     zero_infinity: bool = False,

@@ -16,7 +16,7 @@ Distance = Callable[[Array, Array], tuple[Array, Backward]]
 
 
 def cosine_embedding_loss(
-    x1: Array, x2: Array, target: Array, *, margin: float = 0.0, reduction: str = "mean"
+    x1: Array, x2: Array, target: Array, margin: float = 0.0, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
     """losses_n = 1 - cos_n where t_n = 1, max(0, cos_n - margin) where t_n = -1: turns like pairs together.
 
@@ -167,11 +167,11 @@ def triplet_margin_loss(
     anchor: Array,
     positive: Array,
     negative: Array,
-    *,
     margin: float = 1.0,
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
+    *,
     reduction: str = "mean",
 ) -> tuple[Array, Backward]:
     """`triplet_margin_with_distance_loss` with `pairwise_distance` of the p-norm.

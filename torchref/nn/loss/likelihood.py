@@ -15,9 +15,9 @@ from torchref.nn.module import Array, Backward, bind
 def poisson_nll_loss(
     x: Array,
     target: Array,
-    *,
     log_input: bool = True,
     full: bool = False,
+    *,
     eps: float = 1e-8,
     reduction: str = "mean",
 ) -> tuple[Array, Backward]:
@@ -88,7 +88,6 @@ def gaussian_nll_loss(
     x: Array,
     target: Array,
     var: Array | float,
-    *,
     full: bool = False,
     eps: float = 1e-6,
     reduction: str = "mean",

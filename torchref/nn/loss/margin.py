@@ -10,7 +10,7 @@ from torchref.nn.module import Array, Backward, bind
 
 
 def hinge_embedding_loss(
-    x: Array, target: Array, *, margin: float = 1.0, reduction: str = "mean"
+    x: Array, target: Array, margin: float = 1.0, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
     """losses_i = x_i where t_i = 1, and max(0, margin - x_i) where t_i = -1: x are distances of like and unlike pairs.
 
@@ -52,7 +52,7 @@ class HingeEmbeddingLoss(Loss):
 
 
 def margin_ranking_loss(
-    x1: Array, x2: Array, target: Array, *, margin: float = 0.0, reduction: str = "mean"
+    x1: Array, x2: Array, target: Array, margin: float = 0.0, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
     """losses_i = max(0, margin - t_i (x1_i - x2_i)): t_i = 1 says that x1_i should rank above x2_i, -1 below.
 
@@ -103,10 +103,10 @@ class MarginRankingLoss(Loss):
 def multi_margin_loss(
     x: Array,
     target: Array,
-    *,
     p: int = 1,
     margin: float = 1.0,
     weight: Array | None = None,
+    *,
     reduction: str = "mean",
 ) -> tuple[Array, Backward]:
     """losses_n = weight_t / K sum_{k != t} max(0, margin - x_nt + x_nk)^p, t = target_n: the multi-class hinge loss.

@@ -75,7 +75,7 @@ class L1Loss(Loss):
 
 
 def huber_loss(
-    x: Array, target: Array, *, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
+    x: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
 ) -> tuple[Array, Backward]:
     """losses_i = weight_i d_i^2 / 2 for |d_i| < delta, else weight_i delta (|d_i| - delta / 2), with d = x - target.
 
