@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ from comparisons.bounds import Bounds
 from comparisons.comparison import Comparison
 from comparisons.divergence import first_divergence, sabotage
 from comparisons.judge import Judge, Mismatch
+from comparisons.kinks import Kinks, adopt, decisions, find_kinks
 from comparisons.observe import Seen, observe_numpy, observe_torch
 from comparisons.report import Divergence
 from comparisons.state import pack, unpack
@@ -80,6 +81,7 @@ class Lockstep:
         self.fresh: dict[str, Any] = {}  # the bounds of every entry when the criterion last ran
         self.steps = 0
         self.canary: dict[str, bool] = {}  # by tensor: was the disturbed gradient noticed?
+        self.kinks = 0  # decisions that rounding took differently in the twins, and that were judged as torch took them
 
     def step(self, x: Array, target: Array, observe: bool = False) -> Step:
         """Train every twin on one batch. Raises Diverged where NumPy and torch differ."""
@@ -100,16 +102,16 @@ class Lockstep:
             ("buffer", numpy_twin.named_buffers(), torch_twin.named_buffers()),
         )
         self.judge.step = self.steps
+
+        def rewind() -> None:
+            if generator is not None:
+                torch.set_rng_state(generator)
+
         try:
-            difference = self._compare(tensors, x, target, tape)
+            difference = self._compare(tensors, (x, target), tape, rewind)
             difference = {f"difference/{kind}": apart for kind, apart in difference.items()}
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
-
-            def rewind() -> None:
-                if generator is not None:
-                    torch.set_rng_state(generator)
-
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
             raise Diverged(found) from None
 
@@ -133,30 +135,60 @@ class Lockstep:
             torch_gradients,
         )
 
-    def _compare(self, tensors: Any, x: Array, target: Array, tape: Tape) -> dict[str, float]:
+    def _compare(
+        self, tensors: Any, batch: tuple[Array, Array], tape: Tape, rewind: Callable[[], None]
+    ) -> dict[str, float]:
         """Every tensor against its bound: the screen first, and where that does not suffice the criterion itself."""
-        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in (x, target))
+        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
         truth: dict[str, Any] = {}
         if self.dtype == np.float32:  # the referee: what float64 gives for the same weights, batch and draws
             output, loss = self.referee.gradients(x, target, tape)
             truth = {"output": {"": output}, "loss": {"": loss}, "gradient": self.referee.named_gradients()}
             truth["buffer"] = self.referee.named_buffers()
         screened = self.steps % REFRESH != 0 and self.steps not in EARLY
+        counted = replace(self.judge)
         if screened:
-            counted = replace(self.judge)
             try:
                 return self._judge(tensors, self.bounds.screen, truth)
             except Mismatch:
-                self.judge = counted
+                self.judge = replace(counted)
         if self.dtype == np.float64:  # nothing else needs the referee here
             put_back(self.referee, self.torch_twin)
         limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
         rate = max(group["lr"] for group in self.torch_twin.optimizer.param_groups)
         self.bounds.of_update(self.numpy_twin.named_weights(), self.torch_twin.named_gradients(), rate)
-        difference = self._judge(tensors, limits, truth)
+        try:
+            difference = self._judge(tensors, limits, truth)
+        except Mismatch:
+            kinks = find_kinks(self.numpy_twin, self.torch_twin, self.referee, batch, tape, rewind)
+            if not kinks:
+                raise
+            self.judge = counted
+            tensors, limits, truth = self._decided(kinks, tensors, batch, tape, truth)
+            difference = self._judge(tensors, limits, truth)
+            self.kinks += decisions(kinks)
         if not self.canary:
             self._release_canary(tensors, limits, truth)
         return difference
+
+    def _decided(self, kinks: Kinks, tensors: Any, batch: tuple[Array, Array], tape: Tape, truth: Any) -> Any:
+        """The step's tensors, bounds and truth with torch's decisions at the kinks; buffers stay the first run's."""
+        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
+        twin, buffers = self.numpy_twin, self.numpy_twin.named_buffers()
+        with adopt(twin, kinks):
+            output, loss = twin.gradients(*batch, tape)
+        for name, module, attribute, _ in twin.buffers:
+            setattr(module, attribute, buffers[name])
+        ours = {"output": {"": output}, "loss": {"": loss}, "gradient": twin.named_gradients(), "buffer": buffers}
+        tensors = tuple((kind, ours[kind], theirs) for kind, _, theirs in tensors)
+        if truth:
+            with adopt(self.referee, kinks):
+                output, loss = self.referee.gradients(x, target, tape)
+            gradients = dict(self.referee.named_gradients())
+            truth = {**truth, "output": {"": output}, "loss": {"": loss}, "gradient": gradients}
+        with adopt(self.referee, kinks):
+            limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
+        return tensors, limits, truth
 
     def _judge(self, tensors: Any, limits: Mapping[str, Any], truth: Mapping[str, Any]) -> dict[str, float]:
         """The largest difference of each kind of tensor. Raises Mismatch."""
@@ -217,6 +249,7 @@ class Lockstep:
             "judge": vars(self.judge),
             "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned)],
             "canary": self.canary,
+            "kinks": self.kinks,
             "seconds": [self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds],
         }
         return pack(tree, arrays, "lockstep")
@@ -236,7 +269,7 @@ class Lockstep:
         torch.set_rng_state(tree["torch generator"])
         if tree["cuda generators"]:
             torch.cuda.set_rng_state_all(tree["cuda generators"])
-        self.steps, self.canary = tree["steps"], tree["canary"]
+        self.steps, self.canary, self.kinks = tree["steps"], tree["canary"], tree["kinks"]
         self.judge = Judge(**tree["judge"])
         self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
         self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]

@@ -45,7 +45,7 @@ def _watched(name: str, forward: Any, seen: Seen) -> Any:
 
         def backward(*doutput: Any) -> Any:
             dinput = layer_backward(*doutput)
-            keep(seen.output_gradients, name, doutput[0])
+            keep(seen.output_gradients, name, doutput[0] if doutput else None)  # a loss is given none
             keep(seen.input_gradients, name, dinput)
             return dinput
 

@@ -280,7 +280,7 @@ class VariantTraining:
             name=self.variant,
             steps=lockstep.steps,
             tensors=judge.tensors,
-            **self.final,  # type: ignore[arg-type]
+            **self.final,
             largest_difference=judge.largest,
             largest_share=judge.largest_share,
             largest_tensor=judge.largest_tensor,
@@ -290,6 +290,7 @@ class VariantTraining:
             lockstep_seconds=self.lockstep_seconds / steps,
             canary_caught=bool(lockstep.canary) and all(lockstep.canary.values()),
             canary_step=0 if lockstep.canary else None,
+            kinks=lockstep.kinks,
             drift_weights=drift,
             drift_losses=self.largest_loss_drift,
             drift_small=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,

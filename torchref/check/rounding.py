@@ -125,11 +125,11 @@ class Noisy(np.ndarray):
 
 
 def rounding_spread(
-    compute: Callable[[Callable[[Any], Any]], dict[str, Array]],
+    compute: Callable[[Callable[[Any], Any]], dict[Any, Array]],
     dtype: Any,
     samples: int = SAMPLES,
     seed: int = 0,
-) -> tuple[dict[str, Array], dict[str, Array]]:
+) -> tuple[dict[Any, Array], dict[Any, Array]]:
     """The exact results (float64) and the spread S of each entry that rounding in `dtype` explains.
 
     `compute(wrap)` runs the code in float64 with every floating input passed through `wrap`, and returns its results
