@@ -13,6 +13,7 @@ from torchref.nn.adaptive_pooling import (
 from torchref.nn.attention import MultiheadAttention
 from torchref.nn.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d, LPPool1d, LPPool2d, LPPool3d
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from torchref.nn.bilinear import Bilinear
 from torchref.nn.container import ModuleDict, ModuleList, Sequential
 from torchref.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from torchref.nn.distance import CosineSimilarity, PairwiseDistance
@@ -113,6 +114,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

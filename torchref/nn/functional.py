@@ -12,6 +12,7 @@ from torchref.nn.adaptive_pooling import (
 from torchref.nn.attention import scaled_dot_product_attention
 from torchref.nn.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_pool1d, lp_pool2d, lp_pool3d
 from torchref.nn.batchnorm import batch_norm
+from torchref.nn.bilinear import bilinear
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
@@ -58,6 +59,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
