@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comparisons.data import Data
@@ -47,6 +47,19 @@ class Comparison:
     device: str = "auto"
     torch_model: Callable[..., Any] | None = None
     scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch
+    adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
+    source: Mapping[str, str] = field(default_factory=dict)  # where other data came from: path, label
+
+    def on(self, data: Data, source: Mapping[str, str]) -> Comparison:
+        """The same comparison on other data, its networks' sizes adapted: each variant gets them as options.
+
+        UserError where it is no comparison for other data, or not for these.
+        """
+        if self.adapt is None:
+            raise UserError(f"data: {self.name} is a comparison on its own data alone")
+        adapted, sizes = self.adapt(data)
+        variants = {name: {**options, **sizes} for name, options in self.variants.items()}
+        return replace(self, data=lambda: adapted, variants=variants, source=dict(source))
 
     def __post_init__(self) -> None:
         for name in ("model", "loss", "optimizer", "data"):

@@ -19,6 +19,7 @@ def as_config(comparison: Comparison) -> dict[str, Any]:
     """What a run can be repeated from: the comparison's name, its settings, and its variants' options."""
     return {
         "comparison": comparison.name,
+        **({"data": dict(comparison.source)} if comparison.source else {}),
         **{name: getattr(comparison, name) for name in SETTINGS},
         "variants": {name: {k: plain(v) for k, v in options.items()} for name, options in comparison.variants.items()},
     }
@@ -37,9 +38,9 @@ def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
     """Write `config`, whole or not at all; with `resume` an existing one must say the same."""
     if resume and path.exists():
         there = read_config(path)
-        for name in ("comparison", *SETTINGS, "variants"):
-            if there.get(name) != config[name]:
-                raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config[name]!r}")
+        for name in ("comparison", "data", *SETTINGS, "variants"):
+            if there.get(name) != config.get(name):
+                raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
         return
     temporary = path.with_suffix(".tmp")
     temporary.write_text(tomli_w.dumps(config), encoding="utf-8")

@@ -2,13 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from comparisons.errors import UserError
 from torchref.nn.module import Array
+
+
+class Rows:
+    """Examples that stay where they are stored, in memory-mapped files: what is taken is read, and converted, then.
+
+    `parts` are arrays that follow one another; one example is what a row of them becomes in `shape`. uint8 pixels
+    become floats from 0 to 1, other integers int64, floats `dtype`; with `symbols` uint8 are symbols and become int64.
+    `rows[index]` is an ordinary array; `take(indices)` picks examples and reads none.
+    """
+
+    def __init__(
+        self,
+        parts: Array | Sequence[Array],
+        shape: tuple[int, ...] | None = None,
+        *,
+        symbols: bool = False,
+        dtype: DTypeLike = np.float64,
+        order: Array | None = None,
+    ) -> None:
+        self.parts = [parts] if isinstance(parts, np.ndarray) else list(parts)
+        self.example = self.parts[0].shape[1:] if shape is None else shape
+        self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
+        self.symbols = symbols
+        self.pixels = self.parts[0].dtype == np.uint8 and not symbols
+        floating = self.pixels or self.parts[0].dtype.kind == "f"
+        self.dtype = np.dtype(dtype if floating else np.int64)
+        self.order = order
+
+    def __len__(self) -> int:
+        return int(self.starts[-1]) if self.order is None else len(self.order)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.example)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> Array:
+        wanted: Array = np.arange(len(self))[index] if self.order is None else self.order[index]
+        rows = np.atleast_1d(wanted)
+        part_of = np.searchsorted(self.starts, rows, side="right") - 1
+        taken = np.empty((len(rows), *self.example), self.dtype)
+        for number in np.unique(part_of):
+            here = part_of == number
+            read = self.parts[number][rows[here] - self.starts[number]]
+            taken[here] = read.reshape(-1, *self.example)
+        if self.pixels:
+            taken /= 255
+        elif taken.dtype.kind == "f" and not np.isfinite(taken).all():
+            raise UserError("data: there is nan or infinity among the values; every value must be finite")
+        return taken.reshape(*wanted.shape, *self.example)
+
+    def take(self, indices: Array) -> Rows:
+        """These examples, still unread."""
+        return self._but(order=indices if self.order is None else self.order[indices])
+
+    def reshape(self, *shape: int) -> Rows:
+        """The same examples, each in the shape that follows the first entry of `shape` (their number, or -1)."""
+        size = int(np.prod(self.example))
+        known = int(np.prod([n for n in shape[1:] if n >= 0]))
+        return self._but(shape=tuple(size // known if n < 0 else n for n in shape[1:]))
+
+    def astype(self, dtype: DTypeLike) -> Rows:
+        """The same examples, to be taken as floats of `dtype`."""
+        return self._but(dtype=dtype)
+
+    def _but(self, **changes: Any) -> Rows:
+        same = {"shape": self.example, "symbols": self.symbols, "dtype": self.dtype, "order": self.order}
+        return Rows(self.parts, **(same | changes))
 
 
 @dataclass(frozen=True)
@@ -16,19 +89,22 @@ class Data:
     """Training examples and the held-out validation part; the first dimension counts the examples.
 
     Floating inputs and targets are cast to the comparison's dtype; integer ones (labels, symbols) must be int64.
+    Each is an array, or `Rows` of files that are too large to be read whole.
     """
 
-    train_inputs: Array
-    train_targets: Array
-    validation_inputs: Array
-    validation_targets: Array
+    train_inputs: Array | Rows
+    train_targets: Array | Rows
+    validation_inputs: Array | Rows
+    validation_targets: Array | Rows
 
     def __post_init__(self) -> None:
         for name, array in vars(self).items():
-            if not isinstance(array, np.ndarray):
+            if not isinstance(array, np.ndarray | Rows):
                 raise UserError(f"data: {name} must be a numpy.ndarray, not {type(array).__name__}")
             if array.ndim == 0 or len(array) == 0:
                 raise UserError(f"data: {name} holds no example (its shape is {array.shape})")
+            if isinstance(array, Rows):  # checked when they are taken
+                continue
             if array.dtype.kind == "f":
                 bad = np.argwhere(~np.isfinite(array))
                 if len(bad):
@@ -53,12 +129,17 @@ class Data:
         return Data(*(a.astype(dtype) if a.dtype.kind == "f" else a for a in vars(self).values()))
 
 
-def split(inputs: Array, targets: Array, validation: float, seed: int = 0) -> Data:
+def split(inputs: Array | Rows, targets: Array | Rows, validation: float, seed: int = 0) -> Data:
     """Hold out the share `validation` of the examples, picked at random from a fixed seed."""
     order = np.random.default_rng(seed).permutation(len(inputs))
     held_out = round(len(inputs) * validation)
     train, rest = order[held_out:], order[:held_out]
-    return Data(inputs[train], targets[train], inputs[rest], targets[rest])
+    return Data(take(inputs, train), take(targets, train), take(inputs, rest), take(targets, rest))
+
+
+def take(examples: Array | Rows, indices: Array) -> Array | Rows:
+    """These examples; of Rows none is read."""
+    return examples.take(indices) if isinstance(examples, Rows) else examples[indices]
 
 
 def batches(examples: int, batch_size: int, rng: np.random.Generator) -> Iterator[Array]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from comparisons.comparison import Comparison
-from comparisons.data import Data, split
+from comparisons.data import Data
+from comparisons.datasets import bundled
+from comparisons.datasets.adapt import as_vectors
 
 
 def digits() -> Data:
@@ -13,23 +15,20 @@ def digits() -> Data:
 
     Only 30 % of them are trained on, so that a network of this size overfits within a minute.
     """
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    return split(images / 16, labels.astype("int64"), validation=0.7)
+    return bundled.digits(validation=0.7)
 
 
-def mlp(nn: Any, dropout: float, batch_norm: bool) -> Any:
+def mlp(nn: Any, dropout: float, batch_norm: bool, inputs: int = 64, classes: int = 10) -> Any:
     """64-256-256-10 with ReLU; batch norm in front of each ReLU, dropout behind it."""
     layers = []
-    for inputs in (64, 256):
-        layers.append(nn.Linear(inputs, 256))
+    for width in (inputs, 256):
+        layers.append(nn.Linear(width, 256))
         if batch_norm:
             layers.append(nn.BatchNorm1d(256))
         layers.append(nn.ReLU())
         if dropout:
             layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers, nn.Linear(256, 10))
+    return nn.Sequential(*layers, nn.Linear(256, classes))
 
 
 comparison = Comparison(
@@ -39,6 +38,7 @@ comparison = Comparison(
     loss=lambda nn: nn.CrossEntropyLoss(),
     optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.05, momentum=0.9),
     data=digits,
+    adapt=as_vectors,
     variants={
         "plain": {"dropout": 0.0, "batch_norm": False},
         "dropout": {"dropout": 0.5, "batch_norm": False},

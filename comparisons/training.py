@@ -15,7 +15,7 @@ import torch
 from comparisons import checkpoint
 from comparisons.comparison import Comparison
 from comparisons.configuration import as_config, write_config
-from comparisons.data import Data, batches
+from comparisons.data import Data, Rows, batches
 from comparisons.effects import record_effects
 from comparisons.errors import UserError, nearest
 from comparisons.lockstep import Diverged, Lockstep, Step
@@ -122,7 +122,7 @@ def check_labels(data: Data, output: Array) -> None:
         return
     for name in ("train_targets", "validation_targets"):
         targets = getattr(data, name)
-        if targets.dtype == np.int64 and targets.ndim == output.ndim - 1:
+        if isinstance(targets, np.ndarray) and targets.dtype == np.int64 and targets.ndim == output.ndim - 1:
             bad = np.argwhere((targets < 0) & (targets != -100) | (targets >= output.shape[1]))
             if len(bad):
                 index = tuple(int(i) for i in bad[0])
@@ -329,7 +329,7 @@ def restored_report(fields: dict[str, Any]) -> VariantReport:
     return VariantReport(**fields)
 
 
-def evaluate(twin: Any, x: Array, target: Array) -> tuple[float, float | None]:
+def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:
     """Mean loss and accuracy in evaluation mode, a chunk at a time."""
     loss, right, known = 0.0, 0.0, True
     for start in range(0, len(x), CHUNK):

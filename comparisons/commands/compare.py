@@ -43,6 +43,10 @@ class Options:
     """Where torch computes; auto: CUDA where there is one."""
     only: Annotated[str | None, option("VARIANT")] = None
     """Train this variant alone."""
+    data: Annotated[Path | None, option("PATH")] = None
+    """Your own data: a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches."""
+    label: Annotated[str | None, option("COLUMN")] = None
+    """The label's column of a CSV file. Default: one that is called so, or the last."""
     out: Annotated[Path | None, option("FOLDER")] = None
     """Where to write. Default: runs."""
     config: Annotated[Path | None, option("FILE.toml")] = None
@@ -107,16 +111,33 @@ def resolve(options: Options, out: Path) -> Comparison:
         if not stored.exists():
             raise UserError(f"resume: there is no run in {out / comparison.name} (it has no config.toml)")
         config = read_config(stored)
+    comparison = on_own_data(comparison, options, config)
     comparison = configured(comparison, config)
     given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
     return replace(comparison, **given)
+
+
+def on_own_data(comparison: Comparison, options: Options, config: dict[str, Any]) -> Comparison:
+    """`comparison` on the data that --data names, or the configuration; as it is where neither does."""
+    stored = config.get("data", {})
+    if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
+        raise UserError(f"config: data must be a table of path and label, not {stored!r}")
+    if options.data is not None:
+        stored = {"path": str(options.data)} | ({"label": options.label} if options.label is not None else {})
+    elif options.label is not None:
+        raise UserError("label: it names a column of the file that --data gives, and there is none")
+    if not stored:
+        return comparison
+    from comparisons.datasets.own import load
+
+    return comparison.on(load(Path(stored.get("path", "")), stored.get("label")), stored)
 
 
 def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
     """`comparison` with what a config.toml says."""
     from comparisons.configuration import as_config
 
-    known = ("comparison", *SETTINGS, "variants")
+    known = ("comparison", "data", *SETTINGS, "variants")
     for key in config:
         if key not in known:
             raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
@@ -173,7 +194,7 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
 def resume_command(options: Options) -> str:
     """What to type to continue."""
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "out", *SETTINGS, "only", "sabotage"):
+    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
