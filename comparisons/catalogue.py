@@ -14,6 +14,7 @@ from comparisons.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from comparisons.comparison import Comparison
+    from comparisons.lesson import Lesson
 
 _PACKAGE = Path(__file__).parent
 
@@ -21,16 +22,16 @@ _PACKAGE = Path(__file__).parent
 def listing() -> dict[str, str]:
     """Name -> one-line claim of every comparison that ships, found without importing (so without torch and sklearn).
 
-    A comparison is a module of this package, or of `lessons`, with a module-level `comparison = Comparison(...)`; its
-    claim is the first line of its docstring.
+    A comparison is a module of this package, or of `lessons`, with a module-level `comparison = Comparison(...)` or
+    `lesson = Lesson(...)`; its claim is the first line of its docstring.
     """
     found = {}
     for path in [*sorted(_PACKAGE.glob("*.py")), *sorted(_PACKAGE.glob("lessons/*.py"))]:
         source = path.read_text(encoding="utf-8")
-        if "\ncomparison" not in source:  # most modules: spare them the parsing
+        if "\ncomparison" not in source and "\nlesson" not in source:  # most modules: spare them the parsing
             continue
         tree = ast.parse(source)
-        if any("comparison" in _assigned(node) for node in tree.body):
+        if any({"comparison", "lesson"} & _assigned(node) for node in tree.body):
             found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 
@@ -45,6 +46,16 @@ def find(name_or_file: str) -> Comparison:
         raise UserError(f"there is no comparison {name_or_file!r}: {nearest(name, known)} (or give a file, FILE.py)")
     package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
     return importlib.import_module(f"{package}.{name}").comparison
+
+
+def lessons() -> list[str]:
+    """The names of the lessons that ship."""
+    return [name for name in listing() if (_PACKAGE / "lessons" / f"{name}.py").exists()]
+
+
+def find_lesson(name: str) -> Lesson:
+    """The lesson that ships under this name."""
+    return importlib.import_module(f"comparisons.lessons.{name}").lesson
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -213,7 +213,7 @@ class Lockstep:
         for name, gradient in ours.items():
             if gradient is None or not gradient.size:
                 continue
-            if canary * np.abs(gradient).max() < 2 * np.max(limits[f"gradient {name}"]):
+            if canary * np.abs(gradient).max() <= 2 * np.max(limits[f"gradient {name}"]):
                 continue
             disturbed = {name: gradient * gradient.dtype.type(1 + canary)}
             try:

@@ -125,7 +125,7 @@ class Report:
     def to_json(self) -> str:
         """The report as JSON (nan and inf as strings, so that any reader can read it)."""
         fields = {**asdict(self), "passed": self.passed, "verdict": self.verdict}
-        return json.dumps(_plain(fields), indent=2, allow_nan=False) + "\n"
+        return json.dumps(plain(fields), indent=2, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
         """Write `to_json()` to a file, all of it or nothing."""
@@ -204,12 +204,12 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Only what JSON knows."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

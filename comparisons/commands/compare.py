@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from comparisons.catalogue import lessons
 from comparisons.commands import option
 from comparisons.errors import UserError, nearest
 
@@ -59,11 +60,21 @@ class Options:
     """Print the report as JSON, and no progress."""
     sabotage: Annotated[str | None, option("LAYER")] = None
     """Plant a fault in this layer of the NumPy twin, to see it found."""
+    all: Annotated[bool, option()] = False
+    """Run every lesson; write OUT/lessons.md and OUT/lessons.json."""
+    quick: Annotated[bool, option()] = False
+    """Lessons alone: few epochs and seeds, to see that they run. Their verdicts mean little."""
 
 
 def run(options: Options) -> int:
     """Train and report."""
     out = options.out or Path("runs")
+    if options.all or (options.name or DEFAULT).replace("-", "_") in lessons():
+        from comparisons.lesson_command import run_lessons
+
+        return run_lessons(options, out)
+    if options.quick:
+        raise UserError(f"quick: {options.name or DEFAULT} is no lesson; shorten it with --epochs")
     comparison = resolve(options, out)
     chosen = choose(comparison, options.only)
     check_folder(out / comparison.name, options.resume)

@@ -1,0 +1,100 @@
+"""Every lesson runs, and none answers that a claim holds when the effect is switched off."""
+
+import json
+
+import numpy as np
+import pytest
+
+from comparisons.catalogue import find_lesson, lessons, listing
+from comparisons.command_line import main
+from comparisons.lesson import CONDITION, FAILS, HOLDS, Finding, always, equal, larger, verdict, within
+from comparisons.lesson_training import teach
+
+
+@pytest.mark.parametrize("name", lessons())
+def test_quick_form_and_control(name, tmp_path):
+    """Catches a lesson that does not run, a gradient that differs, and a verdict that no figure can change."""
+    lesson = find_lesson(name)
+    assert lesson.name == name
+    assert lesson.headline == listing()[name]
+    taught = teach(lesson, out=tmp_path, quick=True)
+    assert taught.passed, taught.mismatch
+    assert taught.gradients > 0
+    assert taught.findings
+    assert json.loads((tmp_path / name / "lesson.json").read_text())["verdict"] == taught.verdict
+    assert list((tmp_path / name).glob("*/numpy/events*"))
+    control = teach(lesson, out=None, quick=True, control=True)
+    assert control.passed, control.mismatch
+    assert control.verdict == FAILS, control.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", lessons())
+def test_full_control(name):
+    """The same with all epochs and seeds: what the quick form is too short to see."""
+    assert teach(find_lesson(name), out=None, control=True).verdict == FAILS
+
+
+@pytest.mark.slow
+def test_all(tmp_path, capsys):
+    """Every lesson in one table."""
+    assert main(["compare", "--all", "--quick", "--out", str(tmp_path)]) == 0
+    table = (tmp_path / "lessons.md").read_text()
+    documents = json.loads((tmp_path / "lessons.json").read_text())
+    assert [document["name"] for document in documents] == lessons()
+    assert all(f"| {name} |" in table for name in lessons())
+
+
+def test_verdict():
+    """Catches a verdict that ignores a part of the claim, or a limit."""
+
+    def finding(role, confirmed):
+        return Finding("", confirmed, "", role)
+
+    assert verdict([finding("claim", True), finding("claim", True)]) == HOLDS
+    assert verdict([finding("claim", True), finding("claim", False)]) == FAILS
+    assert verdict([finding("claim", True), finding("limit", True)]) == CONDITION
+    assert verdict([finding("claim", True), finding("limit", False), finding("instead", True)]) == HOLDS
+    assert verdict([finding("claim", False), finding("limit", True)]) == FAILS
+    assert verdict([finding("limit", True)]) == FAILS
+    assert verdict([]) == FAILS
+
+
+def test_findings():
+    """Catches a difference that is luck, or nan, taken for one that is found."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((5, 2))
+    assert not larger("", *noise.T).confirmed
+    assert larger("", noise[:, 0] + 100, noise[:, 1]).confirmed
+    assert not larger("", noise[:, 0] + 100, noise[:, 1], by=200).confirmed
+    assert not larger("", [1.0, 2.0, np.nan], [0.0, 0.0, 0.0]).confirmed
+    assert not larger("", [1.0], [0.0]).confirmed  # one seed shows nothing
+    assert within("", [0.9, 1.0, 1.1], 0, 2).confirmed
+    assert not within("", [0.9, 1.0, 1.1], 0.95, 1.05).confirmed
+    assert equal("", [0.0, 1e-12], 1e-9).confirmed
+    assert not equal("", [0.0, np.nan], 1e-9).confirmed
+    assert always("", [True, True]).confirmed
+    assert not always("", [True, False]).confirmed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["zero-initialization", "--epochs", "3"], "epochs: a lesson brings its own settings"),
+        (["digits", "--all"], "all: it runs every lesson"),
+        (["digits", "--quick"], "quick: digits is no lesson"),
+    ],
+)
+def test_mistakes(capsys, tmp_path, arguments, message):
+    """An option that would be ignored is refused."""
+    assert main(["compare", *arguments, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_no_lesson_made_is_kept(capsys, tmp_path):
+    """Catches a run that deletes what is not its own."""
+    (tmp_path / "zero_initialization").mkdir()
+    (tmp_path / "zero_initialization" / "mine.txt").write_text("mine")
+    assert main(["compare", "zero_initialization", "--quick", "--out", str(tmp_path)]) == 2
+    assert "no lesson made it" in capsys.readouterr().err
+    assert (tmp_path / "zero_initialization" / "mine.txt").exists()
