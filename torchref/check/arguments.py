@@ -20,7 +20,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "dy", "dout", "upstream", "grad_output", "grad_out", "gradoutput", "grad_outputs", "doutput", "d_out", "d_output", "dl_dy", "dldy",
         "dl_dout", "upstream_grad", "upstream_gradient", "output_grad", "output_gradient", "out_grad", "grad_y", "gy", "gout", "go", "dz", "da", "dl", "dloss", "d_loss",
         "grad_loss", "loss_grad", "dh", "dhs", "dnext_h", "dnexth", "dh_next", "grad", "gradient", "grads", "accum_grad", "delta", "error", "dyhat", "dl_dz", "dl_da",
-        "dscores", "dvalues", "d_y", "dys", "ds", "dp", "eta", "ybar", "y_bar", "v_bar", "cotangent", "g", "ct", "dl_dh", "d_next", "dnext", "grad_in", "next_grad", "dc",
+        "dscores", "dvalues", "d_y", "dys", "ds", "dp", "eta", "ybar", "y_bar", "v_bar", "cotangent", "g", "ct", "dl_dh", "d_next", "dnext", "grad_in", "next_grad", "dc", "do", "dattn", "dctx", "dcontext", "d_y_hat", "dpred", "dyh",
     ),
     "input": (
         "input", "x", "inputs", "inp", "xs", "data", "z", "logits", "logit", "scores", "pred", "preds", "prediction", "predictions", "y_pred", "ypred", "yhat", "y_hat",

@@ -221,6 +221,9 @@ def make_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     x = rng.normal(size=(n, k)) * 1.3
     target = rng.integers(0, k, n)
     target[1] = target[0]
+    if o.get("ignore_index", -100) >= 0:
+        target[:2] = (o["ignore_index"] + 1) % k
+        target[3] = o["ignore_index"]
     return {"input": x, "target": target, "weight": rng.uniform(0.4, 2.2, k)}
 
 
@@ -250,7 +253,7 @@ def make_cosine(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
 
 CLASS_OPTIONS = (
     data("weight", "class_weight", "class_weights", "weights", "w", optional=True),
-    option("ignore_index", -100),
+    option("ignore_index", -100, 1),
     REDUCTION,
 )
 
@@ -545,7 +548,7 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
 
 
 OTHERS = (
-    Op("dropout", ("Dropout",), (X, option("p", 0.5, 0.3, "drop_prob", "prob", "rate", "dropout_rate", "drop_rate", "ratio", "p_drop", "dropout_ratio"),
+    Op("dropout", ("Dropout",), (X, option("p", 0.5, 0.3, "drop_prob", "keep_prob", "p_keep", "keep_p", "retain_prob", "keep_rate", "prob", "rate", "dropout_rate", "drop_rate", "ratio", "p_drop", "dropout_ratio"),
                                  option("training", True, True, "train", "is_training", "train_flg", "mode"), data("mask", "m", "keep", optional=True)),
        noise.dropout, noise.DROPOUT, make_dropout, family="dropout"),
     *recurrence("rnn", "RNN", 1, recurrent.rnn, recurrent.RNN, option("nonlinearity", "tanh")),
@@ -553,7 +556,7 @@ OTHERS = (
     *recurrence("gru", "GRU", 3, recurrent.gru, recurrent.GRU),
     Op("scaled_dot_product_attention", ("attention", "sdpa", "dot_product_attention", "self_attention"),
        (array("query", "q", "queries"), array("key", "k", "keys"), array("value", "v", "values"), data("attn_mask", "mask", "attention_mask", optional=True),
-        option("is_causal", False, False, "causal"), option("scale", None)),
+        option("is_causal", False, True, "causal", "use_causal_mask", "causal_mask"), option("scale", None)),
        attending.attention, attending.ATTENTION, make_attention, outputs=("output", "weights"), family="attention", logits=True,
        variants=("rich", "self", "rank 3", "self rank 3", "rank 2", "self rank 2")),
 )  # fmt: skip

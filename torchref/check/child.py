@@ -82,8 +82,13 @@ def run(work: Callable[[], Any], timeout: float = 60.0) -> Any:
     """
     if not hasattr(os, "fork") or cuda_in_use():
         return guarded(work)
+    with tempfile.TemporaryFile(mode="w+b") as log:
+        return fork(work, timeout, log)
+
+
+def fork(work: Callable[[], Any], timeout: float, log: Any) -> Any:
+    """The child's answer; where it crashes, `log` holds its last traceback."""
     read, write = os.pipe()
-    log = tempfile.TemporaryFile(mode="w+b")  # noqa: SIM115
     sys.stdout.flush()
     sys.stderr.flush()
     with warnings.catch_warnings():
@@ -93,6 +98,7 @@ def run(work: Callable[[], Any], timeout: float = 60.0) -> Any:
         status = 1
         try:
             os.close(read)
+            sys.stdout = sys.stderr
             os.dup2(2, 1)  # what the user's code prints must not mix with our answer
             faulthandler.enable(log)
             warnings.simplefilter("ignore")

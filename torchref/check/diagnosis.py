@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,10 @@ class Diagnosis:
         np.random.seed(p.seed + 1)
         with np.errstate(all="ignore"):
             run = self.form.run(values, handed, user_expected, shapes)
+        for kind, found in (("output", run.outputs), *(("gradient", g) for g in run.gradients)):
+            for k, v in found.items():
+                if v is not None and np.asarray(v).dtype.kind not in "biufc":
+                    raise CouldNotRun(f"the {kind} of {k} is no array but a {type(v).__name__}")
         outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
         changes: dict[str, Any] = {}
         if (
@@ -120,7 +125,7 @@ class Diagnosis:
         problem: CouldNotRun | None = None
         for variant in self.op.variants:
             p = probes.make(self.op, 0, self.form.takes, variant)
-            for convention in arguments.conventions(self.op, p.values, self.form.takes, self.stated):
+            for convention in self.conventions(p):
                 try:
                     trial = self.attempt(p, convention, [p.upstream] if self.form.name == "function" else [])
                 except CouldNotRun as e:
@@ -161,6 +166,15 @@ class Diagnosis:
             p = probes.make(self.op, 0, self.form.takes, self.op.variants[0])
             return self.attempt(p, TORCH, [])
         raise problem
+
+    def conventions(self, p: Probe) -> Iterator[Convention]:
+        """The conventions to try. Where no forward can tell them apart, dropout's p is torch's unless its name says more."""
+        if self.op.name == "dropout" and self.form.name == "function":
+            name = arguments.normal(self.form.matching.user("p") or "")
+            if "keep" in name or "retain" in name:
+                return iter(list(arguments.conventions(self.op, p.values, self.form.takes, self.stated))[1:])
+            return iter([TORCH])
+        return arguments.conventions(self.op, p.values, self.form.takes, self.stated)
 
     def retry_conventions(self) -> bool:
         return True
@@ -239,17 +253,23 @@ class Diagnosis:
 
     def choose_input_or_output(self) -> None:
         """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
+        flag = "use_probabilities" if self.op.name == "cross_entropy" else "use_output"
         for use_output in (False, True):
-            self.form.use_output = use_output
+            setattr(self.form, flag, use_output)
             try:
                 p = probes.make(self.op, 0, self.form.takes, self.op.variants[0])
                 if self.scores(self.attempt(p, TORCH, [p.upstream])):
                     if use_output:
-                        self.notes.append(f"{self.form.matching.user('input')!r} is taken to be the forward's output")
+                        what = "softmax's output" if self.op.name == "cross_entropy" else "the forward's output"
+                        self.notes.append(f"{self.form.matching.user('input')!r} is taken to be {what}")
                     return
             except CouldNotRun:
                 continue
         role = self.form.matching.user("input") or ""
+        if self.op.name == "cross_entropy":
+            told = arguments.normal(role) in ("probs", "p", "softmax", "probabilities", "softmaxout", "s")
+            self.form.use_probabilities = told
+            return
         self.form.use_output = arguments.normal(role) in arguments.ALIASES["output"]
 
     def breaks(self, problem: UserError, trial: Trial) -> Verdict:

@@ -127,6 +127,9 @@ class Closure:
         snapshot = Snapshot({r: values[r] for r in self.takes if r in values})
         result, config = self.forward(values)
         leaves, structure, backward = self.split(result)
+        if not leaves or not is_array(leaves[0]):
+            said = describe(leaves[0]) if leaves else "nothing"
+            raise CouldNotRun(f"the forward's output is no array but {said}")
         outputs = name_outputs(self.op, leaves, expected, returned_names(self.function)[: len(leaves)])
         running(outputs, values, config, self.op)
         frozen = {k: np.array(v) for k, v in outputs.items() if is_array(v)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from torchref.check import arguments
 from torchref.check.forms.base import CouldNotRun, Run, Snapshot, call, fresh, name_gradients, returned_names
 from torchref.check.forms.closure import Closure, copied, repeated
+from torchref.check.mistakes.base import softmax
 from torchref.check.ops import Op
+from torchref.check.saved import known
 
 
 class Gradient(Closure):
@@ -20,9 +23,12 @@ class Gradient(Closure):
 
     def __init__(self, function: Callable[..., Any], op: Op, stated: list[str] | None = None) -> None:
         self.function, self.op = function, op
-        self.matching = arguments.match(op, arguments.parameters(function), ("dy", "output", "cache"), stated=stated)
-        if op.family == "linear" and not op.loss and "dy" not in self.matching.takes:
-            pass
+        params = arguments.parameters(function)
+        self.saved = self.match_saved(params)
+        rest = [p for p in params if p.name not in self.saved]
+        self.matching = arguments.match(op, rest, ("dy", "output", "cache"), stated=stated)
+        self.matching.roles.update({name: f"saved {role}" for name, role in self.saved.items()})
+        self.use_probabilities = False
         self.takes = self.matching.takes
         self.upstream = "dy" in self.takes
         self.with_momentum = True
@@ -30,10 +36,31 @@ class Gradient(Closure):
         self.use_output = False  # hand the output where the input's name is not certain
         self.also_loss = False
 
+    def match_saved(self, params: list[inspect.Parameter]) -> dict[str, str]:
+        """The parameters that ask for what the forward computed: statistics, probabilities, shapes."""
+        own = {arguments.normal(n) for a in self.op.arguments for n in (a.name, *a.aliases)}
+        found: dict[str, str] = {}
+        for role, (names, _) in known(self.op).items():
+            if role == "probabilities":
+                continue
+            for p in params:
+                n = arguments.normal(p.name)
+                clear = n in map(arguments.normal, names) and n not in own
+                if clear and p.name not in found and role not in found.values() and (len(n) > 1 or role == "weights"):
+                    found[p.name] = role
+        if "weight" in {arguments.normal(p.name) for p in params} or self.op.family == "linear":
+            found = {p: r for p, r in found.items() if r != "weight_shape" or self.op.family == "embedding"}
+        return found
+
     def ambiguous(self) -> bool:
         """Whether the array that stands for the input might as well be the output."""
         role = self.matching.user("input")
-        if role is None or self.op.loss or "output" in self.takes or self.op.name in ("linear",):
+        if (
+            role is None
+            or (self.op.loss and self.op.name != "cross_entropy")
+            or "output" in self.takes
+            or self.op.name in ("linear",)
+        ):
             return False
         return arguments.normal(role) not in ("x", "input", "inp", "inputs", "z", "xs", "data", "logits", "scores")
 
@@ -55,8 +82,17 @@ class Gradient(Closure):
             current = fresh(values)
             if self.use_output:
                 current["input"] = np.array(expected["output"])
+            if self.use_probabilities:
+                current["input"] = softmax(values["input"], 1)
             handed = fresh(upstream)
-            special = {"dy": handed["output"], "output": np.array(expected["output"]), "cache": current["input"]}
+            special: dict[str, Any] = {
+                "dy": handed["output"],
+                "output": np.array(expected["output"]),
+                "cache": current.get("input"),
+            }
+            for role, (_, compute) in known(self.op).items():
+                if role in self.saved.values():
+                    special[f"saved {role}"] = compute(self.op, values, expected)
             watch = Snapshot({**{r: current[r] for r in self.takes if r in current}, "doutput": handed["output"]})
             try:
                 value = call(

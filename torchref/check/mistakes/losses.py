@@ -260,7 +260,7 @@ def targets(v: Any) -> tuple[Array, Array]:
     k = v.input.shape[1]
     weight = np.ones(k) if v.weight is None else v.weight
     live = v.target != v.ignore_index
-    safe = np.where(live, v.target, 0)
+    safe = np.clip(v.target, 0, k - 1)
     onehot = np.moveaxis(np.eye(k)[safe], -1, 1)
     return onehot, weight[safe] * live
 
@@ -303,7 +303,7 @@ def weights_lost(v: Any, w: Array, rows: Any, divisor: float, wrong: frozenset[s
         rows = (
             np.ones_like(live)
             if v.weight is None
-            else np.expand_dims(v.weight[np.where(live[:, 0] > 0, v.target, 0)], 1)
+            else np.expand_dims(v.weight[np.clip(v.target, 0, len(v.weight) - 1)], 1)
         )
     return rows, divisor
 

@@ -361,7 +361,6 @@ RMS_NORM = (
     M("half of the rms's path", "variance-path-missing", "input", "Only half of the path through the mean square is there."),
     M("over another axis", "summed-over-wrong-axis", "input", "The mean of the backward runs over the wrong axis."),
     M("x for x_hat", "derivative-at-wrong-tensor", "input", "The rms's path multiplies with x where x_hat belongs."),
-    M("power of the rms", "local-derivative-missing", "input", "The path through the rms has the wrong power of it."),
     M("power of the rms, square", "local-derivative-missing", "input", "The path through the rms has the wrong power of it."),
     M("power of the rms, inverse", "local-derivative-missing", "input", "The path through the rms has the wrong power of it."),
     M("x for x_hat in dgamma", "derivative-at-wrong-tensor", "weight", "dgamma multiplies dy with x where x_hat belongs."),

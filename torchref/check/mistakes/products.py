@@ -24,8 +24,6 @@ def linear(v: Any, wrong: frozenset[str]) -> Any:
             dweight = np.outer(dy_rows[0], rows[0])
         if "weight of the last sample" in wrong:
             dweight = np.outer(dy_rows[-1], rows[-1])
-        if "weight from the output" in wrong:
-            dweight = dy_rows.T @ y.reshape(-1, y.shape[-1])
         if "operands transposed" in wrong:
             dweight = dy_rows @ rows.T
         if "x by dy" in wrong:
@@ -62,12 +60,6 @@ LINEAR = (
     M("weight of the first sample", "overwritten-not-accumulated", "weight", "Only the first sample reaches dweight."),
     M("bias of the last sample", "overwritten-not-accumulated", "bias", "Only the last sample reaches dbias."),
     M("bias of the first sample", "overwritten-not-accumulated", "bias", "Only the first sample reaches dbias."),
-    M(
-        "weight from the output",
-        "derivative-at-wrong-tensor",
-        "weight",
-        "dweight is built with the layer's output where its input belongs.",
-    ),
 )
 
 
