@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """The formulas behind the diagnosis: right without a mistake, and every mistake visible."""
 
 import numpy as np
