@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.twins import NumpyTwin
+from comparisons.twins import NumpyTwin, named_outputs
 from torchref.check.rounding import MARGIN, UNIT_ROUNDOFF, rounding_spread
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
@@ -65,7 +65,7 @@ def results(twin: NumpyTwin, x: Array, target: Array, tape: Tape, wrap: Any) -> 
         parameter.data = wrap(weights[name])
     try:
         output, loss = twin.gradients(wrap(x), wrap(target), tape)
-        named = {"output ": output, "loss ": loss}
+        named = {f"output {name}": part for name, part in named_outputs(output).items()} | {"loss ": loss}
         named |= {f"gradient {name}": g for name, g in twin.named_gradients().items() if g is not None}
         return named | {f"buffer {name}": buffer for name, buffer in twin.named_buffers().items()}
     finally:

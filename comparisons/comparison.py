@@ -30,7 +30,8 @@ class Comparison:
         )
 
     Where torch.nn cannot express the network this way, `model(nn, ...)` gives the NumPy one and
-    `torch_model(nn, ...)` its torch twin, with equal `state_dict` keys.
+    `torch_model(nn, ...)` its torch twin, with equal `state_dict` keys; `torch_loss(nn)` likewise. A network that
+    returns a tuple has all its outputs handed to the loss, in front of the target: `criterion(*outputs, target)`.
     """
 
     name: str
@@ -46,7 +47,11 @@ class Comparison:
     dtype: str = "float64"
     device: str = "auto"
     torch_model: Callable[..., Any] | None = None
-    scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch
+    torch_loss: Callable[[Any], Any] | None = None
+    scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch ...
+    schedule_each_step: bool = False  # ... or after each step
+    accumulate: int = 1  # parts of a batch whose gradients are added up before the step
+    max_norm: float | None = None  # to which the norm of all gradients together is clipped before the step
     adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
     source: Mapping[str, str] = field(default_factory=dict)  # where other data came from: path, label
 
@@ -65,10 +70,12 @@ class Comparison:
         for name in ("model", "loss", "optimizer", "data"):
             if not callable(getattr(self, name)):
                 raise UserError(f"{name} must be a function, not {getattr(self, name)!r}")
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if self.max_norm is not None and not self.max_norm > 0:
+            raise UserError(f"max_norm must be positive, not {self.max_norm!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise UserError(f"seed must be a whole number from 0 to 2^32 - 1, not {self.seed!r}")
         if self.dtype not in DTYPES:

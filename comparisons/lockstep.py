@@ -18,7 +18,7 @@ from comparisons.kinks import Kinks, adopt, decisions, find_kinks
 from comparisons.observe import Seen, observe_numpy, observe_torch
 from comparisons.report import Divergence
 from comparisons.state import pack, unpack
-from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, put_back
+from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
@@ -42,8 +42,8 @@ class Step:
     numpy_loss: float
     torch_loss: float
     free_loss: float
-    numpy_output: Array
-    torch_output: Array
+    numpy_output: Any  # an array, or a tuple of them
+    torch_output: Any
     largest_difference: dict[str, float]  # by kind of tensor: output, loss, gradient, buffer, update
     tape: Tape
     numpy_seen: Seen | None = None
@@ -76,6 +76,7 @@ class Lockstep:
             put_back(twin, self.torch_twin)
         if fault is not None:
             sabotage(self.numpy_twin.model, fault)
+        self.schedule_each_step = comparison.schedule_each_step
         self.judge = Judge()
         self.bounds = Bounds(dtype)
         self.fresh: dict[str, Any] = {}  # the bounds of every entry when the criterion last ran
@@ -96,7 +97,7 @@ class Lockstep:
             numpy_output, numpy_loss = numpy_twin.gradients(x, target, tape)
         numpy_gradients, torch_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
         tensors = (
-            ("output", {"": numpy_output}, {"": torch_output}),
+            ("output", named_outputs(numpy_output), named_outputs(torch_output)),
             ("loss", {"": numpy_loss}, {"": torch_loss}),
             ("gradient", numpy_gradients, torch_gradients),
             ("buffer", numpy_twin.named_buffers(), torch_twin.named_buffers()),
@@ -121,6 +122,8 @@ class Lockstep:
         _, free_loss = self.free_twin.gradients(x, target, tape)
         self.free_twin.step()
         self.steps += 1
+        if self.schedule_each_step:
+            self._schedule()
         return Step(
             float(numpy_loss),
             float(torch_loss),
@@ -143,7 +146,7 @@ class Lockstep:
         truth: dict[str, Any] = {}
         if self.dtype == np.float32:  # the referee: what float64 gives for the same weights, batch and draws
             output, loss = self.referee.gradients(x, target, tape)
-            truth = {"output": {"": output}, "loss": {"": loss}, "gradient": self.referee.named_gradients()}
+            truth = {"output": named_outputs(output), "loss": {"": loss}, "gradient": self.referee.named_gradients()}
             truth["buffer"] = self.referee.named_buffers()
         screened = self.steps % REFRESH != 0 and self.steps not in EARLY
         counted = replace(self.judge)
@@ -155,8 +158,7 @@ class Lockstep:
         if self.dtype == np.float64:  # nothing else needs the referee here
             put_back(self.referee, self.torch_twin)
         limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
-        rate = max(group["lr"] for group in self.torch_twin.optimizer.param_groups)
-        self.bounds.of_update(self.numpy_twin.named_weights(), self.torch_twin.named_gradients(), rate)
+        self._bound_updates(self.torch_twin.named_gradients())
         try:
             difference = self._judge(tensors, limits, truth)
         except Mismatch:
@@ -179,13 +181,18 @@ class Lockstep:
             output, loss = twin.gradients(*batch, tape)
         for name, module, attribute, _ in twin.buffers:
             setattr(module, attribute, buffers[name])
-        ours = {"output": {"": output}, "loss": {"": loss}, "gradient": twin.named_gradients(), "buffer": buffers}
+        ours = {
+            "output": named_outputs(output),
+            "loss": {"": loss},
+            "gradient": twin.named_gradients(),
+            "buffer": buffers,
+        }
         tensors = tuple((kind, ours[kind], theirs) for kind, _, theirs in tensors)
         if truth:
             with adopt(self.referee, kinks):
                 output, loss = self.referee.gradients(x, target, tape)
             gradients = dict(self.referee.named_gradients())
-            truth = {**truth, "output": {"": output}, "loss": {"": loss}, "gradient": gradients}
+            truth = {**truth, "output": named_outputs(output), "loss": {"": loss}, "gradient": gradients}
         with adopt(self.referee, kinks):
             limits = self.fresh = self.bounds.refresh(self.referee, x, target, tape)
         return tensors, limits, truth
@@ -201,7 +208,17 @@ class Lockstep:
         self.torch_twin.step()
         self.numpy_twin.step()
         ours, theirs = self.numpy_twin.named_weights(), self.torch_twin.named_weights()
-        return self.judge.compare("update", ours, theirs, self.bounds.screen)
+        counted = replace(self.judge)
+        try:
+            return self.judge.compare("update", ours, theirs, self.bounds.screen)
+        except Mismatch:  # the weights or the learning rate may have grown since the bounds were made
+            self.judge = counted
+            self._bound_updates(torch_gradients)
+            return self.judge.compare("update", ours, theirs, self.bounds.screen)
+
+    def _bound_updates(self, torch_gradients: Mapping[str, Array | None]) -> None:
+        rate = max(group["lr"] for group in self.torch_twin.optimizer.param_groups)
+        self.bounds.of_update(self.numpy_twin.named_weights(), torch_gradients, rate)
 
     def _release_canary(self, tensors: Any, limits: Mapping[str, Any], truth: Mapping[str, Any]) -> None:
         """Disturb each gradient in turn by a small factor: a judge that does not notice is worth nothing.
@@ -278,6 +295,10 @@ class Lockstep:
         return [t for t in (self.torch_twin, self.numpy_twin, self.free_twin) if t.scheduler is not None]
 
     def end_epoch(self) -> None:
-        """Step the learning-rate schedulers."""
+        """Step the learning-rate schedulers, unless each step has done so."""
+        if not self.schedule_each_step:
+            self._schedule()
+
+    def _schedule(self) -> None:
         for twin in self._scheduled():
             twin.scheduler.step()

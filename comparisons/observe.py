@@ -87,7 +87,7 @@ def observe_torch(model: torch.nn.Module, gradients: bool = False) -> Iterator[S
 def keep(place: dict[str, Array], name: str, value: Any) -> None:
     """Note an array or tensor under the layer's name; a layer that runs again gets its turn: `name (2)`, ..."""
     if isinstance(value, tuple):  # several outputs: the first is the one that the next layer sees
-        value = value[0]
+        value = value[0] if value else None
     if value is None:
         return
     turn = name

@@ -22,6 +22,7 @@ from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.progress import OnProgress, silent
 from comparisons.record import Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
+from comparisons.twins import outputs_of
 from torchref.nn.module import Array
 
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
@@ -106,8 +107,8 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
     try:
         output = lockstep.free_twin.model.predict(x[:2])
-        check_labels(data, output)
-        loss, _ = lockstep.free_twin.criterion(output, target[:2])
+        check_labels(data, outputs_of(output)[0])
+        loss, _ = lockstep.free_twin.loss(output, target[:2])
         if loss.ndim:
             raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
         _, _, tape = lockstep.torch_twin.gradients(x, target)
@@ -336,7 +337,7 @@ def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, f
         part = target[start : start + CHUNK]
         output, part_loss = twin.evaluate(x[start : start + CHUNK], part)
         loss += part_loss * len(part) / len(x)
-        share = share_right(output, part)
+        share = share_right(outputs_of(output)[0], part)
         known = known and share is not None
         right += (share or 0.0) * len(part) / len(x)
     return loss, right if known else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,31 @@ from torchref.twin.draws import record_draws
 from torchref.twin.weights import to_array, to_tensor
 
 
+def outputs_of(output: Any) -> tuple[Any, ...]:
+    """A network's outputs, one or several."""
+    return output if isinstance(output, tuple) else (output,)
+
+
+def named_outputs(output: Any) -> dict[str, Any]:
+    """A network's outputs by name: the only one's is empty, several are numbered."""
+    return {str(i): part for i, part in enumerate(output)} if isinstance(output, tuple) else {"": output}
+
+
+def parts(examples: int, accumulate: int) -> list[tuple[slice, float]]:
+    """A batch in `accumulate` parts (or one for each example): where each lies, and its share of the batch."""
+    ends = [round(i * examples / accumulate) for i in range(accumulate + 1)]
+    return [(slice(a, b), (b - a) / examples) for a, b in pairwise(ends) if b > a]
+
+
+def joined(outputs: list[Any], concatenate: Any) -> Any:
+    """The outputs for the parts of a batch as those for the whole."""
+    if len(outputs) == 1:
+        return outputs[0]
+    if isinstance(outputs[0], tuple):
+        return tuple(concatenate(same) for same in zip(*outputs, strict=True))
+    return concatenate(outputs)
+
+
 class NumpyTwin:
     """The network in NumPy. `seconds` adds up what its training steps have taken."""
 
@@ -27,6 +53,7 @@ class NumpyTwin:
         optim: Any = torchref.optim
         self.optimizer = comparison.optimizer(optim, self.model.parameters())
         self.scheduler = comparison.scheduler(optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
+        self.accumulate, self.max_norm = comparison.accumulate, comparison.max_norm
         self.parameters = dict(self.model.named_parameters())
         self.buffers = [  # full name, the module that holds it, its name there, its dtype
             (f"{path}.{name}".lstrip("."), module, name, buffer.dtype)
@@ -35,27 +62,38 @@ class NumpyTwin:
         ]
         self.seconds = 0.0
 
-    def gradients(self, x: Array, target: Array, tape: Tape) -> tuple[Array, Array]:
+    def gradients(self, x: Array, target: Array, tape: Tape) -> tuple[Any, Array]:
         """Forward and backward on one batch, with the draws of `tape`: output and loss; gradients in the parameters."""
+        outputs, losses = [], []
         set_rng(self.model, Tape(tape.draws))
         started = time.perf_counter()
-        output, backward = self.model(x)
-        loss, loss_backward = self.criterion(output, target)
         self.model.zero_grad()
-        doutput = loss_backward()
-        backward(doutput[0] if isinstance(doutput, tuple) else doutput)
+        for part, share in parts(len(x), self.accumulate):
+            output, backward = self.model(x[part])
+            loss, loss_backward = self.loss(output, target[part])
+            # the loss's gradients: those of the outputs, then that of a floating-point target
+            doutputs = outputs_of(loss_backward() if share == 1 else loss_backward(np.full_like(loss, share)))
+            backward(doutputs[: len(output)] if isinstance(output, tuple) else doutputs[0])
+            outputs.append(output)
+            losses.append(loss if share == 1 else loss * share)
         self.seconds += time.perf_counter() - started
-        return output, loss
+        return joined(outputs, np.concatenate), np.asanyarray(sum(losses[1:], start=losses[0]))
+
+    def loss(self, output: Any, target: Array) -> tuple[Array, Any]:
+        """The loss, and its backward."""
+        return self.criterion(*outputs_of(output), target)
 
     def step(self) -> None:
         started = time.perf_counter()
+        if self.max_norm is not None:
+            torchref.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.max_norm)
         self.optimizer.step()
         self.seconds += time.perf_counter() - started
 
-    def evaluate(self, x: Array, target: Array) -> tuple[Array, float]:
+    def evaluate(self, x: Array, target: Array) -> tuple[Any, float]:
         """Output and loss in evaluation mode."""
         output = self.model.predict(x)
-        loss, _ = self.criterion(output, target)
+        loss, _ = self.loss(output, target)
         return output, float(loss)
 
     def named_gradients(self) -> dict[str, Array | None]:
@@ -78,36 +116,48 @@ class TorchTwin:
         model = comparison.torch_model or comparison.model
         self.device = device
         self.model = model(torch.nn, **options).to(device=device, dtype=getattr(torch, dtype.name))
-        self.criterion = comparison.loss(torch.nn).to(device=device, dtype=getattr(torch, dtype.name))
+        self.criterion = (comparison.torch_loss or comparison.loss)(torch.nn).to(
+            device=device, dtype=getattr(torch, dtype.name)
+        )
         self.optimizer = comparison.optimizer(torch.optim, self.model.parameters())
         for group in self.optimizer.param_groups:  # the loop is the definition; fused kernels round otherwise
             group.update({key: False for key in ("foreach", "fused") if key in group})
         self.scheduler = (
             comparison.scheduler(torch.optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
         )
+        self.accumulate, self.max_norm = comparison.accumulate, comparison.max_norm
         self.parameters = dict(self.model.named_parameters())
         self.buffers = dict(self.model.named_buffers())
         self.draws = any(takes_draws(module) for module in self.model.modules())
         self.seconds = 0.0
 
-    def gradients(self, x: Array, target: Array) -> tuple[Array, Array, Tape]:
+    def gradients(self, x: Array, target: Array) -> tuple[Any, Array, Tape]:
         """Forward and backward on one batch: output, loss and the random draws; gradients in the parameters."""
         tensors = to_tensor(x, self.device), to_tensor(target, self.device)
         tape = Tape([])
+        outputs, losses = [], []
         started = self.clock()
-        if self.draws:
-            with record_draws() as tape:
-                output = self.model(tensors[0])
-        else:  # watching for draws costs as much as a small network's forward
-            output = self.model(tensors[0])
-        loss = self.criterion(output, tensors[1])
         self.optimizer.zero_grad()
-        loss.backward()
+        for part, share in parts(len(x), self.accumulate):
+            if self.draws:
+                with record_draws() as drawn:
+                    output = self.model(tensors[0][part])
+                tape.draws += drawn.draws
+            else:  # watching for draws costs as much as a small network's forward
+                output = self.model(tensors[0][part])
+            loss = self.criterion(*outputs_of(output), tensors[1][part])
+            if share != 1:
+                loss = loss * share
+            loss.backward()
+            outputs.append(as_arrays(output))
+            losses.append(to_array(loss))
         self.seconds += self.clock() - started
-        return to_array(output), to_array(loss), tape
+        return joined(outputs, np.concatenate), np.asarray(sum(losses[1:], start=losses[0])), tape
 
     def step(self) -> None:
         started = self.clock()
+        if self.max_norm is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.max_norm, foreach=False)
         self.optimizer.step()
         self.seconds += self.clock() - started
 
@@ -117,23 +167,31 @@ class TorchTwin:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def evaluate(self, x: Array, target: Array) -> tuple[Array, float]:
+    def evaluate(self, x: Array, target: Array) -> tuple[Any, float]:
         """Output and loss in evaluation mode."""
         self.model.eval()
         with torch.no_grad():
             output = self.model(to_tensor(x, self.device))
-            loss = self.criterion(output, to_tensor(target, self.device))
+            loss = self.criterion(*outputs_of(output), to_tensor(target, self.device))
         self.model.train()
-        return to_array(output), float(loss)
+        return as_arrays(output), float(loss)
 
     def named_gradients(self) -> dict[str, Array | None]:
-        return {n: None if p.grad is None else p.grad.cpu().numpy() for n, p in self.parameters.items()}
+        gradients = {n: None if p.grad is None else p.grad.cpu().numpy() for n, p in self.parameters.items()}
+        if self.max_norm is not None:  # torch clips in place, and what is compared and clipped in NumPy is not clipped
+            gradients = {n: None if g is None else g.copy() for n, g in gradients.items()}
+        return gradients
 
     def named_weights(self) -> dict[str, Array]:
         return {name: parameter.detach().cpu().numpy() for name, parameter in self.parameters.items()}
 
     def named_buffers(self) -> dict[str, Array]:
         return {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
+
+
+def as_arrays(output: Any) -> Any:
+    """Copies of one tensor, or of a tuple of them."""
+    return tuple(to_array(part) for part in output) if isinstance(output, tuple) else to_array(output)
 
 
 def takes_draws(module: torch.nn.Module) -> bool:
