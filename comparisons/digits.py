@@ -36,7 +36,7 @@ comparison = Comparison(
     claim="Dropout and batch norm on 1,797 handwritten digits: an MLP overfits; which of the two helps, and how",
     model=mlp,
     loss=lambda nn: nn.CrossEntropyLoss(),
-    optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.05, momentum=0.9),
+    optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.07, momentum=0.9),
     data=digits,
     adapt=as_vectors,
     variants={
@@ -45,6 +45,6 @@ comparison = Comparison(
         "batch-norm": {"dropout": 0.0, "batch_norm": True},
         "both": {"dropout": 0.5, "batch_norm": True},
     },
-    epochs=30,
-    batch_size=32,
+    epochs=50,
+    batch_size=64,
 )

@@ -22,7 +22,7 @@ from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, named_outp
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
-REFRESH = 128  # steps between two runs of the rounding criterion ...
+REFRESH = 256  # steps between two runs of the rounding criterion ...
 EARLY = (4, 32)  # ... and at the beginning, while gradients change fast
 CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that must be noticed
 

@@ -65,7 +65,8 @@ class NumpyTwin:
     def gradients(self, x: Array, target: Array, tape: Tape) -> tuple[Any, Array]:
         """Forward and backward on one batch, with the draws of `tape`: output and loss; gradients in the parameters."""
         outputs, losses = [], []
-        set_rng(self.model, Tape(tape.draws))
+        if tape.draws:
+            set_rng(self.model, Tape(tape.draws))
         started = time.perf_counter()
         self.model.zero_grad()
         for part, share in parts(len(x), self.accumulate):
