@@ -34,7 +34,8 @@ class Trained:
     """One variant's training with one seed: what `measure` and `show` look at."""
 
     def __init__(self, lesson: Lesson, variant: str, comparison: Comparison, data: Data, off: bool) -> None:
-        self.lesson, self.variant, self.comparison, self.data = lesson, variant, comparison, data
+        self.lesson, self.variant, self.comparison = lesson, variant, comparison
+        self.data: Any = data  # its arrays are whole in memory
         self.off = off  # the effect is switched off
         options = next(iter(comparison.variants.values()))
         self.lockstep = Lockstep(comparison, options, torch.device("cpu"))
@@ -291,3 +292,17 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def gradients_of(model: Any, criterion: Any, x: Array, target: Array) -> dict[str, Array]:
+    """The gradients of a NumPy network in training mode, by name; its own are put back."""
+    before = {name: parameter.grad for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    output, backward = model(x)
+    _, loss_backward = criterion(output, target)
+    doutput = loss_backward()
+    backward(doutput[0] if isinstance(doutput, tuple) else doutput)
+    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        parameter.grad = before[name]
+    return found
