@@ -6,7 +6,7 @@
     print(x.grad)
     print(text(y))
 
-Each operation is elementary: its value, and its derivative with respect to each operand, fit into one line. A value that
+Each operation is elementary: its value, and its derivative with respect to each operand fit into one line. A value that
 is used twice receives the sum of what comes back along both ways.
 """
 
@@ -131,12 +131,12 @@ def svg(result: Value) -> str:
                 users = [v for v in order if any(o is operand for o in v.operands)]
                 column[id(operand)] = min(column[id(user)] for user in users) - 1
     rows: dict[int, int] = {}
-    place = {}
+    place: dict[int, tuple[int, int]] = {}
     for value in order:
         x = column[id(value)]
         y = rows.get(x, 0)
         if value.operands:  # beside its first operand, unless that place is taken
-            y = max(y, round(place[id(value.operands[0])][1]))
+            y = max(y, place[id(value.operands[0])][1])
         place[id(value)] = (x, y)
         rows[x] = y + 1
     width, height, box = 120, 70, 54

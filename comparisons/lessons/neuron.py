@@ -69,12 +69,13 @@ def measure(trained: Trained) -> dict[str, float]:
 
     want, got = gradients_of(smaller, criterion, x, target), gradients_of(outgoing, criterion, x, target)
     kept = (got["0.weight"][rest], got["0.bias"][rest], got["2.weight"][:, rest], got["2.bias"])
-    by_hand = np.array(
-        [[sum(w * v for w, v in zip(weight[n], row, strict=True)) for n in range(HIDDEN)] for row in x[:5]]
-    )
-    by_hand = by_hand + bias
     squash = math.tanh if activation == "Tanh" else lambda z: 1 / (1 + math.exp(-z))
-    by_hand = np.vectorize(squash)(by_hand) @ out.T + out_bias
+
+    def by_loops(row: Any) -> Any:
+        a = [squash(sum(w * v for w, v in zip(weight[n], row, strict=True)) + bias[n]) for n in range(HIDDEN)]
+        return out @ a + out_bias
+
+    by_hand = np.array([by_loops(row) for row in x[:5]])
     output = smaller.predict(x)
     return {
         "by hand": np.abs(by_hand - trained.model.predict(x[:5])).max() if not trained.off else 1.0,
