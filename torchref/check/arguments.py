@@ -324,14 +324,6 @@ def conventions(
             ]
         )
     if op.family == "recurrent":
-        names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
-        if names:
-            likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
-            orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
-            stated_order = next(
-                (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
-            )
-            groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
         weights = {"weight_ih": flip_T, "weight_hh": flip_T}
         groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
         if values["input"].ndim == 3:
@@ -344,6 +336,14 @@ def conventions(
                     )
                 ]
             )
+        names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
+        if names:
+            likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
+            orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
+            stated_order = next(
+                (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
+            )
+            groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:
@@ -365,6 +365,6 @@ def conventions(
         for chosen in itertools.combinations(groups, size):
             for combination in itertools.product(*chosen):
                 result = TORCH
-                for c in combination:
+                for c in reversed(combination):  # the gates are put in order before a weight is transposed
                     result = both(result, c)
                 yield result

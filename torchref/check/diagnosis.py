@@ -189,7 +189,17 @@ class Diagnosis:
     def forward_right(self, trial: Trial) -> bool:
         return not self.wrong_outputs(trial)
 
+    def share_right(self, trial: Trial) -> bool:
+        """Whether code that draws its own mask keeps the share of the units that it should."""
+        if "mask" not in trial.changes or not trial.probe.values["training"]:
+            return True
+        keep = 1 - trial.probe.values["p"]
+        noise = np.sqrt(keep * (1 - keep) / trial.changes["mask"].size)
+        return bool(abs(trial.changes["mask"].mean() - keep) < 6 * noise + 1e-9)
+
     def wrong_outputs(self, trial: Trial) -> list[str]:
+        if not self.share_right(trial):
+            return ["output"]
         tolerance = 1e-4 if self.op.loss else FORWARD_TOLERANCE.get(self.op.name, TOLERANCE)
         wrong = []
         for name, value in trial.outputs.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,7 @@ class Layer(Closure):
         for a in self.op.arguments:
             if a.kind == "option" or a.name in self.takes:
                 continue
-            place = self.place(instance, a.name)
+            place = self.place(instance, a.name) or self.read_place(instance, a.name)
             if place and place not in self.attributes.values():
                 self.attributes[a.name] = place
         for a in self.op.options:
@@ -227,6 +228,37 @@ class Layer(Closure):
                 order = [a.name for a in self.op.arrays if not a.name.startswith(("input", "hx", "cx"))]
                 if name in order and order.index(name) < len(content):
                     return ("list", (holder, order.index(name)))
+        return None
+
+    def read_place(self, instance: Any, name: str) -> tuple[str, Any] | None:
+        """Where the source expects the array `name`, if no attribute holds one yet: self.W, self.params["W"]."""
+        if self.op.argument(name).kind != "array" or name.startswith("input"):
+            return None
+        try:
+            source = inspect.getsource(self.cls if self.is_class else type(self.cls))
+            for base in self.cls.__mro__[1:-1] if self.is_class else ():
+                source += inspect.getsource(base)
+        except (OSError, TypeError):
+            return None
+        read = [n for n in dict.fromkeys(re.findall(r"self\.(\w+)\b(?!\s*=[^=]|\s*,.*=[^=]|\()", source))]
+        set_later = set(re.findall(r"self\.(\w+)\s*(?:=[^=]|,)", source))
+        set_to_none = set(re.findall(r"self\.(\w+)\s*=\s*None", source))
+        members = vars(instance) if hasattr(instance, "__dict__") else {}
+        for alias in aliases(self.op, name):
+            for key in read:
+                times = len(re.findall(rf"self\.{key}\s*=[^=]", source))
+                free = (key not in set_later) or (key in set_to_none and times == 1)
+                if (
+                    normal(key) == alias
+                    and free
+                    and members.get(key) is None
+                    and not callable(getattr(instance, key, None))
+                ):
+                    return ("attribute", key)
+            for holder, key in re.findall(r"self\.(\w+)\[[\"'](\w+)[\"']\]", source):
+                content = members.get(holder)
+                if normal(key) == alias and isinstance(content, dict) and normal(holder) not in map(normal, GRADS):
+                    return ("dict", (holder, key))
         return None
 
     def put(self, instance: Any, name: str, array: Any) -> None:
@@ -465,7 +497,8 @@ def has_data(value: Any) -> bool:
 def get(instance: Any, kind: str, key: Any) -> Any:
     if kind == "attribute":
         return getattr(instance, key, None)
-    return getattr(instance, key[0])[key[1]]
+    holder = getattr(instance, key[0])
+    return holder.get(key[1]) if isinstance(holder, dict) else holder[key[1]]
 
 
 def stem_is_gradient(key: str) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -138,11 +139,11 @@ def looks_like_gradient(function: Any) -> bool:
     ) or name.startswith("d")
 
 
-def trial(form: Any, op: Op) -> Any:
+def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:
     error: CouldNotRun | None = None
     for variant in op.variants:
         p = probes.make(op, 0, form.takes, variant)
-        for convention in list(arguments.conventions(op, p.values, form.takes))[:12]:
+        for convention in itertools.islice(arguments.conventions(op, p.values, form.takes, stated), 60):
             values = {k: convention.to_user(k, v) for k, v in p.values.items()}
             special = {"dy": p.upstream["output"], "output": p.evaluate()[0]["output"], "cache": values.get("input")}
             try:
