@@ -23,7 +23,7 @@ from torchref.check.forms.base import CouldNotRun, Run, TimeOut, UserError
 from torchref.check.mistakes.base import Mistake, Unreduced
 from torchref.check.ops import Op
 from torchref.check.probes import Probe, gradients_only
-from torchref.check.verdict import COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
+from torchref.check.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
 from torchref.nn.module import Array
 
 MANUAL = "manual/derivations"
@@ -317,9 +317,8 @@ class Diagnosis:
             return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
         self.findings.sort(key=lambda f: -f.confidence)
         for f in self.findings:
-            f.derivation = (
-                f.derivation or f"the docstring of torchref.nn.functional.{self.op.name.replace('norm2d', 'norm')}"
-            )
+            f.correction = f.correction or CORRECTIONS.get(f.slug, "")
+            f.derivation = f.derivation or derivation(self.op)
         return Verdict(
             verdict,
             against=self.op.name,
@@ -328,7 +327,15 @@ class Diagnosis:
             right=right,
             notes=self.notes,
             pictures=pictures,
+            yours=self.names(),
         )
+
+    def names(self) -> dict[str, str]:
+        """torch's argument: what the user calls it."""
+        found = {role: parameter for parameter, role in self.form.matching.roles.items() if self.op.has(role)}
+        for role, (_, key) in getattr(self.form, "attributes", {}).items():
+            found[role] = str(key if isinstance(key, str) else key[1])
+        return found
 
     def add(
         self,
@@ -889,6 +896,33 @@ class Diagnosis:
                     "The code overflows or divides by zero where the right result is finite.",
                     "subtract the row's maximum before the exponential",
                 )
+
+
+PAGES = {
+    "softmax": "softmax.md",
+    "log_softmax": "softmax.md",
+    "cross_entropy": "softmax-cross-entropy.md",
+    "nll_loss": "softmax-cross-entropy.md",
+    "layer_norm": "layer-norm.md",
+    "batch_norm": "batch-norm.md",
+    "batch_norm2d": "batch-norm.md",
+    "embedding": "embedding.md",
+    "scaled_dot_product_attention": "attention.md",
+}
+FAMILY_PAGES = {
+    "conv": "convolution.md",
+    "pool": "pooling.md",
+    "recurrent": "rnn-lstm.md",
+    "elementwise": "activations.md",
+}
+
+
+def derivation(op: Op) -> str:
+    """Where the derivation stands: the docstring, and the manual's page if there is one."""
+    name = op.name.replace("norm2d", "norm")
+    page = PAGES.get(op.name) or FAMILY_PAGES.get(op.family)
+    where = f"the docstring of torchref.nn.functional.{name}"
+    return f"{MANUAL}/{page}, and {where}" if page else where
 
 
 def last_lines(error: BaseException, skip: str = "torchref") -> str:

@@ -52,6 +52,32 @@ SLUGS: dict[str, str] = {
 }
 
 
+CORRECTIONS: dict[str, str] = {
+    "mean-instead-of-sum": "sum over the batch: .sum(axis=0), not .mean(axis=0)",
+    "wrong-reduction": "divide by exactly what the forward divides by",
+    "wrong-sign": "turn the sign of this term",
+    "transposed": "transpose it: the gradient has the shape of its argument",
+    "broadcast-axis-not-summed": "sum over the axes along which the parameter was broadcast",
+    "summed-over-wrong-axis": "sum over the axes along which the parameter was broadcast, and only those",
+    "keepdims-left-on": "leave keepdims=True away, or reshape to the parameter's shape",
+    "local-derivative-missing": "multiply the upstream gradient by the whole local derivative",
+    "derivative-at-wrong-tensor": "evaluate the derivative at the tensor that the formula asks for",
+    "upstream-not-multiplied": "multiply the local derivative by the upstream gradient",
+    "wrong-mask": "let through exactly what the forward let through; at a kink, torch's choice",
+    "statistics-as-constants": "mean and variance depend on x, too: add their paths",
+    "scale-forgotten": "put the constant back into the derivative",
+    "dropout-mask-or-scale": "dx = dy * mask / (1 - p), with the forward's mask",
+    "repeated-index-overwritten": "np.add.at(dweight, index, dy)",
+    "overwritten-not-accumulated": "add with +=, do not assign with =",
+    "pool-ties": "give the gradient to the first maximum alone (argmax)",
+    "recurrence-truncated": "go back through every step, and add the gradients up over time",
+    "wrong-shape": "return the gradient in the shape of its argument",
+    "wrong-dtype": "make arrays with np.zeros_like(x) or dtype=x.dtype",
+    "not-repeatable": "leave what the forward has kept unchanged; start gradients afresh (zero_grad)",
+    "not-finite": "subtract the row's maximum before the exponential; guard divisions",
+}
+
+
 @dataclass
 class Finding:
     """One mistake. `gradient` is torch's name of the argument whose gradient holds the faulty term."""
@@ -87,6 +113,7 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     right: dict[str, float] = field(default_factory=dict)  # gradient: error / what is allowed
     notes: list[str] = field(default_factory=list)
+    yours: dict[str, str] = field(default_factory=dict)  # torch's argument: the user's name for it
     error: str = ""  # why it could not be run
     pictures: list[dict[str, Any]] = field(default_factory=list)  # mine, reference, difference of each gradient
 
@@ -117,6 +144,11 @@ class Verdict:
             result["error"] = self.error
         return result
 
+    def title(self, name: str) -> str:
+        """A gradient's name, with the user's own name for its argument."""
+        own = self.yours.get(name)
+        return title(name) + (f" (your {own})" if own and own != name else "")
+
     def text(self, hints: int = 3) -> str:
         """The answer for a reader."""
         head = f"{self.name or 'the gradient'} against {self.against}" + (f" (form: {self.form})" if self.form else "")
@@ -125,18 +157,15 @@ class Verdict:
         lines = [f"{head}: {self.verdict.upper()}"]
         if hints >= 1:
             for name, share in self.right.items():
-                lines.append(
-                    f"  ok     d{name}: within {share:.1e} of what rounding allows"
-                    if hints >= 3
-                    else f"  ok     d{name}"
-                )
+                how = f": its error is {share:.1g} of what is allowed" if hints >= 3 and share else ""
+                lines.append(f"  ok     {self.title(name)}{how}")
         if hints == 1:
             for name in dict.fromkeys(f.gradient for f in self.findings):
-                lines.append(f"  wrong  {title(name)}")
+                lines.append(f"  wrong  {self.title(name)}")
         if hints >= 2:
             for f in self.findings:
                 lines.append(
-                    f"  wrong  {title(f.gradient)}: {f.slug}"
+                    f"  wrong  {self.title(f.gradient)}: {f.slug}"
                     + (f"  (confidence {f.confidence:.0%})" if hints >= 3 else "")
                 )
                 lines.append(f"         {f.sentence or SLUGS.get(f.slug, '')}")

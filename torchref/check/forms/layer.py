@@ -240,7 +240,7 @@ class Layer(Closure):
                 source += inspect.getsource(base)
         except (OSError, TypeError):
             return None
-        read = [n for n in dict.fromkeys(re.findall(r"self\.(\w+)\b(?!\s*=[^=]|\s*,.*=[^=]|\()", source))]
+        read = list(dict.fromkeys(re.findall(r"self\.(\w+)\b(?!\s*=[^=]|\s*,.*=[^=]|\()", source)))
         set_later = set(re.findall(r"self\.(\w+)\s*(?:=[^=]|,)", source))
         set_to_none = set(re.findall(r"self\.(\w+)\s*=\s*None", source))
         members = vars(instance) if hasattr(instance, "__dict__") else {}
