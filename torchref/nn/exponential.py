@@ -18,11 +18,19 @@ def exponential_unit(x: Array, function: str, alpha: float, scale: float, rate: 
     check_floating(function, input=x)
     zero = zeros_row(x)
     negative = rate * np.minimum(x, zero)  # exp(negative) cannot overflow where x > 0
-    y = scale * (np.maximum(x, zero) + alpha * np.expm1(negative))  # one of the two terms is 0
+    y = np.expm1(negative, out=np.empty_like(x))
+    y *= alpha
+    y += np.maximum(x, zero)  # one of the two terms is 0
+    y *= scale
 
     def backward(dy: Array) -> Array:
-        below = x <= 0
-        return dy * (scale * (~below + (alpha * rate) * (below * np.exp(negative))))
+        dx = np.exp(negative, out=np.empty_like(x))  # 1 where x > 0
+        dx *= alpha * rate
+        if alpha * rate != 1:
+            dx += (1 - alpha * rate) * (x > 0).astype(x.dtype)  # 1 again there
+        dx *= scale
+        dx *= dy
+        return dx
 
     return y, backward
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from torchref.nn.activation import sigmoid
 from torchref.nn.errors import check_arrays
 from torchref.nn.loss.reduction import EPSILON, Loss, WeightedLoss, check_same_shape, reduce_losses
 from torchref.nn.module import Array, Backward, bind
@@ -81,8 +82,7 @@ def binary_cross_entropy_with_logits(
     check_same_shape("binary_cross_entropy_with_logits", x, target, reduction)
     check_weight("binary_cross_entropy_with_logits", "weight", weight, x)
     check_weight("binary_cross_entropy_with_logits", "pos_weight", pos_weight, x)
-    e = np.exp(-np.abs(x))
-    softplus = np.maximum(-x, 0) + np.log1p(e)
+    softplus = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
     c = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
     losses = (1 - target) * x + c * softplus
     if weight is not None:
@@ -91,7 +91,7 @@ def binary_cross_entropy_with_logits(
 
     def backward(dloss: Array | None = None) -> tuple[Array, Array]:
         dlosses = reduction_backward(dloss) if weight is None else weight * reduction_backward(dloss)
-        not_s = np.where(x >= 0, e, 1) / (1 + e)  # s(-x) = exp(-x) / (1 + exp(-x)) = 1 / (1 + exp(x))
+        not_s, _ = sigmoid(np.asanyarray(-x))  # 1 - s(x) without the rounding of a difference
         dx = dlosses * (1 - target - c * not_s)
         dtarget = dlosses * (-x if pos_weight is None else (pos_weight - 1) * softplus - x)
         return dx, dtarget

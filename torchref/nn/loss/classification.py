@@ -236,13 +236,13 @@ def smoothed_cross_entropy(
 
 def classes_last(x: Array) -> Array:
     """(N, K, d1, ...) -> (N d1 ..., K), and (K) -> (1, K): one row for each target."""
-    moved = x if x.ndim == 1 else np.moveaxis(x, 1, -1)
+    moved = x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
     return moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1])
 
 
 def classes_second(rows: Array, x: Array) -> Array:
     """`classes_last` undone: the rows in the shape of x."""
-    if x.ndim == 1:
+    if x.ndim <= 2:
         return rows.reshape(x.shape)
     return np.moveaxis(rows.reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)
 

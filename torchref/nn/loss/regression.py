@@ -95,7 +95,7 @@ def huber_loss(
     difference = x - target
     size = np.abs(difference)
     clipped = np.minimum(size, delta)
-    losses = clipped * (size - clipped / 2)
+    losses = clipped * (size - 0.5 * clipped)
     if weight is not None:
         losses *= weight
     loss, reduction_backward = reduce_losses(losses, reduction)
@@ -141,7 +141,7 @@ def smooth_l1_loss(x: Array, target: Array, *, reduction: str = "mean", beta: fl
     difference = x - target
     size = np.abs(difference)
     clipped = np.minimum(size, beta)
-    loss, reduction_backward = reduce_losses(clipped * (size - clipped / 2) / beta, reduction)
+    loss, reduction_backward = reduce_losses(clipped * (size - 0.5 * clipped) / beta, reduction)
 
     def backward(dloss: Array | None = None) -> tuple[Array, Array]:
         dx = np.clip(difference / beta, -1, 1) * reduction_backward(dloss)
