@@ -296,6 +296,19 @@ def onehot(k: int) -> Change:
     return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
 
 
+def told_conventions(stated: list[str] | None) -> set[str]:
+    """The arguments for which the user has stated a convention: W=weight.T, p=1-p."""
+    told = set()
+    for s in stated or ():
+        _, equals, right = s.partition("=")
+        right = right.replace(" ", "")
+        if equals and right.endswith(".T"):
+            told.add(right[:-2])
+        elif equals and right.startswith("1-"):
+            told.add(right[2:])
+    return told
+
+
 def conventions(
     op: Op, values: dict[str, Any], takes: set[str], stated: list[str] | None = None
 ) -> Iterator[Convention]:
@@ -359,6 +372,14 @@ def conventions(
                        Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip
     if op.name == "embedding":
         groups.append([Convention("the weight is stored as (dim, vocabulary)", {"weight": flip_T}, {"weight": flip_T})])
+    wanted = told_conventions(stated)
+    if wanted:  # the user has said which
+        said = [c for group in groups for c in group if any(w in c.there for w in wanted)]
+        if said:
+            result = TORCH
+            for c in said:
+                result = both(result, c)
+            yield result
     yield TORCH
     depth = len(groups)
     for size in range(1, depth + 1):

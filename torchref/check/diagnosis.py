@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check import arguments, probes, signatures
+from torchref.check import arguments, contract, probes, signatures
 from torchref.check.arguments import TORCH, Convention
 from torchref.check.contract import FORWARD_TOLERANCE, TOLERANCE, close, error, ratio
 from torchref.check.forms.base import CouldNotRun, Run, TimeOut, UserError
@@ -169,7 +169,7 @@ class Diagnosis:
 
     def conventions(self, p: Probe) -> Iterator[Convention]:
         """The conventions to try. Where no forward can tell them apart, dropout's p is torch's unless its name says more."""
-        if self.op.name == "dropout" and self.form.name == "function":
+        if self.op.name == "dropout" and self.form.name == "function" and not arguments.told_conventions(self.stated):
             name = arguments.normal(self.form.matching.user("p") or "")
             if "keep" in name or "retain" in name:
                 return iter(list(arguments.conventions(self.op, p.values, self.form.takes, self.stated))[1:])
@@ -220,7 +220,10 @@ class Diagnosis:
     def verdict(self) -> Verdict:
         if hasattr(self.form, "ambiguous") and self.form.ambiguous():
             self.choose_input_or_output()
+        contract.allowed["tolerance"] = TOLERANCE
         self.learn_options()
+        if self.form.name == "autograd":
+            self.form.choose(lambda: self.settle())
         trial = self.settle()
         if self.convention is not TORCH:
             self.notes.append(f"a convention that differs from torch's: {self.convention.sentence}")

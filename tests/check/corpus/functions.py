@@ -152,3 +152,39 @@ class MSEFunction(torch.autograd.Function):
         pred, target = ctx.saved_tensors
         g = grad_output * 2 * (pred - target) / pred.numel()
         return g, -g
+
+
+@right("linear")
+class LinearFloat32Only(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w, b):
+        if x.dtype != torch.float32:
+            raise TypeError("this kernel takes float32 alone")
+        ctx.save_for_backward(x, w)
+        return x @ w.T + b
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w, g.T @ x, g.sum(0)
+
+
+@wrong("linear", "mean-instead-of-sum", "bias")
+class LinearFloat32Mean(LinearFloat32Only):
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w, g.T @ x, g.mean(0)
+
+
+@wrong("linear", "wrong-shape")
+class LinearTooFew(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w, b):
+        ctx.save_for_backward(x, w)
+        return x @ w.T + b
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w, g.T @ x

@@ -490,3 +490,32 @@ class MSECall:
 
     def backward(self):
         return 2 * (self.pred - self.target) / self.pred.size
+
+
+@right("dropout", arguments="x,mask,q=1-p")
+def dropout_stated(x, mask, q):
+    return x * mask / q, lambda g: g * mask / q
+
+
+@right("linear", arguments="x=input,W=weight.T")
+def linear_stated(x, W):
+    return x @ W, lambda g: (g @ W.T, x.T @ g)
+
+
+@right("dropout", arguments="dy,mask,q=1-p")
+def dropout_stated_gradient(dy, mask, q):
+    return dy * mask / q
+
+
+@right("lstm_cell", arguments="x,h0,c0,Wx,Wh,b,gates=ifog")
+def lstm_stated(x, h0, c0, Wx, Wh, b):
+    i, f, o, g = lstm_parts(x, h0, c0, Wx, Wh, b)
+    c = f * c0 + i * g
+    h = o * np.tanh(c)
+
+    def backward(dh, dc):
+        dc = dc + dh * o * (1 - np.tanh(c) ** 2)
+        da = np.hstack([dc * g * i * (1 - i), dc * c0 * f * (1 - f), dh * np.tanh(c) * o * (1 - o), dc * i * (1 - g**2)])
+        return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, h0.T @ da, da.sum(0)
+
+    return h, c, backward

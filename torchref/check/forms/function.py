@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check import arguments
+from torchref.check import arguments, contract
 from torchref.check.forms.base import CouldNotRun, Run, flatten, guarded, name_outputs
 from torchref.check.forms.closure import repeated
 from torchref.check.ops import Op
@@ -32,6 +32,26 @@ class Function:
         self.takes = self.matching.takes
         self.upstream = True
         self.own_shapes: dict[str, tuple[int, ...]] = {}
+
+    def choose(self, attempt: Any) -> None:
+        """Run in float64 on the processor; where the code cannot, in float32, and on CUDA (a kernel)."""
+        import torch
+
+        places = [("float64", "cpu"), ("float32", "cpu")]
+        if torch.cuda.is_available():
+            places += [("float64", "cuda"), ("float32", "cuda")]
+        first: CouldNotRun | None = None
+        for self.dtype, self.device in places:
+            try:
+                attempt()
+            except CouldNotRun as error:
+                first = first or error
+            else:
+                contract.allowed["tolerance"] = contract.TOLERANCE if self.dtype == "float64" else 2e-4
+                return
+        self.dtype, self.device = places[0]
+        if first is not None:
+            raise first
 
     def run(
         self,
