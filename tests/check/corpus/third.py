@@ -515,7 +515,9 @@ def lstm_stated(x, h0, c0, Wx, Wh, b):
 
     def backward(dh, dc):
         dc = dc + dh * o * (1 - np.tanh(c) ** 2)
-        da = np.hstack([dc * g * i * (1 - i), dc * c0 * f * (1 - f), dh * np.tanh(c) * o * (1 - o), dc * i * (1 - g**2)])
+        da = np.hstack(
+            [dc * g * i * (1 - i), dc * c0 * f * (1 - f), dh * np.tanh(c) * o * (1 - o), dc * i * (1 - g**2)]
+        )
         return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, h0.T @ da, da.sum(0)
 
     return h, c, backward

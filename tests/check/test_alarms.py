@@ -1,0 +1,71 @@
+"""No false alarms: on random probes the library's own functions and the formulas behind the diagnosis agree."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+
+from torchref.check import probes
+from torchref.check.catalogue import CATALOGUE
+from torchref.check.contract import close
+from torchref.nn import functional
+
+# what functional has not under torch's signature; tests/check/test_formulas.py compares these with torch
+ELSEWHERE = {"exp", "upsample", "dropout", "instance_norm", "rnn", "rnn_cell", "lstm", "lstm_cell", "gru", "gru_cell"}
+OPS = [op for op in CATALOGUE if op.name not in ELSEWHERE]
+
+
+def own(p):
+    """The library's output, its backward, and the names of its array arguments at this probe."""
+    function = getattr(functional, p.op.name.replace("norm2d", "norm"))
+    parameters = inspect.signature(function).parameters
+    if any(q.kind == q.VAR_POSITIONAL for q in parameters.values()) or p.op.name in ("bilinear", "margin_ranking_loss"):
+        names = [a.name for a in p.op.arguments if a.kind != "option"]
+        return function(*(p.values[n] for n in names), **{a.name: p.values[a.name] for a in p.op.options}), names
+    names, options = [], {}
+    for n, q in parameters.items():
+        key = "input" if n == "x" and "x" not in p.values else n
+        if key not in p.values:
+            continue
+        if q.kind == q.KEYWORD_ONLY:
+            options[n] = p.values[key]
+        else:
+            names.append(key)
+    return function(*(p.values[n] for n in names), **options), names
+
+
+def alarms(op, seeds):
+    """The seeds at which the library's right gradient would be called wrong."""
+    found = []
+    for seed in seeds:
+        p = probes.make(op, seed)
+        (output, backward), names = own(p)
+        first = output[0] if isinstance(output, tuple) else output
+        gradients = backward(p.upstream["output"])
+        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        arrays = [n for n in names if isinstance(p.values[n], np.ndarray)]
+        named = dict(zip(arrays if len(gradients) == len(arrays) else names, gradients, strict=False))
+        reference = probes.gradients_only(p.reference({"output": p.upstream["output"]}))
+        expected = p.evaluate()[0]["output"]
+        wrong = [n for n, r in reference.items() if named.get(n) is not None and not close(named[n], r)]
+        if wrong or not close(first, expected) or not set(named) & set(reference):
+            found.append((seed, wrong))
+    return found
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_no_alarm(op):
+    """A few random probes of each operation, among them planted kinks, ties and repeated indices."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert alarms(op, range(5)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_no_alarm_in_ten_thousand(op):
+    """10,000 random probes over all operations."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert alarms(op, range(5, 5 + 10_000 // len(OPS) + 1)) == []
