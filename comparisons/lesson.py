@@ -51,7 +51,7 @@ class Lesson:
     measure: Callable[[Trained], Mapping[str, float]]
     judge: Callable[[Figures], list[Finding]]
     control: str  # the variant that all become when the effect is switched off
-    quick: int = 1  # epochs in a quick run
+    quick: int = 20  # steps in a training of a quick run, at most
     seeds: int = 5
     train: Callable[[Trained], None] | None = None  # instead of going through the data `epochs` times
     watch: Callable[[Trained, Step], None] | None = None  # called after every step

@@ -45,6 +45,7 @@ class Trained:
         self.differences: dict[str, float] = {}  # by kind of tensor, the largest
         self.kept: dict[str, Any] = {}  # what a lesson's `watch` keeps for its `measure`
         self.stop = False  # a lesson's `watch` may end the training
+        self.limit = np.inf  # steps, at most
 
     @property
     def model(self) -> Any:
@@ -64,6 +65,7 @@ class Trained:
             self.differences[kind] = max(apart, self.differences.get(kind, 0.0))
         if self.lesson.watch is not None:
             self.lesson.watch(self, step)
+        self.stop = self.stop or self.lockstep.steps >= self.limit
         return step
 
     def note(self, tag: str, ours: float, theirs: float | None = None) -> None:
@@ -178,8 +180,6 @@ def teach(
     with one_thread():
         for index, name in enumerate(lesson.variants):
             comparison = lesson.variants[lesson.control if control else name]
-            if quick:
-                comparison = replace(comparison, epochs=lesson.quick)
             data = comparison.data().astype(np.dtype(comparison.dtype))
             for seed in range(seeds):
                 if on_progress is not None:
@@ -188,6 +188,7 @@ def teach(
                     )
                 own = replace(comparison, seed=comparison.seed + seed + CONTROL_SEEDS * index * control)
                 trained = Trained(lesson, name, own, data, control)
+                trained.limit = lesson.quick if quick else np.inf
                 try:
                     (lesson.train or epochs)(trained)
                 except Diverged as found:

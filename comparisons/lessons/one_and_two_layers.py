@@ -104,6 +104,5 @@ lesson = Lesson(
     measure=measure,
     judge=judge,
     control="one",
-    quick=5,
     show=show,
 )

@@ -1,0 +1,118 @@
+"""Weights move against the gradient: where the slope is negative the weight grows, and the loss falls at every step.
+
+Varied: linear regression on 309 patients, descent over all of them, over batches of 32, and with a rate of 0.
+Measured: the share of weight changes that go against the slope, the share of steps at which the training loss falls, and how
+much of what can be gained is gained.
+Refuted by: a weight that moves along the gradient, or a loss that rises under a moderate rate.
+Beside it: the picture of a ball is wrong, as a ball keeps rolling; and a batch's gradient does not lower the whole loss
+at every step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from comparisons.comparison import Comparison
+from comparisons.datasets.bundled import diabetes
+from comparisons.lesson import Figures, Finding, Lesson, always, larger
+from comparisons.lesson_training import Trained
+from comparisons.record import Recorder
+from torchref.nn.module import Array
+
+
+def model(nn: Any) -> Any:
+    return nn.Sequential(nn.Linear(10, 1))
+
+
+def descent(lr: float, batch_size: int, epochs: int, momentum: float = 0.0) -> Comparison:
+    return Comparison(
+        name="gradient_descent",
+        claim="",
+        model=model,
+        loss=lambda nn: nn.MSELoss(),
+        optimizer=lambda optim, parameters: optim.SGD(parameters, lr=lr, momentum=momentum),
+        data=diabetes,
+        epochs=epochs,
+        batch_size=batch_size,
+    )
+
+
+def watch(trained: Trained, step: Any) -> None:
+    """The weights' path, the whole training loss along it, and whether each weight went against its slope."""
+    weight = trained.model[0].weight.data[0]
+    slope = step.numpy_gradients["0.weight"][0]
+    path = trained.kept.setdefault("path", [])
+    if path:
+        trained.kept.setdefault("against", []).append(np.mean((weight - path[-1]) * slope < 0))
+    path.append(weight.copy())
+    whole = trained.lockstep.numpy_twin.evaluate(trained.data.train_inputs, trained.data.train_targets)[1]
+    trained.note("loss/all examples", whole)
+
+
+def measure(trained: Trained) -> dict[str, float]:
+    loss = trained.curve("loss/all examples")
+    lowest = least_squares(trained.data)
+    return {
+        "against the slope": float(np.mean(trained.kept["against"])),
+        "steps that lower the loss": float(np.mean(np.diff(loss) < 0)),
+        "gained": float((loss[0] - loss[-1]) / (loss[0] - lowest)),
+    }
+
+
+def least_squares(data: Any) -> float:
+    """The lowest mean squared error there is."""
+    x = np.column_stack([data.train_inputs, np.ones(len(data.train_inputs))])
+    residual = data.train_targets - x @ np.linalg.lstsq(x, data.train_targets, rcond=None)[0]
+    return float(np.mean(residual**2))
+
+
+def judge(f: Figures) -> list[Finding]:
+    whole, batch, ball = f["all examples"], f["batches"], f["momentum"]
+    falls = "steps that lower the loss"
+    return [
+        always("each weight moves against its slope, at every step", whole["against the slope"] == 1),
+        always("the loss falls at every step", whole[falls] == 1),
+        larger("until almost nothing is left to gain", whole["gained"], 0.95),
+        larger("a batch's gradient lowers the whole loss at fewer steps", whole[falls], batch[falls], 0.05, "limit"),
+        larger("a ball, which has momentum, at times rolls uphill", whole[falls], ball[falls], 0.02, "limit"),
+    ]
+
+
+def show(recorder: Recorder, trained: Trained) -> None:
+    """The path over the loss, in the plane of the two weights that move most: bright is high."""
+    path = np.array(trained.kept["path"])
+    a, b = np.argsort(np.ptp(path, axis=0))[-2:]
+    recorder.image("numpy", "path over the loss", surface(trained.data, path, a, b), trained.lockstep.steps)
+
+
+def surface(data: Any, path: Array, a: int, b: int, size: int = 120) -> Array:
+    """The loss over two weights (the others where the path ends), the path in red."""
+    low, high = path[:, [a, b]].min(axis=0) - 0.3, path[:, [a, b]].max(axis=0) + 0.3
+    axes = [np.linspace(low[i], high[i], size) for i in range(2)]
+    rest = data.train_inputs @ path[-1] - data.train_inputs[:, a] * path[-1, a] - data.train_inputs[:, b] * path[-1, b]
+    y = rest + axes[0][:, None, None] * data.train_inputs[:, a] + axes[1][None, :, None] * data.train_inputs[:, b]
+    loss = np.mean((y - data.train_targets[:, 0]) ** 2, axis=2)  # (size, size)
+    image = np.repeat(((loss - loss.min()) / np.ptp(loss))[:, :, None], 3, axis=2)
+    for point in path:
+        i, j = ((point[[a, b]] - low) / (high - low) * (size - 1)).astype(int)
+        image[i, j] = (1, 0, 0)
+    return image
+
+
+lesson = Lesson(
+    name="gradient_descent",
+    claim=__doc__ or "",
+    variants={
+        "all examples": descent(0.1, 512, 120),
+        "batches": descent(0.1, 32, 12),
+        "momentum": descent(0.1, 512, 120, momentum=0.9),
+        "standing still": descent(0.0, 512, 40),
+    },
+    measure=measure,
+    judge=judge,
+    control="standing still",
+    watch=watch,
+    show=show,
+)
