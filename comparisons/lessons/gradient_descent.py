@@ -1,8 +1,8 @@
 """Weights move against the gradient: where the slope is negative the weight grows, and the loss falls at every step.
 
 Varied: linear regression on 309 patients, descent over all of them, over batches of 32, and with a rate of 0.
-Measured: the share of weight changes that go against the slope, the share of steps at which the training loss falls, and how
-much of what can be gained is gained.
+Measured: the share of weight changes that go against the slope, the share of steps at which the training loss falls,
+and how much of what can be gained is gained.
 Refuted by: a weight that moves along the gradient, or a loss that rises under a moderate rate.
 Beside it: the picture of a ball is wrong, as a ball keeps rolling; and a batch's gradient does not lower the whole loss
 at every step.
