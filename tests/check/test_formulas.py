@@ -47,6 +47,23 @@ def from_torch(p):
     t = tensors
     if name.removesuffix("_cell") in ("rnn", "lstm", "gru"):
         return recurrent_in_torch(torch, p, t)
+    if name == "multi_head_attention":
+        module = torch.nn.MultiheadAttention(v["query"].shape[-1], v["num_heads"], dtype=torch.float64)
+        for n, parameter in {
+            "in_proj_weight": module.in_proj_weight,
+            "in_proj_bias": module.in_proj_bias,
+            "out_proj_weight": module.out_proj.weight,
+            "out_proj_bias": module.out_proj.bias,
+        }.items():
+            parameter.data = t[n].detach().clone()
+        y = module(t["query"], t["key"], t["value"])[0]
+        y.backward(torch.tensor(p.upstream["output"]))
+        gradients = {n: t[n].grad.numpy() for n in ("query", "key", "value")}
+        gradients |= {
+            "in_proj_weight": module.in_proj_weight.grad.numpy(),
+            "out_proj_weight": module.out_proj.weight.grad.numpy(),
+        }
+        return y.detach().numpy(), gradients
     if name == "prelu":
         y = functional.prelu(t["input"], t["weight"])
     elif name.startswith("batch_norm"):

@@ -22,6 +22,7 @@ SETTINGS = {
     "max_pool2d": ("max_pool2d", "max_pool2d(kernel_size=3, padding=1)"),
     "avg_pool2d": ("avg_pool2d", "avg_pool2d(kernel_size=3, padding=1)"),
     "cross_entropy": ("cross_entropy", "cross_entropy(label_smoothing=0.0)"),
+    "multi_head_attention": ("multi_head_attention", "multi_head_attention(is_causal=True)"),
     "rnn": ("rnn", "rnn(nonlinearity='relu')"),
     "scaled_dot_product_attention": (
         "scaled_dot_product_attention",
@@ -77,6 +78,8 @@ EQUAL = {
     "margin_ranking_loss": {"forward mean over the batch", "forward mean over the entries"},
     "instance_norm": {"gamma after the means"}, "batch_norm": {"gamma after the means", "forward over the batch alone"},
     "batch_norm2d": {"gamma after the means"},
+    # these show where one x is query, key and value; tests/check/corpus/heads.py has one
+    "multi_head_attention": {"only the query's path", "the value's path missing", "last path only"},
     "lstm_cell": {"no dc_next"},
     "conv1d": {"dweight with its kernel axes exchanged"}, "conv3d": {"dweight with its kernel axes exchanged"},
     **{f"{kind}_pool{n}d": {"no crop", "divided by stride", "1 / k"} for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for n in (1, 2, 3)},

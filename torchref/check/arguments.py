@@ -357,6 +357,13 @@ def conventions(
                 (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
             )
             groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
+    if op.name == "multi_head_attention":
+        weights = {f"{s}_proj_weight": flip_T for s in ("q", "k", "v", "out", "in")}
+        first = {"query": swap, "key": swap, "value": swap, "output": swap}
+        groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
+        groups.append([Convention("the batch comes first, (N, T, E); torch: (T, N, E)", first, first)])
+        weights = {"in_proj_weight": flip_T}
+        groups.append([Convention("in_proj_weight is stored as (in, out)", weights, weights)])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:

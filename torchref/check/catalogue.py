@@ -561,4 +561,50 @@ OTHERS = (
        variants=("rich", "self", "rank 3", "self rank 3", "rank 2", "self rank 2")),
 )  # fmt: skip
 
-CATALOGUE: tuple[Op, ...] = (*ACTIVATIONS, *ROWS, *PRODUCTS, *LOSSES, *DISTANCES, *NORMS, *WINDOWS, *OTHERS)
+
+def make_multi_head(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    t, n, h = 5, 3, o["num_heads"]
+    e = 7 * h
+    square = lambda: rng.normal(size=(e, e)) / 3  # noqa: E731
+    arrays = {name: rng.normal(size=(t, n, e)) for name in ("query", "key", "value")}
+    arrays |= {f"{s}_proj_weight": square() for s in ("q", "k", "v", "out")}
+    arrays |= {f"{s}_proj_bias": rng.normal(size=e) for s in ("q", "k", "v", "out")}
+    return {**arrays, "in_proj_weight": rng.normal(size=(3 * e, e)) / 3, "in_proj_bias": rng.normal(size=3 * e)}
+
+
+def projection(s: str, *more: str) -> tuple[Argument, Argument]:
+    weights = (f"w{s}", f"w_{s}", f"weight_{s}", f"w_{s}_proj", f"{s}_weight", f"{s}_proj", f"{s}proj", *more)
+    return array(f"{s}_proj_weight", *weights, optional=True), array(
+        f"{s}_proj_bias", f"b{s}", f"b_{s}", f"bias_{s}", f"{s}_bias", optional=True
+    )
+
+
+(QW, QB), (KW, KB), (VW, VB) = (
+    projection(s, f"w_{word}", f"w{word}", f"{word}_weight")
+    for s, word in (("q", "query"), ("k", "key"), ("v", "value"))
+)
+MULTI_HEAD = Op(
+    "multi_head_attention",
+    ("MultiheadAttention", "multihead_attention", "mha", "multi_head_self_attention", "MultiHeadAttention"),
+    (
+        array("query", "x", "q", "input"),
+        array("key", "k", optional=True),
+        array("value", "v", optional=True),
+        array("in_proj_weight", "w_qkv", "wqkv", "qkv", "c_attn", "w_in", "qkv_weight", optional=True),
+        array("in_proj_bias", "b_qkv", "bqkv", "b_in", "qkv_bias", optional=True),
+        QW, KW, VW, QB, KB, VB,
+        array("out_proj_weight", "wo", "w_o", "w_out", "wout", "wp", "w_proj", "c_proj", "w_output", "o_weight", "out_weight", "o_proj"),
+        array("out_proj_bias", "bo", "b_o", "b_out", "bout", "bp", "out_bias", optional=True),
+        data("attn_mask", "mask", optional=True),
+        option("num_heads", 2, 2, "n_heads", "heads", "h", "n_head", "nhead", "num_head", "nheads"),
+        option("is_causal", False, True, "causal"),
+    ),
+    attending.multi_head,
+    attending.MULTI_HEAD,
+    make_multi_head,
+    outputs=("output", "weights"),
+    family="attention",
+    sizes=(("embed_dim", "out_proj_weight", 0),),
+)  # fmt: skip
+
+CATALOGUE: tuple[Op, ...] = (*ACTIVATIONS, *ROWS, *PRODUCTS, *LOSSES, *DISTANCES, *NORMS, *WINDOWS, *OTHERS, MULTI_HEAD)

@@ -42,6 +42,7 @@ SIZES = {
     "input_size": ("input_size", "input_dim", "in_features", "n_in", "d", "in_dim", "n_x", "d_in", "vocab_size", "embed_dim", "nx", "input_features"),
     "hidden_size": ("hidden_size", "hidden_dim", "n_hidden", "h", "units", "n_h", "d_h", "out_dim", "hidden", "nh", "hidden_features", "out_features", "n_out"),
     "num_parameters": ("num_parameters", "n", "channels", "dim", "num_features"),
+    "embed_dim": ("embed_dim", "d_model", "dim", "d", "embedding_dim", "hidden_size", "n_embd", "e", "hidden_dim", "model_dim", "embed_size", "width"),
     "in1_features": ("in1_features", "in1"), "in2_features": ("in2_features", "in2"),
 }  # fmt: skip
 ZERO = (

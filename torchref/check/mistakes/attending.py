@@ -149,3 +149,76 @@ ATTENTION = (
     M("forward masked with zeros", "wrong-mask", "output", "Masked scores are set to 0, not to minus infinity."),
     M("forward mask after softmax", "wrong-mask", "output", "The mask is applied after the softmax: the rows no longer add up to 1."),
 )  # fmt: skip
+
+
+def multi_head(v: Any, wrong: frozenset[str]) -> Any:
+    """Projections, heads side by side, attention, the output projection; x is (T, N, E), or key and value beside it."""
+    x = v.query
+    key, val = (x if v.key is None else v.key), (x if v.value is None else v.value)
+    t, n, e = x.shape
+    h = v.num_heads
+    d = e // h
+    names = ("q", "k", "v")
+    if v.in_proj_weight is not None:
+        ws = np.split(v.in_proj_weight, 3)
+        bs: Any = (None,) * 3 if v.in_proj_bias is None else np.split(v.in_proj_bias, 3)
+    else:
+        ws = [getattr(v, f"{s}_proj_weight") for s in names]
+        bs = [getattr(v, f"{s}_proj_bias") for s in names]
+    inputs = (x, key, val)
+    projected = [a @ w.T + (0 if b is None else b) for a, w, b in zip(inputs, ws, bs, strict=True)]
+
+    def heads(a: Array) -> Array:  # (T, N, E) -> (N, H, T, d)
+        return a.reshape(a.shape[0], n, h, d).transpose(1, 2, 0, 3)
+
+    def joined(a: Array) -> Array:  # (N, H, T, d) -> (T, N, E)
+        return a.transpose(2, 0, 1, 3).reshape(a.shape[2], n, e)
+
+    q, k, u = (heads(a) for a in projected)
+    if "forward scale of the whole width" in wrong:
+        wide: Any = 1 / math.sqrt(e)
+    else:
+        wide = None
+    inner = type(v)(query=q, key=k, value=u, attn_mask=v.attn_mask, is_causal=v.is_causal, scale=wide)
+    (context, weights), attention_backward = attention(inner, wrong)
+    flat = joined(context)
+    y = flat @ v.out_proj_weight.T + (0 if v.out_proj_bias is None else v.out_proj_bias)
+
+    def backward(dy: Array) -> Gradients:
+        rows = dy.reshape(-1, e)
+        dflat = dy if "output projection skipped" in wrong else dy @ v.out_proj_weight
+        core = attention_backward(heads(dflat))
+        ds = [joined(core[s]) for s in ("query", "key", "value")]
+        dinputs = [a @ w for a, w in zip(ds, ws, strict=True)]
+        dws = [a.reshape(-1, e).T @ b.reshape(-1, e) for a, b in zip(ds, inputs, strict=True)]
+        dbs = [a.sum((0, 1)) for a in ds]
+        result: Gradients = {"out_proj_weight": rows.T @ flat.reshape(-1, e), "out_proj_bias": rows.sum(0)}
+        if v.key is None:
+            parts = dinputs
+            for flag, kept in (("only the query's path", 1), ("the value's path missing", 2)):
+                if flag in wrong:
+                    parts = dinputs[:kept]
+            if "last path only" in wrong:
+                parts = dinputs[2:]
+            result["query"] = sum(parts)
+        else:
+            result |= {"query": dinputs[0], "key": dinputs[1], "value": dinputs[2]}
+        if v.in_proj_weight is not None:
+            result |= {"in_proj_weight": np.concatenate(dws), "in_proj_bias": np.concatenate(dbs)}
+        else:
+            for s, dw, db in zip(names, dws, dbs, strict=True):
+                result |= {f"{s}_proj_weight": dw, f"{s}_proj_bias": db}
+        return {k2: g for k2, g in result.items() if getattr(v, k2) is not None}
+
+    return (y, weights), backward
+
+
+MULTI_HEAD = (
+    M("only the query's path", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: its three gradients must be added."),
+    M("the value's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the values' gradient is missing."),
+    M("last path only", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),
+    M("output projection skipped", "local-derivative-missing", "query", "The gradient does not go back through the output projection."),
+    M("forward scale of the whole width", SCALE, "output", "The scores are divided by the root of the whole width, not of a head's."),
+    *(m for m in ATTENTION if m.flag not in ("weights transposed", "ds transposed in dq", "ds not transposed in dk", "dq and dk exchanged", "forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks")),
+    *(m for m in ATTENTION if m.flag in ("forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks")),
+)  # fmt: skip
