@@ -155,7 +155,7 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
     """Projections, heads side by side, attention, the output projection; x is (T, N, E), or key and value beside it."""
     x = v.query
     key, val = (x if v.key is None else v.key), (x if v.value is None else v.value)
-    t, n, e = x.shape
+    _, n, e = x.shape
     h = v.num_heads
     d = e // h
     names = ("q", "k", "v")
