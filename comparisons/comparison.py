@@ -53,6 +53,7 @@ class Comparison:
     accumulate: int = 1  # parts of a batch whose gradients are added up before the step
     max_norm: float | None = None  # to which the norm of all gradients together is clipped before the step
     adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)  # set in every parameter group
     source: Mapping[str, str] = field(default_factory=dict)  # where other data came from: path, label
 
     def on(self, data: Data, source: Mapping[str, str]) -> Comparison:

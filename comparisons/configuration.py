@@ -21,6 +21,7 @@ def as_config(comparison: Comparison) -> dict[str, Any]:
         "comparison": comparison.name,
         **({"data": dict(comparison.source)} if comparison.source else {}),
         **{name: getattr(comparison, name) for name in SETTINGS},
+        **({"optimizer": dict(comparison.optimizer_options)} if comparison.optimizer_options else {}),
         "variants": {name: {k: plain(v) for k, v in options.items()} for name, options in comparison.variants.items()},
     }
 
@@ -38,7 +39,7 @@ def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
     """Write `config`, whole or not at all; with `resume` an existing one must say the same."""
     if resume and path.exists():
         there = read_config(path)
-        for name in ("comparison", "data", *SETTINGS, "variants"):
+        for name in ("comparison", "data", *SETTINGS, "optimizer", "variants"):
             if there.get(name) != config.get(name):
                 raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
         return

@@ -16,7 +16,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from comparisons.errors import UserError
 
@@ -174,6 +174,26 @@ class Recorder:
     def _note(self, engine: str, note: str, step: int) -> None:
         self.notes.append(note)
         self.text(engine, "notes", note, step)
+
+
+def declare_hparams(folder: Path, hparams: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> None:
+    """Write into `folder`, which holds several runs, which columns their table of hyperparameters has.
+
+    `hparams`: each one's values; without this TensorBoard shows every scalar of every run as a metric.
+    """
+    infos = []
+    for name, values in hparams.items():
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        info = api_pb2.HParamInfo(name=name, type="DATA_TYPE_FLOAT64" if numbers else "DATA_TYPE_STRING")
+        info.domain_discrete.extend(values if numbers else [str(value) for value in values])
+        infos.append(info)
+    names = [api_pb2.MetricName(tag=tag) for tag in metrics]
+    experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=[api_pb2.MetricInfo(name=name) for name in names])
+    content = plugin_data_pb2.HParamsPluginData(experiment=experiment).SerializeToString()
+    plugin_data = SummaryMetadata.PluginData(plugin_name="hparams", content=content)
+    events = EventFile(folder)
+    events.write(0, Summary.Value(tag="_hparams_/experiment", metadata=SummaryMetadata(plugin_data=plugin_data)))
+    events.close()
 
 
 def read_metrics(folder: Path, finished: bool = True) -> Metrics:

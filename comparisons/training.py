@@ -39,12 +39,14 @@ def run(
     comparison: Comparison,
     *,
     out: Path | str = "runs",
+    folder: Path | None = None,
     only: str | None = None,
     resume: bool = False,
     sabotage: str | None = None,
     on_progress: OnProgress = silent,
 ) -> Report:
-    """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`.
+    """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`
+    (or `folder/<variant>/`).
 
     Every output, loss, gradient, buffer and update of every step is compared; the first one that differs by more than
     rounding explains ends the run with `report.passed` False. `only` picks one variant, `resume` continues an
@@ -64,7 +66,7 @@ def run(
     for variant in chosen:
         rehearse(comparison, variant, data, device, sabotage)
 
-    folder = Path(out) / comparison.name
+    folder = folder or Path(out) / comparison.name
     open_folder(folder, chosen, as_config(comparison), resume)
     reports = []
     for index, variant in enumerate(chosen):
@@ -270,6 +272,7 @@ class VariantTraining:
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
         n = self.lockstep.steps
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
+        options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
             metrics = {

@@ -52,6 +52,8 @@ class NumpyTwin:
         self.criterion = comparison.loss(torchref.nn).to(dtype)
         optim: Any = torchref.optim
         self.optimizer = comparison.optimizer(optim, self.model.parameters())
+        for group in self.optimizer.param_groups:
+            group.update(comparison.optimizer_options)
         self.scheduler = comparison.scheduler(optim.lr_scheduler, self.optimizer) if comparison.scheduler else None
         self.accumulate, self.max_norm = comparison.accumulate, comparison.max_norm
         self.parameters = dict(self.model.named_parameters())
@@ -122,6 +124,7 @@ class TorchTwin:
         )
         self.optimizer = comparison.optimizer(torch.optim, self.model.parameters())
         for group in self.optimizer.param_groups:  # the loop is the definition; fused kernels round otherwise
+            group.update(comparison.optimizer_options)
             group.update({key: False for key in ("foreach", "fused") if key in group})
         self.scheduler = (
             comparison.scheduler(torch.optim.lr_scheduler, self.optimizer) if comparison.scheduler else None

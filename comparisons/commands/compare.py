@@ -48,6 +48,12 @@ class Options:
     """Your own data: a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches."""
     label: Annotated[str | None, option("COLUMN")] = None
     """The label's column of a CSV file. Default: one that is called so, or the last."""
+    seeds: Annotated[int | None, option("INT")] = None
+    """Run this many seeds, from the comparison's on, and show mean and spread."""
+    grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
+    """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
+    workers: Annotated[int | None, option("INT")] = None
+    """Processes for --seeds and --grid. Default: one a core. The numbers do not depend on it."""
     out: Annotated[Path | None, option("FOLDER")] = None
     """Where to write. Default: runs."""
     config: Annotated[Path | None, option("FILE.toml")] = None
@@ -70,11 +76,17 @@ def run(options: Options) -> int:
     """Train and report."""
     out = options.out or Path("runs")
     if options.all or (options.name or DEFAULT).replace("-", "_") in lessons():
+        if options.seeds is not None or options.grid:
+            raise UserError("seeds, grid: a lesson runs over seeds of its own")
         from comparisons.lesson_command import run_lessons
 
         return run_lessons(options, out)
     if options.quick:
         raise UserError(f"quick: {options.name or DEFAULT} is no lesson; shorten it with --epochs")
+    if options.seeds is not None or options.grid:
+        return run_sweep(options, out)
+    if options.workers is not None:
+        raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
     comparison = resolve(options, out)
     chosen = choose(comparison, options.only)
     check_folder(out / comparison.name, options.resume)
@@ -104,6 +116,21 @@ def run(options: Options) -> int:
         report.show()
         print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
     return 0 if report.passed else 1
+
+
+def run_sweep(options: Options, out: Path) -> int:
+    """Many runs instead of one."""
+    from comparisons.sweep import sweep
+
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"workers: there must be one at least, not {options.workers}")
+    comparison = resolve(replace(options, resume=False), out)
+    choose(comparison, options.only)
+    try:
+        return sweep(options, comparison, out)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
+        return 130
 
 
 def resolve(options: Options, out: Path) -> Comparison:
@@ -148,13 +175,17 @@ def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
     """`comparison` with what a config.toml says."""
     from comparisons.configuration import as_config
 
-    known = ("comparison", "data", *SETTINGS, "variants")
+    known = ("comparison", "data", *SETTINGS, "optimizer", "variants")
     for key in config:
         if key not in known:
             raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
     if config.get("comparison", comparison.name) != comparison.name:
         raise UserError(f"config: it is for the comparison {config['comparison']!r}, not for {comparison.name!r}")
     changes = {name: config[name] for name in SETTINGS if name in config}
+    if "optimizer" in config:
+        if not isinstance(config["optimizer"], dict):
+            raise UserError(f"config: optimizer must be a table of options, not {config['optimizer']!r}")
+        changes["optimizer_options"] = config["optimizer"]
     variants = config.get("variants")
     if variants is not None and variants != as_config(comparison)["variants"]:
         if not isinstance(variants, dict) or not all(isinstance(options, dict) for options in variants.values()):
@@ -205,8 +236,10 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
 def resume_command(options: Options) -> str:
     """What to type to continue."""
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage"):
+    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
+    for word in options.grid:
+        words += ["--grid", word]
     return shlex.join(words)
