@@ -28,7 +28,7 @@ from torchref.nn import init
 from torchref.nn.errors import check_device, check_floating
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.padding import pad
-from torchref.nn.window import Sizes, Windows, each, per_dimension
+from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
 
 Padding = str | int | Sequence[int]
 
@@ -44,12 +44,12 @@ def correlate(x: Array, weight: Array, windows: Windows, groups: int, bias: Arra
     rows = kernel_rows(weight, groups)  # (rows, G, O/G, C/G J)
     y = np.empty_like(x, shape=(len(x), len(weight), *windows.output))
     for block, columns in shifted_columns(x, weight, windows, groups):
-        total = rows[0] @ columns[0]  # (b, G, O/G, P)
+        y_block = y[block].reshape(-1, *rows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P), a view
+        np.matmul(rows[0], columns[0], out=y_block)
         for row, column in zip(rows[1:], columns[1:], strict=True):
-            total += row @ column
+            y_block += row @ column
         if bias is not None:
-            total += bias.reshape(groups, -1, 1)
-        y[block] = total.reshape(y[block].shape)
+            y_block += bias.reshape(groups, -1, 1)
     return y
 
 
@@ -115,21 +115,18 @@ def shifted_columns(x: Array, weight: Array, windows: Windows, groups: int) -> I
     narrow = is_narrow(weight)
     offsets = list(itertools.product(*map(range, w.kernel[0 if narrow else 1 :])))  # J offsets: those that are copied
     size = x.itemsize * x.shape[1] * len(offsets) * math.prod(w.output[1:]) * (w.output if narrow else w.input)[0]
+    # What is seen of the padded input, for each offset; and of these copies, for each of `kernel_rows`.
+    looks = [w.at(offset) if narrow else (slice(None), *w.at((0, *offset))[1:]) for offset in offsets]
+    row_looks = [slice(None)] if narrow else [w.at((k,) + (0,) * (len(w.kernel) - 1))[0] for k in range(w.kernel[0])]
+    low, high = w.low, w.high
     for block in blocks(len(x), size):
-        padded = w.pad(x[block])  # (b, C, *reach)
-        b, channels = padded.shape[:2]
-        if narrow:
-            columns = np.empty_like(x, shape=(b, channels, len(offsets), *w.output))
-            for j, offset in enumerate(offsets):
-                columns[:, :, j] = padded[(..., *w.at(offset))]
-            yield block, [columns.reshape(b, groups, -1, math.prod(w.output))]
-            continue
-        columns = np.empty_like(x, shape=(b, channels, len(offsets), padded.shape[2], *w.output[1:]))
-        for j, offset in enumerate(offsets):
-            columns[:, :, j] = padded[(..., slice(None), *w.at((0, *offset))[1:])]
+        padded = resize(x[block], low, high)  # (b, C, *reach)
+        b, channels, height = padded.shape[:3]
+        columns = np.empty_like(x, shape=(b, channels, len(looks), w.output[0] if narrow else height, *w.output[1:]))
+        for j, look in enumerate(looks):
+            columns[:, :, j] = padded[(..., *look)]
         # At stride 1 the slice's rows follow each other, so reshape gives a view; at others it copies.
-        rows = [columns[:, :, :, w.at((k,) + (0,) * (len(w.kernel) - 1))[0]] for k in range(w.kernel[0])]
-        yield block, [row.reshape(b, groups, -1, math.prod(w.output)) for row in rows]
+        yield block, [columns[:, :, :, rows].reshape(b, groups, -1, math.prod(w.output)) for rows in row_looks]
 
 
 def blocks(samples: int, size: int) -> list[slice]:

@@ -78,7 +78,7 @@ def maximum_along(x: Array, windows: Windows, d: int, nan: bool) -> tuple[Array,
         later = value > y  # not >=: of equal entries the first one stays
         if nan:
             later |= np.isnan(value)
-        y = np.maximum(y, value)  # nan if either is
+        np.maximum(y, value, out=y)  # nan if either is
         which = later if which.dtype == bool else np.maximum(which, later * which.dtype.type(k))
     if windows.low[d]:  # where all is -inf, the padding in front has won: the first entry of the input is meant
         behind = windows.low[d] - np.arange(windows.output[d]) * windows.stride[d]
@@ -95,8 +95,12 @@ def spread(dy: Array, which: Array, windows: Windows, d: int) -> Array:
     shape[d - len(windows.kernel)] = windows.low[d] + windows.input[d] + windows.high[d]
     if stride == kernel and dilation == 1:  # the windows tile the input: each entry is written once, without adding
         dx = np.empty_like(dy, shape=shape)
-        for k, look in enumerate(looks):  # astype: a whole array is cast faster than in NumPy's buffers
-            dx[look] = dy * (which == which.dtype.type(k)).astype(dy.dtype)
+        rest = dy
+        for k, look in enumerate(looks[1:], start=1):  # astype: a whole array is cast faster than in NumPy's buffers
+            part = dy * (which == which.dtype.type(k)).astype(dy.dtype)
+            dx[look] = part
+            rest = rest - part  # exact: part is dy or 0; what is left when all is done was the first one's
+        dx[looks[0]] = rest
         return dx
     dx = np.zeros_like(dy, shape=shape)
     for k, look in enumerate(looks):

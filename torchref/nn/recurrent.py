@@ -74,7 +74,8 @@ def through_time(
     gates_backwards = []
     for rows, n in steps:
         h_before[rows] = h[:n]
-        a_h = h[:n] @ weight_hh.T  # (n, G)
+        # (n, G): h @ weight_hh.T, but a product with the large matrix in front takes OpenBLAS up to half the time.
+        a_h = np.ascontiguousarray((weight_hh @ h[:n].T).T)
         if bias_hh is not None:
             a_h += bias_hh
         (h_new, *c_new), gates_backward = gates(a_x[rows], a_h, h[:n], *(s[:n] for s in c))

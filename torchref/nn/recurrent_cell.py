@@ -64,7 +64,7 @@ def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backw
     scale[2 * hidden : 3 * hidden] = 1
     gates = a_x + a_h  # (N, 4 hidden)
     gates *= scale
-    gates = np.tanh(gates)
+    np.tanh(gates, out=gates)
     gates *= scale
     gates += 1 - scale
     i, f, g, o = split(gates, 4)
