@@ -42,6 +42,8 @@ class Options:
     """Precision of both twins."""
     device: Annotated[str | None, option("{auto,cpu,cuda}")] = None
     """Where torch computes; auto: CUDA where there is one."""
+    threads: Annotated[int | None, option("INT")] = None
+    """Threads for matrix products. Default: OMP_NUM_THREADS, or 1: two engines that take turns wait for each other."""
     only: Annotated[str | None, option("VARIANT")] = None
     """Train this variant alone."""
     data: Annotated[Path | None, option("PATH")] = None
@@ -74,6 +76,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Train and report."""
+    set_threads(options.threads)
     out = options.out or Path("runs")
     if options.all or (options.name or DEFAULT).replace("-", "_") in lessons():
         if options.seeds is not None or options.grid:
@@ -131,6 +134,21 @@ def run_sweep(options: Options, out: Path) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
         return 130
+
+
+def set_threads(threads: int | None) -> None:
+    """Set how many threads NumPy's and torch's matrix products use. Both libraries read it when they are imported.
+
+    With more than one, the threads of the engine that waits spin on the cores of the one that works: on two cores a
+    small network takes twice as long, on a busy machine hundreds of times.
+    """
+    if threads is not None and threads < 1:
+        raise UserError(f"threads must be at least 1, not {threads}")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        if threads is not None:
+            os.environ[name] = str(threads)
+        else:
+            os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 def resolve(options: Options, out: Path) -> Comparison:

@@ -13,6 +13,7 @@ import pytest
 
 from comparisons import checkpoint
 from comparisons.command_line import main
+from comparisons.errors import UserError
 from comparisons.progress import ProgressDisplay
 from comparisons.record import read_metrics
 
@@ -291,3 +292,20 @@ def without_times(tree):
             return None
         return [without_times(item) for item in tree]
     return tree
+
+
+def test_one_thread_unless_another_number_is_asked_for(monkeypatch):
+    """Catches a default under which the waiting engine's threads take the cores of the working one."""
+    from comparisons.commands.compare import set_threads
+
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    monkeypatch.setattr(os, "environ", {})
+    set_threads(None)
+    assert [os.environ[name] for name in names] == ["1", "1", "1"]
+    set_threads(3)
+    assert [os.environ[name] for name in names] == ["3", "3", "3"]
+    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "3"})
+    set_threads(None)
+    assert [os.environ[name] for name in names] == ["3", "3", "3"]
+    with pytest.raises(UserError, match=r"threads must be at least 1, not 0"):
+        set_threads(0)
