@@ -40,6 +40,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "cache": ("cache", "ctx", "context", "saved", "memory", "memo", "tape", "caches", "state", "residual", "residuals", "aux", "stash", "store", "info", "tmp", "res"),
 }  # fmt: skip
 
+SIDES = {"poolh", "poolw", "poolheight", "poolwidth", "kernelh", "kernelw", "kh", "kw", "ph", "pw", "hh", "ww"}
 CONFIG = re.compile(r"(.*_)?(params?|config|cfg|opts|options|hparams|conf|settings)$", re.I)
 
 
@@ -122,6 +123,10 @@ def match(
         matching.roles[p.name] = role
         free.remove(p)
 
+    if op.has("kernel_size") and "kernel_size" not in skip:  # a window's two sides
+        for p in list(free):
+            if normal(p.name) in SIDES:
+                claim("kernel_size", p)
     wanted = [a.name for a in op.arguments if a.name not in matching.takes and a.name not in skip]
     for role in (*wanted, *extra):  # torch's own names first
         for p in list(free):

@@ -87,7 +87,7 @@ class Diagnosis:
             changes["mask"] = np.asarray(outputs["output"]) != 0
         expected, backward = p.evaluate(**changes)
         upstream = upstreams[0] if upstreams else p.upstream
-        if self.op.loss and not self.form.upstream:
+        if not self.form.upstream:  # a loss, or a plain derivative: the upstream gradient is 1
             upstream = {**upstream, "output": np.ones_like(upstream["output"])}
         live = [n for n in expected if n in (run.handed if run.handed is not None else outputs) or n == "output"]
         given = {k: v for k, v in upstream.items() if k in live}
