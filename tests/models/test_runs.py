@@ -1,4 +1,4 @@
-"""Whole runs of networks that are no Sequential: recorded, stopped and continued, and a fault found by its layer's name."""
+"""Whole runs of networks that are no Sequential: recorded, stopped and continued, a fault found by its layer's name."""
 
 from dataclasses import replace
 

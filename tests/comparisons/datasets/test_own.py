@@ -355,3 +355,16 @@ def test_compare_on_a_users_own_data(tmp_path, capsys, monkeypatch):
     assert main([*arguments, "--label", "b", "--out", "other"]) == 2
     assert "label: it names a column" in capsys.readouterr().err
     assert find("digits").adapt is not None
+
+
+def test_images_and_texts_of_ones_own_fit_their_comparisons(tmp_path, capsys):
+    """Catches a network whose sizes do not follow the data, for each kind of data that is no table."""
+    (tmp_path / "data_batch_1.bin").write_bytes(cifar_records([0, 1, 2, 3, 4, 9]) * 6)
+    (tmp_path / "a.txt").write_text("the quick brown fox jumps over the lazy dog. " * 60)
+    arguments = ["--dry-run", "--out", str(tmp_path / "runs"), "--data"]
+    assert main(["compare", "images", *arguments, str(tmp_path)]) == 0
+    assert "channels = 3" in capsys.readouterr().out
+    assert main(["compare", "text", *arguments, str(tmp_path / "a.txt")]) == 0
+    assert "vocabulary = 28" in capsys.readouterr().out
+    assert main(["compare", "text", *arguments, str(tmp_path)]) == 2
+    assert "data: a text is wanted" in capsys.readouterr().err
