@@ -117,9 +117,9 @@ def cross_entropy(
     x_target, exp_sum = np.empty_like(label_weight), np.empty_like(label_weight)  # (N,), (N,)
     with np.errstate(invalid="ignore", divide="ignore"):  # a row of infinities: inf - inf = nan
         for block in row_blocks(logits):  # each stays in the cache from the maximum to the sum
-            shifted = logits[block] - logits[block].max(axis=1, keepdims=True)
+            shifted = np.subtract(logits[block], logits[block].max(axis=1, keepdims=True), out=exp_x[block])
             x_target[block] = shifted[n[: len(shifted)], labels[block]]
-            exp_sum[block] = np.exp(shifted, out=exp_x[block]) @ row_of_ones  # its sums, in BLAS
+            exp_sum[block] = np.exp(shifted, out=shifted) @ row_of_ones  # its sums, in BLAS
         losses = np.where(counted, label_weight * (np.log(exp_sum) - x_target), 0)  # (N,)
     loss, reduction_backward = reduce_losses(losses.reshape(shape_without_classes(x)), reduction, label_weight.sum())
 
