@@ -18,13 +18,14 @@ import torchref
 from tests.cases import Case
 from torchref.check.bound import bound
 from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.check.witness import complex_step, richardson
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
 
 SEED = 20260
-COMPLEX_STEP = 1e-30
 TINY = float(np.finfo(np.float64).tiny)
 ENTRIES = 24  # of each tensor, those for which the witness is asked
+ROWS = 5  # of the Jacobian, beside the random combination of all of them
 
 Array = np.ndarray
 
@@ -318,71 +319,79 @@ def float32_is_explained_by_rounding(case: Case) -> None:
             assert_close(f"{engine}{name}", result, np.where(finite, exact[name], 0.0), limit, where)
 
 
-def agrees_with_a_witness_without_torch(case: Case) -> None:
-    """Catches what torch and we would get wrong alike: complex step where smooth, else differences."""
+def agrees_with_a_witness_without_torch(case: Case, most_entries: int = ENTRIES, most_rows: int = ROWS) -> int:
+    """Catches what torch and we would get wrong alike: complex step where smooth, else differences.
+
+    For a random upstream gradient, and entry by entry of the Jacobian. Returns how many entries were compared.
+    """
     if not case.witness:
-        return
+        return 0
     built = Built(case, np.float64)
     built.run_theirs()
     ours = built.run_ours()
-    output, _ = built.forward()
-    doutput = built.upstream(output)
+    output, backward = built.forward()
     if not any(floating(leaf) for _, leaf in leaves(output)):
-        return
+        return 0
+    doutput = built.upstream(output)
+    rng = np.random.default_rng(built.seed + 2)
+    size = sum(leaf.size for _, leaf in leaves(output) if floating(leaf))
+    rows = rng.permutation(size)[:most_rows]  # of the Jacobian
+    jacobian = []
+    for row in rows:
+        built.ours.zero_grad()
+        dinputs = backward(one_hot(output, int(row)))
+        dinputs = list(dinputs) if isinstance(dinputs, tuple) else [dinputs]
+        jacobian.append(Result(None, dinputs, {n: p.grad for n, p in built.ours.named_parameters()}, {}).named())
+    upstream = np.concatenate(
+        [
+            np.zeros(leaf.size) if dleaf is None else dleaf.ravel()
+            for (_, leaf), (_, dleaf) in zip(leaves(output), leaves_or_none(doutput, output), strict=True)
+            if floating(leaf)
+        ]
+    )
     if case.smooth:
         built.ours.to(np.complex128)
         built.inputs, built.options = cast(built.inputs, np.complex128), cast(built.options, np.complex128)
     input_arrays = [leaf for _, leaf in leaves((built.inputs, built.options)) if floating(leaf)]
-    tensors = {
-        f"input {i}": (array, ours.dinputs[i]) for i, array in enumerate(input_arrays) if i not in case.constants
-    }
-    tensors |= {n: (p.data, ours.dparameters[n]) for n, p in built.ours.named_parameters()}
+    tensors = {f"gradient of input {i}": array for i, array in enumerate(input_arrays) if i not in case.constants}
+    tensors |= {f"gradient of {name}": p.data for name, p in built.ours.named_parameters()}
+    stated = ours.named()
 
-    def loss() -> Any:
+    def entries() -> Array:
         y, _ = built.forward()
-        return sum(
-            np.sum(leaf * dleaf)
-            for (_, leaf), (_, dleaf) in zip(leaves(y), leaves_or_none(doutput, output), strict=True)
-            if dleaf is not None
-        )
+        return np.concatenate([leaf.ravel() for _, leaf in leaves(y) if floating(leaf)])
 
-    rng = np.random.default_rng(built.seed + 2)
     scale = gradient_scale(ours)
-    for name, (array, gradient) in tensors.items():
-        gradient = np.zeros(array.shape) if gradient is None else gradient
-        picked = rng.permutation(array.size)[:ENTRIES]
+    limit = (1e-12 if case.smooth else 1e-8) * max(scale, 1.0)
+    compared = 0
+    for name, array in tensors.items():
+        picked = rng.permutation(array.size)[:most_entries]
         places = [tuple(int(i) for i in np.unravel_index(k, array.shape)) for k in picked]
         derivative = complex_step if case.smooth else richardson
-        witness = np.array([derivative(loss, array, place) for place in places])
-        stated = np.array([gradient[place] for place in places])
-        limit = (1e-12 if case.smooth else 1e-8) * max(scale, 1.0)
-        assert_close(f"gradient of {name} at {places}", stated, witness, limit, f"{case.name} (seed {built.seed})")
+        columns = np.array([derivative(entries, array, place) for place in places]).reshape(len(places), size)
+        for said, seen in ((stated, columns @ upstream), *zip(jacobian, columns.T[rows], strict=True)):
+            gradient = np.zeros(array.shape) if said[name] is None else said[name]
+            values = np.array([gradient[place] for place in places])
+            assert_close(f"{name} at {places}", values, seen, limit, f"{case.name} (seed {built.seed})")
+            compared += len(places)
+    return compared
 
 
-def complex_step(loss: Callable[[], Any], array: Array, place: tuple[int, ...]) -> float:
-    """Im L(x + ih) / h with h = 1e-30: no difference is taken, so nothing cancels."""
-    kept = array[place]
-    array[place] = kept + 1j * COMPLEX_STEP
-    derivative = loss().imag / COMPLEX_STEP
-    array[place] = kept
-    return float(derivative)
+def one_hot(output: Any, entry: int) -> Any:
+    """An upstream gradient of 1 for one entry, counted through the floating parts of `output`, and 0 for the others."""
+    count = 0
 
+    def draw(leaf: Any) -> Any:
+        nonlocal count
+        if not floating(leaf):
+            return None
+        flat = np.zeros(leaf.size, leaf.dtype)
+        if count <= entry < count + leaf.size:
+            flat[entry - count] = 1.0
+        count += leaf.size
+        return flat.reshape(leaf.shape)
 
-def richardson(loss: Callable[[], Any], array: Array, place: tuple[int, ...], step: float = 4e-4) -> float:
-    """Central differences at h, h/2, h/4, extrapolated to sixth order."""
-    kept = array[place]
-
-    def central(h: float) -> float:
-        array[place] = kept + h
-        above = loss()
-        array[place] = kept - h
-        below = loss()
-        array[place] = kept
-        return float((above - below) / (2 * h))
-
-    d1, d2, d4 = central(step), central(step / 2), central(step / 4)
-    e1, e2 = (4 * d2 - d1) / 3, (4 * d4 - d2) / 3
-    return (16 * e2 - e1) / 15
+    return map_tree(draw, output)
 
 
 def nothing_is_mutated(case: Case) -> None:
