@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, get_overloads
 
 import numpy as np
@@ -289,12 +291,81 @@ def gradient_scale(result: Result) -> float:
 def equals_torch_in_float64(case: Case) -> None:
     """Catches any wrong formula: output, every gradient and every buffer equal torch's to rounding."""
     built = Built(case, np.float64)
-    expected, actual = built.run_theirs().named(), built.run_ours().named()
+    expected = built.run_theirs().named()
+    with absent_stays_absent():
+        actual = built.run_ours().named()
     assert actual.keys() == expected.keys(), f"{case.name}: {sorted(actual)} instead of {sorted(expected)}"
     _, spread = rounding_spread(built.referee().results, np.float64)
     for name, array in expected.items():
         limit = MARGIN * spread[name] + TINY if name in spread else 0.0
         assert_close(name, actual[name], array, limit, f"{case.name} (float64, seed {built.seed})")
+
+    parts_of_the_upstream_may_be_absent(built)
+
+
+def parts_of_the_upstream_may_be_absent(built: Built) -> None:
+    """Catches a backward that needs a gradient for every output: None for one counts as zeros, and a loss's as 1."""
+    output, backward = built.forward()
+    doutput = built.upstream(output)
+    parts = [name for name, leaf in leaves(output) if floating(leaf)]
+
+    def gradients(*upstream: Any) -> dict[str, Any]:
+        built.ours.zero_grad()
+        with np.errstate(all="ignore"):
+            dinputs = backward(*upstream)
+        dinputs = list(dinputs) if isinstance(dinputs, tuple) else [dinputs]
+        return Result(None, dinputs, {n: p.grad for n, p in built.ours.named_parameters()}, {}).named()
+
+    pairs = []
+    if len(parts) > 1:
+        for part in parts:
+            pairs.append((gradients(without(doutput, part)), gradients(without(doutput, part, zeros=True))))
+    elif getattr(built.ours, "reduction", "none") != "none":
+        pairs.append((gradients(), gradients(np.ones_like(output))))
+    for given, stated in pairs:
+        for name, array in stated.items():
+            limit = bound(gradient_scale(Result(None, list(stated.values()), {}, {})), np.dtype(np.float64), 0.0)
+            assert_close(name, given[name], array, limit, f"{built.case.name}, a part of the upstream gradient absent")
+
+
+def without(tree: Any, part: str, name: str = "", zeros: bool = False) -> Any:
+    """`tree` with None (or zeros) for the leaf of this name, as `leaves` names them."""
+    if name == part:
+        return np.zeros_like(tree) if zeros else None
+    if hasattr(tree, "_fields"):
+        return type(tree)(*(without(value, part, f"{name}[{i}]", zeros) for i, value in enumerate(tree)))
+    if isinstance(tree, tuple | list):
+        return type(tree)(without(value, part, f"{name}[{i}]", zeros) for i, value in enumerate(tree))
+    return tree
+
+
+@contextmanager
+def absent_stays_absent() -> Iterator[None]:
+    """Within this context a function that returns a gradient for an absent or integer argument fails."""
+    kept = torchref.nn.module.bind
+    holders = [m for name, m in sys.modules.items() if name.startswith("torchref.nn") and hasattr(m, "bind")]
+
+    def strict_bind(function: Any, *arrays: Any, **options: Any) -> Any:
+        def strict(*values: Any, **named: Any) -> Any:
+            output, backward = function(*values, **named)
+
+            def strict_backward(*doutput: Any) -> Any:
+                gradients = backward(*doutput)
+                for value, gradient in zip(values, gradients if len(values) > 1 else (gradients,), strict=True):
+                    assert floating(value) or gradient is None, f"a gradient for {value!r}"
+                return gradients
+
+            return output, strict_backward
+
+        return kept(strict, *arrays, **options)
+
+    for holder in holders:
+        holder.bind = strict_bind  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for holder in holders:
+            holder.bind = kept  # type: ignore[attr-defined]
 
 
 def float32_is_explained_by_rounding(case: Case) -> None:

@@ -70,6 +70,14 @@ CASES = [
     Case("SmoothL1Loss", (), {"beta": 0.5, **NONE}, inputs=(grid(31), grid(31)), witness=False, note="kinks"),
     *pair("PoissonNLLLoss", normal, lambda *s: uniform(*s, high=5.0), (7, 3)),
     *pair("PoissonNLLLoss", normal, lambda *s: uniform(*s, low=0.1, high=5.0), (7, 3), full=True),
+    Case(
+        "PoissonNLLLoss",
+        kwargs={"full": True},
+        inputs=(normal(5, 3), choice([0.5, 1.0, 2.0], 5, 3)),
+        smooth=False,
+        witness=False,
+        note="kink at a target of 1",
+    ),
     *pair(
         "PoissonNLLLoss",
         lambda *s: uniform(*s, low=0.5, high=2.0),

@@ -1,0 +1,175 @@
+"""Do the universal checks notice a `backward` that is a little wrong? Every mutant through the cases that run it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import torchref.nn
+from tests.cases import Case
+from tests.checks import (
+    TINY,
+    Built,
+    Result,
+    absent_stays_absent,
+    assert_close,
+    parts_of_the_upstream_may_be_absent,
+)
+from torchref.check.mutation import Mutant, Owner, mutants, owners, planted
+from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.nn.module import Array
+
+SECONDS = 5  # a mutant that runs longer has been noticed
+SURVIVORS = Path(__file__).with_name("survivors.txt")
+
+
+class Prepared:
+    """A case with torch's gradients and their bounds, to be run again and again."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.built = Built(case, np.float64)
+        self.expected = self.built.run_theirs().named()
+        self.buffers = [(m, name, b) for m in self.built.ours.modules() for name, b in m.own_buffers()]
+        self._limits: dict[str, Any] | None = None
+        self.seen: set[tuple[str, int]] = set()
+
+    def limits(self) -> dict[str, Any]:
+        if self._limits is None:
+            self.reset()
+            _, spread = rounding_spread(self.built.referee().results, np.float64)
+            self._limits = {name: MARGIN * s + TINY for name, s in spread.items()}
+        return self._limits
+
+    def reset(self) -> None:
+        for module, name, buffer in self.buffers:
+            setattr(module, name, buffer)
+        self.built.ours.zero_grad()
+
+    def gradients(self) -> Result:
+        self.reset()
+        return self.built.run_ours()
+
+    def run_backwards(self) -> set[tuple[str, int]]:
+        """(file, line) of the backwards that this case runs."""
+        run: set[tuple[str, int]] = set()
+
+        def note(frame: Any, event: str, _argument: Any) -> None:
+            if event == "call" and "backward" in frame.f_code.co_name:
+                run.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+
+        sys.setprofile(note)
+        try:
+            self.gradients()
+        finally:
+            sys.setprofile(None)
+        return run
+
+    def notices(self, mutant: Mutant) -> bool:
+        """Whether with the mutant in place the gradients differ from torch's, or none come out."""
+        limits = self.limits()
+        try:
+            with planted(mutant), impatient(), absent_stays_absent():
+                actual = self.gradients().named()
+            for name, expected in self.expected.items():
+                if name.startswith("gradient"):
+                    assert_close(name, actual[name], expected, limits.get(name, 0.0), "")
+                    assert actual[name] is None or expected is None or actual[name].dtype == expected.dtype
+            with planted(mutant), impatient():
+                parts_of_the_upstream_may_be_absent(self.built)
+        except Exception:  # a mutant may raise anything
+            return True
+        return actual.keys() != self.expected.keys()
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """TimeoutError after some seconds (where the system has alarms, in the main thread)."""
+
+    def ring(*_: Any) -> None:
+        raise TimeoutError
+
+    kept = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, kept)
+
+
+@dataclass
+class Score:
+    """What became of one function's mutants."""
+
+    owner: Owner
+    cases: int = 0
+    planted: int = 0
+    survivors: list[str] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)  # whose cases run it
+
+    @property
+    def caught(self) -> int:
+        return self.planted - len(self.survivors)
+
+
+def prepared(cases: list[Case]) -> list[Prepared]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [Prepared(case) for case in cases]
+
+
+def all_modules() -> list[str]:
+    found = pkgutil.walk_packages(torchref.nn.__path__, "torchref.nn.")
+    return [module.name for module in found if not module.ispkg]
+
+
+def cases_by_owner(cases: list[Prepared], modules: list[str]) -> dict[Owner, list[Prepared]]:
+    """For each function with a backward the cases that run it, quick ones first."""
+    files = {importlib.import_module(name).__file__: owners(name) for name in modules}
+    found: dict[Owner, list[Prepared]] = {owner: [] for group in files.values() for owner in group}
+    for case in cases:
+        hit = {o for file, line in case.run_backwards() for o in files.get(file, ()) if line in o.lines}
+        for owner in hit:
+            found[owner].append(case)
+    return found
+
+
+def survive(found: dict[Owner, list[Prepared]]) -> list[Score]:
+    """Plant every mutant of every function that a case runs; what the cases do not notice survives."""
+    scores = []
+    for owner, cases in found.items():
+        score = Score(owner, len(cases), modules={p.case.module for p in cases})
+        scores.append(score)
+        if not cases:
+            continue
+        for mutant in mutants(owner):
+            score.planted += 1
+            killer = next((i for i, case in enumerate(cases) if case.notices(mutant)), None)
+            if killer is None:
+                score.survivors.append(mutant.name)
+            elif killer:  # what noticed this one may notice the next
+                cases.insert(0, cases.pop(killer))
+    return scores
+
+
+def excused() -> dict[str, str]:
+    """The survivors that are known, each with the reason: lines `mutant  # reason`."""
+    lines = SURVIVORS.read_text(encoding="utf-8").splitlines() if SURVIVORS.exists() else []
+    pairs = (line.partition("  # ") for line in lines if line and not line.startswith("#"))
+    return {name: reason for name, _, reason in pairs}
+
+
+__all__ = ["Array", "Mutant", "Prepared", "Score", "all_modules", "cases_by_owner", "excused", "prepared", "survive"]
