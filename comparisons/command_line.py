@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from comparisons.errors import UserError, nearest
 
 COMMANDS = {  # name -> (module, one-line help)
+    "certify": ("comparisons.commands.certify", "measure the library on this machine, and write the certificate"),
     "check": ("comparisons.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
     "compare": ("comparisons.commands.compare", "train a NumPy network and its torch twin in lockstep"),
     "list": ("comparisons.commands.list", "list the comparisons that ship"),

@@ -301,6 +301,23 @@ def equals_torch_in_float64(case: Case) -> None:
         assert_close(name, actual[name], array, limit, f"{case.name} (float64, seed {built.seed})")
 
     parts_of_the_upstream_may_be_absent(built)
+    input_gradients_may_be_skipped(built)
+
+
+def input_gradients_may_be_skipped(built: Built) -> None:
+    """Catches parameters' gradients that depend on whether those of the inputs are asked for, too."""
+    if next(built.ours.parameters(), None) is None:
+        return
+    gradients = []
+    for skip in (True, False):
+        built.ours.skip_input_grad(skip)
+        output, backward = built.forward()
+        built.ours.zero_grad()
+        backward(built.upstream(output))
+        gradients.append({n: p.grad for n, p in built.ours.named_parameters()})
+    for name, gradient in gradients[1].items():
+        limit = bound(gradient_scale(Result(None, [], gradients[1], {})), np.dtype(np.float64))
+        assert_close(f"gradient of {name}", gradients[0][name], gradient, limit, f"{built.case.name}, inputs skipped")
 
 
 def parts_of_the_upstream_may_be_absent(built: Built) -> None:

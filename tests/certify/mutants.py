@@ -23,6 +23,7 @@ from tests.checks import (
     Result,
     absent_stays_absent,
     assert_close,
+    input_gradients_may_be_skipped,
     parts_of_the_upstream_may_be_absent,
 )
 from torchref.check.mutation import Mutant, Owner, mutants, owners, planted
@@ -87,6 +88,7 @@ class Prepared:
                     assert actual[name] is None or expected is None or actual[name].dtype == expected.dtype
             with planted(mutant), impatient():
                 parts_of_the_upstream_may_be_absent(self.built)
+                input_gradients_may_be_skipped(self.built)
         except Exception:  # a mutant may raise anything
             return True
         return actual.keys() != self.expected.keys()

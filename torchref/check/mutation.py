@@ -78,7 +78,7 @@ def mutants(owner: Owner) -> Iterator[Mutant]:
                 if text in seen:  # two ways to the same change
                     continue
                 seen.add(text)
-                after = "" if isinstance(new, ast.Pass) else ast.unparse(statement)
+                after = "(nothing)" if isinstance(new, ast.Pass) else ast.unparse(statement)
                 try:
                     code = compile(tree, f"<mutant of {owner.name}>", "exec", _FUTURE, dont_inherit=True)
                 except (SyntaxError, ValueError):  # no program: a target that cannot be assigned to

@@ -2,8 +2,8 @@
 
 An array of SymPy expressions passes for an array of floats (`Symbolic`), so that the very code that computes with
 numbers writes down its formula. Where the code compares (a ReLU, a maximum, a clamp), it goes the way that the symbols'
-sample values go: each proof is of the branch that holds there, and the samples reach every branch. With L = sum(dy * y),
-every entry of `backward(dy)` must be dL/dx, as expressions: `simplify(difference) == 0`.
+sample values go: each proof is of the branch that holds there, and the samples reach every branch. With
+L = sum(dy * y), every entry of `backward(dy)` must be dL/dx, as expressions: `simplify(difference) == 0`.
 
 What is proven is that backward belongs to forward, for all real values on the branch, without rounding. That the
 forward is torch's function is shown by numbers.
@@ -83,7 +83,7 @@ COMPARISONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_e
 class Symbolic(np.ndarray):
     """An array of expressions that calls itself an array of floats."""
 
-    dtype = property(lambda self: np.dtype(np.float64))  # type: ignore[assignment]
+    dtype = property(lambda self: np.dtype(np.float64))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         name = ufunc.__name__.split(".")[-1]
@@ -114,7 +114,7 @@ def symbolic(value: Any) -> Any:
     """Object arrays, and what falls out of them, as `Symbolic`; all else as it is."""
     if isinstance(value, sympy.Basic):
         return np.array(value, object).view(Symbolic)
-    if isinstance(value, np.ndarray) and np.ndarray.dtype.__get__(value).kind == "O":  # type: ignore[attr-defined]
+    if isinstance(value, np.ndarray) and np.ndarray.dtype.__get__(value).kind == "O":
         return value.view(Symbolic)
     return value
 
@@ -171,27 +171,27 @@ def is_zero(expression: Any) -> bool:
     return bool(sympy.simplify(expression) == 0)
 
 
-def prove(function: Callable[..., Any], *arrays: Any, seed: int = 0, **options: Any) -> int:
+def prove(function: Callable[..., Any], *arrays: Any, constants: tuple[int, ...] = (), **options: Any) -> int:
     """Prove that a function's backward belongs to its forward. AssertionError names the entry for which it does not.
 
-    `arrays` are the function's array arguments: floating ones become symbols whose samples they are. Returns how many
-    entries of gradients were proven.
+    `arrays` are the function's array arguments: floating ones become symbols whose samples they are, but for those at
+    the positions `constants`, which have no gradient. Returns how many entries of gradients were proven.
     """
     SAMPLES.clear()
-    arguments = [
-        symbols(f"x{i}", a.shape, a) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
-        for i, a in enumerate(arrays)
-    ]
+    arguments: list[Any] = list(arrays)
+    for i, a in enumerate(arrays):
+        if isinstance(a, np.ndarray) and a.dtype.kind == "f":
+            arguments[i] = symbolic(np.frompyfunc(exact, 1, 1)(a)) if i in constants else symbols(f"x{i}", a.shape, a)
     output, backward = function(*arguments, **options)
     outputs = [y for y in (output if isinstance(output, tuple) else (output,)) if isinstance(y, Symbolic)]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     upstream = [symbols(f"dy{i}", y.shape, rng.standard_normal(y.shape)) for i, y in enumerate(outputs)]
     gradients = backward(tuple(upstream) if isinstance(output, tuple) else upstream[0])
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
     loss = sum(_sum(_plain(y) * _plain(dy)) for y, dy in zip(outputs, upstream, strict=True))
     proven = 0
     for i, (argument, gradient) in enumerate(zip(arguments, gradients, strict=True)):
-        if not isinstance(argument, Symbolic):
+        if not isinstance(argument, Symbolic) or i in constants:
             continue
         if gradient is None:
             raise AssertionError(f"argument {i} has no gradient")
