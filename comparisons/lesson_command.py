@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ ACCEPTED = ("name", "out", "quick", "all", "json")
 
 def run_lessons(options: Options, out: Path) -> int:
     """Run one lesson or all; exit status 1 where a gradient differs. A claim that does not hold is a result."""
-    for name, value in vars(options).items():
-        if name not in ACCEPTED and value not in (None, False):
+    for field in fields(options):
+        name = field.name
+        if name not in ACCEPTED and getattr(options, name) != field.default:
             raise UserError(f"{name.replace('_', '-')}: a lesson brings its own settings (its seeds, variants, epochs)")
     if options.all and options.name:
         raise UserError(f"all: it runs every lesson; leave out {options.name!r}, or --all")
