@@ -402,7 +402,11 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
         )
 
     def reference(wrong: frozenset[str] = frozenset(), options: Any = o) -> list[list[Array]]:
-        return steps.simulate(name, options, weights, gradients, rates, wrong)
+        try:
+            with np.errstate(all="ignore"):
+                return steps.simulate(name, options, weights, gradients, rates, wrong)
+        except ZeroDivisionError:  # two mistakes at once may exclude each other
+            return [[np.full_like(w, np.nan) for w in weights] for _ in rates]
 
     right = reference()
     if touched:

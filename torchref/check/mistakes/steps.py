@@ -54,7 +54,13 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
             v = 0 * v
         g1, g2 = (1.0 if "1 - beta1 lost" in wrong else 1 - b1), (1.0 if "1 - beta2 lost" in wrong else 1 - b2)
         s["m"], s["v"] = b1 * m + g1 * g, b2 * v + g2 * g * g
+        if "moments shared" in wrong:  # both updates in place, one after the other
+            s["m"] = s["v"] = b2 * s["m"] + g2 * g * g
         m, v = (m, v) if "stale state" in wrong else (s["m"], s["v"])
+        if "m not kept" in wrong:
+            s["m"] = 0 * w
+        if "v not kept" in wrong:
+            s["v"] = 0 * w
         n = t
         for flag, shift in (("t one late", -1), ("t one early", 1)):
             if flag in wrong:
@@ -69,6 +75,10 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
             c1, c2 = 1 / c1, 1 / c2
         if "corrections exchanged" in wrong:
             c1, c2 = c2, c1
+        if "v corrected with beta1" in wrong:
+            c2 = c1
+        if "m corrected with beta2" in wrong:
+            c1 = c2
         if "correction stored" in wrong:
             s["m"], s["v"] = s["m"] / c1, s["v"] / c2
         with np.errstate(all="ignore"):
@@ -136,12 +146,9 @@ def sgd(o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wrong: frozens
     if not mu:
         return w - lr * g
     first = "b" not in s
-    if "rate in the velocity" in wrong:  # a convention of other texts, no mistake
-        b = mu * s.get("b", 0 * w) + lr * g
-        s["b"] = b
-        if not o.nesterov or "nesterov forgotten" in wrong:
-            return w - b
-        return w - (mu * b + lr * g)
+    # the rate inside the velocity is a convention of other texts, no mistake: it scales what enters, not what leaves
+    enters, leaves = (lr, 1.0) if "rate in the velocity" in wrong else (1.0, lr)
+    g = enters * g
     if "dampened" in wrong:
         damp = mu
     if "dampening forgotten" in wrong:
@@ -160,14 +167,14 @@ def sgd(o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wrong: frozens
     if "nesterov unasked" in wrong:
         nesterov = True
     if not nesterov:
-        return w - lr * b
+        return w - leaves * b
     if "look-ahead with the old velocity" in wrong:
-        return w - lr * (g + mu * old)
+        return w - leaves * (g + mu * old)
     if "look-ahead without momentum" in wrong:
-        return w - lr * (g + b)
+        return w - leaves * (g + b)
     if "look-ahead without the gradient" in wrong:
-        return w - lr * mu * b
-    return w - lr * (g + mu * b)
+        return w - leaves * mu * b
+    return w - leaves * (g + mu * b)
 
 
 def simulate(name: str, o: Any, weights: list[Array], gradients: list[list[Array]], rates: list[float], wrong: frozenset[str] = frozenset()) -> list[list[Array]]:  # fmt: skip
@@ -228,6 +235,7 @@ SGD = (
     M("dampening forgotten", "optimizer-dampening", "param", "The dampening is not applied."),
     M("first step dampened", "optimizer-dampening", "param", "torch does not dampen the first step."),
     M("nesterov forgotten", "optimizer-nesterov", "param", "Nesterov's look-ahead is missing.", "w -= lr * (g + momentum * v)"),
+    COUPLED,
     M("nesterov unasked", "optimizer-nesterov", "param", "Nesterov's look-ahead is applied although plain momentum is asked for."),
     M("look-ahead with the old velocity", "optimizer-nesterov", "param", "The look-ahead takes the velocity before its update."),
     M("look-ahead without momentum", "optimizer-nesterov", "param", "The look-ahead must multiply the velocity by the momentum."),
@@ -253,6 +261,11 @@ ADAM = (
     M("correction without powers", "optimizer-bias-correction", "param", "The bias correction is 1 - beta**t, not 1 - beta."),
     M("correction multiplied", "optimizer-bias-correction", "param", "The bias correction divides; here it multiplies."),
     M("corrections exchanged", "optimizer-bias-correction", "param", "The two bias corrections are exchanged."),
+    M("v corrected with beta1", "optimizer-bias-correction", "param", "v's bias correction takes beta2, not beta1."),
+    M("m corrected with beta2", "optimizer-bias-correction", "param", "m's bias correction takes beta1, not beta2."),
+    M("m not kept", "optimizer-state", "param", "The first moment is not kept from step to step."),
+    M("v not kept", "optimizer-state", "param", "The second moment is not kept from step to step."),
+    M("moments shared", "optimizer-state", "param", "m and v are one and the same array: each needs its own."),
     M("correction stored", "optimizer-bias-correction", "param", "The corrected moments are stored; the correction must not enter the state."),
     M("1 - beta1 lost", "optimizer-dampening", "param", "The factor 1 - beta1 of the gradient is lost."),
     M("1 - beta2 lost", "optimizer-dampening", "param", "The factor 1 - beta2 of the square is lost."),
