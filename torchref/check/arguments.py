@@ -297,6 +297,17 @@ def gate_order(names: str, order: str) -> Convention:
                       {k: permute(forth) for k in keys}, {k: permute(home) for k in keys})  # fmt: skip
 
 
+def update_gate() -> Convention:
+    """GRU's z and 1 - z exchanged: the sigmoid of a negative sum is 1 minus that of the sum."""
+
+    def negate(a: Array) -> Array:
+        r, z, n = np.split(a, 3)
+        return np.concatenate([r, -z, n])
+
+    keys = dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), negate)
+    return Convention("the update gate weighs the new state, z n + (1 - z) h (torch: (1 - z) n + z h)", keys, keys)
+
+
 def onehot(k: int) -> Change:
     return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
 
@@ -369,6 +380,8 @@ def conventions(
         groups.append([Convention("the batch comes first, (N, T, E); torch: (T, N, E)", first, first)])
         weights = {"in_proj_weight": flip_T}
         groups.append([Convention("in_proj_weight is stored as (in, out)", weights, weights)])
+    if op.name in ("gru", "gru_cell"):
+        groups.append([update_gate()])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:

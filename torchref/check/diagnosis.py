@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check import arguments, contract, probes, signatures
+from torchref.check import adapt, arguments, contract, probes, signatures
 from torchref.check.arguments import TORCH, Convention
 from torchref.check.contract import FORWARD_TOLERANCE, TOLERANCE, close, error, ratio
 from torchref.check.forms.base import CouldNotRun, Run, TimeOut, UserError
@@ -115,7 +115,8 @@ class Diagnosis:
                 else convention.to_torch(name, array.reshape(shapes[name]))
             )
         try:
-            return convention.to_torch(name, array)
+            turned = array.shape != shapes[name] and array.T.shape == shapes[name]
+            return convention.to_torch(name, array.T).T if turned else convention.to_torch(name, array)
         except (ValueError, IndexError):
             return array
 
@@ -141,6 +142,10 @@ class Diagnosis:
                     if trial.outputs
                     else True
                 )
+                adapted = None if fits else adapt.fitting(self.op, trial.outputs, trial.expected)
+                if adapted is not None:
+                    self.op = self.form.op = adapted
+                    return self.settle()
                 if self.form.name == "function":
                     fits = all(
                         np.shape(g) == trial.reference[n].shape
@@ -357,6 +362,12 @@ class Diagnosis:
     def judge_forward(self, trial: Trial) -> None:
         """The forward is not the reference's: say why, if it is one of the known ways."""
         name = self.wrong_outputs(trial)[0]
+        strange = getattr(self.form, "strange", list)()
+        if strange:
+            raise CouldNotRun(
+                f"the class holds arrays that match none of {self.op.name}'s arguments: {', '.join(strange)}; "
+                f"expected some of {', '.join(a.name for a in self.op.arrays)}, as attributes, in params[...] or in the constructor"
+            )
         mine, right = np.asarray(trial.outputs[name]), np.asarray(trial.expected[name])
         shown = "output" if name == "output" else name
         if mine.dtype.kind in "fc" and not np.isfinite(mine).all() and np.isfinite(right).all():
@@ -947,6 +958,9 @@ def diagnose(
     recognised: Any = None
     try:
         recognised = recognise(target, op, form, stated, module)
+        if op.has("query") and op.has("key") and {"query", "key", "value"} & recognised.takes == {"query"}:
+            if op.name == "scaled_dot_product_attention":  # one x is query, key and value
+                recognised.op = op = adapt.self_attention(op)
         verdict = Diagnosis(recognised, op, stated).verdict()
     except arguments.Unmatched as problem:
         verdict = Verdict(COULD_NOT_RUN, error=str(problem))

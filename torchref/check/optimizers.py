@@ -37,6 +37,7 @@ PROBE: dict[str, Any] = {
     "alpha": 0.85,
     "lr_decay": 0.2,
 }
+CONSTANT_EPS = (1e-5, 1e-6, 1e-7, 1e-8)
 MISTAKES = {
     "SGD": steps.SGD,
     "Adam": steps.ADAM,
@@ -437,19 +438,32 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
             "a difference of convention: the learning rate is inside the velocity (v = momentum * v - lr * g); it differs from torch only after the rate has changed"
         )
         return
+    # an eps that stands as a constant in the user's code is theirs to choose
+    fixed = "eps" in DEFAULTS[name] and "eps" not in step.taken and "eps" not in given
+    candidates = [o.eps, *(e for e in CONSTANT_EPS if e != o.eps)] if fixed else [getattr(o, "eps", 0.0)]
+    for o.eps in candidates[1:]:
+        if same(path, reference(), weights):
+            verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
+            verdict.notes.append(f"eps is {o.eps:g} in this code; torch's default is {DEFAULTS[name]['eps']:g}")
+            return
     verdict.verdict = WRONG
     moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
     told = f"the parameters differ from step {moved + 1} on"
     mistakes = MISTAKES[name]
     convention = frozenset({"rate in the velocity"}) if name == "SGD" and o.momentum else frozenset()
+    for o.eps in candidates:
+        right = reference()
+        known = {m.flag: reference(frozenset({m.flag})) for m in mistakes}
+        for extra in (frozenset[str](), convention) if convention else (frozenset[str](),):
+            for m in mistakes:
+                if same(known[m.flag], right, weights):
+                    continue
+                if same(path, known[m.flag] if not extra else reference(frozenset({m.flag}) | extra), weights):
+                    found(verdict, m, told, 0.97)
+                    return
+    o.eps = candidates[0]
+    right = reference()
     known = {m.flag: reference(frozenset({m.flag})) for m in mistakes}
-    for extra in (frozenset[str](), convention) if convention else (frozenset[str](),):
-        for m in mistakes:
-            if same(known[m.flag], right, weights):
-                continue
-            if same(path, known[m.flag] if not extra else reference(frozenset({m.flag}) | extra), weights):
-                found(verdict, m, told, 0.97)
-                return
     for a, b in itertools.combinations(mistakes, 2):
         if same(path, reference(frozenset({a.flag, b.flag})), weights) and not (
             same(known[a.flag], right, weights) or same(known[b.flag], right, weights)

@@ -194,8 +194,13 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
         return Signature("wrong-reduction", told, 0.6)
     if op.family == "pool" or op.name == "upsample":
         return Signature("wrong-reduction" if "avg" in op.name else "unknown", told, 0.9)
+    if op.family == "conv" and isinstance(p.upstream.get("output"), np.ndarray):
+        shape = p.upstream["output"].shape
+        numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))
+        numbers.append((float(np.prod(shape[2:])), "the number of positions"))
+    summed = op.family in ("conv", "recurrent", "linear")  # these gradients are sums: only a division makes a mean
     for value, label in numbers:
-        if equals(value) or equals(1 / value):
+        if (equals(value) and not summed) or equals(1 / value):
             way = "times" if equals(value) else "divided by"
             return Signature(
                 "mean-instead-of-sum",
@@ -203,7 +208,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
                 0.98,
                 "A mean stands where a sum belongs (or the other way round).",
             )
-    for option in op.options:
+    for option in op.options if op.family not in ("conv", "pool") else ():
         number: Any = v.get(option.name)
         if not isinstance(number, float | int) or isinstance(number, bool) or number in (0, 1):
             continue
@@ -276,6 +281,9 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
             0.98,
             "The gradient is the transpose of what it should be.",
         )
+    for a, b in itertools.combinations(range(g.ndim), 2) if g.ndim > 2 and name == "weight" else ():
+        if g.shape[a] == g.shape[b] and close(g, ref.swapaxes(a, b)) and not close(g, ref):
+            return Signature("transposed", f"the axes {a} and {b} are exchanged", 0.95)
     if np.shape(upstream) == g.shape and close(g, upstream) and p.op.family != "dropout":
         return Signature(
             "local-derivative-missing",
@@ -291,6 +299,9 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
         flipped = np.flip(ref, tuple(range(2, g.ndim)))
         if close(g, flipped):
             return Signature("kernel-flipped", "it is the right gradient turned round", 0.97)
+        for axis in range(2, g.ndim) if name == "weight" else ():
+            if close(g, np.flip(ref, axis)):
+                return Signature("kernel-flipped", f"it is the right gradient turned round along axis {axis}", 0.95)
     if p.op.family == "embedding" and name == "weight":
         index = p.values["input"].reshape(-1)
         counts = np.bincount(index, minlength=len(ref))

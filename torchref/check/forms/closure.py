@@ -44,7 +44,8 @@ def upstream_arguments(
         return ((upstream["output"],) if signature_takes_any and not loss else ()), ["output"]
     names = [n for n in outputs if not n.startswith("running_")]
     order = [upstream.get(n) if upstream.get(n) is not None else np.zeros_like(outputs[n]) for n in names]
-    if len(order) > 1 and len(needed) > 1:
+    own = len(params) > 1 and all(arguments.normal(q.name).startswith(("d", "g")) for q in params)
+    if len(order) > 1 and (len(needed) > 1 or own):  # an argument for each, defaults or not
         return tuple(order[: len(params)]), names[: len(params)]
     if sum(upstream.get(n) is not None for n in names) > 1 and isinstance(structure, tuple):
         iterator = iter(order)

@@ -169,12 +169,34 @@ class Layer(Closure):
             if a.kind == "option" or a.name in self.takes:
                 continue
             place = self.place(instance, a.name) or self.read_place(instance, a.name)
+            key = place and (place[1] if isinstance(place[1], str) else str(place[1][-1]))
+            if key and any(normal(key) == normal(q) and r != a.name for q, r in self.construction.roles.items()):
+                continue  # the constructor's array of that name is another argument
             if place and place not in self.attributes.values():
                 self.attributes[a.name] = place
         for a in self.op.options:
             if a.name in self.takes or a.name in ("training", "dim", "normalized_shape"):
                 continue
         self.takes = self.takes | set(self.attributes)
+
+    def strange(self) -> list[str]:
+        """Arrays of the class's own making that match no argument: without them the forward cannot be judged."""
+        try:
+            instance = self.build(dict(self.fallback))
+        except CouldNotRun:
+            return []
+        members = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
+        for key, value in list(members.items()):
+            if isinstance(value, dict):
+                members.update({f"{key}[{k!r}]": v for k, v in value.items()})
+        mine = [get(instance, *place) for place in self.attributes.values()]
+        handed = [v for v in self.fallback.values() if isinstance(v, np.ndarray)]
+        return [
+            k
+            for k, v in members.items()
+            if isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.ndim and np.ptp(v) > 0 and (v != np.round(v)).any()
+            and not any(v is a or np.array_equal(v, a) for a in (*mine, *handed))
+        ]  # fmt: skip
 
     def build(self, values: dict[str, Any]) -> Any:
         if not self.is_class:

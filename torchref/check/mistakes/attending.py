@@ -100,6 +100,10 @@ def attention(v: Any, wrong: frozenset[str]) -> Any:
             dk = dk / back
         if "ds transposed in dq" in wrong:
             dq = ds.swapaxes(-1, -2) @ k * back
+        if "last query in dk" in wrong:
+            dk = ds[..., -1:, :].swapaxes(-1, -2) @ q[..., -1:, :] * back
+        if "last query in dv" in wrong:
+            dv = p[..., -1:, :].swapaxes(-1, -2) @ dy[..., -1:, :]
         if "ds not transposed in dk" in wrong:
             dk = ds @ q * back
         if "dq and dk exchanged" in wrong:
@@ -136,6 +140,8 @@ ATTENTION = (
     M("weights transposed", "transposed", "value", "dv needs the attention weights transposed."),
     M("ds transposed in dq", "transposed", "query", "dq needs ds, not its transpose."),
     M("ds not transposed in dk", "transposed", "key", "dk needs ds transposed."),
+    M("last query in dk", "overwritten-not-accumulated", "key", "Only the last query's gradient reaches dk.", "dk += ..., not ="),
+    M("last query in dv", "overwritten-not-accumulated", "value", "Only the last query's gradient reaches dv.", "dv += ..., not ="),
     M("dq and dk exchanged", "unknown", "query", "dq and dk are exchanged."),
     M("forward no scale", SCALE, "output", "The scores are not divided by sqrt(d)."),
     M("forward 1 / d", SCALE, "output", "The scores are divided by d, not by sqrt(d)."),

@@ -104,6 +104,8 @@ def rnn(v: Any, wrong: frozenset[str]) -> Any:
             dh_next = (dh if "slope lost on the way back" in wrong else dz) @ whh
             if "weight_hh lost on the way back" in wrong:
                 dh_next = dz
+            if "sign of dh_next" in wrong:
+                dh_next = -dh_next
         dh0 = 0 * dh_next if "dh0 zero" in wrong else dh_next
         if "dh0 without weight" in wrong:
             dh0 = dz
@@ -147,6 +149,7 @@ RNN = (
     M("relu's slope", "wrong-mask", "input", "This is ReLU's mask where tanh's derivative belongs."),
     M("slope at 0 active", "wrong-mask", "input", "ReLU's derivative at 0 is 0."),
     M("weight_hh lost on the way back", TRUNCATED, "hx", "The way to the step before leads through weight_hh."),
+    M("sign of dh_next", "wrong-sign", "hx", "What comes back from the next step is subtracted; it must be added."),
     M("dh0 without weight", TRUNCATED, "hx", "The way to h_0 leads through weight_hh."),
     *COMMON,
     *over_time(PARAMETERS),
@@ -297,7 +300,7 @@ def gru(v: Any, wrong: frozenset[str]) -> Any:
         br, bz, bn = np.split(b, 3, axis=1)
         r, z = sigmoid(ar + br), sigmoid(az + bz)
         n = np.tanh(an + r * bn)
-        hs.append(z * n + (1 - z) * h if "forward z exchanged" in wrong else (1 - z) * n + z * h)
+        hs.append((1 - z) * n + z * h)
         gates.append((r, z, n, bn))
     outputs = (hs[1],) if cell else (np.stack(hs[1:]), hs[-1])
 
@@ -321,7 +324,7 @@ def gru(v: Any, wrong: frozenset[str]) -> Any:
             if "z for 1 - z" in wrong:
                 dn = dh * z
             dan = dn if "tanh's slope lost" in wrong else dn * (1 - n * n)
-            dr = dan * (h if "h for its product" in wrong else bn)
+            dr = dan * (1 if "product lost in dr" in wrong else h if "h for its product" in wrong else bn)
             daz = dz if "slope of z lost" in wrong else dz * z * (1 - z)
             dar = dr if "slope of r lost" in wrong else dr * r * (1 - r)
             if "reset path lost" in wrong:
@@ -361,7 +364,7 @@ GRU = (
     M("1 - z lost", "local-derivative-missing", "input", "The new gate's gradient lacks the factor 1 - z."),
     M("z for 1 - z", "derivative-at-wrong-tensor", "input", "The new gate's gradient carries 1 - z, not z."),
     M("sign of dz", "wrong-sign", "input", "The update gate's gradient is dh * (h - n)."),
+    M("product lost in dr", "local-derivative-missing", "input", "The reset gate's gradient lacks the factor weight_hn h + bias_hn."),
     M("h for its product", "derivative-at-wrong-tensor", "input", "The reset gate multiplies weight_hn h + bias_hn, not h."),
-    M("forward z exchanged", "forward-differs", "output", "torch mixes (1 - z) n + z h; here z and 1 - z are exchanged."),
     *over_time(PARAMETERS),
 )  # fmt: skip

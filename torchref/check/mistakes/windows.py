@@ -67,6 +67,9 @@ def conv(v: Any, wrong: frozenset[str]) -> Any:
         dxp = np.zeros_like(grouped_x)
         dw = np.zeros_like(grouped_w)
         used = v.weight[flip] if "kernel flipped in dx" in wrong else w
+        for axis in range(2, w.ndim):
+            if f"kernel flipped in dx along axis {axis}" in wrong and nd > 1:
+                used = np.flip(v.weight, axis)
         used = used.reshape(grouped_w.shape)
         reach = (1,) * nd if "stride ignored" in wrong else stride
         for o in offsets:
@@ -127,6 +130,7 @@ def conv(v: Any, wrong: frozenset[str]) -> Any:
 
 CONV = (
     M("kernel flipped in dx", "kernel-flipped", "input", "dx spreads dy with the kernel turned round.", "dx_padded[window] += dy * weight, the kernel as it stands"),
+    *(M(f"kernel flipped in dx along axis {axis}", "kernel-flipped", "input", f"dx spreads dy with the kernel turned round along axis {axis}.") for axis in (2, 3, 4)),
     M("dweight flipped", "kernel-flipped", "weight", "dweight comes out turned round."),
     M("stride ignored", "kernel-flipped", "input", "The windows of dx do not step by the stride."),
     M("no crop", "kernel-flipped", "input", "The padding is not cut off at the start of dx.", "dx = dx_padded[..., p:p+H, p:p+W]"),
@@ -180,8 +184,13 @@ def conv_transpose(v: Any, wrong: frozenset[str]) -> Any:
             part = d[slices(o, stride, dilation, size)]
             one = np.einsum("ngf...,gcf->ngc...", part, used[Index(..., *o)])
             dx = one if "last offset" in wrong else dx + one
+            last: Any = (..., *(-1,) * nd)
             if "last sample" in wrong:
                 dw[Index(..., *o)] = np.einsum("gcp,gfp->gcf", flat(gx)[-1], flat(part)[-1])
+            elif "last window" in wrong:
+                dw[Index(..., *o)] = np.einsum("ngc,ngf->gcf", gx[last], part[last])
+            elif "last window of the last sample" in wrong:
+                dw[Index(..., *o)] = np.einsum("gc,gf->gcf", gx[last][-1], part[last][-1])
             else:
                 dw[Index(..., *o)] = np.einsum("ngcp,ngfp->gcf", flat(gx), flat(part))
         dw = dw.reshape(w.shape)
@@ -195,7 +204,7 @@ def conv_transpose(v: Any, wrong: frozenset[str]) -> Any:
 
 CONV_TRANSPOSE = tuple(
     m for m in CONV
-    if m.flag in ("kernel flipped in dx", "dweight flipped", "last offset", "last sample", "forward flipped")
+    if m.flag in ("kernel flipped in dx", "dweight flipped", "last offset", "last sample", "last window", "last window of the last sample", "forward flipped")
 )  # fmt: skip
 
 
