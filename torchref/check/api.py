@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torchref.check import child
@@ -102,6 +103,8 @@ def in_file(
         from torchref.check.forms.base import CouldNotRun
         from torchref.check.forms.recognise import look_up
 
+        if not Path(path).is_file():
+            return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
         try:
             module = child.load(path)
         except (MemoryError, child.TimeOut):

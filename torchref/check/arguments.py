@@ -297,14 +297,17 @@ def gate_order(names: str, order: str) -> Convention:
                       {k: permute(forth) for k in keys}, {k: permute(home) for k in keys})  # fmt: skip
 
 
-def update_gate() -> Convention:
+def update_gate(op: Op) -> Convention:
     """GRU's z and 1 - z exchanged: the sigmoid of a negative sum is 1 minus that of the sum."""
 
     def negate(a: Array) -> Array:
         r, z, n = np.split(a, 3)
         return np.concatenate([r, -z, n])
 
-    keys = dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), negate)
+    keys: dict[str, Any] = dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), negate)
+    if not op.has("weight_ih"):  # one array for each gate: r, z, n, and again
+        own = [a.name for a in op.arrays if a.name not in ("input", "hx")]
+        keys = dict.fromkeys(own[1::3], np.negative)
     return Convention("the update gate weighs the new state, z n + (1 - z) h (torch: (1 - z) n + z h)", keys, keys)
 
 
@@ -353,7 +356,8 @@ def conventions(
             ]
         )
     if op.family == "recurrent":
-        weights = {"weight_ih": flip_T, "weight_hh": flip_T}
+        held = [a.name for a in op.arrays if a.name not in ("input", "hx", "cx") and np.ndim(values.get(a.name)) == 2]
+        weights = dict.fromkeys(held, flip_T)
         groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
         if values["input"].ndim == 3:
             groups.append(
@@ -366,7 +370,7 @@ def conventions(
                 ]
             )
         names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
-        if names:
+        if names and op.has("weight_ih"):
             likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
             orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
             stated_order = next(
@@ -381,7 +385,7 @@ def conventions(
         weights = {"in_proj_weight": flip_T}
         groups.append([Convention("in_proj_weight is stored as (in, out)", weights, weights)])
     if op.name in ("gru", "gru_cell"):
-        groups.append([update_gate()])
+        groups.append([update_gate(op)])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:

@@ -401,7 +401,7 @@ CONV_SIZES = (("in_channels", "weight", 1), ("out_channels", "weight", 0), ("ker
 def convolution(nd: int) -> Op:
     return Op(f"conv{nd}d", (f"Conv{nd}d", *(("conv",) if nd == 2 else ())),
               (X, array("weight", "f", "filters", "k"), BIAS, STRIDE, PADDING, option("dilation", 1, 1), option("groups", 1, 1)), windows.conv,
-              windows.CONV, make_conv(nd), family="conv", variants=("rich", "fit"), sizes=CONV_SIZES)  # fmt: skip
+              windows.conv_mistakes(nd), make_conv(nd), family="conv", variants=("rich", "fit"), sizes=CONV_SIZES)  # fmt: skip
 
 
 def transposed(nd: int) -> Op:

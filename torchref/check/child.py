@@ -23,7 +23,7 @@ from typing import Any
 from torchref.check.forms.base import TimeOut
 from torchref.check.verdict import COULD_NOT_RUN, Verdict
 
-MEMORY = 8 << 30  # bytes a user's code may allocate beyond what is there
+MEMORY = 4 << 30  # bytes a user's code may allocate beyond what is there
 
 
 def load(path: str) -> ModuleType:
@@ -139,8 +139,13 @@ def fork(work: Callable[[], Any], timeout: float, log: Any) -> Any:
     except Exception:
         log.seek(0)
         where = log.read().decode(errors="replace")
-        ours = os.sep + os.path.join("torchref", "check") + os.sep
-        lines = [line for line in where.splitlines() if ours not in line and line.strip()]
+        ours = (
+            os.path.join(os.sep, "torchref", "check", ""),
+            os.path.join(os.sep, "comparisons", ""),
+            "<frozen ",
+            "Extension modules:",
+        )
+        lines = [line for line in where.splitlines() if not any(o in line for o in ours) and line.strip()]
         name = (
             signal.Signals(os.WTERMSIG(code)).name
             if os.WIFSIGNALED(code)

@@ -8,7 +8,9 @@ need no formula. Whatever fits is confirmed on a second probe. What fits nothing
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check import adapt, arguments, contract, probes, signatures
+from torchref.check import adapt, arguments, contract, gates, probes, signatures
 from torchref.check.arguments import TORCH, Convention
 from torchref.check.contract import FORWARD_TOLERANCE, TOLERANCE, close, error, ratio
 from torchref.check.forms.base import CouldNotRun, Run, TimeOut, UserError
@@ -942,11 +944,25 @@ def derivation(op: Op) -> str:
 def last_lines(error: BaseException, skip: str = "torchref") -> str:
     """The last lines of the user's own traceback, none of ours."""
     original = error.original if isinstance(error, UserError) else error
-    frames = [f for f in traceback.extract_tb(original.__traceback__) if f"/{skip}/check/" not in f.filename]
+    ours = (f"/{skip}/check/", "/comparisons/command", "<frozen ")
+    frames = [f for f in traceback.extract_tb(original.__traceback__) if not any(o in f.filename for o in ours)]
     lines = [line.rstrip() for line in traceback.format_list(frames[-4:])]
     if not isinstance(original, TimeOut):
         lines += [line.rstrip() for line in traceback.format_exception_only(type(original), original)]
     return "\n".join(lines)
+
+
+def names_in(target: Any) -> list[str]:
+    """The names that a user's code may hold its arrays under: parameters, attributes, keys of dictionaries."""
+    names: list[str] = []
+    for part in target if isinstance(target, tuple | list) else (target,):
+        names += [p.name for p in arguments.parameters(part)]
+        try:
+            source = inspect.getsource(part) if inspect.isclass(part) else ""
+        except (OSError, TypeError):
+            source = ""
+        names += re.findall(r"self\.(\w+)", source) + re.findall(r"\[[\"'](\w+)[\"']\]", source)
+    return names
 
 
 def diagnose(
@@ -956,6 +972,9 @@ def diagnose(
     from torchref.check.forms.recognise import recognise
 
     recognised: Any = None
+    parts = gates.split_names(op, names_in(target)) if op.family == "recurrent" else None
+    if parts:
+        op = gates.per_gate(op, parts)
     try:
         recognised = recognise(target, op, form, stated, module)
         if op.has("query") and op.has("key") and {"query", "key", "value"} & recognised.takes == {"query"}:
@@ -968,6 +987,12 @@ def diagnose(
         verdict = Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
     except CouldNotRun as problem:
         verdict = Verdict(COULD_NOT_RUN, error=str(problem))
+    for f in verdict.findings if parts else ():
+        torchs = gates.home(parts or {})
+        f.consequences = [
+            c for c in dict.fromkeys(torchs.get(c, c) for c in f.consequences) if c != torchs.get(f.gradient)
+        ]
+        f.gradient = torchs.get(f.gradient, f.gradient)
     verdict.name, verdict.against = name, op.name
     verdict.form = verdict.form or getattr(recognised, "name", form or "")
     return verdict

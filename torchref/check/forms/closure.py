@@ -128,6 +128,9 @@ class Closure:
         snapshot = Snapshot({r: values[r] for r in self.takes if r in values})
         result, config = self.forward(values)
         leaves, structure, backward = self.split(result)
+        first = result[0] if isinstance(result, tuple) else result
+        if isinstance(first, list) and all(isinstance(leaf, float | int) for leaf in flatten(first)):
+            raise CouldNotRun("the forward's output is no array but a list: return np.array(...)")
         if not leaves or not is_array(leaves[0]):
             said = describe(leaves[0]) if leaves else "nothing"
             raise CouldNotRun(f"the forward's output is no array but {said}")

@@ -130,7 +130,6 @@ def conv(v: Any, wrong: frozenset[str]) -> Any:
 
 CONV = (
     M("kernel flipped in dx", "kernel-flipped", "input", "dx spreads dy with the kernel turned round.", "dx_padded[window] += dy * weight, the kernel as it stands"),
-    *(M(f"kernel flipped in dx along axis {axis}", "kernel-flipped", "input", f"dx spreads dy with the kernel turned round along axis {axis}.") for axis in (2, 3, 4)),
     M("dweight flipped", "kernel-flipped", "weight", "dweight comes out turned round."),
     M("stride ignored", "kernel-flipped", "input", "The windows of dx do not step by the stride."),
     M("no crop", "kernel-flipped", "input", "The padding is not cut off at the start of dx.", "dx = dx_padded[..., p:p+H, p:p+W]"),
@@ -147,6 +146,15 @@ CONV = (
     M("last window of the last sample", "overwritten-not-accumulated", "weight", "Only the last window of the last sample reaches dweight."),
     M("forward flipped", "kernel-flipped", "output", "The forward turns the kernel round (a convolution in the mathematical sense); torch correlates."),
 )  # fmt: skip
+
+
+def conv_mistakes(nd: int) -> tuple[Mistake, ...]:
+    """A kernel of several axes may be turned round along one of them alone."""
+    along = tuple(
+        M(f"kernel flipped in dx along axis {axis}", "kernel-flipped", "input", f"dx spreads dy with the kernel turned round along axis {axis} alone.")
+        for axis in range(2, 2 + nd)
+    )  # fmt: skip
+    return (*CONV, *along) if nd > 1 else CONV
 
 
 def conv_transpose(v: Any, wrong: frozenset[str]) -> Any:

@@ -1,0 +1,98 @@
+"""Recurrences with one weight for each gate (Wi, Wf, Wo, Wg or W_ir, W_iz, W_in), told by their names."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.arguments import normal
+from torchref.check.mistakes.base import Gradients
+from torchref.check.ops import Argument, Op, array
+
+# how the letter of a gate, {g}, stands in the names of its arrays, in normal form
+STYLES = (
+    ("w{g}x", "w{g}h"),
+    ("wx{g}", "wh{g}"),
+    ("wi{g}", "wh{g}"),
+    ("w{g}i", "w{g}h"),
+    ("w{g}x", "u{g}"),
+    ("w{g}", "u{g}"),
+    ("u{g}", "w{g}"),
+    ("w{g}", "r{g}"),
+    ("w{g}", "wh{g}"),
+    ("w{g}", "wr{g}"),
+)
+BIASES = (("b{g}x", "b{g}h"), ("bx{g}", "bh{g}"), ("bi{g}", "bh{g}"), ("b{g}i", "b{g}h"), ("b{g}", ""))
+LETTERS = {
+    "lstm": (("i",), ("f",), ("g", "c", "cc", "a", "ctilde", "z"), ("o",)),
+    "gru": (("r",), ("z", "u"), ("n", "h", "hh", "c", "g", "htilde")),
+}
+
+
+def split_names(op: Op, names: Iterable[str]) -> dict[str, list[str]] | None:
+    """torch's stacked array: the user's arrays of its gates, in torch's order; None if there are none such."""
+    letters = LETTERS.get(op.name.removesuffix("_cell"))
+    if letters is None:
+        return None
+    table = {normal(n): n for n in names}
+    for gates in itertools.product(*letters):
+        for ih, hh in STYLES:
+            found = {
+                key: [table.get(style.format(g=g), "") for g in gates]
+                for key, style in (("weight_ih", ih), ("weight_hh", hh))
+            }
+            if not all(n for parts in found.values() for n in parts) or set(found["weight_ih"]) & set(
+                found["weight_hh"]
+            ):
+                continue
+            for bi, bh in BIASES:
+                first = [table.get(bi.format(g=g), "") for g in gates]
+                second = [table.get(bh.format(g=g), "") for g in gates] if bh else []
+                if all(first):
+                    found["bias_ih"] = first
+                    if second and all(second):
+                        found["bias_hh"] = second
+                    break
+            return found
+    return None
+
+
+def per_gate(op: Op, parts: dict[str, list[str]]) -> Op:
+    """The operation with the user's array of each gate in place of torch's stacked ones."""
+
+    def formula(v: Any, wrong: frozenset[str]) -> Any:
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            own = parts.get(name)
+            setattr(v, name, np.concatenate([getattr(v, p) for p in own]) if own else None)
+        outputs, backward = op.formula(v, wrong)
+
+        def apart(*upstream: Any) -> Gradients:
+            result = dict(backward(*upstream))
+            for name, own in parts.items():
+                stacked = result.pop(name)
+                result.update(zip(own, np.split(stacked, len(own)), strict=True))
+            return result
+
+        return outputs, apart
+
+    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        arrays = op.make(rng, options, variant)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            stacked = arrays.pop(name)
+            if name in parts:
+                arrays.update(zip(parts[name], np.split(stacked, len(parts[name])), strict=True))
+        return arrays
+
+    own: list[Argument] = [a for a in op.arguments if a.name in ("input", "hx", "cx")]
+    own += [array(p) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") for p in parts.get(name, ())]
+    sizes = tuple((size, parts[name][0], axis) for size, name, axis in op.sizes)
+    return replace(op, arguments=tuple(own), formula=formula, make=make, sizes=sizes)
+
+
+def home(parts: dict[str, list[str]]) -> dict[str, str]:
+    """The user's array of a gate: torch's stacked one."""
+    return {p: name for name, own in parts.items() for p in own}
