@@ -977,9 +977,9 @@ def diagnose(
         op = gates.per_gate(op, parts)
     try:
         recognised = recognise(target, op, form, stated, module)
-        if op.has("query") and op.has("key") and {"query", "key", "value"} & recognised.takes == {"query"}:
-            if op.name == "scaled_dot_product_attention":  # one x is query, key and value
-                recognised.op = op = adapt.self_attention(op)
+        alone = {"query", "key", "value"} & recognised.takes == {"query"}
+        if op.name == "scaled_dot_product_attention" and alone:  # one x is query, key and value
+            recognised.op = op = adapt.self_attention(op)
         verdict = Diagnosis(recognised, op, stated).verdict()
     except arguments.Unmatched as problem:
         verdict = Verdict(COULD_NOT_RUN, error=str(problem))
