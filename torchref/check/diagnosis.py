@@ -364,7 +364,7 @@ class Diagnosis:
     def judge_forward(self, trial: Trial) -> None:
         """The forward is not the reference's: say why, if it is one of the known ways."""
         name = self.wrong_outputs(trial)[0]
-        strange = getattr(self.form, "strange", list)()
+        strange: list[str] = getattr(self.form, "strange", list)()
         if strange:
             raise CouldNotRun(
                 f"the class holds arrays that match none of {self.op.name}'s arguments: {', '.join(strange)}; "
