@@ -356,7 +356,11 @@ def conventions(
             ]
         )
     if op.family == "recurrent":
-        held = [a.name for a in op.arrays if a.name not in ("input", "hx", "cx") and getattr(values.get(a.name), "ndim", 0) == 2]
+        held = [
+            a.name
+            for a in op.arrays
+            if a.name not in ("input", "hx", "cx") and getattr(values.get(a.name), "ndim", 0) == 2
+        ]
         weights = dict.fromkeys(held, flip_T)
         groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
         if values["input"].ndim == 3:
