@@ -52,3 +52,17 @@ def test_the_command_line_knows_the_command(command):
         [sys.executable, "-m", "comparisons", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.slow
+def test_the_main_comparison_ends_equal(tmp_path):
+    """Catches a first command that does not end as the README says."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "comparisons", "compare", "digits", "--out", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "EQUAL: 1,800 steps" in ran.stdout
