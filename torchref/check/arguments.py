@@ -24,8 +24,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "input": (
         "input", "x", "inputs", "inp", "xs", "data", "z", "logits", "logit", "scores", "pred", "preds", "prediction", "predictions", "y_pred", "ypred", "yhat", "y_hat",
-        "input_data", "x_in", "a", "a_prev", "aprev", "u", "xt", "x_t", "image", "images", "img", "features", "feature_map", "v", "vec", "tensor", "arr", "array", "p", "probs", "prob", "probabilities",
-        "log_probs", "logp", "log_p", "log_prob", "logprobs", "logq", "log_q", "o", "out", "output", "outputs", "seq", "sequence", "e", "in_", "y", "h",
+        "input_data", "x_in", "a", "a_prev", "aprev", "u", "xt", "x_t", "image", "images", "img", "features", "feature_map", "v", "vec", "tensor", "arr", "array",
+        "log_probs", "logp", "log_p", "log_prob", "logprobs", "logq", "log_q", "p", "probs", "prob", "probabilities", "al", "predicted", "guess", "estimate", "hypothesis", "o", "out", "output", "outputs", "seq", "sequence", "e", "in_", "y", "h",
     ),
     "target": ("target", "targets", "t", "labels", "label", "y_true", "ytrue", "true", "truth", "gt", "tgt", "onehot", "one_hot", "true_labels", "expected", "y_target", "q", "y_onehot", "ground_truth", "actual", "classes", "y"),
     "weight": ("weight", "w", "weights", "kernel", "kernels", "filters", "filter", "gamma", "g", "scale", "theta", "k", "gain", "wt", "w1", "lin_weight", "kernel_weights"),
@@ -161,7 +161,9 @@ def match(
                 if role not in matching.takes and normal(p.name) == alias and (role in extra or role in wanted):
                     claim(role, p)
     # the rest in torch's order
-    missing = [w for w in (*[r for r in extra if r == "dy"], *wanted) if w not in matching.takes]
+    upstreams = [r for r in extra if r == "dy"]
+    unordered = (*wanted, *upstreams) if op.loss else (*upstreams, *wanted)
+    missing = [w for w in unordered if w not in matching.takes]
     arrays_first = [w for w in missing if w == "dy" or op.argument(w).kind != "option"] + [
         w for w in missing if w != "dy" and op.argument(w).kind == "option" and op.argument(w).default is not None
     ]

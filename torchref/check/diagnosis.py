@@ -72,6 +72,8 @@ class Diagnosis:
             same = next((h for h, v in zip(handed, upstreams, strict=False) if v is u), None)
             handed.append(same if same is not None else {k: convention.to_user(k, v) for k, v in u.items()})
         np.random.seed(p.seed + 1)
+        if hasattr(self.form, "torch_values"):
+            self.form.torch_values = p.values
         with np.errstate(all="ignore"):
             run = self.form.run(values, handed, user_expected, shapes)
         for kind, found in (("output", run.outputs), *(("gradient", g) for g in run.gradients)):
@@ -965,28 +967,78 @@ def names_in(target: Any) -> list[str]:
     return names
 
 
+def other_readings(form: Any, verdict: Verdict) -> Iterator[Any]:
+    """A loss's arguments read otherwise: the prediction second, or handed to the backward in place of the upstream gradient.
+
+    The two arguments change places only where the forward (or that the code does not run) says so: a difference of
+    sign in a symmetric loss is a mistake.
+    """
+
+    def swap(other: Any) -> None:
+        for matching in (other.matching.roles, getattr(other, "roles", {})):
+            for parameter, role in list(matching.items()):
+                matching[parameter] = {"input": "target", "target": "input"}.get(role, role)
+
+    def predict(other: Any) -> None:
+        other.prediction = True
+
+    forward = verdict.verdict == COULD_NOT_RUN or any(f.gradient == "output" for f in verdict.findings)
+    unnamed = form.name == "function" and form.matching.user("input") in form.matching.guessed
+    if (forward or unnamed) and {"input", "target"} <= form.matching.takes:
+        yield swap
+    if getattr(form, "either", False):
+        yield predict
+
+
+def better(other: Verdict, verdict: Verdict) -> bool:
+    """Whether a reading says more: it runs and names the mistake, where the first did not."""
+
+    def vague(v: Verdict) -> bool:
+        return v.verdict == COULD_NOT_RUN or any(
+            f.slug == "unknown" or f.gradient == "output" and f.slug != "wrong-reduction" for f in v.findings
+        )
+
+    return vague(verdict) and not vague(other)
+
+
 def diagnose(
     target: Any, op: Op, form: str | None = None, stated: list[str] | None = None, module: Any = None, name: str = ""
 ) -> Verdict:
     """The verdict on `target`, in this process."""
     from torchref.check.forms.recognise import recognise
 
-    recognised: Any = None
     parts = gates.split_names(op, names_in(target)) if op.family == "recurrent" else None
     if parts:
         op = gates.per_gate(op, parts)
-    try:
-        recognised = recognise(target, op, form, stated, module)
-        alone = {"query", "key", "value"} & recognised.takes == {"query"}
-        if op.name == "scaled_dot_product_attention" and alone:  # one x is query, key and value
-            recognised.op = op = adapt.self_attention(op)
-        verdict = Diagnosis(recognised, op, stated).verdict()
-    except arguments.Unmatched as problem:
-        verdict = Verdict(COULD_NOT_RUN, error=str(problem))
-    except UserError as problem:
-        verdict = Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
-    except CouldNotRun as problem:
-        verdict = Verdict(COULD_NOT_RUN, error=str(problem))
+    form_of: Any = None
+
+    def judge(reading: Any = None) -> Verdict:
+        """The verdict, in another reading of the code's arguments if `reading` changes its form."""
+        nonlocal form_of, op
+        try:
+            form_of = recognise(target, op, form, stated, module)
+            if reading is not None:
+                reading(form_of)
+            alone = {"query", "key", "value"} & form_of.takes == {"query"}
+            if op.name == "scaled_dot_product_attention" and alone:  # one x is query, key and value
+                form_of.op = op = adapt.self_attention(op)
+            return Diagnosis(form_of, op, stated).verdict()
+        except arguments.Unmatched as problem:
+            return Verdict(COULD_NOT_RUN, error=str(problem))
+        except UserError as problem:
+            return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
+        except CouldNotRun as problem:
+            return Verdict(COULD_NOT_RUN, error=str(problem))
+
+    verdict = judge()
+    first = form_of
+    if op.loss and verdict.verdict != RIGHT and not stated and first is not None:
+        for reading in other_readings(first, verdict):
+            other = judge(reading)
+            if other.verdict == RIGHT or better(other, verdict):
+                verdict, first = other, form_of
+                break
+    form_of = first
     for f in verdict.findings if parts else ():
         torchs = gates.home(parts or {})
         f.consequences = [
@@ -994,7 +1046,7 @@ def diagnose(
         ]
         f.gradient = torchs.get(f.gradient, f.gradient)
     verdict.name, verdict.against = name, op.name
-    verdict.form = verdict.form or getattr(recognised, "name", form or "")
+    verdict.form = verdict.form or getattr(form_of, "name", form or "")
     return verdict
 
 

@@ -197,6 +197,14 @@ def name_gradients(
             if role in shapes:
                 named.setdefault(role, gradient)
         return named
+    if isinstance(value, tuple | list) and any(isinstance(v, dict) for v in value):  # (dx, {"W": dW, "b": db})
+        held: dict[str, Any] = {}
+        for part in value:
+            if isinstance(part, dict):
+                held.update(name_gradients(op, part, [], order, shapes, matching))
+        left = [v for v in value if not isinstance(v, dict)]
+        free = [n for n in order if n not in held]
+        return {**name_gradients(op, left, [], free, shapes, matching), **held} if left else held
     leaves = flatten(value)
     if len(leaves) == len(names):
         by_name = [gradient_name(op, n, matching) if n else None for n in names]

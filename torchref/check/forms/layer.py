@@ -45,6 +45,37 @@ SIZES = {
     "embed_dim": ("embed_dim", "d_model", "dim", "d", "embedding_dim", "hidden_size", "n_embd", "e", "hidden_dim", "model_dim", "embed_size", "width"),
     "in1_features": ("in1_features", "in1"), "in2_features": ("in2_features", "in2"),
 }  # fmt: skip
+FORWARDS = (
+    "forward",
+    "__call__",
+    "fwd",
+    "forward_pass",
+    "forward_propagation",
+    "forward_prop",
+    "forwardprop",
+    "feed_forward",
+    "feedforward",
+    "fprop",
+    "call",
+    "apply",
+    "compute",
+    "loss",
+)
+BACKWARDS = (
+    "backward",
+    "bwd",
+    "backward_pass",
+    "backward_propagation",
+    "backward_prop",
+    "backprop",
+    "back_prop",
+    "backpropagate",
+    "back_propagation",
+    "bprop",
+    "grad",
+    "gradient",
+)
+RESULTS = ("output", "out", "outputs", "y", "result", "loss", "a", "z", "value", "activation", "activations")
 ZERO = (
     "zero_grad",
     "zero_grads",
@@ -64,24 +95,19 @@ class Layer(Closure):
     """A class; a fresh instance for each run."""
 
     name = "class"
+    torch_values: dict[str, Any] | None = None  # the probe's values in torch's convention
+    either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
+    prediction = False  # it is the prediction
 
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
         self.cls, self.op = cls, op
         self.is_class = inspect.isclass(cls)
         self.forward_name = next(
-            (
-                n
-                for n in ("forward", "__call__", "fwd", "forward_pass", "call")
-                if n in dir(cls) and (n != "__call__" or "__call__" in vars(cls if self.is_class else type(cls)))
-            ),
+            (n for n in FORWARDS if n in dir(cls) and (n != "__call__" or calls(cls if self.is_class else type(cls)))),
             None,
         )
         self.backward_name = next(
-            (
-                n
-                for n in ("backward", "bwd", "backward_pass", "backprop", "backpropagate", "grad", "gradient")
-                if callable(getattr(cls, n, None))
-            ),
+            (n for n in BACKWARDS if callable(getattr(cls, n, None))),
             None,
         )
         if self.forward_name is None or self.backward_name is None:
@@ -105,6 +131,8 @@ class Layer(Closure):
                 ),
                 None,
             )
+            if isinstance(p.default, bool) and op.has(p.name) and op.argument(p.name).kind == "array":
+                continue  # bias=True: whether there is one, not the array
             exact = op.has(p.name) and p.name != "normalized_shape"
             if size and not exact and not isinstance(p.default, np.ndarray):
                 self.sizes[p.name] = (size[0], size[2])
@@ -147,7 +175,7 @@ class Layer(Closure):
         found = {}
         for parameter, (name, axis) in self.sizes.items():
             array = next(s[1] for s in self.op.sizes if s[0] == name)
-            weight = values.get(array)
+            weight = (self.torch_values or values).get(array)  # sizes do not depend on how a weight is stored
             if weight is None:
                 weight = self.fallback.get(array)
             if weight is not None:
@@ -294,6 +322,8 @@ class Layer(Closure):
             if has_data(old)
             else None
         )
+        if self.op.name == "prelu" and np.size(data) == 1 < np.size(array) and not self.sizes and data is not None:
+            raise CouldNotRun("it has one slope for all channels")  # the next probe has one, too
         if (
             isinstance(data, np.ndarray)
             and data.size == np.size(array)
@@ -405,16 +435,18 @@ class Layer(Closure):
                 before = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
                 watched = {r: current[r] for r in self.takes if r in current and r not in self.attributes}
                 snapshot = Snapshot(watched)
-                forward = getattr(instance, self.forward_name or "forward")
-                result = call(forward, self.calling, current, lambda c=current: self.config(c), "the forward")
+                result = self.go_forward(instance, current)
                 items = list(result) if isinstance(result, tuple | list) else [result]
                 leaves = [o for o in flatten(items) if is_array(o)]
                 if not leaves:
                     raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
                 outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
                 for name in ("running_mean", "running_var"):
-                    if name in self.attributes and name not in outputs:
-                        outputs[name] = get(instance, *self.attributes[name])
+                    place = self.attributes.get(name)
+                    if place is None and name in self.construction.takes:
+                        place = self.place(instance, name)
+                    if place is not None and name not in outputs:
+                        outputs[name] = get(instance, *place)
                 structure = (
                     items[0]
                     if len(items) == 1 and isinstance(items[0], tuple | list)
@@ -440,7 +472,7 @@ class Layer(Closure):
                 return run
             backward = getattr(instance, self.backward_name or "backward")
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
-            args, kwargs, names = self.backward_arguments(backward, structure, handed, frozen, current)
+            args, kwargs, names = self.backward_arguments(instance, backward, structure, handed, frozen, current)
             assert run is not None
             run.handed = names
             try:
@@ -482,8 +514,30 @@ class Layer(Closure):
         run.shapes = dict(self.own_shapes)
         return run
 
+    def go_forward(self, instance: Any, values: dict[str, Any]) -> Any:
+        """What the forward returns; if that is nothing, what it has left on the instance."""
+        forward = getattr(instance, self.forward_name or "forward")
+        if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
+            positional = [p.name for p in self.forward_params]
+
+            def forward(*args: Any, **kwargs: Any) -> Any:  # a base class's __call__ keeps what the backward needs
+                return instance(*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs))
+
+            forward.__signature__ = inspect.Signature(self.forward_params)  # type: ignore[attr-defined]
+        result = call(forward, self.calling, values, lambda: self.config(values), "the forward")
+        if result is None:
+            members = {normal(k): v for k, v in vars(instance).items()} if hasattr(instance, "__dict__") else {}
+            result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
+        return result
+
     def backward_arguments(
-        self, backward: Any, structure: Any, handed: dict[str, Any], frozen: dict[str, Any], values: dict[str, Any]
+        self,
+        instance: Any,
+        backward: Any,
+        structure: Any,
+        handed: dict[str, Any],
+        frozen: dict[str, Any],
+        values: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
         params = arguments.parameters(backward)
         dys = {normal(n) for n in arguments.ALIASES["dy"]}
@@ -504,11 +558,33 @@ class Layer(Closure):
             else:
                 rest.append(p)
         self.upstream = bool(rest) or not self.op.loss
+        if (
+            self.op.loss
+            and "input" not in [self.calling.roles.get(k) for k in kwargs]
+            and len(kwargs) == 1 == len(rest)
+        ):
+            self.either = True  # backward(what, target): what may be the upstream gradient or the prediction
+            if self.prediction:
+                self.upstream = False
+                own = getattr(instance, "output", None)
+                shown = own if np.shape(own) == np.shape(values.get("input")) else values.get("input")
+                return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
         if kwargs:
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
             return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]
         args, names = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
         return args, {}, names
+
+
+def calls(cls: type) -> bool:
+    """Whether the user's class, or a base of it, has a `__call__`."""
+    return any("__call__" in vars(base) for base in cls.__mro__[:-1])
+
+
+def only_any(method: Any) -> bool:
+    """Whether a method hands on whatever it is given: `def __call__(self, *args)`."""
+    kinds = [p.kind for p in inspect.signature(method).parameters.values()]
+    return inspect.Parameter.VAR_POSITIONAL in kinds
 
 
 def has_data(value: Any) -> bool:
