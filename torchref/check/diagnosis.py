@@ -995,7 +995,7 @@ def better(other: Verdict, verdict: Verdict) -> bool:
 
     def vague(v: Verdict) -> bool:
         return v.verdict == COULD_NOT_RUN or any(
-            f.slug == "unknown" or f.gradient == "output" and f.slug != "wrong-reduction" for f in v.findings
+            f.slug == "unknown" or (f.gradient == "output" and f.slug != "wrong-reduction") for f in v.findings
         )
 
     return vague(verdict) and not vague(other)
