@@ -322,7 +322,7 @@ class Layer(Closure):
             if has_data(old)
             else None
         )
-        if self.op.name == "prelu" and np.size(data) == 1 < np.size(array) and not self.sizes and data is not None:
+        if self.op.name == "prelu" and not self.sizes and data is not None and np.size(data) == 1 < np.size(array):
             raise CouldNotRun("it has one slope for all channels")  # the next probe has one, too
         if (
             isinstance(data, np.ndarray)
@@ -566,8 +566,8 @@ class Layer(Closure):
             self.either = True  # backward(what, target): what may be the upstream gradient or the prediction
             if self.prediction:
                 self.upstream = False
-                own = getattr(instance, "output", None)
-                shown = own if np.shape(own) == np.shape(values.get("input")) else values.get("input")
+                own: Any = getattr(instance, "output", None)
+                shown = own if np.shape(own) == np.shape(values["input"]) else values.get("input")
                 return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
         if kwargs:
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
