@@ -27,6 +27,8 @@ from torchref.nn.module import Array
 
 EVALUATED = 500  # examples, at most, that the end of an epoch looks at
 QUICK_SEEDS = 3
+# Where a criterion was chosen after a look at trainings, that was at seeds 0 to 4: they take no part in a verdict.
+FRESH_SEEDS = 100
 CONTROL_SEEDS = 1000  # in the A/A control each variant has seeds of its own, so far apart
 
 
@@ -186,7 +188,8 @@ def teach(
                     on_progress(
                         f"{lesson.name}: {name}, seed {seed}", index * seeds + seed, len(lesson.variants) * seeds
                     )
-                own = replace(comparison, seed=comparison.seed + seed + CONTROL_SEEDS * index * control)
+                first = 0 if quick else FRESH_SEEDS
+                own = replace(comparison, seed=comparison.seed + first + seed + CONTROL_SEEDS * index * control)
                 trained = Trained(lesson, name, own, data, control)
                 trained.limit = lesson.quick if quick else np.inf
                 try:
