@@ -76,7 +76,9 @@ EQUAL = {
     "exp": {"slope of the slope", "value for slope"},
     "multi_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
     "margin_ranking_loss": {"forward mean over the batch", "forward mean over the entries"},
-    "instance_norm": {"gamma after the means"}, "batch_norm": {"gamma after the means", "forward over the batch alone"},
+    "cosine_embedding_loss": {"forward mean over the batch", "forward mean over the entries"},
+    "triplet_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
+    "instance_norm": {"gamma after the means"}, "batch_norm": {"gamma after the means", "forward over the batch alone", "means over the batch alone"},
     "batch_norm2d": {"gamma after the means"},
     # these show where one x is query, key and value; tests/check/corpus/heads.py has one
     "multi_head_attention": {"only the query's path", "the value's path missing", "last path only"},

@@ -12,7 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.mistakes import attending, losses, noise, norms, products, recurrent, rows, shapes, windows
+from torchref.check.mistakes import (
+    attending,
+    distances,
+    losses,
+    noise,
+    norms,
+    products,
+    recurrent,
+    rows,
+    shapes,
+    windows,
+)
 from torchref.check.mistakes.elementwise import elementwise, elementwise_mistakes
 from torchref.check.ops import Argument, Op, array, data, option
 from torchref.nn.module import Array
@@ -251,6 +262,21 @@ def make_cosine(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
 
 
+def make_cosine_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    a, b = rng.normal(size=(7, 5)), rng.normal(size=(7, 5))
+    b[2:] = a[2:] * np.array([1, 1, -1, 1, -1])[:, None] + 0.6 * b[2:]
+    across = b[1] - (b[1] @ a[1]) / (a[1] @ a[1]) * a[1]  # a cosine between 0 and the margin
+    b[1] = across / np.sqrt(across @ across) * np.sqrt(a[1] @ a[1]) + 0.12 * a[1]
+    return {"input1": a, "input2": b, "target": np.array([1.0, -1, 1, -1, -1, -1, 1])}
+
+
+def make_triplet(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    anchor, positive, negative = rng.normal(size=(3, 7, 5))
+    negative[2:] = anchor[2:] + (positive - anchor)[2:] * np.array([0.3, 4.0, 1.1, 0.7, 6.0])[:, None]
+    negative += 0.1 * rng.normal(size=(7, 5))
+    return {"anchor": anchor, "positive": positive, "negative": negative}
+
+
 CLASS_OPTIONS = (
     data("weight", "class_weight", "class_weights", "weights", "w", optional=True),
     option("ignore_index", -100, 1),
@@ -280,6 +306,12 @@ LOSSES = (
     Op("margin_ranking_loss", ("MarginRankingLoss",),
        (array("input1", "x1", "a"), array("input2", "x2", "b"), data("target"), option("margin", 0.0, 0.25), REDUCTION), losses.margin_ranking_loss,
        losses.MARGIN_RANKING, make_ranking, loss=True, family="loss"),
+    Op("cosine_embedding_loss", ("CosineEmbeddingLoss",),
+       (array("input1", "x1", "a"), array("input2", "x2", "b"), data("target"), option("margin", 0.0, 0.25), REDUCTION), distances.cosine_embedding_loss,
+       distances.COSINE_EMBEDDING, make_cosine_embedding, loss=True, family="loss"),
+    Op("triplet_margin_loss", ("TripletMarginLoss", "triplet_loss"),
+       (array("anchor", "a"), array("positive", "pos", "p"), array("negative", "neg", "n"), option("margin", 1.0, 0.75), option("eps", 1e-6), REDUCTION),
+       distances.triplet_margin_loss, distances.TRIPLET, make_triplet, loss=True, family="loss"),
 )  # fmt: skip
 
 DISTANCES = (
@@ -288,6 +320,9 @@ DISTANCES = (
     Op("cosine_similarity", ("CosineSimilarity", "cosine"),
        (array("x1", "a", "x", "u", "input1", "input"), array("x2", "b", "y", "v", "input2", "other"), option("dim", 1, None, "axis"), option("eps", 1e-8)),
        rows.cosine_similarity, rows.COSINE, make_cosine, family="softmax", zero_rows=True),
+    Op("pairwise_distance", ("PairwiseDistance", "euclidean_distance"),
+       (array("x1", "a", "x", "u", "input1", "input"), array("x2", "b", "y", "v", "input2", "other"), option("eps", 1e-6), option("keepdim", False)),
+       distances.pairwise_distance, distances.PAIRWISE_DISTANCE, make_cosine, family="softmax"),
 )  # fmt: skip
 
 

@@ -257,3 +257,92 @@ class ProbabilitiesAgain:
         self.dinputs = dvalues.copy()
         self.dinputs[range(len(dvalues)), y_true] -= 1
         self.dinputs = self.dinputs / len(dvalues)
+
+
+# distances of pairs and triples
+
+
+@right("pairwise_distance")
+def distance(x1, x2, eps=1e-6):
+    d = x1 - x2 + eps
+    n = np.sqrt((d**2).sum(-1))
+    return n, lambda dy: (dy[:, None] * d / n[:, None], -dy[:, None] * d / n[:, None])
+
+
+@wrong("PairwiseDistance", "wrong-sign", "x2")
+def distance_same_sign(x1, x2, eps=1e-6):
+    d = x1 - x2 + eps
+    n = np.sqrt((d**2).sum(-1))
+    return n, lambda dy: (dy[:, None] * d / n[:, None], dy[:, None] * d / n[:, None])
+
+
+def cosine_embedding(x1, x2, y, margin, norms):
+    a, b = np.linalg.norm(x1, axis=1), np.linalg.norm(x2, axis=1)
+    c = (x1 * x2).sum(1) / (a * b)
+    loss = np.where(y == 1, 1 - c, np.maximum(0, c - margin)).mean()
+
+    def backward(g=1.0):
+        dc = (g * np.where(y == 1, -1.0, (c > margin) * 1.0) / len(y))[:, None]
+        dx1, dx2 = dc * x2 / (a * b)[:, None], dc * x1 / (a * b)[:, None]
+        return dx1 - norms * dc * (c / a**2)[:, None] * x1, dx2 - norms * dc * (c / b**2)[:, None] * x2
+
+    return loss, backward
+
+
+@right("cosine_embedding_loss")
+def cosine_embedding_right(x1, x2, y, margin=0.0):
+    return cosine_embedding(x1, x2, y, margin, 1)
+
+
+@wrong("CosineEmbeddingLoss", "statistics-as-constants", "input1")
+def cosine_embedding_norms(x1, x2, y, margin=0.0):
+    return cosine_embedding(x1, x2, y, margin, 0)
+
+
+def triplet(anchor, positive, negative, margin, sign):
+    dp, dn = anchor - positive + 1e-6, anchor - negative + 1e-6
+    a, b = np.sqrt((dp**2).sum(1)), np.sqrt((dn**2).sum(1))
+    l = np.maximum(0, a - b + margin)
+
+    def backward(g=1.0):
+        on = (g * (l > 0) / len(l))[:, None]
+        u, v = on * dp / a[:, None], on * dn / b[:, None]
+        return u - v, sign * u, v
+
+    return l.mean(), backward
+
+
+@right("triplet_margin_loss")
+def triplet_right(anchor, positive, negative, margin=1.0):
+    return triplet(anchor, positive, negative, margin, -1)
+
+
+@wrong("TripletMarginLoss", "wrong-sign", "positive")
+def triplet_sign(anchor, positive, negative, margin=1.0):
+    return triplet(anchor, positive, negative, margin, 1)
+
+
+# masks and axes
+
+
+@wrong("prelu", "wrong-mask", "input")
+def nothing_at_zero(x, a):
+    return np.where(x > 0, x, a * x), lambda dy: (dy * ((x > 0) + a * (x < 0)), (dy * np.minimum(x, 0)).sum(0))
+
+
+@wrong("relu", "wrong-mask", "input")
+def turned_round(x):
+    return np.maximum(x, 0), lambda dy: dy * (x <= 0)
+
+
+@wrong("batch_norm2d", "summed-over-wrong-axis", "input")
+def means_over_the_batch(x, gamma, beta, eps=1e-5):
+    m, v = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
+    s, g = np.sqrt(v + eps), gamma[None, :, None, None]
+    h = (x - m) / s
+
+    def backward(d):
+        dh = d * g
+        return (dh - dh.mean(0) - h * (dh * h).mean(0)) / s, (d * h).sum((0, 2, 3)), d.sum((0, 2, 3))
+
+    return g * h + beta[:, None, None], backward

@@ -81,6 +81,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
             "x >= 0": lambda x, v: (x >= 0) * 1.0,
             "half at 0": lambda x, v: (x > 0) + 0.5 * (x == 0),
             "inverted mask": lambda x, v: (x < 0) * 1.0,
+            "inverted mask, with 0": lambda x, v: (x <= 0) * 1.0,
             "sign(x)": lambda x, v: np.sign(x),
         },
         masked=True,

@@ -209,6 +209,8 @@ def batch_norm(v: Any, wrong: frozenset[str]) -> Any:
     y, inner, mean, var, n, _ = core(x, weight, bias, stat_axes, v.eps, wrong, fixed)
     if "axis" in wrong:
         inner = wrong_axis(x, weight, bias, axes, tuple(range(1, x.ndim)), v.eps)
+    if "means over the batch alone" in wrong:
+        inner = wrong_axis(x, weight, bias, axes, (0,), v.eps)
 
     def backward(dy: Array) -> Gradients:
         return named(inner(dy), v, axes, (x.shape[1],))
@@ -237,6 +239,7 @@ BATCH_NORM = (
     *CORE,
     *WRONG_AXIS,
     M("evaluation ignored", "statistics-as-constants", "input", "In evaluation the running statistics are constants: no path leads through them."),
+    M("means over the batch alone", "summed-over-wrong-axis", "input", "The backward's means must run over the batch and all positions."),
     M("forward over the batch alone", "summed-over-wrong-axis", "output", "The statistics must run over the batch and all positions."),
     M("running variance biased", "running-statistics", "running_var", "running_var takes the biased variance; torch stores the unbiased one (n - 1)."),
     M("momentum the other way round", "running-statistics", "running_mean", "momentum weighs the old statistics here; in torch it weighs the new ones."),

@@ -202,6 +202,8 @@ def prelu(v: Any, wrong: frozenset[str]) -> Any:
             dx = dy * (x > 0)
         if "x >= 0" in wrong:
             dx = dy * np.where(x >= 0, 1, weight)
+        if "nothing at 0" in wrong:
+            dx = dy * np.where(x > 0, 1, weight * (x < 0))
         if "no mask" in wrong:
             dx = dy
         terms = dy * x * (x <= 0)
@@ -225,6 +227,7 @@ def prelu(v: Any, wrong: frozenset[str]) -> Any:
 PRELU = (
     M("slope forgotten", "scale-forgotten", "input", "The slope of the negative side is lost."),
     M("x >= 0", "wrong-mask", "input", "At x = 0 torch takes the negative side."),
+    M("nothing at 0", "wrong-mask", "input", "At x = 0 torch takes the negative side: the slope, not 0."),
     M("weight without x", "local-derivative-missing", "weight", "The slope's gradient lacks the factor x."),
     M("weight without mask", "wrong-mask", "weight", "The slope's gradient must count the negative side only."),
     M("weight on the positive side", "wrong-mask", "weight", "The slope's gradient counts the positive side."),
