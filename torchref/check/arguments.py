@@ -41,7 +41,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 SIDES = {"poolh", "poolw", "poolheight", "poolwidth", "kernelh", "kernelw", "kh", "kw", "ph", "pw", "hh", "ww"}
-CONFIG = re.compile(r"(.*_)?(params?|config|cfg|opts|options|hparams|conf|settings)$", re.I)
+CONFIG = re.compile(r"(.*_)?(params?|config|cfg|opts|options|h(yper)?_?param(eter)?s|conf|settings)$", re.I)
 
 
 def normal(name: str) -> str:
@@ -132,6 +132,11 @@ def match(
         for p in list(free):
             if p.name == role and role not in matching.takes:
                 claim(role, p)
+    for p in list(free):  # the two sides of a window
+        if op.has("kernel_size") and re.fullmatch(
+            r"(pool|kernel|window|filter|k)(size)?(h|w|height|width)", normal(p.name)
+        ):
+            claim("kernel_size", p)
     for p in list(free):
         if CONFIG.match(p.name) and not any(normal(p.name) in aliases(op, w) for w in wanted):
             claim("config", p)
@@ -313,6 +318,20 @@ def update_gate(op: Op) -> Convention:
     return Convention("the update gate weighs the new state, z n + (1 - z) h (torch: (1 - z) n + z h)", keys, keys)
 
 
+def channels_last() -> Convention:
+    """Images as (N, H, W, C), kernels as (h, w, in, out), a bias as (1, 1, 1, out) or (out,)."""
+    last, first = (lambda a: np.moveaxis(a, 1, -1)), (lambda a: np.moveaxis(a, -1, 1))
+    there = {
+        "input": last,
+        "output": last,
+        "weight": lambda w: w.transpose(2, 3, 1, 0),
+        "bias": lambda b: b.reshape(1, 1, 1, -1),
+    }
+    back = {"input": first, "output": first, "weight": lambda w: w.transpose(3, 2, 0, 1),
+            "bias": lambda b: b.reshape(-1) if np.shape(b)[:-1] == (1, 1, 1) else b}  # fmt: skip
+    return Convention("the channels come last, (N, H, W, C) and kernels (h, w, in, out)", there, back)
+
+
 def onehot(k: int) -> Change:
     return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
 
@@ -357,6 +376,8 @@ def conventions(
                 )
             ]
         )
+    if op.family in ("conv", "pool") and values["input"].ndim == 4:
+        groups.append([channels_last()])
     if op.family == "recurrent":
         held = [
             a.name

@@ -165,6 +165,14 @@ class Diagnosis:
                 break
         if first is not None:
             return first
+        options = {a.name for a in self.op.options if a.name not in self.op.given} & self.form.takes
+        if options and isinstance(problem, UserError):  # code that works for torch's defaults alone
+            taken, self.form.takes = self.form.takes, self.form.takes - options
+            try:
+                return self.settle()
+            except CouldNotRun:
+                self.form.takes = taken
+                raise problem from None
         if self.form.name == "function":
             p = probes.make(self.op, 0, self.form.takes, self.op.variants[0])
             try:
@@ -525,6 +533,8 @@ class Diagnosis:
         if "count" in run.extras:
             self.add("input", "wrong-shape", run.extras["count"], 0.8)
         for key, told in run.extras.items():
+            if key.startswith("none ") and not self.op.loss:
+                self.add(key[5:], "unknown", told, 0.7, "A gradient is missing.")
             if key.startswith("dtype "):
                 self.add(key[6:], "wrong-dtype", f"the gradient is {told}", 0.95)
         if self.form.name != "autograd":
@@ -599,9 +609,6 @@ class Diagnosis:
         if not wrong and third is not trial and self.wrong_gradients(third):
             trial, second = third, third
             wrong = self.wrong_gradients(trial)
-        none = [n for n in trial.reference if n in trial.gradients and trial.gradients[n] is None]
-        if none and self.form.name != "class":
-            wrong += [n for n in none if False]
         if not wrong:
             return
         already = {f.gradient for f in self.findings}
@@ -1007,6 +1014,18 @@ def diagnose(
     """The verdict on `target`, in this process."""
     from torchref.check.forms.recognise import recognise
 
+    if op.family == "recurrent" and not stated and not inspect.isclass(target):
+        letters = {
+            p.name.lower(): p.name for p in arguments.parameters(target[0] if isinstance(target, tuple) else target)
+        }
+        if {"w", "u"} <= set(letters):  # texts differ in which of W and U meets the input
+            ways = [
+                diagnose(target, op, form, [f"{letters[a]}=weight_ih", f"{letters[b]}=weight_hh"], module, name)
+                for a, b in ("wu", "uw")
+            ]
+            return next(
+                (v for v in ways if v.error == "" and not any(f.slug == "forward-differs" for f in v.findings)), ways[0]
+            )
     parts = gates.split_names(op, names_in(target)) if op.family == "recurrent" else None
     if parts:
         op = gates.per_gate(op, parts)

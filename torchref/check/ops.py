@@ -113,6 +113,10 @@ def find(against: str) -> Op:
         near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=4, cutoff=0.5)]
         hint = f"; the nearest names: {', '.join(near)}" if near else ""
         raise UnknownOp(f"there is no operation {name!r}{hint}")
+    for a in found.options:  # an option's other names
+        for alias in a.aliases:
+            if alias in options and a.name not in options and not found.has(alias):
+                options[a.name] = options.pop(alias)
     sizes = [s[0] for s in found.sizes]
     known = [a.name for a in found.options]
     for i, value in enumerate(positional):

@@ -60,3 +60,12 @@ def wrong_pair(against: str, slug: str, gradient: str | None, forward: Any, seco
         return backward
 
     return mark
+
+
+def right_made(against: str, make: Any) -> None:
+    """`make()` builds what is right: its helpers stay out of the module's other names."""
+    ENTRIES.append(Entry(make(), against, None))
+
+
+def wrong_made(against: str, slug: str, gradient: str | None, make: Any) -> None:
+    ENTRIES.append(Entry(make(), against, slug, gradient))

@@ -13,6 +13,8 @@ from torchref.check.forms.base import CouldNotRun, Run, flatten, guarded, name_o
 from torchref.check.forms.closure import repeated
 from torchref.check.ops import Op
 
+TOLERANCES = {"float64": contract.TOLERANCE, "float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2}
+
 
 class Function:
     """A subclass of torch.autograd.Function, applied to tensors in `dtype` on `device`."""
@@ -40,6 +42,7 @@ class Function:
         places = [("float64", "cpu"), ("float32", "cpu")]
         if torch.cuda.is_available():
             places += [("float64", "cuda"), ("float32", "cuda")]
+        places += [("float16", places[-1][1]), ("bfloat16", places[-1][1])]  # kernels for one precision alone
         first: CouldNotRun | None = None
         for self.dtype, self.device in places:
             try:
@@ -47,7 +50,7 @@ class Function:
             except CouldNotRun as error:
                 first = first or error
             else:
-                contract.allowed["tolerance"] = contract.TOLERANCE if self.dtype == "float64" else 2e-4
+                contract.allowed["tolerance"] = TOLERANCES[self.dtype]
                 return
         self.dtype, self.device = places[0]
         if first is not None:
@@ -110,12 +113,14 @@ class Function:
             gradients: dict[str, Any] = {}
             values_back = list(value) if isinstance(value, tuple | list) else [value]
             for role, gradient in zip(roles, values_back, strict=False):
+                if role in shapes and gradient is None:
+                    run.extras[f"none {role}"] = f"the backward returns None for {role}, which needs a gradient"
                 if role in shapes and gradient is not None and role is not None:
                     if not isinstance(gradient, torch.Tensor):
                         raise CouldNotRun(
                             f"the backward returned {type(gradient).__name__} as the gradient of {role}, not a tensor"
                         )
-                    lower = gradient.dtype != dtype
+                    lower = not gradient.is_floating_point() or gradient.dtype.itemsize < dtype.itemsize
                     array = to_numpy(gradient)
                     gradients[role] = array
                     if lower:

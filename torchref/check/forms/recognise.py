@@ -51,6 +51,10 @@ def look_up(module: Any, name: str) -> Any:
                 and not inspect.isclass(getattr(module, a))
             ):
                 return getattr(module, a), getattr(module, b)
+    for first, second in (("_forward_", "_backward_"), ("_fwd_", "_bwd_")):  # conv_forward_im2col
+        twin = name.replace(first, second)
+        if twin != name and hasattr(module, name) and hasattr(module, twin):
+            return getattr(module, name), getattr(module, twin)
     for first, second in (("forward_", "backward_"), ("fwd_", "bwd_")):
         stem = name.removeprefix(first)
         if hasattr(module, first + stem) and hasattr(module, second + stem):

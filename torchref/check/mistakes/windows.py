@@ -258,6 +258,7 @@ def pool(v: Any, wrong: frozenset[str]) -> Any:
     def backward(dy: Array) -> Gradients:
         d = dy.reshape(*x.shape[:2], -1)
         dxp = np.zeros(xp.shape, dy.dtype)
+        shares: list[Array] = []
         for i, box in enumerate(boxes):
             window = xp[Index(..., *box)]
             flat = window.reshape(*x.shape[:2], -1)
@@ -297,12 +298,17 @@ def pool(v: Any, wrong: frozenset[str]) -> Any:
                 if "at x" in wrong:
                     first = np.where(first, flat, 0)
                 share = first.reshape(window.shape) * up
+            shares.append(share)
             if "overwritten" in wrong:
                 dxp[Index(..., *box)] = share
             elif "overwritten at the maximum" in wrong:
                 np.copyto(dxp[Index(..., *box)], share, where=share != 0)
             else:
                 dxp[Index(..., *box)] += share
+        if "overwritten offset by offset" in wrong and not v.adaptive:  # col2im with = for +=
+            for o in itertools.product(*(range(k) for k in spread(v.kernel_size, nd))):
+                for share, box in zip(shares, boxes, strict=True):
+                    dxp[Index(..., *(b.start + k for b, k in zip(box, o, strict=True)))] = share[Index(..., *o)]
         at = (0,) * nd if "no crop" in wrong else padding
         return {"input": crop(dxp, at, x.shape[2:])}
 
@@ -321,6 +327,7 @@ MAX_POOL = (
     M("minimum", "wrong-mask", "input", "The gradient goes to the minimum."),
     M("overwritten", "overwritten-not-accumulated", "input", "Overlapping windows overwrite each other in dx.", "dx[window] += ..., not ="),
     M("overwritten at the maximum", "overwritten-not-accumulated", "input", "A cell that is the maximum of several windows keeps only the last gradient.", "dx[...] += ..., not ="),
+    M("overwritten offset by offset", "overwritten-not-accumulated", "input", "col2im overwrites where windows overlap.", "image[...] += columns, not ="),
     M("no crop", "kernel-flipped", "input", "The padding is not cut off at the start of dx."),
 )  # fmt: skip
 
@@ -330,6 +337,7 @@ AVG_POOL = (
     M("divided by stride", "wrong-reduction", "input", "The division is by the stride, not by the window's size."),
     M("first cell only", "wrong-mask", "input", "Every cell of the window gets its share, not only the first."),
     M("overwritten", "overwritten-not-accumulated", "input", "Overlapping windows overwrite each other in dx.", "dx[window] += ..., not ="),
+    M("overwritten offset by offset", "overwritten-not-accumulated", "input", "col2im overwrites where windows overlap.", "image[...] += columns, not ="),
     M("no crop", "kernel-flipped", "input", "The padding is not cut off at the start of dx."),
     M("forward sum", "wrong-reduction", "output", "The forward adds the window up; the mean divides by its size."),
 )  # fmt: skip
