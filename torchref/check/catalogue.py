@@ -472,7 +472,10 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
         own = (option("kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window"), option("stride", None, 2, "s", "strides"),
                option("padding", 0, 1 if kind == "avg" else 0, "pad", "p"))  # fmt: skip
     names = (module, f"{kind}pool{nd}d", *((f"{kind}pool", f"{kind}_pool") if nd == 2 and not adaptive else ()))
-    return Op(stem, names, (X, *own), windows.pool, windows.MAX_POOL if kind == "max" else windows.AVG_POOL, make_pool(nd, kind == "max"),
+    mistakes = windows.MAX_POOL if kind == "max" else windows.AVG_POOL
+    if adaptive:  # its windows have no offsets in common
+        mistakes = tuple(m for m in mistakes if m.flag != "overwritten offset by offset")
+    return Op(stem, names, (X, *own), windows.pool, mistakes, make_pool(nd, kind == "max"),
               family="pool", fixed={"kind": kind, "adaptive": adaptive}, variants=("rich", "adaptive fit" if adaptive else "fit"))  # fmt: skip
 
 
