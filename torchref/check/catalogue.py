@@ -24,6 +24,7 @@ from torchref.check.mistakes import (
     shapes,
     windows,
 )
+from torchref.check.mistakes.base import Mistake
 from torchref.check.mistakes.elementwise import elementwise, elementwise_mistakes
 from torchref.check.ops import Argument, Op, array, data, option
 from torchref.nn.module import Array
@@ -472,7 +473,7 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
         own = (option("kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window"), option("stride", None, 2, "s", "strides"),
                option("padding", 0, 1 if kind == "avg" else 0, "pad", "p"))  # fmt: skip
     names = (module, f"{kind}pool{nd}d", *((f"{kind}pool", f"{kind}_pool") if nd == 2 and not adaptive else ()))
-    mistakes = windows.MAX_POOL if kind == "max" else windows.AVG_POOL
+    mistakes: tuple[Mistake, ...] = windows.MAX_POOL if kind == "max" else windows.AVG_POOL
     if adaptive:  # its windows have no offsets in common
         mistakes = tuple(m for m in mistakes if m.flag != "overwritten offset by offset")
     return Op(stem, names, (X, *own), windows.pool, mistakes, make_pool(nd, kind == "max"),
