@@ -25,6 +25,8 @@ ELSEWHERE = {
     "gru",
     "gru_cell",
 }
+NAMED_X1 = ("bilinear", "margin_ranking_loss", "cosine_embedding_loss")  # torch's input1 is x1 in the library
+BY_NAME = ("pairwise_distance", "triplet_margin_loss")  # the library's p stands in front of the options: it is 2 here
 OPS = [op for op in CATALOGUE if op.name not in ELSEWHERE]
 
 
@@ -32,7 +34,7 @@ def own(p):
     """The library's output, its backward, and the names of its array arguments at this probe."""
     function = getattr(functional, p.op.name.replace("norm2d", "norm"))
     parameters = inspect.signature(function).parameters
-    if any(q.kind == q.VAR_POSITIONAL for q in parameters.values()) or p.op.name in ("bilinear", "margin_ranking_loss"):
+    if any(q.kind == q.VAR_POSITIONAL for q in parameters.values()) or p.op.name in NAMED_X1:
         names = [a.name for a in p.op.arguments if a.kind != "option"]
         return function(*(p.values[n] for n in names), **{a.name: p.values[a.name] for a in p.op.options}), names
     names, options = [], {}
@@ -40,7 +42,7 @@ def own(p):
         key = "input" if n == "x" and "x" not in p.values else n
         if key not in p.values:
             continue
-        if q.kind == q.KEYWORD_ONLY:
+        if q.kind == q.KEYWORD_ONLY or (p.op.name in BY_NAME and key in {a.name for a in p.op.options}):
             options[n] = p.values[key]
         else:
             names.append(key)
