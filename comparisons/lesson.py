@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.99  # of every interval: a lesson has several findings, and none may be luck
 HOLDS, CONDITION, FAILS = "holds", "holds with a condition", "does not hold"
 Figures = Mapping[str, Mapping[str, Array]]  # variant -> figure -> one number per seed
+Across = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # run -> tag -> [(what is varied, figure), ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Lesson:
     train: Callable[[Trained], None] | None = None  # instead of going through the data `epochs` times
     watch: Callable[[Trained, Step], None] | None = None  # called after every step
     show: Callable[[Recorder, Trained], None] | None = None  # pictures of a variant's first training
+    across: Callable[[Figures], Across] | None = None  # curves over what is varied, in the place of steps
+    cards: tuple[str, ...] = ()  # tags of the curves that show the claim: on top of TensorBoard's page, in this order
 
     @property
     def headline(self) -> str:

@@ -18,7 +18,7 @@ import torch
 from comparisons.comparison import Comparison
 from comparisons.data import Data, batches
 from comparisons.errors import UserError
-from comparisons.lesson import Figures, Finding, Lesson, verdict
+from comparisons.lesson import Across, Figures, Finding, Lesson, verdict
 from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.record import Recorder, log10_difference
 from comparisons.report import environment, plain
@@ -43,7 +43,7 @@ class Trained:
         self.lockstep = Lockstep(comparison, options, torch.device("cpu"))
         self.order = np.random.default_rng(comparison.seed)
         self.rng = np.random.default_rng([comparison.seed, 1])  # for what a lesson draws itself
-        self.curves: dict[str, list[tuple[int, float, float]]] = {}  # tag -> [(step, numpy, torch), ...]
+        self.curves: dict[str, list[tuple[int, float, float | None]]] = {}  # tag -> [(step, numpy, torch), ...]
         self.differences: dict[str, float] = {}  # by kind of tensor, the largest
         self.kept: dict[str, Any] = {}  # what a lesson's `watch` keeps for its `measure`
         self.stop = False  # a lesson's `watch` may end the training
@@ -71,8 +71,8 @@ class Trained:
         return step
 
     def note(self, tag: str, ours: float, theirs: float | None = None) -> None:
-        """Add a point to a curve, at the present step."""
-        self.curves.setdefault(tag, []).append((self.lockstep.steps, ours, ours if theirs is None else theirs))
+        """Add a point to a curve, at the present step; None where only NumPy's network was measured."""
+        self.curves.setdefault(tag, []).append((self.lockstep.steps, ours, theirs))
 
     def curve(self, tag: str) -> Array:
         """The NumPy twin's values of a curve."""
@@ -233,6 +233,8 @@ def teach(
                         recorder.text("difference", "verdict", taught.markdown(), 0)
                     if lesson.show is not None and not mismatch:
                         lesson.show(recorder, variant[0])
+            if lesson.across is not None and not mismatch:
+                record_across(folder, lesson.across(as_arrays(figures)))
             taught.seconds = time.perf_counter() - started
             (folder / "lesson.json").write_text(taught.to_json(), encoding="utf-8")
     return taught
@@ -245,17 +247,19 @@ def as_arrays(figures: dict[str, dict[str, list[float]]]) -> Figures:
 def record(recorder: Recorder, trainings: list[Trained]) -> None:
     """The curves of one variant, the mean over its seeds; the weights at the end; the differences of the twins."""
     first = trainings[0]
-    points: dict[int, dict[str, tuple[float, float]]] = {}
+    points: dict[int, dict[str, tuple[float, float | None]]] = {}
     for tag in first.curves:
         by_seed = [trained.curves.get(tag, []) for trained in trainings]
         for same in zip(*by_seed, strict=False):  # as far as all seeds came
             if len({step for step, _, _ in same}) == 1:
-                mean = tuple(float(np.mean(values)) for values in zip(*[(n, t) for _, n, t in same], strict=True))
-                points.setdefault(same[0][0], {})[tag] = (mean[0], mean[1])
+                ours = float(np.mean([n for _, n, _ in same]))
+                theirs = [t for _, _, t in same if t is not None]
+                points.setdefault(same[0][0], {})[tag] = ours, float(np.mean(theirs)) if theirs else None
     for step in sorted(points):
-        for side, engine in enumerate(("numpy", "torch")):
-            recorder.scalars(engine, {tag: value[side] for tag, value in points[step].items()}, step)
-        apart = {f"difference/{tag} (log10)": log10_difference(n - t) for tag, (n, t) in points[step].items()}
+        both = {tag: (n, t) for tag, (n, t) in points[step].items() if t is not None}
+        recorder.scalars("numpy", {tag: n for tag, (n, _) in points[step].items()}, step)
+        recorder.scalars("torch", {tag: t for tag, (_, t) in both.items()}, step)
+        apart = {f"difference/{tag} (log10)": log10_difference(n - t) for tag, (n, t) in both.items()}
         recorder.scalars("difference", apart, step)
     last = max(points, default=0)
     for kind in first.differences:
@@ -264,6 +268,15 @@ def record(recorder: Recorder, trainings: list[Trained]) -> None:
     for engine, twin in (("numpy", first.lockstep.numpy_twin), ("torch", first.lockstep.torch_twin)):
         for name, weight in twin.named_weights().items():
             recorder.histogram(engine, f"weights/{name}", weight, last)
+
+
+def record_across(folder: Path, curves: Across) -> None:
+    """Curves whose steps are not steps but what is varied, each run in a folder of its own."""
+    for run, tags in curves.items():
+        with Recorder(folder / run, engines=("numpy",)) as recorder:
+            for step in sorted({step for points in tags.values() for step, _ in points}):
+                here = {tag: value for tag, points in tags.items() for at, value in points if at == step}
+                recorder.scalars("numpy", here, step)
 
 
 def open_folder(folder: Path, lesson: Lesson) -> Path:
@@ -279,6 +292,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
         config = {
             "comparison": lesson.name,
             "claim": lesson.headline,
+            "cards": list(lesson.cards),
             "variants": {name: {} for name in lesson.variants},
         }
         (folder / "config.toml").write_text(tomli_w.dumps(config), encoding="utf-8")

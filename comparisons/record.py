@@ -51,13 +51,14 @@ class Recorder:
     is taken back (torch's meaning), a torn last line is cut off, and any other damage is an error.
     """
 
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+    def __init__(self, folder: Path, purge_step: int | None = None, engines: Sequence[str] = ENGINES) -> None:
         self.folder = Path(folder)
         self.notes: list[str] = []  # what could not be recorded as asked, and why
+        self._embeddings: dict[str, list[str]] = {}  # by engine, what its projector shows
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._metrics = _MetricsFile(self.folder / "metrics.jsonl", purge_step)
-            self._events = {engine: EventFile(self.folder / engine, purge_step) for engine in ENGINES}
+            self._events = {engine: EventFile(self.folder / engine, purge_step) for engine in engines}
         except OSError as error:
             raise UserError(f"cannot record in {self.folder}: {error.strerror}") from None
         self._pending: dict[str, tuple[int, dict[str, float]]] = {}
@@ -111,6 +112,30 @@ class Recorder:
         shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
         tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()], tensor_shape=shape)
         self._events[engine].write(step, Summary.Value(tag=tag, metadata=metadata, tensor=tensor))
+
+    def embedding(self, engine: str, name: str, points: Any, labels: Sequence[Any], images: Any = None) -> None:
+        """Record points (N, D) for TensorBoard's projector, each with a label and, of (N, H, W) from 0 to 1, an image.
+
+        Several names give the projector several embeddings to choose from; the projector reads them from files.
+        """
+        points, folder = np.asarray(points, np.float64), self.folder / engine
+        if points.ndim != 2 or len(labels) != len(points) or (images is not None and len(images) != len(points)):
+            raise ValueError(f"embedding {name!r} must have shape (N, D) and N labels, not {points.shape}")
+        file = "".join(c if c.isalnum() else "-" for c in name)
+        (folder / f"{file}.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points))
+        (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels))
+        lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
+        if images is not None:
+            height, width = np.shape(images)[1:]
+            side = math.ceil(len(points) ** 0.5)  # the projector wants them in a square, row by row
+            sheet = np.zeros((side * side, height, width))
+            sheet[: len(points)] = images
+            pixels = sheet.reshape(side, side, height, width).swapaxes(1, 2).reshape(side * height, side * width, 1)
+            (folder / f"{file}.png").write_bytes(_png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
+            size = f"single_image_dim: [{width}, {height}]"
+            lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')
+        self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
+        (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]))
 
     def hparams(self, engine: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Record a session's hyperparameters, and its `metrics` as scalars at `step`.

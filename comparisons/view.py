@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import tomllib
 import webbrowser
 from pathlib import Path
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from comparisons.errors import UserError, nearest
 
 HOST = "127.0.0.1"  # this machine alone
 RUNS = Path("runs")
-PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")  # cards on top
+PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")
 
 
 def find_run(run: str | None) -> Path:
@@ -56,7 +57,7 @@ def start(folder: Path, port: int | None) -> str:
 
 
 def deep_link(address: str, folder: Path) -> str:
-    """The page with unsmoothed curves and the losses pinned to its top.
+    """The page with unsmoothed curves, and the losses, or the curves that a lesson names, pinned to its top.
 
     A colour for each variant, NumPy's curve over torch's; where there is but one variant, a colour for each engine.
     """
@@ -64,9 +65,19 @@ def deep_link(address: str, folder: Path) -> str:
     query = {
         "smoothing": "0",
         "runColorGroup": "regex:^(.*)/" if len(variants) > 1 else "regex:(numpy|torch|difference)$",
-        "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in PINNED]),
+        "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in cards(folder)]),
     }
     return f"{address.rstrip('/')}/?{urlencode(query)}#timeseries"
+
+
+def cards(folder: Path) -> list[str]:
+    """The tags on top: those that a lesson names in the config.toml of its folder, which `folder` is or lies in."""
+    for place in (folder, folder.parent):
+        with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
+            named = tomllib.loads((place / "config.toml").read_text(encoding="utf-8")).get("cards")
+            if named:
+                return [str(tag) for tag in named]
+    return list(PINNED)
 
 
 def has_browser() -> bool:

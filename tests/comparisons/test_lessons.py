@@ -8,7 +8,8 @@ import pytest
 from comparisons.catalogue import find_lesson, lessons, listing
 from comparisons.command_line import main
 from comparisons.lesson import CONDITION, FAILS, HOLDS, Finding, always, equal, larger, verdict, within
-from comparisons.lesson_training import teach
+from comparisons.lesson_training import Trained, record, record_across, teach
+from comparisons.record import Recorder, read_metrics
 
 
 @pytest.mark.parametrize("name", lessons())
@@ -75,6 +76,22 @@ def test_findings():
     assert not equal("", [0.0, np.nan], 1e-9).confirmed
     assert always("", [True, True]).confirmed
     assert not always("", [True, False]).confirmed
+
+
+def test_what_one_engine_alone_measured_is_not_the_others(tmp_path):
+    """Catches NumPy's figure drawn as torch's, and a sweep's curve with its points mixed up."""
+    lesson = find_lesson("zero_initialization")
+    trained = Trained(lesson, "v", next(iter(lesson.variants.values())), None, False)
+    trained.note("both", 1.0, 2.0)
+    trained.note("ours", 3.0)
+    with Recorder(tmp_path / "v") as recorder:
+        record(recorder, [trained])
+    metrics = read_metrics(tmp_path / "v")
+    assert metrics["numpy"] == {"both": [(0, 1.0)], "ours": [(0, 3.0)]}
+    assert metrics["torch"] == {"both": [(0, 2.0)]}
+    assert metrics["difference"] == {"difference/both (log10)": [(0, 0.0)]}
+    record_across(tmp_path, {"by p": {"gap": [(50, 0.2), (0, 0.1)], "loss": [(50, 1.0)]}})
+    assert read_metrics(tmp_path / "by p")["numpy"] == {"gap": [(0, 0.1), (50, 0.2)], "loss": [(50, 1.0)]}
 
 
 @pytest.mark.parametrize(

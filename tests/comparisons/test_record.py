@@ -226,3 +226,30 @@ def test_log10_difference():
     assert log10_difference(-1e-3) == pytest.approx(-3)
     assert log10_difference(1e-30) == -20.0
     assert math.isnan(log10_difference(math.nan))
+
+
+def test_embeddings_as_the_projector_reads_them(tmp_path):
+    """Points, labels and images out of order or misplaced in the sheet: a neighbour that is none."""
+    from google.protobuf import text_format
+    from PIL import Image
+    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+
+    rng = np.random.default_rng(0)
+    points, images = rng.standard_normal((5, 3)), rng.random((5, 2, 4))
+    with Recorder(tmp_path) as recorder:
+        recorder.embedding("numpy", "the code", points, list("abcde"), images)
+        recorder.embedding("numpy", "inputs", points[:, :2], range(5))
+        with pytest.raises(ValueError, match="'short' must have shape"):
+            recorder.embedding("numpy", "short", points, "abc")
+    folder = tmp_path / "numpy"
+    config = text_format.Parse((folder / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    code, inputs = config.embeddings
+    assert (code.tensor_name, inputs.tensor_name) == ("the code", "inputs")
+    np.testing.assert_allclose(np.loadtxt(folder / code.tensor_path), points, rtol=1e-5)
+    assert (folder / code.metadata_path).read_text().split() == list("abcde")
+    assert list(code.sprite.single_image_dim) == [4, 2]
+    sheet = np.asarray(Image.open(folder / code.sprite.image_path))
+    assert sheet.shape == (3 * 2, 3 * 4)
+    for i, image in enumerate(images):
+        row, column = divmod(i, 3)
+        np.testing.assert_array_equal(sheet[2 * row : 2 * row + 2, 4 * column : 4 * column + 4], np.rint(255 * image))

@@ -59,6 +59,17 @@ def test_deep_link(tmp_path):
     assert alone["runColorGroup"] == ["regex:(numpy|torch|difference)$"]
 
 
+def test_a_lessons_cards_are_on_top(tmp_path):
+    """Catches a page whose first curve is not the claim's; a variant's own page has them, too."""
+    record(tmp_path, "plain")
+    (tmp_path / "config.toml").write_text('cards = ["gap", "loss/step"]')
+    assert view.cards(tmp_path) == view.cards(tmp_path / "plain") == ["gap", "loss/step"]
+    pinned = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)["pinnedCards"][0]
+    assert [card["tag"] for card in json.loads(pinned)] == ["gap", "loss/step"]
+    (tmp_path / "config.toml").write_text("cards = [")
+    assert view.cards(tmp_path) == list(view.PINNED)
+
+
 def test_no_browser_without_a_screen(monkeypatch):
     """On a server, a text browser would take the terminal over."""
     monkeypatch.setattr(sys, "platform", "linux")
