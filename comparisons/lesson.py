@@ -27,7 +27,7 @@ class Finding:
     """One sentence that figures confirm or not.
 
     role: "claim" (a part of what is claimed), "limit" (where the claim stops being true), "instead" (what is true in
-    the place of a claim that is not).
+    the place of a claim that is not), "beside" (what else the figures show: it decides nothing).
     """
 
     text: str
@@ -53,7 +53,7 @@ class Lesson:
     judge: Callable[[Figures], list[Finding]]
     control: str  # the variant that all become when the effect is switched off
     quick: int = 20  # steps in a training of a quick run, at most
-    seeds: int = 5
+    seeds: int = 10
     train: Callable[[Trained], None] | None = None  # instead of going through the data `epochs` times
     watch: Callable[[Trained, Step], None] | None = None  # called after every step
     show: Callable[[Recorder, Trained], None] | None = None  # pictures of a variant's first training

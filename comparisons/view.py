@@ -20,12 +20,13 @@ PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference
 
 
 def find_run(run: str | None) -> Path:
-    """The folder that is meant: a folder, a name in runs/, or the newest run. UserError where nothing is recorded."""
+    """The folder that is meant: a folder, a name in runs/, or the newest run (of a sweep: the sweep). UserError where nothing is recorded."""
     known = {path.parent.relative_to(RUNS).as_posix(): path.parent for path in RUNS.glob("**/config.toml")}
     if run is None:
         if not known:
             raise UserError(f"view: there is no run in {RUNS.absolute()}: make one with torchref compare")
-        return max(known.values(), key=lambda folder: max(p.stat().st_mtime for p in folder.glob("*")))
+        newest = max(known.values(), key=lambda folder: max(p.stat().st_mtime for p in folder.glob("*")))
+        return newest.parent if (newest.parent / "sweep.json").exists() else newest
     for folder in (Path(run), RUNS / run):
         if folder.is_dir():
             if not next(folder.glob("**/events.out.tfevents.*"), None):

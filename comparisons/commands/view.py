@@ -19,7 +19,7 @@ class Options:
     """Look at runs in TensorBoard: NumPy's curves over torch's, and their difference. Ctrl-C ends it."""
 
     run: Annotated[str | None, tyro.conf.Positional, option("[RUN]")] = None
-    """A run's folder, or its name in runs/. Default: the newest run in runs/."""
+    """A run's folder, or its name in runs/. Default: the newest run or sweep in runs/."""
     port: Annotated[int | None, option("INT")] = None
     """The port to listen on. Default: 6006, or the next one that is free."""
     no_browser: Annotated[bool, option()] = False

@@ -99,13 +99,13 @@ def judge(f: Figures) -> list[Finding]:
     half, none = f["0.5"], f["0.0"]
     return [
         larger("p = 0.5 narrows the gap between held-out and training loss", gap[0.0], gap[0.5], by=0.01),
-        larger("p = 0.8 narrows it more", gap[0.5], gap[0.8]),
+        larger("p = 0.8 narrows it more", gap[0.5], gap[0.8], role="beside"),
         within("p = 0.5 keeps half of the units", half["kept"], 0.47, 0.53),
         always("the same ones in both twins, in every step looked at", half["same masks"] > 0),
         within("what is kept is scaled, so that the mean is what it was", half["scale"], 0.97, 1.03),
         equal("in evaluation the layer is not there", half["evaluation"], 0.0),
         larger("part of that is a worse fit in training", half["training loss"], none["training loss"], role="limit"),
-        larger("p = 0.5 is right more often on held-out data", half["accuracy"], none["accuracy"], role="instead"),
+        larger("p = 0.5 is right more often on held-out data", half["accuracy"], none["accuracy"], role="beside"),
     ]
 
 

@@ -29,13 +29,15 @@ def record(folder, *variants):
 
 
 def test_find_run(tmp_path, monkeypatch):
-    """A folder, a name, the newest run, a variant; and what is no run."""
+    """A folder, a name, the newest run or sweep, a variant; and what is no run."""
     monkeypatch.chdir(tmp_path)
     record(Path("runs/old"), "plain")
     record(Path("runs/2026-01-01/new"), "plain")
     for path in Path("runs/old").iterdir():
         os.utime(path, (1, 1))
     assert view.find_run(None) == Path("runs/2026-01-01/new")
+    Path("runs/2026-01-01/sweep.json").write_text("{}")
+    assert view.find_run(None) == Path("runs/2026-01-01")  # all runs of a sweep, not the last of them
     assert view.find_run("old") == Path("runs/old")
     assert view.find_run("old/plain") == Path("runs/old/plain")
     assert view.find_run(str(tmp_path / "runs" / "old")) == tmp_path / "runs" / "old"
