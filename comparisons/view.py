@@ -20,7 +20,7 @@ PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference
 
 
 def find_run(run: str | None) -> Path:
-    """The folder that is meant: a folder, a name in runs/, or the newest run (of a sweep: the sweep). UserError where nothing is recorded."""
+    """A folder, a name in runs/, or the newest run (of a sweep: the sweep). UserError where nothing is recorded."""
     known = {path.parent.relative_to(RUNS).as_posix(): path.parent for path in RUNS.glob("**/config.toml")}
     if run is None:
         if not known:

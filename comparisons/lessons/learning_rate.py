@@ -24,7 +24,7 @@ MEASURED = [0, 1, 4]
 
 
 def measurements() -> Data:
-    """Radius, texture and smoothness of each tumour (a bowl that is not flat in any direction), and whether it is benign as -1 or 1."""
+    """Radius, texture and smoothness of each tumour (flat in no direction), and whether it is benign as -1 or 1."""
     data: Any = breast_cancer()
     x, held_out = data.train_inputs[:, MEASURED], data.validation_inputs[:, MEASURED]
     return Data(x, 2.0 * data.train_targets[:, None] - 1, held_out, 2.0 * data.validation_targets[:, None] - 1)
