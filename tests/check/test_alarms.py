@@ -8,7 +8,7 @@ import pytest
 
 from torchref.check import probes
 from torchref.check.catalogue import CATALOGUE
-from torchref.check.contract import close
+from torchref.check.closeness import close
 from torchref.nn import functional
 
 # what functional has not under torch's signature; tests/check/test_formulas.py compares these with torch

@@ -6,7 +6,7 @@ from pathlib import Path
 from comparisons.command_line import main
 from torchref.check.arguments import ALIASES
 from torchref.check.catalogue import CATALOGUE
-from torchref.check.diagnosis import FAMILY_PAGES, PAGES
+from torchref.check.derivations import FAMILY_PAGES, PAGES
 from torchref.check.verdict import SLUGS
 
 ROOT = Path(__file__).parents[2]

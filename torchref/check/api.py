@@ -99,9 +99,9 @@ def in_file(
     stated = split(arguments)
 
     def work() -> Verdict:
-        from torchref.check.diagnosis import last_lines
         from torchref.check.forms.base import CouldNotRun
         from torchref.check.forms.recognise import look_up
+        from torchref.check.tracebacks import last_lines
 
         if not Path(path).is_file():
             return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")

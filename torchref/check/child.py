@@ -57,7 +57,7 @@ def limit_memory() -> None:
 
 def guarded(work: Callable[[], Verdict]) -> Verdict:
     """Run `work`; an exception that is not the user's either is reported as such."""
-    from torchref.check.diagnosis import last_lines
+    from torchref.check.tracebacks import last_lines
 
     try:
         return work()

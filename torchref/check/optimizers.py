@@ -13,7 +13,7 @@ import numpy as np
 
 from torchref.check import arguments
 from torchref.check.arguments import normal
-from torchref.check.contract import close, size
+from torchref.check.closeness import close, size
 from torchref.check.forms.base import CouldNotRun, UserError, guarded
 from torchref.check.mistakes import steps
 from torchref.check.mistakes.base import Mistake
@@ -349,7 +349,7 @@ def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -
     try:
         judge(function, against, verdict)
     except UserError as error:
-        from torchref.check.diagnosis import last_lines
+        from torchref.check.tracebacks import last_lines
 
         verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
     except (CouldNotRun, SyntaxError, ValueError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.contract import TOLERANCE, close, ratio, size
+from torchref.check.closeness import TOLERANCE, close, ratio, size
 from torchref.check.mistakes.base import Unreduced
 from torchref.check.ops import Op
 from torchref.check.probes import Probe

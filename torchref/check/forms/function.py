@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check import arguments, contract
+from torchref.check import arguments, closeness
 from torchref.check.forms.base import CouldNotRun, Run, flatten, guarded, name_outputs
 from torchref.check.forms.closure import repeated
 from torchref.check.ops import Op
 
-TOLERANCES = {"float64": contract.TOLERANCE, "float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2}
+TOLERANCES = {"float64": closeness.TOLERANCE, "float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2}
 
 
 class Function:
@@ -50,7 +50,7 @@ class Function:
             except CouldNotRun as error:
                 first = first or error
             else:
-                contract.allowed["tolerance"] = TOLERANCES[self.dtype]
+                closeness.allowed["tolerance"] = TOLERANCES[self.dtype]
                 return
         self.dtype, self.device = places[0]
         if first is not None:

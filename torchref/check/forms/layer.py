@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import re
 from typing import Any
 
 import numpy as np
@@ -19,76 +18,15 @@ from torchref.check.forms.base import (  # fmt: skip
     call,
     flatten,
     fresh,
-    gradient_name,
     guarded,
     name_gradients,
     name_outputs,
     returned_names,
 )
 from torchref.check.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
+from torchref.check.forms.places import collect, get, place, put, read_place
+from torchref.check.forms.words import BACKWARDS, FORWARDS, RESULTS, SIZES, ZERO
 from torchref.check.ops import Op
-
-SIZES = {
-    "in_features": ("in_features", "input_size", "input_dim", "in_dim", "n_in", "nin", "fan_in", "n_inputs", "num_inputs", "in_size", "d_in", "input_features", "n_input", "inputs", "in_", "nx", "features_in", "indim", "din"),
-    "out_features": ("out_features", "output_size", "output_dim", "out_dim", "n_out", "nout", "fan_out", "n_outputs", "num_outputs", "out_size", "d_out", "n_units", "units", "output_features", "n_neurons", "outputs", "n_output", "hidden_size", "outdim", "dout", "n_hidden"),
-    "num_features": ("num_features", "dim", "d", "features", "n_features", "channels", "num_channels", "c", "size", "n", "input_dim", "hidden_size", "input_size", "n_channels", "input_shape"),
-    "normalized_shape": ("normalized_shape", "dim", "d", "features", "n_features", "num_features", "hidden_size", "size", "shape", "n", "d_model", "embed_dim", "hidden_dim", "input_dim", "embedding_dim", "n_embd", "ndim", "feature_dim", "input_size"),
-    "num_channels": ("num_channels", "channels", "c", "num_features", "n_channels"),
-    "num_embeddings": ("num_embeddings", "vocab_size", "vocabulary", "v", "n", "num_tokens", "n_vocab", "vocab", "num_words", "vocabsize"),
-    "embedding_dim": ("embedding_dim", "embed_dim", "dim", "d", "embedding_size", "embed_size", "emb_dim", "n_embd", "hidden_size", "d_model", "dims"),
-    "in_channels": ("in_channels", "in_ch", "c_in", "cin", "input_channels", "channels_in", "n_in", "in_c", "input_depth", "in_planes", "inchannels", "channels", "nin", "ic"),
-    "out_channels": ("out_channels", "out_ch", "c_out", "cout", "output_channels", "channels_out", "n_out", "n_filters", "num_filters", "out_c", "depth", "filters", "out_planes", "nout", "oc"),
-    "kernel_size": ("kernel_size", "k", "filter_size", "ksize", "kernel", "f", "kernel_shape", "size", "ks"),
-    "input_size": ("input_size", "input_dim", "in_features", "n_in", "d", "in_dim", "n_x", "d_in", "vocab_size", "embed_dim", "nx", "input_features"),
-    "hidden_size": ("hidden_size", "hidden_dim", "n_hidden", "h", "units", "n_h", "d_h", "out_dim", "hidden", "nh", "hidden_features", "out_features", "n_out"),
-    "num_parameters": ("num_parameters", "n", "channels", "dim", "num_features"),
-    "embed_dim": ("embed_dim", "d_model", "dim", "d", "embedding_dim", "hidden_size", "n_embd", "e", "hidden_dim", "model_dim", "embed_size", "width"),
-    "in1_features": ("in1_features", "in1"), "in2_features": ("in2_features", "in2"),
-}  # fmt: skip
-FORWARDS = (
-    "forward",
-    "__call__",
-    "fwd",
-    "forward_pass",
-    "forward_propagation",
-    "forward_prop",
-    "forwardprop",
-    "feed_forward",
-    "feedforward",
-    "fprop",
-    "call",
-    "apply",
-    "compute",
-    "loss",
-)
-BACKWARDS = (
-    "backward",
-    "bwd",
-    "backward_pass",
-    "backward_propagation",
-    "backward_prop",
-    "backprop",
-    "back_prop",
-    "backpropagate",
-    "back_propagation",
-    "bprop",
-    "grad",
-    "gradient",
-)
-RESULTS = ("output", "out", "outputs", "y", "result", "loss", "a", "z", "value", "activation", "activations")
-ZERO = (
-    "zero_grad",
-    "zero_grads",
-    "zerograd",
-    "zero_gradients",
-    "reset_grad",
-    "reset_grads",
-    "clear_grad",
-    "clear_grads",
-    "zero",
-)
-HOLDERS = ("params", "parameters", "weights", "param", "_params", "state", "p", "theta")
-GRADS = ("grads", "gradients", "grad", "dparams", "_grads", "g", "d", "param_grads")
 
 
 class Layer(Closure):
@@ -196,12 +134,12 @@ class Layer(Closure):
         for a in self.op.arguments:
             if a.kind == "option" or a.name in self.takes:
                 continue
-            place = self.place(instance, a.name) or self.read_place(instance, a.name)
-            key = place and (place[1] if isinstance(place[1], str) else str(place[1][-1]))
+            at = place(self.op, instance, a.name) or read_place(self.op, self.cls, instance, a.name)
+            key = at and (at[1] if isinstance(at[1], str) else str(at[1][-1]))
             if key and any(normal(key) == normal(q) and r != a.name for q, r in self.construction.roles.items()):
                 continue  # the constructor's array of that name is another argument
-            if place and place not in self.attributes.values():
-                self.attributes[a.name] = place
+            if at and at not in self.attributes.values():
+                self.attributes[a.name] = at
         for a in self.op.options:
             if a.name in self.takes or a.name in ("training", "dim", "normalized_shape"):
                 continue
@@ -217,7 +155,7 @@ class Layer(Closure):
         for key, value in list(members.items()):
             if isinstance(value, dict):
                 members.update({f"{key}[{k!r}]": v for k, v in value.items()})
-        mine = [get(instance, *place) for place in self.attributes.values()]
+        mine = [get(instance, *at) for at in self.attributes.values()]
         handed = [v for v in self.fallback.values() if isinstance(v, np.ndarray)]
         return [
             k
@@ -242,164 +180,13 @@ class Layer(Closure):
             {f"size {p}": v for p, v in special.items()},
         )
 
-    def place(self, instance: Any, name: str) -> tuple[str, Any] | None:
-        """Where an instance holds the array `name`: ("attribute", key), ("dict", (holder, key)) or ("list", (holder, i))."""
-        wanted = aliases(self.op, name)
-        if name == "running_mean":
-            wanted += ["runningmean"]
-        members = vars(instance) if hasattr(instance, "__dict__") else {}
-        reserved = {"input", "x", "output", "out", "cache", "y"}
-        for alias in wanted:
-            for key in members:
-                value = members[key]
-                if (
-                    normal(key) == alias
-                    and (isinstance(value, np.ndarray) or has_data(value) or value is None)
-                    and normal(key) not in reserved
-                ):
-                    if value is None and name in ("bias", "weight", "mask", "attn_mask"):
-                        if name == "mask":
-                            continue
-                        if name in ("bias", "weight"):
-                            continue
-                    return ("attribute", key)
-        for holder, content in members.items():
-            if isinstance(content, dict) and normal(holder) not in map(normal, GRADS):
-                for alias in wanted:
-                    for key, value in content.items():
-                        if normal(str(key)) == alias and (isinstance(value, np.ndarray) or has_data(value)):
-                            return ("dict", (holder, key))
-        for holder, content in members.items():
-            if (
-                isinstance(content, list)
-                and normal(holder) in map(normal, HOLDERS)
-                and content
-                and all(isinstance(c, np.ndarray) for c in content)
-            ):
-                order = [a.name for a in self.op.arrays if not a.name.startswith(("input", "hx", "cx"))]
-                if name in order and order.index(name) < len(content):
-                    return ("list", (holder, order.index(name)))
-        return None
-
-    def read_place(self, instance: Any, name: str) -> tuple[str, Any] | None:
-        """Where the source expects the array `name`, if no attribute holds one yet: self.W, self.params["W"]."""
-        if self.op.argument(name).kind != "array" or name.startswith("input"):
-            return None
-        try:
-            source = inspect.getsource(self.cls if self.is_class else type(self.cls))
-            for base in self.cls.__mro__[1:-1] if self.is_class else ():
-                source += inspect.getsource(base)
-        except (OSError, TypeError):
-            return None
-        read = list(dict.fromkeys(re.findall(r"self\.(\w+)\b(?!\s*=[^=]|\s*,.*=[^=]|\()", source)))
-        set_later = set(re.findall(r"self\.(\w+)\s*(?:=[^=]|,)", source))
-        set_to_none = set(re.findall(r"self\.(\w+)\s*=\s*None", source))
-        members = vars(instance) if hasattr(instance, "__dict__") else {}
-        for alias in aliases(self.op, name):
-            for key in read:
-                times = len(re.findall(rf"self\.{key}\s*=[^=]", source))
-                free = (key not in set_later) or (key in set_to_none and times == 1)
-                if (
-                    normal(key) == alias
-                    and free
-                    and members.get(key) is None
-                    and not callable(getattr(instance, key, None))
-                ):
-                    return ("attribute", key)
-            for holder, key in re.findall(r"self\.(\w+)\[[\"'](\w+)[\"']\]", source):
-                content = members.get(holder)
-                if normal(key) == alias and isinstance(content, dict) and normal(holder) not in map(normal, GRADS):
-                    return ("dict", (holder, key))
-        return None
-
-    def put(self, instance: Any, name: str, array: Any) -> None:
-        kind, key = self.attributes[name]
-        old = get(instance, kind, key)
-        data = (
-            old
-            if isinstance(old, np.ndarray)
-            else getattr(old, "data", getattr(old, "value", None))
-            if has_data(old)
-            else None
-        )
-        if self.op.name == "prelu" and not self.sizes and data is not None and np.size(data) == 1 < np.size(array):
-            raise CouldNotRun("it has one slope for all channels")  # the next probe has one, too
-        if (
-            isinstance(data, np.ndarray)
-            and data.size == np.size(array)
-            and np.squeeze(data).shape == np.squeeze(array).shape
-            and data.shape != np.shape(array)
-        ):
-            self.own_shapes[name] = data.shape
-            array = np.reshape(array, data.shape)
-        if isinstance(old, np.ndarray) or old is None:
-            if kind == "list" and isinstance(old, np.ndarray) and old.shape == np.shape(array):
-                old[...] = array
-            elif kind == "attribute":
-                same = [k for k, v in vars(instance).items() if v is old and old is not None]
-                for k in same or [key]:
-                    setattr(instance, k, array)
-                for v in vars(instance).values():  # the same array may stand in a list or a dictionary, too
-                    if isinstance(v, list):
-                        for i, item in enumerate(v):
-                            if item is old and old is not None:
-                                v[i] = array
-                    elif isinstance(v, dict):
-                        for k, item in list(v.items()):
-                            if item is old and old is not None:
-                                v[k] = array
-            elif kind == "dict":
-                getattr(instance, key[0])[key[1]] = array
-            else:
-                getattr(instance, key[0])[key[1]] = array
-        elif hasattr(old, "data") and isinstance(old.data, np.ndarray):
-            old.data = array
-        else:
-            old.value = array
-
-    def collect(self, instance: Any, shapes: dict[str, tuple[int, ...]], before: dict[str, Any]) -> dict[str, Any]:
-        """The gradients that the instance holds after its backward."""
-        found: dict[str, Any] = {}
-        members = vars(instance) if hasattr(instance, "__dict__") else {}
-        for key, value in members.items():
-            if (
-                isinstance(value, np.ndarray | np.generic | float)
-                and not isinstance(value, bool)
-                and (isinstance(value, np.ndarray) or value is not before.get(key))
-            ):
-                name = gradient_name(self.op, key)
-                if name in shapes and name != "input" and stem_is_gradient(key):
-                    found.setdefault(name, value)
-        for key, value in members.items():
-            if isinstance(value, dict) and normal(key) in map(normal, (*GRADS, *HOLDERS, "cache")):
-                for inner, gradient in value.items():
-                    name = None
-                    if normal(key) in map(normal, GRADS):
-                        name = next(
-                            (a.name for a in self.op.arrays if normal(str(inner)) in aliases(self.op, a.name)), None
-                        )
-                    name = name or (gradient_name(self.op, str(inner)) if stem_is_gradient(str(inner)) else None)
-                    if name in shapes and name != "input" and isinstance(gradient, np.ndarray | np.generic):
-                        found.setdefault(name, gradient)
-            elif isinstance(value, list | tuple) and normal(key) in map(normal, GRADS) and value:
-                order = [n for n in shapes if n in self.takes and not n.startswith(("input", "hx", "cx"))]
-                for name, gradient in zip(order, value, strict=False):
-                    if isinstance(gradient, np.ndarray | np.generic):
-                        found.setdefault(name, gradient)
-        for name, (kind, place) in self.attributes.items():
-            holder = get(instance, kind, place)
-            gradient = getattr(holder, "grad", None) if not isinstance(holder, np.ndarray) else None
-            if name in shapes and gradient is not None:
-                found.setdefault(name, gradient)
-        return found
-
-    # --- running -----------------------------------------------------------------------------------------------------
-
     def prepared(self, values: dict[str, Any]) -> Any:
         instance = self.build(values)
         for name in self.attributes:
             if values.get(name) is not None:
-                self.put(instance, name, values[name])
+                own = put(instance, self.attributes[name], values[name], self.op.name == "prelu" and not self.sizes)
+                if own is not None:
+                    self.own_shapes[name] = own
         for key, on in (
             ("training", True),
             ("train", True),
@@ -442,11 +229,11 @@ class Layer(Closure):
                     raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
                 outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
                 for name in ("running_mean", "running_var"):
-                    place = self.attributes.get(name)
-                    if place is None and name in self.construction.takes:
-                        place = self.place(instance, name)
-                    if place is not None and name not in outputs:
-                        outputs[name] = get(instance, *place)
+                    at = self.attributes.get(name)
+                    if at is None and name in self.construction.takes:
+                        at = place(self.op, instance, name)
+                    if at is not None and name not in outputs:
+                        outputs[name] = get(instance, *at)
                 structure = (
                     items[0]
                     if len(items) == 1 and isinstance(items[0], tuple | list)
@@ -495,7 +282,7 @@ class Layer(Closure):
                 if value is not None
                 else {}
             )
-            held = self.collect(instance, shapes, before)
+            held = collect(self.op, instance, shapes, before, self.takes, self.attributes)
             for name, gradient in held.items():
                 gradients.setdefault(name, gradient)
             if not gradients and "input" in shapes:
@@ -585,23 +372,3 @@ def only_any(method: Any) -> bool:
     """Whether a method hands on whatever it is given: `def __call__(self, *args)`."""
     kinds = [p.kind for p in inspect.signature(method).parameters.values()]
     return inspect.Parameter.VAR_POSITIONAL in kinds
-
-
-def has_data(value: Any) -> bool:
-    return not isinstance(value, np.ndarray | np.generic) and (
-        isinstance(getattr(value, "data", None), np.ndarray) or isinstance(getattr(value, "value", None), np.ndarray)
-    )
-
-
-def get(instance: Any, kind: str, key: Any) -> Any:
-    if kind == "attribute":
-        return getattr(instance, key, None)
-    holder = getattr(instance, key[0])
-    return holder.get(key[1]) if isinstance(holder, dict) else holder[key[1]]
-
-
-def stem_is_gradient(key: str) -> bool:
-    n = normal(key)
-    return n.startswith(("d", "grad", "g", "delta", "nabla")) or n.endswith(
-        ("grad", "grads", "gradient", "gradients", "bar")
-    )

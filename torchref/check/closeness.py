@@ -1,4 +1,4 @@
-"""What any gradient must keep: shape, dtype, finite values, its arguments, the same answer twice."""
+"""When two arrays count as equal."""
 
 from __future__ import annotations
 

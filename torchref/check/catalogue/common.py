@@ -1,0 +1,20 @@
+"""Arguments and arrays that several families share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchref.check.ops import array, option
+from torchref.nn.module import Array
+
+X = array("input")
+
+
+def away(rng: Any, shape: tuple[int, ...], low: float = 0.4, high: float = 1.9) -> Array:
+    """Entries of both signs whose size is far from 0 and from 1."""
+    size = rng.uniform(low, high, shape)
+    return size * rng.choice([-1.0, 1.0], shape)
+
+
+WEIGHT, BIAS = array("weight", optional=True), array("bias", optional=True)
+EPS = option("eps", 1e-5, 1e-2)

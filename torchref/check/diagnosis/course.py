@@ -1,0 +1,100 @@
+# ruff: noqa: E501
+"""The course of a diagnosis: in which order a piece of code is asked what."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from torchref.check import closeness, probes
+from torchref.check.arguments import TORCH
+from torchref.check.closeness import TOLERANCE, close, error
+from torchref.check.derivations import derivation
+from torchref.check.diagnosis.contract import judge_contract
+from torchref.check.diagnosis.extremes import judge_extremes
+from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
+from torchref.check.diagnosis.gradients import judge_gradients
+from torchref.check.diagnosis.running import judge_running
+from torchref.check.diagnosis.settle import choose_input_or_output, learn_options, settle
+from torchref.check.diagnosis.subject import Subject, Trial
+from torchref.check.forms.base import CouldNotRun, UserError
+from torchref.check.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Verdict
+
+
+def judge(code: Subject) -> Verdict:
+    """The verdict, in one reading of the code."""
+    if hasattr(code.form, "ambiguous") and code.form.ambiguous():
+        choose_input_or_output(code)
+    closeness.allowed["tolerance"] = TOLERANCE
+    learn_options(code)
+    if code.form.name == "autograd":
+        code.form.choose(lambda: settle(code))
+    trial = settle(code)
+    if code.convention is not TORCH:
+        code.notes.append(f"a convention that differs from torch's: {code.convention.sentence}")
+    if trial.outputs and wrong_outputs(code, trial):
+        judge_forward(code, trial)
+        return result(code, trial)
+    p = trial.probe
+    try:
+        trial = code.attempt(p, code.convention, [p.upstream, p.upstream])
+    except UserError as problem:
+        return breaks(code, problem, trial)
+    second = code.attempt(p, code.convention, [p.second])
+    other = probes.make(code.op, 1, code.form.takes, code.variant)
+    third = code.attempt(other, code.convention, [other.upstream])
+    judge_contract(code, trial, second)
+    judge_running(code, trial)
+    judge_gradients(code, trial, second, third)
+    judge_extremes(code)
+    return result(code, trial)
+
+
+def breaks(code: Subject, problem: UserError, trial: Trial) -> Verdict:
+    """The backward raises although the forward ran: a shape error is often a transpose that only a square array hides."""
+    if not isinstance(problem.original, ValueError | IndexError | RuntimeError | TypeError | AssertionError):
+        raise problem
+    try:
+        p = probes.make(code.op, 0, code.form.takes, "square")
+        square = code.attempt(p, code.convention, [p.upstream])
+    except (CouldNotRun, ValueError, KeyError):
+        raise problem from None
+    before = len(code.findings)
+    judge_gradients(
+        code,
+        square,
+        square,
+        square,
+        told=f"on sizes that differ it raises {type(problem.original).__name__}: {problem.original}",
+    )
+    if len(code.findings) == before:
+        raise problem
+    return result(code, square)
+
+
+def result(code: Subject, trial: Trial) -> Verdict:
+    right: dict[str, float] = {}
+    named = {f.gradient for f in code.findings} | {c for f in code.findings for c in f.consequences}
+    pictures = []
+    for name, g in trial.gradients.items():
+        if name not in trial.reference:
+            continue
+        if np.shape(g) == trial.reference[name].shape and close(g, trial.reference[name]) and name not in named:
+            right[name] = error(g, trial.reference[name]) / TOLERANCE
+        pictures.append({"name": name, "mine": np.asarray(g, dtype=float), "reference": trial.reference[name]})
+    verdict = WRONG if code.findings else RIGHT
+    if verdict == RIGHT and not trial.gradients:
+        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
+    code.findings.sort(key=lambda f: -f.confidence)
+    for f in code.findings:
+        f.correction = f.correction or CORRECTIONS.get(f.slug, "")
+        f.derivation = f.derivation or derivation(code.op)
+    return Verdict(
+        verdict,
+        against=code.op.name,
+        form=code.form.name,
+        findings=code.findings,
+        right=right,
+        notes=code.notes,
+        pictures=pictures,
+        yours=code.names(),
+    )

@@ -1,0 +1,71 @@
+"""Does the result stay finite where the right one does?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from torchref.check import probes
+from torchref.check.diagnosis.subject import Subject
+from torchref.check.forms.base import CouldNotRun
+
+
+def judge_extremes(code: Subject) -> None:
+    """Logits of +-900, a row entirely below -900, rows of zeros: the result must stay finite."""
+    if code.findings or not (code.op.logits or code.op.zero_rows):
+        return
+    p = probes.make(code.op, 2, code.form.takes, code.variant)
+    name = "query" if code.op.family == "attention" else "x1" if code.op.has("x1") else "input"
+    x = np.array(p.values[name])
+    if code.op.family == "attention":
+        x = x * 900
+    elif code.op.logits and x.ndim >= 2:
+        x[0] = np.where(x[0] > 0, 900.0, -900.0)
+        x[1] = -900.0 - np.arange(x[1].size).reshape(x[1].shape)
+        x[2] = 900.0 + np.arange(x[2].size).reshape(x[2].shape)
+    elif code.op.logits:
+        x[:] = -900.0 - np.arange(x.size)
+    elif x.ndim >= 2:
+        x[1] = 0.0
+    else:
+        return
+    p.values[name] = x
+    try:
+        trial = code.attempt(p, code.convention, [p.upstream])
+    except CouldNotRun as problem:
+        code.notes.append(f"at extreme inputs (+-900, rows of zeros) it could not be run: {problem}")
+        return
+    what = "rows of zeros" if code.op.zero_rows else "logits of +-900"
+    for n, g in trial.gradients.items():
+        if (
+            n in trial.reference
+            and np.isfinite(trial.reference[n]).all()
+            and not np.isfinite(np.asarray(g, dtype=float)).all()
+        ):
+            code.add(
+                n,
+                "not-finite",
+                f"at {what} d{n} has nan or infinite entries",
+                0.95,
+                "The code overflows or divides by zero where the right result is finite.",
+                "subtract the row's maximum before the exponential"
+                if code.op.logits
+                else "guard the division as torch does (eps)",
+            )
+            return
+    output = trial.outputs.get("output")
+    if (
+        output is not None
+        and np.isfinite(trial.expected["output"]).all()
+        and not np.isfinite(np.asarray(output, dtype=float)).all()
+    ):
+        if code.op.loss:
+            code.notes.append(f"at {what} the loss is not finite, though its gradient is")
+        else:
+            code.add(
+                "output",
+                "not-finite",
+                f"at {what} the output has nan or infinite entries",
+                0.9,
+                "The code overflows or divides by zero where the right result is finite.",
+                "subtract the row's maximum before the exponential",
+            )
