@@ -31,6 +31,8 @@ def record_effects(
             kind = type(module).__name__
             if "Dropout" in kind:
                 values |= dropout_effect(name, seen)
+                if histograms and seen.inputs[name].size:
+                    recorder.image(engine, f"dropout mask/{name}", mask_picture(dropout_mask(name, seen)), n)
             elif "BatchNorm" in kind:
                 values |= batch_norm_effect(name, seen, module)
         recorder.scalars(engine, values, n)
@@ -71,18 +73,64 @@ def dropout_effect(name: str, seen: Seen) -> dict[str, float]:
     return {f"dropout kept/{name}": float(kept.sum() / max(there.sum(), 1))}
 
 
-def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
-    """Mean and variance of the batch and of the running statistics, averaged over the channels."""
-    x = seen.inputs[name]
+KEPT, DROPPED, NOTHING = 1.0, 0.0, 0.5  # in a mask: what was zero before shows nothing
+
+
+def dropout_mask(name: str, seen: Seen) -> Array:
+    """Which units dropout has kept in this step: examples from top to bottom, units from left to right. (N, units)"""
+    x, y = (seen.inputs[name], seen.outputs[name])
+    x, y = (array.reshape(len(array), -1) for array in (x, y))
+    return np.where(x == 0, NOTHING, np.where(y == 0, DROPPED, KEPT))
+
+
+def mask_picture(mask: Array, rows: int = 32, columns: int = 64, scale: int = 4) -> Array:
+    """A corner of a mask, each unit a square: white was kept, black dropped, grey was zero before. (H, W)"""
+    return np.kron(mask[:rows, :columns], np.ones((scale, scale)))
+
+
+def masks_side_by_side(ours: Array, theirs: Array) -> Array:
+    """NumPy's mask, torch's mask, and where they differ, in red: an equal pair leaves the third one dark. (H, W, 3)"""
+    ours, theirs = mask_picture(ours), mask_picture(theirs)
+    differing = np.stack([ours != theirs, np.zeros_like(ours), np.zeros_like(ours)], axis=2).astype(np.float64)
+    line = np.broadcast_to(np.array([1.0, 0.5, 0.0]), (len(ours), 8, 3))  # orange, between the three
+    pictures = [np.stack([each] * 3, axis=2) for each in (ours, theirs)]
+    return np.concatenate([pictures[0], line, pictures[1], line, differing], axis=1)
+
+
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    """Mean and unbiased variance of each channel, what batch norm adds to its running statistics. (C,), (C,)"""
     axes = (0, *range(2, x.ndim))
+    return x.mean(axes), x.var(axes, ddof=1)
+
+
+def statistics_apart(x: Array, running_mean: Array, running_var: Array) -> tuple[float, float]:
+    """How far the running statistics are from this batch's, over the channels, as root mean squares:
+
+    of (running mean - mean) / spread, and of log(running variance / variance): 0 where evaluation equals training.
+    """
+    mean, variance = batch_statistics(x)
+    tiny = np.finfo(x.dtype).tiny  # a channel that is constant in the batch
+    means = (running_mean - mean) / np.sqrt(variance + tiny)
+    variances = np.log((running_var + tiny) / (variance + tiny))
+    return float(np.sqrt(np.mean(means * means))), float(np.sqrt(np.mean(variances * variances)))
+
+
+def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
+    """Mean and variance of the batch and of the running statistics, averaged over the channels; how far apart."""
+    x = seen.inputs[name]
+    mean, variance = batch_statistics(x)
     values = {
-        f"batch norm/{name} batch mean": float(x.mean(axes).mean()),
-        f"batch norm/{name} batch variance": float(x.var(axes).mean()),
+        f"batch norm/{name} batch mean": float(mean.mean()),
+        f"batch norm/{name} batch variance": float(variance.mean()),
         f"batch norm/{name} size of the input": float(np.sqrt(np.mean(np.square(x)))),
     }
     if module.running_mean is not None:
-        values[f"batch norm/{name} running mean"] = float(np.mean(to_numpy(module.running_mean)))
-        values[f"batch norm/{name} running variance"] = float(np.mean(to_numpy(module.running_var)))
+        running = to_numpy(module.running_mean), to_numpy(module.running_var)
+        values[f"batch norm/{name} running mean"] = float(np.mean(running[0]))
+        values[f"batch norm/{name} running variance"] = float(np.mean(running[1]))
+        apart = statistics_apart(x, *running)
+        values[f"batch norm/{name} running mean - batch mean, in spreads"] = apart[0]
+        values[f"batch norm/{name} running / batch variance, log"] = apart[1]
     return values
 
 

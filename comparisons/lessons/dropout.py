@@ -1,8 +1,9 @@
 """Dropout switches off a random part of a layer in each training step and narrows the gap to the held-out loss.
 
-Varied: the share p that is dropped, 0, 0.2, 0.5 and 0.8, behind 128 hidden neurons on 150 digits.
+Varied: the share p that is dropped, 0, 0.2, 0.5 and 0.8, behind two layers of 128 hidden neurons, on 150 digits.
 Measured: the gap between held-out and training loss; the share kept; the same masks in both twins; the mean of many
-dropped outputs beside the undropped one (scaled in training); evaluation beside a layer that is not there (silent).
+dropped outputs beside the undropped one (scaled in training); evaluation beside layers that are not there (silent);
+the loss of one batch, with the same weights, in training and in evaluation.
 Refuted by: a gap as wide as without, another share or scale, an evaluation that changes.
 Beside it: does the held-out accuracy rise? A narrow gap may also be bought with a worse fit.
 """
@@ -17,12 +18,14 @@ import torchref
 from comparisons.comparison import Comparison
 from comparisons.data import Data
 from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, equal, larger, within
+from comparisons.effects import DROPPED, KEPT, dropout_mask, mask_picture, masks_side_by_side
+from comparisons.lesson import Across, Figures, Finding, Lesson, always, equal, larger, within
 from comparisons.lesson_training import Trained
 from comparisons.record import Recorder
 from torchref.nn.random import set_rng
 
 SHARES = (0.0, 0.2, 0.5, 0.8)
+LAYERS = ("2", "5")  # the two dropout layers
 
 
 def few() -> Data:
@@ -30,44 +33,51 @@ def few() -> Data:
     return Data(data.train_inputs[:150], data.train_targets[:150], data.validation_inputs, data.validation_targets)
 
 
+def network(nn: Any, p: float) -> Any:
+    hidden = [nn.Linear(64, 128), nn.ReLU(), nn.Dropout(p), nn.Linear(128, 128), nn.ReLU(), nn.Dropout(p)]
+    return nn.Sequential(*hidden, nn.Linear(128, 10))
+
+
 def dropping(p: float) -> Comparison:
     return Comparison(
         name="dropout",
         claim="",
-        model=lambda nn: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(p), nn.Linear(128, 10)),
+        model=network,
         loss=lambda nn: nn.CrossEntropyLoss(),
         optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.1, momentum=0.9),
         data=few,
+        variants={"dropout": {"p": p}},
         epochs=40,
         batch_size=50,
     )
 
 
 def watch(trained: Trained, step: Any) -> None:
-    """The share kept, and the loss of the same batch in training and in evaluation; now and then, for the curves."""
-    if step.numpy_seen is None:
-        return
-    there = step.numpy_seen.inputs["2"] != 0
-    masks = [seen.outputs["2"] != 0 for seen in (step.numpy_seen, step.torch_seen)]
-    trained.note("dropout/kept share", *(float(mask.sum() / there.sum()) for mask in masks))
-    trained.kept.setdefault("kept", []).append(float(masks[0].sum() / there.sum()))
-    trained.kept.setdefault("same masks", []).append(np.array_equal(*masks))
-    trained.kept["masks"] = masks
+    """The share of each layer that this step has kept, and the masks of both twins."""
+    for layer in LAYERS:
+        masks = [dropout_mask(layer, seen) for seen in (step.numpy_seen, step.torch_seen)]
+        shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in masks]
+        trained.note(f"kept share/layer {layer}", *(float(share) for share in shares))
+        trained.kept.setdefault("same masks", []).append(np.array_equal(*masks))
+        trained.kept.setdefault(f"masks of layer {layer}", []).append(masks)
 
 
 def train(trained: Trained) -> None:
-    """Every example once an epoch; the first batch of each is looked at."""
+    """Every example once an epoch. Each batch is evaluated as well, with the weights that the step starts from."""
     data, comparison = trained.data, trained.comparison
     for _ in range(comparison.epochs):
         order = trained.order.permutation(len(data.train_inputs))
-        for number, batch in enumerate(np.split(order, 3)):
+        for batch in np.split(order, 3):
             x, target = data.train_inputs[batch], data.train_targets[batch]
-            step = trained.step(x, target, observe=number == 0)
-            if number == 0:
-                evaluated = [twin.evaluate(x, target)[1] for twin in twins(trained)]
-                trained.note("dropout/same batch, training", step.numpy_loss, step.torch_loss)
-                trained.note("dropout/same batch, evaluation", *evaluated)
+            ours, theirs = (twin.evaluate(x, target)[1] for twin in twins(trained))
+            step = trained.step(x, target, observe=True)
+            trained.note("same batch/loss in training", step.numpy_loss, step.torch_loss)
+            trained.note("same batch/loss in evaluation", ours, theirs)
+            trained.note("same batch/training - evaluation", step.numpy_loss - ours, step.torch_loss - theirs)
         trained.evaluate()
+        last = {part: trained.curves[f"loss/{part}"][-1][1:] for part in ("validation", "training")}
+        gap = [np.subtract(*losses) for losses in zip(last["validation"], last["training"], strict=True)]
+        trained.note("gap/held-out - training loss", float(gap[0]), float(gap[1]))
         if trained.stop:
             break
 
@@ -81,49 +91,73 @@ def measure(trained: Trained) -> dict[str, float]:
     hidden = model[1].predict(model[0].predict(x))
     set_rng(model, trained.rng)
     mean = np.mean([model[2](hidden)[0] for _ in range(200)], axis=0)
-    without = torchref.nn.Sequential(model[0], model[1], model[3])
+    without = torchref.nn.Sequential(*(layer for layer in model if not isinstance(layer, torchref.nn.Dropout)))
     return {
-        "gap": trained.last("loss/validation") - trained.last("loss/training"),
+        "gap": trained.last("gap/held-out - training loss"),
         "held-out loss": trained.last("loss/validation"),
         "accuracy": trained.last("accuracy/validation"),
         "training loss": trained.last("loss/training"),
-        "kept": float(np.mean(trained.kept["kept"])),
+        **{f"kept, layer {layer}": float(trained.curve(f"kept share/layer {layer}").mean()) for layer in LAYERS},
         "same masks": float(np.all(trained.kept["same masks"])),
         "scale": float(mean.sum() / hidden.sum()),
         "evaluation": float(np.abs(model.predict(x) - without.predict(x)).max()),
+        "same batch": float(trained.curve("same batch/training - evaluation").mean()),
     }
 
 
 def judge(f: Figures) -> list[Finding]:
-    gap = {p: f[str(p)]["gap"] for p in SHARES}
-    half, none = f["0.5"], f["0.0"]
+    gap = {p: f[f"p={p}"]["gap"] for p in SHARES}
+    half, none = f["p=0.5"], f["p=0.0"]
     return [
         larger("p = 0.5 narrows the gap between held-out and training loss", gap[0.0], gap[0.5], by=0.01),
-        larger("p = 0.8 narrows it more", gap[0.5], gap[0.8], role="beside"),
-        within("p = 0.5 keeps half of the units", half["kept"], 0.47, 0.53),
-        always("the same ones in both twins, in every step looked at", half["same masks"] > 0),
+        *(within(f"p = 0.5 keeps half of layer {i}'s units", half[f"kept, layer {i}"], 0.47, 0.53) for i in LAYERS),
+        always("the same ones in both twins, in every step", half["same masks"] > 0),
         within("what is kept is scaled, so that the mean is what it was", half["scale"], 0.97, 1.03),
-        equal("in evaluation the layer is not there", half["evaluation"], 0.0),
+        equal("in evaluation the layers are not there", half["evaluation"], 0.0),
+        larger("the same batch and weights: the loss is higher in training than in evaluation", half["same batch"], 0),
         larger("part of that is a worse fit in training", half["training loss"], none["training loss"], role="limit"),
+        larger("p = 0.8 narrows the gap more than 0.5", gap[0.5], gap[0.8], role="beside"),
         larger("p = 0.5 is right more often on held-out data", half["accuracy"], none["accuracy"], role="beside"),
     ]
 
 
+def across(f: Figures) -> Across:
+    """The figures over the share that is dropped."""
+    figures = {"gap": "gap", "held-out loss": "held-out loss", "training loss": "training loss", "accuracy": "accuracy"}
+    tags = {f"by p (step = 100 p)/{tag}": figure for tag, figure in figures.items()}
+    points = {tag: [(round(100 * p), float(f[f"p={p}"][name].mean())) for p in SHARES] for tag, name in tags.items()}
+    return {"by p": points}
+
+
 def show(recorder: Recorder, trained: Trained) -> None:
-    """The masks of the last step looked at: examples from top to bottom, units from left to right."""
-    for engine, mask in zip(("numpy", "torch"), trained.kept["masks"], strict=True):
-        recorder.image(engine, "dropout/kept units", mask.astype(np.float64), trained.lockstep.steps)
+    """The masks: of the last step in both twins; and what becomes of the first example, step after step."""
+    n = trained.lockstep.steps
+    for layer in LAYERS:
+        masks = trained.kept[f"masks of layer {layer}"]
+        title = f"masks/layer {layer}: NumPy | torch | differing, in red"
+        recorder.image("difference", title, masks_side_by_side(*masks[-1]), n)
+        for side, engine in enumerate(("numpy", "torch")):
+            rows = np.stack([pair[side][0] for pair in masks])
+            title = f"masks/layer {layer}, a row each step: white kept, black dropped, grey was 0"
+            recorder.image(engine, title, mask_picture(rows, len(rows), 128), n)
 
 
 lesson = Lesson(
     name="dropout",
     claim=__doc__ or "",
-    variants={str(p): dropping(p) for p in SHARES},
+    variants={f"p={p}": dropping(p) for p in SHARES},
     measure=measure,
     judge=judge,
-    control="0.0",
+    control="p=0.0",
     train=train,
     watch=watch,
     show=show,
+    across=across,
+    cards=(
+        "gap/held-out - training loss",
+        "by p (step = 100 p)/gap",
+        "same batch/training - evaluation",
+        "kept share/layer 2",
+    ),
     quick=9,
 )

@@ -90,8 +90,9 @@ def test_what_one_engine_alone_measured_is_not_the_others(tmp_path):
     assert metrics["numpy"] == {"both": [(0, 1.0)], "ours": [(0, 3.0)]}
     assert metrics["torch"] == {"both": [(0, 2.0)]}
     assert metrics["difference"] == {"difference/both (log10)": [(0, 0.0)]}
-    record_across(tmp_path, {"by p": {"gap": [(50, 0.2), (0, 0.1)], "loss": [(50, 1.0)]}})
-    assert read_metrics(tmp_path / "by p")["numpy"] == {"gap": [(0, 0.1), (50, 0.2)], "loss": [(50, 1.0)]}
+    record_across(tmp_path, {"by p": {"gap": [(50, 0.2), (0, 0.1), (20, 0.15)], "loss": [(50, 1.0)]}})
+    twice = {"gap": [(0, 0.1)] * 2 + [(20, 0.15)] + [(50, 0.2)] * 2, "loss": [(50, 1.0)] * 2}  # the ends
+    assert read_metrics(tmp_path / "by p")["numpy"] == twice
 
 
 @pytest.mark.parametrize(
