@@ -26,6 +26,7 @@ from torchref.nn.random import set_rng
 
 SHARES = (0.0, 0.2, 0.5, 0.8)
 LAYERS = ("2", "5")  # the two dropout layers
+PARTS = ("validation", "training")
 
 
 def few() -> Data:
@@ -75,9 +76,10 @@ def train(trained: Trained) -> None:
             trained.note("same batch/loss in evaluation", ours, theirs)
             trained.note("same batch/training - evaluation", step.numpy_loss - ours, step.torch_loss - theirs)
         trained.evaluate()
-        last = {part: trained.curves[f"loss/{part}"][-1][1:] for part in ("validation", "training")}
-        gap = [np.subtract(*losses) for losses in zip(last["validation"], last["training"], strict=True)]
-        trained.note("gap/held-out - training loss", float(gap[0]), float(gap[1]))
+        (_, held_out, torch_held_out), (_, fit, torch_fit) = (trained.curves[f"loss/{part}"][-1] for part in PARTS)
+        assert torch_held_out is not None
+        assert torch_fit is not None
+        trained.note("gap/held-out - training loss", held_out - fit, torch_held_out - torch_fit)
         if trained.stop:
             break
 
