@@ -59,7 +59,7 @@ def watch(trained: Trained, step: Any) -> None:
         masks = [dropout_mask(layer, seen) for seen in (step.numpy_seen, step.torch_seen)]
         shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in masks]
         trained.note(f"kept share/layer {layer}", *(float(share) for share in shares))
-        trained.kept.setdefault("same masks", []).append(np.array_equal(*masks))
+        trained.kept.setdefault("same masks", []).append(np.array_equal(masks[0], masks[1]))
         trained.kept.setdefault(f"masks of layer {layer}", []).append(masks)
 
 
