@@ -6,7 +6,7 @@ import numpy as np
 
 from torchref.nn.module import Array
 
-TOLERANCE = 2e-6  # of the largest entry: a thousand times rounding, a hundredth of the smallest mistake
+TOLERANCE = 2e-6  # of the largest entry: no mistake is as small; what rounding allows: torchref.check.allowance
 FORWARD_TOLERANCE = {"selu": 1e-4}  # its constants are often shortened
 
 

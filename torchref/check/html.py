@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.verdict import COULD_NOT_RUN, Verdict, title
+from torchref.check.verdict import COULD_NOT_RUN, RIGHT, Verdict, inside
 from torchref.nn.module import Array
 
 STYLE = """
@@ -79,20 +79,24 @@ def page(verdicts: list[Verdict], hints: int = 3) -> str:
         if v.verdict == COULD_NOT_RUN:
             parts.append(f"<pre>{html.escape(v.error)}</pre>")
             continue
-        if hints >= 2:
+        if hints >= 2 or (hints and v.verdict == RIGHT):
             for f in v.findings:
                 lines = [
-                    f"<strong>{html.escape(title(f.gradient))}: {f.slug}</strong>",
+                    f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
                     html.escape(f.sentence),
                     f"Evidence: {html.escape(f.evidence)}",
                 ]
                 if hints >= 3 and f.correction:
                     lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
                 parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')
-            parts += [f"<p>{html.escape(n)}</p>" for n in v.notes]
+            for n, share in v.right.items():
+                how = f": {inside(share)}" if hints >= 3 else ""
+                parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
+            parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
             parts += [pictures(p) for p in v.pictures]
         elif hints == 1:
-            parts += [f"<p>{html.escape(title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
+            parts += [f'<p class="right">{html.escape(v.title(n))}: right</p>' for n in v.right]
+            parts += [f"<p>{html.escape(v.title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
         f"<style>{STYLE}</style></head><body><h1>Is this gradient right?</h1>{''.join(parts)}</body></html>\n"

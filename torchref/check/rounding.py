@@ -24,9 +24,9 @@ from torchref.nn.module import Array
 
 MARGIN = 8  # of S: correct pairs have been seen to use 2
 SAMPLES = 8
-UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2.0**-53}
+UNIT_ROUNDOFF = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
 # float64's own rounding is 2^-13 of this: noise that is far above it, and too small to flip a ReLU for no reason.
-NOISE = {"float32": 2.0**-24, "float64": 2.0**-40}
+NOISE = UNIT_ROUNDOFF | {"float64": 2.0**-40}
 
 # No rounding: the result is one of the arguments, its negative, or a whole number.
 EXACT = {
@@ -135,7 +135,7 @@ def rounding_spread(
     `compute(wrap)` runs the code in float64 with every floating input passed through `wrap`, and returns its results
     by name. Two correct implementations in `dtype` lie within `MARGIN * S` of the exact result, both.
     """
-    name = np.dtype(dtype).name
+    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name  # NumPy knows no bfloat16
     exact = {key: np.asarray(plain(value)) for key, value in compute(lambda value: value).items()}
     largest = {key: np.zeros(value.shape) for key, value in exact.items()}
     for sample in range(samples):

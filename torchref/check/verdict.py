@@ -111,7 +111,7 @@ class Verdict:
     name: str = ""
     form: str = ""
     findings: list[Finding] = field(default_factory=list)
-    right: dict[str, float] = field(default_factory=dict)  # gradient: error / what is allowed
+    right: dict[str, float] = field(default_factory=dict)  # gradient: error / what rounding allows
     notes: list[str] = field(default_factory=list)
     yours: dict[str, str] = field(default_factory=dict)  # torch's argument: the user's name for it
     error: str = ""  # why it could not be run
@@ -157,7 +157,11 @@ class Verdict:
         lines = [f"{head}: {self.verdict.upper()}"]
         if hints >= 1:
             for name, share in self.right.items():
-                how = f": its error is {share:.1g} of what is allowed" if hints >= 3 and share else ""
+                how = (
+                    ": equal to the last digit" if share == 0 else f": its error is {share:.1g} of what rounding allows"
+                )
+                how = ": right, with a note" if share > 1 else how
+                how = how if hints >= 3 else ""
                 lines.append(f"  ok     {self.title(name)}{how}")
         if hints == 1:
             for name in dict.fromkeys(f.gradient for f in self.findings):
@@ -182,6 +186,13 @@ class Verdict:
         return "\n".join(lines)
 
     __str__ = text
+
+
+def inside(share: float) -> str:
+    """How far inside the bound a right gradient lies."""
+    if share > 1:
+        return "right, with a note"
+    return "equal to the last digit" if share == 0 else f"its error is {share:.1g} of what rounding allows"
 
 
 def title(name: str) -> str:

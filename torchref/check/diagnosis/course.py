@@ -6,13 +6,15 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.check import closeness, probes
+from torchref.check.allowance import ill_conditioned, share
 from torchref.check.arguments import TORCH
-from torchref.check.closeness import TOLERANCE, close, error
+from torchref.check.closeness import TOLERANCE, error
 from torchref.check.derivations import derivation
 from torchref.check.diagnosis.contract import judge_contract
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.gradients import judge_gradients
+from torchref.check.diagnosis.gradients import right as is_right
 from torchref.check.diagnosis.running import judge_running
 from torchref.check.diagnosis.settle import choose_input_or_output, learn_options, settle
 from torchref.check.diagnosis.subject import Subject, Trial
@@ -78,10 +80,19 @@ def result(code: Subject, trial: Trial) -> Verdict:
     for name, g in trial.gradients.items():
         if name not in trial.reference:
             continue
-        if np.shape(g) == trial.reference[name].shape and close(g, trial.reference[name]) and name not in named:
-            right[name] = error(g, trial.reference[name]) / TOLERANCE
+        if name not in named and is_right(code, trial, name):
+            right[name] = share(code, trial, name)
+            if ill_conditioned(code, trial, name):
+                del right[name]
+                code.notes.append(
+                    f"d{name} is ill-conditioned: rounding alone moves it as far as a mistake would; this is no pass"
+                )
+            elif right[name] > 1:
+                code.notes.append(beside(name, error(g, trial.reference[name]), right[name]))
         pictures.append({"name": name, "mine": np.asarray(g, dtype=float), "reference": trial.reference[name]})
     verdict = WRONG if code.findings else RIGHT
+    if verdict == RIGHT and not right and trial.gradients:
+        return Verdict(COULD_NOT_RUN, error="; ".join(code.notes) or "no gradient could be judged")
     if verdict == RIGHT and not trial.gradients:
         return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
     code.findings.sort(key=lambda f: -f.confidence)
@@ -98,3 +109,11 @@ def result(code: Subject, trial: Trial) -> Verdict:
         pictures=pictures,
         yours=code.names(),
     )
+
+
+def beside(name: str, error: float, share: float) -> str:
+    """A gradient that rounding does not explain, and no mistake either."""
+    causes = "a small constant added in a denominator or a log does this"
+    if error > 1e-8:
+        causes = "a shortened constant or float32 inside does this, or " + causes.removesuffix(" does this")
+    return f"d{name} differs by {error:.1g} of its largest entry: {float(f'{share:.1g}'):,.0f} times what rounding explains; {causes}"

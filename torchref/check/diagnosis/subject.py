@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ class Trial:
     unreduced: dict[str, Unreduced]
     gradients: dict[str, Any]  # the user's, in torch's convention; those of the wrong shape as they are
     changes: dict[str, Any]  # values that the run itself has fixed: a mask that the user's code has drawn
+    upstreams: list[dict[str, Any]]  # as they were handed over
+    allowance: dict[str, Array] | None = None  # what rounding allows, once it has been asked for
 
 
 class Subject:
@@ -42,9 +45,15 @@ class Subject:
         self.convention: Convention = TORCH
         self.variant = op.variants[0]
 
-    def attempt(self, p: Probe, convention: Convention, upstreams: list[dict[str, Any]]) -> Trial:
-        """Run the user's code on probe `p` in `convention`."""
-        values = {k: convention.to_user(k, v) for k, v in p.values.items()}
+    def attempt(
+        self,
+        p: Probe,
+        convention: Convention,
+        upstreams: list[dict[str, Any]],
+        wrap: Callable[[Any], Any] = lambda value: value,
+    ) -> Trial:
+        """Run the user's code on probe `p` in `convention`, with its arrays passed through `wrap`."""
+        values = {k: wrap(convention.to_user(k, v)) for k, v in p.values.items()}
         expected, _ = p.evaluate()
         user_expected = {k: convention.to_user(k, v) for k, v in expected.items()}
         reference = gradients_only(p.reference(p.upstream))
@@ -53,7 +62,7 @@ class Subject:
         handed: list[dict[str, Any]] = []
         for u in upstreams:
             same = next((h for h, v in zip(handed, upstreams, strict=False) if v is u), None)
-            handed.append(same if same is not None else {k: convention.to_user(k, v) for k, v in u.items()})
+            handed.append(same if same is not None else {k: wrap(convention.to_user(k, v)) for k, v in u.items()})
         np.random.seed(p.seed + 1)
         if hasattr(self.form, "torch_values"):
             self.form.torch_values = p.values
@@ -85,7 +94,7 @@ class Subject:
             k: self.home(k, g, reference, shapes, run, convention)
             for k, g in (run.gradients[0] if run.gradients else {}).items()
         }
-        return Trial(p, convention, run, outputs, expected, given, reference, unreduced, gradients, changes)
+        return Trial(p, convention, run, outputs, expected, given, reference, unreduced, gradients, changes, upstreams)
 
     def home(
         self, name: str, g: Any, reference: dict[str, Array], shapes: dict[str, Any], run: Run, convention: Convention
