@@ -229,6 +229,9 @@ def teach(
             for number, (name, variant) in enumerate(trainings.items()):
                 with Recorder(folder / name) as recorder:
                     record(recorder, variant)
+                    for figure, values in figures.get(name, {}).items():
+                        for seed, value in enumerate(values):
+                            recorder.scalar("numpy", f"figures/{figure}", value, seed)
                     if number == 0:
                         recorder.text("difference", "verdict", taught.markdown(), 0)
                     if lesson.show is not None and not mismatch:
@@ -300,6 +303,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
         config = {
             "comparison": lesson.name,
             "claim": lesson.headline,
+            "page": lesson.page,
             "cards": list(lesson.cards),
             "variants": {name: {} for name in lesson.variants},
         }

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import webbrowser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from comparisons.errors import UserError, nearest
@@ -68,17 +69,25 @@ def deep_link(address: str, folder: Path) -> str:
         "runColorGroup": "regex:^(.*)/" if len(variants) > 1 else "regex:(numpy|torch|difference)$",
         "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in cards(folder)]),
     }
-    return f"{address.rstrip('/')}/?{urlencode(query)}#timeseries"
+    return f"{address.rstrip('/')}/?{urlencode(query)}#{page(folder)}"
 
 
 def cards(folder: Path) -> list[str]:
-    """The tags on top: those that a lesson names in the config.toml of its folder, which `folder` is or lies in."""
+    """The tags on top: those that a lesson names."""
+    return [str(tag) for tag in configuration(folder).get("cards") or PINNED]
+
+
+def page(folder: Path) -> str:
+    """The page that shows most: the curves, unless a lesson names another."""
+    return str(configuration(folder).get("page", "timeseries"))
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """The config.toml of the run that `folder` is or lies in; empty where there is none that can be read."""
     for place in (folder, folder.parent):
         with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
-            named = tomllib.loads((place / "config.toml").read_text(encoding="utf-8")).get("cards")
-            if named:
-                return [str(tag) for tag in named]
-    return list(PINNED)
+            return tomllib.loads((place / "config.toml").read_text(encoding="utf-8"))
+    return {}
 
 
 def has_browser() -> bool:

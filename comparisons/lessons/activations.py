@@ -104,6 +104,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/loss", "loss/training", "figures/share"),
     control="tanh",
     watch=watch,
     quick=4,

@@ -86,6 +86,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/epochs", "figures/updates", "loss/all examples"),
     control="mini-batch 0.3",
     watch=watch,
 )

@@ -83,5 +83,7 @@ lesson = Lesson(
     variants={"1": chain(1, 1), "3": chain(1, 1, 1, 1), "8": chain(*[1] * 9), "ways": chain(1, 3, 2, 1)},
     measure=measure,
     judge=judge,
+    page="text",
+    cards=("figures/error", "loss/step"),
     control="3",
 )

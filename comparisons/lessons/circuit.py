@@ -108,6 +108,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    page="text",
     control="neuron",
     show=show,
 )

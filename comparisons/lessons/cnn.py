@@ -84,6 +84,7 @@ lesson = Lesson(
     variants={"cnn": training(convolutional), "mlp": training(connected)},
     measure=measure,
     judge=judge,
+    cards=("figures/accuracy", "figures/moved", "accuracy/validation"),
     control="mlp",
     show=show,
     quick=4,

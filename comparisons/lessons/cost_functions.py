@@ -140,6 +140,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/first gradient", "figures/distance", "loss/training"),
     control="squared error",
     watch=watch,
 )

@@ -76,5 +76,6 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/silent", "figures/gradient of silent units", "loss/training"),
     control="relu, bias 0",
 )

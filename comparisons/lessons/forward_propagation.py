@@ -126,5 +126,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    page="text",
+    cards=("figures/output", "figures/gradients", "loss/training"),
     control="embedding",
 )

@@ -112,6 +112,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("loss/all examples", "figures/gained", "figures/steps that lower the loss"),
     control="standing still",
     watch=watch,
     show=show,

@@ -18,6 +18,7 @@ from comparisons.data import Data
 from comparisons.datasets.bundled import breast_cancer
 from comparisons.lesson import Figures, Finding, Lesson, always, larger
 from comparisons.lesson_training import Trained
+from comparisons.record import log10_difference
 
 SHARES = (0.001, 0.1, 0.5, 0.98, 1.02)
 MEASURED = [0, 1, 4]
@@ -51,19 +52,25 @@ def rate(share: float) -> Comparison:
     )
 
 
-def measure(trained: Trained) -> dict[str, float]:
-    data = trained.data
+def lowest_loss(data: Any) -> float:
+    """The mean squared error at the minimum, by least squares."""
     x = np.column_stack([data.train_inputs, np.ones(len(data.train_inputs))])
-    lowest = np.mean((data.train_targets - x @ np.linalg.lstsq(x, data.train_targets, rcond=None)[0]) ** 2)
-    loss = trained.curve("loss/step") - lowest
+    return float(np.mean((data.train_targets - x @ np.linalg.lstsq(x, data.train_targets, rcond=None)[0]) ** 2))
+
+
+def measure(trained: Trained) -> dict[str, float]:
+    loss = trained.curve("loss/step") - lowest_loss(trained.data)
     reached = np.flatnonzero(loss < 0.1 * loss[0])
     return {"left": float(loss[-1] / loss[0]), "steps": float(reached[0]) if len(reached) else float(len(loss))}
 
 
 def train(trained: Trained) -> None:
     """Every step sees all examples; evaluation now and then would only cost time."""
+    lowest = lowest_loss(trained.data)
     for _ in range(trained.comparison.epochs):
-        trained.step(trained.data.train_inputs, trained.data.train_targets)
+        step = trained.step(trained.data.train_inputs, trained.data.train_targets)
+        above = (log10_difference(loss - lowest) for loss in (step.numpy_loss, step.torch_loss))
+        trained.note("above the minimum (log10)", *above)
         if trained.stop:
             break
     trained.evaluate()
@@ -88,6 +95,7 @@ lesson = Lesson(
     variants={str(share): rate(share) for share in SHARES},
     measure=measure,
     judge=judge,
+    cards=("above the minimum (log10)", "figures/steps"),
     control="0.5",
     train=train,
 )

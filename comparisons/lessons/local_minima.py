@@ -128,6 +128,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/from left", "figures/from right", "loss/step"),
     control="exact",
     watch=watch,
     show=show,

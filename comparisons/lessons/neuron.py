@@ -110,5 +110,7 @@ lesson = Lesson(
     variants={"tanh": hidden("Tanh"), "sigmoid": hidden("Sigmoid")},
     measure=measure,
     judge=judge,
+    page="text",
+    cards=("figures/outgoing", "figures/gradients", "loss/training"),
     control="tanh",
 )

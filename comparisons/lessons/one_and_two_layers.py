@@ -103,6 +103,7 @@ lesson = Lesson(
     variants={"one": layers(one), "two": layers(two)},
     measure=measure,
     judge=judge,
+    cards=("figures/accuracy", "loss/training"),
     control="one",
     show=show,
 )

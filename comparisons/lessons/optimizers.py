@@ -61,6 +61,7 @@ lesson = Lesson(
     variants={f"{name} {lr}": training(make, lr) for name, (make, rates) in OPTIMIZERS.items() for lr in rates},
     measure=measure,
     judge=judge,
+    cards=("figures/loss", "loss/training"),
     control="momentum 0.03",
     quick=4,
 )

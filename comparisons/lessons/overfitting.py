@@ -75,5 +75,6 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/gap", "figures/training accuracy", "accuracy/validation"),
     control="256, enough data",
 )

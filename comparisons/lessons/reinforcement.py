@@ -73,6 +73,7 @@ lesson = Lesson(
     variants={"rewards": learning("rewards"), "shuffled": learning("shuffled")},
     measure=measure,
     judge=judge,
+    cards=("steps that the pole stands", "figures/last"),
     control="shuffled",
     train=train,
     quick=4,

@@ -88,6 +88,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("loss/training", "loss/judges", "figures/stopped", "figures/to the end"),
     control="early stopping",
     watch=watch,
 )

@@ -85,5 +85,6 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
+    cards=("figures/accuracy", "accuracy/validation", "figures/neurons differ"),
     control="random",
 )

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from comparisons.catalogue import find_lesson, lessons, listing
 from comparisons.command_line import main
@@ -24,6 +25,12 @@ def test_quick_form_and_control(name, tmp_path):
     assert taught.findings
     assert json.loads((tmp_path / name / "lesson.json").read_text())["verdict"] == taught.verdict
     assert list((tmp_path / name).glob("*/numpy/events*"))
+    recorded = {
+        tag
+        for events in (tmp_path / name).glob("**/numpy/")
+        for tag in EventAccumulator(str(events)).Reload().Tags()["scalars"]
+    }
+    assert set(lesson.cards) <= recorded, "a card that shows nothing"
     control = teach(lesson, out=None, quick=True, control=True)
     assert control.passed, control.mismatch
     assert control.verdict == FAILS, control.text()

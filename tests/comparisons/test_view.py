@@ -68,6 +68,9 @@ def test_a_lessons_cards_are_on_top(tmp_path):
     assert view.cards(tmp_path) == view.cards(tmp_path / "plain") == ["gap", "loss/step"]
     pinned = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)["pinnedCards"][0]
     assert [card["tag"] for card in json.loads(pinned)] == ["gap", "loss/step"]
+    assert view.page(tmp_path) == "timeseries"
+    (tmp_path / "config.toml").write_text('page = "text"')
+    assert view.deep_link("http://127.0.0.1:6006", tmp_path / "plain").endswith("#text")
     (tmp_path / "config.toml").write_text("cards = [")
     assert view.cards(tmp_path) == list(view.PINNED)
 
