@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from comparisons.commands.compare import Options
     from comparisons.lesson_training import Taught
 
-ACCEPTED = ("name", "out", "quick", "all", "json")
+ACCEPTED = ("name", "out", "quick", "all", "json", "seeds")
 
 
 def run_lessons(options: Options, out: Path) -> int:
@@ -24,9 +24,11 @@ def run_lessons(options: Options, out: Path) -> int:
     for field in fields(options):
         name = field.name
         if name not in ACCEPTED and getattr(options, name) != field.default:
-            raise UserError(f"{name.replace('_', '-')}: a lesson brings its own settings (its seeds, variants, epochs)")
+            raise UserError(f"{name.replace('_', '-')}: a lesson brings its own settings (its variants, rates, epochs)")
     if options.all and options.name:
         raise UserError(f"all: it runs every lesson; leave out {options.name!r}, or --all")
+    if options.seeds is not None and options.seeds < 2:
+        raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
     names = lessons() if options.all else [str(options.name).replace("-", "_")]
 
     from comparisons.lesson_training import teach
@@ -34,7 +36,7 @@ def run_lessons(options: Options, out: Path) -> int:
     taught = []
     for name in names:
         show = None if options.json else Line()
-        taught.append(teach(find_lesson(name), out=out, quick=options.quick, on_progress=show))
+        taught.append(teach(find_lesson(name), out=out, quick=options.quick, seeds=options.seeds, on_progress=show))
         if show is not None:
             show.clear()
             print(taught[-1].text())

@@ -51,7 +51,7 @@ class Options:
     label: Annotated[str | None, option("COLUMN")] = None
     """The label's column of a CSV file. Default: one that is called so, or the last."""
     seeds: Annotated[int | None, option("INT")] = None
-    """Run this many seeds, from the comparison's on, and show mean and spread."""
+    """Run this many seeds, from the comparison's on, and show mean and spread; of a lesson, instead of ten."""
     grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
     """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
     workers: Annotated[int | None, option("INT")] = None
@@ -79,8 +79,8 @@ def run(options: Options) -> int:
     set_threads(options.threads)
     out = options.out or Path("runs")
     if options.all or (options.name or DEFAULT).replace("-", "_") in lessons():
-        if options.seeds is not None or options.grid:
-            raise UserError("seeds, grid: a lesson runs over seeds of its own")
+        if options.grid:
+            raise UserError("grid: a lesson has variants of its own")
         from comparisons.lesson_command import run_lessons
 
         return run_lessons(options, out)

@@ -106,6 +106,8 @@ def test_what_one_engine_alone_measured_is_not_the_others(tmp_path):
     ("arguments", "message"),
     [
         (["zero-initialization", "--epochs", "3"], "epochs: a lesson brings its own settings"),
+        (["neuron", "--seeds", "1"], "seeds: a verdict needs two trainings at least, not 1"),
+        (["neuron", "--grid", "lr=1,2"], "grid: a lesson has variants of its own"),
         (["digits", "--all"], "all: it runs every lesson"),
         (["digits", "--quick"], "quick: digits is no lesson"),
     ],
@@ -114,6 +116,12 @@ def test_mistakes(capsys, tmp_path, arguments, message):
     """An option that would be ignored is refused."""
     assert main(["compare", *arguments, "--out", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_seeds(capsys, tmp_path):
+    """Catches a number of seeds that is accepted and ignored."""
+    assert main(["compare", "circuit", "--quick", "--json", "--seeds", "2", "--out", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["seeds"] == 2
 
 
 def test_a_folder_that_no_lesson_made_is_kept(capsys, tmp_path):
