@@ -115,6 +115,19 @@ def statistics_apart(x: Array, running_mean: Array, running_var: Array) -> tuple
     return float(np.sqrt(np.mean(means * means))), float(np.sqrt(np.mean(variances * variances)))
 
 
+def statistics_picture(batch: Array, running: Array, height: int = 8, width: int = 256) -> Array:
+    """Two (C, times) in one picture: batch, a line, running. A row a channel, time from left to right. (H, W, 3)
+
+    A channel's shades go from the least (black) to the greatest (white) of its batches, in both.
+    """
+    low, high = batch.min(axis=1, keepdims=True), batch.max(axis=1, keepdims=True)
+    cell = np.ones((height, max(1, width // batch.shape[1])))
+    shades = [np.clip((each - low) / np.where(high > low, high - low, 1.0), 0, 1) for each in (batch, running)]
+    grey = [np.stack([np.kron(each, cell)] * 3, axis=2) for each in shades]
+    line = np.broadcast_to(np.array([1.0, 0.5, 0.0]), (len(grey[0]), height, 3))
+    return np.concatenate([grey[0], line, grey[1]], axis=1)
+
+
 def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
     """Mean and variance of the batch and of the running statistics, averaged over the channels; how far apart."""
     x = seen.inputs[name]

@@ -305,6 +305,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
             "claim": lesson.headline,
             "page": lesson.page,
             "cards": list(lesson.cards),
+            "colors": lesson.colors,
             "variants": {name: {} for name in lesson.variants},
         }
         (folder / "config.toml").write_text(tomli_w.dumps(config), encoding="utf-8")

@@ -64,9 +64,10 @@ def deep_link(address: str, folder: Path) -> str:
     A colour for each variant, NumPy's curve over torch's; where there is but one variant, a colour for each engine.
     """
     variants = {path.parent.parent for path in folder.glob("**/numpy/events.out.tfevents.*")}
+    colors = (configuration(folder).get("colors") or "^(.*)/") if len(variants) > 1 else "(numpy|torch|difference)$"
     query = {
         "smoothing": "0",
-        "runColorGroup": "regex:^(.*)/" if len(variants) > 1 else "regex:(numpy|torch|difference)$",
+        "runColorGroup": f"regex:{colors}",
         "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in cards(folder)]),
     }
     return f"{address.rstrip('/')}/?{urlencode(query)}#{page(folder)}"

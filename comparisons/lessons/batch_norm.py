@@ -1,25 +1,35 @@
 """Batch norm trains faster and at higher rates; whether it also reduces overfitting, as is often written, is measured.
 
-Varied: a 64-32-32-32-10 network with and without batch norm, at a low, a good and a high rate; batches of 2 and of 64.
-Measured: the training loss over the epochs; the gap to the held-out loss; how much the loss varies along the gradient
-(smoothness); the loss of the same examples in training mode (batch statistics) and in evaluation (running ones).
+Varied: a 64-32-32-32-10 network with and without batch norm, at rates from 0.02 to 3; batches of 2 and of 64.
+Measured: the training loss over the epochs; the gap to the held-out loss; how far loss and gradient vary along the
+gradient (smoothness); the distribution of each ReLU's input; running beside batch statistics; the loss of the same
+examples in training mode (statistics of a batch of 2 to 64) and in evaluation (running ones).
 Refuted by: a loss as low without it at the low rate, or a network without it that trains at the high rate.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
 import torchref
 from comparisons.comparison import Comparison
+from comparisons.data import batches
 from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained, gradients_of
+from comparisons.effects import batch_statistics, statistics_apart, statistics_picture
+from comparisons.lesson import Across, Figures, Finding, Lesson, larger
+from comparisons.lesson_training import Trained
+from comparisons.record import Recorder
+from comparisons.smoothness import along_gradient
 
+RATES = (0.02, 0.5, 1.0, 3.0)
 LOW, GOOD, HIGH = 0.02, 0.5, 3.0
-WATCHED = 8  # the step after which the layers' inputs are looked at, again and again
+SIZES = (2, 4, 8, 16, 32, 64)  # batches whose statistics are used in the place of the running ones
+STEPS = (0.5, 1.0, 2.0, 4.0)  # lengths along the gradient, in learning rates: Santurkar et al. 2018
+WATCHED = 512  # examples from one look at the layers' inputs to the next
+EPOCHS = 8  # by which the rates are compared
 
 
 def network(nn: Any, norm: bool) -> Any:
@@ -29,7 +39,7 @@ def network(nn: Any, norm: bool) -> Any:
     return nn.Sequential(*layers, nn.Linear(32, 10))
 
 
-def training(norm: bool, lr: float, batch_size: int = 64, epochs: int = 8) -> Comparison:
+def training(norm: bool, lr: float, batch_size: int = 64, epochs: int = EPOCHS) -> Comparison:
     return Comparison(
         name="batch_norm",
         claim="",
@@ -43,92 +53,163 @@ def training(norm: bool, lr: float, batch_size: int = 64, epochs: int = 8) -> Co
     )
 
 
+def train(trained: Trained) -> None:
+    """Epoch after epoch; now and then the layers are watched, and the loss along the gradient is looked at."""
+    comparison, data = trained.comparison, trained.data
+    every = WATCHED // comparison.batch_size
+    for _ in range(comparison.epochs):
+        for indices in batches(len(data.train_inputs), comparison.batch_size, trained.order):
+            observe = trained.lockstep.steps % every == 0
+            trained.step(data.train_inputs[indices], data.train_targets[indices], observe)
+            if trained.stop:
+                break
+        trained.evaluate()
+        if trained.stop:
+            break
+
+
 def watch(trained: Trained, step: Any) -> None:
-    """The distribution of each ReLU's input, and the loss along the gradient, every eighth step."""
-    steps = trained.lockstep.steps
-    if steps % WATCHED:
+    """What came into each ReLU; running beside batch statistics; loss and gradient along the gradient; both twins."""
+    if step.numpy_seen is None:
         return
-    signal = trained.data.train_inputs[:100]
-    twin = trained.lockstep.numpy_twin
-    for name, layer in trained.model.named_children():
-        if isinstance(layer, torchref.nn.ReLU):
-            trained.note(f"input of ReLU {name}/mean", float(signal.mean()))
-            trained.note(f"input of ReLU {name}/spread", float(signal.std(axis=0).mean()))
-        signal = layer.predict(signal)
-    gradients = step.numpy_gradients
-    slopes = np.sqrt(sum(float(np.sum(g * g)) for g in gradients.values()))
-    trained.note("smoothness/gradient norm", float(slopes))
-    if steps == WATCHED:
-        trained.kept["variation"] = variation(twin, trained.data.train_inputs[:100], trained.data.train_targets[:100])
-    for name, layer in trained.model.named_children():
-        if isinstance(layer, torchref.nn.BatchNorm1d) and layer.running_mean is not None:
-            trained.note(f"statistics {name}/running mean", float(abs(layer.running_mean).mean()))
+    twins = trained.lockstep.numpy_twin, trained.lockstep.torch_twin
+    buffers = [twin.named_buffers() for twin in twins]
+    for number, name in enumerate(names(trained, torchref.nn.ReLU), start=1):
+        inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
+        trained.note(f"input of ReLU {number}/mean", *(float(x.mean()) for x in inputs))
+        trained.note(f"input of ReLU {number}/spread", *(float(x.std(axis=0).mean()) for x in inputs))
+        trained.kept.setdefault("inputs", []).append((f"input of ReLU {number}", inputs, trained.lockstep.steps))
+    for number, name in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
+        inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
+        running = [(held[f"{name}.running_mean"], held[f"{name}.running_var"]) for held in buffers]
+        apart = [statistics_apart(x, *both) for x, both in zip(inputs, running, strict=True)]
+        trained.note(f"running - batch statistics, layer {number}/mean, in spreads", *(means for means, _ in apart))
+        trained.note(f"running - batch statistics, layer {number}/log of variance", *(logs for _, logs in apart))
+        statistics = trained.kept.setdefault(f"statistics of layer {number}", [])
+        statistics.append((batch_statistics(inputs[0]), running[0]))
+    x, target = trained.data.train_inputs[:100], trained.data.train_targets[:100]
+    rate = trained.lockstep.numpy_twin.optimizer.param_groups[0]["lr"]
+    looks = [along_gradient(twin, x, target, [rate * step for step in STEPS]) for twin in twins]
+    trained.note("smoothness/range of the loss along the gradient", *(look.loss_range for look in looks))
+    trained.note("smoothness/range of the gradient's change along it", *(look.gradient_range for look in looks))
+    trained.note("smoothness/largest change of the gradient per distance", *(look.smoothness for look in looks))
 
 
-def variation(twin: Any, x: Any, target: Any) -> float:
-    """How far the loss, in training mode, lies from the straight line that the gradient promises, along the gradient.
-
-    On a copy: at a step of 0.3 / |g| times the gradient, as a share of what the line promises.
-    """
-    model = network(torchref.nn, "norm" in str(type(twin.model[1])).lower()).to(np.float64)
-    model.load_state_dict(twin.model.state_dict())
-    gradients = gradients_of(model, twin.criterion, x, target)
-    size = np.sqrt(sum(float(np.sum(g * g)) for g in gradients.values()))
-    before = float(twin.criterion(model(x)[0], target)[0])
-    for name, parameter in model.named_parameters():
-        parameter.data = parameter.data - 0.3 / size * gradients[name]
-    promised = 0.3 * size
-    return abs(float(twin.criterion(model(x)[0], target)[0]) - (before - promised)) / promised
+def names(trained: Trained, kind: Any) -> list[str]:
+    """The layers of one kind, in order: their numbers are the same with and without batch norm."""
+    return [name for name, layer in trained.model.named_children() if isinstance(layer, kind)]
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    x, target = trained.data.train_inputs, trained.data.train_targets
-    twin = trained.lockstep.numpy_twin
-    evaluated = twin.evaluate(x[:256], target[:256])[1]  # before the running statistics move on
-    losses = []
-    size = trained.comparison.batch_size
-    for start in range(0, min(len(x), 256), size):
-        output, _ = trained.model(x[start : start + size])
-        losses.append(float(twin.criterion(output, target[start : start + size])[0]))
+    accuracy = trained.curve("accuracy/training")
     return {
         "loss": float(trained.curve("loss/training").mean()),
-        "accuracy": trained.last("accuracy/training"),
+        "accuracy": float(accuracy[-1]),
+        "early accuracy": float(accuracy[:EPOCHS][-1]),
+        "early loss": float(trained.curve("loss/training")[:EPOCHS][-1]),
         "held-out accuracy": trained.last("accuracy/validation"),
         "gap": trained.last("loss/validation") - trained.last("loss/training"),
-        "variation": trained.kept.get("variation", np.nan),
-        "modes": abs(float(np.mean(losses)) - evaluated),
+        "loss range": float(trained.curve("smoothness/range of the loss along the gradient").mean()),
+        "gradient range": float(trained.curve("smoothness/range of the gradient's change along it").mean()),
+        "sharpness": float(trained.curve("smoothness/largest change of the gradient per distance").mean()),
+        **{f"modes, {size}": modes_apart(trained, size) for size in SIZES},
     }
 
 
+def modes_apart(trained: Trained, size: int) -> float:
+    """The loss of 256 examples in training mode, `size` at a time, minus their loss in evaluation mode."""
+    x, target = trained.data.train_inputs[:256], trained.data.train_targets[:256]
+    twin = copy.deepcopy(trained.lockstep.numpy_twin)  # its running statistics move
+    evaluated = twin.evaluate(x, target)[1]
+    parts = [slice(start, start + size) for start in range(0, len(x), size)]
+    return float(np.mean([twin.loss(twin.model(x[part])[0], target[part])[0] for part in parts])) - evaluated
+
+
 def judge(f: Figures) -> list[Finding]:
-    plain, norm = f["plain, low"], f["norm, low"]
-    good, modes, held_out = f["plain, good"], f["norm, good"]["modes"], "held-out accuracy"
+    plain, norm = f["plain, rate 0.02"], f["norm, rate 0.02"]
+    good, good_norm, held_out = f["plain, rate 0.5"], f["norm, rate 0.5"], "held-out accuracy"
+    two, many = good_norm["modes, 2"], good_norm["modes, 64"]
+    trained_on_two = f["norm, rate 0.02, batches of 2"]
     return [
         larger("at a low rate its training loss is lower", plain["loss"], norm["loss"], by=0.1),
-        larger("at a rate of 3 it trains", f["norm, high"]["accuracy"], 0.6),
-        larger("where the network without it does not", 0.5, f["plain, high"]["accuracy"]),
-        larger("less overfitting: the gap is narrower", good["gap"], f["norm, good"]["gap"], role="instead"),
-        larger("and held-out accuracy higher", f["norm, good"][held_out], good[held_out], role="instead"),
-        larger("the loss bends less along the gradient", plain["variation"], norm["variation"], role="instead"),
-        larger("batches of 2: training and evaluation mode differ more", f["norm, 2"]["modes"], modes, role="limit"),
+        larger("at a rate of 3 it trains", f["norm, rate 3.0"]["accuracy"], 0.6),
+        larger("where the network without it does not", 0.5, f["plain, rate 3.0"]["accuracy"]),
+        larger(
+            "batches of 2: the loss in training mode is further above evaluation's than of 64", two, many, 0, "limit"
+        ),
+        larger("less overfitting: the gap is narrower", good["gap"], good_norm["gap"], role="beside"),
+        larger("and held-out accuracy higher", good_norm[held_out], good[held_out], role="beside"),
+        larger("the loss varies less along the gradient", good["loss range"], good_norm["loss range"], role="beside"),
+        larger("the gradient, too", good["gradient range"], good_norm["gradient range"], role="beside"),
+        larger("and less for the distance gone", good["sharpness"], good_norm["sharpness"], role="beside"),
+        larger(
+            "but at the low rate, where the network without it stays on a plateau, its loss varies less",
+            norm["loss range"],
+            plain["loss range"],
+            role="beside",
+        ),
+        larger(
+            "trained on batches of 2, too, the modes are further apart",
+            abs(trained_on_two["modes, 2"]),
+            abs(norm["modes, 64"]),
+            role="beside",
+        ),
     ]
+
+
+def across(f: Figures) -> Across:
+    """Accuracy and loss over the rate, with and without; the two modes over the batch whose statistics are used."""
+    runs: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for kind in ("plain", "norm"):
+        runs[f"{kind}, by rate"] = {
+            f"by rate (step = 100 x rate)/training {figure} after {EPOCHS} epochs": [
+                (round(100 * rate), float(f[f"{kind}, rate {rate}"][f"early {figure}"].mean())) for rate in RATES
+            ]
+            for figure in ("accuracy", "loss")
+        }
+    for rate in (LOW, GOOD):
+        points = [(size, float(f[f"norm, rate {rate}"][f"modes, {size}"].mean())) for size in SIZES]
+        runs[f"norm, rate {rate}, by batch size"] = {"by batch size/loss in training - evaluation mode": points}
+    return runs
+
+
+def show(recorder: Recorder, trained: Trained) -> None:
+    """Each ReLU's input over time; running beside batch statistics: a channel each row, time from left to right."""
+    for tag, inputs, step in trained.kept["inputs"]:
+        for engine, x in zip(("numpy", "torch"), inputs, strict=True):
+            recorder.histogram(engine, tag, x, step)
+    for number, _ in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
+        batch, running = zip(*trained.kept[f"statistics of layer {number}"], strict=True)
+        for i, kind in enumerate(("mean", "variance")):
+            of = [np.stack([each[i] for each in both], axis=1) for both in (batch, running)]  # (C, times)
+            title = f"statistics of layer {number}/{kind}: batch | running"
+            recorder.image("numpy", title, statistics_picture(of[0], of[1]), trained.lockstep.steps)
 
 
 lesson = Lesson(
     name="batch_norm",
     claim=__doc__ or "",
     variants={
-        "plain, low": training(False, LOW),
-        "norm, low": training(True, LOW),
-        "plain, good": training(False, GOOD, epochs=25),
-        "norm, good": training(True, GOOD, epochs=25),
-        "plain, high": training(False, HIGH),
-        "norm, high": training(True, HIGH),
-        "norm, 2": training(True, LOW, batch_size=2, epochs=1),
+        **{
+            f"{kind}, rate {rate}": training(kind == "norm", rate, epochs=16 if rate == GOOD else EPOCHS)
+            for rate in RATES
+            for kind in ("plain", "norm")
+        },
+        "norm, rate 0.02, batches of 2": training(True, LOW, batch_size=2, epochs=1),
     },
     measure=measure,
     judge=judge,
-    control="plain, good",
+    control="plain, rate 0.5",
+    train=train,
     watch=watch,
+    show=show,
+    across=across,
+    cards=(
+        f"by rate (step = 100 x rate)/training accuracy after {EPOCHS} epochs",
+        "loss/training",
+        "by batch size/loss in training - evaluation mode",
+        "smoothness/range of the loss along the gradient",
+    ),
+    colors="^(plain|norm)",
     quick=9,
 )

@@ -79,6 +79,14 @@ def test_a_batch_norms_scalars(tmp_path):
     assert values["batch norm/ running mean - batch mean, in spreads"] == expected
 
 
+def test_a_picture_of_statistics_has_one_scale():
+    """Catches running statistics shaded on a scale of their own: far off would look like equal."""
+    batch = np.array([[1.0, 3.0], [0.0, 0.0]])
+    picture = effects.statistics_picture(batch, np.array([[2.0, 9.0], [0.0, -1.0]]), height=1, width=2)
+    assert picture.shape == (2, 2 + 1 + 2, 3)
+    assert picture[:, [0, 1, 3, 4], 0].tolist() == [[0.0, 1.0, 0.5, 1.0], [0.0, 0.0, 0.0, 0.0]]
+
+
 def bowl(curvatures, lr=0.1):
     """A network whose loss is 1/2 sum_i curvature_i (w_i - 1)^2: all along its gradient is known."""
     root = np.diag(np.sqrt(np.asarray(curvatures, np.float64)))

@@ -63,16 +63,20 @@ def test_deep_link(tmp_path):
 
 def test_a_lessons_cards_are_on_top(tmp_path):
     """Catches a page whose first curve is not the claim's; a variant's own page has them, too."""
-    record(tmp_path, "plain")
-    (tmp_path / "config.toml").write_text('cards = ["gap", "loss/step"]')
-    assert view.cards(tmp_path) == view.cards(tmp_path / "plain") == ["gap", "loss/step"]
-    pinned = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)["pinnedCards"][0]
-    assert [card["tag"] for card in json.loads(pinned)] == ["gap", "loss/step"]
-    assert view.page(tmp_path) == "timeseries"
-    (tmp_path / "config.toml").write_text('page = "text"')
-    assert view.deep_link("http://127.0.0.1:6006", tmp_path / "plain").endswith("#text")
+    record(tmp_path, "plain", "norm")
+
+    def page(folder):
+        link = urlsplit(view.deep_link("http://127.0.0.1:6006", folder))
+        query = parse_qs(link.query)
+        return [card["tag"] for card in json.loads(query["pinnedCards"][0])], query["runColorGroup"][0], link.fragment
+
+    (tmp_path / "config.toml").write_text('cards = ["gap", "loss/step"]\ncolors = "^(p|n)"')
+    assert page(tmp_path) == (["gap", "loss/step"], "regex:^(p|n)", "timeseries")
+    assert page(tmp_path / "plain") == (["gap", "loss/step"], "regex:(numpy|torch|difference)$", "timeseries")
+    (tmp_path / "config.toml").write_text('cards = ["gap"]\ncolors = ""\npage = "text"')
+    assert page(tmp_path) == (["gap"], "regex:^(.*)/", "text")
     (tmp_path / "config.toml").write_text("cards = [")
-    assert view.cards(tmp_path) == list(view.PINNED)
+    assert page(tmp_path) == (list(view.PINNED), "regex:^(.*)/", "timeseries")
 
 
 def test_no_browser_without_a_screen(monkeypatch):
