@@ -86,6 +86,8 @@ def page(verdicts: list[Verdict], hints: int = 3) -> str:
                     html.escape(f.sentence),
                     f"Evidence: {html.escape(f.evidence)}",
                 ]
+                if f.intermediate:
+                    lines.append(f"Where: {html.escape(f.intermediate)}")
                 if hints >= 3 and f.correction:
                     lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
                 parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')

@@ -90,14 +90,17 @@ class Finding:
     correction: str = ""
     consequences: list[str] = field(default_factory=list)
     derivation: str = ""
+    intermediate: str = ""  # the first named intermediate that differs from the reference's
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": round(self.confidence, 3),
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation}  # fmt: skip
+                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "intermediate": self.intermediate}  # fmt: skip
         if hints >= 3:
             return full
         kept = (
-            ("gradient",) if hints == 1 else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence")
+            ("gradient",)
+            if hints == 1
+            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate")
         )
         return {k: full[k] for k in kept}
 
@@ -174,6 +177,8 @@ class Verdict:
                 )
                 lines.append(f"         {f.sentence or SLUGS.get(f.slug, '')}")
                 lines.append(f"         evidence: {f.evidence}")
+                if f.intermediate:
+                    lines.append(f"         where: {f.intermediate}")
                 if f.consequences:
                     lines.append(f"         this spoils {', '.join(title(c) for c in f.consequences)}, too")
                 if hints >= 3 and f.correction:

@@ -12,6 +12,7 @@ from torchref.check.closeness import TOLERANCE, error
 from torchref.check.derivations import derivation
 from torchref.check.diagnosis.contract import judge_contract
 from torchref.check.diagnosis.extremes import judge_extremes
+from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.gradients import judge_gradients
 from torchref.check.diagnosis.gradients import right as is_right
@@ -48,6 +49,7 @@ def judge(code: Subject) -> Verdict:
     judge_running(code, trial)
     judge_gradients(code, trial, second, third)
     judge_extremes(code)
+    name_first_wrong(code, trial)
     return result(code, trial)
 
 

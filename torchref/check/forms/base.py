@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.arguments import Matching, aliases, normal
+from torchref.check.observe import Present
 from torchref.check.ops import Op
 
 
@@ -67,6 +68,8 @@ def fresh(values: dict[str, Any]) -> dict[str, Any]:
 def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call the user's code; what it raises is the user's, and says where."""
     try:
+        if Present.observer is not None and where in ("the backward", "the gradient function"):
+            return Present.observer.call(function, *args, **kwargs)
         return function(*args, **kwargs)
     except (KeyboardInterrupt, CouldNotRun, TimeOut, MemoryError):
         raise
