@@ -117,7 +117,8 @@ def chance(values: Array) -> float:
     """The p-value of Student's test (one-sided) that the mean is not above 0."""
     from scipy.stats import t
 
-    n = len(values)
+    n, mean = len(values), float(np.mean(values))
     if n == 1:
         return 1.0
-    return float(t.sf(float(np.mean(values)) / (float(np.std(values, ddof=1)) / n**0.5), n - 1))
+    error = float(np.std(values, ddof=1)) / n**0.5
+    return float(t.sf(mean / error, n - 1)) if error else float(mean <= 0)

@@ -77,6 +77,7 @@ def test_findings():
     assert not larger("", noise[:, 0] + 100, noise[:, 1], by=200).confirmed
     assert not larger("", [1.0, 2.0, np.nan], [0.0, 0.0, 0.0]).confirmed
     assert not larger("", [1.0], [0.0]).confirmed  # one seed shows nothing
+    assert larger("", [0.7, 0.7, 0.7 + 1e-16], [0.1, 0.1, 0.1], by=0.3).confirmed  # equal figures: no division by zero
     assert within("", [0.9, 1.0, 1.1], 0, 2).confirmed
     assert not within("", [0.9, 1.0, 1.1], 0.95, 1.05).confirmed
     assert equal("", [0.0, 1e-12], 1e-9).confirmed
