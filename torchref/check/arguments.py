@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,7 +82,26 @@ def parameters(function: Any) -> list[inspect.Parameter]:
         found = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return []
+    star = next((p for p in found if p.kind == p.VAR_POSITIONAL), None)
+    if star is not None and len([p for p in found if p.name != "self" and p.default is p.empty]) <= 2:
+        found = found[: found.index(star)] + [
+            inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in unpacked(function, star.name)
+        ] + found[found.index(star) + 1 :]  # fmt: skip
     return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def unpacked(function: Any, star: str) -> list[str]:
+    """The names that a function with *args gives what it was handed: x, w, b = args."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Tuple | ast.List):
+            continue
+        if isinstance(node.value, ast.Name) and node.value.id == star:
+            return [n.id if isinstance(n, ast.Name) else "cache" for n in node.targets[0].elts]
+    return []
 
 
 def required(function: Any) -> list[inspect.Parameter]:
@@ -165,6 +186,11 @@ def match(
             for p in list(free):
                 if role not in matching.takes and normal(p.name) == alias and (role in extra or role in wanted):
                     claim(role, p)
+    for role in order_of_roles:  # bngain, bnbias: the alias with the layer's name in front
+        for p in list(free):
+            known_as = [a for a in aliases(op, role) if len(a) > 3]
+            if role not in matching.takes and p.default is p.empty and normal(p.name).endswith(tuple(known_as)):
+                claim(role, p)
     # the rest in torch's order
     upstreams = [r for r in extra if r == "dy"]
     unordered = (*wanted, *upstreams) if op.loss else (*upstreams, *wanted)
@@ -332,6 +358,16 @@ def channels_last() -> Convention:
     return Convention("the channels come last, (N, H, W, C) and kernels (h, w, in, out)", there, back)
 
 
+def per_channel() -> Convention:
+    """A norm's parameters as (1, C, 1, 1)."""
+
+    def home(g: Any) -> Any:
+        return np.reshape(g, -1) if np.ndim(g) == 4 and np.size(g) == np.shape(g)[1] else g
+
+    there = dict.fromkeys(("weight", "bias"), lambda a: a.reshape(1, -1, 1, 1))
+    return Convention("the weight and the bias have the shape (1, C, 1, 1)", there, dict.fromkeys(there, home))
+
+
 def onehot(k: int) -> Change:
     return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
 
@@ -376,6 +412,8 @@ def conventions(
                 )
             ]
         )
+    if op.family == "norm" and values["input"].ndim == 4 and op.has("weight"):
+        groups.append([per_channel()])
     if op.family in ("conv", "pool") and values["input"].ndim == 4:
         groups.append([channels_last()])
     if op.family == "recurrent":

@@ -92,6 +92,10 @@ def result(code: Subject, trial: Trial) -> Verdict:
             elif right[name] > 1:
                 code.notes.append(beside(name, error(g, trial.reference[name]), right[name]))
         pictures.append({"name": name, "mine": np.asarray(g, dtype=float), "reference": trial.reference[name]})
+    taken = [a.name for a in code.op.arrays if a.name in code.form.takes and trial.probe.values.get(a.name) is not None]
+    lost = [n for n in taken if n not in trial.gradients and code.form.name in ("closure", "pair", "class")]
+    if lost and trial.gradients:
+        code.notes.append(f"no gradient was found for {', '.join(lost)}: it is not judged")
     verdict = WRONG if code.findings else RIGHT
     if verdict == RIGHT and not right and trial.gradients:
         return Verdict(COULD_NOT_RUN, error="; ".join(code.notes) or "no gradient could be judged")

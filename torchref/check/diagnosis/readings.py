@@ -31,7 +31,8 @@ def names_in(target: Any) -> list[str]:
 
 
 def other_readings(form: Any, verdict: Verdict) -> Iterator[Any]:
-    """A loss's arguments read otherwise: the prediction second, or handed to the backward in place of the upstream gradient.
+    """The arguments read otherwise: a loss's prediction second, or handed to the backward in place of the upstream gradient;
+    a recurrence's first state left at zero.
 
     The two arguments change places only where the forward (or that the code does not run) says so: a difference of
     sign in a symmetric loss is a mistake.
@@ -45,12 +46,20 @@ def other_readings(form: Any, verdict: Verdict) -> Iterator[Any]:
     def predict(other: Any) -> None:
         other.prediction = True
 
+    def start_at_zero(other: Any) -> None:
+        """A class that sets its first state to zero whatever it held."""
+        other.attributes = {k: v for k, v in other.attributes.items() if k not in ("hx", "cx")}
+        other.takes = other.takes - {"hx", "cx"}
+
     forward = verdict.verdict == COULD_NOT_RUN or any(f.gradient == "output" for f in verdict.findings)
     unnamed = form.name == "function" and form.matching.user("input") in form.matching.guessed
     if (forward or unnamed) and {"input", "target"} <= form.matching.takes:
         yield swap
     if getattr(form, "either", False):
         yield predict
+    states = {"hx", "cx"} & set(getattr(form, "attributes", {}))
+    if states and forward:
+        yield start_at_zero
 
 
 def better(other: Verdict, verdict: Verdict) -> bool:
@@ -107,7 +116,7 @@ def diagnose(
 
     verdict = judge()
     first = form_of
-    if op.loss and verdict.verdict != RIGHT and not stated and first is not None:
+    if (op.loss or op.family == "recurrent") and verdict.verdict != RIGHT and not stated and first is not None:
         for reading in other_readings(first, verdict):
             other = judge(reading)
             if other.verdict == RIGHT or better(other, verdict):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.arguments import Matching, aliases, normal
+from torchref.check.arguments import Matching, aliases, normal, parameters
 from torchref.check.observe import Present
 from torchref.check.ops import Op
 
@@ -90,7 +90,11 @@ def call(
     kwargs: dict[str, Any] = {}
     special = special or {}
     positional = True
-    for p in inspect.signature(function).parameters.values():
+    plain = inspect.signature(function).parameters
+    given = [p for p in parameters(function) if p.kind == p.POSITIONAL_ONLY and p.name not in plain]
+    named = list(plain.values())
+    at = next((i for i, p in enumerate(named) if p.kind == p.VAR_POSITIONAL), 0)
+    for p in (*named[:at], *given, *named[at:]):  # what *args is unpacked into stands in its place
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             continue
         role = matching.roles.get(p.name)

@@ -53,6 +53,9 @@ class Layer(Closure):
             raise CouldNotRun(
                 f"the class {getattr(cls, '__name__', type(cls).__name__)} has no method {missing!r}; a class needs forward and backward"
             )
+        hands_on = self.is_class and not arguments.parameters(getattr(cls, self.forward_name))[1:]
+        if self.forward_name == "forward" and hands_on and calls(cls) and arguments.parameters(cls.__call__)[1:]:
+            self.forward_name = "__call__"  # def forward(self, *args): return self(*args)
         self.with_momentum = True
         self.upstream = True
         self.own_shapes = {}
@@ -180,6 +183,11 @@ class Layer(Closure):
             {f"size {p}": v for p, v in special.items()},
         )
 
+    def held(self) -> arguments.Matching:
+        """The class's own names of its arrays: a PReLU's `a` is no input."""
+        named = {str(key if isinstance(key, str) else key[1]): name for name, (_, key) in self.attributes.items()}
+        return arguments.Matching({**self.construction.roles, **named})
+
     def prepared(self, values: dict[str, Any]) -> Any:
         instance = self.build(values)
         for name in self.attributes:
@@ -282,10 +290,10 @@ class Layer(Closure):
                 if value is not None
                 else {}
             )
-            held = collect(self.op, instance, shapes, before, self.takes, self.attributes)
+            held = collect(self.op, instance, shapes, before, self.takes, self.attributes, self.held())
             for name, gradient in held.items():
                 gradients.setdefault(name, gradient)
-            if not gradients and "input" in shapes:
+            if value is None and "input" in shapes and "input" not in gradients:
                 for key in ("dx", "dX", "dinputs", "grad_input", "dinput", "d_input", "dlogits", "grad"):
                     if isinstance(getattr(instance, key, None), np.ndarray):
                         gradients["input"] = getattr(instance, key)

@@ -111,7 +111,9 @@ class Pair(Closure):
                     cache if role == "cache" else frozen["output"] if role == "output" else values.get(role)
                 )
             try:
-                value = guarded("the backward", self.back, **kwargs)
+                places = [p.name for p in arguments.parameters(self.back) if p.kind == p.POSITIONAL_ONLY]
+                args = [kwargs.pop(n) for n in places if n in kwargs]
+                value = guarded("the backward", self.back, *args, **kwargs)
             except CouldNotRun:
                 if repeated(upstreams, i):
                     run.refused = True

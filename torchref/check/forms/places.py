@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.arguments import aliases, normal
+from torchref.check.arguments import Matching, aliases, normal
 from torchref.check.forms.base import CouldNotRun, gradient_name
 from torchref.check.forms.words import GRADS, HOLDERS
 from torchref.check.ops import Op
@@ -142,6 +142,7 @@ def collect(
     before: dict[str, Any],
     takes: set[str],
     attributes: dict[str, tuple[str, Any]],
+    held: Matching | None = None,
 ) -> dict[str, Any]:
     """The gradients that the instance holds after its backward."""
     found: dict[str, Any] = {}
@@ -152,7 +153,7 @@ def collect(
             and not isinstance(value, bool)
             and (isinstance(value, np.ndarray) or value is not before.get(key))
         ):
-            name = gradient_name(op, key)
+            name = gradient_name(op, key, held)
             if name in shapes and name != "input" and stem_is_gradient(key):
                 found.setdefault(name, value)
     for key, value in members.items():
@@ -161,7 +162,7 @@ def collect(
                 name = None
                 if normal(key) in map(normal, GRADS):
                     name = next((a.name for a in op.arrays if normal(str(inner)) in aliases(op, a.name)), None)
-                name = name or (gradient_name(op, str(inner)) if stem_is_gradient(str(inner)) else None)
+                name = name or (gradient_name(op, str(inner), held) if stem_is_gradient(str(inner)) else None)
                 if name in shapes and name != "input" and isinstance(gradient, np.ndarray | np.generic):
                     found.setdefault(name, gradient)
         elif isinstance(value, list | tuple) and normal(key) in map(normal, GRADS) and value:

@@ -95,6 +95,8 @@ def recognise(target: Any, op: Op, form: str | None = None, stated: list[str] | 
         raise CouldNotRun(
             "--form pair needs two functions, NAME_forward and NAME_backward (or a tuple (forward, backward))"
         )
+    if form is None and static(target):
+        return Pair((target.forward, target.backward), op, stated)
     if form == "class" or (
         form is None and (inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward")))
     ):
@@ -134,6 +136,20 @@ def recognise(target: Any, op: Op, form: str | None = None, stated: list[str] | 
         f"no backward was found: the function returned {describe(result)}; expected (output, backward), a pair NAME_forward / NAME_backward, "
         "a class with forward and backward, or a gradient function that takes the upstream gradient (say --form function if it is one)"
     )
+
+
+def static(target: Any) -> bool:
+    """Whether a class is a pair under one name: a static forward that returns its cache, a static backward that takes it."""
+    methods = [inspect.getattr_static(target, n, None) for n in ("forward", "backward")]
+    if not inspect.isclass(target) or not all(isinstance(m, staticmethod | classmethod) for m in methods):
+        return False
+    return not any(hands_over_context(getattr(target, n)) for n in ("forward", "backward"))
+
+
+def hands_over_context(method: Any) -> bool:
+    """Whether what the backward needs is kept on an object that is handed to both: forward(ctx, x), backward(ctx, dy)."""
+    params = arguments.parameters(method)
+    return bool(params) and normal(params[0].name) in ("ctx", "context", "self", "cls")
 
 
 def looks_like_gradient(function: Any) -> bool:

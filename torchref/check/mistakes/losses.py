@@ -141,7 +141,6 @@ POINTWISE: dict[str, Pointwise] = {
         lambda x, t, v: np.where(t == 1, x, np.maximum(v.margin - x, 0)),
         lambda x, t, v: np.where(t == 1, 1.0, -1.0 * (v.margin - x >= 0)),
         {
-            "edge inactive": (MARGIN, lambda x, t, v: np.where(t == 1, 1.0, -1.0 * (v.margin - x > 0))),
             "no mask": (MARGIN, lambda x, t, v: t * 1.0),
             "margin forgotten": (SCALE, lambda x, t, v: np.where(t == 1, 1.0, -1.0 * (1 - x > 0))),
             "sign of the negative side": ("wrong-sign", lambda x, t, v: np.where(t == 1, 1.0, 1.0 * (v.margin - x >= 0))),
@@ -483,7 +482,7 @@ def margin_ranking_loss(v: Any, wrong: frozenset[str]) -> Any:
     n = a.size if v.reduction == "mean" else 1
 
     def backward(dy: Any = 1.0) -> Gradients:
-        active = (z > 0) if "edge inactive" in wrong else (z >= 0)
+        active = z >= 0
         if "no mask" in wrong:
             active = np.ones_like(active)
         if "margin forgotten" in wrong:
@@ -497,7 +496,6 @@ def margin_ranking_loss(v: Any, wrong: frozenset[str]) -> Any:
 
 
 MARGIN_RANKING = (
-    M("edge inactive", MARGIN, "input1", "torch counts the edge of the margin as active."),
     M("no mask", MARGIN, "input1", "Pairs outside the margin must give no gradient."),
     M("margin forgotten", SCALE, "input1", "The margin is forgotten in the mask."),
     M("target forgotten", LOCAL, "input1", "The factor target is missing."),
