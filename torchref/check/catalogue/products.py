@@ -41,7 +41,7 @@ PRODUCTS = (
        products.bilinear, products.BILINEAR, make_bilinear, family="linear",
        sizes=(("in1_features", "weight", 1), ("in2_features", "weight", 2), ("out_features", "weight", 0))),
     Op("embedding", ("Embedding",),
-       (data("input", "index", "indices", "idx", "ids", "tokens", "x", "i"), array("weight", "table", "e", "emb", "embedding", "embeddings", "matrix"), option("padding_idx", None)),
+       (data("input", "index", "indices", "idx", "ids", "tokens", "x", "i"), array("weight", "table", "e", "emb", "embedding", "embeddings", "matrix"), option("padding_idx", None, 3)),
        products.embedding, products.EMBEDDING, make_embedding, family="embedding", variants=("rich", "flat"),
        sizes=(("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1))),
 )  # fmt: skip

@@ -93,6 +93,10 @@ class Function:
         outputs = name_outputs(self.op, [to_numpy(t) for t in leaves], expected)
         run = Run(outputs, [])
         run.changed = [k for k, t in tensors.items() if not torch.equal(t.detach(), before[k])]
+        for k in [k for k in run.changed if k.startswith("running_")]:  # buffers, updated as torch does it
+            run.changed.remove(k)
+            before[k] = tensors[k].clone()
+            outputs.setdefault(f"{k} in place", to_numpy(tensors[k]))
         context = leaves[0].grad_fn
         if context is None:
             raise CouldNotRun("the output has no grad_fn: does the forward return one of its inputs?")

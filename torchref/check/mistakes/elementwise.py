@@ -110,6 +110,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
         },
         lost={
             "alpha forgotten": lambda x, v: np.where(x > 0, 1, np.exp(np.minimum(x, 0))),
+            "alpha forgotten beside the output": lambda x, v: np.where(x > 0, 1, v.alpha * np.expm1(np.minimum(x, 0)) + 1),
             "alpha instead of the exponential": lambda x, v: np.where(x > 0, 1, v.alpha),
         },
         parts={"the value on the negative side": lambda x, v: np.where(x > 0, 1, v.alpha * np.expm1(np.minimum(x, 0)))},
@@ -406,14 +407,15 @@ def elementwise_mistakes(name: str) -> tuple[Mistake, ...]:
                 "The derivative is evaluated at the upstream gradient instead of the function's value.",
             )
         )
-        mistakes.append(
-            Mistake(
-                "slope of the slope",
-                "derivative-at-wrong-tensor",
-                "input",
-                "The derivative's formula is evaluated at the derivative itself.",
+        if name not in ("elu", "selu", "celu"):  # constant there, which is the derivative left out
+            mistakes.append(
+                Mistake(
+                    "slope of the slope",
+                    "derivative-at-wrong-tensor",
+                    "input",
+                    "The derivative's formula is evaluated at the derivative itself.",
+                )
             )
-        )
     own = [
         Mistake(
             "slope at the output",

@@ -144,8 +144,11 @@ CORE = (
     M("forward eps squared", "eps-or-bessel-misplaced", "output", "eps stands squared under the root."),
 )  # fmt: skip
 
+WRONG_AXES = {"axis": "", "axis of the mean's path": "mean", "axis of the variance's path": "variance"}
 WRONG_AXIS = (
     M("axis", "summed-over-wrong-axis", "input", "The means of the backward run over the wrong axis."),
+    M("axis of the mean's path", "summed-over-wrong-axis", "input", "The mean of dx_hat runs over the wrong axis."),
+    M("axis of the variance's path", "summed-over-wrong-axis", "input", "The mean of dx_hat * x_hat runs over the wrong axis."),
     M("forward axis", "summed-over-wrong-axis", "output", "The statistics are taken over the wrong axis."),
 )
 
@@ -168,8 +171,8 @@ def layer_norm(v: Any, wrong: frozenset[str]) -> Any:
     rest = tuple(range(x.ndim - k))
     weight, bias = (1 if v.weight is None else v.weight), (0 if v.bias is None else v.bias)
     y, inner, *_ = core(x, weight, bias, rest if "forward axis" in wrong else axes, v.eps, wrong)
-    if "axis" in wrong:
-        inner = wrong_axis(x, weight, bias, axes, rest, v.eps)
+    for flag in wrong & WRONG_AXES.keys():
+        inner = wrong_axis(x, weight, bias, axes, rest, v.eps, WRONG_AXES[flag])
 
     def backward(dy: Array) -> Gradients:
         return named(inner(dy), v, rest, v.normalized_shape)
@@ -177,15 +180,18 @@ def layer_norm(v: Any, wrong: frozenset[str]) -> Any:
     return (y,), backward
 
 
-def wrong_axis(x: Array, weight: Any, bias: Any, axes: tuple[int, ...], other: tuple[int, ...], eps: float) -> Any:
-    """The right statistics, but the backward's means over `other` axes."""
+def wrong_axis(
+    x: Array, weight: Any, bias: Any, axes: tuple[int, ...], other: tuple[int, ...], eps: float, way: str = ""
+) -> Any:
+    """The right statistics, but the backward's means over `other` axes: both, or that of the path `way` alone."""
     mean = x.mean(axes, keepdims=True)
     std = np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)
     x_hat = (x - mean) / std
 
     def backward(dy: Array) -> dict[str, Any]:
         d = dy * weight
-        dx = (d - d.mean(other, keepdims=True) - x_hat * (d * x_hat).mean(other, keepdims=True)) / std
+        first, second = (axes if way == "variance" else other), (axes if way == "mean" else other)
+        dx = (d - d.mean(first, keepdims=True) - x_hat * (d * x_hat).mean(second, keepdims=True)) / std
         return {"input": dx, "weight~": dy * x_hat, "bias~": dy}
 
     return backward
@@ -207,8 +213,8 @@ def batch_norm(v: Any, wrong: frozenset[str]) -> Any:
     if "forward over the batch alone" in wrong:
         stat_axes = (0,)
     y, inner, mean, var, n, _ = core(x, weight, bias, stat_axes, v.eps, wrong, fixed)
-    if "axis" in wrong:
-        inner = wrong_axis(x, weight, bias, axes, tuple(range(1, x.ndim)), v.eps)
+    for flag in wrong & WRONG_AXES.keys():
+        inner = wrong_axis(x, weight, bias, axes, tuple(range(1, x.ndim)), v.eps, WRONG_AXES[flag])
     if "means over the batch alone" in wrong:
         inner = wrong_axis(x, weight, bias, axes, (0,), v.eps)
 
@@ -259,8 +265,8 @@ def group_norm(v: Any, wrong: frozenset[str]) -> Any:
     weight = 1 if v.weight is None else v.weight.reshape(broadcast)
     bias = 0 if v.bias is None else v.bias.reshape(broadcast)
     y, inner, *_ = core(grouped, weight, bias, (3,) if "forward axis" in wrong else (2, 3), v.eps, wrong)
-    if "axis" in wrong:
-        inner = wrong_axis(grouped, weight, bias, (2, 3), (3,), v.eps)
+    for flag in wrong & WRONG_AXES.keys():
+        inner = wrong_axis(grouped, weight, bias, (2, 3), (3,), v.eps, WRONG_AXES[flag])
 
     def backward(dy: Array) -> Gradients:
         gradients = inner(dy.reshape(grouped.shape))
