@@ -432,7 +432,7 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
             / max(1e-6 * size(np.subtract(right[-1][0], weights[0])), 1e-300)
         }
         return
-    if name == "SGD" and o.momentum and same(path, reference(frozenset({"rate in the velocity"})), weights):
+    if getattr(o, "momentum", 0) and same(path, reference(frozenset({"rate in the velocity"})), weights):
         verdict.verdict = RIGHT
         verdict.notes.append(
             "a difference of convention: the learning rate is inside the velocity (v = momentum * v - lr * g); it differs from torch only after the rate has changed"
@@ -450,7 +450,7 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
     moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
     told = f"the parameters differ from step {moved + 1} on"
     mistakes = MISTAKES[name]
-    convention = frozenset({"rate in the velocity"}) if name == "SGD" and o.momentum else frozenset()
+    convention = frozenset({"rate in the velocity"}) if getattr(o, "momentum", 0) else frozenset()
     for o.eps in candidates:
         right = reference()
         known = {m.flag: reference(frozenset({m.flag})) for m in mistakes}

@@ -25,7 +25,7 @@ def make_elementwise(name: str) -> Any:
             kinks = [o["lambd"], -o["lambd"]]
         elif name == "threshold":
             kinks = [o["threshold"]]
-        if name in ("hardshrink", "softshrink", "threshold", "hardtanh", "relu6", "relu", "leaky_relu", "elu", "selu",
+        if name in ("hardshrink", "softshrink", "threshold", "hardtanh", "relu6", "relu", "leaky_relu", "rrelu", "elu", "selu",
                     "celu", "hardsigmoid", "hardswish"):  # fmt: skip
             x.flat[1 : 1 + len(kinks)] = kinks
             x.flat[9 : 9 + len(kinks)] = kinks
@@ -49,6 +49,8 @@ def activation(name: str, *modules: str, options: tuple[Argument, ...] = (), **e
 ACTIVATIONS = (
     activation("relu", "ReLU"),
     activation("leaky_relu", "LeakyReLU", options=(option("negative_slope", 0.01, 0.3, "alpha", "slope", "a"),)),
+    activation("rrelu", "RReLU", options=(option("lower", 1 / 8, 0.15, "low", "l"), option("upper", 1 / 3, 0.45, "high", "u"),
+                                          option("training", False))),
     activation("elu", "ELU", options=(option("alpha", 1.0, 0.7, "a"),)),
     activation("selu", "SELU"),
     activation("celu", "CELU", options=(option("alpha", 1.0, 0.7, "a"),)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.catalogue.common import X
-from torchref.check.mistakes import distances, losses
+from torchref.check.mistakes import distances, labels, losses
 from torchref.check.ops import Argument, Op, array, data, option
 
 REDUCTION = option("reduction", "mean")
@@ -106,6 +106,29 @@ def make_triplet(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"anchor": anchor, "positive": positive, "negative": negative}
 
 
+def make_gaussian(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    shape = (7,) if variant == "vector" else (5, 7)
+    return {"input": rng.normal(size=shape), "target": rng.normal(size=shape), "var": rng.uniform(0.3, 2.5, shape)}
+
+
+def make_multilabel(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    shape = (5, 7)
+    t = (rng.random(shape) < 0.4) * 1.0
+    t[0, 1], t[0, 2] = 1, 0
+    return {"input": rng.normal(size=shape) * 1.5, "target": t, "weight": rng.uniform(0.4, 2.2, shape[1])}
+
+
+def make_label_lists(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    """Rows of labels that end at the first -1; a class exactly at the margin."""
+    x = rng.normal(size=(5, 7))
+    t = np.array([rng.permutation(7) for _ in range(5)])
+    for row, count in zip(t, (2, 1, 3, 0, 4), strict=True):
+        row[count:] = -1
+    x[1, t[1, 0]] = 1.5
+    x[1, (t[1, 0] + 1) % 7] = 0.5
+    return {"input": x, "target": t}
+
+
 CLASS_OPTIONS = (
     data("weight", "class_weight", "class_weights", "weights", "w", optional=True),
     option("ignore_index", -100, 1),
@@ -132,6 +155,14 @@ LOSSES = (
     Op("multi_margin_loss", ("MultiMarginLoss", "multiclass_hinge", "hinge_loss", "svm_loss", "multiclass_hinge_loss"),
        (X, TARGET, option("p", 1), option("margin", 1.0, 0.75, "delta"), REDUCTION), losses.multi_margin_loss, losses.MULTI_MARGIN,
        make_margin_classes, loss=True, family="loss", fixed={"weight": None}),
+    Op("gaussian_nll_loss", ("GaussianNLLLoss", "gaussian_nll"),
+       (array("input", "mu", "mean"), TARGET, array("var", "variance", "v", "sigma2"), option("full", False), option("eps", 1e-6), REDUCTION),
+       labels.gaussian_nll_loss, labels.GAUSSIAN_NLL, make_gaussian, loss=True, family="loss", variants=("rich", "vector")),
+    Op("multilabel_soft_margin_loss", ("MultiLabelSoftMarginLoss",),
+       (X, TARGET, data("weight", "w", "weights", "class_weights", optional=True), REDUCTION), labels.multilabel_soft_margin_loss,
+       labels.MULTILABEL_SOFT_MARGIN, make_multilabel, loss=True, logits=True, family="loss"),
+    Op("multilabel_margin_loss", ("MultiLabelMarginLoss",), (X, TARGET, REDUCTION), labels.multilabel_margin_loss,
+       labels.MULTILABEL_MARGIN, make_label_lists, loss=True, family="loss"),
     Op("margin_ranking_loss", ("MarginRankingLoss",),
        (array("input1", "x1", "a"), array("input2", "x2", "b"), data("target"), option("margin", 0.0, 0.25), REDUCTION), losses.margin_ranking_loss,
        losses.MARGIN_RANKING, make_ranking, loss=True, family="loss"),

@@ -159,7 +159,14 @@ def merged(code: Subject, found: list[Finding], trial: Trial) -> list[Finding]:
             len(same) > 1
             and touched >= set(every)
             and slug
-            in ("wrong-sign", "upstream-not-multiplied", "attention-scale", "unknown", "local-derivative-missing")
+            in (
+                "wrong-sign",
+                "upstream-not-multiplied",
+                "attention-scale",
+                "unknown",
+                "local-derivative-missing",
+                "wrong-reduction",
+            )
         ):
             first = same[0]
             first.consequences = [n for n in every if n != first.gradient and n in touched]

@@ -99,6 +99,22 @@ ELEMENTWISE: dict[str, Elementwise] = {
         },
         masked=True,
     ),
+    "rrelu": Elementwise(  # in evaluation, where the slope is the middle of its interval
+        lambda x, v: np.where(x > 0, x, (v.lower + v.upper) / 2 * x),
+        lambda x, v: np.where(x > 0, 1, (v.lower + v.upper) / 2),
+        masks={
+            "x >= 0": lambda x, v: np.where(x >= 0, 1, (v.lower + v.upper) / 2),
+            "inverted mask": lambda x, v: np.where(x < 0, 1, (v.lower + v.upper) / 2),
+        },
+        lost={
+            "negative slope forgotten": lambda x, v: (x > 0) * 1.0,
+            "lower for the middle": lambda x, v: np.where(x > 0, 1, v.lower),
+            "upper for the middle": lambda x, v: np.where(x > 0, 1, v.upper),
+            "1/2 of the middle lost": lambda x, v: np.where(x > 0, 1, v.lower + v.upper),
+            "half the interval": lambda x, v: np.where(x > 0, 1, (v.upper - v.lower) / 2),
+        },
+        masked=True,
+    ),
     "elu": Elementwise(
         lambda x, v: np.where(x > 0, x, v.alpha * np.expm1(np.minimum(x, 0))),
         lambda x, v: np.where(x > 0, 1, v.alpha * np.exp(np.minimum(x, 0))),
@@ -110,7 +126,9 @@ ELEMENTWISE: dict[str, Elementwise] = {
         },
         lost={
             "alpha forgotten": lambda x, v: np.where(x > 0, 1, np.exp(np.minimum(x, 0))),
-            "alpha forgotten beside the output": lambda x, v: np.where(x > 0, 1, v.alpha * np.expm1(np.minimum(x, 0)) + 1),
+            "alpha forgotten beside the output": lambda x, v: np.where(
+                x > 0, 1, v.alpha * np.expm1(np.minimum(x, 0)) + 1
+            ),
             "alpha instead of the exponential": lambda x, v: np.where(x > 0, 1, v.alpha),
         },
         parts={"the value on the negative side": lambda x, v: np.where(x > 0, 1, v.alpha * np.expm1(np.minimum(x, 0)))},

@@ -148,7 +148,12 @@ WRONG_AXES = {"axis": "", "axis of the mean's path": "mean", "axis of the varian
 WRONG_AXIS = (
     M("axis", "summed-over-wrong-axis", "input", "The means of the backward run over the wrong axis."),
     M("axis of the mean's path", "summed-over-wrong-axis", "input", "The mean of dx_hat runs over the wrong axis."),
-    M("axis of the variance's path", "summed-over-wrong-axis", "input", "The mean of dx_hat * x_hat runs over the wrong axis."),
+    M(
+        "axis of the variance's path",
+        "summed-over-wrong-axis",
+        "input",
+        "The mean of dx_hat * x_hat runs over the wrong axis.",
+    ),
     M("forward axis", "summed-over-wrong-axis", "output", "The statistics are taken over the wrong axis."),
 )
 

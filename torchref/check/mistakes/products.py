@@ -153,6 +153,14 @@ def glu(v: Any, wrong: frozenset[str]) -> Any:
             db = dy * a
         if "gate's derivative at b" in wrong:
             db = dy * a * b * (1 - b)
+        if "gate's derivative at a" in wrong:
+            db = dy * s * a * (1 - a)
+        if "value's derivative at a" in wrong:
+            db = dy * a * sigmoid(a) * (1 - sigmoid(a))
+        if "gate's sign" in wrong:
+            db = -db
+        if "value's sign" in wrong:
+            da = -da
         if "s for s'" in wrong:
             db = dy * a * s
         if "only s'" in wrong:
@@ -184,6 +192,20 @@ GLU = (
         "input",
         "s (1 - s) is evaluated at b, not at sigmoid(b).",
     ),
+    M(
+        "gate's derivative at a",
+        "derivative-at-wrong-tensor",
+        "input",
+        "s (1 - s) is evaluated at the value a, not at sigmoid(b).",
+    ),
+    M(
+        "value's derivative at a",
+        "derivative-at-wrong-tensor",
+        "input",
+        "The sigmoid of the value a is differentiated; the gate is sigmoid(b).",
+    ),
+    M("gate's sign", "wrong-sign", "input", "The gate's half of the gradient has the wrong sign."),
+    M("value's sign", "wrong-sign", "input", "The value's half of the gradient has the wrong sign."),
     M("halves swapped", "unknown", "input", "The two halves of the gradient are exchanged."),
     M("forward halves swapped", "forward-differs", "output", "The wrong half goes through the sigmoid."),
 )

@@ -53,7 +53,9 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         if "squared sum overwritten" in wrong:
             v = 0 * v
         g1, g2 = (1.0 if "1 - beta1 lost" in wrong else 1 - b1), (1.0 if "1 - beta2 lost" in wrong else 1 - b2)
-        s["m"], s["v"] = b1 * m + g1 * g, b2 * v + g2 * g * g
+        plain = g - o.weight_decay * w if {"decay in m alone", "decay in v alone"} & wrong else g
+        gm, gv = (plain if "decay in v alone" in wrong else g), (plain if "decay in m alone" in wrong else g)
+        s["m"], s["v"] = b1 * m + g1 * gm, b2 * v + g2 * gv * gv
         if "moments shared" in wrong:  # both updates in place, one after the other
             s["m"] = s["v"] = b2 * s["m"] + g2 * g * g
         m, v = (m, v) if "stale state" in wrong else (s["m"], s["v"])
@@ -135,9 +137,12 @@ def adaptive(o: Any, w: Array, g: Array, v: Array, s: dict[str, Any], lr: float,
         else:
             denominator = np.sqrt(v) + o.eps
         update = g / denominator
-    if getattr(o, "momentum", 0):
-        s["b"] = o.momentum * s.get("b", 0 * w) + update
-        update = s["b"]
+    if getattr(o, "momentum", 0) and "momentum forgotten" not in wrong:
+        # the rate inside the velocity is a convention of other texts, no mistake
+        enters, lr = (lr, 1.0) if "rate in the velocity" in wrong else (1.0, lr)
+        b = o.momentum * s.get("b", 0 * w) + enters * (1 - o.momentum if "dampened" in wrong else 1) * update
+        s["b"] = 0 * w if "velocity not kept" in wrong else b
+        update = b
     return w - lr * update
 
 
@@ -272,16 +277,21 @@ ADAM = (
     M("betas exchanged", "optimizer-state", "param", "beta1 and beta2 are exchanged."),
     M("squared sum overwritten", "optimizer-state", "param", "v is overwritten in each step."),
     M("root forgotten", "unknown", "param", "The root of v is missing."),
+    M("decay in m alone", "optimizer-decay", "param", "The weight decay enters the first moment alone; it belongs into the gradient, and so into both."),
+    M("decay in v alone", "optimizer-decay", "param", "The weight decay enters the second moment alone; it belongs into the gradient, and so into both."),
     COUPLED,
 )  # fmt: skip
 
 ADAMW = (
-    *(m for m in ADAM if m.flag != "decoupled for coupled" and m.flag not in ("sign of w decayed", "gradient decayed")),
+    *(m for m in ADAM if m.flag != "decoupled for coupled" and m.flag not in ("sign of w decayed", "gradient decayed", "decay in m alone", "decay in v alone")),
     M("coupled for decoupled", "optimizer-decay", "param", "The weight decay goes into the gradient (Adam's L2); AdamW decays the weights themselves.", "w = w - lr * weight_decay * w, beside the step"),
     M("decay without the rate", "optimizer-decay", "param", "The decay must be multiplied by the learning rate."),
 )  # fmt: skip
 
 RMSPROP = (
+    M("dampened", "optimizer-dampening", "param", "The update is multiplied by 1 - momentum; torch does not do so."),
+    M("velocity not kept", "optimizer-state", "param", "The velocity is not kept from step to step."),
+    M("momentum forgotten", "optimizer-state", "param", "The momentum is not applied."),
     *DECAY,
     *STATE,
     *SIGN,
