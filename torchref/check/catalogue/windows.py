@@ -20,7 +20,7 @@ def first(value: Any) -> int:
 def make_conv(nd: int, transpose: bool = False) -> Any:
     def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
         g = o["groups"]
-        cin, cout = 3 * g, 2 * g
+        cin, cout = {"depthwise": (g, g), "depthwise, twice": (g, 2 * g)}.get(variant, (3 * g, 2 * g))
         kernel = (3, 3, 2)[:nd] if variant == "rich" and nd == 3 else (3,) * nd
         size: tuple[int, ...] = {1: (11,), 2: (7, 8), 3: (5, 6, 4)}[nd]
         if variant == "fit":  # the windows fill the padded input exactly
@@ -44,7 +44,8 @@ CONV_SIZES = (("in_channels", "weight", 1), ("out_channels", "weight", 0), ("ker
 def convolution(nd: int) -> Op:
     return Op(f"conv{nd}d", (f"Conv{nd}d", *(("conv",) if nd == 2 else ())),
               (X, array("weight", "f", "filters", "k"), BIAS, STRIDE, PADDING, option("dilation", 1, 1), option("groups", 1, 1)), windows.conv,
-              windows.conv_mistakes(nd), make_conv(nd), family="conv", variants=("rich", "fit"), sizes=CONV_SIZES)  # fmt: skip
+              windows.conv_mistakes(nd), make_conv(nd), family="conv",
+              variants=("rich", "fit", "depthwise", "depthwise, twice"), sizes=CONV_SIZES)  # fmt: skip
 
 
 def transposed(nd: int) -> Op:

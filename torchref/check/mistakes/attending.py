@@ -61,6 +61,10 @@ def attention(v: Any, wrong: frozenset[str]) -> Any:
         sm = p
         if "mask leaks" in wrong:
             sm = stable(scores, -1)
+        if "mask forgotten where the weights are computed again" in wrong:
+            top = masked.max(-1, keepdims=True)
+            sm = np.exp(scores - top) / np.exp(masked - top).sum(-1, keepdims=True)
+            dv = sm.swapaxes(-1, -2) @ dy
         ds = sm * (dp - (dp * sm).sum(-1, keepdims=True))
         if "elementwise" in wrong:
             ds = dp * sm * (1 - sm)
@@ -137,6 +141,7 @@ ATTENTION = (
     M("at the scores", "derivative-at-wrong-tensor", "query", "Softmax's backward is evaluated at the scores, not at the weights."),
     M("scores for weights in dv", "derivative-at-wrong-tensor", "value", "dv multiplies with the scores, not with the softmax's weights."),
     M("mask leaks", "wrong-mask", "query", "The backward's softmax does not respect the mask."),
+    M("mask forgotten where the weights are computed again", "wrong-mask", "query", "The backward computes the weights again, without the mask: hidden keys get a share."),
     M("weights transposed", "transposed", "value", "dv needs the attention weights transposed."),
     M("ds transposed in dq", "transposed", "query", "dq needs ds, not its transpose."),
     M("ds not transposed in dk", "transposed", "key", "dk needs ds transposed."),
@@ -225,6 +230,6 @@ MULTI_HEAD = (
     M("last path only", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),
     M("output projection skipped", "local-derivative-missing", "query", "The gradient does not go back through the output projection."),
     M("forward scale of the whole width", SCALE, "output", "The scores are divided by the root of the whole width, not of a head's."),
-    *(m for m in ATTENTION if m.flag not in ("weights transposed", "ds transposed in dq", "ds not transposed in dk", "dq and dk exchanged", "forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks")),
-    *(m for m in ATTENTION if m.flag in ("forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks")),
+    *(m for m in ATTENTION if m.flag not in ("weights transposed", "ds transposed in dq", "ds not transposed in dk", "dq and dk exchanged", "forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks", "mask forgotten where the weights are computed again")),
+    *(m for m in ATTENTION if m.flag in ("forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks", "mask forgotten where the weights are computed again")),
 )  # fmt: skip
