@@ -49,6 +49,16 @@ def last_state(op: Op) -> Op:
     return replace(op, outputs=("output", *op.outputs[2:]), formula=formula)
 
 
+def other_function(op: Op) -> tuple[Op, str] | None:
+    """Another function that goes by the operation's name in other texts."""
+    if "reset_before" in op.fixed and not op.fixed["reset_before"]:
+        told = (
+            "the reset gate multiplies h before the matrix product, as in Cho et al. 2014 (torch: the product itself)"
+        )
+        return replace(op, fixed={**op.fixed, "reset_before": True}), told
+    return None
+
+
 def squeezed(op: Op) -> Op:
     """An output without its axes of length 1."""
 

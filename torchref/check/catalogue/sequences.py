@@ -56,10 +56,12 @@ BIH = array("bias_ih", "b", "bias", "b_ih", "bias_ih_l0", "bx", "b1", "bi", "bh"
 BHH = array("bias_hh", "b_hh", "bias_hh_l0", "bh", "b2", "b_h", optional=True)
 
 
-def recurrence(name: str, module: str, gates: int, formula: Any, mistakes: Any, *options: Argument) -> tuple[Op, Op]:
+def recurrence(
+    name: str, module: str, gates: int, formula: Any, mistakes: Any, *options: Argument, fixed: Any = None
+) -> tuple[Op, Op]:
     arguments = (X, HX, *((CX,) if gates == 4 else ()), WIH, WHH, BIH, BHH, *options)
     sequence = Op(name, (module,), arguments, formula, mistakes, make_recurrent(gates, False),
-                  outputs=("output", "h_n", "c_n") if gates == 4 else ("output", "h_n"), family="recurrent",
+                  outputs=("output", "h_n", "c_n") if gates == 4 else ("output", "h_n"), family="recurrent", fixed=fixed or {},
                   sizes=(("input_size", "weight_ih", 1), ("hidden_size", "weight_hh", 1)))  # fmt: skip
     cell = replace(
         sequence, name=f"{name}_cell", modules=(f"{module}Cell", f"{name}_step", f"{name}_cell"), make=make_recurrent(gates, True),
@@ -106,7 +108,7 @@ OTHERS = (
        noise.dropout, noise.DROPOUT, make_dropout, family="dropout"),
     *recurrence("rnn", "RNN", 1, recurrent.rnn, recurrent.RNN, option("nonlinearity", "tanh")),
     *recurrence("lstm", "LSTM", 4, recurrent.lstm, recurrent.LSTM),
-    *recurrence("gru", "GRU", 3, recurrent.gru, recurrent.GRU),
+    *recurrence("gru", "GRU", 3, recurrent.gru, recurrent.GRU, fixed={"reset_before": False}),
     Op("scaled_dot_product_attention", ("attention", "sdpa", "dot_product_attention", "self_attention"),
        (array("query", "q", "queries"), array("key", "k", "keys"), array("value", "v", "values"), data("attn_mask", "mask", "attention_mask", optional=True),
         option("is_causal", False, True, "causal", "use_causal_mask", "causal_mask"), option("scale", None)),

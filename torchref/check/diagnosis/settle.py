@@ -53,7 +53,7 @@ def settle(code: Subject) -> Trial:
         if first is not None:
             break
     if first is not None:
-        return first
+        return another(code, first)
     options = {a.name for a in code.op.options if a.name not in code.op.given} & code.form.takes
     if options and isinstance(problem, UserError):  # code that works for torch's defaults alone
         taken, code.form.takes = code.form.takes, code.form.takes - options
@@ -72,6 +72,22 @@ def settle(code: Subject) -> Trial:
         p = probes.make(code.op, 0, code.form.takes, code.op.variants[0])
         return code.attempt(p, TORCH, [])
     raise problem
+
+
+def another(code: Subject, first: Trial) -> Trial:
+    """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
+    other = adapt.other_function(code.op)
+    if other is None or code.form.name == "function":
+        return first
+    kept = code.op, code.variant, code.convention
+    code.op = code.form.op = other[0]
+    trial = settle(code)
+    if forward_right(code, trial):
+        code.notes.append(f"a convention that differs from torch's: {other[1]}")
+        return trial
+    code.op, code.variant, code.convention = kept
+    code.form.op = code.op
+    return first
 
 
 def conventions(code: Subject, p: Probe) -> Iterator[Convention]:

@@ -57,7 +57,7 @@ class Subject:
         expected, _ = p.evaluate()
         user_expected = {k: convention.to_user(k, v) for k, v in expected.items()}
         reference = gradients_only(p.reference(p.upstream))
-        names = [a.name for a in self.op.arrays if a.name in reference and p.values.get(a.name) is not None]
+        names = [a.name for a in self.op.arguments if a.name in reference and p.values.get(a.name) is not None]
         shapes = {n: np.shape(convention.to_user(n, reference[n])) for n in names}
         handed: list[dict[str, Any]] = []
         for u in upstreams:
@@ -94,6 +94,8 @@ class Subject:
             k: self.home(k, g, reference, shapes, run, convention)
             for k, g in (run.gradients[0] if run.gradients else {}).items()
         }
+        if self.op.loss and "target" in gradients and not np.any(gradients["target"]):
+            del gradients["target"]  # left at zero: no gradient is claimed
         return Trial(p, convention, run, outputs, expected, given, reference, unreduced, gradients, changes, upstreams)
 
     def home(

@@ -166,7 +166,7 @@ def gradient_name(op: Op, name: str, matching: Matching | None = None) -> str | 
     for s in stem(name):
         if matching:
             for parameter, role in matching.roles.items():
-                if normal(parameter) == s and op.has(role) and op.argument(role).kind == "array":
+                if normal(parameter) == s and op.has(role) and op.argument(role).kind != "option":
                     return role
         for a in op.arrays:
             if normal(a.name) == s:
@@ -213,6 +213,8 @@ def name_gradients(
         free = [n for n in order if n not in held]
         return {**name_gradients(op, left, [], free, shapes, matching), **held} if left else held
     leaves = flatten(value)
+    if "target" in order and len([g for g in leaves if g is not None]) < len(order):  # its gradient may be left out
+        order = [n for n in order if n != "target"]
     if len(leaves) == len(names):
         by_name = [gradient_name(op, n, matching) if n else None for n in names]
         known = [n for n in by_name if n]

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from torchref.check import arguments
-from torchref.check.forms.base import CouldNotRun, Run, Snapshot, call, fresh, name_gradients, returned_names
+from torchref.check.forms.base import (
+    CouldNotRun,
+    Run,
+    Snapshot,
+    call,
+    fresh,
+    gradient_name,
+    name_gradients,
+    returned_names,
+)
 from torchref.check.forms.closure import Closure, copied, repeated
 from torchref.check.mistakes.base import softmax
 from torchref.check.ops import Op
@@ -29,12 +38,25 @@ class Gradient(Closure):
         self.matching = arguments.match(op, rest, ("dy", "output", "cache"), stated=stated)
         self.matching.roles.update({name: f"saved {role}" for name, role in self.saved.items()})
         self.use_probabilities = False
-        self.takes = self.matching.takes
+        self.takes = self.matching.takes | self.beside()
         self.upstream = "dy" in self.takes
         self.with_momentum = True
         self.own_shapes = {}
         self.use_output = False  # hand the output where the input's name is not certain
         self.also_loss = False
+
+    def beside(self) -> set[str]:
+        """The bias of a linear function or a norm: its gradient is returned, but needs no bias to be computed."""
+        taken = {a.name for a in self.op.arrays} & self.matching.takes
+        names = returned_names(self.function)
+        if not self.op.has("bias") or "bias" in taken or not names or self.op.family == "recurrent":
+            return set()
+        named = {gradient_name(self.op, n, self.matching) for n in names if n}
+        return (
+            {"bias"}
+            if "bias" in named or ((None in named or not all(names)) and len(names) == len(taken) + 1)
+            else set()
+        )
 
     def match_saved(self, params: list[inspect.Parameter]) -> dict[str, str]:
         """The parameters that ask for what the forward computed: statistics, probabilities, shapes."""
@@ -78,6 +100,7 @@ class Gradient(Closure):
         order = [r for r in dict.fromkeys(self.matching.roles.values()) if r in shapes]
         if not order or ("weight" in shapes and "weight" not in order):
             order = list(shapes)
+        order += [n for n in shapes if n not in order]
         for i, upstream in enumerate(upstreams):
             current = fresh(values)
             if self.use_output:

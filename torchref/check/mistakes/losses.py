@@ -208,6 +208,14 @@ FORWARD_REDUCTIONS = tuple(
 )
 
 
+DIFFERENCES = (
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+)  # of input - target: the target has a gradient, too
+
+
 def pointwise(name: str) -> Formula:
     op = POINTWISE[name]
 
@@ -224,7 +232,8 @@ def pointwise(name: str) -> Formula:
                     slope = op.wrong[flag][1](x, t, v)
             if "weight forgotten" not in wrong:
                 slope = slope * weight
-            return {"input": slope * dy / n}
+            dx = slope * dy / n
+            return {"input": dx, "target": -dx} if name in DIFFERENCES else {"input": dx}
 
         return (y,), backward
 

@@ -40,10 +40,14 @@ class Sums:
         self.first: dict[str, Array] = {}
         self.total: dict[str, Array] = {}
 
-    def add(self, dz_x: Array, dz_h: Array, x: Array, h: Array) -> None:
+    def add(self, dz_x: Array, dz_h: Array, x: Array, h: Array, reset: Array | None = None) -> None:
+        """One step's terms; `reset`: what GRU's last block multiplied in place of h."""
+        own = h.shape[1] * (0 if reset is None else 1)
         new = {
             "weight_ih": dz_x.T @ x,
-            "weight_hh": dz_h.T @ h,
+            "weight_hh": np.concatenate(
+                [dz_h[:, : 2 * own].T @ h, dz_h[:, 2 * own :].T @ (h if reset is None else reset)]
+            ),
             "bias_ih": dz_x.sum(0),
             "bias_hh": dz_h.sum(0),
         }
@@ -290,6 +294,11 @@ LSTM = (
 )  # fmt: skip
 
 
+def b_n(v: Any, reset: Array) -> Array:
+    """The new gate's hidden part, from the reset state."""
+    return reset @ np.split(v.weight_hh, 3)[2].T + (0 if v.bias_hh is None else np.split(v.bias_hh, 3)[2])
+
+
 def gru(v: Any, wrong: frozenset[str]) -> Any:
     xs, h0, cell = unroll(v)
     hs, gates = [h0], []
@@ -299,7 +308,11 @@ def gru(v: Any, wrong: frozenset[str]) -> Any:
         ar, az, an = np.split(a, 3, axis=1)
         br, bz, bn = np.split(b, 3, axis=1)
         r, z = sigmoid(ar + br), sigmoid(az + bz)
-        n = np.tanh(an + r * bn)
+        if v.reset_before:  # Cho et al. 2014: the gate multiplies h, not the product; torch has Nvidia's variant
+            bn = b_n(v, r * h)
+            n = np.tanh(an + bn)
+        else:
+            n = np.tanh(an + r * bn)
         hs.append((1 - z) * n + z * h)
         gates.append((r, z, n, bn))
     outputs = (hs[1],) if cell else (np.stack(hs[1:]), hs[-1])
@@ -324,22 +337,31 @@ def gru(v: Any, wrong: frozenset[str]) -> Any:
             if "z for 1 - z" in wrong:
                 dn = dh * z
             dan = dn if "tanh's slope lost" in wrong else dn * (1 - n * n)
-            dr = dan * (1 if "product lost in dr" in wrong else h if "h for its product" in wrong else bn)
+            drh = dan @ np.split(v.weight_hh, 3)[2]  # where the gate multiplies h: the way through weight_hn
+            if v.reset_before:
+                dr = drh * (1 if "product lost in dr" in wrong else bn if "h for its product" in wrong else h)
+            else:
+                dr = dan * (1 if "product lost in dr" in wrong else h if "h for its product" in wrong else bn)
             daz = dz if "slope of z lost" in wrong else dz * z * (1 - z)
             dar = dr if "slope of r lost" in wrong else dr * r * (1 - r)
             if "reset path lost" in wrong:
                 dar = 0 * dar
-            dbn = dan if "reset gate lost" in wrong else dan * r
+            dbn = dan if "reset gate lost" in wrong or v.reset_before else dan * r
             da = np.concatenate([dar, daz, dan], axis=1)
             db = np.concatenate([dar, daz, dbn], axis=1)
-            sums.add(
-                da, db, xs[t], hs[t + 1] if "h_t for h_(t-1)" in wrong else h0 if "h_0 for h_(t-1)" in wrong else h
-            )
+            before = hs[t + 1] if "h_t for h_(t-1)" in wrong else h0 if "h_0 for h_(t-1)" in wrong else h
+            lost = {"reset gate lost", "reset gate lost in dweight"} & wrong
+            sums.add(da, db, xs[t], before, (before if lost else r * before) if v.reset_before else None)
             dxs.append(da @ v.weight_ih)
             direct = dh * (
                 (1 - z) if "1 - z on the direct path" in wrong else 1 if "z lost on the direct path" in wrong else z
             )
-            dh_next = db @ v.weight_hh + (0 * direct if "no direct path" in wrong else direct)
+            through = db @ v.weight_hh
+            if v.reset_before:
+                through = through - drh + drh * (1 if "reset gate lost" in wrong else r)
+            if "new gate's way back lost" in wrong:
+                through = through - (drh * r if v.reset_before else dbn @ np.split(v.weight_hh, 3)[2])
+            dh_next = through + (0 * direct if "no direct path" in wrong else direct)
             if "direct path only" in wrong:
                 dh_next = direct
         dh0 = 0 * dh_next if "dh0 zero" in wrong else dh_next
@@ -360,6 +382,8 @@ GRU = (
     M("slope of r lost", "local-derivative-missing", "input", "The derivative of the reset gate's sigmoid is missing."),
     M("reset path lost", "local-derivative-missing", "input", "The reset gate gets no gradient."),
     M("reset gate lost", "local-derivative-missing", "hx", "The new gate's hidden part lacks the factor r."),
+    M("reset gate lost in dweight", "local-derivative-missing", "weight_hh", "The new gate's weight_hh multiplied r * h, not h."),
+    M("new gate's way back lost", TRUNCATED, "hx", "The way from the new gate back to h_(t-1) is missing."),
     M("dz without n", "local-derivative-missing", "input", "z stands in (1 - z) n, too: dz = dh * (h - n)."),
     M("1 - z lost", "local-derivative-missing", "input", "The new gate's gradient lacks the factor 1 - z."),
     M("z for 1 - z", "derivative-at-wrong-tensor", "input", "The new gate's gradient carries 1 - z, not z."),
