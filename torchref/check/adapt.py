@@ -53,7 +53,7 @@ def other_function(op: Op) -> tuple[Op, str] | None:
     """Another function that goes by the operation's name in other texts."""
     if "reset_before" in op.fixed and not op.fixed["reset_before"]:
         told = (
-            "the reset gate multiplies h before the matrix product, as in Cho et al. 2014 (torch: the product itself)"
+            "the reset gate multiplies h, before the matrix product (Cho et al. 2014; torch: the product)"
         )
         return replace(op, fixed={**op.fixed, "reset_before": True}), told
     return None
