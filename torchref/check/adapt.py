@@ -52,9 +52,7 @@ def last_state(op: Op) -> Op:
 def other_function(op: Op) -> tuple[Op, str] | None:
     """Another function that goes by the operation's name in other texts."""
     if "reset_before" in op.fixed and not op.fixed["reset_before"]:
-        told = (
-            "the reset gate multiplies h, before the matrix product (Cho et al. 2014; torch: the product)"
-        )
+        told = "the reset gate multiplies h, before the matrix product (Cho et al. 2014; torch: the product)"
         return replace(op, fixed={**op.fixed, "reset_before": True}), told
     return None
 
