@@ -1,32 +1,49 @@
-"""Inputs only: an autoencoder's code groups similar images, though it never sees a label.
+"""Inputs only: an autoencoder's code, and a variational one's, groups similar images, though it never sees a label.
 
-Varied: an autoencoder 64-32-8-32-64 of the digits, trained, or with a learning rate of 0 (its random start).
-Measured: how often a held-out digit's nearest neighbour, by its 8 numbers of code, shows the same digit; the error of
-the reconstruction. The labels are looked at after training alone.
+Varied: two autoencoders 64-32-8-32-64 of the digits, a plain and a variational one, each trained, or with a learning
+rate of 0 (its random start).
+Measured: how often a held-out digit's nearest neighbour, by its 8 numbers of code (of the variational one: their mean),
+shows the same digit; the error of the reconstruction. The labels are looked at after training alone.
 Refuted by: neighbours no more alike than those of the random start's code.
 Beside it: are they more alike than by the 64 pixels themselves?
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from comparisons.comparison import Comparison
+from comparisons.data import batches
 from comparisons.datasets.bundled import digit_images, digits
 from comparisons.lesson import Figures, Finding, Lesson, larger
 from comparisons.lesson_training import Trained
 from comparisons.record import Recorder
 from torchref.models.plain import autoencoder
+from torchref.models.vae import (
+    EvidenceLoss,
+    VariationalAutoencoder,
+    torch_evidence_loss,
+    torch_variational_autoencoder,
+)
+from torchref.nn.functional import sigmoid
 from torchref.nn.module import Array
+
+CODE = 8
+COLOURS = (  # of the digits 0 to 9, on black
+    *((228, 26, 28), (55, 126, 184), (77, 175, 74), (152, 78, 163), (255, 127, 0)),
+    *((255, 255, 51), (166, 86, 40), (247, 129, 191), (153, 153, 153), (102, 255, 230)),
+)
 
 
 def coding(lr: float) -> Comparison:
     return Comparison(
         name="unsupervised",
         claim="",
-        model=lambda nn: autoencoder(nn, code=8),
+        model=lambda nn: autoencoder(nn, code=CODE),
         loss=lambda nn: nn.MSELoss(),
         optimizer=lambda optim, parameters: optim.Adam(parameters, lr=lr),
         data=digit_images,
@@ -34,20 +51,68 @@ def coding(lr: float) -> Comparison:
     )
 
 
+def variational(lr: float) -> Comparison:
+    return replace(
+        coding(lr),
+        model=lambda nn: VariationalAutoencoder(code=CODE),
+        torch_model=lambda nn: torch_variational_autoencoder(nn, code=CODE),
+        loss=lambda nn: EvidenceLoss(),
+        torch_loss=torch_evidence_loss,
+    )
+
+
+def train(trained: Trained) -> None:
+    """Epoch after epoch; after each, how alike neighbours are."""
+    comparison, data = trained.comparison, trained.data
+    look(trained)
+    for _ in range(comparison.epochs):
+        for indices in batches(len(data.train_inputs), comparison.batch_size, trained.order):
+            trained.step(data.train_inputs[indices], data.train_targets[indices])
+            if trained.stop:
+                break
+        trained.evaluate()
+        look(trained)
+        if trained.stop:
+            break
+
+
+def look(trained: Trained) -> None:
+    x, labels = trained.data.validation_inputs, digits().validation_targets[:]
+    ours, theirs = codes(trained.model, x), torch_codes(trained.torch_model, x)
+    trained.note("grouping/nearest neighbour by code: same digit", alike(ours, labels), alike(theirs, labels))
+
+
+def codes(model: Any, x: Array) -> Array:
+    """The images' codes; of a variational autoencoder their mean. (N, 8)"""
+    if isinstance(model, VariationalAutoencoder):
+        return model.predict(x)[1]
+    for layer in list(model)[:3]:
+        x = layer.predict(x)
+    return x
+
+
+def torch_codes(model: Any, x: Array) -> Array:
+    with torch.no_grad():
+        encoded = (model.encoder if hasattr(model, "encoder") else model[:3])(torch.from_numpy(x))
+    return encoded[:, :CODE].numpy()
+
+
+def reconstructed(model: Any, x: Array) -> Array:
+    """What comes back through the code, as pixels. (N, 64)"""
+    output = model.predict(x)
+    return sigmoid(output[0])[0] if isinstance(output, tuple) else output
+
+
 def measure(trained: Trained) -> dict[str, float]:
     x = trained.data.validation_inputs
-    labels: Any = digits().validation_targets[:]
-    code = x
-    for layer in list(trained.model)[:3]:
-        code = layer.predict(code)
     return {
-        "alike": alike(code, labels),
-        "alike, pixels": alike(x, labels),
-        "error": trained.last("loss/validation"),
+        "alike": trained.last("grouping/nearest neighbour by code: same digit"),
+        "alike, pixels": alike(x, digits().validation_targets[:]),
+        "error": float(np.mean((reconstructed(trained.model, x) - x) ** 2)),
     }
 
 
-def alike(points: Array, labels: Array) -> float:
+def alike(points: Array, labels: Any) -> float:
     """The share of points whose nearest other point has the same label."""
     squares = (points * points).sum(axis=1)
     apart = squares[:, None] + squares - 2 * points @ points.T
@@ -56,29 +121,65 @@ def alike(points: Array, labels: Array) -> float:
 
 
 def judge(f: Figures) -> list[Finding]:
-    learned, random = f["learned"], f["random"]
-    return [
-        larger("the nearest neighbour by code is mostly the same digit (by chance: 0.1)", learned["alike"], 0.5),
-        larger("more often than by the code of random weights", learned["alike"], random["alike"], by=0.02),
-        larger("the reconstruction's error falls", random["error"], 2 * learned["error"]),
-        larger("the pixels themselves group as well", learned["alike, pixels"], learned["alike"], role="limit"),
-    ]
+    findings = []
+    for kind in ("plain", "variational"):
+        learned, random = f[f"{kind}, learned"], f[f"{kind}, random"]
+        findings += [
+            larger(f"{kind}: the nearest neighbour is mostly the same digit (by chance: 0.1)", learned["alike"], 0.5),
+            larger("more often than by the code of random weights", learned["alike"], random["alike"], by=0.02),
+            larger("the reconstruction's error falls to less than half", random["error"], 2 * learned["error"]),
+            larger("the pixels themselves group as well", learned["alike, pixels"], learned["alike"], role="limit"),
+        ]
+    plain, variational = f["plain, learned"]["alike"], f["variational, learned"]["alike"]
+    return [*findings, larger("the plain one groups better than the variational one", plain, variational, 0, "beside")]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """Above eight held-out digits, below them what comes back through the code."""
-    x = trained.data.validation_inputs[:8]
-    rows = [images.reshape(8, 8, 8).transpose(1, 0, 2).reshape(8, 64) for images in (x, trained.model.predict(x))]
-    recorder.image("numpy", "reconstructions", np.kron(np.concatenate(rows), np.ones((6, 6))), trained.lockstep.steps)
+    """Reconstructions; codes in the projector, and as a map; of a variational one, digits from codes that are drawn."""
+    model, x, n = trained.model, trained.data.validation_inputs, trained.lockstep.steps
+    labels: Any = digits().validation_targets[:]
+    code = codes(model, x)
+    rows = [x[:12], reconstructed(model, x[:12])]
+    recorder.image("numpy", "reconstructions/above held-out digits, below what comes back", in_rows(rows), n)
+    recorder.image("numpy", "grouping/codes in their two widest directions, a colour a digit", mapped(code, labels), n)
+    pictures = np.kron(x.reshape(-1, 8, 8), np.ones((1, 4, 4)))
+    recorder.embedding("numpy", "code", code, labels, pictures)
+    recorder.embedding("numpy", "pixels", x, labels, pictures)
+    if isinstance(model, VariationalAutoencoder):
+        drawn = [sigmoid(model.decoder.predict(trained.rng.standard_normal((12, CODE))))[0] for _ in range(4)]
+        recorder.image("numpy", "reconstructions/digits that nobody wrote: codes drawn from N(0, 1)", in_rows(drawn), n)
+
+
+def in_rows(rows: list[Array], scale: int = 6) -> Array:
+    """Images (N, 64) side by side, row under row. (H, W)"""
+    return np.kron(np.concatenate([np.hstack(list(row.reshape(-1, 8, 8))) for row in rows]), np.ones((scale, scale)))
+
+
+def mapped(points: Array, labels: Any, size: int = 360) -> Array:
+    """The points' two widest directions (principal components), each point a square of its label's colour. (H, W, 3)"""
+    centred = points - points.mean(axis=0)
+    flat = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # (N, 2)
+    places = (flat - flat.min(axis=0)) / (flat.max(axis=0) - flat.min(axis=0)) * (size - 6)
+    picture = np.zeros((size, size, 3), np.uint8)
+    for (column, row), label in zip(places.astype(int), labels, strict=True):
+        picture[row : row + 6, column : column + 6] = COLOURS[label]
+    return picture
 
 
 lesson = Lesson(
     name="unsupervised",
     claim=__doc__ or "",
-    variants={"learned": coding(0.01), "random": coding(0.0)},
+    variants={
+        "plain, learned": coding(0.01),
+        "plain, random": coding(0.0),
+        "variational, learned": variational(0.01),
+        "variational, random": variational(0.0),
+    },
     measure=measure,
     judge=judge,
-    control="random",
+    control="plain, random",
+    train=train,
     show=show,
+    cards=("grouping/nearest neighbour by code: same digit", "loss/validation", "loss/training", "loss/step"),
     quick=8,
 )

@@ -1,0 +1,111 @@
+"""What single lessons measure, on a known truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from comparisons.catalogue import find_lesson
+from comparisons.lesson_training import Trained
+from comparisons.lessons import batch_norm, dropout, supervised, unsupervised
+
+
+def begun(lesson, variant, steps=3):
+    """A training of a few steps."""
+    comparison = lesson.variants[variant]
+    data = comparison.data().astype(np.dtype(comparison.dtype))
+    trained = Trained(lesson, variant, replace(comparison, epochs=1), data, False)
+    trained.limit = steps
+    (lesson.train)(trained)
+    return trained
+
+
+def test_alike():
+    """Catches a point that is its own neighbour (all alike), and a neighbour by size in the place of distance."""
+    points = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.0, 5.2], [9.0, 9.0]])
+    assert unsupervised.alike(points, np.array([0, 0, 1, 1, 1])) == 1.0
+    assert unsupervised.alike(points, np.array([0, 1, 2, 3, 4])) == 0.0
+    assert unsupervised.alike(points, np.array([0, 0, 1, 2, 2])) == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize("variant", ["plain, learned", "variational, learned"])
+def test_codes(variant):
+    """Catches another layer than torch's, a drawn code in the place of its mean, a decoder that is given no code."""
+    trained = begun(unsupervised.lesson, variant)
+    x = trained.data.validation_inputs[:7]
+    code = unsupervised.codes(trained.model, x)
+    assert code.shape == (7, 8)
+    np.testing.assert_array_equal(code, unsupervised.codes(trained.model, x))
+    np.testing.assert_allclose(code, unsupervised.torch_codes(trained.torch_model, x), rtol=1e-12, atol=1e-12)
+    pixels = unsupervised.reconstructed(trained.model, x)
+    assert 0 <= pixels.min() <= pixels.max() <= 1
+    tensor = torch.from_numpy(code)
+    trained.torch_model.eval()
+    with torch.no_grad():
+        if variant.startswith("v"):
+            decoded = trained.torch_model.decoder(tensor).sigmoid()
+        else:
+            decoded = trained.torch_model[3:](tensor)
+    np.testing.assert_allclose(pixels, decoded.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_map_keeps_each_points_colour():
+    """Catches labels out of order: the one point far away must have its own colour, on the side where it lies."""
+    points = np.concatenate([np.random.default_rng(0).standard_normal((20, 3)) / 100, [[9.0, 0.0, 0.0]]])
+    picture = unsupervised.mapped(points, np.array([1] * 20 + [2]))
+    far = np.argwhere((picture == unsupervised.COLOURS[2]).all(axis=2))
+    near = np.argwhere((picture == unsupervised.COLOURS[1]).all(axis=2))
+    assert len(far) == 36
+    assert abs(far[:, 1].mean() - near[:, 1].mean()) > 300
+
+
+def test_modes_apart():
+    """Without batch norm both modes are one; with it a batch of the whole gives what its own statistics give."""
+    trained = begun(batch_norm.lesson, "plain, rate 0.5")
+    assert batch_norm.modes_apart(trained, 4) == pytest.approx(0, abs=1e-12)
+    trained = begun(batch_norm.lesson, "norm, rate 0.5", steps=8)
+    before = {name: np.array(value) for name, value in trained.lockstep.numpy_twin.named_buffers().items()}
+    x, target = (torch.from_numpy(a[:256]) for a in (trained.data.train_inputs, trained.data.train_targets))
+    model = trained.torch_model
+    loss = torch.nn.functional.cross_entropy
+    with torch.no_grad():
+        evaluated = loss(model.eval()(x), target)
+        model.train()
+        for size in (2, 64):
+            means = [loss(model(x[i : i + size]), target[i : i + size]) for i in range(0, 256, size)]
+            expected = float(sum(means) / len(means) - evaluated)
+            assert batch_norm.modes_apart(trained, size) == pytest.approx(expected, rel=1e-9)
+    for name, value in trained.lockstep.numpy_twin.named_buffers().items():
+        np.testing.assert_array_equal(value, before[name])  # looked at on a copy
+
+
+def test_same_batch_same_weights():
+    """Catches an evaluation after the step beside a training loss before it: without dropout both must be equal."""
+    trained = begun(dropout.lesson, "p=0.0")
+    np.testing.assert_allclose(trained.curve("same batch/training - evaluation"), 0, atol=1e-12)
+    assert (trained.curve("kept share/layer 2") == 1).all()
+    trained = begun(dropout.lesson, "p=0.5")
+    assert (np.abs(trained.curve("same batch/training - evaluation")) > 1e-6).all()
+    assert [len(trained.kept[f"masks of layer {layer}"]) for layer in dropout.LAYERS] == [3, 3]
+    first, second = (trained.kept[f"masks of layer {layer}"][0][0] for layer in dropout.LAYERS)
+    assert not np.array_equal(first, second)
+
+
+def test_shuffled_outputs_are_the_same_ones():
+    """Catches labels that are lost, held-out ones that are shuffled as well, and a shuffle that moves none."""
+    for kind in supervised.BETTER:
+        right, wrong = (supervised.lesson.variants[f"{kind}, {how}"].data() for how in ("right", "shuffled"))
+        assert np.bincount(right.train_targets[:]).tolist() == np.bincount(wrong.train_targets[:]).tolist()
+        assert np.mean(right.train_targets[:] == wrong.train_targets[:]) < 0.6
+        np.testing.assert_array_equal(right.validation_targets[:], wrong.validation_targets[:])
+
+
+def test_every_measure_has_a_card():
+    """Catches a card on top of the page whose curve is never drawn."""
+    for lesson in (batch_norm.lesson, dropout.lesson, unsupervised.lesson):
+        trained = begun(lesson, next(name for name in lesson.variants if "plain" in name or "p=0.5" in name))
+        drawn = set(trained.curves)
+        varied = {card for card in lesson.cards if card.startswith("by ")}
+        assert set(lesson.cards) - varied <= drawn
+        assert find_lesson(lesson.name) is lesson
