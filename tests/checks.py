@@ -11,16 +11,19 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, get_overloads
 
 import numpy as np
 import torch
 
 import torchref
+from tests.called import called
 from tests.cases import Case
 from torchref.check.bound import bound
 from torchref.check.rounding import MARGIN, rounding_spread
 from torchref.check.witness import complex_step, richardson
+from torchref.nn.packed import PackedSequence
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
 
@@ -90,18 +93,32 @@ def tensor(leaf: Any) -> Any:
     return torch.from_numpy(leaf.copy(order="K")) if isinstance(leaf, np.ndarray) else leaf
 
 
+def tensors(tree: Any) -> Any:
+    """`tree` with a tensor for every array, and torch's PackedSequence for ours."""
+    if isinstance(tree, PackedSequence):
+        return torch.nn.utils.rnn.PackedSequence(*map(tensor, tree))
+    if isinstance(tree, dict):
+        return {key: tensors(value) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return type(tree)(map(tensors, tree))
+    return tensor(tree)
+
+
 def construct(namespace: Any, case: Case, dtype: Any) -> Any:
-    """The module of `case` from torchref.nn or torch.nn. A callable argument is built from the namespace first."""
+    """The module of `case` from torchref.nn or torch.nn. A callable argument is built from the namespace first.
+
+    A function or method (`functional.normalize`) is put into a module.
+    """
 
     def argument(value: Any) -> Any:
         if callable(value) and not isinstance(value, type):
             return value(namespace)
         value = cast(value, dtype)
-        return map_tree(tensor, value) if namespace is torch.nn else value
+        return tensors(value) if namespace is torch.nn else value
 
     args = [argument(value) for value in case.args]
     kwargs = {name: argument(value) for name, value in case.kwargs.items()}
-    module = getattr(namespace, case.module)(*args, **kwargs)
+    module = called(namespace, case.module, attrgetter(case.module)(namespace), tuple(args), kwargs)
     return module.to(getattr(torch, np.dtype(dtype).name) if namespace is torch.nn else dtype)
 
 
@@ -137,7 +154,7 @@ class Built:
 
     def run_theirs(self) -> Result:
         """torch's output and gradients for a random upstream gradient, and the tape of its draws."""
-        inputs, options = map_tree(tensor, self.inputs), map_tree(tensor, self.options)
+        inputs, options = tensors(self.inputs), tensors(self.options)
         differentiable = [
             leaf for _, leaf in leaves((inputs, options)) if torch.is_tensor(leaf) and leaf.is_floating_point()
         ]
@@ -541,8 +558,9 @@ def nothing_is_mutated(case: Case) -> None:
 
 def looks_like_torch(case: Case) -> None:
     """Catches another constructor signature, other attribute names or shapes in state_dict, another repr."""
-    ours, theirs = getattr(torchref.nn, case.module), getattr(torch.nn, case.module)
-    assert signature(ours) == signature(theirs), f"{case.module}: {signature(ours)} instead of {signature(theirs)}"
+    ours, theirs = attrgetter(case.module)(torchref.nn), attrgetter(case.module)(torch.nn)
+    if inspect.isclass(ours):
+        assert signature(ours) == signature(theirs), f"{case.module}: {signature(ours)} instead of {signature(theirs)}"
     built = Built(case, np.float64)
     state = {name: tuple(value.shape) for name, value in built.theirs.state_dict().items()}
     assert {name: value.shape for name, value in built.ours.state_dict().items()} == state
@@ -566,7 +584,7 @@ def signature(module: type) -> list[tuple[str, Any, Any]]:
 def predict_is_evaluation_mode(case: Case) -> None:
     """Catches a `predict` that trains, draws or leaves another mode behind."""
     built = Built(case, np.float64)
-    inputs, options = map_tree(tensor, built.inputs), map_tree(tensor, built.options)
+    inputs, options = tensors(built.inputs), tensors(built.options)
     before = built.ours.state_dict()
     built.theirs.eval()
     torch.manual_seed(SEED)

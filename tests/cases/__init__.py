@@ -18,14 +18,14 @@ Draw = Callable[[np.random.Generator], Any]  # how an input is drawn; floating o
 
 @dataclass(frozen=True)
 class Case:
-    """One module, built and called in one way.
+    """One module, built and called in one way (or a function: then `kwargs` are its options).
 
     `inputs` are the forward's arguments: each a function of a generator (see `normal`, ...), or a plain value that is
     passed as it is (None, a number, an array); a tuple or list of those for nested inputs. `options` are the forward's
     keyword arguments, likewise. Arrays among the constructor's arguments are float64 and are cast to the case's dtype.
     """
 
-    module: str  # the class's name in torch.nn and torchref.nn
+    module: str  # the class's name in torch.nn and torchref.nn; or a function's or a method's, `functional.normalize`
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[Any, ...] = ()

@@ -1,0 +1,69 @@
+"""A function or a method as a module, in either library, so that the universal checks run over what no module calls."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+import torchref
+from torchref.nn.module import bind, is_floating
+
+
+def called(namespace: Any, path: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What `path` stands for in torchref.nn or torch.nn, as a module. `function` is what stands there.
+
+    A class, or a function that makes or changes a module, is called with the constructor's arguments. Any other
+    function is wrapped: the constructor's arguments are its options. So is a method: `Class.method`, those are the
+    class's.
+    """
+    if inspect.isclass(function) or path.startswith("utils.parametrizations."):
+        return function(*args, **kwargs)
+    call = TorchCall if namespace is torch.nn else Call
+    owner, _, method = path.rpartition(".")
+    if inspect.isclass(made := getattr(namespace, owner, None)):
+        return call(None, made(*args, **kwargs), method, {})
+    return call(function, None, "", kwargs)
+
+
+class Call(torchref.nn.Module):
+    """`function`, or a method of the module `of`, with its options."""
+
+    def __init__(self, function: Callable[..., Any] | None, of: Any, method: str, options: dict[str, Any]) -> None:
+        self.of, self.method, self.options, self.rng = of, method, options, None
+        self.function = [function]  # in a list, for deepcopy to leave it what it is
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        function = getattr(self.of, self.method) if self.of is not None else self.function[0]
+        if "rng" in inspect.signature(function).parameters:
+            options["rng"] = self.rng
+        if self.of is not None or any(isinstance(i, list | tuple) for i in inputs):  # a list of arrays, or packed
+            output, function_backward = function(*inputs, **self.options, **options)
+        else:
+            output, function_backward = bind(function, *inputs, **self.options, **options)
+        without = [None for option in options.values() if is_floating(option)]  # arrays that have no gradient
+
+        def backward(*doutput: Any) -> Any:
+            gradients = function_backward(*doutput)
+            if isinstance(gradients, list) or without:
+                return (*(gradients if isinstance(gradients, tuple | list) else (gradients,)), *without)
+            return gradients
+
+        return output, backward
+
+
+class TorchCall(torch.nn.Module):
+    """torch's side of `Call`, under its name."""
+
+    def __init__(self, function: Callable[..., Any] | None, of: Any, method: str, options: dict[str, Any]) -> None:
+        super().__init__()
+        self.function, self.of, self.method, self.options = function, of, method, options
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        function = getattr(self.of, self.method) if self.of is not None else self.function
+        return function(*inputs, **self.options, **options)
+
+    def _get_name(self) -> str:
+        return "Call"
