@@ -22,6 +22,7 @@ CASES = [
     Case(attention, (), {"dropout_p": 0.3}, (Q, K, V, None)),
     Case(attention, (), {"enable_gqa": True}, (normal(3, 6, 5, 2), normal(3, 2, 7, 2), normal(3, 3, 7, 11), None)),
     Case(attention, inputs=(normal(5, 3), normal(2, 7, 3), normal(2, 7, 11), None), note="broadcast"),
+    Case(attention, inputs=(normal(5, 3), normal(2, 7, 3), normal(7, 11), None), note="one key for all values"),
     Case(attention, inputs=(strided(Q), strided(K), strided(V), None), note="strided"),
 ]
 
@@ -36,6 +37,10 @@ CASES += [
     *(
         Case(normalize, (), {"p": p, "eps": 0.7}, (choice([0.0, 0.5, -0.5, 1.0], 31, 3),), witness=False, note="ties")
         for p in (1.0, 2.0, INF)
+    ),
+    *(
+        Case(normalize, (), {"p": p, "eps": 1.0}, (choice([0.0, 1.0, -1.0], 31, 3),), witness=False, note="norm = eps")
+        for p in (1.0, 2.0)
     ),
     Case(normalize, inputs=(normal(0, 3),), note="empty"),
     Case(normalize, inputs=(strided(normal(7, 3)),), note="strided"),
@@ -118,8 +123,11 @@ def transposed(nn):
     return nn.ConvTranspose1d(5, 3, 2)
 
 
-
 # spectral_norm in evaluation: in training every forward moves its vectors (tests/nn/utils/test_parametrizations.py)
+def normed(nn):
+    return nn.utils.parametrizations.weight_norm(nn.Linear(5, 3))
+
+
 weight_norm, spectral_norm = "utils.parametrizations.weight_norm", "utils.parametrizations.spectral_norm"
 CASES += [
     Case(weight_norm, (linear,), inputs=(normal(7, 5),)),
@@ -128,6 +136,7 @@ CASES += [
     Case(weight_norm, (linear, "bias"), inputs=(normal(7, 5),)),
     Case(weight_norm, (convolution,), inputs=(normal(2, 5, 7),)),
     Case(spectral_norm, (linear,), inputs=(normal(7, 5),), training=False),
+    Case(spectral_norm, (normed,), inputs=(normal(7, 5),), training=False, note="of weight_norm"),
     Case(spectral_norm, (linear,), {"dim": 1}, (normal(7, 5),), training=False),
     Case(spectral_norm, (linear, "bias"), inputs=(normal(7, 5),)),
     Case(spectral_norm, (transposed,), inputs=(normal(2, 5, 7),), training=False),

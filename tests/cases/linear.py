@@ -15,4 +15,5 @@ CASES = [
     Case("Bilinear", (5, 3, 2), inputs=(strided(normal(7, 5)), strided(normal(7, 3))), note="strided"),
     Case("Identity", inputs=(normal(7, 5),)),
     Case("Sequential", inputs=(normal(7, 5),), note="empty"),
+    Case("Sequential", (lambda nn: nn.Flatten(), lambda nn: nn.Linear(15, 2)), inputs=(normal(7, 3, 5),)),
 ]

@@ -16,7 +16,7 @@ from tests.checks import TINY, Built, agrees_with_a_witness_without_torch, cast,
 from torchref.check.rounding import MARGIN, rounding_spread
 from torchref.nn.module import Array
 
-ENTRIES, ROWS = 64, 24  # of a Jacobian: all of it at most of the cases' sizes
+WHOLE = 1300  # rows and columns of a Jacobian up to which all of it is asked for: every module has such a case
 
 
 @dataclass
@@ -30,7 +30,8 @@ class Measured:
     alarms: int = 0
     controls: int = 0  # tensors of torch against torch ...
     false_alarms: int = 0  # ... and how many of them the criterion refused
-    derivatives: int = 0  # entries of Jacobians that a witness without torch has confirmed
+    derivatives: int = 0  # entries of Jacobians that a witness without torch has confirmed ...
+    whole: bool = False  # ... and whether that were all
     draws: bool = False
 
 
@@ -52,7 +53,7 @@ def measure(case: Case) -> Measured:
         found = Measured()
         _float64(case, found)
         _float32(case, found)
-        found.derivatives = agrees_with_a_witness_without_torch(case, ENTRIES, ROWS)
+        found.derivatives, found.whole = agrees_with_a_witness_without_torch(case, WHOLE)
         return found
 
 

@@ -10,12 +10,13 @@ from torchref.check.rounding import MARGIN
 
 def test_two_modules_are_certified(tmp_path):
     """Catches a certificate that does not say what was measured."""
-    found = certify(["Linear", "Softmin"])
+    found = certify(["Linear", "Softmin"], probes=50)
     assert found.passed, found.verdict
     linear, softmin = found.rows
     assert (linear.module, softmin.module) == ("Linear", "Softmin")
     assert linear.witnesses[:3] == ["torch", "complex step", "SymPy"]
     assert linear.proven == 14
+    assert linear.whole == linear.cases
     assert 0 < linear.share64 < MARGIN
     assert 0 < linear.share32 < MARGIN
     assert linear.controls > 0

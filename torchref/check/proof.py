@@ -85,12 +85,18 @@ class Symbolic(np.ndarray):
 
     dtype = property(lambda self: np.dtype(np.float64))
 
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """Itself: expressions have no precision."""
+        return self if np.dtype(dtype).kind == "f" else super().astype(dtype, *args, **kwargs)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         name = ufunc.__name__.split(".")[-1]
         kwargs.pop("dtype", None)
         if name in COMPARISONS:
             return getattr(ufunc, method)(*(_numbers(a) for a in inputs), **kwargs)
         arguments = [_plain(a) for a in inputs]
+        if method == "at":  # adds to its first argument in place, at the indices that are its second
+            arguments[:2] = [inputs[0].view(np.ndarray), inputs[1]]
         if method == "__call__" and name in MEANING:
             result = np.frompyfunc(MEANING[name], len(arguments), 1)(*arguments)
         elif method == "reduce" and name in ("maximum", "minimum"):

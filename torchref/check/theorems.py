@@ -1,4 +1,7 @@
-"""What SymPy proves (`torchref.check.proof`): the closed-form functions, small enough to write down."""
+"""What SymPy proves (`torchref.check.proof`): every function of the library that can be written down, at small size.
+
+A loop over time or a network of layers is proven in its parts: the cell, two steps of the recurrence, the layers.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from torchref.check.proof import prove
-from torchref.nn import batchnorm, distance, instancenorm
+from torchref.nn import batchnorm, distance, instancenorm, recurrent, recurrent_cell
 from torchref.nn import functional as F
 from torchref.nn.module import Array
+from torchref.nn.utils import parametrizations
 
 
 class Theorem(NamedTuple):
@@ -50,6 +54,7 @@ def theorems() -> list[Theorem]:
     claim("Softmax", F.softmax, normal((2, 3)), dim=1)
     claim("LogSoftmax", F.log_softmax, normal((2, 3)), dim=1)
     claim("Softmin", F.softmin, normal((2, 3)), dim=0)
+    claim("Softmax2d", F.softmax, normal((1, 2, 1, 2)), dim=1)
 
     claim("LayerNorm", _layer_norm, normal((2, 2)), normal(2), normal(2))
     claim("LayerNorm", _layer_norm, normal((1, 3)), normal(3), normal(3))
@@ -57,6 +62,19 @@ def theorems() -> list[Theorem]:
     claim("BatchNorm1d", _first(batchnorm.batch_norm_train), normal((3, 2)), normal(2), normal(2))
     claim("GroupNorm", _group_norm, normal((1, 4)), normal(4), normal(4))
     claim("InstanceNorm1d", _first(instancenorm.instance_norm_train), normal((1, 2, 2)), normal(2), normal(2))
+    for d in (2, 3):
+        claim(f"BatchNorm{d}d", _first(batchnorm.batch_norm_train), normal((2, 1, *(1,) * d)), normal(1), normal(1))
+        alone = normal((1, 1, *(1,) * (d - 1), 2))
+        claim(f"InstanceNorm{d}d", _first(instancenorm.instance_norm_train), alone, normal(1), normal(1))
+    claim(
+        "BatchNorm1d",
+        batchnorm.batch_norm_eval,
+        normal((2, 2)),
+        normal(2),
+        normal(2),
+        running_mean=normal(2),
+        running_var=uniform(0.5, 2, 2),
+    )
 
     for reduction in ("mean", "sum", "none"):
         claim("MSELoss", F.mse_loss, normal((2, 2)), normal((2, 2)), reduction=reduction)
@@ -91,13 +109,135 @@ def theorems() -> list[Theorem]:
     )
     claim("MultiMarginLoss", F.multi_margin_loss, normal((2, 3)), np.array([2, 0]))
     claim("MultiLabelSoftMarginLoss", F.multilabel_soft_margin_loss, normal((2, 2)), uniform(0, 1, (2, 2)))
+    claim("CosineEmbeddingLoss", F.cosine_embedding_loss, normal((2, 2)), normal((2, 2)), SIGNS, constants=(2,))
+    claim("GaussianNLLLoss", F.gaussian_nll_loss, normal(2), normal(2), uniform(0.5, 2, 2), full=True)
+    claim("MultiLabelMarginLoss", F.multilabel_margin_loss, normal((2, 3)), np.array([[2, 0, -1], [1, -1, -1]]))
+    for swap in (False, True):
+        claim("TripletMarginLoss", F.triplet_margin_loss, *(normal((1, 2)) for _ in range(3)), swap=swap)
+    claim(
+        "TripletMarginWithDistanceLoss",
+        F.triplet_margin_with_distance_loss,
+        *(normal((1, 2)) for _ in range(3)),
+    )
+    # with a weight for each class, whose array holds symbols too
+    weighted = np.array([1, 0]), uniform(0.5, 2, 2)
+    claim("CrossEntropyLoss", _weighted(F.cross_entropy, 2), normal((2, 2)), *weighted, constants=(2,))
+    claim(
+        "LinearCrossEntropyLoss",
+        _weighted(F.linear_cross_entropy, 3),
+        normal((2, 2)),
+        normal((2, 2)),
+        *weighted,
+        constants=(3,),
+    )
+    for weight in ("MSELoss", "L1Loss", "HuberLoss"):
+        name = weight.removesuffix("Loss").lower() + "_loss"
+        claim(f"functional.{name}", getattr(F, name), normal((2, 2)), normal((2, 2)), weight=uniform(0.5, 2, (2, 2)))
+
     claim("PairwiseDistance", distance.pairwise_distance, normal((2, 2)), normal((2, 2)))
     claim("CosineSimilarity", distance.cosine_similarity, normal((1, 2)), normal((1, 2)))
+    for p in (1.0, 2.0, 3.0):
+        claim("functional.normalize", F.normalize, normal((1, 2)), p=p)
+    claim("Bilinear", F.bilinear, normal((2, 2)), normal((2, 2)), normal((2, 2, 2)), normal(2))
+    claim("utils.parametrizations.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
+    claim(
+        "utils.parametrizations.spectral_norm",
+        _divided_by_sigma,
+        normal((2, 2)),
+        normal(2),
+        normal(2),
+        constants=(1, 2),
+    )
 
     attention = F.scaled_dot_product_attention
-    claim("MultiheadAttention", attention, normal((2, 2)), normal((2, 2)), normal((2, 2)), None)
-    claim("MultiheadAttention", attention, normal((2, 2)), normal((2, 2)), normal((2, 2)), None, is_causal=True)
+    for name in ("MultiheadAttention", "functional.scaled_dot_product_attention"):
+        claim(name, attention, normal((2, 2)), normal((2, 2)), normal((2, 2)), None)
+        claim(name, attention, normal((2, 2)), normal((2, 2)), normal((2, 2)), None, is_causal=True)
+    claim(name, attention, *(normal((2, 2)) for _ in range(4)))
+
+    _windows(claim, normal)
+    _places(claim, normal)
+    _draws(claim, normal, pieces)
+    _recurrences(claim, normal)
     return found
+
+
+Claim = Callable[..., None]
+SIGNS = np.array([1.0, -1.0])
+
+
+def _windows(claim: Claim, normal: Callable[..., Array]) -> None:
+    """Convolutions and pooling in one, two and three dimensions."""
+    sizes = {1: (4,), 2: (2, 3), 3: (2, 1, 2)}
+    kernels = {1: (2,), 2: (1, 2), 3: (2, 1, 1)}
+    for d, size in sizes.items():
+        x, kernel = normal((1, 1, *size)), kernels[d]
+        claim(f"Conv{d}d", getattr(F, f"conv{d}d"), x, normal((1, 1, *kernel)), normal(1), stride=2, padding=1)
+        transposed = getattr(F, f"conv_transpose{d}d")
+        claim(f"ConvTranspose{d}d", transposed, x, normal((1, 1, *kernel)), normal(1), stride=2)
+        claim(f"AvgPool{d}d", getattr(F, f"avg_pool{d}d"), x, kernel_size=kernel, stride=1)
+        claim(f"MaxPool{d}d", getattr(F, f"max_pool{d}d"), x, kernel_size=kernel, stride=1)
+        claim(f"LPPool{d}d", getattr(F, f"lp_pool{d}d"), x, norm_type=2.0, kernel_size=kernel)
+        for kind in ("avg", "max"):
+            function = getattr(F, f"adaptive_{kind}_pool{d}d")
+            claim(f"Adaptive{kind.title()}Pool{d}d", function, x, output_size=(2, *(1,) * (d - 1)))
+        places = np.array([1, 2]).reshape(1, 1, *(1,) * (d - 1), 2)
+        unpool = getattr(F, f"max_unpool{d}d")
+        claim(f"MaxUnpool{d}d", unpool, normal(places.shape), places, kernel_size=(1,) * (d - 1) + (2,))
+        if d > 1:
+            function = getattr(F, f"fractional_max_pool{d}d")
+            options = {"kernel_size": 2, "output_size": 2, "rng": np.random.default_rng(0)}
+            claim(f"FractionalMaxPool{d}d", function, normal((1, 1, *(4,) * d)), **options)
+    claim("Unfold", F.unfold, normal((1, 1, 3, 3)), kernel_size=2)
+    claim("Fold", F.fold, normal((1, 4, 4)), output_size=(3, 3), kernel_size=2)
+    claim("LocalResponseNorm", F.local_response_norm, normal((1, 3, 1)), size=2, alpha=0.5, k=1.0)
+
+
+def _places(claim: Claim, normal: Callable[..., Array]) -> None:
+    """What only moves entries, or adds those of several places."""
+    pads = {1: (1, 2), 2: (1, 1, 1, 0), 3: (1, 0, 1, 0, 0, 1)}
+    modes = {"Constant": "constant", "Zero": "constant", "Reflection": "reflect"}
+    modes |= {"Replication": "replicate", "Circular": "circular"}
+    for d, pad in pads.items():
+        for name, mode in modes.items():
+            claim(f"{name}Pad{d}d", F.pad, normal((1, 1, *(3, 2, 2)[:d])), pad=pad, mode=mode)
+    claim("Embedding", F.embedding, np.array([0, 2, 0]), normal((3, 2)))
+    claim("EmbeddingBag", F.embedding_bag, np.array([0, 2, 0, 1]), normal((3, 2)), None, offsets=np.array([0, 3]))
+    claim("PixelShuffle", F.pixel_shuffle, normal((1, 4, 1, 1)), upscale_factor=2)
+    claim("PixelUnshuffle", F.pixel_unshuffle, normal((1, 1, 2, 2)), downscale_factor=2)
+    claim("ChannelShuffle", F.channel_shuffle, normal((1, 4, 1)), groups=2)
+    claim("Flatten", F.flatten, normal((2, 2, 1)))
+    claim("Unflatten", F.unflatten, normal((1, 4)), dim=1, sizes=(2, 2))
+    claim("Upsample", F.interpolate, normal((1, 1, 3)), size=5, mode="linear")
+    claim("UpsamplingBilinear2d", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3), mode="bilinear", align_corners=True)
+    claim("UpsamplingNearest2d", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3))
+
+
+def _draws(claim: Claim, normal: Callable[..., Array], pieces: Array) -> None:
+    """What draws, given its draws."""
+    for name, shape in {
+        "dropout": (2, 3), "dropout1d": (2, 3, 2), "dropout2d": (2, 3, 1, 2), "dropout3d": (2, 3, 1, 1, 2),
+        "alpha_dropout": (2, 3), "feature_alpha_dropout": (2, 3, 2),
+    }.items():  # fmt: skip
+        module = "".join(map(str.capitalize, name.split("_")))
+        claim(module, getattr(F, name), normal(shape), p=0.3, rng=np.random.default_rng(0))
+    claim("RReLU", F.rrelu, pieces, training=True, rng=np.random.default_rng(0))
+    claim("RReLU", F.rrelu, pieces)
+    claim("functional.gumbel_softmax", F.gumbel_softmax, normal((2, 2)), tau=0.7, rng=np.random.default_rng(0))
+
+
+def _recurrences(claim: Claim, normal: Callable[..., Array]) -> None:
+    """The cells, and two steps of time."""
+    for name, gates in (("rnn_tanh", 1), ("lstm", 4), ("gru", 3)):
+        module = name.removesuffix("_tanh").upper()
+        states = 2 if name == "lstm" else 1
+        cell = getattr(recurrent_cell, f"{name}_cell")
+        weights = normal((gates, 1)), normal((gates, 1))
+        claim(
+            f"{module}Cell", cell, *(normal((1, 1)) for _ in range(1 + states)), *weights, normal(gates), normal(gates)
+        )
+        steps = getattr(recurrent, name)
+        claim(module, _outputs(steps), normal((2, 1, 1)), *(normal((1, 1, 1)) for _ in range(states)), *weights)
 
 
 def _first(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,3 +260,40 @@ def _rms_norm(x: Array, weight: Array) -> Any:
 
 def _group_norm(x: Array, weight: Array, bias: Array) -> Any:
     return F.group_norm(x, 2, weight, bias)
+
+
+def _weighted(function: Callable[..., Any], place: int) -> Callable[..., Any]:
+    """The function with its option `weight` as the last of its arrays."""
+
+    def weighted(*arrays: Array) -> Any:
+        loss, loss_backward = function(*arrays[:place], weight=arrays[place])
+
+        def backward(dloss: Array) -> Any:
+            return *loss_backward(dloss)[:place], None
+
+        return loss, backward
+
+    return weighted
+
+
+def _divided_by_sigma(weight: Array, u: Array, v: Array) -> Any:
+    y, sigma_backward = parametrizations.divided_by_sigma(weight, u=u, v=v)
+
+    def backward(dy: Array) -> Any:
+        return sigma_backward(dy), None, None
+
+    return y, backward
+
+
+def _outputs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A recurrence's output at all times alone, without its last state."""
+
+    def alone(*arrays: Array) -> Any:
+        (y, _last, *more), function_backward = function(*arrays)
+
+        def backward(dy: Array) -> Any:
+            return function_backward((dy, None, *(None for _ in more)))
+
+        return y, backward
+
+    return alone

@@ -111,7 +111,7 @@ def gaussian_nll_loss(
         check_floating("gaussian_nll_loss", input=x, var=var)
     if np.any(np.asanyarray(var) < 0):
         raise ValueError("gaussian_nll_loss(): var has negative entries")
-    broadcast = np.asanyarray(var, dtype=x.dtype)
+    broadcast: Array = np.asanyarray(var, dtype=x.dtype) if isinstance(var, float) else var
     if broadcast.shape == x.shape[:-1] and broadcast.shape != x.shape and not isinstance(var, float):
         broadcast = broadcast[..., None]  # one variance for each row
     mismatched = [v for n, v in zip(x.shape, broadcast.shape, strict=False) if n != v]
