@@ -134,10 +134,10 @@ CASES += [
     Case(weight_norm, (linear,), {"dim": 1}, (normal(7, 5),)),
     Case(weight_norm, (linear,), {"dim": None}, (normal(7, 5),)),
     Case(weight_norm, (linear, "bias"), inputs=(normal(7, 5),)),
-    Case(weight_norm, (convolution,), inputs=(normal(2, 5, 7),)),
+    Case(weight_norm, (convolution,), inputs=(normal(2, 5, 7),), note="convolution"),
     Case(spectral_norm, (linear,), inputs=(normal(7, 5),), training=False),
     Case(spectral_norm, (normed,), inputs=(normal(7, 5),), training=False, note="of weight_norm"),
     Case(spectral_norm, (linear,), {"dim": 1}, (normal(7, 5),), training=False),
     Case(spectral_norm, (linear, "bias"), inputs=(normal(7, 5),)),
-    Case(spectral_norm, (transposed,), inputs=(normal(2, 5, 7),), training=False),
+    Case(spectral_norm, (transposed,), inputs=(normal(2, 5, 7),), training=False, note="transposed"),
 ]
