@@ -34,6 +34,8 @@ class Options:
     """How much is given away: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
     timeout: Annotated[float, option("SECONDS")] = 60.0
     """How long the code may run."""
+    device: Annotated[str | None, option("{cpu,cuda}")] = None
+    """Where a torch.autograd.Function runs (a Triton or CUDA kernel: cuda)."""
     html: Annotated[Path | None, option("FILE")] = None
     """Write mine, reference and difference as pictures."""
     json: Annotated[bool, option()] = False
@@ -50,7 +52,9 @@ def run(options: Options) -> int:
         raise UserError("check: say what to judge: FILE.py:NAME --against OP")
     if options.timeout <= 0:
         raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
-    verdicts = command.judge(options.targets, options.against, options.form, options.arguments, options.timeout)
+    verdicts = command.judge(
+        options.targets, options.against, options.form, options.arguments, options.timeout, options.device
+    )
     if options.html is not None:
         from torchref.check.html import page
 

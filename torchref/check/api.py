@@ -19,12 +19,13 @@ def check(
     arguments: str | Sequence[str] | None = None,
     *,
     timeout: float = 60.0,
+    device: str | None = None,
 ) -> Verdict:
     """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
     autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
 
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
-    The code runs in a child process, for at most `timeout` seconds.
+    The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
     """
     name = getattr(
         function[0] if isinstance(function, tuple | list) and function else function,
@@ -32,7 +33,7 @@ def check(
         type(function).__name__,
     )
     stated = split(arguments)
-    return child_verdict(lambda: judge(function, against, form, stated, name), timeout, name, against)
+    return child_verdict(lambda: judge(function, against, form, stated, name, device), timeout, name, against, device)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -42,14 +43,16 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def child_verdict(work: Any, timeout: float, name: str, against: str) -> Verdict:
-    verdict: Verdict = child.run(work, timeout)
+def child_verdict(work: Any, timeout: float, name: str, against: str, device: str | None = None) -> Verdict:
+    verdict: Verdict = child.run(work, timeout, limited=device != "cuda")
     verdict.name = verdict.name or name
     verdict.against = verdict.against or against
     return verdict
 
 
-def judge(function: Any, against: str, form: str | None, stated: list[str] | None, name: str) -> Verdict:
+def judge(
+    function: Any, against: str, form: str | None, stated: list[str] | None, name: str, device: str | None = None
+) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
     from torchref.check import optimizers
     from torchref.check.diagnosis import diagnose
@@ -67,7 +70,9 @@ def judge(function: Any, against: str, form: str | None, stated: list[str] | Non
             against=against,
             error=f"{against} is no optimizer; expected SGD, Adam, AdamW, RMSprop or Adagrad",
         )
-    return diagnose(function, op, form, stated, name=name)
+    if device not in (None, "cpu", "cuda"):
+        return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")
+    return diagnose(function, op, form, stated, name=name, device=device)
 
 
 def assert_gradient(
@@ -94,6 +99,7 @@ def in_file(
     arguments: str | Sequence[str] | None = None,
     *,
     timeout: float = 60.0,
+    device: str | None = None,
 ) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
     stated = split(arguments)
@@ -117,6 +123,6 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
         if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge(target, against, form, stated, name)
+        return judge(target, against, form, stated, name, device)
 
-    return child_verdict(work, timeout, name, against)
+    return child_verdict(work, timeout, name, against, device)

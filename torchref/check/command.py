@@ -15,6 +15,7 @@ def judge(
     form: str | None = None,
     arguments: str | None = None,
     timeout: float = 60.0,
+    device: str | None = None,
 ) -> list[Verdict]:
     """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
     verdicts: list[Verdict] = []
@@ -29,7 +30,7 @@ def judge(
             error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
             verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
         else:
-            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout))
+            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device))
     return verdicts
 
 

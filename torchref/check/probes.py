@@ -74,6 +74,22 @@ def make(op: Op, seed: int = 0, takes: set[str] | None = None, variant: str = "r
             values[a.name] = None
         else:
             values[a.name] = arrays.get(a.name)
+    return finished(op, seed, variant, values, arrays, rng)
+
+
+def deeper(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
+    """The inputs of two probes, one behind the other along a new first axis; parameters and options of the first."""
+    first, second = (make(op, seed + i, takes, variant) for i in (0, 1))
+    shape = np.shape(first.values["input"])
+    values = {
+        k: np.stack((v, second.values[k])) if isinstance(v, np.ndarray) and v.shape == shape else v
+        for k, v in first.values.items()
+    }
+    return finished(op, seed, variant, values, values, np.random.default_rng(seed))
+
+
+def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
+    """A probe with its upstream gradients."""
     if op.name == "dropout":
         values["mask"] = arrays["mask"]
     if op.name == "binary_cross_entropy_with_logits" and values.get("pos_weight") is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.closeness import TOLERANCE, close, ratio, size
+from torchref.check.closeness import TOLERANCE, allowed, close, ratio, size
 from torchref.check.mistakes.base import Unreduced
 from torchref.check.ops import Op
 from torchref.check.probes import Probe
@@ -156,13 +156,13 @@ def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[
 def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: str) -> Signature | None:
     """A constant ratio g = c ref, matched to a named quantity."""
     c = ratio(g, ref)
-    if c is None or abs(c - 1) < TOLERANCE:
+    if c is None or abs(c - 1) < allowed["tolerance"]:
         return None
     op, v = p.op, p.values
     told = f"it is {c:.6g} times the right gradient, everywhere"
     if op.family == "dropout":
         return Signature("dropout-mask-or-scale", told, 0.9)
-    if abs(c + 1) < TOLERANCE:
+    if abs(c + 1) < allowed["tolerance"]:
         return Signature("wrong-sign", "it is exactly the negative of the right gradient", 0.99, "The sign is wrong.")
     sign, c = np.sign(c), abs(c)
 

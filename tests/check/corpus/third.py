@@ -215,7 +215,7 @@ def bcel_batch(z, t):
     return loss, lambda g=1.0: g * (1 / (1 + np.exp(-z)) - t) / len(z)
 
 
-@right("binary_cross_entropy_with_logits")
+@wrong("binary_cross_entropy_with_logits", "not-finite", "output")
 def bcel_naive(z, t):
     s = 1 / (1 + np.exp(-z))
     loss = -np.mean(t * np.log(s) + (1 - t) * np.log(1 - s))

@@ -16,6 +16,8 @@ from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.gradients import judge_gradients
 from torchref.check.diagnosis.gradients import right as is_right
+from torchref.check.diagnosis.precisions import judge_precisions
+from torchref.check.diagnosis.ranks import judge_ranks
 from torchref.check.diagnosis.running import judge_running
 from torchref.check.diagnosis.settle import choose_input_or_output, learn_options, settle
 from torchref.check.diagnosis.subject import Subject, Trial
@@ -50,6 +52,8 @@ def judge(code: Subject) -> Verdict:
     judge_gradients(code, trial, second, third)
     judge_extremes(code)
     name_first_wrong(code, trial)
+    judge_precisions(code, trial)
+    judge_ranks(code)
     return result(code, trial)
 
 

@@ -58,7 +58,7 @@ def judge_extremes(code: Subject) -> None:
         and np.isfinite(trial.expected["output"]).all()
         and not np.isfinite(np.asarray(output, dtype=float)).all()
     ):
-        if code.op.loss:
+        if code.op.loss and not np.isnan(np.asarray(output, dtype=float)).any():
             code.notes.append(f"at {what} the loss is not finite, though its gradient is")
         else:
             code.add(
@@ -66,6 +66,10 @@ def judge_extremes(code: Subject) -> None:
                 "not-finite",
                 f"at {what} the output has nan or infinite entries",
                 0.9,
-                "The code overflows or divides by zero where the right result is finite.",
-                "subtract the row's maximum before the exponential",
+                "0 times the logarithm of 0: the loss is nan where the right one is finite."
+                if code.op.loss
+                else "The code overflows or divides by zero where the right result is finite.",
+                "from the logits: max(x, 0) - x t + log(1 + exp(-|x|))"
+                if code.op.name == "binary_cross_entropy_with_logits"
+                else "subtract the row's maximum before the exponential",
             )

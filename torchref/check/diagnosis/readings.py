@@ -74,7 +74,13 @@ def better(other: Verdict, verdict: Verdict) -> bool:
 
 
 def diagnose(
-    target: Any, op: Op, form: str | None = None, stated: list[str] | None = None, module: Any = None, name: str = ""
+    target: Any,
+    op: Op,
+    form: str | None = None,
+    stated: list[str] | None = None,
+    module: Any = None,
+    name: str = "",
+    device: str | None = None,
 ) -> Verdict:
     """The verdict on `target`, in this process."""
     from torchref.check.forms.recognise import recognise
@@ -85,7 +91,7 @@ def diagnose(
         }
         if {"w", "u"} <= set(letters):  # texts differ in which of W and U meets the input
             ways = [
-                diagnose(target, op, form, [f"{letters[a]}=weight_ih", f"{letters[b]}=weight_hh"], module, name)
+                diagnose(target, op, form, [f"{letters[a]}=weight_ih", f"{letters[b]}=weight_hh"], module, name, device)
                 for a, b in ("wu", "uw")
             ]
             return next(
@@ -100,7 +106,7 @@ def diagnose(
         """The verdict, in another reading of the code's arguments if `reading` changes its form."""
         nonlocal form_of, op
         try:
-            form_of = recognise(target, op, form, stated, module)
+            form_of = recognise(target, op, form, stated, module, device)
             if reading is not None:
                 reading(form_of)
             alone = {"query", "key", "value"} & form_of.takes == {"query"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,9 +53,10 @@ class Subject:
         wrap: Callable[[Any], Any] = lambda value: value,
     ) -> Trial:
         """Run the user's code on probe `p` in `convention`, with its arrays passed through `wrap`."""
+        p, upstreams = self.stored(p, upstreams)
         values = {k: wrap(convention.to_user(k, v)) for k, v in p.values.items()}
         expected, _ = p.evaluate()
-        user_expected = {k: convention.to_user(k, v) for k, v in expected.items()}
+        user_expected = {k: wrap(convention.to_user(k, v)) for k, v in expected.items()}
         reference = gradients_only(p.reference(p.upstream))
         names = [a.name for a in self.op.arguments if a.name in reference and p.values.get(a.name) is not None]
         shapes = {n: np.shape(convention.to_user(n, reference[n])) for n in names}
@@ -97,6 +98,15 @@ class Subject:
         if self.op.loss and "target" in gradients and not np.any(gradients["target"]):
             del gradients["target"]  # left at zero: no gradient is claimed
         return Trial(p, convention, run, outputs, expected, given, reference, unreduced, gradients, changes, upstreams)
+
+    def stored(self, p: Probe, upstreams: list[dict[str, Any]]) -> tuple[Probe, list[dict[str, Any]]]:
+        """The probe in the precision that the code computes in, if that is lower than float64."""
+        if getattr(self.form, "dtype", "float64") == "float64":
+            return p, upstreams
+        values = {k: self.form.stored(v) for k, v in p.values.items()}
+        seen = {id(u): {k: self.form.stored(v) for k, v in u.items()} for u in upstreams}
+        upstream = {k: self.form.stored(v) for k, v in p.upstream.items()}
+        return replace(p, values=values, upstream=upstream), [seen[id(u)] for u in upstreams]
 
     def home(
         self, name: str, g: Any, reference: dict[str, Array], shapes: dict[str, Any], run: Run, convention: Convention

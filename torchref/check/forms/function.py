@@ -22,9 +22,10 @@ class Function:
     name = "autograd"
 
     def __init__(
-        self, cls: Any, op: Op, stated: list[str] | None = None, dtype: str = "float64", device: str = "cpu"
+        self, cls: Any, op: Op, stated: list[str] | None = None, dtype: str = "float64", device: str | None = None
     ) -> None:
-        self.cls, self.op, self.dtype, self.device = cls, op, dtype, device
+        self.cls, self.op, self.dtype, self.device = cls, op, dtype, device or "cpu"
+        self.wanted = device  # None: the processor, or CUDA where only that runs it
         forward = inspect.getattr_static(cls, "forward").__func__
         params = list(arguments.parameters(forward))
         self.setup = "setup_context" in vars(cls)
@@ -39,9 +40,11 @@ class Function:
         """Run in float64 on the processor; where the code cannot, in float32, and on CUDA (a kernel)."""
         import torch
 
-        places = [("float64", "cpu"), ("float32", "cpu")]
-        if torch.cuda.is_available():
+        places = [("float64", "cpu"), ("float32", "cpu")] if self.wanted != "cuda" else []
+        if torch.cuda.is_available() and self.wanted != "cpu":
             places += [("float64", "cuda"), ("float32", "cuda")]
+        if not places:
+            raise CouldNotRun("--device cuda: torch finds no CUDA device here (torch.cuda.is_available() is False)")
         places += [("float16", places[-1][1]), ("bfloat16", places[-1][1])]  # kernels for one precision alone
         first: CouldNotRun | None = None
         for self.dtype, self.device in places:
@@ -55,6 +58,14 @@ class Function:
         self.dtype, self.device = places[0]
         if first is not None:
             raise first
+
+    def stored(self, value: Any) -> Any:
+        """The same numbers as the precision in use can store them: the referee works on what the code is given."""
+        if self.dtype == "float64" or not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            return value
+        import torch
+
+        return torch.from_numpy(np.array(value)).to(getattr(torch, self.dtype)).double().numpy()
 
     def run(
         self,

@@ -79,12 +79,21 @@ def missing(module: Any, name: str) -> str:
     return f"there is no {name!r} in the file; it has {', '.join(near or names) or 'no functions'}"
 
 
-def recognise(target: Any, op: Op, form: str | None = None, stated: list[str] | None = None, module: Any = None) -> Any:
+def recognise(
+    target: Any,
+    op: Op,
+    form: str | None = None,
+    stated: list[str] | None = None,
+    module: Any = None,
+    device: str | None = None,
+) -> Any:
     """The form of `target`, ready to run."""
     if form is not None and form not in FORMS:
         raise CouldNotRun(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")
     if form == "autograd" or (form is None and is_autograd(target)):
-        return Function(target, op, stated)
+        return Function(target, op, stated, device=device)
+    if device is not None and device != "cpu":
+        raise CouldNotRun(f"--device {device} is for a torch.autograd.Function; NumPy computes on the processor")
     if isinstance(target, tuple | list):
         if len(target) != 2 or not all(callable(t) for t in target):
             raise CouldNotRun(f"a pair is (forward, backward), two functions; found {target!r}")

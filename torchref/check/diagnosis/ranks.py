@@ -1,0 +1,48 @@
+"""More axes than the basic rank, where a forward takes them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from torchref.check import probes
+from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.diagnosis.gradients import wrong_gradients
+from torchref.check.diagnosis.subject import Subject
+from torchref.check.forms.base import CouldNotRun, UserError
+
+NAMES = ("linear", "layer_norm", "rms_norm", "softmax", "log_softmax", "softmin")
+FAMILIES = ("elementwise",)
+
+
+def judge_ranks(code: Subject) -> None:
+    """(N, T, D) in place of (N, D): a backward that does not follow there is worth a note.
+
+    It is no mistake: a gradient that is right for (N, D) is right, and NumPy's forward takes more axes by itself.
+    """
+    if code.findings or code.form.name == "function" or code.variant != "rich":
+        return
+    if code.op.name not in NAMES and code.op.family not in FAMILIES and not pairwise(code):
+        return
+    try:
+        p = probes.deeper(code.op, 1, code.form.takes, code.variant)
+        trial = code.attempt(p, code.convention, [])
+        if wrong_outputs(code, trial):
+            return
+    except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
+        return
+    where = f"right for (N, D); the forward takes {np.shape(p.values['input'])} as well, where the backward"
+    try:
+        trial = code.attempt(p, code.convention, [p.upstream])
+    except UserError as problem:
+        code.notes.append(f"{where} raises {type(problem.original).__name__}")
+        return
+    except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
+        return
+    wrong = wrong_gradients(code, trial)
+    if wrong:
+        code.notes.append(f"{where} returns other gradients than the right d{', d'.join(wrong)}")
+
+
+def pairwise(code: Subject) -> bool:
+    """A loss of a prediction and a target of the same shape."""
+    return code.op.loss and code.op.has("target") and code.op.arguments[0].name == "input" and "weight" in code.op.fixed
