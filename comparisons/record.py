@@ -114,8 +114,9 @@ class Recorder:
         self._events[engine].write(step, Summary.Value(tag=tag, metadata=metadata, tensor=tensor))
 
     def embedding(self, engine: str, name: str, points: Any, labels: Sequence[Any], images: Any = None) -> None:
-        """Record points (N, D) for TensorBoard's projector, each with a label and, of (N, H, W) from 0 to 1, an image.
+        """Record points (N, D) for TensorBoard's projector, each with a label, and an image of `images`.
 
+        `images` has shape (N, H, W) or (N, H, W, 3), from 0 to 1.
         Several names give the projector several embeddings to choose from; the projector reads them from files.
         """
         points, folder = np.asarray(points, np.float64), self.folder / engine
@@ -126,11 +127,13 @@ class Recorder:
         (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels))
         lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
         if images is not None:
-            height, width = np.shape(images)[1:]
+            pictures = np.asarray(images) if np.ndim(images) == 4 else np.asarray(images)[..., None]
+            _, height, width, channels = pictures.shape
             side = math.ceil(len(points) ** 0.5)  # the projector wants them in a square, row by row
-            sheet = np.zeros((side * side, height, width))
-            sheet[: len(points)] = images
-            pixels = sheet.reshape(side, side, height, width).swapaxes(1, 2).reshape(side * height, side * width, 1)
+            sheet = np.zeros((side * side, height, width, channels))
+            sheet[: len(points)] = pictures
+            pixels = sheet.reshape(side, side, height, width, channels).swapaxes(1, 2)
+            pixels = pixels.reshape(side * height, side * width, channels)
             (folder / f"{file}.png").write_bytes(_png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
             size = f"single_image_dim: [{width}, {height}]"
             lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')

@@ -142,7 +142,7 @@ def show(recorder: Recorder, trained: Trained) -> None:
     rows = [x[:12], reconstructed(model, x[:12])]
     recorder.image("numpy", "reconstructions/above held-out digits, below what comes back", in_rows(rows), n)
     recorder.image("numpy", "grouping/codes in their two widest directions, a colour a digit", mapped(code, labels), n)
-    pictures = np.kron(x.reshape(-1, 8, 8), np.ones((1, 4, 4)))
+    pictures = np.kron(x.reshape(-1, 8, 8, 1), np.ones((1, 4, 4, 1))) * np.array(COLOURS)[labels][:, None, None] / 255
     recorder.embedding("numpy", "code", code, labels, pictures)
     recorder.embedding("numpy", "pixels", x, labels, pictures)
     if isinstance(model, VariationalAutoencoder):

@@ -239,11 +239,13 @@ def test_embeddings_as_the_projector_reads_them(tmp_path):
     with Recorder(tmp_path) as recorder:
         recorder.embedding("numpy", "the code", points, list("abcde"), images)
         recorder.embedding("numpy", "inputs", points[:, :2], range(5))
+        recorder.embedding("numpy", "colours", points, range(5), np.stack([images, 0 * images, 0 * images], axis=3))
         with pytest.raises(ValueError, match="'short' must have shape"):
             recorder.embedding("numpy", "short", points, "abc")
     folder = tmp_path / "numpy"
     config = text_format.Parse((folder / "projector_config.pbtxt").read_text(), ProjectorConfig())
-    code, inputs = config.embeddings
+    code, inputs, colours = config.embeddings
+    red = np.asarray(Image.open(folder / colours.sprite.image_path))
     assert (code.tensor_name, inputs.tensor_name) == ("the code", "inputs")
     np.testing.assert_allclose(np.loadtxt(folder / code.tensor_path), points, rtol=1e-5)
     assert (folder / code.metadata_path).read_text().split() == list("abcde")
@@ -253,3 +255,5 @@ def test_embeddings_as_the_projector_reads_them(tmp_path):
     for i, image in enumerate(images):
         row, column = divmod(i, 3)
         np.testing.assert_array_equal(sheet[2 * row : 2 * row + 2, 4 * column : 4 * column + 4], np.rint(255 * image))
+    np.testing.assert_array_equal(red[..., 0], sheet)
+    assert not red[..., 1:].any()
