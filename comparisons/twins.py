@@ -133,6 +133,7 @@ class TorchTwin:
         self.parameters = dict(self.model.named_parameters())
         self.buffers = dict(self.model.named_buffers())
         self.draws = any(takes_draws(module) for module in self.model.modules())
+        self.watched = self.draws
         self.seconds = 0.0
 
     def gradients(self, x: Array, target: Array) -> tuple[Any, Array, Tape]:
@@ -143,12 +144,7 @@ class TorchTwin:
         started = self.clock()
         self.optimizer.zero_grad()
         for part, share in parts(len(x), self.accumulate):
-            if self.draws:
-                with record_draws() as drawn:
-                    output = self.model(tensors[0][part])
-                tape.draws += drawn.draws
-            else:  # watching for draws costs as much as a small network's forward
-                output = self.model(tensors[0][part])
+            output = self.forward(tensors[0][part], tape)
             loss = self.criterion(*outputs_of(output), tensors[1][part])
             if share != 1:
                 loss = loss * share
@@ -157,6 +153,30 @@ class TorchTwin:
             losses.append(to_array(loss))
         self.seconds += self.clock() - started
         return joined(outputs, np.concatenate), np.asarray(sum(losses[1:], start=losses[0])), tape
+
+    def forward(self, x: torch.Tensor, tape: Tape) -> Any:
+        """The output; what is drawn at random goes onto `tape`.
+
+        Watching for draws costs as much as a small network's forward, for a recurrence twice that. So a network that
+        may draw, and did not, is no longer watched; should the generator tell that it has, it runs again, watched.
+        """
+        if self.watched:
+            with record_draws() as drawn:
+                output = self.model(x)
+            tape.draws += drawn.draws
+            self.watched = bool(drawn.draws) or self.device.type == "cuda"  # which has generators of its own
+            return output
+        if not self.draws:
+            return self.model(x)
+        generator, buffers = torch.get_rng_state(), {name: b.clone() for name, b in self.buffers.items()}
+        output = self.model(x)
+        if torch.equal(generator, torch.get_rng_state()):
+            return output
+        torch.set_rng_state(generator)
+        for name, buffer in self.buffers.items():
+            buffer.copy_(buffers[name])
+        self.watched = True
+        return self.forward(x, tape)
 
     def step(self) -> None:
         started = self.clock()

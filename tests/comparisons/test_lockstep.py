@@ -11,7 +11,7 @@ import torchref
 from comparisons.errors import UserError
 from comparisons.lockstep import Diverged, Lockstep
 from comparisons.record import read_metrics
-from comparisons.twins import put_back
+from comparisons.twins import TorchTwin, put_back
 from tests.comparisons.small import blobs, changed, network, small
 
 CPU = torch.device("cpu")
@@ -128,6 +128,35 @@ def test_twins_do_not_share_memory():
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name])
         assert not np.shares_memory(array, theirs[name]), name
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_draws_that_begin_late_are_not_missed(first):
+    """A network that has not drawn is not watched any more; what it draws later must be on the tape all the same."""
+
+    class Late(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers, self.seen = network(torch.nn, 0.0, True), 0
+
+        def forward(self, x):
+            output = self.layers(x)
+            self.seen += 1
+            return torch.nn.functional.dropout(output, 0.5, self.training and self.seen > first)
+
+    late = changed(model=lambda nn, **_: network(nn, 0.0, True), torch_model=lambda nn, **_: Late())
+    twins = [TorchTwin(late, {}, np.dtype("float64"), CPU) for _ in range(2)]
+    data, tapes = blobs(), []
+    for watched, twin in zip((False, True), twins, strict=True):
+        torch.manual_seed(0)
+        for _ in range(5):
+            twin.watched |= watched
+            output, loss, tape = twin.gradients(data.train_inputs[:7], data.train_targets[:7])
+            tapes.append([output, loss, *twin.named_gradients().values(), *twin.named_buffers().values(), *tape.draws])
+    for one, other in zip(tapes[:5], tapes[5:], strict=True):
+        assert len(one) == len(other)
+        for ours, theirs in zip(one, other, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_watching_changes_no_value():
