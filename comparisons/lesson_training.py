@@ -108,6 +108,17 @@ def epochs(trained: Trained) -> None:
             break
 
 
+def steps(trained: Trained, count: int) -> None:
+    """Go through the data, in a fresh order each time, for `count` steps."""
+    data = trained.data
+    trained.limit = min(trained.limit, count)
+    while not trained.stop:
+        for indices in batches(len(data.train_inputs), trained.comparison.batch_size, trained.order):
+            trained.step(data.train_inputs[indices], data.train_targets[indices])
+            if trained.stop:
+                break
+
+
 @dataclass
 class Taught:
     """What a lesson found."""

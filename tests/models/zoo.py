@@ -113,6 +113,12 @@ ALL = [
     *recurrent("LSTM"),
     *recurrent("GRU"),
     comparison(
+        "window language model",
+        data=text,
+        model=lambda nn: models.WindowLanguageModel(vocabulary(), 5, 7, 20),
+        torch_model=lambda nn: models.torch_window_language_model(nn, vocabulary(), 5, 7, 20),
+    ),
+    comparison(
         "encoder-decoder", data=made.reversal_task, **paired(models.EncoderDecoder, models.torch_encoder_decoder)
     ),
     comparison("GPT", **gpt()),

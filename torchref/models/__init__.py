@@ -31,6 +31,7 @@ from torchref.models.vae import (
     torch_variational_autoencoder,
 )
 from torchref.models.wells import DoubleWell, Mean, torch_double_well, torch_mean
+from torchref.models.window import WindowLanguageModel, torch_window_language_model
 
 __all__ = [
     "GPT",
@@ -44,6 +45,7 @@ __all__ = [
     "RecurrentLanguageModel",
     "ResNet",
     "VariationalAutoencoder",
+    "WindowLanguageModel",
     "autoencoder",
     "convolutional_autoencoder",
     "decay_matrices",
@@ -62,5 +64,6 @@ __all__ = [
     "torch_recurrent_language_model",
     "torch_resnet",
     "torch_variational_autoencoder",
+    "torch_window_language_model",
     "warmup_cosine",
 ]

@@ -1,0 +1,123 @@
+"""Fully connected networks for simple tasks: a hidden layer does better than lines, where lines are not enough.
+
+Varied: two layers with a ReLU between them, or the same two layers without it: equal size, yet no more than lines
+(logistic or linear regression). Four tasks: digits, tumours and wines to be named, the progression of diabetes.
+Measured: accuracy on held-out examples, for diabetes the squared error. Each seed holds out other examples.
+Refuted by: lines that are as good on the digits, or a task to be named that the hidden layer does not master (90 %).
+Beside it: where lines are enough, does the hidden layer add anything?
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from comparisons.comparison import Comparison
+from comparisons.data import split
+from comparisons.datasets import bundled
+from comparisons.lesson import Figures, Finding, Lesson, larger
+from comparisons.lesson_training import Trained, epochs
+from comparisons.record import Recorder
+
+TASKS = {  # data, inputs, outputs, epochs
+    "digits": (bundled.digits, 64, 10, 8),
+    "tumours": (bundled.breast_cancer, 30, 2, 12),
+    "wines": (bundled.wine, 13, 3, 12),
+    "diabetes": (bundled.diabetes, 10, 1, 12),
+}
+
+
+def network(nn: Any, inputs: int, outputs: int, activation: bool) -> Any:
+    between = [nn.ReLU()] if activation else []
+    return nn.Sequential(nn.Linear(inputs, 32), *between, nn.Linear(32, outputs))
+
+
+def training(task: str, activation: bool) -> Comparison:
+    data, inputs, outputs, count = TASKS[task]
+    return Comparison(
+        name="mlp",
+        claim="",
+        model=lambda nn: network(nn, inputs, outputs, activation),
+        loss=lambda nn: nn.MSELoss() if task == "diabetes" else nn.CrossEntropyLoss(),
+        optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.01 if task == "diabetes" else 0.05, momentum=0.9),
+        data=data,
+        epochs=count,
+        batch_size=32,
+    )
+
+
+def train(trained: Trained) -> None:
+    """On examples of the seed's own choice: which ones are held out is chance, too."""
+    parts = trained.data
+    inputs = np.concatenate([parts.train_inputs, parts.validation_inputs])
+    targets = np.concatenate([parts.train_targets, parts.validation_targets])
+    trained.data = bundled.standardized(split(inputs, targets, 0.3, trained.comparison.seed))
+    epochs(trained)
+    task = trained.variant.partition(",")[0]
+    tag = "accuracy/validation" if "accuracy/validation" in trained.curves else "loss/validation"
+    trained.curves[f"{task}: {tag.partition('/')[0]}, held out"] = trained.curves[tag]
+
+
+def measure(trained: Trained) -> dict[str, float]:
+    output, target = trained.model.predict(trained.data.validation_inputs), trained.data.validation_targets
+    return {
+        "accuracy": float(np.mean(output.argmax(axis=1) == target)),
+        "error": float(np.mean((output - target) ** 2)) if target.ndim == 2 else np.nan,
+        "weights": sum(parameter.data.size for parameter in trained.model.parameters()),
+    }
+
+
+def judge(f: Figures) -> list[Finding]:
+    def accuracy(task: str, kind: str) -> Any:
+        return f[f"{task}, {kind}"]["accuracy"]
+
+    error = {kind: f[f"diabetes, {kind}"]["error"] for kind in ("hidden", "lines")}
+    return [
+        larger("digits: right more often with the ReLU", accuracy("digits", "hidden"), accuracy("digits", "lines")),
+        *(larger(f"{task}: it masters them", accuracy(task, "hidden"), 0.9) for task in ("digits", "tumours", "wines")),
+        *(
+            larger(
+                f"{task}: lines are as good, to one in a hundred",
+                accuracy(task, "lines"),
+                accuracy(task, "hidden"),
+                by=-0.01,
+                role="limit",
+            )
+            for task in ("tumours", "wines")
+        ),
+        larger("diabetes: its error is no lower", error["hidden"], error["lines"], by=-0.02, role="limit"),
+    ]
+
+
+def show(recorder: Recorder, trained: Trained) -> None:
+    """What each neuron of the digits' first layer looks for: its 64 weights, from -1 (black) to 1 (white)."""
+    x, steps = trained.data.validation_inputs, trained.lockstep.steps
+    if x.shape[1] != 64:
+        return
+    tiles = np.pad(trained.model[0].weight.data.reshape(4, 8, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    sheet = tiles.transpose(0, 2, 1, 3).reshape(40, 80)
+    recorder.image("numpy", "digits: first layer", np.kron((sheet + 1) / 2, np.ones((6, 6))), steps)
+    signal = x
+    for layer in list(trained.model)[:-1]:
+        signal = layer.predict(signal)
+    pictures = (x - x.min()) / (x.max() - x.min())
+    recorder.embedding("numpy", "hidden layer", signal, trained.data.validation_targets, pictures.reshape(-1, 8, 8))
+
+
+lesson = Lesson(
+    name="mlp",
+    claim=__doc__ or "",
+    variants={
+        f"{task}, {kind}": training(task, kind == "hidden") for task in TASKS for kind in ("hidden", "lines")
+    },
+    measure=measure,
+    judge=judge,
+    control="digits, lines",
+    train=train,
+    show=show,
+    seeds=20,
+    quick=8,
+    cards=("digits: accuracy, held out", "tumours: accuracy, held out", "diabetes: loss, held out"),
+    colors="(hidden|lines)",
+)
