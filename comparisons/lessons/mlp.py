@@ -40,7 +40,9 @@ def training(task: str, activation: bool) -> Comparison:
         claim="",
         model=lambda nn: network(nn, inputs, outputs, activation),
         loss=lambda nn: nn.MSELoss() if task == "diabetes" else nn.CrossEntropyLoss(),
-        optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.01 if task == "diabetes" else 0.05, momentum=0.9),
+        optimizer=lambda optim, parameters: optim.SGD(
+            parameters, lr=0.01 if task == "diabetes" else 0.05, momentum=0.9
+        ),
         data=data,
         epochs=count,
         batch_size=32,
@@ -101,16 +103,14 @@ def show(recorder: Recorder, trained: Trained) -> None:
     signal = x
     for layer in list(trained.model)[:-1]:
         signal = layer.predict(signal)
-    pictures = (x - x.min()) / (x.max() - x.min())
-    recorder.embedding("numpy", "hidden layer", signal, trained.data.validation_targets, pictures.reshape(-1, 8, 8))
+    pictures = np.kron((x.reshape(-1, 8, 8) + 1) / 3, np.ones((1, 4, 4)))
+    recorder.embedding("numpy", "digits: hidden layer", signal, trained.data.validation_targets, pictures)
 
 
 lesson = Lesson(
     name="mlp",
     claim=__doc__ or "",
-    variants={
-        f"{task}, {kind}": training(task, kind == "hidden") for task in TASKS for kind in ("hidden", "lines")
-    },
+    variants={f"{task}, {kind}": training(task, kind == "hidden") for task in TASKS for kind in ("hidden", "lines")},
     measure=measure,
     judge=judge,
     control="digits, lines",

@@ -1,6 +1,6 @@
-"""Attention in place of recurrence: on the same text, of equal size, it predicts better, and it finds what lies far back.
+"""Attention in place of recurrence: on the same text, of equal size, it predicts better, and finds what lies far back.
 
-Varied: one block of a GPT (attention over 16 symbols, then two layers) or a GRU, with equal numbers of weights and steps.
+Varied: one block of a GPT (attention over 16 symbols, then two layers) or a GRU, of equal size and equally many steps.
 Two tasks. text: the next letter of real text. copy: eight symbols are shown, then asked for again in the same order,
 so that each answer lies eight back.
 Measured on held-out examples: bits per letter; how many symbols are copied right (by chance: 1/8).
