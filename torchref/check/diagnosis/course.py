@@ -14,10 +14,11 @@ from torchref.check.diagnosis.contract import judge_contract
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
-from torchref.check.diagnosis.gradients import judge_gradients
+from torchref.check.diagnosis.gradients import judge_gradients, wrong_gradients
 from torchref.check.diagnosis.gradients import right as is_right
 from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.ranks import judge_ranks
+from torchref.check.diagnosis.repaired import look_for_repair, names_one_change
 from torchref.check.diagnosis.running import judge_running
 from torchref.check.diagnosis.settle import choose_input_or_output, learn_options, settle
 from torchref.check.diagnosis.subject import Subject, Trial
@@ -50,6 +51,7 @@ def judge(code: Subject) -> Verdict:
     judge_contract(code, trial, second)
     judge_running(code, trial)
     judge_gradients(code, trial, second, third)
+    look_for_repair(code, trial, third)
     judge_extremes(code)
     name_first_wrong(code, trial)
     judge_precisions(code, trial)
@@ -65,7 +67,9 @@ def breaks(code: Subject, problem: UserError, trial: Trial) -> Verdict:
         p = probes.make(code.op, 0, code.form.takes, "square")
         square = code.attempt(p, code.convention, [p.upstream])
     except (CouldNotRun, ValueError, KeyError):
-        raise problem from None
+        if not names_one_change(code, trial, problem):
+            raise problem from None
+        return result(code, trial)
     before = len(code.findings)
     judge_gradients(
         code,
@@ -74,6 +78,11 @@ def breaks(code: Subject, problem: UserError, trial: Trial) -> Verdict:
         square,
         told=f"on sizes that differ it raises {type(problem.original).__name__}: {problem.original}",
     )
+    if all(f.confidence < 0.9 for f in code.findings[before:]):
+        guesses, code.findings = code.findings, code.findings[:before]
+        if names_one_change(code, trial, problem, wrong_gradients(code, square)):
+            return result(code, trial)
+        code.findings = guesses
     if len(code.findings) == before:
         raise problem
     return result(code, square)

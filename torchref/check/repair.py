@@ -1,0 +1,171 @@
+"""Which one change of the user's code makes its gradient right: a sign, an axis, a name, a factor.
+
+The last resort, for what no wrong formula and no signature has explained. The functions that the gradient runs through
+are read as syntax trees, changed in one place at a time and run again on the same probe. A change that leaves the
+forward and every right gradient as they are, and makes the wrong ones right, on a second probe too, is the mistake.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torchref.check import probes
+from torchref.check.changes import Edit, edits
+from torchref.check.closeness import close
+from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.diagnosis.subject import Subject, Trial
+from torchref.check.forms.base import TimeOut
+
+SECONDS = 4.0  # for all changes together
+
+
+@dataclass
+class Repair:
+    """A change that makes the gradients `healed` right."""
+
+    edit: Edit
+    line: str  # the source line as the user wrote it
+    number: int
+    healed: list[str]
+
+
+def repair(code: Subject, trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
+    """The first change, the likelier kinds first, that makes the gradients `wrong` right."""
+    source = Source.of(code.form)
+    if source is None:
+        return None
+    deadline = time.monotonic() + SECONDS
+    good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
+    upstreams = source.upstream_names()
+    for edit in sorted(edits(source.functions(), code.op, upstreams), key=lambda e: e.rank):
+        if time.monotonic() > deadline:
+            return None
+        changed = source.changed(edit, code.form)
+        if changed is None:
+            continue
+        other = Subject(changed, code.op, code.stated)
+        other.convention, other.variant = code.convention, code.variant
+        healed = heals(other, trial, good, wrong)
+        if healed and heals(other, third, good, healed) == healed:
+            lines = source.text.splitlines()
+            return Repair(edit, lines[edit.line - 1].strip() if edit.line <= len(lines) else "", edit.line, healed)
+    return None
+
+
+def heals(code: Subject, trial: Trial, good: list[str], wrong: list[str]) -> list[str]:
+    """The gradients in `wrong` that are right now; none if the forward or a gradient in `good` is not."""
+    p: probes.Probe = trial.probe
+    try:
+        now = code.attempt(p, code.convention, [p.upstream])
+        if now.outputs and wrong_outputs(code, now):
+            return []
+        if any(n in now.reference and not same(now, n) for n in (*now.gradients, *good)):
+            return []
+        return [n for n in wrong if same(now, n)]
+    except TimeOut:
+        raise
+    except Exception:  # whatever the changed code does
+        return []
+
+
+def same(trial: Trial, name: str) -> bool:
+    g, reference = trial.gradients.get(name), trial.reference.get(name)
+    if g is None or reference is None or np.shape(g) != np.shape(reference):
+        return False
+    return bool(close(np.asarray(g, dtype=float), reference))
+
+
+class Source:
+    """The functions and classes of a file that a form's code runs through, and how to run them changed."""
+
+    def __init__(self, text: str, filename: str, scope: dict[str, Any], roots: list[str]) -> None:
+        self.text, self.filename, self.scope, self.roots = text, filename, scope, roots
+        tops: dict[str, ast.stmt] = {}
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                tops[node.name] = node
+        self.nodes: list[ast.stmt] = []
+        waiting = [r.partition(".")[0] for r in roots]
+        while waiting:
+            node_of = tops.get(waiting.pop(0))
+            if node_of is None or node_of in self.nodes:
+                continue
+            self.nodes.append(node_of)
+            waiting += [n.id for n in ast.walk(node_of) if isinstance(n, ast.Name) and n.id in tops]
+
+    @staticmethod
+    def of(form: Any) -> Source | None:
+        """What a form runs, if its source can be read and stands at the top of its file."""
+        if form.name in ("class", "autograd"):
+            targets = [form.cls]
+        else:
+            targets = [t for t in (getattr(form, "back", None), form.function) if t is not None]
+        try:
+            filename = inspect.getsourcefile(targets[0])
+            roots = [t.__qualname__ for t in targets]
+            scope = vars(sys.modules[targets[0].__module__])
+            if filename is None or any("<" in r for r in roots):
+                return None
+            with open(filename, encoding="utf-8") as file:
+                source = Source(file.read(), filename, scope, roots)
+        except (OSError, TypeError, AttributeError, KeyError, SyntaxError, UnicodeDecodeError):
+            return None
+        whole = len(source.nodes) > 0 and not any(isinstance(n, ast.While) for t in source.nodes for n in ast.walk(t))
+        return source if whole else None
+
+    def functions(self) -> list[ast.FunctionDef]:
+        """Every function and method, those that lead back first."""
+        found = [f for node in self.nodes for f in ast.walk(node) if isinstance(f, ast.FunctionDef)]
+        words = ("back", "bwd", "grad", "deriv", "bprop")
+        return sorted(found, key=lambda f: not any(w in f.name.lower() for w in words))
+
+    def upstream_names(self) -> set[str]:
+        """The parameters of the functions that lead back which look like an upstream gradient."""
+        from torchref.check.arguments import ALIASES, normal
+
+        known = {normal(a) for a in ALIASES["dy"]}
+        return {a.arg for f in self.functions() for a in f.args.args if normal(a.arg) in known}
+
+    def changed(self, edit: Edit, form: Any) -> Any:
+        """The form with the changed code in it; None where that cannot be compiled."""
+        undo = edit.apply()
+        try:
+            tree = ast.Module(body=list(self.nodes), type_ignores=[])
+            ast.fix_missing_locations(tree)
+            scope = dict(self.scope)
+            exec(compile(tree, self.filename, "exec"), scope)  # the user's own code, changed in one place
+        except (Exception, RecursionError):
+            return None
+        finally:
+            undo()
+        other = copy.copy(form)
+
+        def find(path: str) -> Any:
+            return look_up(scope, path)
+
+        if form.name in ("class", "autograd"):
+            other.cls = find(self.roots[0])
+            for method in ("forward_method", "backward_method"):
+                if hasattr(form, method):
+                    setattr(other, method, getattr(other.cls, getattr(form, method.replace("_method", "_name"))))
+        elif getattr(form, "back", None) is not None:
+            other.back, other.function = find(self.roots[0]), find(self.roots[1])
+        else:
+            other.function = find(self.roots[0])
+        return other
+
+
+def look_up(scope: dict[str, Any], path: str) -> Any:
+    first, *rest = path.split(".")
+    found = scope[first]
+    for part in rest:
+        found = getattr(found, part)
+    return found
