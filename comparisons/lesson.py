@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.99  # of every interval: a lesson has several findings, and none may be luck
 HOLDS, CONDITION, FAILS = "holds", "holds with a condition", "does not hold"
 Figures = Mapping[str, Mapping[str, Array]]  # variant -> figure -> one number per seed
-Across = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]  # run -> tag -> [(what is varied, figure), ...]
+Across = Mapping[str, Mapping[str, Sequence[tuple[int, Array]]]]  # run -> tag -> [(what is varied, by seed), ...]
 
 
 @dataclass(frozen=True)

@@ -285,20 +285,17 @@ def record(recorder: Recorder, trainings: list[Trained]) -> None:
 
 
 def record_across(folder: Path, curves: Across) -> None:
-    """Curves whose steps are not steps but what is varied, each run in a folder of its own.
+    """Curves whose steps are not steps but what is varied, each in a folder of its own: mean, least and greatest seed.
 
-    A curve's least and greatest value are written twice: TensorBoard fits its axis to all but 5 % at each end, which of
-    a few points cuts these two off.
+    With the spread beside it the mean is seen whole: TensorBoard fits its axis to all but the outermost points.
     """
+    summaries: dict[str, Callable[[Array], Any]] = {"numpy": np.mean, "least": np.min, "greatest": np.max}
     for run, tags in curves.items():
-        with Recorder(folder / run, engines=("numpy",)) as recorder:
+        with Recorder(folder / run, engines=tuple(summaries)) as recorder:
             for step in sorted({step for points in tags.values() for step, _ in points}):
-                here = {tag: value for tag, points in tags.items() for at, value in points if at == step}
-                ends = {tag: [f([value for _, value in points]) for f in (min, max)] for tag, points in tags.items()}
-                recorder.scalars("numpy", here, step)
-                recorder.flush()
-                recorder.scalars("numpy", {tag: value for tag, value in here.items() if value in ends[tag]}, step)
-                recorder.flush()
+                here = {tag: values for tag, points in tags.items() for at, values in points if at == step}
+                for engine, of in summaries.items():
+                    recorder.scalars(engine, {tag: float(of(values)) for tag, values in here.items()}, step)
 
 
 def open_folder(folder: Path, lesson: Lesson) -> Path:

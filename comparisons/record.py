@@ -239,7 +239,7 @@ def read_metrics(folder: Path, finished: bool = True) -> Metrics:
     metrics: Metrics = {engine: {} for engine in ENGINES}
     for step, engine, values in records:
         for tag, value in values.items():
-            metrics[engine].setdefault(tag, []).append((step, value))
+            metrics.setdefault(engine, {}).setdefault(tag, []).append((step, value))
     return metrics
 
 

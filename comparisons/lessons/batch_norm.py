@@ -23,6 +23,7 @@ from comparisons.lesson import Across, Figures, Finding, Lesson, larger
 from comparisons.lesson_training import Trained
 from comparisons.record import Recorder
 from comparisons.smoothness import along_gradient
+from torchref.nn.module import Array
 
 RATES = (0.02, 0.5, 1.0, 3.0)
 LOW, GOOD, HIGH = 0.02, 0.5, 3.0
@@ -56,7 +57,7 @@ def training(norm: bool, lr: float, batch_size: int = 64, epochs: int = EPOCHS) 
 def train(trained: Trained) -> None:
     """Epoch after epoch; now and then the layers are watched, and the loss along the gradient is looked at."""
     comparison, data = trained.comparison, trained.data
-    every = WATCHED // comparison.batch_size
+    every = min(WATCHED // comparison.batch_size, 32)  # steps
     for _ in range(comparison.epochs):
         for indices in batches(len(data.train_inputs), comparison.batch_size, trained.order):
             observe = trained.lockstep.steps % every == 0
@@ -159,16 +160,16 @@ def judge(f: Figures) -> list[Finding]:
 
 def across(f: Figures) -> Across:
     """Accuracy and loss over the rate, with and without; the two modes over the batch whose statistics are used."""
-    runs: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    runs: dict[str, dict[str, list[tuple[int, Array]]]] = {}
     for kind in ("plain", "norm"):
         runs[f"{kind}, by rate"] = {
             f"by rate (step = 100 x rate)/training {figure} after {EPOCHS} epochs": [
-                (round(100 * rate), float(f[f"{kind}, rate {rate}"][f"early {figure}"].mean())) for rate in RATES
+                (round(100 * rate), f[f"{kind}, rate {rate}"][f"early {figure}"]) for rate in RATES
             ]
             for figure in ("accuracy", "loss")
         }
     for rate in (LOW, GOOD):
-        points = [(size, float(f[f"norm, rate {rate}"][f"modes, {size}"].mean())) for size in SIZES]
+        points = [(size, f[f"norm, rate {rate}"][f"modes, {size}"]) for size in SIZES]
         runs[f"norm, rate {rate}, by batch size"] = {"by batch size/loss in training - evaluation mode": points}
     return runs
 

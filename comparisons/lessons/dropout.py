@@ -127,7 +127,7 @@ def across(f: Figures) -> Across:
     """The figures over the share that is dropped."""
     figures = {"gap": "gap", "held-out loss": "held-out loss", "training loss": "training loss", "accuracy": "accuracy"}
     tags = {f"by p (step = 100 p)/{tag}": figure for tag, figure in figures.items()}
-    points = {tag: [(round(100 * p), float(f[f"p={p}"][name].mean())) for p in SHARES] for tag, name in tags.items()}
+    points = {tag: [(round(100 * p), f[f"p={p}"][name]) for p in SHARES] for tag, name in tags.items()}
     return {"by p": points}
 
 

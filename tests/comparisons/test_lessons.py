@@ -98,9 +98,12 @@ def test_what_one_engine_alone_measured_is_not_the_others(tmp_path):
     assert metrics["numpy"] == {"both": [(0, 1.0)], "ours": [(0, 3.0)]}
     assert metrics["torch"] == {"both": [(0, 2.0)]}
     assert metrics["difference"] == {"difference/both (log10)": [(0, 0.0)]}
-    record_across(tmp_path, {"by p": {"gap": [(50, 0.2), (0, 0.1), (20, 0.15)], "loss": [(50, 1.0)]}})
-    twice = {"gap": [(0, 0.1)] * 2 + [(20, 0.15)] + [(50, 0.2)] * 2, "loss": [(50, 1.0)] * 2}  # the ends
-    assert read_metrics(tmp_path / "by p")["numpy"] == twice
+    values = np.array([1.0, 2.0, 6.0])
+    record_across(tmp_path, {"by p": {"gap": [(50, values), (0, -values)], "loss": [(50, values / 2)]}})
+    curves = read_metrics(tmp_path / "by p")
+    assert curves["numpy"] == {"gap": [(0, -3.0), (50, 3.0)], "loss": [(50, 1.5)]}
+    assert curves["least"] == {"gap": [(0, -6.0), (50, 1.0)], "loss": [(50, 0.5)]}
+    assert curves["greatest"] == {"gap": [(0, -1.0), (50, 6.0)], "loss": [(50, 3.0)]}
 
 
 @pytest.mark.parametrize(
