@@ -27,7 +27,7 @@ def lint(inputs: Mapping[str, Any], upstream: Any = None) -> list[str]:
         elif dy.size > 1 and np.all(dy == dy.flat[0]):
             told.append("a constant upstream hides sums over the wrong axis and the paths through mean and variance")
         elif dy.size and np.all(dy > 0):
-            told.append("an upstream of one sign hides a mask that is taken from it")
+            told.append("an upstream of one sign makes a mask that is taken from it look like no mask")
     for name, a in arrays.items():
         if a.ndim == 2 and a.shape[0] == a.shape[1]:
             told.append(f"square {name} {a.shape} hides a transpose")

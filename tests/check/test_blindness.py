@@ -1,0 +1,100 @@
+"""What lint says is true: the mistake that it names is invisible on such a probe, and visible on our own."""
+
+import numpy as np
+import pytest
+
+from torchref.check import lint, probes
+from torchref.check.ops import find
+
+
+def set_to(name, value):
+    def change(p):
+        p.values[name] = value(p.values[name]) if callable(value) else value
+
+    return change
+
+
+def upstream_of_ones(p):
+    p.upstream["output"] = np.ones_like(p.upstream["output"])
+
+
+def square_and_symmetric(p):
+    p.values["weight"] = np.array([[0.7, -1.3, 0.4], [-1.3, 2.1, 0.9], [0.4, 0.9, -0.8]])
+    p.values["input"], p.values["bias"] = p.values["input"][:, :3], p.values["bias"][:3]
+    p.upstream["output"] = p.upstream["output"][:, :3]
+
+
+def no_gamma_no_beta(p):
+    p.values["weight"], p.values["bias"] = np.ones_like(p.values["weight"]), np.zeros_like(p.values["bias"])
+
+
+def one_row(p):
+    for name in ("input1", "input2", "target"):
+        p.values[name] = p.values[name][:1]
+
+
+def every_row_once(p):
+    p.values["input"] = np.arange(len(p.values["weight"]))[:, None]
+    p.upstream["output"] = p.upstream["output"].reshape(-1, 1, p.values["weight"].shape[1])[:11]
+
+
+def tiny_eps(p):
+    p.values["eps"] = 1e-9
+    p.values["input"] = distinct(p.values["input"])
+
+
+def one_step(p):
+    p.values["input"] = p.values["input"][:1]
+    p.upstream["output"] = p.upstream["output"][:1]
+
+
+def distinct(x):
+    """The ranks of the entries, which are neither tied nor zero, as floats."""
+    return (np.argsort(np.argsort(x.ravel())) - x.size // 2 + 0.5).reshape(x.shape)
+
+
+CLAIMS = [
+    ("batch_norm", upstream_of_ones, "variance path", "upstream of ones"),
+    ("softmax", upstream_of_ones, "twice", "upstream of ones"),
+    ("linear", square_and_symmetric, "weight for its transpose", "square weight"),
+    ("dropout", set_to("p", 0.5), "1 / p", "p = 0.5"),
+    ("embedding", every_row_once, "overwritten", "unique indices"),
+    ("layer_norm", set_to("weight", np.ones_like), "gamma forgotten", "gamma"),
+    ("layer_norm", no_gamma_no_beta, "y for x_hat in dgamma", "beta"),
+    ("layer_norm", tiny_eps, "eps outside the root", "eps = 1e-09"),
+    ("relu", set_to("input", distinct), "x >= 0", "no exact zeros"),
+    ("relu", set_to("input", lambda x: np.abs(x) + 0.1), "sign(x)", "one sign"),
+    ("max_pool2d", set_to("input", distinct), "ties all", "no ties"),
+    ("leaky_relu", set_to("negative_slope", 1.0), "negative slope twice", "slope of 0 or 1"),
+    ("elu", set_to("alpha", 1.0), "alpha forgotten", "alpha = 1"),
+    ("smooth_l1_loss", set_to("beta", 1.0), "beta forgotten", "beta = 1"),
+    ("margin_ranking_loss", one_row, "forward sum", "batch of 1"),
+    ("rnn", one_step, "overwritten over time", "one time step"),
+    ("conv2d", set_to("weight", lambda w: w + w[:, :, ::-1, ::-1]), "kernel flipped in dx", "symmetric kernel"),
+    ("conv2d(stride=1)", lambda p: None, "stride ignored", "stride 1"),
+]
+
+
+def visible(p, flag):
+    """Whether the mistake changes an output or a gradient, or cannot be made at all."""
+    outputs, backward = p.evaluate()
+    right = {**outputs, **probes.gradients_only(backward(p.upstream))}
+    try:
+        outputs, backward = p.evaluate((flag,))
+        wrong = {**outputs, **probes.gradients_only(backward(p.upstream))}
+    except ValueError:  # of shapes
+        return True
+    return any(wrong[n].shape != right[n].shape or np.abs(wrong[n] - right[n]).max() > 1e-7 for n in right)
+
+
+@pytest.mark.filterwarnings("ignore:reduction")
+@pytest.mark.parametrize(("against", "change", "flag", "said"), CLAIMS, ids=lambda v: v if isinstance(v, str) else "")
+def test_what_lint_says_is_true(against, change, flag, said):
+    """Catches a sentence that is never said, or said of a probe that sees the mistake all the same."""
+    blind = probes.make(find(against), 0)
+    change(blind)
+    assert any(said in sentence for sentence in lint(blind.values, blind.upstream["output"]))
+    assert not visible(blind, flag)
+    ours = probes.make(find(against.partition("(")[0]), 0)
+    assert not any(said in sentence for sentence in lint(ours.values, ours.upstream["output"]))
+    assert visible(ours, flag)
