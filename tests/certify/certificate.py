@@ -213,11 +213,11 @@ def certify(
 
 @contextmanager
 def held(row: Row) -> Iterator[None]:
-    """A witness that disagrees is a failure of its row, and the rest is measured all the same."""
+    """A witness that disagrees, or code that fails, is a failure of its row, and the rest is measured all the same."""
     try:
         yield
-    except AssertionError as error:
-        row.failures.append(str(error)[:1000])
+    except Exception as error:
+        row.failures.append(f"{type(error).__name__}: {error}"[:1000])
 
 
 def add(row: Row, case: Case, found: Measured) -> None:
@@ -230,6 +230,7 @@ def add(row: Row, case: Case, found: Measured) -> None:
     row.alarms += found.alarms
     row.controls += found.controls
     row.false_alarms += found.false_alarms
+    row.failures += [found.failure[:1000]] if found.failure else []
     names = ["torch"]
     if found.derivatives:
         names.append("complex step" if case.smooth else "differences")
