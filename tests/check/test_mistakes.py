@@ -10,6 +10,7 @@ from torchref.check import probes
 from torchref.check.catalogue import CATALOGUE
 from torchref.check.closeness import close
 from torchref.check.diagnosis import diagnose
+from torchref.check.mistakes.attending import PATHS
 from torchref.check.ops import find
 
 # settings under which an option's mistakes show
@@ -84,7 +85,7 @@ EQUAL = {
     "instance_norm": {"gamma after the means"}, "batch_norm": {"gamma after the means", "forward over the batch alone", "means over the batch alone"},
     "batch_norm2d": {"gamma after the means"},
     # these show where one x is query, key and value; tests/check/corpus/heads.py has one
-    "multi_head_attention": {"only the query's path", "the value's path missing", "last path only"},
+    "multi_head_attention": set(PATHS),
     "lstm_cell": {"no dc_next"},
     # this shows where the reset gate comes before the product; tests/check/corpus/held_out.py has one
     "gru": {"reset gate lost in dweight"}, "gru_cell": {"reset gate lost in dweight"},

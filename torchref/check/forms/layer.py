@@ -135,8 +135,8 @@ class Layer(Closure):
             self.fallback = everything
             return
         for a in self.op.arguments:
-            if a.kind == "option" or a.name in self.takes:
-                continue
+            if a.kind == "option" or a.name in self.takes or a.name in ("query", "key", "value"):
+                continue  # query, key and value are handed to the forward, if at all
             at = place(self.op, instance, a.name) or read_place(self.op, self.cls, instance, a.name)
             key = at and (at[1] if isinstance(at[1], str) else str(at[1][-1]))
             if key and any(normal(key) == normal(q) and r != a.name for q, r in self.construction.roles.items()):

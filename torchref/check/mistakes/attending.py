@@ -94,6 +94,7 @@ def attention(v: Any, wrong: frozenset[str]) -> Any:
         back = scale
         for flag, value in (
             ("no scale", 1.0), ("scale twice", scale * scale), ("1 / d", 1 / d), ("times sqrt(d)", math.sqrt(d)),
+            ("scale of the whole width", 1 / math.sqrt(getattr(v, "width", d))),
         ):  # fmt: skip
             if flag in wrong:
                 back = value
@@ -190,7 +191,7 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
         wide: Any = 1 / math.sqrt(e)
     else:
         wide = None
-    inner = type(v)(query=q, key=k, value=u, attn_mask=v.attn_mask, is_causal=v.is_causal, scale=wide)
+    inner = type(v)(query=q, key=k, value=u, attn_mask=v.attn_mask, is_causal=v.is_causal, scale=wide, width=e)
     (context, weights), attention_backward = attention(inner, wrong)
     flat = joined(context)
     y = flat @ v.out_proj_weight.T + (0 if v.out_proj_bias is None else v.out_proj_bias)
@@ -206,11 +207,9 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
         result: Gradients = {"out_proj_weight": rows.T @ flat.reshape(-1, e), "out_proj_bias": rows.sum(0)}
         if v.key is None:
             parts = dinputs
-            for flag, kept in (("only the query's path", 1), ("the value's path missing", 2)):
+            for flag, kept in PATHS.items():
                 if flag in wrong:
-                    parts = dinputs[:kept]
-            if "last path only" in wrong:
-                parts = dinputs[2:]
+                    parts = [dinputs["qkv".index(s)] for s in kept]
             result["query"] = sum(parts)
         else:
             result |= {"query": dinputs[0], "key": dinputs[1], "value": dinputs[2]}
@@ -224,7 +223,13 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
     return (y, weights), backward
 
 
+PATHS = {"only the query's path": "q", "the value's path missing": "qk", "last path only": "v", "only the key's path": "k",
+         "the key's path missing": "qv", "the query's path missing": "kv"}  # fmt: skip
 MULTI_HEAD = (
+    M("scale of the whole width", SCALE, "query", "The backward divides by the root of the whole width, not of a head's."),
+    M("only the key's path", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),
+    M("the key's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the keys' gradient is missing."),
+    M("the query's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the queries' gradient is missing."),
     M("only the query's path", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: its three gradients must be added."),
     M("the value's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the values' gradient is missing."),
     M("last path only", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),

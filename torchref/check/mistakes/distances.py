@@ -62,6 +62,14 @@ def cosine_embedding_loss(v: Any, wrong: frozenset[str]) -> Any:
         da, db = d * (b / (na * nb) - cos * a / na**2), d * (a / (na * nb) - cos * b / nb**2)
         if "norms constant" in wrong:
             da, db = d * b / (na * nb), d * a / (na * nb)
+        if "norms constant: input1" in wrong:
+            da = d * b / (na * nb)
+        if "norms constant: input2" in wrong:
+            db = d * a / (na * nb)
+        if "norms exchanged" in wrong:
+            da, db = d * (b / (na * nb) - cos * a / nb**2), d * (a / (na * nb) - cos * b / na**2)
+        if "sign of the second term" in wrong:
+            da, db = d * (b / (na * nb) + cos * a / na**2), d * (a / (na * nb) + cos * b / nb**2)
         if "1 / norms lost" in wrong:
             da, db = d * b, d * a
         return {"input1": da, "input2": db}
@@ -71,6 +79,10 @@ def cosine_embedding_loss(v: Any, wrong: frozenset[str]) -> Any:
 
 COSINE_EMBEDDING = (
     M("norms constant", "statistics-as-constants", "input1", "The norms depend on the vectors; they are treated as constants."),
+    M("norms constant: input1", "statistics-as-constants", "input1", "The norm of input1 depends on it; it is treated as a constant."),
+    M("norms constant: input2", "statistics-as-constants", "input2", "The norm of input2 depends on it; it is treated as a constant."),
+    M("norms exchanged", "derivative-at-wrong-tensor", "input1", "Each vector's second term is divided by its own squared norm."),
+    M("sign of the second term", "wrong-sign", "input1", "The norm's term must be subtracted."),
     M("1 / norms lost", "scale-forgotten", "input1", "The division by the norms is missing."),
     M("no mask", "wrong-mask", "input1", "Pairs beyond the margin must give no gradient."),
     M("margin forgotten", "scale-forgotten", "input1", "The margin is forgotten in the mask."),
@@ -91,8 +103,21 @@ def triplet_margin_loss(v: Any, wrong: frozenset[str]) -> Any:
         active = np.ones_like(z) if "no mask" in wrong else (z > (v.margin if "margin forgotten" in wrong else 0)) * 1.0
         d = (active * dy / n)[..., None]
         lost = "1 / distance lost" in wrong
-        u, w = d * dp / (1 if lost else a), d * dn / (1 if lost else b)
-        anchor = u if "negative's path" in wrong else u + w if "sign of the negative's path" in wrong else u - w
+        u = d * dp / (1 if lost or "1 / distance lost: positive" in wrong else a)
+        w = d * dn / (1 if lost or "1 / distance lost: negative" in wrong else b)
+        if "2 of the square kept" in wrong:
+            u, w = 2 * d * dp, 2 * d * dn
+        if "distances exchanged" in wrong:
+            u, w = d * dp / b, d * dn / a
+        anchor = (
+            -w
+            if "positive's path" in wrong
+            else u
+            if "negative's path" in wrong
+            else u + w
+            if "sign of the negative's path" in wrong
+            else u - w
+        )
         return {
             "anchor": anchor,
             "positive": u if "sign of the positive" in wrong else -u,
@@ -103,6 +128,11 @@ def triplet_margin_loss(v: Any, wrong: frozenset[str]) -> Any:
 
 
 TRIPLET = (
+    M("1 / distance lost: positive", "local-derivative-missing", "positive", "The root's derivative is missing: divide by the distance to the positive."),
+    M("1 / distance lost: negative", "local-derivative-missing", "negative", "The root's derivative is missing: divide by the distance to the negative."),
+    M("2 of the square kept", "local-derivative-missing", "anchor", "This is the derivative of the squared distances."),
+    M("distances exchanged", "derivative-at-wrong-tensor", "anchor", "Each difference must be divided by its own distance."),
+    M("positive's path", "overwritten-not-accumulated", "anchor", "The anchor stands in both distances: the positive's path is missing."),
     M("1 / distance lost", "local-derivative-missing", "anchor", "The root's derivative is missing: divide by the distances."),
     M("no mask", "wrong-mask", "anchor", "Triples beyond the margin must give no gradient."),
     M("margin forgotten", "scale-forgotten", "anchor", "The margin is forgotten in the mask."),

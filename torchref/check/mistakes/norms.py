@@ -72,6 +72,10 @@ def core(
             m1 = m1 * n
         if "1 / n of the variance lost" in wrong:
             m2 = m2 * n
+        if "eps forgotten in the variance's path" in wrong:
+            m2 = m2 * (std * std / var) ** 1.5
+        if "eps forgotten in the variance's square" in wrong:
+            m2 = m2 * (std * std / var)
         if "bessel in the variance's path" in wrong:
             m2 = m2 * n / (n - 1)
         if "x for x_hat" in wrong:
@@ -120,6 +124,8 @@ CORE = (
     M("1 / std on the direct path only", "scale-forgotten", "input", "The paths through mean and variance must be divided by the standard deviation, too."),
     M("bessel", "eps-or-bessel-misplaced", "input", "The backward uses the variance with Bessel's correction (n - 1)."),
     M("bessel in the variance's path", "eps-or-bessel-misplaced", "input", "The path through the variance divides by n - 1, not by n."),
+    M("eps forgotten in the variance's path", "eps-or-bessel-misplaced", "input", "eps is forgotten in the path through the variance: (var + eps)**-1.5."),
+    M("eps forgotten in the variance's square", "eps-or-bessel-misplaced", "input", "eps is forgotten in the path through the variance."),
     M("eps outside the root", "eps-or-bessel-misplaced", "input", "eps stands outside the root in the backward."),
     M("eps forgotten", "eps-or-bessel-misplaced", "input", "eps is forgotten in the backward."),
     M("root forgotten", "local-derivative-missing", "input", "The backward divides by the variance, not by its root."),

@@ -240,6 +240,11 @@ def lstm(v: Any, wrong: frozenset[str]) -> Any:
                     dzi, dzf, dzg, dzo = (
                         0 * d if k == gate else d for k, d in zip("ifgo", (dzi, dzf, dzg, dzo), strict=True)
                     )
+            for gate in "ifgo":
+                if f"sign: {gate}" in wrong:
+                    dzi, dzf, dzg, dzo = (
+                        -d if k == gate else d for k, d in zip("ifgo", (dzi, dzf, dzg, dzo), strict=True)
+                    )
             order = [dzi, dzf, dzo, dzg] if "gate order" in wrong else [dzi, dzf, dzg, dzo]
             dz = np.concatenate(order, axis=1)
             sums.add(
@@ -280,6 +285,7 @@ LSTM = (
     M("gates' slopes lost", "local-derivative-missing", "input", "The derivatives of the gates' sigmoids and tanh are missing."),
     *(M(f"slope lost: {g}", "local-derivative-missing", "input", f"The derivative of gate {g}'s nonlinearity is missing.") for g in "ifgo"),
     *(M(f"zero: {g}", "local-derivative-missing", "input", f"Gate {g} gets no gradient.") for g in "ifgo"),
+    *(M(f"sign: {g}", "wrong-sign", "input", f"The gradient of gate {g} has the wrong sign.") for g in "ifgo"),
     M("1 - gate lost", "local-derivative-missing", "input", "The sigmoids' derivative is s (1 - s), not s."),
     M("sigmoid's slope for g", "local-derivative-missing", "input", "The cell gate g is a tanh: its derivative is 1 - g^2."),
     M("square lost for g", "local-derivative-missing", "input", "The cell gate's derivative is 1 - g^2, not 1 - g."),
@@ -344,6 +350,7 @@ def gru(v: Any, wrong: frozenset[str]) -> Any:
                 dr = dan * (1 if "product lost in dr" in wrong else h if "h for its product" in wrong else bn)
             daz = dz if "slope of z lost" in wrong else dz * z * (1 - z)
             dar = dr if "slope of r lost" in wrong else dr * r * (1 - r)
+            dan, daz, dar = ((-d if f"sign: {k}" in wrong else d) for k, d in (("n", dan), ("z", daz), ("r", dar)))
             if "reset path lost" in wrong:
                 dar = 0 * dar
             dbn = dan if "reset gate lost" in wrong or v.reset_before else dan * r
@@ -387,6 +394,7 @@ GRU = (
     M("dz without n", "local-derivative-missing", "input", "z stands in (1 - z) n, too: dz = dh * (h - n)."),
     M("1 - z lost", "local-derivative-missing", "input", "The new gate's gradient lacks the factor 1 - z."),
     M("z for 1 - z", "derivative-at-wrong-tensor", "input", "The new gate's gradient carries 1 - z, not z."),
+    *(M(f"sign: {g}", "wrong-sign", "input", f"The gradient of gate {g} has the wrong sign.") for g in "rn"),
     M("sign of dz", "wrong-sign", "input", "The update gate's gradient is dh * (h - n)."),
     M("product lost in dr", "local-derivative-missing", "input", "The reset gate's gradient lacks the factor weight_hn h + bias_hn."),
     M("h for its product", "derivative-at-wrong-tensor", "input", "The reset gate multiplies weight_hn h + bias_hn, not h."),

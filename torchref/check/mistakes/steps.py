@@ -23,8 +23,10 @@ def decayed(o: Any, w: Array, g: Array, lr: float, wrong: frozenset[str], decoup
         decoupled = not decoupled
     if "decay after the step" in wrong:
         return w, g
+    if "decay without the rate" in wrong:
+        return w - factor * w, g
     if decoupled:
-        return w - (factor if "decay without the rate" in wrong else lr * factor) * w, g
+        return w - lr * factor * w, g
     if "sign of w decayed" in wrong:
         return w, g + factor * np.sign(w)
     if "gradient decayed" in wrong:
@@ -215,6 +217,7 @@ DECAY = (
     M("decay forgotten", "optimizer-decay", "param", "The weight decay is not applied."),
     M("decay's sign", "optimizer-decay", "param", "The weight decay has the wrong sign."),
     M("decay after the step", "optimizer-decay", "param", "The weight decay is applied to the weights after the step."),
+    M("decay without the rate", "optimizer-decay", "param", "The decay must be multiplied by the learning rate."),
     M("sign of w decayed", "optimizer-decay", "param", "The decay takes the sign of the weights, not the weights."),
     M("gradient decayed", "optimizer-decay", "param", "The decay is applied to the gradient, not to the weights."),
 )
@@ -285,7 +288,6 @@ ADAM = (
 ADAMW = (
     *(m for m in ADAM if m.flag != "decoupled for coupled" and m.flag not in ("sign of w decayed", "gradient decayed", "decay in m alone", "decay in v alone")),
     M("coupled for decoupled", "optimizer-decay", "param", "The weight decay goes into the gradient (Adam's L2); AdamW decays the weights themselves.", "w = w - lr * weight_decay * w, beside the step"),
-    M("decay without the rate", "optimizer-decay", "param", "The decay must be multiplied by the learning rate."),
 )  # fmt: skip
 
 RMSPROP = (
@@ -320,6 +322,6 @@ ADAGRAD = (
     *EPS,
     COUPLED,
     M("squared sum overwritten", "optimizer-state", "param", "The squares must add up over the steps."),
-    M("rate's decay forgotten", "optimizer-decay", "param", "The decay of the rate (lr_decay) is not applied."),
+    M("rate's decay forgotten", "optimizer-state", "param", "The decay of the rate (lr_decay) is not applied."),
     M("root forgotten", "unknown", "param", "The root of the sum is missing."),
 )
