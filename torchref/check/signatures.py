@@ -148,6 +148,8 @@ def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[
         found.append((float(x.shape[-1]), "the last axis's length"))
         found.append((float(x.size), "the number of entries"))
         found.append((float(x.shape[1]), "the length of axis 1"))
+    if p.op.family == "recurrent" or p.op.name == "multi_head_attention":
+        found.append((float(np.prod(x.shape[:-1])), "N times T"))
     if unreduced is not None:
         found.append((float(np.prod([np.shape(unreduced.terms)[a] for a in unreduced.axes])), "the number of terms"))
     return [(value, label) for value, label in found if value > 1]
@@ -198,7 +200,12 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
         shape = p.upstream["output"].shape
         numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))
         numbers.append((float(np.prod(shape[2:])), "the number of positions"))
-    summed = op.family in ("conv", "recurrent", "linear")  # these gradients are sums: only a division makes a mean
+    summed = op.family in (
+        "conv",
+        "recurrent",
+        "linear",
+        "attention",
+    )  # these gradients are sums: only a division makes a mean
     for value, label in numbers:
         if (equals(value) and not summed) or equals(1 / value):
             way = "times" if equals(value) else "divided by"

@@ -171,6 +171,9 @@ def merged(code: Subject, found: list[Finding], trial: Trial) -> list[Finding]:
             first = same[0]
             first.consequences = [n for n in every if n != first.gradient and n in touched]
             found = [f for f in found if f.slug != slug or f is first]
+        elif len(same) > 1 and {f.gradient for f in same} == {"input", "target"}:  # of a difference: one mistake
+            same[0].consequences += [f.gradient for f in same[1:]]
+            found = [f for f in found if f.slug != slug or f is same[0]]
         elif len(same) > 1 and code.op.family == "attention":
             first = same[0]
             first.consequences += [f.gradient for f in same[1:]]

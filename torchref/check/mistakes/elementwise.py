@@ -26,6 +26,7 @@ class Elementwise:
     parts: Mapping[str, Slope] = field(default_factory=dict)  # terms or factors that stand alone for the slope
     masks: Mapping[str, Slope] = field(default_factory=dict)  # wrong decisions at the kinks
     lost: Mapping[str, Slope] = field(default_factory=dict)  # a constant forgotten
+    elsewhere: Mapping[str, Slope] = field(default_factory=dict)  # the slope's formula at another tensor
     masked: bool = False  # the slope is a mask (and so the mask of dy is a wrong mask)
 
 
@@ -339,6 +340,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
             "tanh's derivative": lambda x, v: 1 - np.tanh(x) ** 2,
             "tanh for its derivative": lambda x, v: 1 - np.tanh(x),
         },
+        elsewhere={"x^2 for tanh(x)^2": lambda x, v: x * x, "1 - x^2 for 1 - tanh(x)^2": lambda x, v: 1 - x * x},
     ),
     "threshold": Elementwise(
         lambda x, v: np.where(x > v.threshold, x, v.value),
@@ -386,7 +388,7 @@ def elementwise(name: str) -> Formula:
                 elif flag == "slope of the slope" and op.at_output:
                     slope = op.at_output(op.slope(x, v), v)
                 else:
-                    for table in (op.parts, op.masks, op.lost):
+                    for table in (op.parts, op.masks, op.lost, op.elsewhere):
                         if flag in table:
                             slope = table[flag](x, v)
             return {"input": dy * slope}
@@ -406,6 +408,12 @@ def elementwise_mistakes(name: str) -> tuple[Mistake, ...]:
     mistakes += [
         Mistake(flag, "scale-forgotten", "input", f"A constant of the function is lost or misplaced ({flag}).")
         for flag in op.lost
+    ]
+    mistakes += [
+        Mistake(
+            flag, "derivative-at-wrong-tensor", "input", f"The derivative is evaluated at the wrong tensor ({flag})."
+        )
+        for flag in op.elsewhere
     ]
     if op.at_output:
         mistakes.append(

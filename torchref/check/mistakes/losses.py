@@ -387,6 +387,8 @@ def cross_entropy(v: Any, wrong: frozenset[str]) -> Any:
             dx = dx * s * (1 - s)
         if "times s" in wrong:
             dx = dx * s
+        if "ignored rows get the softmax" in wrong:
+            dx = np.where(live == 0, p, dx)
         if "onehot forgotten" in wrong:
             dx = p * rows
         if "softmax forgotten" in wrong:
@@ -427,6 +429,7 @@ CROSS_ENTROPY = (
     M("sign of onehot", "wrong-sign", "input", "The target's 1 is added where it must be subtracted."),
     M("axis", "softmax-wrong-axis", "input", "The softmax of the backward runs over the batch, not over the classes."),
     M("softmax over everything", "softmax-wrong-axis", "input", "The softmax of the backward runs over the whole array."),
+    M("ignored rows get the softmax", MARGIN, "input", "Rows with ignore_index must get no gradient; here their softmax is left standing."),
     M("smoothing forgotten", SCALE, "input", "The label smoothing is forgotten in the backward."),
     M("forward axis", "softmax-wrong-axis", "output", "The softmax runs over the batch, not over the classes."),
     M("forward over everything", "softmax-wrong-axis", "output", "The softmax runs over the whole array."),

@@ -21,7 +21,7 @@ def decayed(o: Any, w: Array, g: Array, lr: float, wrong: frozenset[str], decoup
             factor = o.weight_decay * share
     if "coupled for decoupled" in wrong or "decoupled for coupled" in wrong:
         decoupled = not decoupled
-    if "decay after the step" in wrong:
+    if {"decay after the step", "decoupled, at the rate that decays"} & wrong:
         return w, g
     if "decay without the rate" in wrong:
         return w - factor * w, g
@@ -120,7 +120,10 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         if "stale state" in wrong:
             v = before.get("v", 0 * w)
         rate = lr / (1 + (0 if "rate's decay forgotten" in wrong else (t - 1)) * o.lr_decay)
+        start = w
         w = adaptive(o, w, g, v, s, rate, wrong)
+        if "decoupled, at the rate that decays" in wrong:
+            w = w - rate * o.weight_decay * start  # as large as it was before the step
     if "decay after the step" in wrong:
         w = w - lr * o.weight_decay * w
     return w
@@ -200,7 +203,11 @@ def simulate(name: str, o: Any, weights: list[Array], gradients: list[list[Array
                 clock["t"] += 1
             if "gradients added up" in wrong:
                 g = states[i]["sum"] = states[i].get("sum", 0) + g
+            if "buffers shared" in wrong and i:
+                states[i].update({k: s for k, s in states[i - 1].items() if k != "t"})
             weights[i] = step(name, o, weights[i], g, states[i], rate, wrong)
+            if "buffers shared" in wrong:
+                states[0].update({k: s for k, s in states[i].items() if k != "t"})
         path.append(list(weights))
     return path
 
@@ -225,6 +232,12 @@ STATE = (
     M("state re-created", "optimizer-state", "param", "The state starts afresh in every step: it is not kept."),
     M("stale state", "optimizer-state", "param", "The step uses the state of the step before."),
     M("state shared", "optimizer-state", "param", "All parameters share one state; each needs its own."),
+    M(
+        "buffers shared",
+        "optimizer-state",
+        "param",
+        "All parameters share one velocity or one pair of moments; each needs its own.",
+    ),
     M("rate kept", "optimizer-state", "param", "A change of the learning rate does not reach the step."),
     M("gradients added up", "optimizer-state", "param", "The gradients of earlier steps are not cleared."),
 )
@@ -322,6 +335,12 @@ ADAGRAD = (
     *EPS,
     COUPLED,
     M("squared sum overwritten", "optimizer-state", "param", "The squares must add up over the steps."),
+    M(
+        "decoupled, at the rate that decays",
+        "optimizer-decay",
+        "param",
+        "The weight decay is decoupled; here it belongs into the gradient.",
+    ),
     M("rate's decay forgotten", "optimizer-state", "param", "The decay of the rate (lr_decay) is not applied."),
     M("root forgotten", "unknown", "param", "The root of the sum is missing."),
 )
