@@ -87,7 +87,7 @@ EQUAL = {
     # these show where one x is query, key and value; tests/check/corpus/heads.py has one
     "multi_head_attention": set(PATHS),
     "lstm_cell": {"no dc_next"},
-    # this shows where the reset gate comes before the product; tests/check/corpus/held_out.py has one
+    # this shows where the reset gate comes before the product; tests/check/corpus/held_networks.py has one
     "gru": {"reset gate lost in dweight"}, "gru_cell": {"reset gate lost in dweight"},
     "conv1d": {"dweight with its kernel axes exchanged"}, "conv3d": {"dweight with its kernel axes exchanged"},
     **{f"{kind}_pool{n}d": {"no crop", "divided by stride", "1 / k"} for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for n in (1, 2, 3)},
