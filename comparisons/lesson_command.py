@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from comparisons.commands.compare import Options
     from comparisons.lesson_training import Taught
 
-ACCEPTED = ("name", "out", "quick", "all", "json", "seeds")
+ACCEPTED = ("name", "out", "quick", "all", "json", "seeds", "dry_run")
 
 
 def run_lessons(options: Options, out: Path) -> int:
@@ -31,7 +31,14 @@ def run_lessons(options: Options, out: Path) -> int:
         raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
     names = lessons() if options.all else [str(options.name).replace("-", "_")]
 
-    from comparisons.lesson_training import teach
+    from comparisons.lesson_training import QUICK_SEEDS, teach
+
+    if options.dry_run:
+        for name in names:
+            lesson = find_lesson(name)
+            seeds = options.seeds or (QUICK_SEEDS if options.quick else lesson.seeds)
+            print(f"would train {name} with {seeds} seeds each, into {out / name}: {'; '.join(lesson.variants)}")
+        return 0
 
     taught = []
     for name in names:

@@ -128,6 +128,15 @@ def test_seeds(capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["seeds"] == 2
 
 
+def test_dry_run(capsys, tmp_path):
+    """Catches a dry run that trains, or writes."""
+    assert main(["compare", "neuron", "--dry-run", "--out", str(tmp_path)]) == 0
+    assert (
+        capsys.readouterr().out == f"would train neuron with 10 seeds each, into {tmp_path / 'neuron'}: sigmoid; tanh\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_no_lesson_made_is_kept(capsys, tmp_path):
     """Catches a run that deletes what is not its own."""
     (tmp_path / "zero_initialization").mkdir()
