@@ -132,7 +132,7 @@ def test_dry_run(capsys, tmp_path):
     """Catches a dry run that trains, or writes."""
     assert main(["compare", "neuron", "--dry-run", "--out", str(tmp_path)]) == 0
     assert (
-        capsys.readouterr().out == f"would train neuron with 10 seeds each, into {tmp_path / 'neuron'}: sigmoid; tanh\n"
+        capsys.readouterr().out == f"would train neuron with 10 seeds each, into {tmp_path / 'neuron'}: tanh; sigmoid\n"
     )
     assert not list(tmp_path.iterdir())
 
