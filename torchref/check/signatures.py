@@ -195,7 +195,11 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
                     )
         return Signature("wrong-reduction", told, 0.6)
     if op.family == "pool" or op.name == "upsample":
-        return Signature("wrong-reduction" if "avg" in op.name else "unknown", told, 0.9)
+        kernel = v.get("kernel_size")
+        sides = np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)
+        area = float(np.prod(sides))
+        share = area > 0 and (equals(area) or equals(1 / area))
+        return Signature("wrong-reduction" if "avg" in op.name or share else "unknown", told, 0.9)
     if op.family == "conv" and isinstance(p.upstream.get("output"), np.ndarray):
         shape = p.upstream["output"].shape
         numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))

@@ -81,6 +81,7 @@ CELL_CANNOT = (
     "dc_next only",
     "weight_hh lost",
     "dh0 without",
+    "dh0 is",
 )
 
 

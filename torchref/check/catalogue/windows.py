@@ -84,6 +84,8 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
     mistakes: tuple[Mistake, ...] = windows.MAX_POOL if kind == "max" else windows.AVG_POOL
     if adaptive:  # its windows have no offsets in common
         mistakes = tuple(m for m in mistakes if m.flag != "overwritten offset by offset")
+    else:
+        mistakes = tuple(m for m in mistakes if m.flag != "divided by H // oh")
     return Op(stem, names, (X, *own), windows.pool, mistakes, make_pool(nd, kind == "max"),
               family="pool", fixed={"kind": kind, "adaptive": adaptive}, variants=("rich", "adaptive fit" if adaptive else "fit"))  # fmt: skip
 

@@ -21,7 +21,16 @@ def judge_contract(code: Subject, trial: Trial, second: Trial) -> None:
             "work on a copy, or write y = ... instead of y += ...",
         )
     if "count" in run.extras:
-        code.add("input", "wrong-shape", run.extras["count"], 0.8)
+        lost = run.extras["lost"]
+        code.add(
+            lost[0] if lost else code.op.arrays[0].name,
+            "wrong-shape",
+            run.extras["count"],
+            0.9,
+            "A gradient is missing." if lost else "There are more gradients than arguments.",
+            "return one gradient for each argument of forward, None where there is none",
+            lost[1:],
+        )
     for key, told in run.extras.items():
         if key.startswith("none ") and not code.op.loss:
             code.add(key[5:], "unknown", told, 0.7, "A gradient is missing.")
@@ -29,7 +38,7 @@ def judge_contract(code: Subject, trial: Trial, second: Trial) -> None:
             code.add(key[6:], "wrong-dtype", f"the gradient is {told}", 0.95)
     if code.form.name != "autograd":
         for name, g in trial.gradients.items():
-            if name not in trial.reference:
+            if name not in trial.reference or g is None:
                 continue
             dtype = np.asarray(g).dtype
             if dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize < 8) or dtype.kind not in "fc":

@@ -93,7 +93,7 @@ def result(code: Subject, trial: Trial) -> Verdict:
     named = {f.gradient for f in code.findings} | {c for f in code.findings for c in f.consequences}
     pictures = []
     for name, g in trial.gradients.items():
-        if name not in trial.reference:
+        if name not in trial.reference or g is None:
             continue
         if name not in named and is_right(code, trial, name):
             right[name] = share(code, trial, name)
@@ -106,7 +106,7 @@ def result(code: Subject, trial: Trial) -> Verdict:
                 code.notes.append(beside(name, error(g, trial.reference[name]), right[name]))
         pictures.append({"name": name, "mine": np.asarray(g, dtype=float), "reference": trial.reference[name]})
     taken = [a.name for a in code.op.arrays if a.name in code.form.takes and trial.probe.values.get(a.name) is not None]
-    lost = [n for n in taken if n not in trial.gradients and code.form.name in ("closure", "pair", "class")]
+    lost = [n for n in taken if trial.gradients.get(n) is None and code.form.name in ("closure", "pair", "class")]
     if lost and trial.gradients:
         code.notes.append(f"no gradient was found for {', '.join(lost)}: it is not judged")
     verdict = WRONG if code.findings else RIGHT

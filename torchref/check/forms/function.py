@@ -108,6 +108,7 @@ class Function:
             run.changed.remove(k)
             before[k] = tensors[k].clone()
             outputs.setdefault(f"{k} in place", to_numpy(tensors[k]))
+        given = [t.detach().clone() for t in leaves]
         context = leaves[0].grad_fn
         if context is None:
             raise CouldNotRun("the output has no grad_fn: does the forward return one of its inputs?")
@@ -119,7 +120,8 @@ class Function:
                 dys.append(torch.as_tensor(np.asarray(dy), device=self.device).to(leaf.dtype).reshape(leaf.shape))
             copies = [d.clone() for d in dys]
             try:
-                value = guarded("the backward", self.cls.backward, context, *dys)
+                with torch.no_grad():  # as torch's engine calls it
+                    value = guarded("the backward", self.cls.backward, context, *dys)
             except CouldNotRun:
                 if repeated(upstreams, i):
                     run.refused = True
@@ -140,14 +142,19 @@ class Function:
                     gradients[role] = array
                     if lower:
                         run.extras[f"dtype {role}"] = f"{gradient.dtype} for an input of {dtype}"
-            if len(values_back) != len(roles):
+            if len(values_back) < len(roles) or any(g is not None for g in values_back[len(roles) :]):
+                lost = [r for r in roles[len(values_back) :] if r in shapes]
                 run.extras["count"] = (
                     f"backward returned {len(values_back)} gradients for {len(roles)} arguments of forward"
+                    + (f": none for {', '.join(map(str, lost))}" if lost else "")
                 )
+                run.extras["lost"] = lost
             run.gradients.append(gradients)
             run.changed += [
                 k for k, t in tensors.items() if not torch.equal(t.detach(), before[k]) and k not in run.changed
             ]
+            if any(not torch.equal(a.detach(), b) for a, b in zip(leaves, given, strict=True)):
+                run.changed.append("output")  # what it has saved is the caller's
             if any(not torch.equal(a, b) for a, b in zip(dys, copies, strict=True)) and "doutput" not in run.changed:
                 run.changed.append("doutput")
         return run

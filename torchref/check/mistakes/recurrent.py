@@ -111,6 +111,8 @@ def rnn(v: Any, wrong: frozenset[str]) -> Any:
             if "sign of dh_next" in wrong:
                 dh_next = -dh_next
         dh0 = 0 * dh_next if "dh0 zero" in wrong else dh_next
+        if "dh0 is dy[0]" in wrong:
+            dh0 = dys[0]
         if "dh0 without weight" in wrong:
             dh0 = dz
         dx = np.stack(dxs if "dx in reverse" in wrong else dxs[::-1])
@@ -138,6 +140,7 @@ COMMON = (
     M("weight_hh transposed", "transposed", "hx", "The way back through time uses weight_hh transposed."),
     M("dy of the last step only", TRUNCATED, "input", "Only the last step's upstream gradient is used."),
     M("dh0 zero", TRUNCATED, "hx", "The gradient of the first hidden state is left at zero."),
+    M("dh0 is dy[0]", TRUNCATED, "hx", "The gradient of h_0 is the first step's dy; it must go back through that step, with all that comes from later ones."),
     M("dx in reverse", "unknown", "input", "The steps of dx stand in reverse order."),
     M("forward without recurrence", "forward-differs", "output", "The hidden state does not enter the next step."),
 )  # fmt: skip
@@ -258,6 +261,8 @@ def lstm(v: Any, wrong: frozenset[str]) -> Any:
             if "dc_next from above only" in wrong:
                 dc_next = (dc - direct) * f
         dh0 = 0 * dh_next if "dh0 zero" in wrong else dh_next
+        if "dh0 is dy[0]" in wrong:
+            dh0 = dys[0]
         dc0 = 0 * dc_next if "dc0 zero" in wrong else dc_next
         dx = np.stack(dxs if "dx in reverse" in wrong else dxs[::-1])
         return {"input": dx[0] if cell else dx, "hx": dh0, "cx": dc0, **sums.gradients()}
@@ -372,6 +377,8 @@ def gru(v: Any, wrong: frozenset[str]) -> Any:
             if "direct path only" in wrong:
                 dh_next = direct
         dh0 = 0 * dh_next if "dh0 zero" in wrong else dh_next
+        if "dh0 is dy[0]" in wrong:
+            dh0 = dys[0]
         dx = np.stack(dxs if "dx in reverse" in wrong else dxs[::-1])
         return {"input": dx[0] if cell else dx, "hx": dh0, **sums.gradients()}
 

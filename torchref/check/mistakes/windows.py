@@ -144,7 +144,7 @@ CONV = (
     M("last sample", "overwritten-not-accumulated", "weight", "Only the last sample reaches dweight.", "dweight += ..., not ="),
     M("last window", "overwritten-not-accumulated", "weight", "Only the last window reaches dweight.", "dweight += ..., not ="),
     M("last window of the last sample", "overwritten-not-accumulated", "weight", "Only the last window of the last sample reaches dweight."),
-    M("forward flipped", "kernel-flipped", "output", "The forward turns the kernel round (a convolution in the mathematical sense); torch correlates."),
+    M("forward flipped", "forward-differs", "output", "The forward turns the kernel round (a convolution in the mathematical sense); torch correlates."),
 )  # fmt: skip
 
 
@@ -269,6 +269,8 @@ def pool(v: Any, wrong: frozenset[str]) -> Any:
                     share = up
                 if "1 / k" in wrong:
                     share = up / box[-1].stop if v.adaptive else up / spread(v.kernel_size, nd)[-1]
+                if "divided by H // oh" in wrong:
+                    share = up / np.prod([n // o for n, o in zip(x.shape[2:], out, strict=True)])
                 if "first cell only" in wrong:
                     share = np.where(np.arange(flat.shape[-1]).reshape(window.shape[2:]) == 0, up, 0)
                 if "divided by stride" in wrong and not v.adaptive:
@@ -335,6 +337,7 @@ AVG_POOL = (
     M("1 / k^2 lost", "wrong-reduction", "input", "The division by the window's size is lost."),
     M("1 / k", "wrong-reduction", "input", "The division is by one side of the window, not by its area."),
     M("divided by stride", "wrong-reduction", "input", "The division is by the stride, not by the window's size."),
+    M("divided by H // oh", "wrong-reduction", "input", "The division is by H // oh; the windows of an adaptive pooling differ in size, and each divides by its own."),
     M("first cell only", "wrong-mask", "input", "Every cell of the window gets its share, not only the first."),
     M("overwritten", "overwritten-not-accumulated", "input", "Overlapping windows overwrite each other in dx.", "dx[window] += ..., not ="),
     M("overwritten offset by offset", "overwritten-not-accumulated", "input", "col2im overwrites where windows overlap.", "image[...] += columns, not ="),
