@@ -1,4 +1,4 @@
-# ruff: noqa: E501, N801, N803, N806
+# ruff: noqa: E501
 """Mistakes that once went under another name, or under none: pooling's divisors, widths, first states, autograd's rules."""
 
 import numpy as np
