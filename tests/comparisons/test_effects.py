@@ -104,7 +104,7 @@ def bowl(curvatures, lr=0.1):
 
 def test_along_the_gradient_of_a_bowl():
     """Catches a step of another length or sense, a norm that forgets an entry, and a curvature without the distance."""
-    curvature, steps = np.array([1.0, 4.0, 9.0]), [0.05, 0.1, 0.2, 0.4]
+    curvature, steps = np.array([1.0, 4.0, 9.0]), [0.01, 0.05, 0.1, 0.4]
     comparison = bowl(curvature)
     lockstep = Lockstep(comparison, {}, torch.device("cpu"))
     data = comparison.data()
@@ -118,6 +118,7 @@ def test_along_the_gradient_of_a_bowl():
         np.testing.assert_allclose(found.losses, losses, rtol=1e-12)
         np.testing.assert_allclose(found.changes, changes, rtol=1e-12)
         np.testing.assert_allclose(found.distances, np.array(steps) * np.linalg.norm(g), rtol=1e-12)
+        assert 0 < losses.argmin() < losses.argmax()  # neither is the first step's
         assert found.loss_range == pytest.approx(losses.max() - losses.min())
         assert found.gradient_range == pytest.approx(changes.max() - changes.min())
         assert found.smoothness == pytest.approx(np.linalg.norm(2 * curvature * g) / np.linalg.norm(g))
