@@ -79,7 +79,8 @@ def watch(trained: Trained, step: Any) -> None:
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
         trained.note(f"input of ReLU {number}/mean", *(float(x.mean()) for x in inputs))
         trained.note(f"input of ReLU {number}/spread", *(float(x.std(axis=0).mean()) for x in inputs))
-        trained.kept.setdefault("inputs", []).append((f"input of ReLU {number}", inputs, trained.lockstep.steps))
+        kept = [x.astype(np.float32) for x in inputs]
+        trained.kept.setdefault("inputs", []).append((f"input of ReLU {number}", kept, trained.lockstep.steps))
     for number, name in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
         running = [(held[f"{name}.running_mean"], held[f"{name}.running_var"]) for held in buffers]

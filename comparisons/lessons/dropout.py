@@ -60,7 +60,8 @@ def watch(trained: Trained, step: Any) -> None:
         shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in masks]
         trained.note(f"kept share/layer {layer}", *(float(share) for share in shares))
         trained.kept.setdefault("same masks", []).append(np.array_equal(masks[0], masks[1]))
-        trained.kept.setdefault(f"masks of layer {layer}", []).append(masks)
+        trained.kept[f"masks of layer {layer}"] = masks
+        trained.kept.setdefault(f"first rows of layer {layer}", []).append([mask[0] for mask in masks])
 
 
 def train(trained: Trained) -> None:
@@ -135,13 +136,12 @@ def show(recorder: Recorder, trained: Trained) -> None:
     """The masks: of the last step in both twins; and what becomes of the first example, step after step."""
     n = trained.lockstep.steps
     for layer in LAYERS:
-        masks = trained.kept[f"masks of layer {layer}"]
+        masks, rows = trained.kept[f"masks of layer {layer}"], trained.kept[f"first rows of layer {layer}"]
         title = f"masks/layer {layer}: NumPy | torch | differing, in red"
-        recorder.image("difference", title, masks_side_by_side(*masks[-1]), n)
+        recorder.image("difference", title, masks_side_by_side(*masks), n)
         for side, engine in enumerate(("numpy", "torch")):
-            rows = np.stack([pair[side][0] for pair in masks])
             title = f"masks/layer {layer}, a row each step: white kept, black dropped, grey was 0"
-            recorder.image(engine, title, mask_picture(rows, len(rows), 128), n)
+            recorder.image(engine, title, mask_picture(np.stack([pair[side] for pair in rows]), len(rows), 128), n)
 
 
 lesson = Lesson(
