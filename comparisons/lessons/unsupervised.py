@@ -131,17 +131,11 @@ def judge(f: Figures) -> list[Finding]:
             larger("the pixels themselves group as well", learned["alike, pixels"], learned["alike"], role="limit"),
         ]
     plain, variational = f["plain, learned"]["alike"], f["variational, learned"]["alike"]
-    random = f["variational, random"]["alike"]
+    start = f["variational, random"]["alike"]
     return [
         *findings,
-        larger(
-            "the variational one groups better than its random start, by however little",
-            variational,
-            random,
-            0,
-            "instead",
-        ),
-        larger("the plain one groups better than the variational one", plain, variational, 0, "beside"),
+        larger("the variational one groups better than a random start, if little", variational, start, role="instead"),
+        larger("the plain one groups better than the variational one", plain, variational, role="beside"),
     ]
 
 
