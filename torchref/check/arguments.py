@@ -368,6 +368,22 @@ def per_channel() -> Convention:
     return Convention("the weight and the bias have the shape (1, C, 1, 1)", there, dict.fromkeys(there, home))
 
 
+def in_columns() -> Convention:
+    """A recurrence's samples in columns: (D, N), or (D, N, T) for a sequence; the bias as (H, 1)."""
+
+    def turn(a: Any) -> Any:
+        return np.ascontiguousarray(np.transpose(a))
+
+    names = ("input", "hx", "output", "h_n")
+    there = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), lambda b: b.reshape(-1, 1))}
+    back = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), column)}
+    return Convention("the samples stand in columns, (D, N) or (D, N, T)", there, back)
+
+
+def column(b: Any) -> Any:
+    return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b
+
+
 def onehot(k: int) -> Change:
     return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
 
@@ -424,6 +440,8 @@ def conventions(
         ]
         weights = dict.fromkeys(held, flip_T)
         groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
+        if op.name in ("rnn", "rnn_cell"):
+            groups.append([in_columns()])
         if values["input"].ndim == 3:
             groups.append(
                 [

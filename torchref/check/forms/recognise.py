@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import sys
@@ -106,6 +107,8 @@ def recognise(
         )
     if form is None and static(target):
         return Pair((target.forward, target.backward), op, stated)
+    if form is None and static(target, context=True):
+        return Pair(with_context(target), op, stated)
     if form == "class" or (
         form is None and (inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward")))
     ):
@@ -147,18 +150,40 @@ def recognise(
     )
 
 
-def static(target: Any) -> bool:
+def static(target: Any, context: bool = False) -> bool:
     """Whether a class is a pair under one name: a static forward that returns its cache, a static backward that takes it."""
     methods = [inspect.getattr_static(target, n, None) for n in ("forward", "backward")]
     if not inspect.isclass(target) or not all(isinstance(m, staticmethod | classmethod) for m in methods):
         return False
-    return not any(hands_over_context(getattr(target, n)) for n in ("forward", "backward"))
+    return all(hands_over_context(getattr(target, n)) == context for n in ("forward", "backward"))
 
 
 def hands_over_context(method: Any) -> bool:
     """Whether what the backward needs is kept on an object that is handed to both: forward(ctx, x), backward(ctx, dy)."""
     params = arguments.parameters(method)
     return bool(params) and normal(params[0].name) in ("ctx", "context", "self", "cls")
+
+
+class Context(SimpleNamespace):
+    """What a static forward(ctx, x) leaves for its backward(ctx, dy), as in torch."""
+
+    saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *arrays: Any) -> None:
+        self.saved_tensors = self.saved_values = self.saved = arrays
+
+
+def with_context(target: Any) -> tuple[Any, Any]:
+    """forward(ctx, x) and backward(ctx, dy) as a pair whose cache is the context."""
+
+    @functools.wraps(target.forward)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        context = Context(needs_input_grad=(True,) * 9)
+        return target.forward(context, *args, **kwargs), context
+
+    own = list(inspect.signature(target.forward).parameters.values())
+    forward.__signature__ = inspect.Signature(own[1:])  # type: ignore[attr-defined]
+    return forward, target.backward
 
 
 def looks_like_gradient(function: Any) -> bool:
