@@ -52,7 +52,9 @@ HX = array(
     optional=True,
 )
 CX = array("cx", "c0", "c_0", "c", "c_prev", "prev_c", "cprev", "c_init", "cell", "c_tm1", optional=True)
-WIH = array("weight_ih", "wx", "wxh", "w_x", "w_xh", "w_ih", "weight_ih_l0", "u", "w_input", "wi", "win", "wax", "w", "weight")
+WIH = array(
+    "weight_ih", "wx", "wxh", "w_x", "w_xh", "w_ih", "weight_ih_l0", "u", "w_input", "wi", "win", "wax", "w", "weight"
+)
 WHH = array("weight_hh", "wh", "whh", "w_h", "w_hh", "weight_hh_l0", "w_hidden", "w_rec", "wr", "waa", "u")
 BIH = array("bias_ih", "b", "bias", "b_ih", "bias_ih_l0", "bx", "ba", "b1", "bi", "bh", "b_h", optional=True)
 BHH = array("bias_hh", "b_hh", "bias_hh_l0", "bh", "b2", "b_h", optional=True)

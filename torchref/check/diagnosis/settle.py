@@ -112,7 +112,7 @@ def learn_options(code: Subject) -> None:
     """Which options the code reads from its dictionary: those vary in the probe, the others stay at their defaults."""
     if "config" not in code.form.takes:
         return
-    options = {a.name for a in code.op.arguments if a.kind != "array" and a.name != "momentum"}
+    options = {a.name for a in code.op.arguments if a.name not in ("input", "momentum")}
     plain = set(code.form.takes)
     code.form.takes = plain | options
     for variant in code.op.variants:

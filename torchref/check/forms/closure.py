@@ -73,7 +73,8 @@ class Closure:
     asked: arguments.Config | None = None  # the dictionary of options last handed over
 
     def config(self, values: dict[str, Any]) -> dict[str, Any]:
-        self.asked = arguments.config(self.op, values, self.with_momentum)
+        named = self.matching.takes | getattr(self, "construction", self.matching).takes
+        self.asked = arguments.config(self.op, values, self.with_momentum, named)
         return self.asked
 
     def forward(self, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -196,7 +196,8 @@ def looks_like_gradient(function: Any) -> bool:
 def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:
     error: CouldNotRun | None = None
     for variant in op.variants:
-        p = probes.make(op, 0, form.takes, variant)
+        held = {a.name for a in op.arrays} if "config" in form.takes else set()  # params["W"]
+        p = probes.make(op, 0, form.takes | held, variant)
         for convention in itertools.islice(arguments.conventions(op, p.values, form.takes, stated), 60):
             values = {k: convention.to_user(k, v) for k, v in p.values.items()}
             special = {"dy": p.upstream["output"], "output": p.evaluate()[0]["output"], "cache": values.get("input")}
