@@ -130,6 +130,7 @@ lesson = Lesson(
     judge=judge,
     control="images, shuffled",
     show=show,
+    colors="(right|shuffled)",
     cards=("accuracy/validation", "accuracy/training", "loss/validation", "loss/training"),
     quick=10,
 )

@@ -62,7 +62,7 @@ def variational(lr: float) -> Comparison:
 
 
 def train(trained: Trained) -> None:
-    """Epoch after epoch; after each, how alike neighbours are."""
+    """Epoch after epoch; after each, how alike neighbours are, and what comes back through the code."""
     comparison, data = trained.comparison, trained.data
     look(trained)
     for _ in range(comparison.epochs):
@@ -80,6 +80,7 @@ def look(trained: Trained) -> None:
     x, labels = trained.data.validation_inputs, digits().validation_targets[:]
     ours, theirs = codes(trained.model, x), torch_codes(trained.torch_model, x)
     trained.note("grouping/nearest neighbour by code: same digit", alike(ours, labels), alike(theirs, labels))
+    trained.note("reconstruction/mean squared error", float(np.mean((reconstructed(trained.model, x) - x) ** 2)))
 
 
 def codes(model: Any, x: Array) -> Array:
@@ -108,7 +109,7 @@ def measure(trained: Trained) -> dict[str, float]:
     return {
         "alike": trained.last("grouping/nearest neighbour by code: same digit"),
         "alike, pixels": alike(x, digits().validation_targets[:]),
-        "error": float(np.mean((reconstructed(trained.model, x) - x) ** 2)),
+        "error": trained.last("reconstruction/mean squared error"),
     }
 
 
@@ -145,14 +146,14 @@ def show(recorder: Recorder, trained: Trained) -> None:
     labels: Any = digits().validation_targets[:]
     code = codes(model, x)
     rows = [x[:12], reconstructed(model, x[:12])]
-    recorder.image("numpy", "reconstructions/above held-out digits, below what comes back", in_rows(rows), n)
+    recorder.image("numpy", "reconstruction/above held-out digits, below what comes back", in_rows(rows), n)
     recorder.image("numpy", "grouping/codes in their two widest directions, a colour a digit", mapped(code, labels), n)
     pictures = np.kron(x.reshape(-1, 8, 8, 1), np.ones((1, 4, 4, 1))) * np.array(COLOURS)[labels][:, None, None] / 255
     recorder.embedding("numpy", "code", code, labels, pictures)
     recorder.embedding("numpy", "pixels", x, labels, pictures)
     if isinstance(model, VariationalAutoencoder):
         drawn = [sigmoid(model.decoder.predict(trained.rng.standard_normal((12, CODE))))[0] for _ in range(4)]
-        recorder.image("numpy", "reconstructions/digits that nobody wrote: codes drawn from N(0, 1)", in_rows(drawn), n)
+        recorder.image("numpy", "reconstruction/digits that nobody wrote: codes drawn from N(0, 1)", in_rows(drawn), n)
 
 
 def in_rows(rows: list[Array], scale: int = 6) -> Array:
@@ -185,6 +186,6 @@ lesson = Lesson(
     control="plain, random",
     train=train,
     show=show,
-    cards=("grouping/nearest neighbour by code: same digit", "loss/validation", "loss/training", "loss/step"),
+    cards=("grouping/nearest neighbour by code: same digit", "reconstruction/mean squared error", "loss/validation"),
     quick=8,
 )
