@@ -206,7 +206,9 @@ def certify(
         row.witnesses += ["SymPy"] if row.proven else []
     say("mutants")
     found = cases_by_owner(prepared(cases), all_modules())
-    mutants = count(rows, found, survive(found), chosen is None, probes)
+    scores = survive(found)
+    say(f"{sum(len(score.survivors) for score in scores)} mutants that no case notices, on random probes")
+    mutants = count(rows, found, scores, chosen is None, probes)
     ordered = [rows[name] for name in sorted(rows)]
     return Certificate(ordered, mutants, environment() | {"minutes": f"{(time.process_time() - started) / 60:.0f}"})
 
