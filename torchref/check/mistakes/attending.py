@@ -226,7 +226,6 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
 PATHS = {"only the query's path": "q", "the value's path missing": "qk", "last path only": "v", "only the key's path": "k",
          "the key's path missing": "qv", "the query's path missing": "kv"}  # fmt: skip
 MULTI_HEAD = (
-    M("scale of the whole width", SCALE, "query", "The backward divides by the root of the whole width, not of a head's."),
     M("only the key's path", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),
     M("the key's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the keys' gradient is missing."),
     M("the query's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the queries' gradient is missing."),
