@@ -168,7 +168,10 @@ class Conv:
         self.input = input
         return np.stack(
             [
-                [sum(correlate2d(i, k, "valid") for i, k in zip(im, ks)) + b for ks, b in zip(self.kernels, self.biases)]
+                [
+                    sum(correlate2d(i, k, "valid") for i, k in zip(im, ks)) + b
+                    for ks, b in zip(self.kernels, self.biases)
+                ]
                 for im in input
             ]
         )
