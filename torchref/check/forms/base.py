@@ -118,8 +118,20 @@ def call(
 # --- naming what was returned -----------------------------------------------------------------------------------------
 
 
+NAMES: dict[Any, list[str]] = {}  # by code: one piece of code runs many times, and reading its source is slow
+
+
 def returned_names(function: Any) -> list[str]:
     """The names in the last `return a, b, c` of a function's source, if it can be read."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return read_returned_names(function)
+    if code not in NAMES:
+        NAMES[code] = read_returned_names(function)
+    return NAMES[code]
+
+
+def read_returned_names(function: Any) -> list[str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, IndentationError):
