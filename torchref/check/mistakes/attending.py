@@ -198,10 +198,11 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
 
     def backward(dy: Array) -> Gradients:
         rows = dy.reshape(-1, e)
-        dflat = dy if "output projection skipped" in wrong else dy @ v.out_proj_weight
+        back = v.out_proj_weight.T if "out_proj_weight transposed" in wrong else v.out_proj_weight
+        dflat = dy if "output projection skipped" in wrong else dy @ back
         core = attention_backward(heads(dflat))
         ds = [joined(core[s]) for s in ("query", "key", "value")]
-        dinputs = [a @ w for a, w in zip(ds, ws, strict=True)]
+        dinputs = [a @ (w.T if "projections transposed" in wrong else w) for a, w in zip(ds, ws, strict=True)]
         dws = [a.reshape(-1, e).T @ b.reshape(-1, e) for a, b in zip(ds, inputs, strict=True)]
         dbs = [a.sum((0, 1)) for a in ds]
         result: Gradients = {"out_proj_weight": rows.T @ flat.reshape(-1, e), "out_proj_bias": rows.sum(0)}
@@ -226,6 +227,8 @@ def multi_head(v: Any, wrong: frozenset[str]) -> Any:
 PATHS = {"only the query's path": "q", "the value's path missing": "qk", "last path only": "v", "only the key's path": "k",
          "the key's path missing": "qv", "the query's path missing": "kv"}  # fmt: skip
 MULTI_HEAD = (
+    M("out_proj_weight transposed", "transposed", "query", "The way back through the output projection uses its weight transposed."),
+    M("projections transposed", "transposed", "query", "The ways from q, k and v back to x use the weights transposed."),
     M("only the key's path", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),
     M("the key's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the keys' gradient is missing."),
     M("the query's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the queries' gradient is missing."),
