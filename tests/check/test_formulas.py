@@ -82,6 +82,10 @@ def from_torch(p):
         y = t["input"] * torch.tensor(v["mask"]) / (1 - v["p"])
     elif name == "upsample":
         y = functional.interpolate(t["input"], scale_factor=v["scale_factor"])
+    elif name == "embedding_bag":
+        y = functional.embedding_bag(t["input"], t["weight"], mode=v["mode"])
+    elif name == "fold":
+        y = functional.fold(t["input"], **options)
     elif name == "embedding":
         y = functional.embedding(t["input"], t["weight"], padding_idx=v["padding_idx"])
     elif name == "binary_cross_entropy_with_logits":

@@ -17,6 +17,7 @@ from torchref.check.ops import find
 SETTINGS = {
     "gelu": ("gelu", "gelu(approximate='tanh')"),
     "embedding": ("embedding", "embedding(padding_idx=3)"),
+    "embedding_bag": ("embedding_bag", "embedding_bag(mode='max')"),
     "batch_norm": ("batch_norm", "batch_norm(training=False)"),
     "batch_norm2d": ("batch_norm2d", "batch_norm2d(training=False)"),
     "pad": ("pad", "pad(mode='reflect')"),

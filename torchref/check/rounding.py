@@ -97,7 +97,9 @@ class Noisy(np.ndarray):
             sizes = np.zeros_like(place)
             np.add.at(sizes, index, np.abs(terms))
             np.add.at(place, index, terms)
-            place += xi(sizes.shape) * np.sqrt(np.size(index)) * sizes
+            parts = index if isinstance(index, tuple) else (index,)  # of one index or one for each axis
+            count = max((np.size(i) for i in parts if isinstance(i, np.ndarray | list | int)), default=1)
+            place += xi(sizes.shape) * np.sqrt(count) * sizes
             return None
         result = getattr(ufunc, method)(*arguments, out=plain(out), **kwargs)
         if not isinstance(result, np.ndarray | np.floating) or result.dtype.kind != "f":

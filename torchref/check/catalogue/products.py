@@ -33,6 +33,10 @@ def make_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": index.reshape(3, 5) if variant != "flat" else index, "weight": rng.normal(size=(11, 7))}
 
 
+def make_bags(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    return {"input": np.array([[3, 1, 3, 8], [5, 0, 6, 5], [6, 2, 7, 6]]), "weight": rng.normal(size=(11, 7))}
+
+
 PRODUCTS = (
     Op("linear", ("Linear", "affine", "dense", "fc"), (X, array("weight"), array("bias", optional=True)),
        products.linear, products.LINEAR, make_linear, family="linear",
@@ -40,6 +44,10 @@ PRODUCTS = (
     Op("bilinear", ("Bilinear",), (array("input1", "x1", "x", "a"), array("input2", "x2", "y", "b"), array("weight"), array("bias", "b", optional=True)),
        products.bilinear, products.BILINEAR, make_bilinear, family="linear",
        sizes=(("in1_features", "weight", 1), ("in2_features", "weight", 2), ("out_features", "weight", 0))),
+    Op("embedding_bag", ("EmbeddingBag",),
+       (data("input", "index", "indices", "idx", "ids", "tokens", "x", "i", "bags"), array("weight", "table", "e", "emb", "embeddings"), option("mode", "mean")),
+       products.embedding_bag, products.EMBEDDING_BAG, make_bags, family="embedding",
+       sizes=(("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1))),
     Op("embedding", ("Embedding",),
        (data("input", "index", "indices", "idx", "ids", "tokens", "x", "i"), array("weight", "table", "e", "emb", "embedding", "embeddings", "matrix"), option("padding_idx", None, 3)),
        products.embedding, products.EMBEDDING, make_embedding, family="embedding", variants=("rich", "flat"),

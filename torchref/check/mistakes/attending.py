@@ -95,6 +95,7 @@ def attention(v: Any, wrong: frozenset[str]) -> Any:
         for flag, value in (
             ("no scale", 1.0), ("scale twice", scale * scale), ("1 / d", 1 / d), ("times sqrt(d)", math.sqrt(d)),
             ("scale of the whole width", 1 / math.sqrt(getattr(v, "width", d))),
+            ("scale of the length", 1 / math.sqrt(k.shape[-2])),
         ):  # fmt: skip
             if flag in wrong:
                 back = value
@@ -129,6 +130,7 @@ ATTENTION = (
     M("no scale in dk", SCALE, "key", "The factor 1 / sqrt(d) is missing in dk."),
     M("scale twice", SCALE, "query", "The factor 1 / sqrt(d) is applied twice."),
     M("1 / d", SCALE, "query", "The backward divides by d, not by sqrt(d)."),
+    M("scale of the length", SCALE, "query", "The backward divides by the root of the length, not of d."),
     M("times sqrt(d)", SCALE, "query", "The backward multiplies by sqrt(d) where it must divide."),
     M("elementwise", "softmax-elementwise", "query", "Softmax is treated elementwise, p (1 - p)."),
     M("sum dropped", "softmax-elementwise", "query", "The sum term of softmax's backward is dropped."),

@@ -108,6 +108,38 @@ def embedding(v: Any, wrong: frozenset[str]) -> Any:
     return (y,), backward
 
 
+def embedding_bag(v: Any, wrong: frozenset[str]) -> Any:
+    """The sum, mean or maximum of the rows that each bag (N, L) names."""
+    rows = v.weight[v.input]
+    bag = v.input.shape[1]
+    if v.mode == "max":
+        y = rows.max(1)
+    else:
+        y = rows.sum(1) / (bag if v.mode == "mean" else 1)
+
+    def backward(dy: Array) -> Gradients:
+        d = np.broadcast_to(dy[:, None], rows.shape)
+        if v.mode == "mean" and "1 / L lost" not in wrong:
+            d = d / bag
+        if v.mode == "max":
+            first = np.eye(bag, dtype=bool)[rows.argmax(1)].swapaxes(1, 2)  # the first of equals
+            d = d * ((rows == y[:, None]) if "every tie" in wrong else first)
+        dweight = np.zeros_like(v.weight)
+        if "overwritten" in wrong:
+            dweight[v.input] = d
+        else:
+            np.add.at(dweight, v.input, d)
+        return {"weight": dweight}
+
+    return (y,), backward
+
+
+EMBEDDING_BAG = (
+    M("1 / L lost", "mean-instead-of-sum", "weight", "The bag's mean divides by its length: so does its gradient."),
+    M("overwritten", "repeated-index-overwritten", "weight", "A repeated index keeps only one of its gradients."),
+    M("every tie", "pool-ties", "weight", "A repeated index ties with itself: the gradient goes to the first."),
+)  # fmt: skip
+
 EMBEDDING = (
     M(
         "overwritten",

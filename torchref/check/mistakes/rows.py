@@ -28,6 +28,9 @@ def softmax(v: Any, wrong: frozenset[str]) -> Any:
     s = stable(x, other if "forward axis" in wrong else axis)
     if "forward over everything" in wrong:
         s = stable(x.reshape(-1)).reshape(x.shape)
+    if "forward denominator" in wrong:
+        e = np.exp(x - x.max(axis, keepdims=True))
+        s = e / e.sum(other, keepdims=True)
 
     def backward(dy: Array) -> Gradients:
         if "axis" in wrong:
@@ -101,6 +104,7 @@ SOFTMAX = (
     ),
     M("at the input, elementwise", "derivative-at-wrong-tensor", "input", "s (1 - s) is evaluated at the input."),
     M("forward axis", "softmax-wrong-axis", "output", "The forward normalises over the wrong axis."),
+    M("forward denominator", "softmax-wrong-axis", "output", "The denominator adds up over the wrong axis."),
     M("forward over everything", "softmax-wrong-axis", "output", "The forward normalises over the whole array."),
 )
 

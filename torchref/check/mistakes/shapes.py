@@ -107,3 +107,103 @@ PIXEL_SHUFFLE = (
     M("axes exchanged", "transposed", "input", "The two axes of the small squares are exchanged."),
     M("no transpose", "transposed", "input", "The axes are not put back in order before reshaping."),
 )
+
+
+def pixel_unshuffle(v: Any, wrong: frozenset[str]) -> Any:
+    x, r = v.input, v.downscale_factor
+    n, c, h, w = x.shape
+    y = x.reshape(n, c, h // r, r, w // r, r).transpose(0, 1, 3, 5, 2, 4).reshape(n, c * r * r, h // r, w // r)
+
+    def backward(dy: Array) -> Gradients:
+        cells = dy.reshape(n, c, r, r, h // r, w // r)
+        order = (0, 1, 4, 3, 5, 2) if "axes exchanged" in wrong else (0, 1, 4, 2, 5, 3)
+        if "no transpose" in wrong:
+            return {"input": dy.reshape(x.shape)}
+        return {"input": cells.transpose(order).reshape(x.shape)}
+
+    return (y,), backward
+
+
+def channel_shuffle(v: Any, wrong: frozenset[str]) -> Any:
+    x, g = v.input, v.groups
+    n, c = x.shape[:2]
+    y = x.reshape(n, g, c // g, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape)
+
+    def backward(dy: Array) -> Gradients:
+        if "no transpose" in wrong:
+            return {"input": dy}
+        rows = g if "shuffled again" in wrong else c // g
+        return {"input": dy.reshape(n, rows, c // rows, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape)}
+
+    return (y,), backward
+
+
+CHANNEL_SHUFFLE = (
+    M("no transpose", "transposed", "input", "The channels are not put back in order."),
+    M("shuffled again", "transposed", "input", "The backward shuffles again; it must put the channels back: c / g groups."),
+)  # fmt: skip
+
+
+def places(v: Any, size: tuple[int, int]) -> tuple[Array, Array, tuple[int, int]]:
+    """Row and column, in the padded image, of each entry of each window (k k, windows), and the windows' numbers."""
+    k, s, p, d = v.kernel_size, v.stride, v.padding, v.dilation
+    out = ((size[0] + 2 * p - d * (k - 1) - 1) // s + 1, (size[1] + 2 * p - d * (k - 1) - 1) // s + 1)
+    i, j, a, b = np.meshgrid(*(np.arange(n) for n in (k, k, *out)), indexing="ij")
+    return (a * s + i * d).reshape(k * k, -1), (b * s + j * d).reshape(k * k, -1), out
+
+
+def gather(image: Array, v: Any) -> Array:
+    """(N, C, H, W) -> (N, C k k, windows)."""
+    rows, cols, _ = places(v, image.shape[2:])
+    p = v.padding
+    padded = np.pad(image, [(0, 0), (0, 0), (p, p), (p, p)])
+    return padded[:, :, rows, cols].reshape(image.shape[0], -1, rows.shape[1])
+
+
+def scatter(columns: Array, v: Any, size: tuple[int, int], wrong: frozenset[str] = frozenset()) -> Array:
+    """(N, C k k, windows) -> (N, C, H, W): what overlaps is added."""
+    rows, cols, _ = places(v, size)
+    p, n = v.padding, columns.shape[0]
+    padded = np.zeros((n, columns.shape[1] // v.kernel_size**2, size[0] + 2 * p, size[1] + 2 * p), columns.dtype)
+    cells = columns.reshape(n, padded.shape[1], *rows.shape)
+    if "overwritten" in wrong:
+        padded[:, :, rows, cols] = cells
+    else:
+        np.add.at(padded, (slice(None), slice(None), rows, cols), cells)
+    if "mean over the overlaps" in wrong:
+        count = np.zeros(padded.shape[2:])
+        np.add.at(count, (rows, cols), 1)
+        padded = padded / np.maximum(count, 1)
+    start = 0 if "crop at 0" in wrong else p
+    return padded[:, :, start : start + size[0], start : start + size[1]]
+
+
+def unfold(v: Any, wrong: frozenset[str]) -> Any:
+    size = v.input.shape[2:]
+    return (gather(v.input, v),), lambda dy: {"input": scatter(dy, v, size, wrong)}
+
+
+UNFOLD = (
+    M("overwritten", "overwritten-not-accumulated", "input", "Windows overlap: their gradients must be added."),
+    M("mean over the overlaps", "mean-instead-of-sum", "input", "Windows overlap: their gradients are added, not averaged."),
+    M("crop at 0", "kernel-flipped", "input", "The padding is not cut off at the start."),
+)  # fmt: skip
+
+
+def fold(v: Any, wrong: frozenset[str]) -> Any:
+    size = v.output_size
+    y = scatter(v.input, v, size, frozenset({"overwritten"}) if "forward overwritten" in wrong else frozenset())
+
+    def backward(dy: Array) -> Gradients:
+        if "mean over the overlaps" in wrong:
+            ones = scatter(np.ones_like(v.input), v, size)
+            dy = dy / np.maximum(ones, 1)
+        return {"input": gather(dy, v)}
+
+    return (y,), backward
+
+
+FOLD = (
+    M("mean over the overlaps", "mean-instead-of-sum", "input", "What was added in the forward is handed back whole, not in parts."),
+    M("forward overwritten", "overwritten-not-accumulated", "output", "Windows overlap: they must be added."),
+)  # fmt: skip

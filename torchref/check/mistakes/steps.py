@@ -36,7 +36,7 @@ def decayed(o: Any, w: Array, g: Array, lr: float, wrong: frozenset[str], decoup
 
 def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wrong: frozenset[str]) -> Array:
     """One step of `name` on one parameter with its state `s`."""
-    if "weights changed upwards" in wrong:
+    if "gradient's sign" in wrong:
         g = -g
     if "state re-created" in wrong:
         s.clear()
@@ -45,6 +45,7 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         s["t"] = s.get("t", 0) + 1
     t = s.get("t", 1)
     w, g = decayed(o, w, g, lr, wrong, decoupled=name == "AdamW")
+    start = w
     if name == "SGD":
         w = sgd(o, w, g, s, lr, wrong)
     elif name in ("Adam", "AdamW"):
@@ -75,6 +76,10 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         c2 = 1.0 if {"no correction", "no correction of v"} & wrong else 1 - b2**n
         if "correction without powers" in wrong:
             c1, c2 = 1 - b1, 1 - b2
+        if "correction of m without powers" in wrong:
+            c1 = 1 - b1
+        if "correction of v without powers" in wrong:
+            c2 = 1 - b2
         if "correction multiplied" in wrong:
             c1, c2 = 1 / c1, 1 / c2
         if "corrections exchanged" in wrong:
@@ -120,10 +125,11 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         if "stale state" in wrong:
             v = before.get("v", 0 * w)
         rate = lr / (1 + (0 if "rate's decay forgotten" in wrong else (t - 1)) * o.lr_decay)
-        start = w
         w = adaptive(o, w, g, v, s, rate, wrong)
         if "decoupled, at the rate that decays" in wrong:
             w = w - rate * o.weight_decay * start  # as large as it was before the step
+    if "weights changed upwards" in wrong:
+        w = start - (w - start)
     if "decay after the step" in wrong:
         w = w - lr * o.weight_decay * w
     return w
@@ -241,7 +247,10 @@ STATE = (
     M("rate kept", "optimizer-state", "param", "A change of the learning rate does not reach the step."),
     M("gradients added up", "optimizer-state", "param", "The gradients of earlier steps are not cleared."),
 )
-SIGN = (M("weights changed upwards", "wrong-sign", "param", "The step goes up the gradient; it must go down."),)
+SIGN = (
+    M("gradient's sign", "wrong-sign", "param", "The gradient has the wrong sign; the decay has not."),
+    M("weights changed upwards", "wrong-sign", "param", "The step goes up the gradient; it must go down."),
+)
 EPS = (
     M("eps inside the root", "optimizer-eps", "param", "eps stands inside the root.", "sqrt(v) + eps"),
     M("eps forgotten", "optimizer-eps", "param", "eps is not added."),
@@ -280,6 +289,8 @@ ADAM = (
     M("t stands still", "optimizer-bias-correction", "param", "t is never increased."),
     M("t counted for each parameter", "optimizer-bias-correction", "param", "t is increased for each parameter, not for each step."),
     M("correction without powers", "optimizer-bias-correction", "param", "The bias correction is 1 - beta**t, not 1 - beta."),
+    M("correction of m without powers", "optimizer-bias-correction", "param", "m's bias correction is 1 - beta1**t, not 1 - beta1."),
+    M("correction of v without powers", "optimizer-bias-correction", "param", "v's bias correction is 1 - beta2**t, not 1 - beta2."),
     M("correction multiplied", "optimizer-bias-correction", "param", "The bias correction divides; here it multiplies."),
     M("corrections exchanged", "optimizer-bias-correction", "param", "The two bias corrections are exchanged."),
     M("v corrected with beta1", "optimizer-bias-correction", "param", "v's bias correction takes beta2, not beta1."),
