@@ -166,10 +166,11 @@ def scatter(columns: Array, v: Any, size: tuple[int, int], wrong: frozenset[str]
     p, n = v.padding, columns.shape[0]
     padded = np.zeros((n, columns.shape[1] // v.kernel_size**2, size[0] + 2 * p, size[1] + 2 * p), columns.dtype)
     cells = columns.reshape(n, padded.shape[1], *rows.shape)
+    here: Any = (slice(None), slice(None), rows, cols)
     if "overwritten" in wrong:
-        padded[:, :, rows, cols] = cells
+        padded[here] = cells
     else:
-        np.add.at(padded, (slice(None), slice(None), rows, cols), cells)
+        np.add.at(padded, here, cells)
     if "mean over the overlaps" in wrong:
         count = np.zeros(padded.shape[2:])
         np.add.at(count, (rows, cols), 1)
