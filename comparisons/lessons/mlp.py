@@ -93,18 +93,20 @@ def judge(f: Figures) -> list[Finding]:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """What each neuron of the digits' first layer looks for: its 64 weights, from -1 (black) to 1 (white)."""
-    x, steps = trained.data.validation_inputs, trained.lockstep.steps
+    """The held-out digits that are named wrong; in the projector, all of them as the last layer sees them."""
+    x, target = trained.data.validation_inputs, trained.data.validation_targets
     if x.shape[1] != 64:
         return
-    tiles = np.pad(trained.model[0].weight.data.reshape(4, 8, 8, 8), ((0, 0), (0, 0), (1, 1), (1, 1)))
-    sheet = tiles.transpose(0, 2, 1, 3).reshape(40, 80)
-    recorder.image("numpy", "digits: first layer", np.kron((sheet + 1) / 2, np.ones((6, 6))), steps)
     signal = x
     for layer in list(trained.model)[:-1]:
         signal = layer.predict(signal)
-    pictures = np.kron((x.reshape(-1, 8, 8) + 1) / 3, np.ones((1, 4, 4)))
-    recorder.embedding("numpy", "digits: hidden layer", signal, trained.data.validation_targets, pictures)
+    pictures = np.clip((x.reshape(-1, 8, 8) + 1) / 3, 0, 1)
+    wrong = pictures[trained.model.predict(x).argmax(axis=1) != target][:40]
+    tiles = np.zeros((40, 10, 10))
+    tiles[: len(wrong), 1:9, 1:9] = wrong
+    sheet = tiles.reshape(4, 10, 10, 10).transpose(0, 2, 1, 3).reshape(40, 100)
+    recorder.image("numpy", "digits: named wrong", np.kron(sheet, np.ones((6, 6))), trained.lockstep.steps)
+    recorder.embedding("numpy", "digits: last layer's input", signal, target, np.kron(pictures, np.ones((1, 4, 4))))
 
 
 lesson = Lesson(
@@ -118,6 +120,6 @@ lesson = Lesson(
     show=show,
     seeds=20,
     quick=8,
-    cards=("digits: accuracy, held out", "tumours: accuracy, held out", "diabetes: loss, held out"),
+    cards=(*(f"{task}: accuracy, held out" for task in ("digits", "tumours", "wines")), "diabetes: loss, held out"),
     colors="(hidden|lines)",
 )

@@ -162,7 +162,7 @@ def judge(f: Figures) -> list[Finding]:
         larger("GRU recalls the first symbol more often than RNN", end["GRU"], end["RNN"], by=0.1),
         larger("LSTM recalls it more often than RNN", end["LSTM"], end["RNN"], by=0.1),
         larger("LSTM does so if its forget gate begins open", end["LSTM open"], end["RNN"], by=0.1, role="instead"),
-        larger("of a short text the window makes more than LSTM", bits["LSTM"], window["bits"], role="instead"),
+        larger("text: the window needs fewer bits than LSTM", bits["LSTM"], window["bits"], role="instead"),
     ]
 
 

@@ -25,7 +25,7 @@ from torchref import models
 from torchref.nn.module import Array
 
 COPIED, LENGTH, WIDTH, HEADS = 8, 16, 24, 3
-STEPS = {"text": 300, "copy": 200}
+STEPS = {"text": 200, "copy": 120}
 CURVES = {"text": ("text: bits per letter, held out", "bits"), "copy": ("copy: right, held out", "copied")}
 
 
