@@ -4,7 +4,7 @@
 import numpy as np
 import torch
 
-from tests.check.corpus import right, right_made, wrong, wrong_made
+from tests.check.corpus import right, right_made, right_pair, wrong, wrong_made
 
 
 def softmax(s):
@@ -195,3 +195,19 @@ class ChangesItsOutput(torch.autograd.Function):
         (y,) = ctx.saved_tensors
         y.mul_(y)
         return dy * (1 - y)
+
+
+# --- a dictionary of options, and no running statistics in it -----------------------------------------------------------
+
+
+def plain_batchnorm_forward(x, gamma, beta, bn_param):
+    std = np.sqrt(x.var(axis=0) + bn_param.get("eps", 1e-5))
+    xhat = (x - x.mean(axis=0)) / std
+    return gamma * xhat + beta, (xhat, std, gamma)
+
+
+@right_pair("batch_norm", plain_batchnorm_forward)
+def plain_batchnorm_backward(dout, cache):
+    xhat, std, gamma = cache
+    g = dout * gamma
+    return (g - g.mean(0) - xhat * (g * xhat).mean(0)) / std, (dout * xhat).sum(0), dout.sum(0)

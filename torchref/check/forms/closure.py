@@ -179,8 +179,10 @@ def running(outputs: dict[str, Any], values: dict[str, Any], config: dict[str, A
         if not op.has(name) or name in outputs:
             continue
         if config:
-            if name in config:
-                outputs[name] = config[name]
+            asked = getattr(config, "asked", {name})
+            kept = dict.get(config, name)
+            if kept is not None and (name in asked or kept is not values.get(name)):  # else the code keeps none
+                outputs[name] = kept
         elif values.get(name) is not None and isinstance(values[name], np.ndarray):
             outputs[name + " in place"] = values[name]
 
