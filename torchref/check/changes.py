@@ -81,15 +81,26 @@ def edits(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iter
     names = atoms(functions)
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
-        for statement in function.body:
-            in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
-            for slot in (Slot(function, "body", function.body.index(statement), statement), *slots(statement)):
+        in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
+        indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
+        for index, statement in enumerate(function.body):
+            for slot in (Slot(function, "body", index, statement), *slots(statement)):
                 if id(slot.node) in seen or plain(slot):
                     continue
                 seen.add(id(slot.node))
-                for e in (*simple(slot, op, id(slot.node) in in_loop), *exchanges(slot, op, own, upstreams)):
+                found = (*simple(slot, op, id(slot.node) in in_loop), *exchanges(slot, op, own, upstreams))
+                for e in found if id(slot.node) not in indices else places(slot, op):
                     e.rank = 100 * e.rank + nth
                     yield e
+
+
+def places(slot: Slot, op: Op) -> Iterator[Edit]:
+    """Another step of a recurrence, another crop of a convolution."""
+    slug = {"recurrent": "recurrence-truncated", "conv": "kernel-flipped"}.get(op.family)
+    if slug and isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.Add | ast.Sub):
+        other = ast.Sub() if isinstance(slot.node.op, ast.Add) else ast.Add()
+        yield edit(3, slug, slot, ast.BinOp(slot.node.left, other, slot.node.right))
+        yield edit(3, slug, slot, slot.node.left)
 
 
 def plain(slot: Slot) -> bool:
@@ -117,7 +128,9 @@ def simple(slot: Slot, op: Op, in_loop: bool) -> Iterator[Edit]:
     elif isinstance(node, ast.Name | ast.Attribute) and multiplied(slot):
         yield edit(2, "transposed", slot, ast.Attribute(node, "T", ast.Load()))
     if isinstance(node, ast.Assign) and in_loop and isinstance(node.targets[0], ast.Name | ast.Subscript):
-        slug = "recurrence-truncated" if op.family == "recurrent" else "overwritten-not-accumulated"
+        slug = {"recurrent": "recurrence-truncated", "embedding": "repeated-index-overwritten"}.get(
+            op.family, "overwritten-not-accumulated"
+        )
         yield edit(2, slug, slot, ast.AugAssign(node.targets[0], ast.Add(), node.value))
     if isinstance(node, ast.Subscript) and "::-1" in show(node.slice).replace(" ", "") and op.family == "conv":
         yield edit(2, "kernel-flipped", slot, node.value)
@@ -127,7 +140,8 @@ def simple(slot: Slot, op: Op, in_loop: bool) -> Iterator[Edit]:
         yield edit(2, "kernel-flipped", slot, ast.Attribute(node.value, FLIPPED[node.attr], ast.Load()))
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         for order in ORDER.get(type(node.ops[0]), ()):
-            yield edit(3, "wrong-mask", slot, ast.Compare(node.left, [order()], node.comparators))
+            slug = "pool-ties" if op.family == "pool" else "wrong-mask"
+            yield edit(3, slug, slot, ast.Compare(node.left, [order()], node.comparators))
 
 
 def reductions(slot: Slot, op: Op) -> Iterator[Edit]:
@@ -140,7 +154,8 @@ def reductions(slot: Slot, op: Op) -> Iterator[Edit]:
     if called in ("sum", "mean"):
         new = copy.copy(node)
         new.func = ast.Attribute(node.func.value, "mean" if called == "sum" else "sum", ast.Load())
-        yield edit(2, "mean-instead-of-sum", slot, new)
+        slug = "wrong-reduction" if op.loss or op.family == "pool" else "mean-instead-of-sum"
+        yield edit(2, slug, slot, new)
     first = 1 if module else 0
     key = next((k for k in node.keywords if k.arg in ("axis", "dim")), None)
     given = key.value if key else node.args[first] if len(node.args) > first else None
@@ -227,7 +242,11 @@ def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iter
         slug = "upstream-not-multiplied" if name in upstreams else "local-derivative-missing"
         constant = ("gamma", "weight", "alpha", "beta", "scale")
         if isinstance(value, ast.Constant) or name.isupper() or name.rpartition(".")[2].lower() in constant:
-            slug = "scale-forgotten"
+            slug = "attention-scale" if op.family == "attention" else "scale-forgotten"
+        if "mask" in name.lower() or "keep" in name.lower():
+            slug = "wrong-mask"
+        if op.name == "dropout":
+            slug = "dropout-mask-or-scale"
         for operation in (ast.Mult(), ast.Div()):
             yield edit(5, slug, slot, ast.BinOp(node, operation, value))
 
