@@ -454,6 +454,12 @@ def conventions(
         groups.append([per_channel()])
     if op.family in ("conv", "pool") and values["input"].ndim == 4:
         groups.append([channels_last()])
+    if op.family in ("conv", "pool"):
+        each = dict.fromkeys(
+            ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size"),
+            lambda n: (n,) * (values["input"].ndim - 2) if isinstance(n, int) else n,
+        )
+        groups.append([Convention("stride, padding and their like are tuples, a number for each axis", each, {})])
     if op.family == "recurrent":
         held = [
             a.name

@@ -370,3 +370,25 @@ def msefn_w3_made():
 
 
 wrong_made("mse_loss", "wrong-sign", "target", msefn_w3_made)
+
+
+def conv_of_tuples():
+    def conv_of_tuples(x, w, b, stride=(1, 1), padding=(0, 0)):
+        (sh, sw), (ph, pw) = stride, padding
+        xp = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+        v = np.lib.stride_tricks.sliding_window_view(xp, w.shape[2:], (2, 3))[:, :, ::sh, ::sw]
+
+        def backward(dy):
+            dxp = np.zeros_like(xp)
+            h, k = sh * dy.shape[2], sw * dy.shape[3]
+            for r, s in np.ndindex(w.shape[2:]):
+                dxp[:, :, r : r + h : sh, s : s + k : sw] += np.einsum("nkij,kc->ncij", dy, w[:, :, r, s])
+            dx = dxp[:, :, ph : ph + x.shape[2], pw : pw + x.shape[3]]
+            return dx, np.einsum("nkij,ncijrs->kcrs", dy, v), dy.sum((0, 2, 3))
+
+        return np.einsum("ncijrs,kcrs->nkij", v, w) + b[:, None, None], backward
+
+    return conv_of_tuples
+
+
+right_made("conv2d", conv_of_tuples)
