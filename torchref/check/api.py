@@ -125,4 +125,5 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
         return judge(target, against, form, stated, name, device)
 
+    child.share_torch(path)
     return child_verdict(work, timeout, name, against, device)

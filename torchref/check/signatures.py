@@ -59,6 +59,13 @@ def shape(g: Array, ref: Array, unreduced: Unreduced | None, name: str) -> Signa
                                 f"{told}: the sum runs over {what}, it must run over {unreduced.axes}",
                                 0.97 if exact else 0.8,
                             )
+        kept = [a for a in range(terms.ndim) if a not in unreduced.axes]
+        if g.ndim == 1 and terms.ndim > 2 and len(kept) == 1:  # of rows that hold one position each
+            rows = np.moveaxis(terms, kept[0], -1).reshape(-1, terms.shape[kept[0]])
+            if close(g, rows.sum(1)) or close(g, rows.mean(1)):
+                return Signature(
+                    "summed-over-wrong-axis", f"{told}: the sum runs over axis {kept[0]}, the one that must be kept", 0.97
+                )
     if g.ndim == ref.ndim and g.ndim >= 2 and sorted(g.shape) == sorted(ref.shape):
         for order in itertools.permutations(range(g.ndim)):
             if tuple(ref.shape[i] for i in order) == g.shape and close(g, ref.transpose(order)):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -130,7 +131,9 @@ def learn_options(code: Subject) -> None:
 def choose_input_or_output(code: Subject) -> None:
     """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
     flag = "use_probabilities" if code.op.name == "cross_entropy" else "use_output"
-    for use_output in (False, True):
+    name = arguments.normal(code.form.matching.user("input") or "")
+    told = flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and code.op.family in ("elementwise", "softmax")
+    for use_output in (True,) if told else (False, True):  # sigma'(sigma(x)) is a mistake, whatever it is right for
         setattr(code.form, flag, use_output)
         try:
             p = probes.make(code.op, 0, code.form.takes, code.op.variants[0])

@@ -24,6 +24,8 @@ from torchref.check.mistakes.base import softmax
 from torchref.check.ops import Op
 from torchref.check.saved import known
 
+CELL = ("dc", "dcnext", "dnextc", "dcn", "dct", "dcout", "gradc")  # the upstream gradient of LSTM's cell
+
 
 class Gradient(Closure):
     """`function(dy, *arrays) -> gradients`; for a loss also `function(x, t) -> (loss, dx)`."""
@@ -34,9 +36,14 @@ class Gradient(Closure):
         self.function, self.op = function, op
         params = arguments.parameters(function)
         self.saved = self.match_saved(params)
-        rest = [p for p in params if p.name not in self.saved]
+        self.cell = next((p.name for p in params if "c_n" in op.outputs and arguments.normal(p.name) in CELL), None)
+        if not any(p.name != self.cell and arguments.normal(p.name) in arguments.aliases(op, "dy") for p in params):
+            self.cell = None  # one upstream gradient alone, whatever its name
+        rest = [p for p in params if p.name not in (*self.saved, self.cell)]
         self.matching = arguments.match(op, rest, ("dy", "output", "cache"), stated=stated)
         self.matching.roles.update({name: f"saved {role}" for name, role in self.saved.items()})
+        if self.cell:
+            self.matching.roles[self.cell] = "saved dc"
         self.use_probabilities = False
         self.takes = self.matching.takes | self.beside()
         self.upstream = "dy" in self.takes
@@ -112,6 +119,7 @@ class Gradient(Closure):
                 "dy": handed["output"],
                 "output": np.array(expected["output"]),
                 "cache": current.get("input"),
+                "saved dc": handed.get("c_n"),
             }
             for role, (_, compute) in known(self.op).items():
                 if role in self.saved.values():
@@ -153,4 +161,4 @@ class Gradient(Closure):
             )
             gradients.append(copied(name_gradients(self.op, value, trimmed, order, shapes, self.matching)))
             changed += [n for n in watch.changed() if n not in changed]
-        return Run(outputs, gradients, changed)
+        return Run(outputs, gradients, changed, handed=["output", "c_n"] if self.cell else None)

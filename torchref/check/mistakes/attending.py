@@ -89,6 +89,8 @@ def attention(v: Any, wrong: frozenset[str]) -> Any:
             dv = np.where(allowed, scores, 0).swapaxes(-1, -2) @ dy
         if "sum added" in wrong:
             ds = sm * (dp + (dp * sm).sum(-1, keepdims=True))
+        if "mask leaks in dv" in wrong:
+            dv = stable(scores, -1).swapaxes(-1, -2) @ dy
         if "weights transposed" in wrong:
             dv = p @ dy
         back = scale
@@ -144,6 +146,7 @@ ATTENTION = (
     M("at the scores", "derivative-at-wrong-tensor", "query", "Softmax's backward is evaluated at the scores, not at the weights."),
     M("scores for weights in dv", "derivative-at-wrong-tensor", "value", "dv multiplies with the scores, not with the softmax's weights."),
     M("mask leaks", "wrong-mask", "query", "The backward's softmax does not respect the mask."),
+    M("mask leaks in dv", "wrong-mask", "value", "dv multiplies with weights that do not respect the mask."),
     M("mask forgotten where the weights are computed again", "wrong-mask", "query", "The backward computes the weights again, without the mask: hidden keys get a share."),
     M("weights transposed", "transposed", "value", "dv needs the attention weights transposed."),
     M("ds transposed in dq", "transposed", "query", "dq needs ds, not its transpose."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.mistakes.base import Gradients, Mistake, sigmoid
+from torchref.check.mistakes.base import Gradients, Mistake, Unreduced, sigmoid
 from torchref.nn.module import Array
 
 M = Mistake
@@ -39,6 +39,7 @@ class Sums:
         self.v, self.wrong = v, wrong
         self.first: dict[str, Array] = {}
         self.total: dict[str, Array] = {}
+        self.terms: dict[str, list[Array]] = {"bias_ih": [], "bias_hh": []}  # of every step
 
     def add(self, dz_x: Array, dz_h: Array, x: Array, h: Array, reset: Array | None = None) -> None:
         """One step's terms; `reset`: what GRU's last block multiplied in place of h."""
@@ -51,6 +52,8 @@ class Sums:
             "bias_ih": dz_x.sum(0),
             "bias_hh": dz_h.sum(0),
         }
+        self.terms["bias_ih"].insert(0, dz_x)
+        self.terms["bias_hh"].insert(0, dz_h)
         for name, term in new.items():
             overwrite = "overwritten over time" in self.wrong or f"overwritten over time: {name}" in self.wrong
             if f"first step only: {name}" in self.wrong or "first computed step" in self.wrong:
@@ -61,7 +64,12 @@ class Sums:
                 self.total[name] = term
 
     def gradients(self) -> Gradients:
-        return {k: g for k, g in self.total.items() if getattr(self.v, k) is not None}
+        found: Gradients = {k: g for k, g in self.total.items() if getattr(self.v, k) is not None}
+        cell = self.v.input.ndim == 2
+        for name, terms in self.terms.items():
+            if name in found:
+                found[f"{name}~"] = Unreduced(terms[0], (0,)) if cell else Unreduced(np.stack(terms), (0, 1))
+        return found
 
 
 def rnn(v: Any, wrong: frozenset[str]) -> Any:

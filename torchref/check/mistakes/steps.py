@@ -72,8 +72,9 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
                 n = max(t + shift, 0)
         if "t stands still" in wrong:
             n = 1
-        c1 = 1.0 if {"no correction", "no correction of m"} & wrong else 1 - b1**n
-        c2 = 1.0 if {"no correction", "no correction of v"} & wrong else 1 - b2**n
+        n1, n2 = n + (1 if "t of m one early" in wrong else 0), n + (1 if "t of v one early" in wrong else 0)
+        c1 = 1.0 if {"no correction", "no correction of m"} & wrong else 1 - b1**n1
+        c2 = 1.0 if {"no correction", "no correction of v"} & wrong else 1 - b2**n2
         if "correction without powers" in wrong:
             c1, c2 = 1 - b1, 1 - b2
         if "correction of m without powers" in wrong:
@@ -286,6 +287,8 @@ ADAM = (
     M("no correction of v", "optimizer-bias-correction", "param", "v's bias correction is missing."),
     M("t one late", "optimizer-bias-correction", "param", "t starts at 0; in the first step it is 1."),
     M("t one early", "optimizer-bias-correction", "param", "t is one too large."),
+    M("t of m one early", "optimizer-bias-correction", "param", "m's bias correction takes a t that is one too large."),
+    M("t of v one early", "optimizer-bias-correction", "param", "v's bias correction takes a t that is one too large."),
     M("t stands still", "optimizer-bias-correction", "param", "t is never increased."),
     M("t counted for each parameter", "optimizer-bias-correction", "param", "t is increased for each parameter, not for each step."),
     M("correction without powers", "optimizer-bias-correction", "param", "The bias correction is 1 - beta**t, not 1 - beta."),
