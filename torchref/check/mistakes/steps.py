@@ -13,7 +13,9 @@ from torchref.nn.module import Array
 M = Mistake
 
 
-def decayed(o: Any, w: Array, g: Array, lr: float, wrong: frozenset[str], decoupled: bool) -> tuple[Array, Array]:
+def decayed(
+    o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wrong: frozenset[str], decoupled: bool
+) -> tuple[Array, Array]:
     """The parameter and the gradient after weight decay."""
     factor = o.weight_decay
     for flag, share in (("decay twice", 2.0), ("decay halved", 0.5), ("decay forgotten", 0.0), ("decay's sign", -1.0)):
@@ -31,6 +33,12 @@ def decayed(o: Any, w: Array, g: Array, lr: float, wrong: frozenset[str], decoup
         return w, g + factor * np.sign(w)
     if "gradient decayed" in wrong:
         return w, g + factor * g
+    if "velocity decayed" in wrong:
+        return w, g + factor * s.get("b", s.get("m", 0 * w))
+    if "square of w decayed" in wrong:
+        return w, g + factor * w * w
+    if "decay times the rate" in wrong:
+        return w, g + lr * factor * w
     return w, g + factor * w
 
 
@@ -44,7 +52,7 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
     if "t stands still" not in wrong:
         s["t"] = s.get("t", 0) + 1
     t = s.get("t", 1)
-    w, g = decayed(o, w, g, lr, wrong, decoupled=name == "AdamW")
+    w, g = decayed(o, w, g, s, lr, wrong, decoupled=name == "AdamW")
     start = w
     if name == "SGD":
         w = sgd(o, w, g, s, lr, wrong)
@@ -131,6 +139,8 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
             w = w - rate * o.weight_decay * start  # as large as it was before the step
     if "weights changed upwards" in wrong:
         w = start - (w - start)
+    if "state of the first step kept" in wrong:
+        s.update({k: v for k, v in before.items() if k != "t"})
     if "decay after the step" in wrong:
         w = w - lr * o.weight_decay * w
     return w
@@ -234,8 +244,11 @@ DECAY = (
     M("decay without the rate", "optimizer-decay", "param", "The decay must be multiplied by the learning rate."),
     M("sign of w decayed", "optimizer-decay", "param", "The decay takes the sign of the weights, not the weights."),
     M("gradient decayed", "optimizer-decay", "param", "The decay is applied to the gradient, not to the weights."),
+    M("square of w decayed", "optimizer-decay", "param", "The decay takes the square of the weights, not the weights."),
+    M("decay times the rate", "optimizer-decay", "param", "The decay in the gradient is multiplied by the learning rate once too often."),
 )
 STATE = (
+    M("state of the first step kept", "optimizer-state", "param", "The state stays what the first step has made of it."),
     M("state re-created", "optimizer-state", "param", "The state starts afresh in every step: it is not kept."),
     M("stale state", "optimizer-state", "param", "The step uses the state of the step before."),
     M("state shared", "optimizer-state", "param", "All parameters share one state; each needs its own."),
@@ -257,6 +270,7 @@ EPS = (
     M("eps forgotten", "optimizer-eps", "param", "eps is not added."),
     M("eps squared inside", "optimizer-eps", "param", "eps stands squared inside the root."),
 )
+VELOCITY = M("velocity decayed", "optimizer-decay", "param", "The decay takes the moving average of the gradients, not the weights.")
 COUPLED = M("decoupled for coupled", "optimizer-decay", "param", "The weight decay is decoupled (AdamW's); here it belongs into the gradient.", "g = g + weight_decay * w, first of all")  # fmt: skip
 
 SGD = (
@@ -267,6 +281,7 @@ SGD = (
     M("first step dampened", "optimizer-dampening", "param", "torch does not dampen the first step."),
     M("nesterov forgotten", "optimizer-nesterov", "param", "Nesterov's look-ahead is missing.", "w -= lr * (g + momentum * v)"),
     COUPLED,
+    VELOCITY,
     M("nesterov unasked", "optimizer-nesterov", "param", "Nesterov's look-ahead is applied although plain momentum is asked for."),
     M("look-ahead with the old velocity", "optimizer-nesterov", "param", "The look-ahead takes the velocity before its update."),
     M("look-ahead without momentum", "optimizer-nesterov", "param", "The look-ahead must multiply the velocity by the momentum."),
@@ -310,10 +325,11 @@ ADAM = (
     M("decay in m alone", "optimizer-decay", "param", "The weight decay enters the first moment alone; it belongs into the gradient, and so into both."),
     M("decay in v alone", "optimizer-decay", "param", "The weight decay enters the second moment alone; it belongs into the gradient, and so into both."),
     COUPLED,
+    VELOCITY,
 )  # fmt: skip
 
 ADAMW = (
-    *(m for m in ADAM if m.flag != "decoupled for coupled" and m.flag not in ("sign of w decayed", "gradient decayed", "decay in m alone", "decay in v alone")),
+    *(m for m in ADAM if m.flag != "decoupled for coupled" and m.flag not in ("sign of w decayed", "gradient decayed", "square of w decayed", "velocity decayed", "decay times the rate", "decay in m alone", "decay in v alone")),
     M("coupled for decoupled", "optimizer-decay", "param", "The weight decay goes into the gradient (Adam's L2); AdamW decays the weights themselves.", "w = w - lr * weight_decay * w, beside the step"),
 )  # fmt: skip
 
