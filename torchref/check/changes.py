@@ -229,9 +229,12 @@ def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iter
         return
     if op.family == "recurrent":
         return  # which step a variable belongs to is not what another name says
+    switches = {n for o in op.options if isinstance(o.default, bool) for n in (o.name, *o.aliases)}
     if isinstance(node, ast.Name | ast.Attribute) and show(node) in names:
         compared = isinstance(slot.parent, ast.Compare)
         for name in names:
+            if name in switches or name.removeprefix("self.") in switches:
+                continue
             if name != show(node) and not name[0].isdigit() and name not in upstreams and show(node) not in upstreams:
                 slug = "wrong-mask" if compared else "derivative-at-wrong-tensor"
                 yield edit(4, slug, slot, ast.parse(name, mode="eval").body)

@@ -63,9 +63,8 @@ def shape(g: Array, ref: Array, unreduced: Unreduced | None, name: str) -> Signa
         if g.ndim == 1 and terms.ndim > 2 and len(kept) == 1:  # of rows that hold one position each
             rows = np.moveaxis(terms, kept[0], -1).reshape(-1, terms.shape[kept[0]])
             if close(g, rows.sum(1)) or close(g, rows.mean(1)):
-                return Signature(
-                    "summed-over-wrong-axis", f"{told}: the sum runs over axis {kept[0]}, the one that must be kept", 0.97
-                )
+                what = f"{told}: the sum runs over axis {kept[0]}, the one that must be kept"
+                return Signature("summed-over-wrong-axis", what, 0.97)
     if g.ndim == ref.ndim and g.ndim >= 2 and sorted(g.shape) == sorted(ref.shape):
         for order in itertools.permutations(range(g.ndim)):
             if tuple(ref.shape[i] for i in order) == g.shape and close(g, ref.transpose(order)):
@@ -283,11 +282,30 @@ def residual(p: Probe, g: Array, ref: Array) -> Signature | None:
         )
     share = (d * x_hat).mean(axes, keepdims=True)
     if size(d - share * x_hat) < limit:
+        if nearly(p, d, x_hat, axes, centre):
+            told = (
+                "the path through the variance is right but for a few per cent: eps or n - 1 stands in the wrong place"
+            )
+            return Signature("eps-or-bessel-misplaced", told, 0.75)
         slug = "statistics-as-constants" if p.op.name == "rms_norm" else "variance-path-missing"
         return Signature(slug, "the difference is proportional to x_hat: the path through the variance is wrong", 0.85)
     if p.op.name != "rms_norm" and size(d - along - share * x_hat) < limit:
         return Signature("statistics-as-constants", "the difference lies in the paths through mean and variance", 0.75)
     return None
+
+
+def nearly(p: Probe, d: Array, x_hat: Array, axes: tuple[int, ...], centre: Any) -> bool:
+    """Whether a difference along x_hat is a small part of the path through the variance, in every row or column."""
+    v = p.values
+    x = v["input"]
+    y, dy = p.evaluate()[0]["output"], p.upstream["output"]
+    weight = 1.0 if v.get("weight") is None else v["weight"]
+    shape = (1, -1, *(1,) * (x.ndim - 2)) if p.op.name.startswith(("batch", "instance")) else (-1,)
+    dx_hat = dy * (weight if np.ndim(weight) == 0 else np.reshape(weight, shape))
+    variance = ((x - centre) ** 2).mean(axes, keepdims=True)
+    path = (dx_hat * x_hat).mean(axes, keepdims=True) / np.sqrt(variance)
+    part = (d * x_hat).mean(axes, keepdims=True) / path
+    return y.shape == x.shape and bool((np.abs(part) < 0.2).all() and (np.abs(part) > 0).all())
 
 
 def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: str, upstream: Any) -> Signature | None:

@@ -45,7 +45,10 @@ def judge(code: Subject) -> Verdict:
         trial = code.attempt(p, code.convention, [p.upstream, p.upstream])
     except UserError as problem:
         return breaks(code, problem, trial)
-    if code.op.name == "prelu" and np.size(trial.gradients.get("weight", p.values["weight"])) == 1 != p.values["weight"].size:
+    if (
+        code.op.name == "prelu"
+        and np.size(trial.gradients.get("weight", p.values["weight"])) == 1 != p.values["weight"].size
+    ):
         code.variant = "one slope"  # the formula of one slope runs with many, too
         p = probes.make(code.op, 0, code.form.takes, code.variant)
         trial = code.attempt(p, code.convention, [p.upstream, p.upstream])

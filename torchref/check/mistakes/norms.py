@@ -87,7 +87,7 @@ def core(
         dx = (dx_hat - m1 - x_hat * m2) / s
         if "1 / std on the direct path only" in wrong:
             dx = dx_hat / s - m1 - x_hat * m2
-        if "gamma after the means" in wrong:
+        if {"gamma after the means", "gamma twice"} & wrong:
             dx = dx * weight
         if "1 / std lost" in wrong:
             dx = dx * s
@@ -120,6 +120,7 @@ CORE = (
     M("1/2 of the root lost", "variance-path-missing", "input", "The path through the variance counts twice: the 1/2 of the root is lost."),
     M("gamma forgotten", "scale-forgotten", "input", "The factor gamma is forgotten in dx.", "dx_hat = dy * gamma, before the means"),
     M("gamma after the means", "scale-forgotten", "input", "gamma must be applied before the means are taken, not after."),
+    M("gamma twice", "scale-forgotten", "input", "The factor gamma is applied twice in dx."),
     M("1 / std lost", "scale-forgotten", "input", "The division by the standard deviation is missing in dx."),
     M("1 / std on the direct path only", "scale-forgotten", "input", "The paths through mean and variance must be divided by the standard deviation, too."),
     M("bessel", "eps-or-bessel-misplaced", "input", "The backward uses the variance with Bessel's correction (n - 1)."),
@@ -335,6 +336,10 @@ def rms_norm(v: Any, wrong: frozenset[str]) -> Any:
             m2 = 2 * m2
         if "half of the rms's path" in wrong:
             m2 = m2 / 2
+        if "eps forgotten in the rms's path" in wrong:
+            m2 = m2 * (rms * rms / square) ** 1.5
+        if "eps forgotten in the rms's square" in wrong:
+            m2 = m2 * (rms * rms / square)
         if "over another axis" in wrong:
             m2 = (d * x_hat).mean(rest, keepdims=True)
         if "x for x_hat" in wrong:
@@ -348,7 +353,7 @@ def rms_norm(v: Any, wrong: frozenset[str]) -> Any:
         if "power of the rms, inverse" in wrong:
             m2 = m2 / s
         dx = (d - x_hat * m2) / s
-        if "gamma after the means" in wrong:
+        if {"gamma after the means", "gamma twice"} & wrong:
             dx = dx * weight
         if "1 / rms lost" in wrong:
             dx = dx * s
@@ -372,6 +377,9 @@ RMS_NORM = (
       "dx = (dx_hat - x_hat * (dx_hat * x_hat).mean(...)) / rms"),
     M("gamma forgotten", "scale-forgotten", "input", "The factor gamma is forgotten in dx."),
     M("gamma after the means", "scale-forgotten", "input", "gamma must be applied before the mean is taken."),
+    M("gamma twice", "scale-forgotten", "input", "The factor gamma is applied twice in dx."),
+    M("eps forgotten in the rms's path", "eps-or-bessel-misplaced", "input", "eps is forgotten in the path through the rms: (mean square + eps)**-1.5."),
+    M("eps forgotten in the rms's square", "eps-or-bessel-misplaced", "input", "eps is forgotten in the path through the rms."),
     M("1 / rms lost", "scale-forgotten", "input", "The division by the root mean square is missing in dx."),
     M("eps outside the root", "eps-or-bessel-misplaced", "input", "eps stands outside the root in the backward."),
     M("eps forgotten", "eps-or-bessel-misplaced", "input", "eps is forgotten in the backward."),

@@ -245,10 +245,20 @@ DECAY = (
     M("sign of w decayed", "optimizer-decay", "param", "The decay takes the sign of the weights, not the weights."),
     M("gradient decayed", "optimizer-decay", "param", "The decay is applied to the gradient, not to the weights."),
     M("square of w decayed", "optimizer-decay", "param", "The decay takes the square of the weights, not the weights."),
-    M("decay times the rate", "optimizer-decay", "param", "The decay in the gradient is multiplied by the learning rate once too often."),
+    M(
+        "decay times the rate",
+        "optimizer-decay",
+        "param",
+        "The decay in the gradient is multiplied by the learning rate once too often.",
+    ),
 )
 STATE = (
-    M("state of the first step kept", "optimizer-state", "param", "The state stays what the first step has made of it."),
+    M(
+        "state of the first step kept",
+        "optimizer-state",
+        "param",
+        "The state stays what the first step has made of it.",
+    ),
     M("state re-created", "optimizer-state", "param", "The state starts afresh in every step: it is not kept."),
     M("stale state", "optimizer-state", "param", "The step uses the state of the step before."),
     M("state shared", "optimizer-state", "param", "All parameters share one state; each needs its own."),
@@ -270,7 +280,12 @@ EPS = (
     M("eps forgotten", "optimizer-eps", "param", "eps is not added."),
     M("eps squared inside", "optimizer-eps", "param", "eps stands squared inside the root."),
 )
-VELOCITY = M("velocity decayed", "optimizer-decay", "param", "The decay takes the moving average of the gradients, not the weights.")
+VELOCITY = M(
+    "velocity decayed",
+    "optimizer-decay",
+    "param",
+    "The decay takes the moving average of the gradients, not the weights.",
+)
 COUPLED = M("decoupled for coupled", "optimizer-decay", "param", "The weight decay is decoupled (AdamW's); here it belongs into the gradient.", "g = g + weight_decay * w, first of all")  # fmt: skip
 
 SGD = (
