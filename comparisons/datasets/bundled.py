@@ -27,6 +27,14 @@ def digit_images(validation: float = 0.3, images: bool = False) -> Data:
     return Data(labelled.train_inputs, labelled.train_inputs, labelled.validation_inputs, labelled.validation_inputs)
 
 
+def digits_as_symbols(validation: float = 0.3) -> Data:
+    """The digits as sequences, row by row, each pixel one of 17 symbols: (N, 64) of integers -> label 0..9."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    return split(pixels.astype("int64"), labels.astype("int64"), validation)
+
+
 def breast_cancer(validation: float = 0.3) -> Data:
     """569 tumours (Street, Wolberg & Mangasarian 1993): 30 standardised measurements -> 0 malignant, 1 benign."""
     from sklearn.datasets import load_breast_cancer

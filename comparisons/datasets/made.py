@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from comparisons.data import Data, split
+from torchref.nn.module import Array
 
 
 def spirals(count: int = 600, classes: int = 2, turns: float = 1.5, noise: float = 0.05, seed: int = 0) -> Data:
@@ -66,9 +67,14 @@ def reversal_task(count: int = 500, symbols: int = 8, length: int = 6, seed: int
     """
     rng = np.random.default_rng(seed)
     source = rng.integers(1, symbols + 1, (count, length))
+    return split(*backwards(source), 0.2, seed)
+
+
+def backwards(source: Array) -> tuple[Array, Array]:
+    """Symbols 1.. (N, S), to be written in reverse: what an encoder-decoder reads (N, 2 S), and its target (N, S)."""
     target = source[:, ::-1].copy()
-    written = np.concatenate([np.zeros((count, 1), np.int64), target[:, :-1]], axis=1)
-    return split(np.concatenate([source, written], axis=1), target, 0.2, seed)
+    written = np.concatenate([np.zeros((len(source), 1), np.int64), target[:, :-1]], axis=1)
+    return np.concatenate([source, written], axis=1), target
 
 
 def quadratic_bowl(curvatures: tuple[float, ...] = (1.0, 10.0), minimum: tuple[float, ...] | None = None) -> Data:

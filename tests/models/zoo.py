@@ -5,24 +5,12 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
 import torchref
 from comparisons import Comparison, Data
-from comparisons.data import split
 from comparisons.datasets import bundled, made, pole
 from torchref import models
 
 TEXT = 4_000  # characters of the help text
-
-
-@cache
-def digits_as_symbols() -> Data:
-    """The digits read row by row, each pixel one of 17 symbols: (N, 64) of integers -> label."""
-    from sklearn.datasets import load_digits
-
-    pixels, labels = load_digits(return_X_y=True)
-    return split(pixels.astype(np.int64), labels.astype(np.int64), 0.3)
 
 
 @cache
@@ -84,7 +72,7 @@ def recurrent(cell: str) -> tuple[Comparison, Comparison]:
         return models.torch_recurrent_language_model(nn, cell, vocabulary(), 20, layers=2)
 
     return (
-        comparison(f"{cell} classifier", data=digits_as_symbols, **classifier),
+        comparison(f"{cell} classifier", data=bundled.digits_as_symbols, **classifier),
         comparison(f"{cell} language model", data=text, model=language_model, torch_model=torch_language_model),
     )
 
@@ -135,7 +123,7 @@ ALL = [
     ),
     comparison(
         "encoder",
-        data=digits_as_symbols,
+        data=bundled.digits_as_symbols,
         **paired(models.EncoderClassifier, models.torch_encoder_classifier, dropout=0.1),
     ),
     comparison("autoencoder", model=lambda nn: models.autoencoder(nn), data=bundled.digit_images, loss=mean_squared),
