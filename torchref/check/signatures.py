@@ -154,6 +154,9 @@ def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[
         found.append((float(x.shape[-1]), "the last axis's length"))
         found.append((float(x.size), "the number of entries"))
         found.append((float(x.shape[1]), "the length of axis 1"))
+    if p.op.name == "scaled_dot_product_attention":
+        found += [(float(x.shape[-2]), "the number of queries")]
+        found += [(float(v["key"].shape[-2]), "the number of keys")] if v.get("key") is not None else []
     if p.op.family == "recurrent" or p.op.name == "multi_head_attention":
         found.append((float(np.prod(x.shape[:-1])), "N times T"))
     if unreduced is not None:

@@ -377,3 +377,22 @@ def timelstm_w5_made():
 
 
 wrong_made("lstm", "wrong-sign", "input", timelstm_w5_made)
+
+
+def mean_over_queries():
+    def mean_over_queries(q, k, v):
+        s = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+        p = np.exp(s - s.max(-1, keepdims=True))
+        p /= p.sum(-1, keepdims=True)
+
+        def backward(g):
+            dp = g @ v.swapaxes(-1, -2)
+            ds = p * (dp - (p * dp).sum(-1, keepdims=True)) / np.sqrt(q.shape[-1])
+            return ds @ k, ds.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ g / p.shape[-2]
+
+        return p @ v, backward
+
+    return mean_over_queries
+
+
+wrong_made("scaled_dot_product_attention", "mean-instead-of-sum", "value", mean_over_queries)

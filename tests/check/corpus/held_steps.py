@@ -162,3 +162,17 @@ def sgd_wd_w1_made():
 
 
 wrong_made("SGD(lr=0.1, weight_decay=0.1)", "optimizer-decay", "param", sgd_wd_w1_made)
+
+
+def stale_adam():
+    def stale_adam(param, grad, state, lr=1e-3):
+        t = state.get("t", 0) + 1
+        m, v = state.get("m", 0 * param), state.get("v", 0 * param)
+        m2, v2 = 0.9 * m + 0.1 * grad, 0.999 * v + 0.001 * grad**2
+        step = (m / (1 - 0.9**t)) / (np.sqrt(v2 / (1 - 0.999**t)) + 1e-8)
+        return param - lr * step, dict(t=t, m=m2, v=v2)
+
+    return stale_adam
+
+
+wrong_made("Adam", "optimizer-state", "param", stale_adam)

@@ -69,7 +69,8 @@ def step(name: str, o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wr
         s["m"], s["v"] = b1 * m + g1 * gm, b2 * v + g2 * gv * gv
         if "moments shared" in wrong:  # both updates in place, one after the other
             s["m"] = s["v"] = b2 * s["m"] + g2 * g * g
-        m, v = (m, v) if "stale state" in wrong else (s["m"], s["v"])
+        m = m if {"stale state", "stale m"} & wrong else s["m"]
+        v = v if {"stale state", "stale v"} & wrong else s["v"]
         if "m not kept" in wrong:
             s["m"] = 0 * w
         if "v not kept" in wrong:
@@ -334,6 +335,8 @@ ADAM = (
     M("correction stored", "optimizer-bias-correction", "param", "The corrected moments are stored; the correction must not enter the state."),
     M("1 - beta1 lost", "optimizer-dampening", "param", "The factor 1 - beta1 of the gradient is lost."),
     M("1 - beta2 lost", "optimizer-dampening", "param", "The factor 1 - beta2 of the square is lost."),
+    M("stale m", "optimizer-state", "param", "The step uses the first moment of the step before."),
+    M("stale v", "optimizer-state", "param", "The step uses the second moment of the step before."),
     M("betas exchanged", "optimizer-state", "param", "beta1 and beta2 are exchanged."),
     M("squared sum overwritten", "optimizer-state", "param", "v is overwritten in each step."),
     M("root forgotten", "unknown", "param", "The root of v is missing."),
