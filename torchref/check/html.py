@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.verdict import COULD_NOT_RUN, RIGHT, Verdict, inside
+from torchref.check.axes import axes
+from torchref.check.ops import UnknownOp, find
+from torchref.check.verdict import COULD_NOT_RUN, RIGHT, SLUGS, Verdict, inside
 from torchref.nn.module import Array
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#1c1c1c;background:#fff}
 h1{font-size:1.4em} h2{font-size:1.15em;margin-top:2em} .right{color:#11701f} .wrong{color:#b3201c} .none{color:#8a5a00}
 .finding{border-left:4px solid #b3201c;padding:.2em 1em;margin:1em 0;background:#fbf3f2}
-.maps{display:flex;flex-wrap:wrap;gap:1.5em} figure{margin:0} figcaption{font-size:.85em;color:#444}
+.maps{display:flex;gap:1.5em;overflow-x:auto} figure{margin:0;min-width:13em} figcaption{font-size:.85em;color:#444;max-width:19em}
 pre{background:#f5f5f5;padding:1em;overflow:auto} svg{border:1px solid #999;background:#fff}
 @media(prefers-color-scheme:dark){body{background:#191919;color:#e6e6e6}.finding{background:#2b1d1c}figcaption{color:#bbb}pre{background:#262626}
 .right{color:#6bd07c}.wrong{color:#ff8078}.none{color:#f0b45a}}
@@ -38,7 +40,7 @@ def colour(value: float, top: float) -> str:
     return f"#ff{fade:02x}{fade:02x}" if t > 0 else f"#{fade:02x}{fade:02x}ff"
 
 
-def heat(name: str, a: Array, top: float) -> str:
+def heat(name: str, a: Array, top: float, axes: tuple[str, ...]) -> str:
     full = matrix(a)
     m = full[:LIMIT, :LIMIT]
     cell = 14
@@ -47,25 +49,40 @@ def heat(name: str, a: Array, top: float) -> str:
         f'<rect x="{j * cell}" y="{i * cell}" width="{cell}" height="{cell}" fill="{colour(m[i, j], top)}"><title>[{i}, {j}] {m[i, j]:.6g}</title></rect>'
         for i in range(rows) for j in range(columns)
     )  # fmt: skip
-    cut = f", first {rows} x {columns} shown" if m.shape != full.shape else ""
-    stacked = "" if np.ndim(a) <= 2 else f" as {full.shape[0]} rows of axis {np.ndim(a) - 1}"
+    shape = ", ".join(f"{n} = {s}" for n, s in zip(axes, np.shape(a), strict=False)) or "a single number"
+    down = ", ".join(axes[:-1])
+    lines = [f"<strong>{html.escape(name)}</strong>", f"shape {np.shape(a)}: {html.escape(shape)}"]
+    if axes:
+        stacked = " (one below the other)" if len(axes) > 2 else ""
+        lines.append((f"down: {html.escape(down)}{stacked}, " if down else "") + f"across: {html.escape(axes[-1])}")
+    if m.shape != full.shape:
+        lines.append(f"the first {rows} x {columns} of {full.shape[0]} x {full.shape[1]}")
     return (
         f'<figure><svg width="{columns * cell}" height="{rows * cell}" role="img" aria-label="{html.escape(name)}">{cells}</svg>'
-        f"<figcaption>{html.escape(name)}: shape {np.shape(a)}{stacked}{cut}<br>down: axis {max(np.ndim(a) - 2, 0) if np.ndim(a) > 1 else '-'}, across: axis {max(np.ndim(a) - 1, 0)}"
-        f"</figcaption></figure>"
+        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
     )
 
 
-def pictures(picture: dict[str, Any]) -> str:
+def pictures(verdict: Verdict, picture: dict[str, Any]) -> str:
+    name = picture["name"]
     mine, reference = np.asarray(picture["mine"]), np.asarray(picture["reference"])
     finite = np.abs(reference[np.isfinite(reference)])
     top = float(finite.max()) if finite.size else 1.0
-    maps = [heat("mine", mine, top), heat("reference", reference, top)]
+    try:
+        names = axes(find(verdict.against), name, reference.ndim)
+    except UnknownOp:  # an optimizer's step
+        names = tuple(f"axis {i}" for i in range(reference.ndim))
+    own = names if mine.ndim == reference.ndim else tuple(f"axis {i}" for i in range(mine.ndim))
+    maps = [heat("mine", mine, top, own), heat("reference", reference, top, names)]
     if mine.shape == reference.shape:
         difference = mine - reference
         size = float(np.nanmax(np.abs(difference))) if difference.size else 0.0
-        maps.append(heat(f"difference, up to {size:.3g} (its own colours)", difference, size))
-    return f'<h3>d{html.escape(picture["name"])}</h3><div class="maps">{"".join(maps)}</div>'
+        if name in verdict.right:
+            told, scale = "rounding" if verdict.right[name] <= 1 else "right, with a note", top
+        else:
+            told, scale = "in its own colours", size
+        maps.append(heat(f"difference: up to {size:.3g} ({told})", difference, scale, names))
+    return f'<h3>{html.escape(verdict.title(name))}</h3><div class="maps">{"".join(maps)}</div>'
 
 
 def page(verdicts: list[Verdict], hints: int = 3) -> str:
@@ -83,19 +100,28 @@ def page(verdicts: list[Verdict], hints: int = 3) -> str:
             for f in v.findings:
                 lines = [
                     f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
-                    html.escape(f.sentence),
+                    html.escape(f.sentence or SLUGS.get(f.slug, "")),
                     f"Evidence: {html.escape(f.evidence)}",
                 ]
                 if f.intermediate:
                     lines.append(f"Where: {html.escape(f.intermediate)}")
+                if f.consequences:
+                    lines.append(f"This spoils {html.escape(', '.join(v.title(c) for c in f.consequences))}, too")
                 if hints >= 3 and f.correction:
                     lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
+                if hints >= 3 and f.derivation:
+                    lines.append(f"Derivation: {html.escape(f.derivation)}")
                 parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')
             for n, share in v.right.items():
                 how = f": {inside(share)}" if hints >= 3 else ""
                 parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
             parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
-            parts += [pictures(p) for p in v.pictures]
+            parts.append(
+                "<p>Red: above zero, blue: below, white: zero, black: not finite. Point at a cell for its value.</p>"
+                if v.pictures
+                else ""
+            )
+            parts += [pictures(v, p) for p in v.pictures]
         elif hints == 1:
             parts += [f'<p class="right">{html.escape(v.title(n))}: right</p>' for n in v.right]
             parts += [f"<p>{html.escape(v.title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
