@@ -109,6 +109,8 @@ def page(verdicts: list[Verdict], hints: int = 3) -> str:
                     lines.append(f"This spoils {html.escape(', '.join(v.title(c) for c in f.consequences))}, too")
                 if hints >= 3 and f.correction:
                     lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
+                if hints >= 3 and f.formula:
+                    lines.append(f"Formula: <code>{html.escape(f.formula)}</code>")
                 if hints >= 3 and f.derivation:
                     lines.append(f"Derivation: {html.escape(f.derivation)}")
                 parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')

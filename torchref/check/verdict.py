@@ -90,11 +90,12 @@ class Finding:
     correction: str = ""
     consequences: list[str] = field(default_factory=list)
     derivation: str = ""
+    formula: str = ""  # the right one
     intermediate: str = ""  # the first named intermediate that differs from the reference's
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": round(self.confidence, 3),
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "intermediate": self.intermediate}  # fmt: skip
+                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate}  # fmt: skip
         if hints >= 3:
             return full
         kept = (
@@ -183,6 +184,8 @@ class Verdict:
                     lines.append(f"         this spoils {', '.join(title(c) for c in f.consequences)}, too")
                 if hints >= 3 and f.correction:
                     lines.append(f"         instead: {f.correction}")
+                if hints >= 3 and f.formula:
+                    lines.append(f"         formula: {f.formula}")
                 if hints >= 3 and f.derivation:
                     lines.append(f"         derivation: {f.derivation}")
             lines += [f"  note   {n}" for n in self.notes]

@@ -9,6 +9,7 @@ from torchref.check import closeness, probes
 from torchref.check.allowance import ill_conditioned, share
 from torchref.check.arguments import TORCH
 from torchref.check.closeness import TOLERANCE, error
+from torchref.check.correct import formula
 from torchref.check.derivations import derivation
 from torchref.check.diagnosis.contract import judge_contract
 from torchref.check.diagnosis.extremes import judge_extremes
@@ -125,6 +126,7 @@ def result(code: Subject, trial: Trial) -> Verdict:
     for f in code.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(code.op)
+        f.formula = f.formula or formula(code.op, f.gradient)
     return Verdict(
         verdict,
         against=code.op.name,
