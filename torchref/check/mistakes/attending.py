@@ -52,6 +52,9 @@ def attention(v: Any, wrong: frozenset[str]) -> Any:
     else:
         masked = np.where(allowed, scores, -np.inf)
     p = stable(masked, -2 if "forward axis" in wrong else -1)
+    if "forward denominator" in wrong:
+        e = np.exp(masked - masked.max(-1, keepdims=True))
+        p = e / e.sum(-2, keepdims=True)
     if "forward mask after softmax" in wrong:
         p = stable(scores, -1) * allowed
 
@@ -159,6 +162,7 @@ ATTENTION = (
     M("forward times sqrt(d)", SCALE, "output", "The scores are multiplied by sqrt(d)."),
     M("forward length", SCALE, "output", "The scores are divided by the root of the length, not of d."),
     M("forward axis", "softmax-wrong-axis", "output", "The softmax runs over the queries, not over the keys."),
+    M("forward denominator", "softmax-wrong-axis", "output", "The denominator adds up over the queries, not over the keys."),
     M("forward mask leaks", "wrong-mask", "output", "The causal mask lets each query see one key of the future."),
     M("forward mask too tight", "wrong-mask", "output", "The causal mask hides each query's own key."),
     M("forward mask inverted", "wrong-mask", "output", "The mask hides what it should show."),
