@@ -21,8 +21,8 @@ ROOT = Path(torchref.__file__).parents[1]
 class Options:
     """Judge every module by torch, by witnesses without torch, and by planted mistakes; write the certificate.
 
-    It is measured on the cases of the tests, so it runs in a checkout with the extra [test]. All modules take a quarter of
-    an hour of one core, one module some seconds. Exit status 0: certified, 1: not.
+    It is measured on the cases of the tests, so it runs in a checkout with the extra [test]. All modules take a quarter
+    of an hour of one core, one module some seconds. Exit status 0: certified, 1: not.
     """
 
     modules: Annotated[tuple[str, ...], tyro.conf.Positional, option("MODULE")] = ()
