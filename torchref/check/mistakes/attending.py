@@ -245,6 +245,7 @@ MULTI_HEAD = (
     M("the value's path missing", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: the values' gradient is missing."),
     M("last path only", "overwritten-not-accumulated", "query", "x feeds queries, keys and values: only one of its three gradients is kept."),
     M("output projection skipped", "local-derivative-missing", "query", "The gradient does not go back through the output projection."),
+    M("scale of the whole width", SCALE, "query", "The backward divides by the root of the whole width, not of a head's."),
     M("forward scale of the whole width", SCALE, "output", "The scores are divided by the root of the whole width, not of a head's."),
     *(m for m in ATTENTION if m.flag not in ("weights transposed", "ds transposed in dq", "ds not transposed in dk", "dq and dk exchanged", "forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks", "mask forgotten where the weights are computed again")),
     *(m for m in ATTENTION if m.flag in ("forward mask leaks", "forward mask too tight", "forward mask inverted", "mask leaks", "mask forgotten where the weights are computed again")),
