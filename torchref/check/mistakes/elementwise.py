@@ -282,6 +282,8 @@ ELEMENTWISE: dict[str, Elementwise] = {
             "no mask": lambda x, v: x / 3 + 0.5,
             "no lower edge": lambda x, v: np.where(x >= 3, 1, x / 3 + 0.5),
             "no upper edge": lambda x, v: np.where(x <= -3, 0, x / 3 + 0.5),
+            "second term above 3, too": lambda x, v: np.clip(x + 3, 0, 6) / 6 + (x > -3) * x / 6,
+            "second term below -3, too": lambda x, v: np.clip(x + 3, 0, 6) / 6 + (x < 3) * x / 6,
         },
         parts={
             "only the first term": lambda x, v: np.clip(x + 3, 0, 6) / 6,
