@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from torchref.check import closeness, probes
@@ -36,6 +38,10 @@ def judge(code: Subject) -> Verdict:
     if code.form.name == "autograd":
         code.form.choose(lambda: settle(code))
     trial = settle(code)
+    if trial.outputs and wrong_outputs(code, trial) and for_vectors(code, trial):
+        code.op = code.form.op = replace(code.op, variants=("vector",))
+        code.notes.append("it is judged on one vector: its backward takes no rows")
+        trial = settle(code)
     if code.convention is not TORCH:
         code.notes.append(f"a convention that differs from torch's: {code.convention.sentence}")
     if trial.outputs and wrong_outputs(code, trial):
@@ -65,6 +71,17 @@ def judge(code: Subject) -> Verdict:
     judge_precisions(code, trial)
     judge_ranks(code)
     return result(code, trial)
+
+
+def for_vectors(code: Subject, trial: Trial) -> bool:
+    """Whether code for one vector was given rows: it takes them, but its backward does not."""
+    if "vector" not in code.op.variants or code.variant == "vector":
+        return False
+    try:
+        rows = code.attempt(trial.probe, code.convention, [trial.probe.upstream])
+    except CouldNotRun:
+        return True
+    return any(np.shape(g) != rows.reference[n].shape for n, g in rows.gradients.items() if n in rows.reference)
 
 
 def breaks(code: Subject, problem: UserError, trial: Trial) -> Verdict:

@@ -40,6 +40,8 @@ def core(
         s = std
         if "bessel" in wrong:
             s = np.sqrt(var * n / (n - 1) + eps)
+        if "bessel without eps" in wrong:
+            s = np.sqrt(var * n / (n - 1))
         if "eps outside the root" in wrong:
             s = np.sqrt(var) + eps
         if "eps forgotten" in wrong:
@@ -124,6 +126,7 @@ CORE = (
     M("1 / std lost", "scale-forgotten", "input", "The division by the standard deviation is missing in dx."),
     M("1 / std on the direct path only", "scale-forgotten", "input", "The paths through mean and variance must be divided by the standard deviation, too."),
     M("bessel", "eps-or-bessel-misplaced", "input", "The backward uses the variance with Bessel's correction (n - 1)."),
+    M("bessel without eps", "eps-or-bessel-misplaced", "input", "The backward uses the variance with Bessel's correction (n - 1), and without eps."),
     M("bessel in the variance's path", "eps-or-bessel-misplaced", "input", "The path through the variance divides by n - 1, not by n."),
     M("eps forgotten in the variance's path", "eps-or-bessel-misplaced", "input", "eps is forgotten in the path through the variance: (var + eps)**-1.5."),
     M("eps forgotten in the variance's square", "eps-or-bessel-misplaced", "input", "eps is forgotten in the path through the variance."),
