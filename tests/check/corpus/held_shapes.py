@@ -213,9 +213,7 @@ rms_right = right("rms_norm")(rms_norm(lambda r, square, eps: r**3))
 rms_eps_outside = wrong("rms_norm", "eps-or-bessel-misplaced", "input")(
     rms_norm(lambda r, square, eps: r / (np.sqrt(square) + eps) ** 2)
 )
-rms_eps_forgotten = wrong("rms_norm", "eps-or-bessel-misplaced", "input")(
-    rms_norm(lambda r, square, eps: square**-1.5)
-)
+rms_eps_forgotten = wrong("rms_norm", "eps-or-bessel-misplaced", "input")(rms_norm(lambda r, square, eps: square**-1.5))
 
 
 def sgd(quantity, keep=lambda old, new: new):
