@@ -198,6 +198,8 @@ def sgd(o: Any, w: Array, g: Array, s: dict[str, Any], lr: float, wrong: frozens
         return w - leaves * b
     if "look-ahead with the old velocity" in wrong:
         return w - leaves * (g + mu * old)
+    if "look-ahead with the factors exchanged" in wrong:
+        return w - leaves * (b + mu * g)
     if "look-ahead without momentum" in wrong:
         return w - leaves * (g + b)
     if "look-ahead without the gradient" in wrong:
@@ -300,6 +302,7 @@ SGD = (
     VELOCITY,
     M("nesterov unasked", "optimizer-nesterov", "param", "Nesterov's look-ahead is applied although plain momentum is asked for."),
     M("look-ahead with the old velocity", "optimizer-nesterov", "param", "The look-ahead takes the velocity before its update."),
+    M("look-ahead with the factors exchanged", "optimizer-nesterov", "param", "The look-ahead is g + momentum * v, not v + momentum * g."),
     M("look-ahead without momentum", "optimizer-nesterov", "param", "The look-ahead must multiply the velocity by the momentum."),
     M("look-ahead without the gradient", "optimizer-nesterov", "param", "The look-ahead lacks the gradient."),
     *STATE,
