@@ -8,7 +8,13 @@ from torchref.check.theorems import theorems
 from torchref.nn import functional as F
 
 
-@pytest.mark.parametrize("theorem", theorems(), ids=lambda theorem: theorem.module)
+def marked(theorem):
+    """The two steps of an LSTM and a GRU take seconds; their cells are proven in every run."""
+    slow = [pytest.mark.slow] if theorem.module in ("LSTM", "GRU") else []
+    return pytest.param(theorem, id=theorem.module, marks=slow)
+
+
+@pytest.mark.parametrize("theorem", map(marked, theorems()))
 def test_theorem(theorem):
     """Catches a formula that is wrong, whatever numbers may say: the library's own code, on symbols."""
     assert theorem.prove() > 0
