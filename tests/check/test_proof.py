@@ -14,7 +14,7 @@ def marked(theorem):
     return pytest.param(theorem, id=theorem.module, marks=slow)
 
 
-@pytest.mark.parametrize("theorem", map(marked, theorems()))
+@pytest.mark.parametrize("theorem", [marked(theorem) for theorem in theorems()])
 def test_theorem(theorem):
     """Catches a formula that is wrong, whatever numbers may say: the library's own code, on symbols."""
     assert theorem.prove() > 0
