@@ -1,5 +1,5 @@
 # ruff: noqa  (written as students write)
-"""torch.autograd Functions of a second red team: buffers in place, depthwise kernels, options that the backward forgets."""
+"""torch.autograd Functions, held out when written: buffers in place, depthwise kernels, options that the backward forgets."""
 
 import numpy as np
 

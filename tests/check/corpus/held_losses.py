@@ -1,5 +1,5 @@
 # ruff: noqa  (written as students write)
-"""Losses and norms of a second red team: the target's gradient, several labels, one path alone over the wrong axis."""
+"""Losses and norms, held out when written: the target's gradient, several labels, one path alone over the wrong axis."""
 
 import numpy as np
 

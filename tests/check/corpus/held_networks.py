@@ -1,5 +1,5 @@
 # ruff: noqa  (written as students write)
-"""Attention and recurrences of a second red team: parameters under keys, the reset gate before the product."""
+"""Attention and recurrences, held out when written: parameters under keys, the reset gate before the product."""
 
 import numpy as np
 

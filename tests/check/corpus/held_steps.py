@@ -1,5 +1,5 @@
 # ruff: noqa  (written as students write)
-"""Optimizers of a second red team: Nesterov beside dampening, centring, shared buffers, the rate in RMSprop's velocity."""
+"""Optimizers, held out when written: Nesterov beside dampening, centring, shared buffers, the rate in RMSprop's velocity."""
 
 import numpy as np
 
