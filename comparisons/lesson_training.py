@@ -59,6 +59,11 @@ class Trained:
         """The torch network."""
         return self.lockstep.torch_twin.model
 
+    @property
+    def weights(self) -> int:
+        """How many numbers the network learns."""
+        return sum(parameter.data.size for parameter in self.model.parameters())
+
     def step(self, x: Array, target: Array, observe: bool = False) -> Step:
         """One step of all twins, every tensor compared."""
         step = self.lockstep.step(x, target, observe)
@@ -117,6 +122,12 @@ def steps(trained: Trained, count: int) -> None:
             trained.step(data.train_inputs[indices], data.train_targets[indices])
             if trained.stop:
                 break
+
+
+def follow(trained: Trained, tag: str, figure: Callable[[Any], float]) -> None:
+    """In a lesson's `watch`: a figure of both twins, every 20 steps."""
+    if trained.lockstep.steps == 1 or trained.lockstep.steps % 20 == 0:
+        trained.note(tag, figure(trained.lockstep.numpy_twin), figure(trained.lockstep.torch_twin))
 
 
 @dataclass

@@ -51,7 +51,7 @@ class Options:
     label: Annotated[str | None, option("COLUMN")] = None
     """The label's column of a CSV file. Default: one that is called so, or the last."""
     seeds: Annotated[int | None, option("INT")] = None
-    """Run this many seeds, from the comparison's on, and show mean and spread; of a lesson, instead of ten."""
+    """Run this many seeds, from the comparison's on, and show mean and spread; a lesson: in place of its own."""
     grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
     """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
     workers: Annotated[int | None, option("INT")] = None

@@ -214,5 +214,5 @@ lesson = Lesson(
     ),
     colors="^(plain|norm)",
     quick=9,
-    seeds=7,  # nine variants, the longest of the lessons: about a minute
+    seeds=7,  # of nine variants: ten would take a minute
 )

@@ -51,7 +51,7 @@ def measure(trained: Trained) -> dict[str, float]:
     x, target = trained.data.validation_inputs, trained.data.validation_targets
     moved = [np.roll(x, by, axis) for axis in (2, 3) for by in (-1, 1)]
     return {
-        "weights": sum(parameter.data.size for parameter in trained.model.parameters()),
+        "weights": trained.weights,
         "accuracy": float(np.mean(trained.model.predict(x).argmax(axis=1) == target)),
         "moved": float(np.mean([trained.model.predict(m).argmax(axis=1) == target for m in moved])),
     }

@@ -66,7 +66,7 @@ def measure(trained: Trained) -> dict[str, float]:
     return {
         "accuracy": float(np.mean(output.argmax(axis=1) == target)),
         "error": float(np.mean((output - target) ** 2)) if target.ndim == 2 else np.nan,
-        "weights": sum(parameter.data.size for parameter in trained.model.parameters()),
+        "weights": trained.weights,
     }
 
 

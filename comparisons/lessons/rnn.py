@@ -23,7 +23,7 @@ from comparisons.comparison import Comparison
 from comparisons.data import Data, split
 from comparisons.datasets.bundled import encode, help_text, text_windows
 from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained, steps
+from comparisons.lesson_training import Trained, follow, steps
 from comparisons.record import Recorder
 from torchref import models
 from torchref.nn.module import Array
@@ -113,12 +113,9 @@ def train(trained: Trained) -> None:
 
 
 def watch(trained: Trained, step: Any) -> None:
-    """The task's figure on held-out examples, every 20 steps."""
-    if trained.lockstep.steps == 1 or trained.lockstep.steps % 20 == 0:
-        tag, figure = CURVES[trained.comparison.name]
-        twins = trained.lockstep.numpy_twin, trained.lockstep.torch_twin
-        ours, theirs = (figures(twin, trained.data, 100)[figure] for twin in twins)
-        trained.note(tag, ours, theirs)
+    """The task's figure on held-out examples."""
+    tag, figure = CURVES[trained.comparison.name]
+    follow(trained, tag, lambda twin: figures(twin, trained.data, 100)[figure])
 
 
 def figures(twin: Any, data: Any, examples: int | None = None) -> dict[str, float]:
@@ -134,8 +131,7 @@ def figures(twin: Any, data: Any, examples: int | None = None) -> dict[str, floa
 
 
 def measure(trained: Trained) -> dict[str, float]:
-    weights = sum(parameter.data.size for parameter in trained.model.parameters())
-    return {**figures(trained.lockstep.numpy_twin, trained.data), "weights": weights}
+    return {**figures(trained.lockstep.numpy_twin, trained.data), "weights": trained.weights}
 
 
 def judge(f: Figures) -> list[Finding]:

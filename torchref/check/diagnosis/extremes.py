@@ -73,6 +73,6 @@ def judge_extremes(code: Subject) -> None:
                 if code.op.loss
                 else "The code overflows or divides by zero where the right result is finite.",
                 "from the logits: max(x, 0) - x t + log(1 + exp(-|x|))"
-                if code.op.name == "binary_cross_entropy_with_logits"
+                if code.op.name in STAYS_FINITE
                 else "subtract the row's maximum before the exponential",
             )

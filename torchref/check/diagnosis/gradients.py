@@ -40,11 +40,8 @@ def judge_gradients(code: Subject, trial: Trial, second: Trial, third: Trial, to
     if not wrong:
         return
     already = {f.gradient for f in code.findings}
-    if any(f.slug in ("argument-changed", "not-repeatable", "dropout-mask-or-scale") for f in code.findings):
-        # wrong gradients beside a changed argument are named only if they fit a mistake of their own
-        quiet = True
-    else:
-        quiet = False
+    # beside these, wrong gradients are named only if they fit a mistake of their own
+    changed = [f for f in code.findings if f.slug in ("argument-changed", "not-repeatable", "dropout-mask-or-scale")]
     wrong = [
         n
         for n in wrong
@@ -78,7 +75,7 @@ def judge_gradients(code: Subject, trial: Trial, second: Trial, third: Trial, to
             and close(second.gradients[n], np.asarray(trial.gradients[n], dtype=float), 1e-9)
             and not close(second.reference[n], trial.reference[n], 1e-3)
         ]
-        if (stuck and code.op.family != "dropout") or (stuck and np.shape(stuck)):
+        if stuck:
             found.append(
                 Finding(
                     stuck[0],
@@ -100,10 +97,7 @@ def judge_gradients(code: Subject, trial: Trial, second: Trial, third: Trial, to
             rest.remove(n)
     rest = match_library(code, trial, third, rest, found, extra)
     match_signatures(code, trial, rest, found, extra)
-    if quiet:
-        changed = [
-            f for f in code.findings if f.slug in ("argument-changed", "not-repeatable", "dropout-mask-or-scale")
-        ]
+    if changed:
         unknown = [
             f for f in found if f.slug == "unknown" or changed[0].slug in ("dropout-mask-or-scale", "argument-changed")
         ]
