@@ -44,10 +44,13 @@ def test_make_knows_the_command(target):
 
 
 @pytest.mark.parametrize("command", re.findall(r"\.venv/bin/torchref ([^`\n]+)", README))
-def test_the_command_line_knows_the_command(command):
-    """Catches an option or a name that the command line does not take; `--dry-run` trains nothing."""
+def test_the_command_line_knows_the_command(command, tmp_path):
+    """Catches an option or a name that the command line does not take; `--dry-run` trains nothing.
+
+    Into a folder of its own: after the README's first command, runs/ holds that run.
+    """
     words = [word for word in command.split() if word not in ("--out", "/tmp/sabotaged")]
-    words += ["--help"] if words[0] != "compare" else ["--dry-run"]
+    words += ["--help"] if words[0] != "compare" else ["--dry-run", "--out", str(tmp_path)]
     ran = subprocess.run(
         [sys.executable, "-m", "comparisons", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
