@@ -54,14 +54,14 @@ def distinct(x):
 
 
 CLAIMS = [
-    ("batch_norm", upstream_of_ones, "variance path", "upstream of ones"),
+    ("batch_norm", upstream_of_ones, "dx = (dx_hat - mean_path) / std", "upstream of ones"),
     ("softmax", upstream_of_ones, "twice", "upstream of ones"),
     ("linear", square_and_symmetric, "weight for its transpose", "square weight"),
     ("dropout", set_to("p", 0.5), "1 / p", "p = 0.5"),
     ("embedding", every_row_once, "overwritten", "unique indices"),
-    ("layer_norm", set_to("weight", np.ones_like), "gamma forgotten", "gamma"),
-    ("layer_norm", no_gamma_no_beta, "y for x_hat in dgamma", "beta"),
-    ("layer_norm", tiny_eps, "eps outside the root", "eps = 1e-09"),
+    ("layer_norm", set_to("weight", np.ones_like), "dx_hat = dy", "gamma"),
+    ("layer_norm", no_gamma_no_beta, "dweight = (dy * y).sum(rest)", "beta"),
+    ("layer_norm", tiny_eps, "dx = (dx_hat - mean_path - variance_path) / (np.sqrt(var) + eps)", "eps = 1e-09"),
     ("relu", set_to("input", distinct), "x >= 0", "no exact zeros"),
     ("relu", set_to("input", lambda x: np.abs(x) + 0.1), "sign(x)", "one sign"),
     ("max_pool2d", set_to("input", distinct), "ties all", "no ties"),

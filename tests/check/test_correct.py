@@ -15,8 +15,9 @@ from torchref.check.probes import make
 @pytest.mark.parametrize("op", CATALOGUE, ids=lambda op: op.name)
 def test_formula_and_place(op):
     """Catches a gradient without a formula, a docstring that is not there, and an axis without a name."""
+    p = make(op)
     for a in op.arrays:
-        assert formula(op, a.name)
+        assert formula(op, a.name, p.namespace())
     where = re.search(r"docstring of torchref\.nn\.(\S+)", derivation(op))
     if where is None:
         assert derivation(op).endswith("activations.md")
@@ -25,7 +26,6 @@ def test_formula_and_place(op):
     for part in where[1].split("."):
         found = getattr(found, part)
     assert found.__doc__
-    p = make(op)
     for a in op.arrays:
         if p.values[a.name] is not None:
             names = axes.axes(op, a.name, p.values[a.name].ndim)

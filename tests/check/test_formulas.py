@@ -5,6 +5,9 @@ import pytest
 
 from torchref.check import probes
 from torchref.check.catalogue import CATALOGUE
+from torchref.check.ops import find
+from torchref.check.ops.formula import FromTextbook, shown_formula
+from torchref.check.textbook.page import SHORT
 
 
 @pytest.mark.parametrize("op", CATALOGUE, ids=lambda op: op.name)
@@ -67,15 +70,15 @@ def from_torch(p):
     if name == "prelu":
         y = functional.prelu(t["input"], t["weight"])
     elif name.startswith("batch_norm"):
-        y = functional.batch_norm(t["input"], t["running_mean"], t["running_var"], t["weight"], t["bias"], **options)
+        y = functional.batch_norm(*(t.get(a.name) for a in p.op.arguments[:5]), **options)
     elif name == "instance_norm":
-        y = functional.instance_norm(t["input"], weight=t["weight"], bias=t["bias"], **options)
+        y = functional.instance_norm(t["input"], weight=t.get("weight"), bias=t.get("bias"), **options)
     elif name in ("layer_norm", "rms_norm"):
         y = getattr(functional, name)(
-            t["input"], v["normalized_shape"], *(t[n] for n in ("weight", "bias") if n in t), eps=v["eps"]
+            t["input"], v["normalized_shape"], **{n: t[n] for n in ("weight", "bias") if n in t}, eps=v["eps"]
         )
     elif name == "group_norm":
-        y = functional.group_norm(t["input"], v["num_groups"], t["weight"], t["bias"], v["eps"])
+        y = functional.group_norm(t["input"], v["num_groups"], t.get("weight"), t.get("bias"), v["eps"])
     elif name == "exp":
         y = t["input"].exp()
     elif name == "dropout":
@@ -147,3 +150,32 @@ def test_formula_equals_torch(op, seed):
     for n, g in reference.items():
         if n in gradients:
             np.testing.assert_allclose(g, gradients[n], rtol=1e-6, atol=1e-8, err_msg=n)  # torch has 1/6 in float32
+
+
+def settings(op):
+    """The operation as it is, with each of its options' other values, and without each array that may be absent."""
+    every = {a.name for a in op.arguments}
+    yield op.name, every
+    for a in op.options:
+        for value in a.vary:
+            yield f"{op.name}({a.name}={value!r})", every
+    for a in op.arguments:
+        if a.neutral is not None or (a.optional and a.kind == "data"):
+            yield op.name, every - {b.name for b in op.arguments if b.kind == a.kind and b.optional}
+
+
+SHOWN = [(op, *s) for op in CATALOGUE if isinstance(op.formula, FromTextbook) for s in settings(op)]
+
+
+@pytest.mark.parametrize(("op", "against", "takes"), SHOWN, ids=lambda v: v if isinstance(v, str) else "")
+def test_shown_formula_equals_torch(op, against, takes):
+    """Catches a formula that forgets an option: each is run as it is printed, line by line, under every option."""
+    p = probes.make(find(against), 0, takes)
+    _, gradients = from_torch(p)
+    assert gradients
+    for name, gradient in gradients.items():
+        space = {"np": np, **vars(op.formula.module), **p.values, "dy": p.upstream["output"]}
+        space |= {short: p.values[long] for short, long in SHORT.items() if long in p.values}
+        exec(shown_formula(p.op, name, p.namespace()), space)
+        own = p.op.formula.page(p.namespace()).gradients[[a.name for a in op.arrays].index(name)]
+        np.testing.assert_allclose(space[own], gradient, rtol=1e-6, atol=1e-8, err_msg=name)

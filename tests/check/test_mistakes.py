@@ -12,6 +12,7 @@ from torchref.check.closeness import close
 from torchref.check.diagnosis import diagnose
 from torchref.check.mistakes.attending import PATHS
 from torchref.check.ops import find
+from torchref.check.ops.norms import KEPT
 
 # settings under which an option's mistakes show
 SETTINGS = {
@@ -70,6 +71,7 @@ def test_each_mistake_is_seen(op):
 
 
 # what is no mistake under any setting of its operation, because it is the same function there
+AFTER = "dx = {gamma} * (dy - dy.mean({axes}) - x_hat * (dy * x_hat).mean({axes})) / std"  # gamma is one number for each mean
 SAME_OVER_ENTRIES = {"weight forgotten", "forward mean over the entries"}
 EQUAL = {
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_embedding_loss", "soft_margin_loss", "binary_cross_entropy_with_logits"), SAME_OVER_ENTRIES),
@@ -83,8 +85,7 @@ EQUAL = {
     "margin_ranking_loss": {"forward mean over the batch", "forward mean over the entries"},
     "cosine_embedding_loss": {"forward mean over the batch", "forward mean over the entries"},
     "triplet_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
-    "instance_norm": {"gamma after the means"}, "batch_norm": {"gamma after the means", "forward over the batch alone", "means over the batch alone"},
-    "batch_norm2d": {"gamma after the means"},
+    **{name: {AFTER.format(gamma=gamma, axes=axes)} for name, gamma, axes in (("batch_norm", "weight", "0"), ("batch_norm2d", "gamma", KEPT), ("instance_norm", "gamma", KEPT))},
     # these show where one x is query, key and value; tests/check/corpus/heads.py has one
     "multi_head_attention": set(PATHS),
     "lstm_cell": {"no dc_next"},

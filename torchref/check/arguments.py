@@ -179,7 +179,7 @@ def match(
                 ):
                     claim(role, p)
     rest = [*first, *order_of_roles, *last]
-    if op.family in ("norm", "conv", "linear"):  # g is gamma before it is a gradient
+    if op.affine:  # g is gamma before it is a gradient
         rest = [*order_of_roles, *first, *last]
         if "dy" in extra:
             rest = ["weight", *first, *(w for w in order_of_roles if w != "weight"), *last]
@@ -380,16 +380,6 @@ def channels_last() -> Convention:
     return Convention("the channels come last, (N, H, W, C) and kernels (h, w, in, out)", there, back)
 
 
-def per_channel() -> Convention:
-    """A norm's parameters as (1, C, 1, 1)."""
-
-    def home(g: Any) -> Any:
-        return np.reshape(g, -1) if np.ndim(g) == 4 and np.size(g) == np.shape(g)[1] else g
-
-    there = dict.fromkeys(("weight", "bias"), lambda a: a.reshape(1, -1, 1, 1))
-    return Convention("the weight and the bias have the shape (1, C, 1, 1)", there, dict.fromkeys(there, home))
-
-
 def in_columns() -> Convention:
     """A recurrence's samples in columns: (D, N), or (D, N, T) for a sequence; the bias as (H, 1)."""
 
@@ -450,8 +440,8 @@ def conventions(
                 )
             ]
         )
-    if op.family == "norm" and values["input"].ndim == 4 and op.has("weight"):
-        groups.append([per_channel()])
+    if op.conventions is not None:
+        groups += op.conventions(values)
     if op.family in ("conv", "pool") and values["input"].ndim == 4:
         groups.append([channels_last()])
     if op.family in ("conv", "pool"):

@@ -9,7 +9,8 @@ SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 def axes(op: Op, name: str, ndim: int) -> tuple[str, ...]:
     """The names of the `ndim` axes of the array `name`, in torch's layout."""
-    known = OWN.get(op.family, {}).get(name) or layout(op, name, ndim)
+    own = op.argument(name).axes if op.has(name) else ()
+    known = own or OWN.get(op.family, {}).get(name) or layout(op, name, ndim)
     return known if known is not None and len(known) == ndim else tuple(f"axis {i}" for i in range(ndim))
 
 
@@ -36,7 +37,7 @@ def layout(op: Op, name: str, ndim: int) -> tuple[str, ...] | None:
     if op.family == "attention":
         return {4: ("N", "H", "T", "d"), 3: ("N", "T", "d"), 2: ("T", "d")}.get(ndim)
     if ndim == 1:
-        return ("N",) if op.loss else ("C",) if op.name in ("batch_norm2d", "group_norm", "instance_norm") else ("D",)
+        return ("N",) if op.loss else ("D",)
     if op.loss and op.has("ignore_index"):
         return ("N", "K")
     return ("N", "D") if ndim == 2 else image if ndim > 2 else None

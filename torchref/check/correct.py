@@ -6,7 +6,10 @@ dy is the upstream gradient (dloss of a loss), y the output, N the batch, n the 
 
 from __future__ import annotations
 
+from typing import Any
+
 from torchref.check.ops import Op
+from torchref.check.ops.formula import FromTextbook, shown_formula
 
 ELEMENTWISE = {
     "relu": "dy * (x > 0)",
@@ -38,7 +41,6 @@ ELEMENTWISE = {
     "glu": "dy * sigmoid(b) in the first half a, dy * a * sigmoid(b) * (1 - sigmoid(b)) in the second half b",
     "normalize": "(dy - y * sum(dy * y)) / ||x||",
     "dropout": "dy * mask / (1 - p), the forward's mask",
-    "local_response_norm": "dy * d**-beta - 2 alpha beta / size * x * (sum over the window of dy * x * d**(-beta - 1)), d = k + alpha / size * sum of x**2",
     "pad": "dy without the padding (added up where the padding repeats entries)",
     "upsample": "the sum of dy over the copies of each entry",
     "pixel_shuffle": "dy, moved back: the inverse rearrangement",
@@ -88,20 +90,12 @@ MANY = {
         "x1": "dx1 = dy * (x2 / (|x1| |x2|) - y * x1 / |x1|**2)", "x2": "dx2 = dy * (x1 / (|x1| |x2|) - y * x2 / |x2|**2)",
     },
     "pairwise_distance": {"x1": "dx1 = dy * (x1 - x2 + eps) / y", "x2": "dx2 = -dy * (x1 - x2 + eps) / y"},
-    "rms_norm": {"input": "dx = (dx_hat - x_hat * mean(dx_hat * x_hat)) / rms, dx_hat = dy * weight", "weight": "dweight = sum over the rows of dy * x_hat"},
     "scaled_dot_product_attention": {
         "query": "dQ = dS @ K / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T", "key": "dK = dS.T @ Q / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T",
         "value": "dV = P.T @ dy",
     },
 }  # fmt: skip
 
-NORM = {
-    "input": "dx = (dx_hat - mean(dx_hat) - x_hat * mean(dx_hat * x_hat)) / sqrt(var + eps), dx_hat = dy * weight, means over the axes of the statistics",
-    "weight": "dweight = sum of dy * x_hat over all axes but the parameter's own",
-    "bias": "dbias = sum of dy over all axes but the parameter's own",
-    "running_mean": "running_mean = (1 - momentum) * running_mean + momentum * mean",
-    "running_var": "running_var = (1 - momentum) * running_var + momentum * var * n / (n - 1)",
-}
 CONV = {
     "input": "every output position adds sum over the filters of dy * weight to its window of dx; then the padding is cut off",
     "weight": "dweight = sum over N and the output positions of dy * (the window of x)",
@@ -128,10 +122,10 @@ BACK = {
 }
 
 
-def formula(op: Op, name: str) -> str:
-    """The right formula of the gradient of `name`, or of a running statistic; empty where none is known."""
-    if name in ("running_mean", "running_var"):
-        return NORM[name]
+def formula(op: Op, name: str, v: Any) -> str:
+    """The right formula of the gradient of `name`, or of a running statistic, under the options `v`; empty: unknown."""
+    if isinstance(op.formula, FromTextbook):
+        return shown_formula(op, name, v)
     if op.name in MANY:
         return MANY[op.name].get(name, "")
     if name == "input" and op.name in ELEMENTWISE:
@@ -142,8 +136,6 @@ def formula(op: Op, name: str) -> str:
             if LOSSES[op.name].count(";") == 0
             else f"dx = dloss times {LOSSES[op.name]}"
         )
-    if op.family == "norm":
-        return NORM.get(name, "")
     if op.family == "conv":
         return (TRANSPOSED if "transpose" in op.name else CONV).get(name, "")
     if op.family == "pool" and name == "input":

@@ -12,9 +12,6 @@ PAGES = {
     "log_softmax": "softmax.md",
     "cross_entropy": "softmax-cross-entropy.md",
     "nll_loss": "softmax-cross-entropy.md",
-    "layer_norm": "layer-norm.md",
-    "batch_norm": "batch-norm.md",
-    "batch_norm2d": "batch-norm.md",
     "embedding": "embedding.md",
     "scaled_dot_product_attention": "attention.md",
 }
@@ -33,7 +30,7 @@ MODULES = ("upsample", "rnn", "rnn_cell", "lstm", "lstm_cell", "gru", "gru_cell"
 def derivation(op: Op) -> str:
     """Where the derivation stands: the docstring, and the manual's page if there is one."""
     name = op.name.replace("norm2d", "norm")
-    page = PAGES.get(op.name) or FAMILY_PAGES.get(op.family)
+    page = op.derivation or PAGES.get(op.name) or FAMILY_PAGES.get(op.family)
     if op.name == "exp":
         return f"{MANUAL}/{page}"
     where = f"the docstring of torchref.nn.{op.modules[0] if op.name in MODULES else f'functional.{name}'}"

@@ -110,7 +110,7 @@ def page(verdicts: list[Verdict], hints: int = 3) -> str:
                 if hints >= 3 and f.correction:
                     lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
                 if hints >= 3 and f.formula:
-                    lines.append(f"Formula: <code>{html.escape(f.formula)}</code>")
+                    lines.append(f"Formula: <pre>{html.escape(f.formula)}</pre>")
                 if hints >= 3 and f.derivation:
                     lines.append(f"Derivation: {html.escape(f.derivation)}")
                 parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from torchref.check import probes
-from torchref.check.changes import Edit, edits
 from torchref.check.closeness import close
 from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.subject import Subject, Trial
+from torchref.check.edits import Edit, repairs
 from torchref.check.forms.base import TimeOut
 
 SECONDS = 4.0  # for all changes together
@@ -45,7 +45,7 @@ def repair(code: Subject, trial: Trial, third: Trial, wrong: list[str]) -> Repai
     deadline = time.monotonic() + SECONDS
     good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
     upstreams = source.upstream_names()
-    for edit in sorted(edits(source.functions(), code.op, upstreams), key=lambda e: e.rank):
+    for edit in sorted(repairs(source.functions(), code.op, upstreams), key=lambda e: e.rank):
         if time.monotonic() > deadline:
             return None
         changed = source.changed(edit, code.form)

@@ -11,7 +11,6 @@ import numpy as np
 
 from torchref.check.closeness import TOLERANCE, allowed, close, ratio, size
 from torchref.check.mistakes.base import Unreduced
-from torchref.check.ops import Op
 from torchref.check.probes import Probe
 from torchref.nn.module import Array
 
@@ -239,10 +238,8 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
                     f"it is the right gradient {'times' if equals(value) else 'divided by'} {option.name} = {value:g}",
                     0.9,
                 )
-    if op.family == "norm":
-        n = float(
-            np.prod([v["input"].shape[a] for a in ((0, *range(2, v["input"].ndim)) if "batch" in op.name else (-1,))])
-        )
+    if op.statistics is not None:
+        n = float(np.prod([v["input"].shape[a] for a in op.statistics(v["input"].ndim)]))
         for value in ((n - 1) / n, n / (n - 1)):
             if equals(value) or equals(value**0.5):
                 return Signature(
@@ -255,29 +252,18 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
     return None
 
 
-def groups(op: Op, x: Array) -> tuple[int, ...] | None:
-    """The axes over which a norm takes its statistics."""
-    if op.name.startswith("batch_norm"):
-        return (0, *range(2, x.ndim))
-    if op.name in ("layer_norm", "rms_norm"):
-        return (-1,)
-    if op.name == "instance_norm":
-        return tuple(range(2, x.ndim))
-    return None
-
-
 def residual(p: Probe, g: Array, ref: Array) -> Signature | None:
     """For a norm: is the difference constant along the statistics' axes, or proportional to x_hat?"""
-    axes = groups(p.op, p.values["input"])
-    if axes is None or g.shape != p.values["input"].shape:
+    x = p.values.get("input")
+    if p.op.statistics is None or x is None or g.shape != x.shape:
         return None
-    x = p.values["input"]
+    axes = p.op.statistics(x.ndim)
     d = g - ref
-    centre = 0 if p.op.name == "rms_norm" else x.mean(axes, keepdims=True)
+    centre = x.mean(axes, keepdims=True) if p.op.centred else 0
     x_hat = (x - centre) / np.sqrt(((x - centre) ** 2).mean(axes, keepdims=True))
     limit = TOLERANCE * max(size(ref), 1e-12) * 10
     along = d.mean(axes, keepdims=True)
-    if p.op.name != "rms_norm" and size(d - along) < limit:
+    if p.op.centred and size(d - along) < limit:
         return Signature(
             "statistics-as-constants",
             "the difference is constant along the axes of the statistics: the path through the mean is wrong",
@@ -290,9 +276,9 @@ def residual(p: Probe, g: Array, ref: Array) -> Signature | None:
                 "the path through the variance is right but for a few per cent: eps or n - 1 stands in the wrong place"
             )
             return Signature("eps-or-bessel-misplaced", told, 0.75)
-        slug = "statistics-as-constants" if p.op.name == "rms_norm" else "variance-path-missing"
+        slug = "variance-path-missing" if p.op.centred else "statistics-as-constants"
         return Signature(slug, "the difference is proportional to x_hat: the path through the variance is wrong", 0.85)
-    if p.op.name != "rms_norm" and size(d - along - share * x_hat) < limit:
+    if p.op.centred and size(d - along - share * x_hat) < limit:
         return Signature("statistics-as-constants", "the difference lies in the paths through mean and variance", 0.75)
     return None
 
@@ -303,7 +289,7 @@ def nearly(p: Probe, d: Array, x_hat: Array, axes: tuple[int, ...], centre: Any)
     x = v["input"]
     y, dy = p.evaluate()[0]["output"], p.upstream["output"]
     weight = 1.0 if v.get("weight") is None else v["weight"]
-    shape = (1, -1, *(1,) * (x.ndim - 2)) if p.op.name.startswith(("batch", "instance")) else (-1,)
+    shape = (-1,) if -1 in axes else (1, -1, *(1,) * (x.ndim - 2))
     dx_hat = dy * (weight if np.ndim(weight) == 0 else np.reshape(weight, shape))
     variance = ((x - centre) ** 2).mean(axes, keepdims=True)
     path = (dx_hat * x_hat).mean(axes, keepdims=True) / np.sqrt(variance)
@@ -349,7 +335,7 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
             return Signature("repeated-index-overwritten", "only rows whose index occurs more than once are wrong", 0.9)
     if p.op.family == "dropout" and name == "input":
         return Signature("dropout-mask-or-scale", dropout_evidence(p, g, ref), 0.8)
-    if p.op.family == "norm" and (found := residual(p, g, ref)):
+    if found := residual(p, g, ref):
         return found
     if p.op.name in (
         "relu",

@@ -185,7 +185,7 @@ class Verdict:
                 if hints >= 3 and f.correction:
                     lines.append(f"         instead: {f.correction}")
                 if hints >= 3 and f.formula:
-                    lines.append(f"         formula: {f.formula}")
+                    lines.append("         formula: " + f.formula.replace("\n", "\n" + " " * 18))
                 if hints >= 3 and f.derivation:
                     lines.append(f"         derivation: {f.derivation}")
             lines += [f"  note   {n}" for n in self.notes]

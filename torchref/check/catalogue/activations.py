@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchref.check.catalogue.common import X
 from torchref.check.mistakes.elementwise import elementwise, elementwise_mistakes
 from torchref.check.ops import Argument, Op, option
+from torchref.check.ops.common import X
 
 KINKS = {"relu6": (0.0, 6.0), "hardsigmoid": (-3.0, 3.0), "hardswish": (-3.0, 3.0)}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.catalogue.common import X
 from torchref.check.mistakes import distances, labels, losses
 from torchref.check.ops import Argument, Op, array, data, option
+from torchref.check.ops.common import X
 
 REDUCTION = option("reduction", "mean")
 TARGET = data("target")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.catalogue.common import X
 from torchref.check.mistakes import products
 from torchref.check.ops import Op, array, data, option
+from torchref.check.ops.common import X
 
 
 def make_linear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:

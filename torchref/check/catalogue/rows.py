@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchref.check.catalogue.common import X
 from torchref.check.mistakes import distances, products, rows
 from torchref.check.ops import Op, array, option
+from torchref.check.ops.common import X
 
 
 def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.catalogue.common import X, away
 from torchref.check.mistakes import attending, noise, recurrent
 from torchref.check.ops import Argument, Op, array, data, option
+from torchref.check.ops.common import X, away
 
 
 def make_dropout(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.catalogue.common import BIAS, X
 from torchref.check.mistakes import shapes, windows
 from torchref.check.mistakes.base import Mistake
 from torchref.check.ops import Argument, Op, array, option
+from torchref.check.ops.common import BIAS, X
 
 
 def first(value: Any) -> int:

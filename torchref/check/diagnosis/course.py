@@ -143,7 +143,7 @@ def result(code: Subject, trial: Trial) -> Verdict:
     for f in code.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(code.op)
-        f.formula = f.formula or formula(code.op, f.gradient)
+        f.formula = f.formula or formula(code.op, f.gradient, trial.probe.namespace())
     return Verdict(
         verdict,
         against=code.op.name,

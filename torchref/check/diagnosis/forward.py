@@ -9,6 +9,7 @@ from torchref.check import signatures
 from torchref.check.closeness import FORWARD_TOLERANCE, TOLERANCE, close, error, ratio
 from torchref.check.diagnosis.subject import Subject, Trial
 from torchref.check.forms.base import CouldNotRun
+from torchref.check.ops.formula import wrong_formulas
 from torchref.nn.module import Array
 
 
@@ -67,7 +68,7 @@ def judge_forward(code: Subject, trial: Trial) -> None:
     if code.op.name == "dropout" and mine.shape == right.shape:
         judge_dropout(code, trial, mine)
         return
-    for m in code.op.mistakes:
+    for m in wrong_formulas(code.op, trial.probe.namespace(**trial.changes)):
         if not m.forward or m.gradient != "output":
             continue
         found = code.evaluate(trial, (m.flag,))

@@ -10,15 +10,19 @@ import numpy as np
 from torchref.check import signatures
 from torchref.check.closeness import close
 from torchref.check.diagnosis.subject import Subject, Trial
+from torchref.check.ops.formula import wrong_formulas
 from torchref.check.verdict import Finding
 from torchref.nn.module import Array
+
+PAIRED = 60  # of the likeliest, all pairs are tried
 
 
 def match_library(
     code: Subject, trial: Trial, third: Trial, rest: list[str], found: list[Finding], extra: str
 ) -> list[str]:
     """Name what equals a wrong formula: alone, then times a factor, then two at once."""
-    backward = [m for m in code.op.mistakes if not m.forward]
+    every = wrong_formulas(code.op, trial.probe.namespace(**trial.changes))
+    backward = [m for m in every if not m.forward]
     given = {
         n: np.asarray(trial.gradients[n], dtype=float)
         for n in trial.gradients
@@ -105,9 +109,9 @@ def match_library(
                 take(hit[0], hit[1], f", times {factor:g}", 0.8)
                 rest = [n for n in rest if n not in hit[1]]
                 break
-    if rest and hard and len(backward) <= 60:
+    if rest and hard:
         two: dict[tuple[str, ...], dict[str, Array]] = {}
-        for a, b in itertools.combinations([f[0] for f in cache], 2):
+        for a, b in itertools.combinations([f[0] for f in cache][:PAIRED], 2):
             result = code.evaluate(trial, (a, b))
             if result is not None:
                 two[(a, b)] = {

@@ -10,9 +10,6 @@ from torchref.check.diagnosis.gradients import wrong_gradients
 from torchref.check.diagnosis.subject import Subject
 from torchref.check.forms.base import CouldNotRun, UserError
 
-NAMES = ("linear", "layer_norm", "rms_norm", "softmax", "log_softmax", "softmin")
-FAMILIES = ("elementwise",)
-
 
 def judge_ranks(code: Subject) -> None:
     """(N, T, D) in place of (N, D): a backward that does not follow there is worth a note.
@@ -21,7 +18,7 @@ def judge_ranks(code: Subject) -> None:
     """
     if code.findings or code.form.name == "function" or code.variant != "rich":
         return
-    if code.op.name not in NAMES and code.op.family not in FAMILIES and not pairwise(code):
+    if not code.op.deeper and not pairwise(code):
         return
     try:
         p = probes.deeper(code.op, 1, code.form.takes, code.variant)

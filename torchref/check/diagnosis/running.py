@@ -37,10 +37,10 @@ def judge_running(code: Subject, trial: Trial) -> None:
         found = code.evaluate(trial, tuple(k.flag for k in m))
         if found is None or not all(close(mine[n], found[0][n]) for n in wrong):
             continue
-        flags = {k.flag for k in m}
-        if "momentum the other way round" in flags and momentum_convention(code):
-            code.notes.append("momentum weighs the old statistics here; in torch it weighs the new ones")
-            m = tuple(k for k in m if k.flag != "momentum the other way round")
+        convention = next((k.convention for k in m if k.convention), "")
+        if convention and momentum_convention(code):
+            code.notes.append(convention)
+            m = tuple(k for k in m if not k.convention)
             if not m:
                 return
         code.add(m[0].gradient, "running-statistics", f"{' and '.join(wrong)} equal those of this mistake ({', '.join(k.flag for k in m)})", 0.95,

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.intermediates import norms, recurrent, rows, simple
+from torchref.check.intermediates import recurrent, rows, simple
 from torchref.check.intermediates.step import Step, plain
+from torchref.check.ops.formula import intermediates
 from torchref.check.probes import Probe
 from torchref.nn.module import Array
 
@@ -25,10 +26,6 @@ BY_NAME: dict[str, Any] = {
     "log_softmax": rows.log_softmax,
     "cross_entropy": rows.cross_entropy,
     "scaled_dot_product_attention": rows.attention,
-    "batch_norm": norms.batch_norm,
-    "batch_norm2d": norms.batch_norm,
-    "layer_norm": norms.layer_norm,
-    "rms_norm": norms.rms_norm,
     **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
 }
 RECURRENT: dict[str, Any] = {"rnn": recurrent.rnn, "lstm": recurrent.lstm, "gru": recurrent.gru}
@@ -40,6 +37,11 @@ def steps(p: Probe, upstream: dict[str, Any], outputs: dict[str, Any], reference
     dy: Any = upstream.get("output")
     kind = p.op.name.removesuffix("_cell")
     with np.errstate(all="ignore"):
+        if p.op.known and dy is not None:
+            return [
+                Step(k.name, k.meaning, tuple(k.names.split()), values, k.feeds)
+                for k, values in intermediates(p.op, v, upstream)
+            ]
         if kind in RECURRENT:
             more = [upstream.get(n) for n in p.op.outputs[1:]]
             cell = {"cell": True} if p.op.name == "lstm_cell" else {}

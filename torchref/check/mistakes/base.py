@@ -30,6 +30,7 @@ class Mistake:
     gradient: str  # the gradient in whose formula the faulty term stands ("output": in the forward)
     sentence: str  # what is wrong, for a student
     correction: str = ""  # what to write
+    convention: str = ""  # where it is no mistake in code that says so: the note
 
     @property
     def forward(self) -> bool:

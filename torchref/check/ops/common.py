@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchref.check.ops import array, option
+from torchref.check.ops.record import array, option
 from torchref.nn.module import Array
 
 X = array("input")

@@ -1,76 +1,13 @@
-"""What is known of each operation: torch's names and defaults, a probe that sees its mistakes, its wrong formulas."""
+"""From what `--against` says to an operation and its options."""
 
 from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from torchref.check.mistakes.base import Formula, Mistake
-
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of an operation, under torch's name."""
-
-    name: str
-    kind: str  # "array": has a gradient; "data": an array without one; "option"
-    default: Any = None  # torch's default of an option
-    probe: Any = None  # the value an option takes in the probe, if the user's code takes it
-    optional: bool = False  # an array that may be absent
-    aliases: tuple[str, ...] = ()  # names that this operation's argument also goes by
-
-
-def array(name: str, *aliases: str, optional: bool = False) -> Argument:
-    return Argument(name, "array", optional=optional, aliases=aliases)
-
-
-def data(name: str, *aliases: str, optional: bool = False) -> Argument:
-    return Argument(name, "data", optional=optional, aliases=aliases)
-
-
-def option(name: str, default: Any = None, probe: Any = None, *aliases: str) -> Argument:
-    return Argument(name, "option", default, default if probe is None else probe, True, aliases)
-
-
-Maker = Callable[[Any, dict[str, Any], str], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Op:
-    """An operation of torch.nn that gradients are checked against."""
-
-    name: str
-    modules: tuple[str, ...]  # torch.nn's class names, and other names it is asked for by
-    arguments: tuple[Argument, ...]  # in torch's order
-    formula: Formula
-    mistakes: tuple[Mistake, ...]
-    make: Maker  # (generator, options, variant) -> arrays
-    outputs: tuple[str, ...] = ("output",)
-    loss: bool = False
-    logits: bool = False  # must stay finite at +-900
-    zero_rows: bool = False  # must stay finite for rows of zeros
-    family: str = "elementwise"
-    variants: tuple[str, ...] = ("rich",)  # probes to try in turn until the user's forward accepts one
-    given: Mapping[str, Any] = field(default_factory=dict)  # options from `--against`
-    fixed: Mapping[str, Any] = field(default_factory=dict)  # what the formula needs and the user does not see
-    sizes: tuple[tuple[str, str, int], ...] = ()  # constructor sizes: (name, array, axis)
-
-    @property
-    def arrays(self) -> tuple[Argument, ...]:
-        return tuple(a for a in self.arguments if a.kind == "array")
-
-    @property
-    def options(self) -> tuple[Argument, ...]:
-        return tuple(a for a in self.arguments if a.kind == "option")
-
-    def argument(self, name: str) -> Argument:
-        return next(a for a in self.arguments if a.name == name)
-
-    def has(self, name: str) -> bool:
-        return any(a.name == name for a in self.arguments)
+from torchref.check.ops.record import Op
 
 
 class UnknownOp(ValueError):

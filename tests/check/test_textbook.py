@@ -1,0 +1,41 @@
+"""The textbook's formulas, proven on symbols: each backward is the derivative of its forward, on every branch."""
+
+import numpy as np
+import pytest
+
+from torchref.check.proof import prove
+from torchref.check.textbook import norms
+
+RNG = np.random.default_rng(5)
+NORMAL = RNG.standard_normal
+EPS = 0.25
+
+
+def batch(function, **statistics):
+    """A batch norm of x, weight and bias; its first output alone."""
+    mean, var = statistics.get("mean"), statistics.get("var")
+
+    def norm(x, weight, bias):
+        outputs, backward = function(x, mean, var, weight, bias, mean is None, 0.1, EPS)
+        return outputs[0], backward
+
+    return norm
+
+
+GIVEN = {"mean": NORMAL(2), "var": RNG.uniform(0.5, 2, 2)}
+CLAIMS = {
+    "layer_norm": (lambda x, w, b: norms.layer_norm(x, (3,), w, b, EPS), NORMAL((1, 3)), NORMAL(3), NORMAL(3)),
+    "batch_norm": (batch(norms.batch_norm), NORMAL((3, 1)), NORMAL(1), NORMAL(1)),
+    "batch_norm, evaluation": (batch(norms.batch_norm, **GIVEN), NORMAL((2, 2)), NORMAL(2), NORMAL(2)),
+    "batch_norm2d": (batch(norms.batch_norm2d), NORMAL((2, 1, 1, 2)), NORMAL(1), NORMAL(1)),
+    "group_norm": (lambda x, w, b: norms.group_norm(x, 2, w, b, EPS), NORMAL((1, 4, 1, 1)), NORMAL(4), NORMAL(4)),
+    "instance_norm": (lambda x, w, b: norms.instance_norm(x, w, b, EPS), NORMAL((1, 2, 1, 2)), NORMAL(2), NORMAL(2)),
+    "rms_norm": (lambda x, w: norms.rms_norm(x, (2,), w, EPS), NORMAL((2, 2)), NORMAL(2)),
+    "local_response_norm": (lambda x: norms.local_response_norm(x, 2, 0.5, 0.75, 1.0), NORMAL((1, 3, 1, 1))),
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_proven(name):
+    """Catches a formula that numbers cannot tell from the right one."""
+    assert prove(*CLAIMS[name]) > 0

@@ -1,0 +1,482 @@
+"""One library of edits of a syntax tree: what a slip changes, one place at a time, each with its slug and its sentence.
+
+Made to a formula of the textbook (`slips`), an edit gives a wrong formula, and its slug says what is wrong with that.
+Made to a user's code (`repairs`), it may give the right one, and its slug says what was wrong before. Signs, axes, sums
+and means, transposes, comparisons and exchanged variables are their own reverse and serve both; what a slip leaves out
+a repair puts in, and the other way round.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchref.check.ops.record import Op
+from torchref.check.textbook.flow import writes
+
+REDUCERS = ("sum", "mean", "max", "var", "std", "amax", "prod")
+AXES = ("0", "1", "-1", "-2", "(0, 2, 3)", "(2, 3)", "(1, 2, 3)", "(0, 1)")
+ORDER = {ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE), ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE)}
+FLIPPED = {"convolve2d": "correlate2d", "correlate2d": "convolve2d", "convolve": "correlate", "correlate": "convolve"}
+SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names otherwise; "": it has no such edit
+    "sign": "wrong-sign",
+    "axis": "summed-over-wrong-axis",
+    "mean": "mean-instead-of-sum",
+    "transpose": "transposed",
+    "assignment": "overwritten-not-accumulated",
+    "comparison": "wrong-mask",
+    "flip": "",
+    "place": "",
+    "name": "derivative-at-wrong-tensor",
+    "factor": "local-derivative-missing",
+    "term": "local-derivative-missing",
+    "constant": "scale-forgotten",
+    "mask": "wrong-mask",
+    "upstream": "upstream-not-multiplied",
+    "eps": "eps-or-bessel-misplaced",
+}
+
+
+@dataclass
+class Edit:
+    """One change of one node: `apply` makes it and returns what takes it back."""
+
+    rank: int  # the likelier kinds first
+    slug: str
+    line: int
+    before: str
+    after: str
+    apply: Callable[[], Callable[[], None]]
+    sentence: str = ""  # what is wrong where the edit is a slip
+    told: str = ""  # of a slip: the wrong line
+    right: str = ""  # of a slip: the right one
+
+
+@dataclass
+class Slot:
+    """Where a node stands in its parent."""
+
+    parent: ast.AST
+    field: str
+    index: int | None
+    node: Any
+
+    @property
+    def current(self) -> Any:
+        held = getattr(self.parent, self.field)
+        return held if self.index is None else held[self.index]
+
+    def put(self, new: Any) -> None:
+        if self.index is None:
+            setattr(self.parent, self.field, new)
+        else:
+            getattr(self.parent, self.field)[self.index] = new
+
+
+def slots(root: ast.AST) -> Iterator[Slot]:
+    for field, value in ast.iter_fields(root):
+        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST):
+                yield Slot(root, field, index, child)
+                yield from slots(child)
+
+
+def edit(rank: int, slug: str, slot: Slot, new: Any, sentence: str = "") -> Edit:
+    """The change that puts `new` in the place of the node in `slot`."""
+    line = getattr(slot.node, "lineno", getattr(slot.parent, "lineno", 0))
+    for part in ast.walk(new):
+        if hasattr(part, "_attributes"):
+            ast.copy_location(part, slot.node if hasattr(slot.node, "lineno") else slot.parent)
+    before, after = (show(n) for n in (slot.node, new))
+
+    def apply() -> Callable[[], None]:
+        slot.put(new)
+        return lambda: slot.put(slot.node)
+
+    return Edit(rank, slug, line, before, after, apply, sentence)
+
+
+def show(node: ast.AST) -> str:
+    try:
+        return ast.unparse(node)
+    except (AttributeError, ValueError, RecursionError):
+        return type(node).__name__
+
+
+Slugs = Mapping[str, str]
+
+
+def slug_of(slugs: Slugs, kind: str) -> str:
+    """What a kind of edit is called at an operation; empty: the operation has no such edit."""
+    return slugs.get(kind, SLUGS[kind])
+
+
+def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
+    """Every edit of every function that may undo a mistake, each node once."""
+    seen: set[int] = set()
+    names = atoms(functions)
+    for nth, function in enumerate(functions):
+        own = names.get(id(function), [])
+        in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
+        indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
+        for index, statement in enumerate(function.body):
+            for slot in (Slot(function, "body", index, statement), *slots(statement)):
+                if id(slot.node) in seen or plain(slot):
+                    continue
+                seen.add(id(slot.node))
+                found = places(slot, op.slugs) if id(slot.node) in indices else mends(slot, op, own, upstreams, in_loop)
+                for e in found:
+                    e.rank = 100 * e.rank + nth
+                    yield e
+
+
+def mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
+    """What may undo a mistake at one node."""
+    yield from reversible(slot, op.slugs, AXES)
+    if id(slot.node) in in_loop:
+        yield from accumulated(slot, op.slugs)
+    yield from exchanges(slot, op, names, upstreams)
+
+
+def places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """Another step of a recurrence, another crop of a convolution."""
+    slug = slug_of(slugs, "place")
+    if slug and isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.Add | ast.Sub):
+        yield edit(3, slug, slot, turned(slot.node))
+        yield edit(3, slug, slot, slot.node.left)
+
+
+def plain(slot: Slot) -> bool:
+    """What cannot be the mistake: documentation, annotations, sizes of ranges."""
+    return slot.field in ("annotation", "returns", "decorator_list") or isinstance(slot.node, ast.expr_context)
+
+
+def reversible(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
+    """The edits that are their own reverse: signs, axes, sums and means, transposes, flips, comparisons."""
+    yield from signs(slot, slugs)
+    if isinstance(slot.node, ast.Call):
+        yield from reductions(slot, slugs, axes)
+    yield from transposes(slot, slugs)
+    yield from flips(slot, slugs)
+    yield from comparisons(slot, slugs)
+
+
+def turned(node: Any) -> ast.BinOp:
+    """A sum for a difference, and the other way round."""
+    return ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
+
+
+def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node, slug = slot.node, slug_of(slugs, "sign")
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield edit(0, slug, slot, turned(node), f"The sign of `{show(node.right)}` is wrong.")
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+        yield edit(0, slug, slot, node.operand, f"The minus before `{show(node.operand)}` is lost.")
+    elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add | ast.Sub):
+        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        new = ast.AugAssign(node.target, other, node.value)
+        yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
+    if isinstance(node, ast.expr) and not isinstance(node, ast.Constant | ast.Tuple | ast.List) and signed(slot):
+        yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
+
+
+def transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node, slug = slot.node, slug_of(slugs, "transpose")
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield edit(2, slug, slot, node.value, f"`{show(node.value)}` must be transposed here.")
+    elif isinstance(node, ast.Name | ast.Attribute) and multiplied(slot):
+        new = ast.Attribute(node, "T", ast.Load())
+        yield edit(2, slug, slot, new, f"`{show(node)}` must not be transposed here.")
+
+
+def accumulated(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """+= for = in a loop."""
+    node = slot.node
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name | ast.Subscript):
+        yield edit(2, slug_of(slugs, "assignment"), slot, ast.AugAssign(node.targets[0], ast.Add(), node.value))
+
+
+def flips(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node, slug = slot.node, slug_of(slugs, "flip")
+    if not slug:
+        return
+    if isinstance(node, ast.Subscript) and "::-1" in show(node.slice).replace(" ", ""):
+        yield edit(2, slug, slot, node.value, f"`{show(node.value)}` must be turned round here.")
+    if isinstance(node, ast.Name) and node.id in FLIPPED:
+        yield edit(2, slug, slot, ast.Name(FLIPPED[node.id], ast.Load()))
+    if isinstance(node, ast.Attribute) and node.attr in FLIPPED:
+        yield edit(2, slug, slot, ast.Attribute(node.value, FLIPPED[node.attr], ast.Load()))
+
+
+def comparisons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node = slot.node
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        for order in ORDER.get(type(node.ops[0]), ()):
+            new = ast.Compare(node.left, [order()], node.comparators)
+            sentence = f"`{show(new)}` stands where `{show(node)}` belongs."
+            yield edit(3, slug_of(slugs, "comparison"), slot, new, sentence)
+
+
+def reductions(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
+    """A sum for a mean, and the other axes of a sum."""
+    node = slot.node
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if called not in REDUCERS:
+        return
+    module = isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "numpy", "torch")
+    if called in ("sum", "mean"):
+        new = copy.copy(node)
+        other = "mean" if called == "sum" else "sum"
+        new.func = ast.Attribute(node.func.value, other, ast.Load())
+        yield edit(2, slug_of(slugs, "mean"), slot, new, f"A {other} stands where the {called} `{show(node)}` belongs.")
+    first = 1 if module else 0
+    key = next((k for k in node.keywords if k.arg in ("axis", "dim")), None)
+    given = key.value if key else node.args[first] if len(node.args) > first else None
+    if given is None:
+        return
+    sentence = f"`{show(node)}` runs over the wrong axis."
+    for axis in axes:
+        if axis == show(given):
+            continue
+        value = ast.parse(axis, mode="eval").body
+        for keep in (False, True):
+            new = copy.copy(node)
+            rest = [k for k in node.keywords if k.arg not in ("axis", "dim") and not (keep and k.arg == "keepdims")]
+            new.args = list(node.args[:first])
+            new.keywords = [*rest, ast.keyword("axis" if not key else key.arg, value)]
+            if keep:
+                new.keywords.append(ast.keyword("keepdims", ast.Constant(True)))
+            yield edit(1, slug_of(slugs, "axis"), slot, new, sentence)
+
+
+def signed(slot: Slot) -> bool:
+    """Whether a sign may stand before the node: in a sum, in a call, on the right of an assignment."""
+    parent = slot.parent
+    if isinstance(parent, ast.BinOp):
+        return slot.field == "left" and isinstance(parent.op, ast.Add | ast.Sub)
+    if isinstance(parent, ast.Call):
+        return slot.field == "args" and slot.index == 0 and not isinstance(slot.node, ast.Starred)
+    return isinstance(parent, ast.Assign | ast.AugAssign) and slot.field == "value"
+
+
+def multiplied(slot: Slot) -> bool:
+    """Whether the node is an operand of a matrix product."""
+    parent = slot.parent
+    if isinstance(parent, ast.BinOp):
+        return isinstance(parent.op, ast.MatMult)
+    if isinstance(parent, ast.Call) and slot.field == "args" and isinstance(parent.func, ast.Attribute):
+        return parent.func.attr in ("dot", "matmul", "mm")
+    return False
+
+
+def atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
+    """The variables and attributes that each function reads or sets, its own first: what a name may stand for."""
+    every: list[str] = []
+    own: dict[int, list[str]] = {}
+    numbers: list[Any] = [n.value for f in functions for n in ast.walk(f) if isinstance(n, ast.Constant)]
+    numbers = [v for v in numbers if type(v) in (int, float) and abs(v) not in (0, 1)]
+    for function in functions:
+        called = {id(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)}
+        bases = {id(n.value) for n in ast.walk(function) if isinstance(n, ast.Attribute)}
+        found = [a.arg for a in function.args.args if a.arg not in ("self", "ctx")]
+        for n in ast.walk(function):
+            alone = isinstance(n, ast.Name) and id(n) not in bases
+            of_self = isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "self"
+            if (alone or of_self) and id(n) not in called:
+                found.append(show(n))
+        own[id(function)] = list(dict.fromkeys(found))
+        every += found
+    held = [e for e in dict.fromkeys(every) if e.startswith("self.") or e.isupper()]
+    constants = [repr(n) for n in dict.fromkeys((2, *numbers))][:6]
+    return {k: [*list(dict.fromkeys([*v, *held]))[:24], *constants] for k, v in own.items()}
+
+
+def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
+    """Another variable in the place of one, and a factor that is missing."""
+    node = slot.node
+    elsewhere = ("func", "targets", "target", "slice", "test", "iter", "keywords")
+    if not isinstance(node, ast.expr) or slot.field in elsewhere:
+        return
+    context = getattr(node, "ctx", None)
+    if isinstance(context, ast.Store | ast.Del) or isinstance(slot.parent, ast.keyword | ast.Attribute | ast.arguments):
+        return
+    exchanged = slug_of(op.slugs, "name")
+    if not exchanged:
+        return
+    switches = {n for o in op.options if isinstance(o.default, bool) for n in (o.name, *o.aliases)}
+    if isinstance(node, ast.Name | ast.Attribute) and show(node) in names:
+        compared = isinstance(slot.parent, ast.Compare)
+        for name in names:
+            if name in switches or name.removeprefix("self.") in switches:
+                continue
+            if name != show(node) and not name[0].isdigit() and name not in upstreams and show(node) not in upstreams:
+                slug = SLUGS["comparison"] if compared else exchanged
+                yield edit(4, slug, slot, ast.parse(name, mode="eval").body)
+    if not factor(slot):
+        return
+    for name in names:
+        value = ast.parse(name, mode="eval").body
+        slug = slug_of(op.slugs, "upstream" if name in upstreams else "factor")
+        constant = ("gamma", "weight", "alpha", "beta", "scale")
+        if isinstance(value, ast.Constant) or name.isupper() or name.rpartition(".")[2].lower() in constant:
+            slug = slug_of(op.slugs, "constant")
+        if "mask" in name.lower() or "keep" in name.lower():
+            slug = slug_of(op.slugs, "mask")
+        for operation in (ast.Mult(), ast.Div()):
+            yield edit(5, slug, slot, ast.BinOp(node, operation, value))
+
+
+def factor(slot: Slot) -> bool:
+    """Whether a factor may be missing here: a term of a sum, the right of an assignment, what is returned."""
+    parent = slot.parent
+    if isinstance(parent, ast.BinOp):
+        return isinstance(parent.op, ast.Add | ast.Sub)
+    if isinstance(parent, ast.Assign | ast.AugAssign | ast.Return):
+        return slot.field == "value" and not isinstance(slot.node, ast.Tuple)
+    return isinstance(parent, ast.Tuple | ast.List) or (isinstance(parent, ast.Lambda) and slot.field == "body")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a slip may take for another thing: the variables of a formula."""
+
+    shapes: dict[str, tuple[int, ...]]  # of those that are arrays
+    fixed: frozenset[str]  # those that do not depend on the data: parameters, options, sizes
+    upstream: frozenset[str]
+    moved: frozenset[str]  # those that depend on the upstream gradient
+    axes: tuple[str, ...]  # what a sum may run over
+
+
+def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
+    """Every edit of the lines of a formula that makes it wrong, each with the wrong line and the right one."""
+    every = list(lines(body))
+    for i, (statement, slot) in enumerate(every):
+        if not writes(statement) & whole.shapes.keys():
+            continue
+        later = {name for s, _ in every[i:] for name in writes(s)}
+        scope = replace(whole, shapes={n: s for n, s in whole.shapes.items() if n not in later})
+        held, parts = in_brackets(statement), [slot] if isinstance(statement, ast.AugAssign) else []
+        for part in (*parts, *slots(statement)):
+            if isinstance(part.node, ast.expr | ast.AugAssign) and id(part.node) not in held:
+                found = (
+                    *reversible(part, slugs, scope.axes),
+                    *drops(part, slugs, scope),
+                    *mistaken(part, slugs, scope),
+                )
+                yield from told(found, slot)
+
+
+def forward_slips(body: list[ast.stmt], slugs: Slugs) -> Iterator[Edit]:
+    """The edits of a forward that a verdict names: eps and Bessel's correction out of place, a sum for a mean."""
+    for statement, slot in lines(body):
+        for part in slots(statement):
+            yield from told((*epsilons(part, slugs), *bessel(part, slugs)), slot)
+
+
+def told(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
+    """The edits of a line, with the line as it is and as it becomes."""
+    right = show(line.node)
+    for e in found:
+        undo = e.apply()
+        e.told, e.right = show(line.current), right
+        undo()
+        yield e
+
+
+def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
+    """The lines that compute something, those in loops and branches among them."""
+    holder = ast.Module(body, [])
+    for slot in slots(holder):
+        if isinstance(slot.node, ast.Assign | ast.AugAssign) or (
+            isinstance(slot.node, ast.Expr) and isinstance(slot.node.value, ast.Call)
+        ):
+            yield slot.node, slot
+
+
+def in_brackets(statement: ast.stmt) -> set[int]:
+    """The nodes that stand in square brackets, among the axes of a sum or the numbers of a shape, by id."""
+    held: list[ast.AST] = [n.slice for n in ast.walk(statement) if isinstance(n, ast.Subscript)]
+    held += [k.value for n in ast.walk(statement) if isinstance(n, ast.Call) for k in n.keywords]
+    for n in ast.walk(statement):
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in (*REDUCERS, "reshape"):
+            held += n.args
+    return {id(part) for root in held for part in ast.walk(root)}
+
+
+def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+    """An operand that is left out; += for which = stands."""
+    node = slot.node
+    if isinstance(node, ast.AugAssign):
+        sentence = f"`{show(node.target)}` is overwritten where it must be added to."
+        yield edit(2, slug_of(slugs, "assignment"), slot, ast.Assign([node.target], node.value), sentence)
+    if not isinstance(node, ast.BinOp):
+        return
+    kept = {ast.Mult: (0, 1), ast.Add: (0, 1), ast.Div: (0,), ast.Sub: (0,), ast.Pow: (0,)}.get(type(node.op), ())
+    for k in kept:
+        lost = (node.right, node.left)[k]
+        names = {n.id for n in ast.walk(lost) if isinstance(n, ast.Name)} & (scope.fixed | scope.shapes.keys())
+        if isinstance(node.op, ast.Add | ast.Sub):
+            kind, word = "term", "term"
+        else:
+            kind = "constant" if names <= scope.fixed else "upstream" if names <= scope.upstream else "factor"
+            word = {ast.Div: "divisor", ast.Pow: "exponent"}.get(type(node.op), "factor")
+        yield edit(3, slug_of(slugs, kind), slot, (node.left, node.right)[k], f"The {word} `{show(lost)}` is missing.")
+
+
+def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+    """Another variable of the same shape, a factor too much, half or twice a term."""
+    node = slot.node
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in scope.shapes:
+        for name, shape in scope.shapes.items():
+            if name != node.id and shape == scope.shapes[node.id]:
+                sentence = f"`{name}` stands where `{node.id}` belongs."
+                lost = node.id in scope.moved and name not in scope.moved
+                slug = slug_of(slugs, "upstream" if lost else "name")
+                if slug:
+                    rank = (
+                        6 if {node.id, name} <= scope.moved else 4
+                    )  # dx_hat for dy: a factor too much, in other words
+                    yield edit(rank, slug, slot, ast.Name(name, ast.Load()), sentence)
+    if not isinstance(node, ast.expr) or not factor(slot) or isinstance(getattr(node, "ctx", None), ast.Store):
+        return
+    for value in (2, 0.5):
+        sentence = f"`{show(node)}` counts {'twice' if value == 2 else 'half'}."
+        yield edit(5, slug_of(slugs, "factor"), slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)
+    for name in scope.fixed & scope.shapes.keys():
+        new = ast.BinOp(node, ast.Mult(), ast.Name(name, ast.Load()))
+        yield edit(5, slug_of(slugs, "constant"), slot, new, f"There is a factor `{name}` too much.")
+
+
+def epsilons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """eps outside the root, lost, or squared."""
+    node, slug = slot.node, slug_of(slugs, "eps")
+    if not isinstance(node, ast.Call) or not show(node.func).endswith("sqrt") or not slug:
+        return
+    inside = node.args[0]
+    if isinstance(inside, ast.BinOp) and isinstance(inside.op, ast.Add) and show(inside.right) == "eps":
+        bare = ast.Call(node.func, [inside.left], [])
+        square = ast.BinOp(inside.right, ast.Pow(), ast.Constant(2))
+        squared = ast.Call(node.func, [ast.BinOp(inside.left, ast.Add(), square)], [])
+        yield edit(6, slug, slot, ast.BinOp(bare, ast.Add(), inside.right), "eps is added outside the root.")
+        yield edit(6, slug, slot, bare, "eps is forgotten.")
+        yield edit(6, slug, slot, squared, "eps stands squared under the root.")
+
+
+def bessel(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """The mean of squares over n - 1."""
+    node, slug = slot.node, slug_of(slugs, "eps")
+    if (
+        not isinstance(node, ast.Call)
+        or not isinstance(node.func, ast.Attribute)
+        or node.func.attr != "mean"
+        or not slug
+    ):
+        return
+    if isinstance(node.func.value, ast.BinOp) and isinstance(node.func.value.op, ast.Pow):
+        total = ast.Call(ast.Attribute(node.func.value, "sum", ast.Load()), node.args, node.keywords)
+        count = ast.parse(f"({show(node.func.value)}).size // {show(total)}.size - 1", mode="eval").body
+        sentence = "The variance divides by n - 1, with Bessel's correction; here it is the biased one, by n."
+        yield edit(6, slug, slot, ast.BinOp(total, ast.Div(), count), sentence)

@@ -1,0 +1,115 @@
+"""What is known of each operation: torch's names and defaults, a probe that sees its mistakes, its formulas, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchref.check.mistakes.base import Formula, Mistake
+
+Maker = Callable[[Any, dict[str, Any], str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of an operation, under torch's name."""
+
+    name: str
+    kind: str  # "array": has a gradient; "data": an array without one; "option"
+    default: Any = None  # torch's default of an option
+    probe: Any = None  # the value an option takes in the probe, if the user's code takes it
+    optional: bool = False  # an array that may be absent
+    aliases: tuple[str, ...] = ()  # names that this operation's argument also goes by
+    axes: tuple[str, ...] = ()  # what the axes are called; the last of them where it has fewer
+    neutral: float | None = None  # the number that stands for it where it is absent
+    vary: tuple[Any, ...] = ()  # other values of an option, under which a formula is another one
+
+
+def array(name: str, *aliases: str, axes: str = "", optional: bool = False, neutral: float | None = None) -> Argument:
+    named = tuple(axes.split())
+    return Argument(name, "array", None, None, optional or neutral is not None, aliases, named, neutral)
+
+
+def data(name: str, *aliases: str, axes: str = "", optional: bool = False) -> Argument:
+    return Argument(name, "data", None, None, optional, aliases, tuple(axes.split()))
+
+
+def option(name: str, default: Any = None, probe: Any = None, *aliases: str, vary: tuple[Any, ...] = ()) -> Argument:
+    return Argument(name, "option", default, default if probe is None else probe, True, aliases, vary=vary)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A wrong formula that no edit makes: one line of the textbook, and what stands in its place.
+
+    `line` is the beginning of the right line, long enough to be that of no other. Where an option's `if` has left no
+    such line, there is no such mistake. The student is shown the right line as the correction.
+    """
+
+    line: str
+    told: str  # what stands there instead: the wrong line, or several with "; " between them
+    slug: str
+    sentence: str
+    advice: str = ""  # where the right line does not say enough
+    gradient: str = ""  # the gradient that the mistake belongs to, where it is not the first that the line leads to
+    convention: str = ""  # where it is no mistake in code that says so: the note
+
+
+@dataclass(frozen=True)
+class Known:
+    """An intermediate that people give a name to: a variable of a user's code of that name should have its value.
+
+    `values` are expressions over the variables of the textbook's forward and backward, the usual meaning first; the
+    others go by the same name elsewhere.
+    """
+
+    name: str
+    meaning: str
+    names: str  # what users call it, without case and underscores, a gradient's prefix shortened to d
+    values: tuple[str, ...]
+    feeds: tuple[str, ...] = ("input",)  # the gradients in whose formula it stands
+    saved: str = ""  # an expression: what a gradient function that asks for it is handed; empty: it is not
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation of torch.nn that gradients are checked against."""
+
+    name: str
+    modules: tuple[str, ...]  # torch.nn's class names, and other names it is asked for by
+    arguments: tuple[Argument, ...]  # in torch's order
+    formula: Formula
+    mistakes: tuple[Mistake, ...]
+    make: Maker  # (generator, options, variant) -> arrays
+    outputs: tuple[str, ...] = ("output",)
+    loss: bool = False
+    logits: bool = False  # must stay finite at +-900
+    zero_rows: bool = False  # must stay finite for rows of zeros
+    deeper: bool = False  # is the same function on more axes, (N, T, D) for (N, D)
+    family: str = "elementwise"
+    variants: tuple[str, ...] = ("rich",)  # probes to try in turn until the user's forward accepts one
+    given: Mapping[str, Any] = field(default_factory=dict)  # options from `--against`
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # what the formula needs and the user does not see
+    sizes: tuple[tuple[str, str, int], ...] = ()  # constructor sizes: (name, array, axis)
+    known: tuple[Known, ...] = ()
+    slugs: Mapping[str, str] = field(default_factory=dict)  # kinds of edits that have another slug here
+    conventions: Callable[[Mapping[str, Any]], list[list[Any]]] | None = None  # besides torch's, at these values
+    statistics: Callable[[int], tuple[int, ...]] | None = None  # the axes of a norm's statistics, from those of x
+    centred: bool = True  # whether a norm subtracts the mean
+    affine: bool = False  # people call its weight g or gamma
+    derivation: str = ""  # the page of the manual
+
+    @property
+    def arrays(self) -> tuple[Argument, ...]:
+        return tuple(a for a in self.arguments if a.kind == "array")
+
+    @property
+    def options(self) -> tuple[Argument, ...]:
+        return tuple(a for a in self.arguments if a.kind == "option")
+
+    def argument(self, name: str) -> Argument:
+        return next(a for a in self.arguments if a.name == name)
+
+    def has(self, name: str) -> bool:
+        return any(a.name == name for a in self.arguments)

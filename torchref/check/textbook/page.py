@@ -1,0 +1,251 @@
+"""A page of the textbook: one formula under given options, as lines that can be run, changed and shown."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from torchref.check.edits import Edit, Scope, Slugs, forward_slips, lines, show, slips
+from torchref.check.mistakes.base import Unreduced
+from torchref.check.ops.record import Patch
+from torchref.check.textbook.flow import needed, reached, reads
+from torchref.nn.module import Array
+
+SHORT = {"x": "input", "t": "target", "q": "query", "k": "key", "v": "value"}  # a parameter: torch's name
+SEEN, SUM = "_seen", "_sum"  # what a page calls, when it is run, with its variables and with its sums
+SIZES = ("shape", "size", "ndim")
+
+
+@dataclass
+class Ran:
+    """What a run of a page has computed."""
+
+    outputs: tuple[Array | None, ...]
+    backward: Callable[..., tuple[Any, ...]]
+    variables: dict[str, Any]  # the forward's and, once it is called, the backward's
+    sums: dict[str, Unreduced]  # a gradient that is a sum: its terms
+
+
+@dataclass
+class Page:
+    """A function of the textbook whose options are decided: no `if` of theirs is left."""
+
+    tree: ast.FunctionDef
+    scope: dict[str, Any]  # the module's names
+    compiled: dict[tuple[str, ...], Any] = field(default_factory=dict)  # by the changes that are made to it
+    leading: dict[str, list[str]] = field(default_factory=dict)  # where each line leads
+
+    @property
+    def parameters(self) -> list[str]:
+        return [a.arg for a in self.tree.args.args]
+
+    @property
+    def forward(self) -> list[ast.stmt]:
+        return [s for s in self.tree.body[:-1] if s is not self.back]
+
+    @property
+    def back(self) -> ast.FunctionDef:
+        return next(s for s in self.tree.body if isinstance(s, ast.FunctionDef) and s.name == "backward")
+
+    @property
+    def outputs(self) -> list[str]:
+        """The variables that are the outputs."""
+        returned = self.tree.body[-1]
+        assert isinstance(returned, ast.Return)
+        assert isinstance(returned.value, ast.Tuple)
+        return names_of(returned.value.elts[0])
+
+    @property
+    def gradients(self) -> list[str]:
+        """The variables that are the gradients."""
+        returned = self.back.body[-1]
+        assert isinstance(returned, ast.Return)
+        return names_of(returned.value)
+
+    def run(self, arguments: dict[str, Any], changes: Iterable[Patch | Edit] = ()) -> Ran:
+        """The formula at these arguments, by torch's names, with changes made to it."""
+        variables: dict[str, Any] = {}
+        sums: dict[str, Unreduced] = {}
+
+        def summed(name: str, terms: Any, axes: Any) -> Any:
+            sums[name] = Unreduced(terms, (axes,) if isinstance(axes, int) else tuple(axes))
+            return terms.sum(axes)
+
+        scope = {**self.scope, SEEN: variables.update, SUM: summed}
+        exec(self.code(tuple(changes)), scope)
+        outputs, backward = scope[self.tree.name](*(arguments[torchs(p, arguments)] for p in self.parameters))
+        return Ran(outputs if isinstance(outputs, tuple) else (outputs,), backward, variables, sums)
+
+    def code(self, changes: tuple[Patch | Edit, ...]) -> Any:
+        key = tuple(c.told for c in changes)
+        if key not in self.compiled:
+            undo: list[Callable[[], None]] = []
+            try:
+                for c in changes:
+                    undo.append(c.apply() if isinstance(c, Edit) else patch(self.tree, c))
+                tree = self.tree if changes else observed(self.tree, self.gradients)
+                module = ast.fix_missing_locations(ast.Module([tree], []))
+                self.compiled[key] = compile(module, f"<{tree.name} of the textbook>", "exec")
+            finally:
+                for back in reversed(undo):
+                    back()
+        return self.compiled[key]
+
+    def right_line(self, change: Patch) -> str:
+        """The line in the place of which a patch stands; empty where there is none under these options."""
+        found = [s for s, _ in lines(self.tree.body) if show(s).startswith(change.line)]
+        return show(found[0]) if len(found) == 1 else ""
+
+    def leads_to(self, line: str) -> list[str]:
+        """The outputs that the right line `line` leads to, or the gradients if it stands in the backward."""
+        if not self.leading:
+            for names, body in ((self.outputs, self.forward), (self.gradients, self.back.body)):
+                every = [s for s, _ in lines(body)]
+                self.leading |= {show(s): [n for n in names if n in reached(every, s)] for s in every}
+        return self.leading[line]
+
+    def shown(self, wanted: str) -> list[str]:
+        """The lines that compute the variable `wanted`, from the arguments on, as they would be written."""
+        names = {wanted}
+        inner = needed(self.back.body[:-1], names) if wanted in self.gradients else []
+        every = (*needed(self.forward, names), *inner)
+        return [*self.helpers(every), *(line for s in every for line in show(s).splitlines())]
+
+    def helpers(self, every: Iterable[ast.stmt]) -> list[str]:
+        """What these lines call from the textbook: name, arguments and meaning, as comments."""
+        called = sorted({name for s in every for name in reads(s)})
+        own = [f for n in called if inspect.isfunction(f := self.scope.get(n)) and "torchref.check" in f.__module__]
+        return [f"# {f.__name__}({', '.join(inspect.signature(f).parameters)}): {first_line(f)}" for f in own]
+
+    def edits(self, slugs: Slugs, variables: dict[str, Any]) -> list[Edit]:
+        """The wrong formulas that one edit makes, the likelier first; `variables` are those of a run."""
+        arrays = {n: np.shape(v) for n, v in variables.items() if isinstance(v, np.ndarray | np.floating | float)}
+        data = {p for p in self.parameters if torchs(p, {}) in ("input", "target") or p in SHORT}
+        moving = set(data) | {a.arg for a in self.back.args.args}
+        for s, _ in lines([*self.forward, *self.back.body]):
+            moving |= reached([s], s) if reads(s, SIZES) & moving else set()
+        tuples = tuple(n for n, v in variables.items() if isinstance(v, tuple) and n != "column" and "shape" not in n)
+        upstream = frozenset(a.arg for a in self.back.args.args)
+        inside = [s for s, _ in lines(self.back.body)]
+        moved = upstream | {n for s in inside if reads(s) & upstream for n in reached(inside, s)}
+        fixed = frozenset((*self.parameters, *arrays)) - moving
+        scope = Scope(arrays, fixed, upstream, moved, (*tuples, "0", "-1", "1"))
+        found: dict[str, Edit] = {}
+        every = [*slips(self.back.body, slugs, scope), *forward_slips(self.forward, slugs)]
+        for e in sorted(every, key=lambda e: e.rank):
+            found.setdefault(e.told, e)
+        return list(found.values())
+
+
+def torchs(parameter: str, arguments: dict[str, Any]) -> str:
+    """torch's name of a parameter."""
+    return parameter if parameter in arguments else SHORT.get(parameter, parameter)
+
+
+def names_of(node: ast.expr | None) -> list[str]:
+    return [n.id for n in (node.elts if isinstance(node, ast.Tuple) else [node]) if isinstance(n, ast.Name)]
+
+
+def first_line(function: Any) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+def patch(tree: ast.FunctionDef, change: Patch) -> Callable[[], None]:
+    """Put the wrong lines in the place of the right one; returns what puts it back."""
+    found = [slot for s, slot in lines(tree.body) if show(s).startswith(change.line)]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} lines of {tree.name} begin with {change.line!r}")
+    (slot,) = found
+    assert slot.index is not None
+    wrong = ast.parse(change.told.replace("; ", "\n")).body
+    body, start, end = getattr(slot.parent, slot.field), slot.index, slot.index + len(wrong)
+    body[start : start + 1] = wrong
+
+    def undo() -> None:
+        body[start:end] = [slot.node]
+
+    return undo
+
+
+def observed(tree: ast.FunctionDef, gradients: list[str]) -> ast.FunctionDef:
+    """The right formula, which says what its variables are, and of which terms its gradients are sums."""
+    tree = copy.deepcopy(tree)
+    back = next(s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == "backward")
+    for s in back.body:
+        if isinstance(s, ast.Assign) and show(s.targets[0]) in gradients and isinstance(s.value, ast.Call):
+            call = s.value
+            if (
+                isinstance(call.func, ast.Attribute)
+                and call.func.attr == "sum"
+                and len(call.args) == 1
+                and not call.keywords
+            ):
+                name = ast.Constant(show(s.targets[0]))
+                s.value = ast.Call(ast.Name(SUM, ast.Load()), [name, call.func.value, call.args[0]], [])
+    for function in (back, tree):
+        function.body.insert(-1, ast.parse(f"{SEEN}(locals())").body[0])
+    return tree
+
+
+class Fold(ast.NodeTransformer):
+    """Decide every `if` that asks about arguments alone."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        self.known = known
+
+    def decided(self, test: ast.expr) -> bool | None:
+        if not {n.id for n in ast.walk(test) if isinstance(n, ast.Name)} <= self.known.keys():
+            return None
+        return bool(eval(compile(ast.Expression(test), "<option>", "eval"), {**self.known}))
+
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        answer = self.decided(node.test)
+        return node if answer is None else node.body if answer else node.orelse
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        self.generic_visit(node)
+        answer = self.decided(node.test)
+        return node if answer is None else node.body if answer else node.orelse
+
+
+@cache
+def source(function: Callable[..., Any]) -> ast.FunctionDef:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    for node in ast.walk(tree):  # annotations are not for the reader of a formula
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for a in node.args.args:
+                a.annotation = None
+    if ast.get_docstring(tree):
+        del tree.body[0]
+    return tree
+
+
+PAGES: dict[Any, Page] = {}
+
+
+def page(function: Callable[..., Any], arguments: dict[str, Any] | None = None) -> Page:
+    """The function's page at these arguments, of which only options and numbers of axes count; None: all its lines."""
+    known = {} if arguments is None else {p: arguments[torchs(p, arguments)] for p in parameters(function)}
+    key = (function, *((n, ("array", v.ndim) if isinstance(v, np.ndarray) else repr(v)) for n, v in known.items()))
+    if key not in PAGES:
+        tree = copy.deepcopy(source(function))
+        if arguments is not None:
+            tree = Fold(known).visit(tree)
+        PAGES[key] = Page(tree, vars(sys.modules[function.__module__]))
+    return PAGES[key]
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return [a.arg for a in source(function).args.args]
