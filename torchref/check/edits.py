@@ -445,7 +445,7 @@ def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
     for value in (2, 0.5):
         sentence = f"`{show(node)}` counts {'twice' if value == 2 else 'half'}."
         yield edit(5, slug_of(slugs, "factor"), slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)
-    for name in scope.fixed & scope.shapes.keys():
+    for name in sorted(scope.fixed & scope.shapes.keys()):
         new = ast.BinOp(node, ast.Mult(), ast.Name(name, ast.Load()))
         yield edit(5, slug_of(slugs, "constant"), slot, new, f"There is a factor `{name}` too much.")
 
