@@ -23,13 +23,11 @@ MORE = {
     **{loss: (f"{loss}(reduction='sum')",) for loss in LOSSES_OF_ROWS},
 }
 
-# Two ways to one formula: sigmoid's slope taken for s is its value; 1 / d is 1 / sqrt(d) twice; a loss for each row has
+# Two ways to one formula: 1 / d is 1 / sqrt(d) twice; a loss for each row has
 # as many entries as the batch has rows; a slope at 0 is all that a relu's mask can get wrong.
 MEANS = {("forward mean over the entries", "forward mean over the batch")}
 ONE_FORMULA = {
     **dict.fromkeys((*LOSSES_OF_ROWS, "cross_entropy", "nll_loss"), MEANS),
-    "sigmoid": {("value for slope", "only s")},
-    "hardswish": {("2 of the square lost", "only the first term")},
     "rnn": {("slope at 0 active", "relu's slope")},
     "rnn_cell": {("slope at 0 active", "relu's slope")},
     "scaled_dot_product_attention": {("1 / d", "scale twice")},

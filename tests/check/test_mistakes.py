@@ -75,9 +75,6 @@ AFTER = "dx = {gamma} * (dy - dy.mean({axes}) - x_hat * (dy * x_hat).mean({axes}
 SAME_OVER_ENTRIES = {"weight forgotten", "forward mean over the entries"}
 EQUAL = {
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "kl_div", "poisson_nll_loss", "hinge_embedding_loss", "soft_margin_loss", "binary_cross_entropy_with_logits"), SAME_OVER_ENTRIES),
-    "relu": {"slope at the output"}, "leaky_relu": {"slope at the output"}, "rrelu": {"slope at the output"}, "hardtanh": {"slope at the output"},
-    "relu6": {"slope at the output"}, "hardshrink": {"slope at the output"},
-    "exp": {"slope of the slope", "value for slope"},
     "multi_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
     "multilabel_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
     "multilabel_soft_margin_loss": {"forward mean over the batch", "forward mean over the entries"},

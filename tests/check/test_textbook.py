@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.proof import prove
-from torchref.check.textbook import norms
+from torchref.check.textbook import activations, norms
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -33,6 +34,29 @@ CLAIMS = {
     "rms_norm": (lambda x, w: norms.rms_norm(x, (2,), w, EPS), NORMAL((2, 2)), NORMAL(2)),
     "local_response_norm": (lambda x: norms.local_response_norm(x, 2, 0.5, 0.75, 1.0), NORMAL((1, 3, 1, 1))),
 }
+
+ENTRIES = np.array([-4.3, -0.7, 0.2, 0.9, 3.4, 6.7])  # on every branch of every activation
+OPTIONS = {
+    "leaky_relu": (0.25,),
+    "rrelu": (0.125, 0.25),
+    "elu": (0.75,),
+    "celu": (0.75,),
+    "gelu": ("none",),
+    "softplus": (1.5, 1.0),
+    "hardtanh": (-0.5, 0.5),
+    "hardshrink": (0.5,),
+    "softshrink": (0.5,),
+    "threshold": (0.5, 1.75),
+}
+
+
+def given(function, options):
+    """A function of x alone."""
+    return lambda x: function(x, *options)
+
+
+CLAIMS |= {op.name: (given(op.formula.textbook, OPTIONS.get(op.name, ())), ENTRIES) for op in ACTIVATIONS}
+CLAIMS["gelu, tanh"] = given(activations.gelu, ("tanh",)), ENTRIES[:2]
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -7,7 +7,6 @@ import numpy as np
 from torchref.nn.module import Array
 
 TOLERANCE = 2e-6  # of the largest entry: no mistake is as small; what rounding allows: torchref.check.allowance
-FORWARD_TOLERANCE = {"selu": 1e-4}  # its constants are often shortened
 
 
 allowed = {"tolerance": TOLERANCE}  # wider while code that takes float32 alone is judged

@@ -21,7 +21,6 @@ FAMILY_PAGES = {
     "conv": "convolution.md",
     "pool": "pooling.md",
     "recurrent": "rnn-lstm.md",
-    "elementwise": "activations.md",
 }
 # derived with the module, not with a function of its own
 MODULES = ("upsample", "rnn", "rnn_cell", "lstm", "lstm_cell", "gru", "gru_cell", "multi_head_attention")

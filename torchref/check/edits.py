@@ -37,6 +37,9 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names 
     "mask": "wrong-mask",
     "upstream": "upstream-not-multiplied",
     "eps": "eps-or-bessel-misplaced",
+    "branch": "wrong-mask",
+    "function": "derivative-at-wrong-tensor",
+    "sample": "overwritten-not-accumulated",
 }
 
 
@@ -179,7 +182,8 @@ def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         new = ast.AugAssign(node.target, other, node.value)
         yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
-    if isinstance(node, ast.expr) and not isinstance(node, ast.Constant | ast.Tuple | ast.List) and signed(slot):
+    unsigned = ast.Constant | ast.Tuple | ast.List | ast.Compare
+    if isinstance(node, ast.expr) and not isinstance(node, unsigned) and signed(slot):
         yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
 
 
@@ -359,14 +363,21 @@ def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
         later = {name for s, _ in every[i:] for name in writes(s)}
         scope = replace(whole, shapes={n: s for n, s in whole.shapes.items() if n not in later})
         held, parts = in_brackets(statement), [slot] if isinstance(statement, ast.AugAssign) else []
+        compared = in_comparisons(statement)
         for part in (*parts, *slots(statement)):
             if isinstance(part.node, ast.expr | ast.AugAssign) and id(part.node) not in held:
+                own = {**slugs, "name": slug_of(slugs, "comparison")} if id(part.node) in compared else slugs
                 found = (
-                    *reversible(part, slugs, scope.axes),
-                    *drops(part, slugs, scope),
-                    *mistaken(part, slugs, scope),
+                    *reversible(part, own, scope.axes),
+                    *drops(part, own, scope),
+                    *mistaken(part, own, scope),
+                    *branches(part, own),
+                    *functions(part, own),
+                    *samples(part, own),
                 )
                 yield from told(found, slot)
+        yield from everywhere([statement], slugs, scope)
+    yield from everywhere([s for s, _ in every], slugs, whole)
 
 
 def forward_slips(body: list[ast.stmt], slugs: Slugs) -> Iterator[Edit]:
@@ -406,6 +417,100 @@ def in_brackets(statement: ast.stmt) -> set[int]:
     return {id(part) for root in held for part in ast.walk(root)}
 
 
+def in_comparisons(statement: ast.stmt) -> set[int]:
+    """The nodes that decide a comparison, by id."""
+    held = [n for n in ast.walk(statement) if isinstance(n, ast.Compare)]
+    return {id(part) for root in held for part in ast.walk(root)}
+
+
+def everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+    """One variable taken for another wherever it stands: in a line that has it twice, or in several lines."""
+    held = {part for s in statements for part in in_brackets(s)}
+    compared = {part for s in statements for part in in_comparisons(s)}
+    found: dict[str, list[tuple[ast.stmt, ast.Name]]] = {}
+    for s in statements:
+        for n in ast.walk(s):
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in held:
+                found.setdefault(n.id, []).append((s, n))
+    bound = {name for s in statements for name in writes(s)}
+    for name, places in found.items():
+        changed = list({id(s): s for s, _ in places}.values())
+        if name not in scope.shapes or name in bound or (len(changed) == 1) != (len(statements) == 1):
+            continue
+        nodes = [n for _, n in places]
+        for other in sorted(scope.shapes.keys() - bound - {name}) if len(nodes) > 1 else ():
+            if scope.shapes[other] == scope.shapes[name]:
+                masks = {id(n) for n in nodes} <= compared
+                slug = slug_of(slugs, "comparison" if masks else "name")
+                if name in scope.moved and other not in scope.moved:
+                    slug = slug_of(slugs, "upstream")
+                if slug:
+                    yield renamed(changed, nodes, other, slug)
+
+
+def renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug: str) -> Edit:
+    """The change that makes `other` of every one of these nodes."""
+    name, right = nodes[0].id, show(statements[0])
+
+    def apply() -> Callable[[], None]:
+        for n in nodes:
+            n.id = other
+
+        def undo() -> None:
+            for n in nodes:
+                n.id = name
+
+        return undo
+
+    undo = apply()
+    wrong = "; ".join(show(s) for s in statements)
+    undo()
+    sentence = f"`{other}` stands where `{name}` belongs."
+    return Edit(4, slug, nodes[0].lineno, name, other, apply, sentence, wrong, right)
+
+
+def branches(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """A branch of np.where: nothing in its place, one branch alone, both exchanged."""
+    node, slug = slot.node, slug_of(slugs, "branch")
+    if not isinstance(node, ast.Call) or show(node.func) != "np.where" or len(node.args) != 3 or not slug:
+        return
+    test, first, second = node.args
+    for i, old in ((1, first), (2, second)):
+        if show(old) != "0":
+            new = [ast.Constant(0) if i == k else a for k, a in enumerate(node.args)]
+            sentence = f"0 stands where `{show(old)}` belongs."
+            yield edit(3, slug, slot, ast.Call(node.func, new, []), sentence)
+    for kept in (first, second):
+        yield edit(3, slug, slot, kept, f"`{show(kept)}` stands everywhere, whatever `{show(test)}` says.")
+    sentence = f"`{show(first)}` and `{show(second)}` are exchanged."
+    yield edit(3, slug, slot, ast.Call(node.func, [test, second, first], []), sentence)
+
+
+def functions(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """A function of one argument that is forgotten: x for exp(x)."""
+    node, slug = slot.node, slug_of(slugs, "function")
+    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords or not slug:
+        return
+    if isinstance(node.func, ast.Attribute) and show(node.func.value) == "np":
+        yield edit(5, slug, slot, node.args[0], f"`{show(node.args[0])}` stands where `{show(node)}` belongs.")
+
+
+def samples(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """The first or the last sample alone, for a sum over the batch."""
+    node, slug = slot.node, slug_of(slugs, "sample")
+    if (
+        not isinstance(node, ast.Call)
+        or not isinstance(node.func, ast.Attribute)
+        or node.func.attr != "sum"
+        or not slug
+    ):
+        return
+    if [show(a) for a in node.args] == ["0"] and not node.keywords:
+        for index, word in ((-1, "last"), (0, "first")):
+            new = ast.Subscript(node.func.value, ast.Constant(index), ast.Load())
+            yield edit(3, slug, slot, new, f"Only the {word} sample reaches `{show(node)}`.")
+
+
 def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
     """An operand that is left out; += for which = stands."""
     node = slot.node
@@ -414,15 +519,28 @@ def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
         yield edit(2, slug_of(slugs, "assignment"), slot, ast.Assign([node.target], node.value), sentence)
     if not isinstance(node, ast.BinOp):
         return
-    kept = {ast.Mult: (0, 1), ast.Add: (0, 1), ast.Div: (0,), ast.Sub: (0,), ast.Pow: (0,)}.get(type(node.op), ())
-    for k in kept:
+    both, first = (0, 1), (0,)
+    kept = {
+        ast.Mult: both,
+        ast.Add: both,
+        ast.BitAnd: both,
+        ast.BitOr: both,
+        ast.Div: first,
+        ast.Sub: first,
+        ast.Pow: first,
+    }
+    for k in kept.get(type(node.op), ()):
         lost = (node.right, node.left)[k]
         names = {n.id for n in ast.walk(lost) if isinstance(n, ast.Name)} & (scope.fixed | scope.shapes.keys())
         if isinstance(node.op, ast.Add | ast.Sub):
             kind, word = "term", "term"
+        elif isinstance(node.op, ast.BitAnd | ast.BitOr):
+            kind, word = "mask", "condition"
+        elif isinstance(node.op, ast.Pow):
+            kind, word = "factor", "exponent"
         else:
             kind = "constant" if names <= scope.fixed else "upstream" if names <= scope.upstream else "factor"
-            word = {ast.Div: "divisor", ast.Pow: "exponent"}.get(type(node.op), "factor")
+            word = "divisor" if isinstance(node.op, ast.Div) else "factor"
         yield edit(3, slug_of(slugs, kind), slot, (node.left, node.right)[k], f"The {word} `{show(lost)}` is missing.")
 
 
@@ -434,20 +552,32 @@ def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
             if name != node.id and shape == scope.shapes[node.id]:
                 sentence = f"`{name}` stands where `{node.id}` belongs."
                 lost = node.id in scope.moved and name not in scope.moved
-                slug = slug_of(slugs, "upstream" if lost else "name")
+                constants = {node.id, name} <= scope.fixed
+                slug = slug_of(slugs, "upstream" if lost else "constant" if constants else "name")
                 if slug:
                     rank = (
                         6 if {node.id, name} <= scope.moved else 4
                     )  # dx_hat for dy: a factor too much, in other words
                     yield edit(rank, slug, slot, ast.Name(name, ast.Load()), sentence)
-    if not isinstance(node, ast.expr) or not factor(slot) or isinstance(getattr(node, "ctx", None), ast.Store):
+    if not isinstance(node, ast.expr) or isinstance(getattr(node, "ctx", None), ast.Store):
         return
+    if not factor(slot) and not branch(slot):
+        return
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    counted = slug_of(slugs, "constant" if names and names <= scope.fixed else "factor")
     for value in (2, 0.5):
         sentence = f"`{show(node)}` counts {'twice' if value == 2 else 'half'}."
-        yield edit(5, slug_of(slugs, "factor"), slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)
+        yield edit(5, counted, slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)
     for name in sorted(scope.fixed & scope.shapes.keys()):
-        new = ast.BinOp(node, ast.Mult(), ast.Name(name, ast.Load()))
-        yield edit(5, slug_of(slugs, "constant"), slot, new, f"There is a factor `{name}` too much.")
+        for operation, word in ((ast.Mult(), "factor"), (ast.Div(), "divisor")):
+            new = ast.BinOp(node, operation, ast.Name(name, ast.Load()))
+            yield edit(5, slug_of(slugs, "constant"), slot, new, f"There is a {word} `{name}` too much.")
+
+
+def branch(slot: Slot) -> bool:
+    """Whether the node is a branch of np.where."""
+    parent = slot.parent
+    return isinstance(parent, ast.Call) and show(parent.func) == "np.where" and slot.index in (1, 2)
 
 
 def epsilons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:

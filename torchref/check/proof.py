@@ -21,6 +21,8 @@ import sympy
 from torchref.nn.module import Array
 
 IRRATIONAL = {
+    math.sqrt(2): sympy.sqrt(2),
+    math.sqrt(2 * math.pi): sympy.sqrt(2 * sympy.pi),
     math.sqrt(1 / 2): sympy.sqrt(sympy.Rational(1, 2)),
     1 / math.sqrt(2 * math.pi): 1 / sympy.sqrt(2 * sympy.pi),
     math.sqrt(2 / math.pi): sympy.sqrt(2 / sympy.pi),

@@ -337,18 +337,7 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
         return Signature("dropout-mask-or-scale", dropout_evidence(p, g, ref), 0.8)
     if found := residual(p, g, ref):
         return found
-    if p.op.name in (
-        "relu",
-        "leaky_relu",
-        "hardtanh",
-        "relu6",
-        "hardshrink",
-        "softshrink",
-        "threshold",
-        "elu",
-        "selu",
-        "celu",
-    ):
+    if p.op.kinks:
         right = np.isclose(g, ref, rtol=1e-6, atol=1e-9)
         if (~right).sum() <= 6 and right.any():
             return Signature("wrong-mask", f"only {(~right).sum()} entries at the kinks are wrong", 0.85)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torchref.check.catalogue.activations import ACTIVATIONS
 from torchref.check.catalogue.losses import LOSSES
 from torchref.check.catalogue.products import PRODUCTS
 from torchref.check.catalogue.rows import DISTANCES, ROWS
 from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
 from torchref.check.catalogue.windows import WINDOWS
+from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.record import Op
 
@@ -35,12 +35,13 @@ def bridged(op: Op) -> Op:
         slugs = {**slugs, "axis": "softmax-wrong-axis"}
     if op.loss:
         slugs = {**slugs, "mean": "wrong-reduction"}
-    deeper = op.name in ("linear", "softmax", "log_softmax", "softmin") or op.family == "elementwise"
+    deeper = op.name in ("linear", "softmax", "log_softmax", "softmin")
     return replace(op, slugs=slugs, deeper=deeper, affine=op.family in ("conv", "linear"))
 
 
 CATALOGUE: tuple[Op, ...] = (
-    *map(bridged, (*ACTIVATIONS, *ROWS, *PRODUCTS, *LOSSES, *DISTANCES)),
+    *ACTIVATIONS,
+    *map(bridged, (*ROWS, *PRODUCTS, *LOSSES, *DISTANCES)),
     *NORMS,
     *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
 )

@@ -28,7 +28,7 @@ def name_first_wrong(code: Subject, trial: Trial) -> None:
     try:
         with observing() as observer:
             again = code.attempt(trial.probe, trial.convention, trial.upstreams[:1])
-        known = steps(trial.probe, again.upstream, again.expected, again.reference)
+        known = steps(trial.probe, again.upstream)
     except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
         return
     for step in known:

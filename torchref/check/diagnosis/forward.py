@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.check import signatures
-from torchref.check.closeness import FORWARD_TOLERANCE, TOLERANCE, close, error, ratio
+from torchref.check.closeness import TOLERANCE, close, error, ratio
 from torchref.check.diagnosis.subject import Subject, Trial
 from torchref.check.forms.base import CouldNotRun
 from torchref.check.ops.formula import wrong_formulas
@@ -29,7 +29,7 @@ def share_right(code: Subject, trial: Trial) -> bool:
 def wrong_outputs(code: Subject, trial: Trial) -> list[str]:
     if not share_right(code, trial):
         return ["output"]
-    tolerance = 1e-4 if code.op.loss else FORWARD_TOLERANCE.get(code.op.name, TOLERANCE)
+    tolerance = 1e-4 if code.op.loss else max(code.op.loose, TOLERANCE)
     wrong = []
     for name, value in trial.outputs.items():
         if name not in trial.expected or name.startswith("running_") or name == "weights":

@@ -14,7 +14,6 @@ from torchref.check.intermediates import recurrent, rows, simple
 from torchref.check.intermediates.step import Step, plain
 from torchref.check.ops.formula import intermediates
 from torchref.check.probes import Probe
-from torchref.nn.module import Array
 
 BY_NAME: dict[str, Any] = {
     "linear": simple.linear,
@@ -31,7 +30,7 @@ BY_NAME: dict[str, Any] = {
 RECURRENT: dict[str, Any] = {"rnn": recurrent.rnn, "lstm": recurrent.lstm, "gru": recurrent.gru}
 
 
-def steps(p: Probe, upstream: dict[str, Any], outputs: dict[str, Any], reference: dict[str, Array]) -> list[Step]:
+def steps(p: Probe, upstream: dict[str, Any]) -> list[Step]:
     """The named intermediates of a probe, in backward order."""
     v: Any = p.namespace()
     dy: Any = upstream.get("output")
@@ -46,8 +45,6 @@ def steps(p: Probe, upstream: dict[str, Any], outputs: dict[str, Any], reference
             more = [upstream.get(n) for n in p.op.outputs[1:]]
             cell = {"cell": True} if p.op.name == "lstm_cell" else {}
             found: list[Step] = RECURRENT[kind](v, dy, *more, **cell)
-        elif p.op.family == "elementwise":
-            found = simple.elementwise(p.op.name, v, dy, outputs["output"], reference["input"])
         elif p.op.name in BY_NAME and dy is not None:
             found = BY_NAME[p.op.name](v, dy)
         else:

@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The way back through functions of each entry, losses of each entry, products and convolutions."""
+"""The way back through losses of each entry, products and convolutions."""
 
 from __future__ import annotations
 
@@ -11,23 +11,6 @@ import numpy as np
 from torchref.check.intermediates.step import Step, step
 from torchref.check.mistakes.base import sigmoid
 from torchref.nn.module import Array
-
-LOCAL = "local dlocal deriv derivative localgrad slope dydx dadz factor jacobian dact dsig dsigmoid dtanh prime fprime gprime"
-
-
-def elementwise(name: str, v: Any, dy: Array, output: Array, gradient: Array) -> list[Step]:
-    """y = f(x): the output, and the local derivative f'(x)."""
-    x, s = v.input, sigmoid(v.input)
-    with np.errstate(all="ignore"):
-        slope = gradient / dy
-    found = [step("f'(x)", "the local derivative", LOCAL, "input", slope, gradient)]
-    if name in ("sigmoid", "silu", "softplus", "logsigmoid"):
-        scaled = sigmoid(getattr(v, "beta", 1.0) * x)
-        found.insert(0, step("s(x)", "the sigmoid", "sig sigmoid sigma s", "input", s, output, scaled, 1 - s, slope))
-    if name in ("tanh", "mish", "tanhshrink"):
-        soft = np.tanh(np.logaddexp(0, x))
-        found.insert(0, step("tanh", "the hyperbolic tangent", "th tanh t", "input", np.tanh(x), output, soft, slope))
-    return found
 
 
 def linear(v: Any, dy: Array) -> list[Step]:

@@ -98,6 +98,9 @@ class Op:
     statistics: Callable[[int], tuple[int, ...]] | None = None  # the axes of a norm's statistics, from those of x
     centred: bool = True  # whether a norm subtracts the mean
     affine: bool = False  # people call its weight g or gamma
+    kinks: bool = False  # its slope jumps, and its probe has entries where it does
+    by_output: bool = False  # people write its gradient as a function of the output
+    loose: float = 0.0  # the error of a forward that is right all the same: its constants are often shortened
     derivation: str = ""  # the page of the manual
 
     @property

@@ -20,7 +20,15 @@ from torchref.check.ops.record import Patch
 from torchref.check.textbook.flow import needed, reached, reads
 from torchref.nn.module import Array
 
-SHORT = {"x": "input", "t": "target", "q": "query", "k": "key", "v": "value"}  # a parameter: torch's name
+SHORT = {
+    "x": "input",
+    "x1": "input1",
+    "x2": "input2",
+    "t": "target",
+    "q": "query",
+    "k": "key",
+    "v": "value",
+}  # a parameter: torch's name
 SEEN, SUM = "_seen", "_sum"  # what a page calls, when it is run, with its variables and with its sums
 SIZES = ("shape", "size", "ndim")
 
@@ -122,7 +130,7 @@ class Page:
 
     def helpers(self, every: Iterable[ast.stmt]) -> list[str]:
         """What these lines call from the textbook: name, arguments and meaning, as comments."""
-        called = sorted({name for s in every for name in reads(s)})
+        called = sorted({name for s in every for name in reads(s)} - set(self.parameters))
         own = [f for n in called if inspect.isfunction(f := self.scope.get(n)) and "torchref.check" in f.__module__]
         return [f"# {f.__name__}({', '.join(inspect.signature(f).parameters)}): {first_line(f)}" for f in own]
 
