@@ -53,9 +53,10 @@ def distinct(x):
     return (np.argsort(np.argsort(x.ravel())) - x.size // 2 + 0.5).reshape(x.shape)
 
 
+TWICE = "da = y * (dy - dot); dx = y * (da - (da * y).sum(dim, keepdims=True))"
 CLAIMS = [
     ("batch_norm", upstream_of_ones, "dx = (dx_hat - mean_path) / std", "upstream of ones"),
-    ("softmax", upstream_of_ones, "twice", "upstream of ones"),
+    ("softmax", upstream_of_ones, TWICE, "upstream of ones"),
     ("linear", square_and_symmetric, "weight for its transpose", "square weight"),
     ("dropout", set_to("p", 0.5), "1 / p", "p = 0.5"),
     ("embedding", every_row_once, "overwritten", "unique indices"),

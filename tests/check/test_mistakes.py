@@ -90,7 +90,6 @@ EQUAL = {
     "gru": {"reset gate lost in dweight"}, "gru_cell": {"reset gate lost in dweight"},
     "conv1d": {"dweight with its kernel axes exchanged"}, "conv3d": {"dweight with its kernel axes exchanged"},
     **{f"{kind}_pool{n}d": {"no crop", "divided by stride", "1 / k"} for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for n in (1, 2, 3)},
-    "normalize": {"forward eps added", "forward eps in the root"},
 }  # fmt: skip
 
 

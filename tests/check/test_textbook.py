@@ -5,7 +5,7 @@ import pytest
 
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.proof import prove
-from torchref.check.textbook import activations, norms
+from torchref.check.textbook import activations, norms, rows
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -33,6 +33,15 @@ CLAIMS = {
     "instance_norm": (lambda x, w, b: norms.instance_norm(x, w, b, EPS), NORMAL((1, 2, 1, 2)), NORMAL(2), NORMAL(2)),
     "rms_norm": (lambda x, w: norms.rms_norm(x, (2,), w, EPS), NORMAL((2, 2)), NORMAL(2)),
     "local_response_norm": (lambda x: norms.local_response_norm(x, 2, 0.5, 0.75, 1.0), NORMAL((1, 3, 1, 1))),
+}
+
+CLAIMS |= {
+    **{f.__name__: (lambda x, f=f: f(x, -1), NORMAL((2, 3))) for f in (rows.softmax, rows.softmin, rows.log_softmax)},
+    **{
+        f"normalize, p = {p}, eps = {eps}": (lambda x, p=p, eps=eps: rows.normalize(x, p, 1, eps), NORMAL((1, 3)))
+        for p, eps in ((2, EPS), (3, EPS), (2, 9.0))
+    },
+    "cosine_similarity": (lambda a, b: rows.cosine_similarity(a, b, 1, 1e-8), NORMAL((1, 2)), NORMAL((1, 2))),
 }
 
 ENTRIES = np.array([-4.3, -0.7, 0.2, 0.9, 3.4, 6.7])  # on every branch of every activation

@@ -12,11 +12,7 @@ from torchref.check.ops import Op
 from torchref.check.ops.formula import FromTextbook, shown_formula
 
 ELEMENTWISE = {
-    "softmax": "y * (dy - sum(dy * y)), the sum along the row",
-    "softmin": "-y * (dy - sum(dy * y)), the sum along the row",
-    "log_softmax": "dy - softmax(x) * sum(dy), the sum along the row",
     "glu": "dy * sigmoid(b) in the first half a, dy * a * sigmoid(b) * (1 - sigmoid(b)) in the second half b",
-    "normalize": "(dy - y * sum(dy * y)) / ||x||",
     "dropout": "dy * mask / (1 - p), the forward's mask",
     "pad": "dy without the padding (added up where the padding repeats entries)",
     "upsample": "the sum of dy over the copies of each entry",
@@ -62,9 +58,6 @@ MANY = {
     "triplet_margin_loss": {
         "anchor": "danchor = dloss / N * active * ((a - p) / d_p - (a - n) / d_n)",
         "positive": "dpositive = -dloss / N * active * (a - p) / d_p", "negative": "dnegative = dloss / N * active * (a - n) / d_n",
-    },
-    "cosine_similarity": {
-        "x1": "dx1 = dy * (x2 / (|x1| |x2|) - y * x1 / |x1|**2)", "x2": "dx2 = dy * (x1 / (|x1| |x2|) - y * x2 / |x2|**2)",
     },
     "pairwise_distance": {"x1": "dx1 = dy * (x1 - x2 + eps) / y", "x2": "dx2 = -dy * (x1 - x2 + eps) / y"},
     "scaled_dot_product_attention": {

@@ -7,9 +7,6 @@ from torchref.check.ops import Op
 MANUAL = "manual/derivations"
 PAGES = {
     "linear": "linear.md",
-    "softmin": "softmax.md",
-    "softmax": "softmax.md",
-    "log_softmax": "softmax.md",
     "cross_entropy": "softmax-cross-entropy.md",
     "nll_loss": "softmax-cross-entropy.md",
     "embedding": "embedding.md",
@@ -17,7 +14,6 @@ PAGES = {
 }
 FAMILY_PAGES = {
     "linear": "linear.md",
-    "softmin": "softmax.md",
     "conv": "convolution.md",
     "pool": "pooling.md",
     "recurrent": "rnn-lstm.md",

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from torchref.check.catalogue.losses import LOSSES
 from torchref.check.catalogue.products import PRODUCTS
-from torchref.check.catalogue.rows import DISTANCES, ROWS
+from torchref.check.catalogue.rows import DISTANCES, GATES
 from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
 from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.record import Op
+from torchref.check.ops.rows import ROWS
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
@@ -26,7 +27,7 @@ SLUGS: dict[str, dict[str, str]] = {
     "attention": {"constant": "attention-scale"},
     "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
-SOFTMAX = ("softmax", "softmin", "log_softmax", "cross_entropy", "scaled_dot_product_attention", "multi_head_attention")
+SOFTMAX = ("cross_entropy", "scaled_dot_product_attention", "multi_head_attention")
 
 
 def bridged(op: Op) -> Op:
@@ -35,13 +36,14 @@ def bridged(op: Op) -> Op:
         slugs = {**slugs, "axis": "softmax-wrong-axis"}
     if op.loss:
         slugs = {**slugs, "mean": "wrong-reduction"}
-    deeper = op.name in ("linear", "softmax", "log_softmax", "softmin")
+    deeper = op.name == "linear"
     return replace(op, slugs=slugs, deeper=deeper, affine=op.family in ("conv", "linear"))
 
 
 CATALOGUE: tuple[Op, ...] = (
     *ACTIVATIONS,
-    *map(bridged, (*ROWS, *PRODUCTS, *LOSSES, *DISTANCES)),
+    *ROWS,
+    *map(bridged, (*GATES, *PRODUCTS, *LOSSES, *DISTANCES)),
     *NORMS,
     *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
 )

@@ -132,9 +132,7 @@ def choose_input_or_output(code: Subject) -> None:
     """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
     flag = "use_probabilities" if code.op.name == "cross_entropy" else "use_output"
     name = arguments.normal(code.form.matching.user("input") or "")
-    told = (
-        flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and code.op.family in ("elementwise", "softmax")
-    )
+    told = flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and code.op.by_output
     for use_output in (True,) if told else (False, True):  # sigma'(sigma(x)) is a mistake, whatever it is right for
         setattr(code.form, flag, use_output)
         try:

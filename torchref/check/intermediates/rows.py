@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The way back through softmax: alone, under the cross entropy, inside attention."""
+"""The way back through softmax: under the cross entropy, inside attention."""
 
 from __future__ import annotations
 
@@ -12,46 +12,7 @@ from torchref.check.intermediates.step import Step, step
 from torchref.check.mistakes.base import softmax as stable
 from torchref.nn.module import Array
 
-P = "p s y probs prob softmax out output sm a probabilities"
 DOT = "dot inner sum total rowsum rowdot summed weighted sumterm"
-
-
-def softmax(v: Any, dy: Array) -> list[Step]:
-    x = v.sign * v.input
-    axis = -1 if v.dim is None else v.dim
-    p = stable(x, axis)
-    dot = (dy * p).sum(axis, keepdims=True)
-    e, shifted = np.exp(x - x.max(axis, keepdims=True)), x - x.max(axis, keepdims=True)
-    found = [
-        step("p", "the softmax", P, "input", p, x, e, e.sum(axis, keepdims=True)),
-        step("dy * p", "the upstream gradient times p", "dyp pdy weighted sdy dysum g gp", "input", dy * p, dot, dy),
-        step("sum of dy * p", "dy * p summed along the row", DOT, "input", dot, dy * p, e.sum(axis, keepdims=True)),
-        step("shifted", "x less its maximum", "shifted", "input", shifted),
-    ]
-    if p.ndim == 2 and axis in (-1, 1):
-        jacobian = p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :])
-        found.append(
-            step(
-                "Jacobian",
-                "diag(p) - p p^T, for each row",
-                "j jac jacobian",
-                "input",
-                jacobian,
-                jacobian[-1],
-                jacobian[0],
-            )
-        )
-    return found  # fmt: skip
-
-
-def log_softmax(v: Any, dy: Array) -> list[Step]:
-    axis = -1 if v.dim is None else v.dim
-    p = stable(v.input, axis)
-    total = dy.sum(axis, keepdims=True)
-    return [
-        step("p", "the softmax", "p probs prob softmax sm s probabilities", "input", p, np.log(p), total),
-        step("sum of dy", "dy summed along the row", "sum total rowsum dysum sumdy dsum s", "input", total, p),
-    ]
 
 
 def cross_entropy(v: Any, dy: Array) -> list[Step]:

@@ -1,0 +1,181 @@
+"""Functions of whole rows: softmax and its kin, and those that divide by a norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torchref.check.ops.common import X
+from torchref.check.ops.formula import from_textbook
+from torchref.check.ops.record import Known, Op, Patch, array, option
+from torchref.check.textbook import rows as textbook
+
+
+def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    shape = {"square": (5, 5), "vector": (7,)}.get(variant, (5, 7))
+    return {"input": rng.normal(0, 1.2, shape)}
+
+
+def make_pair(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
+
+
+# The mistakes that no edit makes.
+
+ELEMENTWISE, AXIS, TWICE, PLACE = (
+    "softmax-elementwise",
+    "softmax-wrong-axis",
+    "softmax-jacobian-twice",
+    "derivative-at-wrong-tensor",
+)
+CONSTANT, SCALE, FORWARD = "statistics-as-constants", "scale-forgotten", "forward-differs"
+OTHER = "other = 0 if dim % x.ndim == x.ndim - 1 else -1; "  # the axis that is taken by mistake
+WHOLE_FORWARD = "The forward normalises over the whole array."
+OTHER_FORWARD = "The forward normalises over the wrong axis."
+
+
+def softmax_patches(sign: str, x: str) -> tuple[Patch, ...]:
+    """The mistakes of softmax (of softmin: with `sign` and the name of -x)."""
+
+    def back(told: str, slug: str, sentence: str) -> Patch:
+        return Patch("dx =", told, slug, sentence)
+
+    return (
+        back(f"dx = {sign}dy * y * (1 - y)", ELEMENTWISE, "Softmax is treated like a function of each entry alone, s (1 - s); every output depends on all of its row."),
+        back(f"dx = {sign}y * dy", ELEMENTWISE, "The sum term of softmax's Jacobian is dropped."),
+        back(f"dx = {sign}(y * dy - y**2)", ELEMENTWISE, "The sum term is replaced by the entry's own s^2."),
+        back(f"dx = {sign}y * -dot", ELEMENTWISE, "The diagonal term of softmax's Jacobian is dropped."),
+        back(f"dx = {sign}y * (y * dy - dot)", ELEMENTWISE, "The diagonal of softmax's Jacobian is wrong."),
+        Patch("dot =", "dot = (dy * y).sum()", AXIS, "The sum of softmax's backward runs over the whole array."),
+        back(f"da = y * (dy - dot); dx = {sign}y * (da - (da * y).sum(dim, keepdims=True))", TWICE, "Softmax's Jacobian is applied twice."),
+        back(f"dx = {sign}dy * {x} * (1 - {x})", PLACE, "s (1 - s) is evaluated at the input."),
+        Patch("y =", f"{OTHER}e = np.exp({x} - {x}.max(other, keepdims=True)); y = e / e.sum(other, keepdims=True)", AXIS, OTHER_FORWARD),
+        Patch("y =", f"{OTHER}y = e / e.sum(other, keepdims=True)", AXIS, "The denominator adds up over the wrong axis."),
+        Patch("y =", f"e = np.exp({x} - {x}.max()); y = e / e.sum()", AXIS, WHOLE_FORWARD),
+    )  # fmt: skip
+
+
+def log_back(told: str, slug: str, sentence: str) -> Patch:
+    return Patch("dx =", told, slug, sentence)
+
+
+LOG_SOFTMAX = (
+    log_back("dx = dy * (1 - np.exp(y))", ELEMENTWISE, "The sum over the row is replaced by the entry's own term."),
+    log_back("dx = dy - np.exp(y)", ELEMENTWISE, "s must be multiplied by the row's sum of dy."),
+    log_back("dx = dy * np.exp(y) * (1 - np.exp(y))", ELEMENTWISE, "This is s (1 - s), an elementwise derivative."),
+    Patch("total =", "total = dy.sum()", AXIS, "The sum of the backward runs over the whole array."),
+    log_back("s = np.exp(y); dx = s * (dy - (dy * s).sum(dim, keepdims=True))", TWICE, "This is softmax's Jacobian; the logarithm has cancelled its factor s."),
+    log_back("dx = dy - (dy * np.exp(y)).sum(dim, keepdims=True)", "local-derivative-missing", "The sum term must be s * sum(dy)."),
+    Patch("y =", f"{OTHER}y = x - np.log(np.exp(x).sum(other, keepdims=True))", AXIS, OTHER_FORWARD),
+    Patch("y =", "y = x - np.log(np.exp(x).sum())", AXIS, WHOLE_FORWARD),
+)  # fmt: skip
+
+NORMALIZE = (
+    Patch("dx =", "dx = dy / norm", CONSTANT, "The norm depends on x, too; it is treated as a constant."),
+    Patch("dx =", "dx = dy - norm_path", SCALE, "The division by the norm is missing in the backward."),
+    Patch("dx =", "dx = (dy - norm_path) / norm**2", SCALE, "The backward divides by the norm once too often."),
+    Patch("dot =", "dot = dy * y", ELEMENTWISE, "dy * y is not summed along the row."),
+    Patch("length =", f"{OTHER}length = (np.abs(x) ** p).sum(other, keepdims=True) ** (1 / p)", "summed-over-wrong-axis", "The norm runs over the wrong axis."),
+    Patch("norm =", "norm = np.maximum(length**2, eps)", FORWARD, "The root of the norm is missing."),
+)  # fmt: skip
+
+
+def both(template: str, slug: str, sentence: str) -> Patch:
+    """A mistake in both gradients: `template` in a, b, the vector itself and the other one, and in their norms."""
+    first = template.format(a="x1", b="x2", na="n1", nb="n2")
+    second = template.format(a="x2", b="x1", na="n2", nb="n1")
+    return Patch("dx2 =", f"dx1 = {first}; dx2 = {second}", slug, sentence, gradient="x1")
+
+
+COSINE = (
+    both("d * ({b} / (n1 * n2))", CONSTANT, "The norms depend on the vectors; they are treated as constants."),
+    Patch("dx1 =", "dx1 = d * (x2 / (n1 * n2))", CONSTANT, "x1's norm depends on x1; it is treated as a constant."),
+    Patch("dx2 =", "dx2 = d * (x1 / (n1 * n2))", CONSTANT, "x2's norm depends on x2; it is treated as a constant."),
+    both("d * {b}", SCALE, "The division by the norms is missing."),
+    both("d * ({b} / (n1 * n2) - cos * {a} / {na})", SCALE, "The path through the norm divides by the square of it."),
+    both("d * ({b} / (n1 * n2) + cos * {a} / {na} ** 2)", "wrong-sign", "The path through the norm must be subtracted."),
+    both("d * ({b} / (n1 * n2) - cos * {a} / {nb} ** 2)", PLACE, "The two norms are exchanged in the path through the norm."),
+    Patch("y =", "y = (x1 * x2).sum(dim)", FORWARD, "The product is not divided by the norms."),
+)  # fmt: skip
+
+# The names that people give to what they compute.
+
+P = "p s y probs prob softmax out output sm a probabilities"
+DOT = "dot inner sum total rowsum rowdot summed weighted sumterm"
+ROW = "np.moveaxis(y, dim, -1)"
+JACOBIAN = f"({ROW}[..., :, None] * (np.eye(y.shape[dim]) - {ROW}[..., None, :]))"
+
+
+def softmax_known(x: str) -> tuple[Known, ...]:
+    return (
+        Known("p", "the softmax", P, ("y", x, "e", "e.sum(dim, keepdims=True)")),
+        Known("dy * p", "the upstream gradient times p", "dyp pdy weighted sdy dysum g gp", ("dy * y", "dot", "dy")),
+        Known("sum of dy * p", "dy * p summed along the row", DOT, ("dot", "dy * y", "e.sum(dim, keepdims=True)")),
+        Known("shifted", "x less its maximum", "shifted", (f"{x} - {x}.max(dim, keepdims=True)",)),
+        Known("Jacobian", "diag(p) - p p^T, for each row", "j jac jacobian", (JACOBIAN, f"{JACOBIAN}[-1]", f"{JACOBIAN}[0]")),
+    )  # fmt: skip
+
+
+LOG_KNOWN = (
+    Known("p", "the softmax", "p probs prob softmax sm s probabilities", ("np.exp(y)", "y", "total")),
+    Known("sum of dy", "dy summed along the row", "sum total rowsum dysum sumdy dsum s", ("total", "np.exp(y)")),
+)
+
+# The records.
+
+
+def softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[Patch, ...], known: Any) -> Op:
+    return from_textbook(
+        name,
+        (module,),
+        (X, option("dim", -1, None, "axis", "dimension", vary=(0,))),
+        formula,
+        patches,
+        {"axis": AXIS},
+        make=make_rows,
+        logits=True,
+        deeper=True,
+        family="softmax",
+        variants=("rich", "vector"),
+        known=known,
+        by_output=True,
+        derivation="softmax.md",
+    )
+
+
+ROWS = (
+    softmax("softmax", "Softmax", textbook.softmax, softmax_patches("", "x"), softmax_known("x")),
+    softmax("softmin", "Softmin", textbook.softmin, softmax_patches("-", "negative"), softmax_known("negative")),
+    softmax("log_softmax", "LogSoftmax", textbook.log_softmax, LOG_SOFTMAX, LOG_KNOWN),
+    from_textbook(
+        "normalize",
+        ("l2_normalize", "l2norm", "l2_norm"),
+        (
+            X,
+            option("p", 2.0, None, "ord", vary=(3.0,)),
+            option("dim", 1, None, "axis", vary=(0,)),
+            option("eps", 1e-12, vary=(2.0,)),
+        ),
+        textbook.normalize,
+        NORMALIZE,
+        make=make_rows,
+        family="softmax",
+        zero_rows=True,
+        by_output=True,
+    ),
+    from_textbook(
+        "cosine_similarity",
+        ("CosineSimilarity", "cosine"),
+        (
+            array("x1", "a", "x", "u", "input1", "input"),
+            array("x2", "b", "y", "v", "input2", "other"),
+            option("dim", 1, None, "axis", vary=(0,)),
+            option("eps", 1e-8),
+        ),
+        textbook.cosine_similarity,
+        COSINE,
+        make=make_pair,
+        family="softmax",
+        zero_rows=True,
+    ),
+)
