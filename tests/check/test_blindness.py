@@ -57,9 +57,9 @@ TWICE = "da = y * (dy - dot); dx = y * (da - (da * y).sum(dim, keepdims=True))"
 CLAIMS = [
     ("batch_norm", upstream_of_ones, "dx = (dx_hat - mean_path) / std", "upstream of ones"),
     ("softmax", upstream_of_ones, TWICE, "upstream of ones"),
-    ("linear", square_and_symmetric, "weight for its transpose", "square weight"),
+    ("linear", square_and_symmetric, "dx = dy @ weight.T", "square weight"),
     ("dropout", set_to("p", 0.5), "1 / p", "p = 0.5"),
-    ("embedding", every_row_once, "overwritten", "unique indices"),
+    ("embedding", every_row_once, "dweight[x] = dy", "unique indices"),
     ("layer_norm", set_to("weight", np.ones_like), "dx_hat = dy", "gamma"),
     ("layer_norm", no_gamma_no_beta, "dweight = (dy * y).sum(rest)", "beta"),
     ("layer_norm", tiny_eps, "dx = (dx_hat - mean_path - variance_path) / (np.sqrt(var) + eps)", "eps = 1e-09"),

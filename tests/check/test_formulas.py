@@ -79,6 +79,8 @@ def from_torch(p):
         )
     elif name == "group_norm":
         y = functional.group_norm(t["input"], v["num_groups"], t.get("weight"), t.get("bias"), v["eps"])
+    elif name in ("linear", "bilinear"):
+        y = getattr(functional, name)(*(t.get(a.name) for a in p.op.arrays))
     elif name == "exp":
         y = t["input"].exp()
     elif name == "dropout":

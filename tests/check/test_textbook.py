@@ -5,7 +5,7 @@ import pytest
 
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.proof import prove
-from torchref.check.textbook import activations, norms, rows
+from torchref.check.textbook import activations, norms, products, rows
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -44,6 +44,29 @@ CLAIMS |= {
     "cosine_similarity": (lambda a, b: rows.cosine_similarity(a, b, 1, 1e-8), NORMAL((1, 2)), NORMAL((1, 2))),
 }
 
+ROW, MATRIX = NORMAL((1, 2)), NORMAL((3, 2))
+INDEX, TABLE = np.array([[3, 1, 3], [0, 2, 1]]), NORMAL((4, 1))
+
+
+def looked_up(function, option):
+    """A function of the table alone."""
+
+    def of_table(weight):
+        return function(INDEX, weight, option)
+
+    return of_table
+
+
+CLAIMS |= {
+    "linear": (products.linear, NORMAL((2, 2)), MATRIX, NORMAL(3)),
+    "linear, three axes": (products.linear, NORMAL((2, 2, 2)), MATRIX, NORMAL(3)),
+    "bilinear": (products.bilinear, ROW, NORMAL((1, 3)), NORMAL((2, 2, 3)), NORMAL(2)),
+    "prelu": (products.prelu, NORMAL((2, 3)), NORMAL(3)),
+    "prelu, one slope": (products.prelu, NORMAL((2, 3)), NORMAL(1)),
+    "glu": (lambda x: products.glu(x, 1), NORMAL((1, 4))),
+    "embedding": (looked_up(products.embedding, None), TABLE),
+    **{f"embedding_bag, {m}": (looked_up(products.embedding_bag, m), TABLE) for m in ("sum", "mean", "max")},
+}
 ENTRIES = np.array([-4.3, -0.7, 0.2, 0.9, 3.4, 6.7])  # on every branch of every activation
 OPTIONS = {
     "leaky_relu": (0.25,),

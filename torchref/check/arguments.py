@@ -418,28 +418,6 @@ def conventions(
 ) -> Iterator[Convention]:
     """torch's convention, then the other common ones, the likelier first."""
     groups: list[list[Convention]] = []
-    if op.name == "linear":
-        groups.append(
-            [
-                Convention(
-                    "weight is stored as (in, out); torch stores (out, in)", {"weight": flip_T}, {"weight": flip_T}
-                )
-            ]
-        )
-        columns = {"input": flip_T, "output": flip_T, "bias": lambda b: b.reshape(-1, 1)}
-        groups.append(
-            [
-                Convention(
-                    "the samples stand in columns",
-                    columns,
-                    {
-                        "input": flip_T,
-                        "output": flip_T,
-                        "bias": lambda b: b.reshape(-1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b,
-                    },
-                )
-            ]
-        )
     if op.conventions is not None:
         groups += op.conventions(values)
     if op.family in ("conv", "pool") and values["input"].ndim == 4:
@@ -500,8 +478,6 @@ def conventions(
     if op.name in ("cross_entropy", "nll_loss"):
         groups.append([Convention("the target is one-hot", {"target": onehot(values["input"].shape[1])}, {}),
                        Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip
-    if op.name == "embedding":
-        groups.append([Convention("the weight is stored as (dim, vocabulary)", {"weight": flip_T}, {"weight": flip_T})])
     wanted = told_conventions(stated)
     if wanted:  # the user has said which
         said = [c for group in groups for c in group if any(w in c.there for w in wanted)]

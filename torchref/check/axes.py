@@ -15,8 +15,6 @@ def axes(op: Op, name: str, ndim: int) -> tuple[str, ...]:
 
 
 OWN: dict[str, dict[str, tuple[str, ...]]] = {
-    "linear": {"input": ("N", "in"), "weight": ("out", "in"), "bias": ("out",)},
-    "embedding": {"weight": ("V", "D")},
     "recurrent": {
         "hx": ("N", "H"), "cx": ("N", "H"), "weight_ih": ("gates H", "D"), "weight_hh": ("gates H", "H"),
         "bias_ih": ("gates H",), "bias_hh": ("gates H",),

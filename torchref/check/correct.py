@@ -12,7 +12,6 @@ from torchref.check.ops import Op
 from torchref.check.ops.formula import FromTextbook, shown_formula
 
 ELEMENTWISE = {
-    "glu": "dy * sigmoid(b) in the first half a, dy * a * sigmoid(b) * (1 - sigmoid(b)) in the second half b",
     "dropout": "dy * mask / (1 - p), the forward's mask",
     "pad": "dy without the padding (added up where the padding repeats entries)",
     "upsample": "the sum of dy over the copies of each entry",
@@ -42,14 +41,6 @@ LOSSES = {
 }
 
 MANY = {
-    "prelu": {"input": "dx = dy * where(x > 0, 1, weight)", "weight": "dweight = sum of dy * x where x <= 0, over all axes but the channels'"},
-    "linear": {"input": "dx = dy @ weight", "weight": "dweight = dy.T @ x", "bias": "dbias = dy.sum(axis=0)"},
-    "bilinear": {
-        "input1": "dx1 = einsum('nk,kij,nj->ni', dy, weight, x2)", "input2": "dx2 = einsum('nk,kij,ni->nj', dy, weight, x1)",
-        "weight": "dweight = einsum('nk,ni,nj->kij', dy, x1, x2)", "bias": "dbias = dy.sum(axis=0)",
-    },
-    "embedding": {"weight": "np.add.at(dweight, index, dy): rows add up where an index repeats; none for padding_idx"},
-    "embedding_bag": {"weight": "each row of a bag gets the bag's dy (a mean: divided by the bag's length), added up over the bags"},
     "gaussian_nll_loss": {"input": "dx = dloss * (x - t) / var / n", "var": "dvar = dloss * (1 / var - (x - t)**2 / var**2) / (2 n)"},
     "margin_ranking_loss": {"input1": "dx1 = -dloss * t * (margin - t * (x1 - x2) >= 0) / n", "input2": "dx2 = dloss * t * (margin - t * (x1 - x2) >= 0) / n"},
     "cosine_embedding_loss": {

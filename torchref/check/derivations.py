@@ -6,14 +6,11 @@ from torchref.check.ops import Op
 
 MANUAL = "manual/derivations"
 PAGES = {
-    "linear": "linear.md",
     "cross_entropy": "softmax-cross-entropy.md",
     "nll_loss": "softmax-cross-entropy.md",
-    "embedding": "embedding.md",
     "scaled_dot_product_attention": "attention.md",
 }
 FAMILY_PAGES = {
-    "linear": "linear.md",
     "conv": "convolution.md",
     "pool": "pooling.md",
     "recurrent": "rnn-lstm.md",

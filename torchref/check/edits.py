@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from torchref.check.ops.record import Op
 from torchref.check.textbook.flow import writes
 
@@ -491,7 +493,8 @@ def functions(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     node, slug = slot.node, slug_of(slugs, "function")
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords or not slug:
         return
-    if isinstance(node.func, ast.Attribute) and show(node.func.value) == "np":
+    numpys = isinstance(node.func, ast.Attribute) and show(node.func.value) == "np"
+    if numpys and isinstance(getattr(np, node.func.attr, None), np.ufunc):
         yield edit(5, slug, slot, node.args[0], f"`{show(node.args[0])}` stands where `{show(node)}` belongs.")
 
 

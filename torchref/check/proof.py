@@ -91,6 +91,10 @@ class Symbolic(np.ndarray):
         """Itself: expressions have no precision."""
         return self if np.dtype(dtype).kind == "f" else super().astype(dtype, *args, **kwargs)
 
+    def argmax(self, *args: Any, **kwargs: Any) -> Any:
+        """Where the entries are largest at the samples."""
+        return _numbers(self).argmax(*args, **kwargs)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         name = ufunc.__name__.split(".")[-1]
         kwargs.pop("dtype", None)

@@ -212,12 +212,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
         shape = p.upstream["output"].shape
         numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))
         numbers.append((float(np.prod(shape[2:])), "the number of positions"))
-    summed = op.family in (
-        "conv",
-        "recurrent",
-        "linear",
-        "attention",
-    )  # these gradients are sums: only a division makes a mean
+    summed = op.summed or op.family in ("conv", "recurrent", "attention")
     for value, label in numbers:
         if (equals(value) and not summed) or equals(1 / value):
             way = "times" if equals(value) else "divided by"
@@ -327,7 +322,7 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
         for axis in range(2, g.ndim) if name == "weight" else ():
             if close(g, np.flip(ref, axis)):
                 return Signature("kernel-flipped", f"it is the right gradient turned round along axis {axis}", 0.95)
-    if p.op.family == "embedding" and name == "weight":
+    if name == "weight" and np.asarray(p.values.get("input")).dtype.kind in "iu":  # rows that an index chooses
         index = p.values["input"].reshape(-1)
         counts = np.bincount(index, minlength=len(ref))
         once = counts <= 1

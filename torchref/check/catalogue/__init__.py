@@ -9,19 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from torchref.check.catalogue.losses import LOSSES
-from torchref.check.catalogue.products import PRODUCTS
-from torchref.check.catalogue.rows import DISTANCES, GATES
+from torchref.check.catalogue.rows import DISTANCES
 from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
 from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.ops.norms import NORMS
+from torchref.check.ops.products import GATES, PRODUCTS
 from torchref.check.ops.record import Op
 from torchref.check.ops.rows import ROWS
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
     "recurrent": {"assignment": "recurrence-truncated", "place": "recurrence-truncated", "name": ""},
-    "embedding": {"assignment": "repeated-index-overwritten"},
     "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
     "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
     "attention": {"constant": "attention-scale"},
@@ -36,14 +35,15 @@ def bridged(op: Op) -> Op:
         slugs = {**slugs, "axis": "softmax-wrong-axis"}
     if op.loss:
         slugs = {**slugs, "mean": "wrong-reduction"}
-    deeper = op.name == "linear"
-    return replace(op, slugs=slugs, deeper=deeper, affine=op.family in ("conv", "linear"))
+    return replace(op, slugs=slugs, affine=op.family == "conv")
 
 
 CATALOGUE: tuple[Op, ...] = (
     *ACTIVATIONS,
     *ROWS,
-    *map(bridged, (*GATES, *PRODUCTS, *LOSSES, *DISTANCES)),
+    *GATES,
+    *PRODUCTS,
+    *map(bridged, (*LOSSES, *DISTANCES)),
     *NORMS,
     *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
 )

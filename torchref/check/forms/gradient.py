@@ -77,8 +77,8 @@ class Gradient(Closure):
                 clear = n in map(arguments.normal, names) and n not in own
                 if clear and p.name not in found and role not in found.values() and (len(n) > 1 or role == "weights"):
                     found[p.name] = role
-        if "weight" in {arguments.normal(p.name) for p in params} or self.op.family == "linear":
-            found = {p: r for p, r in found.items() if r != "weight_shape" or self.op.family == "embedding"}
+        if "weight" in {arguments.normal(p.name) for p in params}:
+            found = {p: r for p, r in found.items() if r != "weight_shape"}
         return found
 
     def ambiguous(self) -> bool:

@@ -192,7 +192,9 @@ class Layer(Closure):
         instance = self.build(values)
         for name in self.attributes:
             if values.get(name) is not None:
-                own = put(instance, self.attributes[name], values[name], self.op.name == "prelu" and not self.sizes)
+                own = put(
+                    instance, self.attributes[name], values[name], "one slope" in self.op.variants and not self.sizes
+                )
                 if own is not None:
                     self.own_shapes[name] = own
         for key, on in (

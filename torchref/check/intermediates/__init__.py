@@ -16,7 +16,6 @@ from torchref.check.ops.formula import intermediates
 from torchref.check.probes import Probe
 
 BY_NAME: dict[str, Any] = {
-    "linear": simple.linear,
     "mse_loss": simple.mse_loss,
     "binary_cross_entropy": simple.bce,
     "binary_cross_entropy_with_logits": simple.bce_logits,

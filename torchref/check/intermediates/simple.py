@@ -13,12 +13,6 @@ from torchref.check.mistakes.base import sigmoid
 from torchref.nn.module import Array
 
 
-def linear(v: Any, dy: Array) -> list[Step]:
-    return [
-        step("dz", "the gradient of x W^T + b: the upstream gradient itself", "dz dpre dlin", "input weight bias", dy)
-    ]
-
-
 def mse_loss(v: Any, dy: Array) -> list[Step]:
     difference = v.input - v.target
     return [

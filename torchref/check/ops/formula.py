@@ -14,7 +14,7 @@ import numpy as np
 from torchref.check.edits import Edit
 from torchref.check.mistakes.base import Gradients, Mistake
 from torchref.check.ops.record import Argument, Known, Op, Patch
-from torchref.check.textbook.page import Page, page
+from torchref.check.textbook.page import Page, page, torchs
 from torchref.nn.module import Array
 
 
@@ -147,7 +147,11 @@ def intermediates(op: Op, v: Any, upstream: Mapping[str, Any]) -> list[tuple[Kno
     if not isinstance(op.formula, FromTextbook) or not op.known:
         return []
     space = op.formula.variables(v, *(upstream[n] for n in op.outputs if n in upstream))
-    return [(k, tuple(np.asarray(eval(e, dict(space))) for e in k.values)) for k in op.known if known_here(k, space)]
+    return [
+        (k, tuple(np.asarray(eval(e, dict(space))) for e in k.values))
+        for k in op.known
+        if k.values and known_here(k, space)
+    ]
 
 
 def known_here(k: Known, space: dict[str, Any]) -> bool:
@@ -159,6 +163,10 @@ def known_here(k: Known, space: dict[str, Any]) -> bool:
 def saved(op: Op, k: Known, v: Any) -> Any:
     """What a gradient function gets that asks for an intermediate."""
     assert isinstance(op.formula, FromTextbook)
+    own, given = op.formula.page(v), op.formula.values(v)
+    arguments = {p: given[torchs(p, given)] for p in own.parameters}
+    if known_here(replace(k, values=(k.saved,)), arguments):  # a size, which needs no run
+        return eval(k.saved, arguments)
     return eval(k.saved, op.formula.variables(v))
 
 

@@ -99,6 +99,7 @@ class Op:
     centred: bool = True  # whether a norm subtracts the mean
     affine: bool = False  # people call its weight g or gamma
     kinks: bool = False  # its slope jumps, and its probe has entries where it does
+    summed: bool = False  # its gradients are sums over the batch: only a division makes means of them
     by_output: bool = False  # people write its gradient as a function of the output
     loose: float = 0.0  # the error of a forward that is right all the same: its constants are often shortened
     derivation: str = ""  # the page of the manual

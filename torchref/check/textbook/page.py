@@ -190,15 +190,19 @@ def observed(tree: ast.FunctionDef, gradients: list[str]) -> ast.FunctionDef:
     back = next(s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == "backward")
     for s in back.body:
         if isinstance(s, ast.Assign) and show(s.targets[0]) in gradients and isinstance(s.value, ast.Call):
-            call = s.value
+            holder: Any = s
+            if isinstance(s.value.func, ast.Attribute) and s.value.func.attr == "reshape":
+                holder = s.value.func  # a sum that is brought into another shape
+            call = holder.value
             if (
-                isinstance(call.func, ast.Attribute)
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
                 and call.func.attr == "sum"
                 and len(call.args) == 1
                 and not call.keywords
             ):
                 name = ast.Constant(show(s.targets[0]))
-                s.value = ast.Call(ast.Name(SUM, ast.Load()), [name, call.func.value, call.args[0]], [])
+                holder.value = ast.Call(ast.Name(SUM, ast.Load()), [name, call.func.value, call.args[0]], [])
     for function in (back, tree):
         function.body.insert(-1, ast.parse(f"{SEEN}(locals())").body[0])
     return tree
