@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from torchref import nn
 from torchref.check.ops import Op
+from torchref.nn import functional
 
 MANUAL = "manual/derivations"
 PAGES = {
@@ -15,15 +17,15 @@ FAMILY_PAGES = {
     "pool": "pooling.md",
     "recurrent": "rnn-lstm.md",
 }
-# derived with the module, not with a function of its own
-MODULES = ("upsample", "rnn", "rnn_cell", "lstm", "lstm_cell", "gru", "gru_cell", "multi_head_attention")
 
 
 def derivation(op: Op) -> str:
-    """Where the derivation stands: the docstring, and the manual's page if there is one."""
-    name = op.name.replace("norm2d", "norm")
+    """Where the derivation stands: the manual's page and the docstring, as far as there is one."""
     page = op.derivation or PAGES.get(op.name) or FAMILY_PAGES.get(op.family)
-    if op.name == "exp":
-        return f"{MANUAL}/{page}"
-    where = f"the docstring of torchref.nn.{op.modules[0] if op.name in MODULES else f'functional.{name}'}"
-    return f"{MANUAL}/{page}, and {where}" if page else where
+    name, module = op.name.replace("norm2d", "norm"), op.modules[0]
+    places = [f"{MANUAL}/{page}"] if page else []
+    if hasattr(functional, name):
+        places.append(f"the docstring of torchref.nn.functional.{name}")
+    elif hasattr(nn, module):  # derived with the module
+        places.append(f"the docstring of torchref.nn.{module}")
+    return ", and ".join(places)

@@ -493,8 +493,7 @@ def functions(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     node, slug = slot.node, slug_of(slugs, "function")
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords or not slug:
         return
-    numpys = isinstance(node.func, ast.Attribute) and show(node.func.value) == "np"
-    if numpys and isinstance(getattr(np, node.func.attr, None), np.ufunc):
+    if isinstance(getattr(np, show(node.func).removeprefix("np."), None), np.ufunc):
         yield edit(5, slug, slot, node.args[0], f"`{show(node.args[0])}` stands where `{show(node)}` belongs.")
 
 

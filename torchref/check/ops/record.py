@@ -48,7 +48,7 @@ class Patch:
     """
 
     line: str
-    told: str  # what stands there instead: the wrong line, or several with "; " between them
+    told: str  # what stands there instead: the wrong line, or several with "; " between them, or the line as a comment
     slug: str
     sentence: str
     advice: str = ""  # where the right line does not say enough
@@ -61,7 +61,7 @@ class Known:
     """An intermediate that people give a name to: a variable of a user's code of that name should have its value.
 
     `values` are expressions over the variables of the textbook's forward and backward, the usual meaning first; the
-    others go by the same name elsewhere.
+    others go by the same name elsewhere. Without values it is handed over where it is asked for, and never compared.
     """
 
     name: str
