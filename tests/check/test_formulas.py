@@ -1,5 +1,7 @@
 """The formulas behind the diagnosis: right without a mistake, and every mistake visible."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from torchref.check.catalogue import CATALOGUE
 from torchref.check.ops import find
 from torchref.check.ops.formula import FromTextbook, shown_formula
 from torchref.check.textbook.page import SHORT
+from torchref.nn import functional
 
 
 @pytest.mark.parametrize("op", CATALOGUE, ids=lambda op: op.name)
@@ -154,6 +157,30 @@ def test_formula_equals_torch(op, seed):
             np.testing.assert_allclose(g, gradients[n], rtol=1e-6, atol=1e-8, err_msg=n)  # torch has 1/6 in float32
 
 
+TEXTBOOK = [op for op in CATALOGUE if isinstance(op.formula, FromTextbook)]
+
+
+@pytest.mark.parametrize(
+    "op", [o for o in TEXTBOOK if hasattr(functional, o.name.replace("norm2d", "norm"))], ids=lambda op: op.name
+)
+def test_formula_equals_torchref(op):
+    """Catches a formula in which the textbook and torchref.nn have drifted apart, at random inputs."""
+    for seed in range(3, 6):
+        p = probes.make(op, seed)
+        function = getattr(functional, op.name.replace("norm2d", "norm"))
+        known = inspect.signature(function).parameters
+        given = p.values | {short: p.values[long] for short, long in SHORT.items() if long in p.values}
+        y, backward = function(**{name: given[name] for name in known if name in given})
+        gradients = backward(p.upstream["output"])
+        outputs, _ = p.evaluate()
+        np.testing.assert_allclose(outputs["output"], y, rtol=1e-9, atol=1e-11)
+        reference = probes.gradients_only(p.reference(p.upstream))
+        found = [g for g in (gradients if isinstance(gradients, tuple) else (gradients,)) if g is not None]
+        for a, g in zip(op.arrays, found, strict=True):
+            told = f"seed {seed}, d{a.name}"  # torchref.nn has torch's 1/6 in float32
+            np.testing.assert_allclose(reference[a.name], g, rtol=1e-7, atol=1e-9, err_msg=told)
+
+
 def settings(op):
     """The operation as it is, with each of its options' other values, and without each array that may be absent."""
     every = {a.name for a in op.arguments}
@@ -166,7 +193,7 @@ def settings(op):
             yield op.name, every - {b.name for b in op.arguments if b.kind == a.kind and b.optional}
 
 
-SHOWN = [(op, *s) for op in CATALOGUE if isinstance(op.formula, FromTextbook) for s in settings(op)]
+SHOWN = [(op, *s) for op in TEXTBOOK for s in settings(op)]
 
 
 @pytest.mark.parametrize(("op", "against", "takes"), SHOWN, ids=lambda v: v if isinstance(v, str) else "")
