@@ -30,8 +30,6 @@ ONE_FORMULA = {
     **dict.fromkeys((*LOSSES_OF_ROWS, "cross_entropy", "nll_loss"), MEANS),
     "sigmoid": {("value for slope", "only s")},
     "hardswish": {("2 of the square lost", "only the first term")},
-    "rnn": {("slope at 0 active", "relu's slope")},
-    "rnn_cell": {("slope at 0 active", "relu's slope")},
     "scaled_dot_product_attention": {("1 / d", "scale twice")},
     "multi_head_attention": {("1 / d", "scale twice")},
 }

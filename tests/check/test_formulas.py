@@ -115,15 +115,16 @@ def recurrent_in_torch(torch, p, t):
     v, gates = p.values, {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
     kind = gates[p.op.name.removesuffix("_cell")]
     cell = p.op.name.endswith("_cell")
+    options = {a.name: v[a.name] for a in p.op.options}
     module = getattr(torch.nn, kind + ("Cell" if cell else ""))(
-        v["weight_ih"].shape[1], v["weight_hh"].shape[1], dtype=torch.float64
+        v["weight_ih"].shape[1], v["weight_hh"].shape[1], dtype=torch.float64, **options
     )
     suffix = "" if cell else "_l0"
     for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-        getattr(module, n + suffix).data = t[n].detach().clone()
-    state = (t["hx"], t["cx"]) if kind == "LSTM" else t["hx"]
-    if not cell:
-        state = tuple(s[None] for s in state) if kind == "LSTM" else state[None]
+        parameter = getattr(module, n + suffix)
+        parameter.data = t[n].detach().clone() if n in t else torch.zeros_like(parameter)
+    states = [t[n] if cell else t[n][None] for n in ("hx", "cx") if n in t]
+    state = None if not states else tuple(states) if kind == "LSTM" else states[0]
     result = module(t["input"], state)
     if cell:
         outputs = dict(zip(p.op.outputs, result if kind == "LSTM" else (result,), strict=True))
@@ -133,7 +134,9 @@ def recurrent_in_torch(torch, p, t):
     loss = sum((torch.tensor(p.upstream[n]) * o).sum() for n, o in outputs.items())
     loss.backward()
     gradients = {n: t[n].grad for n in ("input", "hx", "cx") if n in t and t[n].grad is not None}
-    gradients |= {n: getattr(module, n + suffix).grad for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    gradients |= {
+        n: getattr(module, n + suffix).grad for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if n in t
+    }
     return outputs["output"].detach().numpy(), {n: g.numpy() for n, g in gradients.items()}
 
 
@@ -174,8 +177,10 @@ def test_shown_formula_equals_torch(op, against, takes):
     _, gradients = from_torch(p)
     assert gradients
     for name, gradient in gradients.items():
-        space = {"np": np, **vars(op.formula.module), **p.values, "dy": p.upstream["output"]}
+        space = {"np": np, **vars(op.formula.module), **p.op.fixed, **p.values}
         space |= {short: p.values[long] for short, long in SHORT.items() if long in p.values}
+        page = p.op.formula.page(p.namespace())
+        space |= {a.arg: p.upstream[n] for a, n in zip(page.back.args.args, p.op.outputs, strict=False)}
         exec(shown_formula(p.op, name, p.namespace()), space)
-        own = p.op.formula.page(p.namespace()).gradients[[a.name for a in op.arrays].index(name)]
+        own = page.gradients[[a.name for a in op.arrays].index(name)]
         np.testing.assert_allclose(space[own], gradient, rtol=1e-6, atol=1e-8, err_msg=name)

@@ -17,10 +17,6 @@ def axes(op: Op, name: str, ndim: int) -> tuple[str, ...]:
 OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "linear": {"input": ("N", "in"), "weight": ("out", "in"), "bias": ("out",)},
     "embedding": {"weight": ("V", "D")},
-    "recurrent": {
-        "hx": ("N", "H"), "cx": ("N", "H"), "weight_ih": ("gates H", "D"), "weight_hh": ("gates H", "H"),
-        "bias_ih": ("gates H",), "bias_hh": ("gates H",),
-    },
 }  # fmt: skip
 
 
@@ -30,8 +26,6 @@ def layout(op: Op, name: str, ndim: int) -> tuple[str, ...] | None:
         sides = tuple(f"k{s}" for s in SPACE.get(ndim - 2, ()))
         first = ("in", "out") if "transpose" in op.name else ("out", "in")
         return {"input": image, "weight": (*first, *sides), "bias": ("out",)}.get(name)
-    if op.family == "recurrent":
-        return ("T", "N", "D") if ndim == 3 else ("N", "D")
     if op.name == "multi_head_attention":
         return {3: ("T", "N", "E"), 2: ("out", "in"), 1: ("out",)}.get(ndim)
     if op.family == "attention":

@@ -20,7 +20,6 @@ FAMILY_PAGES = {
     "softmin": "softmax.md",
     "conv": "convolution.md",
     "pool": "pooling.md",
-    "recurrent": "rnn-lstm.md",
     "elementwise": "activations.md",
 }
 # derived with the module, not with a function of its own

@@ -16,10 +16,10 @@ from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
 from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.record import Op
+from torchref.check.ops.recurrences import RECURRENCES
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
-    "recurrent": {"assignment": "recurrence-truncated", "place": "recurrence-truncated", "name": ""},
     "embedding": {"assignment": "repeated-index-overwritten"},
     "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
     "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
@@ -36,11 +36,19 @@ def bridged(op: Op) -> Op:
     if op.loss:
         slugs = {**slugs, "mean": "wrong-reduction"}
     deeper = op.name in ("linear", "softmax", "log_softmax", "softmin") or op.family == "elementwise"
-    return replace(op, slugs=slugs, deeper=deeper, affine=op.family in ("conv", "linear"))
+    return replace(
+        op,
+        slugs=slugs,
+        deeper=deeper,
+        affine=op.family in ("conv", "linear"),
+        sums=op.family in ("conv", "linear", "attention"),
+        spreads=op.family == "attention",
+    )
 
 
 CATALOGUE: tuple[Op, ...] = (
     *map(bridged, (*ACTIVATIONS, *ROWS, *PRODUCTS, *LOSSES, *DISTANCES)),
     *NORMS,
+    *RECURRENCES,
     *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
 )

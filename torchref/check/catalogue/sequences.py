@@ -1,14 +1,13 @@
 # ruff: noqa: E501
-"""Dropout, recurrences and attention."""
+"""Dropout and attention."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from torchref.check.mistakes import attending, noise, recurrent
+from torchref.check.mistakes import attending, noise
 from torchref.check.ops import Argument, Op, array, data, option
 from torchref.check.ops.common import X, away
 
@@ -16,77 +15,6 @@ from torchref.check.ops.common import X, away
 def make_dropout(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     x = away(rng, (29, 31))
     return {"input": x, "mask": rng.random(x.shape) < 1 - o["p"]}
-
-
-def make_recurrent(gates: int, cell: bool) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
-        t, n, d, h = (3, 3, 3, 3) if variant == "square" else (5, 2, 3, 7)
-        shape = (n, d) if cell else (t, n, d)
-        scale = 0.6
-        return {
-            "input": rng.normal(size=shape), "hx": rng.normal(size=(n, h)), "cx": rng.normal(size=(n, h)),
-            "weight_ih": rng.normal(size=(gates * h, d)) * scale, "weight_hh": rng.normal(size=(gates * h, h)) * scale / 1.5,
-            "bias_ih": rng.normal(size=gates * h) * scale, "bias_hh": rng.normal(size=gates * h) * scale,
-        }  # fmt: skip
-
-    return make
-
-
-HX = array(
-    "hx",
-    "h0",
-    "h_0",
-    "h",
-    "h_prev",
-    "prev_h",
-    "hprev",
-    "h_init",
-    "initial_h",
-    "hidden",
-    "h_tm1",
-    "prev_hidden",
-    "h0_",
-    "state",
-    "a_prev",
-    "a0",
-    optional=True,
-)
-CX = array("cx", "c0", "c_0", "c", "c_prev", "prev_c", "cprev", "c_init", "cell", "c_tm1", optional=True)
-WIH = array(
-    "weight_ih", "wx", "wxh", "w_x", "w_xh", "w_ih", "weight_ih_l0", "u", "w_input", "wi", "win", "wax", "w", "weight"
-)
-WHH = array("weight_hh", "wh", "whh", "w_h", "w_hh", "weight_hh_l0", "w_hidden", "w_rec", "wr", "waa", "u")
-BIH = array("bias_ih", "b", "bias", "b_ih", "bias_ih_l0", "bx", "ba", "b1", "bi", "bh", "b_h", optional=True)
-BHH = array("bias_hh", "b_hh", "bias_hh_l0", "bh", "b2", "b_h", optional=True)
-
-
-def recurrence(
-    name: str, module: str, gates: int, formula: Any, mistakes: Any, *options: Argument, fixed: Any = None
-) -> tuple[Op, Op]:
-    arguments = (X, HX, *((CX,) if gates == 4 else ()), WIH, WHH, BIH, BHH, *options)
-    sequence = Op(name, (module,), arguments, formula, mistakes, make_recurrent(gates, False),
-                  outputs=("output", "h_n", "c_n") if gates == 4 else ("output", "h_n"), family="recurrent", fixed=fixed or {},
-                  sizes=(("input_size", "weight_ih", 1), ("hidden_size", "weight_hh", 1)))  # fmt: skip
-    cell = replace(
-        sequence, name=f"{name}_cell", modules=(f"{module}Cell", f"{name}_step", f"{name}_cell"), make=make_recurrent(gates, True),
-        outputs=("output", "c_n") if gates == 4 else ("output",),
-        mistakes=tuple(m for m in mistakes if not any(word in m.flag for word in CELL_CANNOT)),
-    )  # fmt: skip
-    return sequence, cell
-
-
-CELL_CANNOT = (
-    "overwritten",
-    "first",
-    "last step",
-    "h_0",
-    "dx in reverse",
-    "no dh_next",
-    "dc_next only",
-    "weight_hh lost",
-    "dh0 without",
-    "dh0 is",
-)
 
 
 def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
@@ -111,9 +39,6 @@ OTHERS = (
     Op("dropout", ("Dropout",), (X, option("p", 0.5, 0.3, "drop_prob", "keep_prob", "p_keep", "keep_p", "retain_prob", "keep_rate", "prob", "rate", "dropout_rate", "drop_rate", "ratio", "p_drop", "dropout_ratio"),
                                  option("training", True, True, "train", "is_training", "train_flg", "mode"), data("mask", "m", "keep", optional=True)),
        noise.dropout, noise.DROPOUT, make_dropout, family="dropout"),
-    *recurrence("rnn", "RNN", 1, recurrent.rnn, recurrent.RNN, option("nonlinearity", "tanh")),
-    *recurrence("lstm", "LSTM", 4, recurrent.lstm, recurrent.LSTM),
-    *recurrence("gru", "GRU", 3, recurrent.gru, recurrent.GRU, fixed={"reset_before": False}),
     Op("scaled_dot_product_attention", ("attention", "sdpa", "dot_product_attention", "self_attention"),
        (array("query", "q", "queries"), array("key", "k", "keys"), array("value", "v", "values"), data("attn_mask", "mask", "attention_mask", optional=True),
         option("is_causal", False, True, "causal", "use_causal_mask", "causal_mask"), option("scale", None)),

@@ -99,6 +99,11 @@ class Op:
     centred: bool = True  # whether a norm subtracts the mean
     affine: bool = False  # people call its weight g or gamma
     derivation: str = ""  # the page of the manual
+    sums: bool = False  # its gradients are sums over rows, steps or places: a division alone makes a mean of one
+    spreads: bool = False  # one mistake spoils several gradients: what fits no mistake follows from what does
+    gates: tuple[tuple[str, ...], ...] = ()  # of a recurrence, in torch's order: the letters that people call each by
+    elsewhere: tuple[tuple[Mapping[str, Any], str], ...] = ()  # functions that go by its name in other texts: their
+    # values of `fixed`, and the note
 
     @property
     def arrays(self) -> tuple[Argument, ...]:

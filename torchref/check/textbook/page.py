@@ -22,6 +22,7 @@ from torchref.nn.module import Array
 
 SHORT = {"x": "input", "t": "target", "q": "query", "k": "key", "v": "value"}  # a parameter: torch's name
 SEEN, SUM = "_seen", "_sum"  # what a page calls, when it is run, with its variables and with its sums
+DATA = ("input", "target", "hx", "cx")  # what is no parameter
 SIZES = ("shape", "size", "ndim")
 
 
@@ -129,7 +130,7 @@ class Page:
     def edits(self, slugs: Slugs, variables: dict[str, Any]) -> list[Edit]:
         """The wrong formulas that one edit makes, the likelier first; `variables` are those of a run."""
         arrays = {n: np.shape(v) for n, v in variables.items() if isinstance(v, np.ndarray | np.floating | float)}
-        data = {p for p in self.parameters if torchs(p, {}) in ("input", "target") or p in SHORT}
+        data = {p for p in self.parameters if torchs(p, {}) in DATA or p in SHORT}
         moving = set(data) | {a.arg for a in self.back.args.args}
         for s, _ in lines([*self.forward, *self.back.body]):
             moving |= reached([s], s) if reads(s, SIZES) & moving else set()
@@ -238,7 +239,13 @@ PAGES: dict[Any, Page] = {}
 def page(function: Callable[..., Any], arguments: dict[str, Any] | None = None) -> Page:
     """The function's page at these arguments, of which only options and numbers of axes count; None: all its lines."""
     known = {} if arguments is None else {p: arguments[torchs(p, arguments)] for p in parameters(function)}
-    key = (function, *((n, ("array", v.ndim) if isinstance(v, np.ndarray) else repr(v)) for n, v in known.items()))
+    key = (
+        function,
+        *(
+            (n, ("array", v.ndim, v.dtype.kind == "b") if isinstance(v, np.ndarray) else repr(v))
+            for n, v in known.items()
+        ),
+    )
     if key not in PAGES:
         tree = copy.deepcopy(source(function))
         if arguments is not None:
