@@ -26,12 +26,13 @@ MORE = {
 # Two ways to one formula: sigmoid's slope taken for s is its value; 1 / d is 1 / sqrt(d) twice; a loss for each row has
 # as many entries as the batch has rows; a slope at 0 is all that a relu's mask can get wrong.
 MEANS = {("forward mean over the entries", "forward mean over the batch")}
+ONE_SCALE = {("dS = P * (dP - row_sum) / q.shape[-1]", "dS = P * (dP - row_sum) * factor**2")}
 ONE_FORMULA = {
     **dict.fromkeys((*LOSSES_OF_ROWS, "cross_entropy", "nll_loss"), MEANS),
     "sigmoid": {("value for slope", "only s")},
     "hardswish": {("2 of the square lost", "only the first term")},
-    "scaled_dot_product_attention": {("1 / d", "scale twice")},
-    "multi_head_attention": {("1 / d", "scale twice")},
+    "scaled_dot_product_attention": ONE_SCALE,
+    "multi_head_attention": ONE_SCALE,
 }
 
 

@@ -51,22 +51,7 @@ def from_torch(p):
     if name.removesuffix("_cell") in ("rnn", "lstm", "gru"):
         return recurrent_in_torch(torch, p, t)
     if name == "multi_head_attention":
-        module = torch.nn.MultiheadAttention(v["query"].shape[-1], v["num_heads"], dtype=torch.float64)
-        for n, parameter in {
-            "in_proj_weight": module.in_proj_weight,
-            "in_proj_bias": module.in_proj_bias,
-            "out_proj_weight": module.out_proj.weight,
-            "out_proj_bias": module.out_proj.bias,
-        }.items():
-            parameter.data = t[n].detach().clone()
-        y = module(t["query"], t["key"], t["value"])[0]
-        y.backward(torch.tensor(p.upstream["output"]))
-        gradients = {n: t[n].grad.numpy() for n in ("query", "key", "value")}
-        gradients |= {
-            "in_proj_weight": module.in_proj_weight.grad.numpy(),
-            "out_proj_weight": module.out_proj.weight.grad.numpy(),
-        }
-        return y.detach().numpy(), gradients
+        return heads_in_torch(torch, p, t)
     if name == "prelu":
         y = functional.prelu(t["input"], t["weight"])
     elif name.startswith("batch_norm"):
@@ -100,7 +85,9 @@ def from_torch(p):
     elif name == "conv_transpose2d" or name.startswith("conv"):
         y = getattr(functional, name)(t["input"], t["weight"], t["bias"], **options)
     elif name == "scaled_dot_product_attention":
-        y = functional.scaled_dot_product_attention(t["query"], t["key"], t["value"], attn_mask=t["attn_mask"])
+        y = functional.scaled_dot_product_attention(
+            t["query"], t["key"], t["value"], attn_mask=t.get("attn_mask"), is_causal=v["is_causal"], scale=v["scale"]
+        )
     elif name == "threshold":
         y = functional.threshold(t["input"], v["threshold"], v["value"])
     else:
@@ -109,6 +96,27 @@ def from_torch(p):
     arrays = [n for n, a in t.items() if a.requires_grad]
     gradients = torch.autograd.grad(y, [t[n] for n in arrays], torch.tensor(p.upstream["output"]))
     return y.detach().numpy(), dict(zip(arrays, (g.numpy() for g in gradients), strict=True))
+
+
+def heads_in_torch(torch, p, t):
+    """The in_proj arrays of torch's module are one for three; a mask is True there where a key is hidden."""
+    v, x = p.values, t["query"]
+    module = torch.nn.MultiheadAttention(x.shape[-1], v["num_heads"], dtype=torch.float64)
+    own = {"in_proj_weight": module.in_proj_weight, "in_proj_bias": module.in_proj_bias}
+    own |= {"out_proj_weight": module.out_proj.weight, "out_proj_bias": module.out_proj.bias}
+    for n, parameter in own.items():
+        if n not in t and f"q_proj_{n[8:]}" in t:
+            t[n] = torch.cat([t[f"{s}_proj_{n[8:]}"] for s in "qkv"])
+        parameter.data = t[n].detach().clone() if n in t else torch.zeros_like(parameter)
+    hidden = ~t["attn_mask"] if "attn_mask" in t else None
+    if v["is_causal"]:
+        future = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
+        hidden = future if hidden is None else hidden | future
+    y = module(x, t.get("key", x), t.get("value", x), attn_mask=hidden)[0]
+    y.backward(torch.tensor(p.upstream["output"]))
+    gradients = {n: t[n].grad for n in ("query", "key", "value") if n in t}
+    gradients |= {n: parameter.grad for n, parameter in own.items() if n in t}
+    return y.detach().numpy(), {n: g.numpy() for n, g in gradients.items()}
 
 
 def recurrent_in_torch(torch, p, t):
@@ -155,6 +163,17 @@ def test_formula_equals_torch(op, seed):
             np.testing.assert_allclose(g, gradients[n], rtol=1e-6, atol=1e-8, err_msg=n)  # torch has 1/6 in float32
 
 
+APART = " ".join(f"{s}_proj_{kind}" for s in "qkv" for kind in ("weight", "bias"))
+ABSENT = {  # what torch does not take together, or needs together
+    "multi_head_attention": (
+        "attn_mask in_proj_weight in_proj_bias",
+        f"attn_mask {APART}",
+        f"attn_mask key value {APART}",
+        f"attn_mask in_proj_bias out_proj_bias {APART}",
+    )
+}
+
+
 def settings(op):
     """The operation as it is, with each of its options' other values, and without each array that may be absent."""
     every = {a.name for a in op.arguments}
@@ -162,7 +181,9 @@ def settings(op):
     for a in op.options:
         for value in a.vary:
             yield f"{op.name}({a.name}={value!r})", every
-    for a in op.arguments:
+    for absent in ABSENT.get(op.name, ()):
+        yield op.name, every - set(absent.split())
+    for a in op.arguments if op.name not in ABSENT else ():
         if a.neutral is not None or (a.optional and a.kind == "data"):
             yield op.name, every - {b.name for b in op.arguments if b.kind == a.kind and b.optional}
 

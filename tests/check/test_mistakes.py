@@ -11,7 +11,6 @@ from torchref.check import adapt, probes
 from torchref.check.catalogue import CATALOGUE
 from torchref.check.closeness import close
 from torchref.check.diagnosis import diagnose
-from torchref.check.mistakes.attending import PATHS
 from torchref.check.ops import find
 from torchref.check.ops.norms import KEPT
 
@@ -89,7 +88,8 @@ EQUAL = {
     "triplet_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
     **{name: {AFTER.format(gamma=gamma, axes=axes)} for name, gamma, axes in (("batch_norm", "weight", "0"), ("batch_norm2d", "gamma", KEPT), ("instance_norm", "gamma", KEPT))},
     # these show where one x is query, key and value; tests/check/corpus/heads.py has one
-    "multi_head_attention": set(PATHS),
+    "scaled_dot_product_attention": {"dx = dq", "dx = dk", "dx = dv"},
+    "multi_head_attention": {"dx = dquery", "dx = dkey", "dx = dvalue", "allowed = allowed & ~attn_mask"},
     "conv1d": {"dweight with its kernel axes exchanged"}, "conv3d": {"dweight with its kernel axes exchanged"},
     **{f"{kind}_pool{n}d": {"no crop", "divided by stride", "1 / k"} for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for n in (1, 2, 3)},
     "normalize": {"forward eps added", "forward eps in the root"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from torchref.check.proof import prove
-from torchref.check.textbook import norms, recurrences
+from torchref.check.textbook import attention, norms, recurrences
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -36,6 +36,23 @@ def recurrence(function, gates, steps, states=1, **options):
     return run, x, *(NORMAL((1, 1)) for _ in range(states)), NORMAL((gates, 1)), NORMAL((gates, 1))
 
 
+def self_attention(x):
+    (y, _), backward = attention.scaled_dot_product_attention(x, None, None, None, True, None)
+    return y, lambda dy: backward(dy)[:1]
+
+
+def attend(q, k, v):
+    mask = np.array([[True, True, False], [True, False, True]])
+    (y, _), backward = attention.scaled_dot_product_attention(q, k, v, mask, False, 0.5)
+    return y, backward
+
+
+def attend_with_heads(x, w_in, w_out, b_out):
+    absent = [None] * 3 + [np.zeros(())] * 3
+    outputs, backward = attention.multi_head_attention(x, None, None, w_in, None, *absent, w_out, b_out, None, 1, True)
+    return outputs[0], lambda dy: tuple(backward(dy)[i] for i in (0, 3, 11, 12))
+
+
 GIVEN = {"mean": NORMAL(2), "var": RNG.uniform(0.5, 2, 2)}
 CLAIMS = {
     "layer_norm": (lambda x, w, b: norms.layer_norm(x, (3,), w, b, EPS), NORMAL((1, 3)), NORMAL(3), NORMAL(3)),
@@ -46,6 +63,9 @@ CLAIMS = {
     "instance_norm": (lambda x, w, b: norms.instance_norm(x, w, b, EPS), NORMAL((1, 2, 1, 2)), NORMAL(2), NORMAL(2)),
     "rms_norm": (lambda x, w: norms.rms_norm(x, (2,), w, EPS), NORMAL((2, 2)), NORMAL(2)),
     "local_response_norm": (lambda x: norms.local_response_norm(x, 2, 0.5, 0.75, 1.0), NORMAL((1, 3, 1, 1))),
+    "attention": (attend, NORMAL((2, 1)), NORMAL((3, 1)), NORMAL((3, 1))),
+    "attention of one x": (self_attention, NORMAL((2, 1))),
+    "multi_head_attention": (attend_with_heads, NORMAL((2, 1, 1)), NORMAL((3, 1)), NORMAL((1, 1)), NORMAL(1)),
     "rnn": recurrence(recurrences.rnn, 1, 2, nonlinearity="tanh"),
     "rnn, relu": recurrence(recurrences.rnn, 1, 3, nonlinearity="relu"),
     "rnn_cell": recurrence(recurrences.rnn_cell, 1, 0, nonlinearity="tanh"),

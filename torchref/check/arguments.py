@@ -458,23 +458,8 @@ def conventions(
             lambda n: (n,) * (values["input"].ndim - 2) if isinstance(n, int) else n,
         )
         groups.append([Convention("stride, padding and their like are tuples, a number for each axis", each, {})])
-    if op.name == "multi_head_attention":
-        weights = {f"{s}_proj_weight": flip_T for s in ("q", "k", "v", "out", "in")}
-        first = {"query": swap, "key": swap, "value": swap, "output": swap}
-        groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
-        groups.append([Convention("the batch comes first, (N, T, E); torch: (T, N, E)", first, first)])
-        weights = {"in_proj_weight": flip_T}
-        groups.append([Convention("in_proj_weight is stored as (in, out)", weights, weights)])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
-    if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:
-        groups.append([
-            Convention("the mask is True where a key is hidden; torch: True where it is seen", {"attn_mask": lambda m: ~m}, {}),
-            Convention("the mask is added to the scores", {"attn_mask": lambda m: np.where(m, 0.0, -np.inf)}, {}),
-            Convention("the mask is added to the scores, -1e9 for hidden keys", {"attn_mask": lambda m: np.where(m, 0.0, -1e9)}, {}),
-            Convention("the mask holds 1 and 0", {"attn_mask": lambda m: m.astype(float)}, {}),
-            Convention("the mask holds 1 for hidden keys", {"attn_mask": lambda m: (~m).astype(float)}, {}),
-        ])  # fmt: skip
     if op.name in ("cross_entropy", "nll_loss"):
         groups.append([Convention("the target is one-hot", {"target": onehot(values["input"].shape[1])}, {}),
                        Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip

@@ -90,10 +90,6 @@ MANY = {
         "x1": "dx1 = dy * (x2 / (|x1| |x2|) - y * x1 / |x1|**2)", "x2": "dx2 = dy * (x1 / (|x1| |x2|) - y * x2 / |x2|**2)",
     },
     "pairwise_distance": {"x1": "dx1 = dy * (x1 - x2 + eps) / y", "x2": "dx2 = -dy * (x1 - x2 + eps) / y"},
-    "scaled_dot_product_attention": {
-        "query": "dQ = dS @ K / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T", "key": "dK = dS.T @ Q / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T",
-        "value": "dV = P.T @ dy",
-    },
 }  # fmt: skip
 
 CONV = {
@@ -128,19 +124,4 @@ def formula(op: Op, name: str, v: Any) -> str:
         if "max" in op.name:
             return "dx[first maximum of each window] += dy"
         return "dx[each window] += dy / (the number of its entries)"
-    if op.name == "multi_head_attention":
-        return heads(name)
-    return ""
-
-
-def heads(name: str) -> str:
-    core = "dS = P * (dP - sum(dP * P)) / sqrt(E / heads), dP = dz @ V.T, dz = dy @ out_proj_weight, head by head"
-    if name == "out_proj_weight":
-        return "dout_proj_weight = dy.T @ z, z the heads side by side"
-    if name.endswith("_bias"):
-        return f"d{name} = the gradient of what it is added to, summed over T and N"
-    if name in ("query", "key", "value"):
-        return f"{core}; d{name} = (dS @ K, dS.T @ Q, P.T @ dz) @ the projections' weights, added up where one x is all three"
-    if name.endswith("_weight"):
-        return f"{core}; d{name} = (the gradient of its projection).T @ its input"
     return ""

@@ -13,7 +13,6 @@ PAGES = {
     "cross_entropy": "softmax-cross-entropy.md",
     "nll_loss": "softmax-cross-entropy.md",
     "embedding": "embedding.md",
-    "scaled_dot_product_attention": "attention.md",
 }
 FAMILY_PAGES = {
     "linear": "linear.md",

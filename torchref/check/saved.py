@@ -17,7 +17,6 @@ Compute = Callable[[Op, dict[str, Any], dict[str, Any]], Any]
 
 SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...], Compute]] = {
     "probabilities": (("probs", "p", "softmax", "probabilities", "s", "sm", "y_hat", "softmax_out", "softmax_output"), ("cross entropy",), lambda op, v, y: softmax(v["input"], 1)),
-    "weights": (("p", "attn", "attention", "weights", "attn_weights", "attention_weights", "probs", "a", "s", "w", "att"), ("attention",), lambda op, v, y: y["weights"]),
     "num_embeddings": (("vocab_size", "num_embeddings", "v", "n_vocab", "vocab", "num_words", "vocabulary_size"), ("embedding",), lambda op, v, y: len(v["weight"])),
     "embedding_dim": (("embedding_dim", "dim", "d", "embed_dim", "emb_dim"), ("embedding",), lambda op, v, y: v["weight"].shape[1]),
     "weight_shape": (("w_shape", "weight_shape", "shape", "table_shape", "wshape", "emb_shape"), ("embedding", "conv", "linear"), lambda op, v, y: v["weight"].shape),

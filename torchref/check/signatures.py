@@ -154,7 +154,7 @@ def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[
         found.append((float(x.shape[-1]), "the last axis's length"))
         found.append((float(x.size), "the number of entries"))
         found.append((float(x.shape[1]), "the length of axis 1"))
-    if p.op.name == "scaled_dot_product_attention":
+    if p.op.has("query") and not time_first:
         found += [(float(x.shape[-2]), "the number of queries")]
         found += [(float(v["key"].shape[-2]), "the number of keys")] if v.get("key") is not None else []
     if time_first:
@@ -180,7 +180,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
     def equals(value: float) -> bool:
         return abs(c / value - 1) < 1e-6
 
-    if op.family == "attention":
+    if op.has("query"):
         d = v["query"].shape[-1]
         for power, label in ((0.5, "sqrt(d)"), (-0.5, "1 / sqrt(d)"), (1, "d"), (-1, "1 / d")):
             if equals(d**power):

@@ -12,8 +12,9 @@ from torchref.check.catalogue.activations import ACTIVATIONS
 from torchref.check.catalogue.losses import LOSSES
 from torchref.check.catalogue.products import PRODUCTS
 from torchref.check.catalogue.rows import DISTANCES, ROWS
-from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
+from torchref.check.catalogue.sequences import OTHERS
 from torchref.check.catalogue.windows import WINDOWS
+from torchref.check.ops.attention import ATTENTION
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.record import Op
 from torchref.check.ops.recurrences import RECURRENCES
@@ -23,10 +24,9 @@ SLUGS: dict[str, dict[str, str]] = {
     "embedding": {"assignment": "repeated-index-overwritten"},
     "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
     "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
-    "attention": {"constant": "attention-scale"},
     "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
-SOFTMAX = ("softmax", "softmin", "log_softmax", "cross_entropy", "scaled_dot_product_attention", "multi_head_attention")
+SOFTMAX = ("softmax", "softmin", "log_softmax", "cross_entropy")
 
 
 def bridged(op: Op) -> Op:
@@ -41,8 +41,7 @@ def bridged(op: Op) -> Op:
         slugs=slugs,
         deeper=deeper,
         affine=op.family in ("conv", "linear"),
-        sums=op.family in ("conv", "linear", "attention"),
-        spreads=op.family == "attention",
+        sums=op.family in ("conv", "linear"),
     )
 
 
@@ -50,5 +49,6 @@ CATALOGUE: tuple[Op, ...] = (
     *map(bridged, (*ACTIVATIONS, *ROWS, *PRODUCTS, *LOSSES, *DISTANCES)),
     *NORMS,
     *RECURRENCES,
-    *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
+    *ATTENTION,
+    *map(bridged, (*WINDOWS, *OTHERS)),
 )

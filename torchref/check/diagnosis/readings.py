@@ -110,7 +110,7 @@ def diagnose(
             if reading is not None:
                 reading(form_of)
             alone = {"query", "key", "value"} & form_of.takes == {"query"}
-            if op.name == "scaled_dot_product_attention" and alone:  # one x is query, key and value
+            if alone and not op.argument("key").optional:  # one x is query, key and value
                 form_of.op = op = adapt.self_attention(op)
             return judge_subject(Subject(form_of, op, stated))
         except arguments.Unmatched as problem:

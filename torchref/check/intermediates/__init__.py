@@ -25,7 +25,6 @@ BY_NAME: dict[str, Any] = {
     "softmin": rows.softmax,
     "log_softmax": rows.log_softmax,
     "cross_entropy": rows.cross_entropy,
-    "scaled_dot_product_attention": rows.attention,
     **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
 }
 

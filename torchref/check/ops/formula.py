@@ -64,7 +64,8 @@ class FromTextbook:
             for name, variable in zip(names, own.gradients, strict=True):
                 if variable in ran.sums:
                     result[name + "~"] = ran.sums[variable]
-            return {n: g for n, g in result.items() if getattr(v, n.removesuffix("~"), None) is not None}
+            live = {a for a in names if getattr(v, a, None) is not None} - own.unread
+            return {n: g for n, g in result.items() if n.removesuffix("~") in live}
 
         return tuple(y for y in ran.outputs if y is not None), backward
 

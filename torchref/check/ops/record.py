@@ -21,7 +21,7 @@ class Argument:
     probe: Any = None  # the value an option takes in the probe, if the user's code takes it
     optional: bool = False  # an array that may be absent
     aliases: tuple[str, ...] = ()  # names that this operation's argument also goes by
-    axes: tuple[str, ...] = ()  # what the axes are called; the last of them where it has fewer
+    axes: tuple[str, ...] = ()  # what the axes are called; "|" between those of different numbers of axes
     neutral: float | None = None  # the number that stands for it where it is absent
     vary: tuple[Any, ...] = ()  # other values of an option, under which a formula is another one
 

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,11 @@ class Page:
     @property
     def parameters(self) -> list[str]:
         return [a.arg for a in self.tree.args.args]
+
+    @cached_property
+    def unread(self) -> set[str]:
+        """torch's names of the parameters that no line reads under these options: they have no gradient."""
+        return {torchs(p, {}) for p in self.parameters if p not in reads(ast.Module(self.tree.body, []))}
 
     @property
     def forward(self) -> list[ast.stmt]:
