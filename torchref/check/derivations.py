@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torchref.check.ops import Op
+from torchref.nn import functional
 
 MANUAL = "manual/derivations"
 PAGES = {
@@ -21,8 +22,6 @@ FAMILY_PAGES = {
     "pool": "pooling.md",
     "elementwise": "activations.md",
 }
-# derived with the module, not with a function of its own
-MODULES = ("upsample", "rnn", "rnn_cell", "lstm", "lstm_cell", "gru", "gru_cell", "multi_head_attention")
 
 
 def derivation(op: Op) -> str:
@@ -31,5 +30,6 @@ def derivation(op: Op) -> str:
     page = op.derivation or PAGES.get(op.name) or FAMILY_PAGES.get(op.family)
     if op.name == "exp":
         return f"{MANUAL}/{page}"
-    where = f"the docstring of torchref.nn.{op.modules[0] if op.name in MODULES else f'functional.{name}'}"
+    own = f"functional.{name}" if hasattr(functional, name) else op.modules[0]  # derived with the module
+    where = f"the docstring of torchref.nn.{own}"
     return f"{MANUAL}/{page}, and {where}" if page else where
