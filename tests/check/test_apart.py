@@ -23,15 +23,13 @@ MORE = {
     **{loss: (f"{loss}(reduction='sum')",) for loss in LOSSES_OF_ROWS},
 }
 
-# Two ways to one formula: 1 / d is 1 / sqrt(d) twice; a loss for each row has
-# as many entries as the batch has rows; a slope at 0 is all that a relu's mask can get wrong.
+# Two ways to one formula: 1 / d is 1 / sqrt(d) twice; a loss for each row has as many entries as the batch has rows.
 MEANS = {("forward mean over the entries", "forward mean over the batch")}
+ONE_SCALE = {("dS = P * (dP - row_sum) / q.shape[-1]", "dS = P * (dP - row_sum) * factor**2")}
 ONE_FORMULA = {
     **dict.fromkeys((*LOSSES_OF_ROWS, "cross_entropy", "nll_loss"), MEANS),
-    "rnn": {("slope at 0 active", "relu's slope")},
-    "rnn_cell": {("slope at 0 active", "relu's slope")},
-    "scaled_dot_product_attention": {("1 / d", "scale twice")},
-    "multi_head_attention": {("1 / d", "scale twice")},
+    "scaled_dot_product_attention": ONE_SCALE,
+    "multi_head_attention": ONE_SCALE,
 }
 
 

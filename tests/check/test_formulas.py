@@ -54,22 +54,7 @@ def from_torch(p):
     if name.removesuffix("_cell") in ("rnn", "lstm", "gru"):
         return recurrent_in_torch(torch, p, t)
     if name == "multi_head_attention":
-        module = torch.nn.MultiheadAttention(v["query"].shape[-1], v["num_heads"], dtype=torch.float64)
-        for n, parameter in {
-            "in_proj_weight": module.in_proj_weight,
-            "in_proj_bias": module.in_proj_bias,
-            "out_proj_weight": module.out_proj.weight,
-            "out_proj_bias": module.out_proj.bias,
-        }.items():
-            parameter.data = t[n].detach().clone()
-        y = module(t["query"], t["key"], t["value"])[0]
-        y.backward(torch.tensor(p.upstream["output"]))
-        gradients = {n: t[n].grad.numpy() for n in ("query", "key", "value")}
-        gradients |= {
-            "in_proj_weight": module.in_proj_weight.grad.numpy(),
-            "out_proj_weight": module.out_proj.weight.grad.numpy(),
-        }
-        return y.detach().numpy(), gradients
+        return heads_in_torch(torch, p, t)
     if name == "prelu":
         y = functional.prelu(t["input"], t["weight"])
     elif name.startswith("batch_norm"):
@@ -105,7 +90,9 @@ def from_torch(p):
     elif name == "conv_transpose2d" or name.startswith("conv"):
         y = getattr(functional, name)(t["input"], t["weight"], t["bias"], **options)
     elif name == "scaled_dot_product_attention":
-        y = functional.scaled_dot_product_attention(t["query"], t["key"], t["value"], attn_mask=t["attn_mask"])
+        y = functional.scaled_dot_product_attention(
+            t["query"], t["key"], t["value"], attn_mask=t.get("attn_mask"), is_causal=v["is_causal"], scale=v["scale"]
+        )
     elif name == "threshold":
         y = functional.threshold(t["input"], v["threshold"], v["value"])
     else:
@@ -116,19 +103,41 @@ def from_torch(p):
     return y.detach().numpy(), dict(zip(arrays, (g.numpy() for g in gradients), strict=True))
 
 
+def heads_in_torch(torch, p, t):
+    """The in_proj arrays of torch's module are one for three; a mask is True there where a key is hidden."""
+    v, x = p.values, t["query"]
+    module = torch.nn.MultiheadAttention(x.shape[-1], v["num_heads"], dtype=torch.float64)
+    own = {"in_proj_weight": module.in_proj_weight, "in_proj_bias": module.in_proj_bias}
+    own |= {"out_proj_weight": module.out_proj.weight, "out_proj_bias": module.out_proj.bias}
+    for n, parameter in own.items():
+        if n not in t and f"q_proj_{n[8:]}" in t:
+            t[n] = torch.cat([t[f"{s}_proj_{n[8:]}"] for s in "qkv"])
+        parameter.data = t[n].detach().clone() if n in t else torch.zeros_like(parameter)
+    hidden = ~t["attn_mask"] if "attn_mask" in t else None
+    if v["is_causal"]:
+        future = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
+        hidden = future if hidden is None else hidden | future
+    y = module(x, t.get("key", x), t.get("value", x), attn_mask=hidden)[0]
+    y.backward(torch.tensor(p.upstream["output"]))
+    gradients = {n: t[n].grad for n in ("query", "key", "value") if n in t}
+    gradients |= {n: parameter.grad for n, parameter in own.items() if n in t}
+    return y.detach().numpy(), {n: g.numpy() for n, g in gradients.items()}
+
+
 def recurrent_in_torch(torch, p, t):
     v, gates = p.values, {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
     kind = gates[p.op.name.removesuffix("_cell")]
     cell = p.op.name.endswith("_cell")
+    options = {a.name: v[a.name] for a in p.op.options}
     module = getattr(torch.nn, kind + ("Cell" if cell else ""))(
-        v["weight_ih"].shape[1], v["weight_hh"].shape[1], dtype=torch.float64
+        v["weight_ih"].shape[1], v["weight_hh"].shape[1], dtype=torch.float64, **options
     )
     suffix = "" if cell else "_l0"
     for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-        getattr(module, n + suffix).data = t[n].detach().clone()
-    state = (t["hx"], t["cx"]) if kind == "LSTM" else t["hx"]
-    if not cell:
-        state = tuple(s[None] for s in state) if kind == "LSTM" else state[None]
+        parameter = getattr(module, n + suffix)
+        parameter.data = t[n].detach().clone() if n in t else torch.zeros_like(parameter)
+    states = [t[n] if cell else t[n][None] for n in ("hx", "cx") if n in t]
+    state = None if not states else tuple(states) if kind == "LSTM" else states[0]
     result = module(t["input"], state)
     if cell:
         outputs = dict(zip(p.op.outputs, result if kind == "LSTM" else (result,), strict=True))
@@ -138,7 +147,9 @@ def recurrent_in_torch(torch, p, t):
     loss = sum((torch.tensor(p.upstream[n]) * o).sum() for n, o in outputs.items())
     loss.backward()
     gradients = {n: t[n].grad for n in ("input", "hx", "cx") if n in t and t[n].grad is not None}
-    gradients |= {n: getattr(module, n + suffix).grad for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    gradients |= {
+        n: getattr(module, n + suffix).grad for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if n in t
+    }
     return outputs["output"].detach().numpy(), {n: g.numpy() for n, g in gradients.items()}
 
 
@@ -181,6 +192,17 @@ def test_formula_equals_torchref(op):
             np.testing.assert_allclose(reference[a.name], g, rtol=1e-7, atol=1e-9, err_msg=told)
 
 
+APART = " ".join(f"{s}_proj_{kind}" for s in "qkv" for kind in ("weight", "bias"))
+ABSENT = {  # what torch does not take together, or needs together
+    "multi_head_attention": (
+        "attn_mask in_proj_weight in_proj_bias",
+        f"attn_mask {APART}",
+        f"attn_mask key value {APART}",
+        f"attn_mask in_proj_bias out_proj_bias {APART}",
+    )
+}
+
+
 def settings(op):
     """The operation as it is, with each of its options' other values, and without each array that may be absent."""
     every = {a.name for a in op.arguments}
@@ -188,7 +210,9 @@ def settings(op):
     for a in op.options:
         for value in a.vary:
             yield f"{op.name}({a.name}={value!r})", every
-    for a in op.arguments:
+    for absent in ABSENT.get(op.name, ()):
+        yield op.name, every - set(absent.split())
+    for a in op.arguments if op.name not in ABSENT else ():
         if a.neutral is not None or (a.optional and a.kind == "data"):
             yield op.name, every - {b.name for b in op.arguments if b.kind == a.kind and b.optional}
 
@@ -203,8 +227,10 @@ def test_shown_formula_equals_torch(op, against, takes):
     _, gradients = from_torch(p)
     assert gradients
     for name, gradient in gradients.items():
-        space = {"np": np, **vars(op.formula.module), **p.values, "dy": p.upstream["output"]}
+        space = {"np": np, **vars(op.formula.module), **p.op.fixed, **p.values}
         space |= {short: p.values[long] for short, long in SHORT.items() if long in p.values}
+        page = p.op.formula.page(p.namespace())
+        space |= {a.arg: p.upstream[n] for a, n in zip(page.back.args.args, p.op.outputs, strict=False)}
         exec(shown_formula(p.op, name, p.namespace()), space)
-        own = p.op.formula.page(p.namespace()).gradients[[a.name for a in op.arrays].index(name)]
+        own = page.gradients[[a.name for a in op.arrays].index(name)]
         np.testing.assert_allclose(space[own], gradient, rtol=1e-6, atol=1e-8, err_msg=name)

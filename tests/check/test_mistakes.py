@@ -2,15 +2,15 @@
 """Every wrong formula is caught by the probe, and told apart from every other one of its operation."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
 
-from torchref.check import probes
+from torchref.check import adapt, probes
 from torchref.check.catalogue import CATALOGUE
 from torchref.check.closeness import close
 from torchref.check.diagnosis import diagnose
-from torchref.check.mistakes.attending import PATHS
 from torchref.check.ops import find
 from torchref.check.ops.norms import KEPT
 
@@ -26,7 +26,7 @@ SETTINGS = {
     "avg_pool2d": ("avg_pool2d", "avg_pool2d(kernel_size=3, padding=1)"),
     "cross_entropy": ("cross_entropy", "cross_entropy(label_smoothing=0.0)"),
     "multi_head_attention": ("multi_head_attention", "multi_head_attention(is_causal=True)"),
-    "rnn": ("rnn", "rnn(nonlinearity='relu')"),
+    **{name: (name, f"{name}(nonlinearity='relu')") for name in ("rnn", "rnn_cell")},
     "scaled_dot_product_attention": (
         "scaled_dot_product_attention",
         "scaled_dot_product_attention(is_causal=True)",
@@ -35,9 +35,10 @@ SETTINGS = {
 
 
 @functools.cache
-def answers(against, variant="rich"):
-    """The gradients of the right formula and of each mistake."""
-    p = probes.make(find(against), 0, None, variant)
+def answers(against, variant="rich", other=False):
+    """The gradients of the right formula and of each mistake; `other`: of the function that goes by the name elsewhere."""
+    op = next(adapt.other_functions(find(against)))[0] if other else find(against)
+    p = probes.make(op, 0, None, variant)
     result = {}
     for flags in [(), *((m.flag,) for m in p.op.mistakes)]:
         try:
@@ -59,9 +60,9 @@ def test_each_mistake_is_seen(op):
     """Would catch a probe that hides a mistake: under one setting at least, it changes a gradient or an output."""
     unseen = {m.flag for m in op.mistakes}
     for against in SETTINGS.get(op.name, (op.name,)):
-        for variant in ("rich", "square"):
+        for variant, other in itertools.product(("rich", "square"), (False, True) if op.elsewhere else (False,)):
             try:
-                found = answers(against, variant)
+                found = answers(against, variant, other)
             except (ValueError, KeyError):
                 continue
             for m in op.mistakes:
@@ -84,10 +85,8 @@ EQUAL = {
     "triplet_margin_loss": {"forward mean over the batch", "forward mean over the entries"},
     **{name: {AFTER.format(gamma=gamma, axes=axes)} for name, gamma, axes in (("batch_norm", "weight", "0"), ("batch_norm2d", "gamma", KEPT), ("instance_norm", "gamma", KEPT))},
     # these show where one x is query, key and value; tests/check/corpus/heads.py has one
-    "multi_head_attention": set(PATHS),
-    "lstm_cell": {"no dc_next"},
-    # this shows where the reset gate comes before the product; tests/check/corpus/held_networks.py has one
-    "gru": {"reset gate lost in dweight"}, "gru_cell": {"reset gate lost in dweight"},
+    "scaled_dot_product_attention": {"dx = dq", "dx = dk", "dx = dv"},
+    "multi_head_attention": {"dx = dquery", "dx = dkey", "dx = dvalue", "allowed = allowed & ~attn_mask"},
     "conv1d": {"dweight with its kernel axes exchanged"}, "conv3d": {"dweight with its kernel axes exchanged"},
     **{f"{kind}_pool{n}d": {"no crop", "divided by stride", "1 / k"} for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for n in (1, 2, 3)},
 }  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.proof import prove
-from torchref.check.textbook import activations, norms, products, rows
+from torchref.check.textbook import activations, attention, norms, products, recurrences, rows
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -23,6 +23,37 @@ def batch(function, **statistics):
     return norm
 
 
+def recurrence(function, gates, steps, states=1, **options):
+    """A recurrence of one unit without biases, its first output, and arrays for it."""
+    zero = np.zeros(())
+
+    def run(*arrays):
+        outputs, backward = function(*arrays, zero, zero, **options)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        rest = [np.zeros(y.shape) for y in outputs[1:]]
+        return outputs[0], lambda dy: backward(dy, *rest)[:-2]
+
+    x = NORMAL((steps, 1, 1)) if steps else NORMAL((1, 1))
+    return run, x, *(NORMAL((1, 1)) for _ in range(states)), NORMAL((gates, 1)), NORMAL((gates, 1))
+
+
+def self_attention(x):
+    (y, _), backward = attention.scaled_dot_product_attention(x, None, None, None, True, None)
+    return y, lambda dy: backward(dy)[:1]
+
+
+def attend(q, k, v):
+    mask = np.array([[True, True, False], [True, False, True]])
+    (y, _), backward = attention.scaled_dot_product_attention(q, k, v, mask, False, 0.5)
+    return y, backward
+
+
+def attend_with_heads(x, w_in, w_out, b_out):
+    absent = [None] * 3 + [np.zeros(())] * 3
+    outputs, backward = attention.multi_head_attention(x, None, None, w_in, None, *absent, w_out, b_out, None, 1, True)
+    return outputs[0], lambda dy: tuple(backward(dy)[i] for i in (0, 3, 11, 12))
+
+
 GIVEN = {"mean": NORMAL(2), "var": RNG.uniform(0.5, 2, 2)}
 CLAIMS = {
     "layer_norm": (lambda x, w, b: norms.layer_norm(x, (3,), w, b, EPS), NORMAL((1, 3)), NORMAL(3), NORMAL(3)),
@@ -33,6 +64,18 @@ CLAIMS = {
     "instance_norm": (lambda x, w, b: norms.instance_norm(x, w, b, EPS), NORMAL((1, 2, 1, 2)), NORMAL(2), NORMAL(2)),
     "rms_norm": (lambda x, w: norms.rms_norm(x, (2,), w, EPS), NORMAL((2, 2)), NORMAL(2)),
     "local_response_norm": (lambda x: norms.local_response_norm(x, 2, 0.5, 0.75, 1.0), NORMAL((1, 3, 1, 1))),
+    "attention": (attend, NORMAL((2, 1)), NORMAL((3, 1)), NORMAL((3, 1))),
+    "attention of one x": (self_attention, NORMAL((2, 1))),
+    "multi_head_attention": (attend_with_heads, NORMAL((2, 1, 1)), NORMAL((3, 1)), NORMAL((1, 1)), NORMAL(1)),
+    "rnn": recurrence(recurrences.rnn, 1, 2, nonlinearity="tanh"),
+    "rnn, relu": recurrence(recurrences.rnn, 1, 3, nonlinearity="relu"),
+    "rnn_cell": recurrence(recurrences.rnn_cell, 1, 0, nonlinearity="tanh"),
+    "lstm": recurrence(recurrences.lstm, 4, 1, 2),
+    "lstm_cell": recurrence(recurrences.lstm_cell, 4, 0, 2),
+    "gru": recurrence(recurrences.gru, 3, 1, reset_before=False),
+    "gru, Cho": recurrence(recurrences.gru, 3, 1, reset_before=True),
+    "gru_cell": recurrence(recurrences.gru_cell, 3, 0, reset_before=False),
+    "gru_cell, Cho": recurrence(recurrences.gru_cell, 3, 0, reset_before=True),
 }
 
 CLAIMS |= {

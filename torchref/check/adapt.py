@@ -2,79 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from torchref.check.mistakes.base import Gradients, Mistake
 from torchref.check.ops import Op
+from torchref.check.ops.formula import Adapted
 from torchref.nn.module import Array
-
-ALONE = tuple(
-    Mistake(f"{name} forgotten", "overwritten-not-accumulated", "query",
-            f"x is query, key and value: the gradient of its {name} is not added.", "dx = dquery + dkey + dvalue")
-    for name in ("query", "key", "value", "key and value", "query and key", "query and value")
-)  # fmt: skip
 
 
 def self_attention(op: Op) -> Op:
-    """Attention of one x with itself: its gradient is the sum of three."""
+    """Attention of one x with itself."""
 
-    def formula(v: Any, wrong: frozenset[str]) -> Any:
-        v.key = v.value = v.query
-        outputs, backward = op.formula(v, wrong)
-
-        def total(*upstream: Any) -> Gradients:
-            parts = backward(*upstream)
-            lost = {n for m in ALONE if m.flag in wrong for n in m.flag.split() if n in parts}
-            return {"query": sum(parts[n] for n in ("query", "key", "value") if n not in lost)}
-
-        return outputs, total
+    def alone(v: Any) -> Any:
+        return SimpleNamespace(**{**vars(v), "key": None, "value": None})
 
     own = tuple(a for a in op.arguments if a.name not in ("key", "value"))
     query = replace(own[0], aliases=(*own[0].aliases, "x", "input"))
     variants = tuple(v for v in op.variants if v.startswith("self"))
-    return replace(op, arguments=(query, *own[1:]), formula=formula, mistakes=(*op.mistakes, *ALONE), variants=variants)
+    return replace(op, arguments=(query, *own[1:]), formula=Adapted(op, values=alone), variants=variants)
 
 
 def last_state(op: Op) -> Op:
     """A recurrence that returns its last state, not the sequence of its outputs."""
 
-    def formula(v: Any, wrong: frozenset[str]) -> Any:
-        outputs, backward = op.formula(v, wrong)
-        nothing = np.zeros_like(outputs[0])
-        return outputs[1:], lambda *upstream: backward(nothing, *upstream)
+    def nothing_for_the_sequence(dys: tuple[Any, ...], outputs: Any) -> tuple[Any, ...]:
+        return (None, *dys)
 
+    formula = Adapted(op, outputs=lambda outputs: outputs[1:], upstream=nothing_for_the_sequence)
     return replace(op, outputs=("output", *op.outputs[2:]), formula=formula)
 
 
-def other_function(op: Op) -> tuple[Op, str] | None:
-    """Another function that goes by the operation's name in other texts."""
-    if "reset_before" in op.fixed and not op.fixed["reset_before"]:
-        told = "the reset gate multiplies h, before the matrix product (Cho et al. 2014; torch: the product)"
-        return replace(op, fixed={**op.fixed, "reset_before": True}), told
-    return None
+def other_functions(op: Op) -> Iterator[tuple[Op, str]]:
+    """Other functions that go by the operation's name in other texts, each with a note."""
+    for fixed, told in op.elsewhere:
+        if op.fixed != (there := {**op.fixed, **fixed}):
+            yield replace(op, fixed=there), told
 
 
 def squeezed(op: Op) -> Op:
     """An output without its axes of length 1."""
 
-    def formula(v: Any, wrong: frozenset[str]) -> Any:
-        (y,), backward = op.formula(v, wrong)
+    def without(outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(y.reshape(*y.shape[:1], *(n for n in y.shape[1:] if n > 1)) for y in outputs)
 
-        def reshaped(dy: Array) -> Gradients:
-            return backward(dy.reshape(y.shape))
+    def back(dys: tuple[Any, ...], outputs: tuple[Array, ...]) -> tuple[Any, ...]:
+        return tuple(dy.reshape(y.shape) for dy, y in zip(dys, outputs, strict=True))
 
-        return (y.reshape(*y.shape[:1], *(n for n in y.shape[1:] if n > 1)),), reshaped
-
-    return replace(op, formula=formula)
+    return replace(op, formula=Adapted(op, outputs=without, upstream=back))
 
 
 def fitting(op: Op, outputs: dict[str, Any], expected: dict[str, Any]) -> Op | None:
     """The operation whose output has the shape that the user's code returned, if it is one of these."""
     mine, right = np.shape(outputs.get("output", 0)), np.shape(expected["output"])
-    if op.family == "recurrent" and "h_n" in expected and mine == np.shape(expected["h_n"]) != right:
+    if "h_n" in expected and mine == np.shape(expected["h_n"]) != right:
         return last_state(op)
     if op.family == "pool" and mine != right and mine == (*right[:1], *(n for n in right[1:] if n > 1)):
         return squeezed(op)

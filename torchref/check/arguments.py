@@ -36,7 +36,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "momentum": ("momentum", "mom", "m"),
     "running_mean": ("running_mean", "run_mean", "moving_mean", "rm", "mean_running", "r_mean", "mu_running", "running_mu", "running_avg"),
     "running_var": ("running_var", "run_var", "moving_var", "moving_variance", "rv", "running_variance", "var_running", "r_var", "var_running"),
-    "hx": ("hx",), "cx": ("cx",),
     "reduction": ("reduction",),
     "output": ("y", "out", "output", "s", "a", "o", "activation", "act", "probs", "p", "sm", "sig", "softmax_out", "softmax_output", "sigmoid_out", "tanh_out", "cache_out", "value", "result", "fx", "f"),
     "cache": ("cache", "ctx", "context", "saved", "memory", "memo", "tape", "caches", "state", "residual", "residuals", "aux", "stash", "store", "info", "tmp", "res"),
@@ -310,6 +309,7 @@ class Convention:
     sentence: str
     there: Mapping[str, Any]  # torch's array (or option, or output) -> the user's
     back: Mapping[str, Any]  # the user's gradient or output -> torch's
+    stated: str = ""  # how a user can ask for it
 
     def to_user(self, name: str, value: Any) -> Any:
         return self.there[name](value) if name in self.there and value is not None else value
@@ -349,10 +349,10 @@ def gate_order(names: str, order: str) -> Convention:
 
     keys = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return Convention(f"the gates come in the order {', '.join(order)} (torch: {', '.join(names)})",
-                      {k: permute(forth) for k in keys}, {k: permute(home) for k in keys})  # fmt: skip
+                      {k: permute(forth) for k in keys}, {k: permute(home) for k in keys}, f"gates={order}")  # fmt: skip
 
 
-def update_gate(op: Op) -> Convention:
+def update_gate(values: Mapping[str, Any]) -> Convention:
     """GRU's z and 1 - z exchanged: the sigmoid of a negative sum is 1 minus that of the sum."""
 
     def negate(a: Array) -> Array:
@@ -360,8 +360,8 @@ def update_gate(op: Op) -> Convention:
         return np.concatenate([r, -z, n])
 
     keys: dict[str, Any] = dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), negate)
-    if not op.has("weight_ih"):  # one array for each gate: r, z, n, and again
-        own = [a.name for a in op.arrays if a.name not in ("input", "hx")]
+    if "weight_ih" not in values:  # one array for each gate: r, z, n, and again
+        own = [n for n in values if n not in ("input", "hx")]
         keys = dict.fromkeys(own[1::3], np.negative)
     return Convention("the update gate weighs the new state, z n + (1 - z) h (torch: (1 - z) n + z h)", keys, keys)
 
@@ -413,13 +413,20 @@ def told_conventions(stated: list[str] | None) -> set[str]:
     return told
 
 
+def as_stated(group: list[Convention], stated: list[str]) -> list[Convention]:
+    """Of a group of conventions the one that the user has stated, if so."""
+    said = [s.replace(",", "").replace(" ", "") for s in stated]
+    asked = any(c.stated and s.startswith(c.stated.partition("=")[0] + "=") for c in group for s in said)
+    return [c for c in group if c.stated in said] if asked else group
+
+
 def conventions(
     op: Op, values: dict[str, Any], takes: set[str], stated: list[str] | None = None
 ) -> Iterator[Convention]:
     """torch's convention, then the other common ones, the likelier first."""
     groups: list[list[Convention]] = []
     if op.conventions is not None:
-        groups += op.conventions(values)
+        groups += [as_stated(group, stated or []) for group in op.conventions(values)]
     if op.family in ("conv", "pool") and values["input"].ndim == 4:
         groups.append([channels_last()])
     if op.family in ("conv", "pool"):
@@ -428,53 +435,8 @@ def conventions(
             lambda n: (n,) * (values["input"].ndim - 2) if isinstance(n, int) else n,
         )
         groups.append([Convention("stride, padding and their like are tuples, a number for each axis", each, {})])
-    if op.family == "recurrent":
-        held = [
-            a.name
-            for a in op.arrays
-            if a.name not in ("input", "hx", "cx") and getattr(values.get(a.name), "ndim", 0) == 2
-        ]
-        weights = dict.fromkeys(held, flip_T)
-        groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
-        if op.name in ("rnn", "rnn_cell"):
-            groups.append([in_columns()])
-        if values["input"].ndim == 3:
-            groups.append(
-                [
-                    Convention(
-                        "the batch comes first, (N, T, D); torch: (T, N, D)",
-                        {"input": swap, "output": swap},
-                        {"input": swap, "output": swap},
-                    )
-                ]
-            )
-        names = {"lstm": "ifgo", "gru": "rzn"}.get(op.name.removesuffix("_cell"))
-        if names and op.has("weight_ih"):
-            likely = ["ifog", "iofg", "fiog", "figo", "zrn"]
-            orders = sorted(("".join(p) for p in itertools.permutations(names)), key=lambda o: (o not in likely, o))
-            stated_order = next(
-                (s.split("=")[1].replace(",", "").strip() for s in stated or () if s.strip().startswith("gates=")), None
-            )
-            groups.append([gate_order(names, o) for o in ([stated_order] if stated_order else orders) if o != names])
-    if op.name == "multi_head_attention":
-        weights = {f"{s}_proj_weight": flip_T for s in ("q", "k", "v", "out", "in")}
-        first = {"query": swap, "key": swap, "value": swap, "output": swap}
-        groups.append([Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)])
-        groups.append([Convention("the batch comes first, (N, T, E); torch: (T, N, E)", first, first)])
-        weights = {"in_proj_weight": flip_T}
-        groups.append([Convention("in_proj_weight is stored as (in, out)", weights, weights)])
-    if op.name in ("gru", "gru_cell"):
-        groups.append([update_gate(op)])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
-    if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:
-        groups.append([
-            Convention("the mask is True where a key is hidden; torch: True where it is seen", {"attn_mask": lambda m: ~m}, {}),
-            Convention("the mask is added to the scores", {"attn_mask": lambda m: np.where(m, 0.0, -np.inf)}, {}),
-            Convention("the mask is added to the scores, -1e9 for hidden keys", {"attn_mask": lambda m: np.where(m, 0.0, -1e9)}, {}),
-            Convention("the mask holds 1 and 0", {"attn_mask": lambda m: m.astype(float)}, {}),
-            Convention("the mask holds 1 for hidden keys", {"attn_mask": lambda m: (~m).astype(float)}, {}),
-        ])  # fmt: skip
     if op.name in ("cross_entropy", "nll_loss"):
         groups.append([Convention("the target is one-hot", {"target": onehot(values["input"].shape[1])}, {}),
                        Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchref.check.ops import Op
-from torchref.check.ops.formula import FromTextbook, shown_formula
+from torchref.check.ops.formula import Written, shown_formula
 
 ELEMENTWISE = {
     "dropout": "dy * mask / (1 - p), the forward's mask",
@@ -51,10 +51,6 @@ MANY = {
         "positive": "dpositive = -dloss / N * active * (a - p) / d_p", "negative": "dnegative = dloss / N * active * (a - n) / d_n",
     },
     "pairwise_distance": {"x1": "dx1 = dy * (x1 - x2 + eps) / y", "x2": "dx2 = -dy * (x1 - x2 + eps) / y"},
-    "scaled_dot_product_attention": {
-        "query": "dQ = dS @ K / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T", "key": "dK = dS.T @ Q / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T",
-        "value": "dV = P.T @ dy",
-    },
 }  # fmt: skip
 
 CONV = {
@@ -67,25 +63,11 @@ TRANSPOSED = {
     "weight": "dweight = sum over N and the input positions of x * (the window of dy)",
     "bias": "dbias = sum of dy over N and the positions",
 }
-STEPS = {
-    "rnn": "dz_t = (dy_t + dh_next) * (1 - h_t**2)",
-    "lstm": "dc = dc_next + dh * o * (1 - tanh(c)**2); dz = (dc * g * i (1 - i), dc * c_prev * f (1 - f), dc * i * (1 - g**2), dh * tanh(c) * o (1 - o)); dh = dy_t + dh_next",
-    "gru": "dan = dh * (1 - z) * (1 - n**2), daz = dh * (h_prev - n) * z (1 - z), dar = dan * (W_hn h + b_hn) * r (1 - r); dz_t = (dar, daz, dan), towards weight_hh and bias_hh (dar, daz, dan * r); dh = dy_t + dh_next",
-}
-BACK = {
-    "input": "dx_t = dz_t @ weight_ih",
-    "hx": "dh_next = dz_t @ weight_hh{direct}, down to h_0",
-    "cx": "dc_next = dc * f, down to c_0",
-    "weight_ih": "dweight_ih = sum over t of dz_t.T @ x_t",
-    "weight_hh": "dweight_hh = sum over t of dz_t.T @ h_(t-1)",
-    "bias_ih": "dbias_ih = sum over t and N of dz_t",
-    "bias_hh": "dbias_hh = sum over t and N of dz_t",
-}
 
 
 def formula(op: Op, name: str, v: Any) -> str:
     """The right formula of the gradient of `name`, or of a running statistic, under the options `v`; empty: unknown."""
-    if isinstance(op.formula, FromTextbook):
+    if isinstance(op.formula, Written):
         return shown_formula(op, name, v)
     if op.name in MANY:
         return MANY[op.name].get(name, "")
@@ -103,23 +85,4 @@ def formula(op: Op, name: str, v: Any) -> str:
         if "max" in op.name:
             return "dx[first maximum of each window] += dy"
         return "dx[each window] += dy / (the number of its entries)"
-    kind = op.name.removesuffix("_cell")
-    if kind in STEPS and name in BACK:
-        direct = " + dh * z" if kind == "gru" else ""
-        return f"{STEPS[kind]}; {BACK[name].replace('{direct}', direct)}"
-    if op.name == "multi_head_attention":
-        return heads(name)
-    return ""
-
-
-def heads(name: str) -> str:
-    core = "dS = P * (dP - sum(dP * P)) / sqrt(E / heads), dP = dz @ V.T, dz = dy @ out_proj_weight, head by head"
-    if name == "out_proj_weight":
-        return "dout_proj_weight = dy.T @ z, z the heads side by side"
-    if name.endswith("_bias"):
-        return f"d{name} = the gradient of what it is added to, summed over T and N"
-    if name in ("query", "key", "value"):
-        return f"{core}; d{name} = (dS @ K, dS.T @ Q, P.T @ dz) @ the projections' weights, added up where one x is all three"
-    if name.endswith("_weight"):
-        return f"{core}; d{name} = (the gradient of its projection).T @ its input"
     return ""

@@ -10,12 +10,10 @@ MANUAL = "manual/derivations"
 PAGES = {
     "cross_entropy": "softmax-cross-entropy.md",
     "nll_loss": "softmax-cross-entropy.md",
-    "scaled_dot_product_attention": "attention.md",
 }
 FAMILY_PAGES = {
     "conv": "convolution.md",
     "pool": "pooling.md",
-    "recurrent": "rnn-lstm.md",
 }
 
 

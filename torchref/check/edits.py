@@ -393,6 +393,8 @@ def told(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
     """The edits of a line, with the line as it is and as it becomes."""
     right = show(line.node)
     for e in found:
+        if not e.slug:  # the operation has no such edit
+            continue
         undo = e.apply()
         e.told, e.right = show(line.current), right
         undo()

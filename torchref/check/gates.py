@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from torchref.check.arguments import normal
 from torchref.check.mistakes.base import Gradients
 from torchref.check.ops import Argument, Op, array
+from torchref.check.ops.formula import Adapted
 
 # how the letter of a gate, {g}, stands in the names of its arrays, in normal form
 STYLES = (
@@ -27,19 +29,12 @@ STYLES = (
     ("w{g}", "wr{g}"),
 )
 BIASES = (("b{g}x", "b{g}h"), ("bx{g}", "bh{g}"), ("bi{g}", "bh{g}"), ("b{g}i", "b{g}h"), ("b{g}", ""))
-LETTERS = {
-    "lstm": (("i",), ("f",), ("g", "c", "cc", "a", "ctilde", "z"), ("o",)),
-    "gru": (("r",), ("z", "u"), ("n", "h", "hh", "c", "g", "htilde")),
-}
 
 
 def split_names(op: Op, names: Iterable[str]) -> dict[str, list[str]] | None:
     """torch's stacked array: the user's arrays of its gates, in torch's order; None if there are none such."""
-    letters = LETTERS.get(op.name.removesuffix("_cell"))
-    if letters is None:
-        return None
     table = {normal(n): n for n in names}
-    for gates in itertools.product(*letters):
+    for gates in itertools.product(*op.gates):
         for ih, hh in STYLES:
             found = {
                 key: [table.get(style.format(g=g), "") for g in gates]
@@ -64,32 +59,30 @@ def split_names(op: Op, names: Iterable[str]) -> dict[str, list[str]] | None:
 def per_gate(op: Op, parts: dict[str, list[str]]) -> Op:
     """The operation with the user's array of each gate in place of torch's stacked ones."""
 
-    def formula(v: Any, wrong: frozenset[str]) -> Any:
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            own = parts.get(name)
-            setattr(v, name, np.concatenate([getattr(v, p) for p in own]) if own else None)
-        outputs, backward = op.formula(v, wrong)
+    def stacked(v: Any) -> Any:
+        whole = {n: np.concatenate([getattr(v, p) for p in own]) for n, own in parts.items()}
+        return SimpleNamespace(**{**vars(v), **whole})
 
-        def apart(*upstream: Any) -> Gradients:
-            result = dict(backward(*upstream))
-            for name, own in parts.items():
-                stacked = result.pop(name)
-                result.update(zip(own, np.split(stacked, len(own)), strict=True))
-            return result
-
-        return outputs, apart
+    def apart(gradients: Gradients) -> Gradients:
+        result = dict(gradients)
+        for name, own in parts.items():
+            result.update(zip(own, np.split(result.pop(name), len(own)), strict=True))
+        return result
 
     def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
         arrays = op.make(rng, options, variant)
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            stacked = arrays.pop(name)
+            whole = arrays.pop(name)
             if name in parts:
-                arrays.update(zip(parts[name], np.split(stacked, len(parts[name])), strict=True))
+                arrays.update(zip(parts[name], np.split(whole, len(parts[name])), strict=True))
         return arrays
 
     own: list[Argument] = [a for a in op.arguments if a.name in ("input", "hx", "cx")]
-    own += [array(p) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") for p in parts.get(name, ())]
+    axes = {"weight_ih": "H D", "weight_hh": "H H", "bias_ih": "H", "bias_hh": "H"}
+    own += [array(p, axes=axes[name]) for name in axes for p in parts.get(name, ())]
     sizes = tuple((size, parts[name][0], axis) for size, name, axis in op.sizes)
+    made = {name: f"np.concatenate(({', '.join(own)}))" for name, own in parts.items()}
+    formula = Adapted(op, values=stacked, gradients=apart, home=home(parts), made=made)
     return replace(op, arguments=tuple(own), formula=formula, make=make, sizes=sizes)
 
 

@@ -63,7 +63,7 @@ def make(op: Op, seed: int = 0, takes: set[str] | None = None, variant: str = "r
     for a in op.options:
         taken = takes is None or a.name in takes
         options[a.name] = op.given.get(a.name, a.probe if taken else a.default)
-    if op.family == "attention" and "is_causal" not in op.given and (takes is None or "attn_mask" in takes):
+    if op.has("is_causal") and "is_causal" not in op.given and (takes is None or "attn_mask" in takes):
         options["is_causal"] = False  # torch takes one mask or the other
     arrays = op.make(rng, options, variant)
     values: dict[str, Any] = {}

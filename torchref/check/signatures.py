@@ -147,16 +147,17 @@ def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[
     v = p.values
     x: Any = next((v[a.name] for a in p.op.arguments if isinstance(v.get(a.name), np.ndarray)), np.zeros(1))
     found = [(float(x.shape[0]), "N" if x.ndim else "1")] if x.ndim else []
-    if p.op.family == "recurrent":
-        found = [(float(x.shape[-2]), "N")] + ([(float(x.shape[0]), "T")] if x.ndim == 3 else [])
+    time_first = bool(p.op.arrays) and p.op.arrays[0].axes[:2] == ("T", "N")
+    if time_first:
+        found = [(float(x.shape[1]), "N"), (float(x.shape[0]), "T")]
     if x.ndim > 1:
         found.append((float(x.shape[-1]), "the last axis's length"))
         found.append((float(x.size), "the number of entries"))
         found.append((float(x.shape[1]), "the length of axis 1"))
-    if p.op.name == "scaled_dot_product_attention":
+    if p.op.has("query") and not time_first:
         found += [(float(x.shape[-2]), "the number of queries")]
         found += [(float(v["key"].shape[-2]), "the number of keys")] if v.get("key") is not None else []
-    if p.op.family == "recurrent" or p.op.name == "multi_head_attention":
+    if time_first:
         found.append((float(np.prod(x.shape[:-1])), "N times T"))
     if unreduced is not None:
         found.append((float(np.prod([np.shape(unreduced.terms)[a] for a in unreduced.axes])), "the number of terms"))
@@ -179,7 +180,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
     def equals(value: float) -> bool:
         return abs(c / value - 1) < 1e-6
 
-    if op.family == "attention":
+    if op.has("query"):
         d = v["query"].shape[-1]
         for power, label in ((0.5, "sqrt(d)"), (-0.5, "1 / sqrt(d)"), (1, "d"), (-1, "1 / d")):
             if equals(d**power):
@@ -212,9 +213,8 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
         shape = p.upstream["output"].shape
         numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))
         numbers.append((float(np.prod(shape[2:])), "the number of positions"))
-    summed = op.summed or op.family in ("conv", "recurrent", "attention")
     for value, label in numbers:
-        if (equals(value) and not summed) or equals(1 / value):
+        if (equals(value) and not op.summed) or equals(1 / value):
             way = "times" if equals(value) else "divided by"
             return Signature(
                 "mean-instead-of-sum",

@@ -10,23 +10,23 @@ from dataclasses import replace
 
 from torchref.check.catalogue.losses import LOSSES
 from torchref.check.catalogue.rows import DISTANCES
-from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
+from torchref.check.catalogue.sequences import OTHERS
 from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.activations import ACTIVATIONS
+from torchref.check.ops.attention import ATTENTION
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.products import GATES, PRODUCTS
 from torchref.check.ops.record import Op
+from torchref.check.ops.recurrences import RECURRENCES
 from torchref.check.ops.rows import ROWS
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
-    "recurrent": {"assignment": "recurrence-truncated", "place": "recurrence-truncated", "name": ""},
     "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
     "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
-    "attention": {"constant": "attention-scale"},
     "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
-SOFTMAX = ("cross_entropy", "scaled_dot_product_attention", "multi_head_attention")
+SOFTMAX = ("cross_entropy",)
 
 
 def bridged(op: Op) -> Op:
@@ -35,7 +35,7 @@ def bridged(op: Op) -> Op:
         slugs = {**slugs, "axis": "softmax-wrong-axis"}
     if op.loss:
         slugs = {**slugs, "mean": "wrong-reduction"}
-    return replace(op, slugs=slugs, affine=op.family == "conv")
+    return replace(op, slugs=slugs, affine=op.family == "conv", summed=op.family == "conv")
 
 
 CATALOGUE: tuple[Op, ...] = (
@@ -45,5 +45,7 @@ CATALOGUE: tuple[Op, ...] = (
     *PRODUCTS,
     *map(bridged, (*LOSSES, *DISTANCES)),
     *NORMS,
-    *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
+    *RECURRENCES,
+    *ATTENTION,
+    *map(bridged, (*WINDOWS, *OTHERS)),
 )

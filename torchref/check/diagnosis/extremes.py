@@ -17,9 +17,9 @@ def judge_extremes(code: Subject) -> None:
     if code.findings or not (code.op.logits or code.op.zero_rows):
         return
     p = probes.make(code.op, 2, code.form.takes, code.variant)
-    name = "query" if code.op.family == "attention" else "x1" if code.op.has("x1") else "input"
+    name = "query" if code.op.has("query") else "x1" if code.op.has("x1") else "input"
     x = np.array(p.values[name])
-    if code.op.family == "attention":
+    if name == "query":
         x = x * 900
     elif code.op.logits and x.ndim >= 2:
         x[0] = np.where(x[0] > 0, 900.0, -900.0)

@@ -127,7 +127,7 @@ def match_signatures(code: Subject, trial: Trial, rest: list[str], found: list[F
         told = f"d{n} differs by up to {error(np.asarray(trial.gradients[n], dtype=float), trial.reference[n]):.3g} of its largest entry, and fits no known mistake"
         others = unknown[1:]
         known = [f for f in found if f.confidence >= 0.7]
-        if known and code.op.family in ("recurrent", "attention"):
+        if known and code.op.spreads:
             known[0].consequences += unknown
         else:
             found.append(
@@ -168,7 +168,7 @@ def merged(code: Subject, found: list[Finding], trial: Trial) -> list[Finding]:
         elif len(same) > 1 and {f.gradient for f in same} == {"input", "target"}:  # of a difference: one mistake
             same[0].consequences += [f.gradient for f in same[1:]]
             found = [f for f in found if f.slug != slug or f is same[0]]
-        elif len(same) > 1 and code.op.family == "attention":
+        elif len(same) > 1 and code.op.spreads:
             first = same[0]
             first.consequences += [f.gradient for f in same[1:]]
             found = [f for f in found if f.slug != slug or f is first]

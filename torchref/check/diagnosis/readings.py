@@ -85,7 +85,7 @@ def diagnose(
     """The verdict on `target`, in this process."""
     from torchref.check.forms.recognise import recognise
 
-    if op.family == "recurrent" and not stated and not inspect.isclass(target):
+    if op.has("weight_hh") and not stated and not inspect.isclass(target):
         letters = {
             p.name.lower(): p.name for p in arguments.parameters(target[0] if isinstance(target, tuple) else target)
         }
@@ -97,7 +97,7 @@ def diagnose(
             return next(
                 (v for v in ways if v.error == "" and not any(f.slug == "forward-differs" for f in v.findings)), ways[0]
             )
-    parts = gates.split_names(op, names_in(target)) if op.family == "recurrent" else None
+    parts = gates.split_names(op, names_in(target)) if op.gates else None
     if parts:
         op = gates.per_gate(op, parts)
     form_of: Any = None
@@ -110,7 +110,7 @@ def diagnose(
             if reading is not None:
                 reading(form_of)
             alone = {"query", "key", "value"} & form_of.takes == {"query"}
-            if op.name == "scaled_dot_product_attention" and alone:  # one x is query, key and value
+            if alone and not op.argument("key").optional:  # one x is query, key and value
                 form_of.op = op = adapt.self_attention(op)
             return judge_subject(Subject(form_of, op, stated))
         except arguments.Unmatched as problem:
@@ -122,7 +122,7 @@ def diagnose(
 
     verdict = judge()
     first = form_of
-    if (op.loss or op.family == "recurrent") and verdict.verdict != RIGHT and not stated and first is not None:
+    if (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated and first is not None:
         for reading in other_readings(first, verdict):
             other = judge(reading)
             if other.verdict == RIGHT or better(other, verdict):

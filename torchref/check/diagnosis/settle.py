@@ -77,15 +77,15 @@ def settle(code: Subject) -> Trial:
 
 def another(code: Subject, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
-    other = adapt.other_function(code.op)
-    if other is None or code.form.name == "function":
+    if code.form.name == "function":
         return first
     kept = code.op, code.variant, code.convention
-    code.op = code.form.op = other[0]
-    trial = settle(code)
-    if forward_right(code, trial):
-        code.notes.append(f"a convention that differs from torch's: {other[1]}")
-        return trial
+    for op, told in adapt.other_functions(kept[0]):
+        code.op = code.form.op = op
+        trial = settle(code)
+        if forward_right(code, trial):
+            code.notes.append(f"a convention that differs from torch's: {told}")
+            return trial
     code.op, code.variant, code.convention = kept
     code.form.op = code.op
     return first

@@ -56,7 +56,7 @@ class Gradient(Closure):
         """The bias of a linear function or a norm: its gradient is returned, but needs no bias to be computed."""
         taken = {a.name for a in self.op.arrays} & self.matching.takes
         names = returned_names(self.function)
-        if not self.op.has("bias") or "bias" in taken or not names or self.op.family == "recurrent":
+        if not self.op.has("bias") or "bias" in taken or not names:
             return set()
         named = {gradient_name(self.op, n, self.matching) for n in names if n}
         return (

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.intermediates import recurrent, rows, simple
+from torchref.check.intermediates import rows, simple
 from torchref.check.intermediates.step import Step, plain
 from torchref.check.ops.formula import intermediates
 from torchref.check.probes import Probe
@@ -20,31 +20,21 @@ BY_NAME: dict[str, Any] = {
     "binary_cross_entropy": simple.bce,
     "binary_cross_entropy_with_logits": simple.bce_logits,
     "cross_entropy": rows.cross_entropy,
-    "scaled_dot_product_attention": rows.attention,
     **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
 }
-RECURRENT: dict[str, Any] = {"rnn": recurrent.rnn, "lstm": recurrent.lstm, "gru": recurrent.gru}
 
 
 def steps(p: Probe, upstream: dict[str, Any]) -> list[Step]:
     """The named intermediates of a probe, in backward order."""
     v: Any = p.namespace()
     dy: Any = upstream.get("output")
-    kind = p.op.name.removesuffix("_cell")
     with np.errstate(all="ignore"):
-        if p.op.known and dy is not None:
+        if p.op.known:
             return [
                 Step(k.name, k.meaning, tuple(k.names.split()), values, k.feeds)
                 for k, values in intermediates(p.op, v, upstream)
             ]
-        if kind in RECURRENT:
-            more = [upstream.get(n) for n in p.op.outputs[1:]]
-            cell = {"cell": True} if p.op.name == "lstm_cell" else {}
-            found: list[Step] = RECURRENT[kind](v, dy, *more, **cell)
-        elif p.op.name in BY_NAME and dy is not None:
-            found = BY_NAME[p.op.name](v, dy)
-        else:
-            found = []
+        found: list[Step] = BY_NAME[p.op.name](v, dy) if p.op.name in BY_NAME and dy is not None else []
     return found
 
 

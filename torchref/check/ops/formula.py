@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from torchref.check.edits import Edit
 from torchref.check.mistakes.base import Gradients, Mistake
 from torchref.check.ops.record import Argument, Known, Op, Patch
-from torchref.check.textbook.page import Page, page, torchs
+from torchref.check.textbook.page import Page, Ran, page, torchs
 from torchref.nn.module import Array
 
 
@@ -27,8 +28,10 @@ class FromTextbook:
         arguments: tuple[Argument, ...],
         patches: tuple[Patch, ...] = (),
         slugs: Mapping[str, str] | None = None,
+        homes: Mapping[str, str] | None = None,
     ) -> None:
         self.textbook, self.arguments, self.slugs = textbook, arguments, slugs or {}
+        self.homes = homes or {}  # the beginning of a line: the gradient that a mistake there belongs to
         self.patches = {p.told: p for p in patches}
         self.edits: dict[int, dict[str, Edit]] = {}  # by page
 
@@ -39,9 +42,9 @@ class FromTextbook:
 
     def values(self, v: Any) -> dict[str, Any]:
         """The arguments, with what stands for an array that is absent in its place."""
-        given = dict(vars(v))
+        given = {**dict.fromkeys(a.name for a in self.arguments), **vars(v)}
         for a in self.arguments:
-            if given.get(a.name) is None and a.neutral is not None:
+            if given[a.name] is None and a.neutral is not None:
                 given[a.name] = np.full((), a.neutral)
         return given
 
@@ -57,11 +60,12 @@ class FromTextbook:
         names = [a.name for a in self.arguments if a.kind == "array"]
 
         def backward(*upstream: Any) -> Gradients:
-            result = dict(zip(names, ran.backward(*upstream), strict=True))
+            result = dict(zip(names, ran.backward(*received(own, ran, upstream)), strict=True))
             for name, variable in zip(names, own.gradients, strict=True):
                 if variable in ran.sums:
                     result[name + "~"] = ran.sums[variable]
-            return {n: g for n, g in result.items() if getattr(v, n.removesuffix("~"), None) is not None}
+            live = {a for a in names if getattr(v, a, None) is not None} - own.unread
+            return {n: g for n, g in result.items() if n.removesuffix("~") in live}
 
         return tuple(y for y in ran.outputs if y is not None), backward
 
@@ -70,7 +74,7 @@ class FromTextbook:
         own = self.page(v)
         ran = own.run(self.values(v))
         if upstream:
-            ran.backward(*upstream)
+            ran.backward(*received(own, ran, upstream))
         return {**own.scope, **ran.variables}
 
     def slips(self, v: Any) -> dict[str, Edit]:
@@ -90,15 +94,78 @@ class FromTextbook:
         own = self.page(v)
         fitting = [p for p in self.patches.values() if own.right_line(p)]
         every: list[Patch | Edit] = [*fitting, *self.slips(v).values()]
-        return tuple(mistake(op, own, c) for c in every)
+        return tuple(mistake(op, own, c, self.homes) for c in every)
+
+    def shown(self, op: Op, name: str, v: Any) -> str:
+        """The lines that compute the gradient of `name`, or an output; empty where there are none."""
+        own = self.page(v)
+        named = dict(zip((*op.outputs, *(a.name for a in op.arrays)), (*own.outputs, *own.gradients), strict=True))
+        if name not in named:
+            return ""
+        absent = (a for a in op.arguments if a.neutral is not None and getattr(v, a.name, None) is None)
+        neutral = [f"{a.name} = {a.neutral:g}" for a in absent]
+        lines = own.shown(named[name])
+        used = [n for n in neutral if any(n.split()[0] in line for line in lines)]
+        return "\n".join([*used, *lines])
 
 
-def mistake(op: Op, own: Page, change: Patch | Edit) -> Mistake:
+def received(own: Page, ran: Ran, upstream: tuple[Any, ...]) -> list[Any]:
+    """The upstream gradients, one for each parameter of the backward: zeros for an output that nothing comes back to."""
+    parameters = own.back.args.args
+    every = (*upstream, *(None for _ in parameters[len(upstream) :]))
+    return [np.zeros_like(y) if dy is None else dy for y, dy, _ in zip(ran.outputs, every, parameters, strict=False)]
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The formula of `inner` for code that has other arguments or outputs: what comes in and goes out is changed."""
+
+    inner: Op
+    values: Callable[[Any], Any] = same  # the values under the names of this code -> those of `inner`
+    outputs: Callable[[tuple[Array, ...]], tuple[Array, ...]] = same
+    upstream: Callable[[tuple[Any, ...], tuple[Array, ...]], tuple[Any, ...]] = lambda dys, outputs: dys
+    gradients: Callable[[Gradients], Gradients] = same  # those of `inner` -> those under the names of this code
+    home: Mapping[str, str] = field(
+        default_factory=dict
+    )  # an array of this code: the one of `inner` that it is part of
+    made: Mapping[str, str] = field(default_factory=dict)  # an array of `inner`: how this code's arrays make it
+
+    def __call__(self, v: Any, wrong: frozenset[str] = frozenset()) -> Any:
+        outputs, inner_backward = self.inner.formula(self.values(v), wrong)
+
+        def backward(*dys: Any) -> Gradients:
+            return self.gradients(inner_backward(*self.upstream(dys, outputs)))
+
+        return self.outputs(outputs), backward
+
+    def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
+        return wrong_formulas(self.inner, self.values(v))
+
+    def shown(self, op: Op, name: str, v: Any) -> str:
+        lines = shown_formula(self.inner, self.home.get(name, name), self.values(v))
+        made = [f"{n} = {how}\n" for n, how in self.made.items() if re.search(rf"\b{n}\b", lines)]
+        return "".join(made) + lines
+
+    def variables(self, v: Any, *dys: Any) -> dict[str, Any]:
+        inner: Any = self.inner.formula
+        outputs, _ = inner(self.values(v))
+        return inner.variables(self.values(v), *(self.upstream(dys, outputs) if dys else ()))
+
+
+Written = FromTextbook | Adapted
+
+
+def mistake(op: Op, own: Page, change: Patch | Edit, homes: Mapping[str, str]) -> Mistake:
     """A change of a page as a mistake: the gradient that it belongs to, and the right line as its correction."""
     right = change.right if isinstance(change, Edit) else own.right_line(change)
     told = own.leads_to(right)
     named = dict(zip((*own.outputs, *own.gradients), (*op.outputs, *(a.name for a in op.arrays)), strict=True))
-    gradient = getattr(change, "gradient", "") or (named[told[0]] if told else "output")
+    home = next((g for line, g in homes.items() if right.startswith(line)), "")
+    gradient = getattr(change, "gradient", "") or home or (named[told[0]] if told else "output")
     advice = getattr(change, "advice", "") or right
     return Mistake(change.told, change.slug, gradient, change.sentence, advice, getattr(change, "convention", ""))
 
@@ -110,43 +177,35 @@ def from_textbook(
     textbook: Callable[..., Any],
     patches: tuple[Patch, ...] = (),
     slugs: Mapping[str, str] | None = None,
+    homes: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Op:
     """The record of an operation whose formula stands in the textbook."""
-    formula = FromTextbook(textbook, arguments, patches, slugs)
+    formula = FromTextbook(textbook, arguments, patches, slugs, homes)
     op = Op(name, modules, arguments, formula, (), slugs=slugs or {}, **more)
     whole = page(textbook)
     for p in patches:
         if not whole.right_line(p):
             raise ValueError(f"{name}: not one line of {textbook.__name__} begins with {p.line!r}")
-    return replace(op, mistakes=tuple(mistake(op, whole, p) for p in patches))
+    return replace(op, mistakes=tuple(mistake(op, whole, p, formula.homes) for p in patches))
 
 
 def wrong_formulas(op: Op, v: Any) -> tuple[Mistake, ...]:
     """The wrong formulas of an operation at these values, the likelier first."""
-    return op.formula.wrong(op, v) if isinstance(op.formula, FromTextbook) else op.mistakes
+    return op.formula.wrong(op, v) if isinstance(op.formula, Written) else op.mistakes
 
 
 def shown_formula(op: Op, name: str, v: Any) -> str:
     """The lines that compute the gradient of `name`, or an output, under these options; they run as they stand."""
-    assert isinstance(op.formula, FromTextbook)
-    own = op.formula.page(v)
-    named = dict(zip((*op.outputs, *(a.name for a in op.arrays)), (*own.outputs, *own.gradients), strict=True))
-    if name not in named:
-        return ""
-    neutral = [
-        f"{a.name} = {a.neutral:g}" for a in op.arguments if a.neutral is not None and getattr(v, a.name) is None
-    ]
-    lines = own.shown(named[name])
-    used = [n for n in neutral if any(n.split()[0] in line for line in lines)]
-    return "\n".join([*used, *lines])
+    assert isinstance(op.formula, Written)
+    return op.formula.shown(op, name, v)
 
 
 def intermediates(op: Op, v: Any, upstream: Mapping[str, Any]) -> list[tuple[Known, tuple[Array, ...]]]:
     """The intermediates that people have names for, with their values."""
-    if not isinstance(op.formula, FromTextbook) or not op.known:
+    if not isinstance(op.formula, Written) or not op.known:
         return []
-    space = op.formula.variables(v, *(upstream[n] for n in op.outputs if n in upstream))
+    space = op.formula.variables(v, *(upstream.get(n) for n in op.outputs))
     return [
         (k, tuple(np.asarray(eval(e, dict(space))) for e in k.values))
         for k in op.known
@@ -162,12 +221,22 @@ def known_here(k: Known, space: dict[str, Any]) -> bool:
 
 def saved(op: Op, k: Known, v: Any) -> Any:
     """What a gradient function gets that asks for an intermediate."""
-    assert isinstance(op.formula, FromTextbook)
-    own, given = op.formula.page(v), op.formula.values(v)
-    arguments = {p: given[torchs(p, given)] for p in own.parameters}
-    if known_here(replace(k, values=(k.saved,)), arguments):  # a size, which needs no run
-        return eval(k.saved, arguments)
+    assert isinstance(op.formula, Written)
+    if isinstance(op.formula, FromTextbook):
+        own, given = op.formula.page(v), op.formula.values(v)
+        arguments = {p: given[torchs(p, given)] for p in own.parameters}
+        if known_here(replace(k, values=(k.saved,)), arguments):  # a size, which needs no run
+            return eval(k.saved, arguments)
     return eval(k.saved, op.formula.variables(v))
 
 
-__all__ = ["FromTextbook", "from_textbook", "intermediates", "saved", "shown_formula", "wrong_formulas"]
+__all__ = [
+    "Adapted",
+    "FromTextbook",
+    "Written",
+    "from_textbook",
+    "intermediates",
+    "saved",
+    "shown_formula",
+    "wrong_formulas",
+]

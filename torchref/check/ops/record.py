@@ -21,7 +21,7 @@ class Argument:
     probe: Any = None  # the value an option takes in the probe, if the user's code takes it
     optional: bool = False  # an array that may be absent
     aliases: tuple[str, ...] = ()  # names that this operation's argument also goes by
-    axes: tuple[str, ...] = ()  # what the axes are called; the last of them where it has fewer
+    axes: tuple[str, ...] = ()  # what the axes are called; "|" between those of different numbers of axes
     neutral: float | None = None  # the number that stands for it where it is absent
     vary: tuple[Any, ...] = ()  # other values of an option, under which a formula is another one
 
@@ -99,10 +99,14 @@ class Op:
     centred: bool = True  # whether a norm subtracts the mean
     affine: bool = False  # people call its weight g or gamma
     kinks: bool = False  # its slope jumps, and its probe has entries where it does
-    summed: bool = False  # its gradients are sums over the batch: only a division makes means of them
+    summed: bool = False  # its gradients are sums over rows, steps or places: a division alone makes a mean of one
     by_output: bool = False  # people write its gradient as a function of the output
     loose: float = 0.0  # the error of a forward that is right all the same: its constants are often shortened
     derivation: str = ""  # the page of the manual
+    spreads: bool = False  # one mistake spoils several gradients: what fits no mistake follows from what does
+    gates: tuple[tuple[str, ...], ...] = ()  # of a recurrence, in torch's order: the letters that people call each by
+    elsewhere: tuple[tuple[Mapping[str, Any], str], ...] = ()  # functions that go by its name in other texts: their
+    # values of `fixed`, and the note
 
     @property
     def arrays(self) -> tuple[Argument, ...]:

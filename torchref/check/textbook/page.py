@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ SHORT = {
     "v": "value",
 }  # a parameter: torch's name
 SEEN, SUM = "_seen", "_sum"  # what a page calls, when it is run, with its variables and with its sums
+DATA = ("input", "target", "hx", "cx")  # what is no parameter
 SIZES = ("shape", "size", "ndim")
 
 
@@ -55,6 +56,11 @@ class Page:
     @property
     def parameters(self) -> list[str]:
         return [a.arg for a in self.tree.args.args]
+
+    @cached_property
+    def unread(self) -> set[str]:
+        """torch's names of the parameters that no line reads under these options: they have no gradient."""
+        return {torchs(p, {}) for p in self.parameters if p not in reads(ast.Module(self.tree.body, []))}
 
     @property
     def forward(self) -> list[ast.stmt]:
@@ -137,7 +143,7 @@ class Page:
     def edits(self, slugs: Slugs, variables: dict[str, Any]) -> list[Edit]:
         """The wrong formulas that one edit makes, the likelier first; `variables` are those of a run."""
         arrays = {n: np.shape(v) for n, v in variables.items() if isinstance(v, np.ndarray | np.floating | float)}
-        data = {p for p in self.parameters if torchs(p, {}) in ("input", "target") or p in SHORT}
+        data = {p for p in self.parameters if torchs(p, {}) in DATA or p in SHORT}
         moving = set(data) | {a.arg for a in self.back.args.args}
         for s, _ in lines([*self.forward, *self.back.body]):
             moving |= reached([s], s) if reads(s, SIZES) & moving else set()
@@ -250,7 +256,13 @@ PAGES: dict[Any, Page] = {}
 def page(function: Callable[..., Any], arguments: dict[str, Any] | None = None) -> Page:
     """The function's page at these arguments, of which only options and numbers of axes count; None: all its lines."""
     known = {} if arguments is None else {p: arguments[torchs(p, arguments)] for p in parameters(function)}
-    key = (function, *((n, ("array", v.ndim) if isinstance(v, np.ndarray) else repr(v)) for n, v in known.items()))
+    key = (
+        function,
+        *(
+            (n, ("array", v.ndim, v.dtype.kind == "b") if isinstance(v, np.ndarray) else repr(v))
+            for n, v in known.items()
+        ),
+    )
     if key not in PAGES:
         tree = copy.deepcopy(source(function))
         if arguments is not None:
