@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
 from comparisons.digits import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
+from torchref.compare.comparison import Comparison
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
+from torchref.compare.teach.teaching import Trained
 
 TARGET = 0.4
 SIZES = {"all": (1000, 120), "mini-batch": (32, 20), "one": (1, 2)}  # examples in an update; epochs at most

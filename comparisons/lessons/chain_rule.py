@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.lesson import Figures, Finding, Lesson, equal
-from comparisons.lesson_training import Trained
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data, split
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, equal
+from torchref.compare.teach.teaching import Trained
 
 
 def curve() -> Data:

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.lesson import Figures, Finding, Lesson, equal
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
 from torchref.circuit import Value, text
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data, split
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, equal
+from torchref.compare.teach.teaching import Trained
 
 WEIGHTS, INPUTS = (2.0, -3.0, -3.0), (-1.0, -2.0)
 WRITTEN = {"1 + e": 1.37, "output": 0.73}

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.datasets.bundled import digits, encode, help_text
-from comparisons.lesson import Figures, Finding, Lesson, equal
-from comparisons.lesson_training import Trained, gradients_of
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data, split
+from torchref.compare.datasets.bundled import digits, encode, help_text
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, equal
+from torchref.compare.teach.teaching import Trained, gradients_of
 from torchref.nn.module import Array
 
 WIDTH = 6

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.datasets.bundled import diabetes
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare.comparison import Comparison
+from torchref.compare.datasets.bundled import diabetes
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
+from torchref.compare.teach.teaching import Trained
 from torchref.nn.module import Array
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
+from torchref.compare.teach.teaching import Trained
 from torchref.nn.module import Array
 
 BALLS = 48  # the first half starts on the left

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
 from comparisons.digits import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, equal, larger
-from comparisons.lesson_training import Trained, gradients_of
+from torchref.compare.comparison import Comparison
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, equal, larger
+from torchref.compare.teach.teaching import Trained, gradients_of
 
 NEURON, HIDDEN = 2, 7
 

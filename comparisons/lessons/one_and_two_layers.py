@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.lesson import Figures, Finding, Lesson, equal, larger
-from comparisons.lesson_training import Trained, gradients_of
-from comparisons.record import Recorder
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data, split
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, equal, larger
+from torchref.compare.teach.teaching import Trained, gradients_of
 from torchref.nn.module import Array
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, larger
+from torchref.compare.teach.teaching import Trained
 
 
 def few() -> Data:

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.datasets.bundled import encode, help_text, text_windows
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained, follow, steps
-from comparisons.record import Recorder
 from torchref import models
+from torchref.compare.comparison import Comparison
+from torchref.compare.data import Data, split
+from torchref.compare.datasets.bundled import encode, help_text, text_windows
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
+from torchref.compare.teach.teaching import Trained, follow, steps
 from torchref.nn.module import Array
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from comparisons.command_line import main
 from torchref.check import SLUGS, assert_gradient, check, lint, probe
+from torchref.cli.command_line import main
 
 STUDENT = """
     import numpy as np
@@ -195,7 +195,7 @@ def test_start_up_without_torch(student, capfd):
     import subprocess
     import sys
 
-    code = f"import sys; from comparisons.command_line import main; s = main(['check', '{student}:right', '--against', 'relu']); assert 'torch' not in sys.modules; sys.exit(s)"
+    code = f"import sys; from torchref.cli.command_line import main; s = main(['check', '{student}:right', '--against', 'relu']); assert 'torch' not in sys.modules; sys.exit(s)"
     start = time.perf_counter()
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert time.perf_counter() - start < 10  # 1 s on a quiet machine

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from comparisons.catalogue import find_lesson
-from comparisons.lesson_training import Trained
 from comparisons.lessons import batch_norm, dropout, supervised, unsupervised
+from torchref.compare.catalogue import find_lesson
+from torchref.compare.teach.teaching import Trained
 
 
 def begun(lesson, variant, steps=3):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from comparisons.catalogue import find_lesson, lessons, listing
-from comparisons.command_line import main
-from comparisons.lesson import CONDITION, FAILS, HOLDS, Finding, always, equal, larger, verdict, within
-from comparisons.lesson_training import Trained, record, record_across, teach
-from comparisons.record import Recorder, read_metrics
+from torchref.cli.command_line import main
+from torchref.compare.catalogue import find_lesson, lessons, listing
+from torchref.compare.record.recorder import Recorder, read_metrics
+from torchref.compare.teach.lesson import CONDITION, FAILS, HOLDS, Finding, always, equal, larger, verdict, within
+from torchref.compare.teach.teaching import Trained, record, record_across, teach
 
 
 @pytest.mark.parametrize("name", lessons())

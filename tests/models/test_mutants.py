@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from comparisons.bounds import results
-from comparisons.twins import NumpyTwin, TorchTwin, put_back
 from tests.certify.mutants import impatient
 from tests.checks import TINY, assert_close
 from tests.models.zoo import ZOO
 from torchref import models
 from torchref.check.mutation import mutants, owners, planted
 from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.compare.lockstep.bounds import results
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, put_back
 
 CPU = torch.device("cpu")
 # the rows of a matrix product, in the same order under other names

@@ -6,9 +6,9 @@ from functools import cache, partial
 from typing import Any
 
 import torchref
-from comparisons import Comparison, Data
-from comparisons.datasets import bundled, made, pole
 from torchref import models
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets import bundled, made, pole
 
 TEXT = 4_000  # characters of the help text
 

@@ -151,7 +151,7 @@ def fork(work: Callable[[], Any], timeout: float, log: Any, limited: bool) -> An
         where = log.read().decode(errors="replace")
         ours = (
             os.path.join(os.sep, "torchref", "check", ""),
-            os.path.join(os.sep, "comparisons", ""),
+            os.path.join(os.sep, "torchref", "cli", ""),
             "<frozen ",
             "Extension modules:",
         )

@@ -1,0 +1,100 @@
+"""The `torchref` command. Each subcommand is a module with `Options`, a frozen dataclass whose docstring is its help,
+and `run(options) -> exit status`; the module is imported only when its subcommand is called.
+
+Exit status: 0 equal, 1 a mismatch, 2 a mistake in what was asked (one line on stderr), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+
+from torchref.compare.errors import UserError, nearest
+
+COMMANDS = {  # name -> (module, one-line help)
+    "certify": ("torchref.cli.commands.certify", "measure the library on this machine, and write the certificate"),
+    "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
+    "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),
+    "list": ("torchref.cli.commands.list", "list the comparisons that ship"),
+    "view": ("torchref.cli.commands.view", "look at runs in TensorBoard, NumPy over torch"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        print(f"torchref: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `torchref list | head`: nobody reads on
+        sys.stderr.close()
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"torchref {version('torchref')}")
+        return 0
+    command = arguments[0]
+    if command not in COMMANDS:
+        raise UserError(f"there is no command {command!r}: {nearest(command, COMMANDS)}")
+    module = importlib.import_module(COMMANDS[command][0])
+    return module.run(_parse(module.Options, command, arguments[1:]))
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: torchref COMMAND [OPTIONS]",
+            "",
+            "The reference for backpropagation: NumPy networks beside their torch twins, every gradient compared.",
+            "",
+            *lines,
+            "",
+            "torchref COMMAND --help says what a command takes.",
+        ]
+    )
+
+
+def _parse(options: type, command: str, arguments: list[str]) -> object:
+    """Parse with tyro; its boxes of several lines become the one line that every other error has."""
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                options,
+                prog=f"torchref {command}",
+                args=arguments,
+                config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(f"{command}: {_one_line(said.getvalue())}") from None
+
+
+def _one_line(box: str) -> str:
+    """What a box of tyro's says: its first paragraph, and the first of the options that it proposes."""
+    lines = [line.strip("│╭╰╮╯─ ") for line in box.splitlines()]
+    lines = ["" if not line.strip("-") else line for line in lines]  # rules, where the terminal knows no box characters
+    text = "\n".join(lines).strip().partition("\n")[2].strip()  # without the title
+    said = text.partition("\n\n")[0].replace("\n", " ").rstrip(".")
+    proposed = re.search(r"Perhaps you meant:\s+(--\S+)", text)
+    return said + (f" (did you mean {proposed[1]}?)" if proposed else "")

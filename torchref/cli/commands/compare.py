@@ -1,0 +1,263 @@
+"""`torchref compare`: train a comparison's twins in lockstep and say whether they are equal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from torchref.cli.commands import option
+from torchref.compare.catalogue import lessons
+from torchref.compare.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from torchref.compare.comparison import Comparison
+
+DEFAULT = "digits"
+SETTINGS = ("seed", "epochs", "batch_size", "dtype", "device")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a NumPy network and its torch twin in lockstep, every tensor of every step compared.
+
+    Ends with a table and exit status 0 where all are equal, 1 where they are not. What it records is in OUT/NAME;
+    `torchref view` shows it.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional, option("[NAME|FILE.py]")] = None
+    """A comparison that ships (see: torchref list), or a Python file with one Comparison. Default: digits."""
+    seed: Annotated[int | None, option("INT")] = None
+    """Seed of the weights, the order of the data and the random draws."""
+    epochs: Annotated[int | None, option("INT")] = None
+    """How often to go through the training data."""
+    batch_size: Annotated[int | None, option("INT")] = None
+    """Examples in a step."""
+    dtype: Annotated[str | None, option("{float32,float64}")] = None
+    """Precision of both twins."""
+    device: Annotated[str | None, option("{auto,cpu,cuda}")] = None
+    """Where torch computes; auto: CUDA where there is one."""
+    threads: Annotated[int | None, option("INT")] = None
+    """Threads for matrix products. Default: OMP_NUM_THREADS, or 1: two engines that take turns wait for each other."""
+    only: Annotated[str | None, option("VARIANT")] = None
+    """Train this variant alone."""
+    data: Annotated[Path | None, option("PATH")] = None
+    """Your own data: a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches."""
+    label: Annotated[str | None, option("COLUMN")] = None
+    """The label's column of a CSV file. Default: one that is called so, or the last."""
+    seeds: Annotated[int | None, option("INT")] = None
+    """Run this many seeds, from the comparison's on, and show mean and spread; a lesson: in place of its own."""
+    grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
+    """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
+    workers: Annotated[int | None, option("INT")] = None
+    """Processes for --seeds and --grid. Default: one a core. The numbers do not depend on it."""
+    out: Annotated[Path | None, option("FOLDER")] = None
+    """Where to write. Default: runs."""
+    config: Annotated[Path | None, option("FILE.toml")] = None
+    """Settings from a run's config.toml; options given here win."""
+    resume: Annotated[bool, option()] = False
+    """Continue an interrupted run from its last checkpoint, to the same bits."""
+    dry_run: Annotated[bool, option()] = False
+    """Check everything and show what would be done, without training."""
+    json: Annotated[bool, option()] = False
+    """Print the report as JSON, and no progress."""
+    sabotage: Annotated[str | None, option("LAYER")] = None
+    """Plant a fault in this layer of the NumPy twin, to see it found."""
+    all: Annotated[bool, option()] = False
+    """Run every lesson; write OUT/lessons.md and OUT/lessons.json."""
+    quick: Annotated[bool, option()] = False
+    """Lessons alone: few epochs and seeds, to see that they run. Their verdicts mean little."""
+
+
+def run(options: Options) -> int:
+    """Train and report."""
+    set_threads(options.threads)
+    out = options.out or Path("runs")
+    if options.all or (options.name or DEFAULT).replace("-", "_") in lessons():
+        if options.grid:
+            raise UserError("grid: a lesson has variants of its own")
+        from torchref.cli.lessons import run_lessons
+
+        return run_lessons(options, out)
+    if options.quick:
+        raise UserError(f"quick: {options.name or DEFAULT} is no lesson; shorten it with --epochs")
+    if options.seeds is not None or options.grid:
+        return run_sweep(options, out)
+    if options.workers is not None:
+        raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
+    comparison = resolve(options, out)
+    chosen = choose(comparison, options.only)
+    check_folder(out / comparison.name, options.resume)
+
+    from torchref.compare.train.progress import ProgressDisplay
+    from torchref.compare.train.run import run as train
+
+    if options.dry_run:
+        return dry_run(comparison, chosen, out, options)
+    try:
+        with ProgressDisplay(quiet=options.json) as progress:
+            report = train(
+                comparison,
+                out=out,
+                only=options.only,
+                resume=options.resume,
+                sabotage=options.sabotage,
+                on_progress=progress,
+            )
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
+        return 130
+    folder = out / comparison.name
+    if options.json:
+        sys.stdout.write(report.to_json())
+    else:
+        report.show()
+        print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
+    return 0 if report.passed else 1
+
+
+def run_sweep(options: Options, out: Path) -> int:
+    """Many runs instead of one."""
+    from torchref.compare.train.sweep import sweep
+
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"workers: there must be one at least, not {options.workers}")
+    comparison = resolve(replace(options, resume=False), out)
+    choose(comparison, options.only)
+    try:
+        return sweep(options, comparison, out)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
+        return 130
+
+
+def set_threads(threads: int | None) -> None:
+    """Set how many threads NumPy's and torch's matrix products use. Both libraries read it when they are imported.
+
+    With more than one, the threads of the engine that waits spin on the cores of the one that works: on two cores a
+    small network takes twice as long, on a busy machine hundreds of times.
+    """
+    if threads is not None and threads < 1:
+        raise UserError(f"threads must be at least 1, not {threads}")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        if threads is not None:
+            os.environ[name] = str(threads)
+        else:
+            os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
+
+
+def resolve(options: Options, out: Path) -> Comparison:
+    """The comparison with its settings: its own, over them those of --config (or of the run to resume), over them the
+    command line's."""
+    from torchref.compare.catalogue import find
+    from torchref.compare.configuration import read_config
+
+    config = read_config(options.config) if options.config else {}
+    named = options.name or config.get("comparison", DEFAULT)
+    if not isinstance(named, str):
+        raise UserError(f"config: comparison must be a name, not {named!r}")
+    comparison = find(named)
+    if options.resume and not options.config:
+        stored = out / comparison.name / "config.toml"
+        if not stored.exists():
+            raise UserError(f"resume: there is no run in {out / comparison.name} (it has no config.toml)")
+        config = read_config(stored)
+    comparison = on_own_data(comparison, options, config)
+    comparison = configured(comparison, config)
+    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    return replace(comparison, **given)
+
+
+def on_own_data(comparison: Comparison, options: Options, config: dict[str, Any]) -> Comparison:
+    """`comparison` on the data that --data names, or the configuration; as it is where neither does."""
+    stored = config.get("data", {})
+    if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
+        raise UserError(f"config: data must be a table of path and label, not {stored!r}")
+    if options.data is not None:
+        stored = {"path": str(options.data)} | ({"label": options.label} if options.label is not None else {})
+    elif options.label is not None:
+        raise UserError("label: it names a column of the file that --data gives, and there is none")
+    if not stored:
+        return comparison
+    from torchref.compare.datasets.own import load
+
+    return comparison.on(load(Path(stored.get("path", "")), stored.get("label")), stored)
+
+
+def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
+    """`comparison` with what a config.toml says."""
+    from torchref.compare.configuration import as_config
+
+    known = ("comparison", "data", *SETTINGS, "optimizer", "variants")
+    for key in config:
+        if key not in known:
+            raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
+    if config.get("comparison", comparison.name) != comparison.name:
+        raise UserError(f"config: it is for the comparison {config['comparison']!r}, not for {comparison.name!r}")
+    changes = {name: config[name] for name in SETTINGS if name in config}
+    if "optimizer" in config:
+        if not isinstance(config["optimizer"], dict):
+            raise UserError(f"config: optimizer must be a table of options, not {config['optimizer']!r}")
+        changes["optimizer_options"] = config["optimizer"]
+    variants = config.get("variants")
+    if variants is not None and variants != as_config(comparison)["variants"]:
+        if not isinstance(variants, dict) or not all(isinstance(options, dict) for options in variants.values()):
+            raise UserError(f"config: variants must be tables of options, not {variants!r}")
+        changes["variants"] = variants
+    return replace(comparison, **changes)
+
+
+def choose(comparison: Comparison, only: str | None) -> list[str]:
+    """The variants to train."""
+    if only is None:
+        return list(comparison.variants)
+    if only not in comparison.variants:
+        raise UserError(f"only: there is no variant {only!r}: {nearest(only, comparison.variants)}")
+    return [only]
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """Before any work: is the run's folder free, and can it be written?"""
+    if (folder / "config.toml").exists() and not resume:
+        raise UserError(f"out: {folder} is already there: continue it with --resume, or name another folder with --out")
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"out: {folder} cannot be made: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"out: {folder} cannot be written: no permission for {existing}")
+
+
+def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Options) -> int:
+    """Make the same checks as a run, on the same data and networks, and show what would be done."""
+    import numpy as np
+    import tomli_w
+
+    from torchref.compare.configuration import as_config
+    from torchref.compare.train.run import pick_device, rehearse
+
+    device = pick_device(comparison.device)
+    data = comparison.data().astype(np.dtype(comparison.dtype))
+    for variant in chosen:
+        rehearse(comparison, variant, data, device, options.sabotage)
+    print(tomli_w.dumps(as_config(comparison)))
+    examples = len(data.train_inputs)
+    print(f"would train {', '.join(chosen)} on {device}: {examples} examples, {comparison.epochs} epochs each")
+    print(f"would write to {out / comparison.name}")
+    return 0
+
+
+def resume_command(options: Options) -> str:
+    """What to type to continue."""
+    words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
+    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage", "seeds", "workers"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for word in options.grid:
+        words += ["--grid", word]
+    return shlex.join(words)

@@ -1,0 +1,96 @@
+"""Which comparisons there are: those that ship, in the package `comparisons`, and a user's own in a Python file."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchref.compare.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from torchref.compare.comparison import Comparison
+    from torchref.compare.teach.lesson import Lesson
+
+_PACKAGE = Path(__file__).parents[2] / "comparisons"  # content: it is found in its folder, and imported by name alone
+
+
+def listing() -> dict[str, str]:
+    """Name -> one-line claim of every comparison that ships, found without importing (so without torch and sklearn).
+
+    A comparison is a module of `comparisons`, or of its `lessons`, with a module-level `comparison = Comparison(...)` or
+    `lesson = Lesson(...)`; its claim is the first line of its docstring.
+    """
+    found = {}
+    for path in [*sorted(_PACKAGE.glob("*.py")), *sorted(_PACKAGE.glob("lessons/*.py"))]:
+        source = path.read_text(encoding="utf-8")
+        if "\ncomparison" not in source and "\nlesson" not in source:  # most modules: spare them the parsing
+            continue
+        tree = ast.parse(source)
+        if any({"comparison", "lesson"} & _assigned(node) for node in tree.body):
+            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return found
+
+
+def find(name_or_file: str) -> Comparison:
+    """The comparison that ships under this name, or the one that a Python file defines."""
+    if name_or_file.endswith(".py"):
+        return _from_file(Path(name_or_file))
+    name = name_or_file.replace("-", "_")
+    known = listing()
+    if name not in known:
+        raise UserError(f"there is no comparison {name_or_file!r}: {nearest(name, known)} (or give a file, FILE.py)")
+    package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
+    return importlib.import_module(f"{package}.{name}").comparison
+
+
+def lessons() -> list[str]:
+    """The names of the lessons that ship."""
+    return [name for name in listing() if (_PACKAGE / "lessons" / f"{name}.py").exists()]
+
+
+def find_lesson(name: str) -> Lesson:
+    """The lesson that ships under this name."""
+    return importlib.import_module(f"comparisons.lessons.{name}").lesson
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    """The names that a statement assigns."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _from_file(path: Path) -> Comparison:
+    from torchref.compare.comparison import Comparison
+
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(path.stem)
+    sys.modules[path.stem] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        message = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+        where = f"{path}, line {line}" if line else str(path)
+        raise UserError(f"{where}: {type(error).__name__}: {message}") from error
+    finally:
+        if before is not None:
+            sys.modules[path.stem] = before
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Comparison)}
+    if len(found) != 1:
+        names = ", ".join(comparison.name for comparison in found.values())
+        what = f"{len(found)} Comparisons ({names})" if found else "no Comparison"
+        raise UserError(f"{path} holds {what}; it must hold exactly one")
+    return next(iter(found.values()))

@@ -1,0 +1,58 @@
+"""The resolved configuration of a run: `config.toml`, which `--config` reads again."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from torchref.compare.comparison import Comparison
+from torchref.compare.errors import UserError
+
+SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
+
+
+def as_config(comparison: Comparison) -> dict[str, Any]:
+    """What a run can be repeated from: the comparison's name, its settings, and its variants' options."""
+    return {
+        "comparison": comparison.name,
+        **({"data": dict(comparison.source)} if comparison.source else {}),
+        **{name: getattr(comparison, name) for name in SETTINGS},
+        **({"optimizer": dict(comparison.optimizer_options)} if comparison.optimizer_options else {}),
+        "variants": {name: {k: plain(v) for k, v in options.items()} for name, options in comparison.variants.items()},
+    }
+
+
+def plain(value: Any) -> Any:
+    """What TOML can hold; anything else by its repr."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return repr(value)
+
+
+def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
+    """Write `config`, whole or not at all; with `resume` an existing one must say the same."""
+    if resume and path.exists():
+        there = read_config(path)
+        for name in ("comparison", "data", *SETTINGS, "optimizer", "variants"):
+            if there.get(name) != config.get(name):
+                raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
+        return
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(tomli_w.dumps(config), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """UserError where there is no such file or it is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"config: cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"config: {path} is no TOML: {error}") from None

@@ -1,0 +1,1 @@
+"""Lessons: a claim, the trainings that measure it, and the rule from figures to a verdict."""

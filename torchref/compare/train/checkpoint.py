@@ -1,0 +1,102 @@
+"""Checkpoints: what a training needs to continue to the same bits; a kill at any moment leaves a whole one.
+
+A checkpoint of step s is `step-<s>.npz`, the arrays, and `step-<s>.json`, the manifest: the state, the arrays' names,
+shapes and dtypes, and a SHA-256 of each file. Each file is written under a temporary name, synchronised and renamed;
+the manifest comes last, and only then is the previous checkpoint removed. npz is read with `allow_pickle=False`.
+
+Random states fit in: NumPy's `generator.bit_generator.state` into `state`, torch's `get_rng_state().numpy()` into
+`arrays`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchref.compare.errors import UserError
+
+
+def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> Path:
+    """Write the checkpoint of `step` (arrays by name, and a state that JSON can hold); returns its manifest's path."""
+    folder = Path(folder)
+    packed = io.BytesIO()
+    numbered = {f"array_{i}": np.asarray(array) for i, array in enumerate(arrays.values())}
+    np.savez(packed, allow_pickle=False, **numbered)
+    data = packed.getvalue()
+    body = json.dumps(
+        {
+            "step": step,
+            "state": state,
+            "arrays": [[name, list(np.shape(a)), str(np.asarray(a).dtype)] for name, a in arrays.items()],
+            "npz_sha256": hashlib.sha256(data).hexdigest(),
+        }
+    )
+    manifest = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body})
+    path = folder / f"step-{step:010d}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(path.with_suffix(".npz"), data)
+        _write(path, manifest.encode())
+        for other in folder.glob("step-*"):
+            if other.stem != path.stem:
+                other.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write the checkpoint {path}: {error.strerror}") from None
+    return path
+
+
+def latest(folder: Path) -> Path | None:
+    """The manifest of the newest complete checkpoint in `folder`, or None."""
+    return max(Path(folder).glob("step-*.json"), default=None)
+
+
+def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
+    """The newest checkpoint of `folder`: step, arrays, state. UserError where there is none or it is damaged."""
+    path = latest(folder)
+    if path is None:
+        raise UserError(f"no checkpoint in {folder}")
+    data_path = path.with_suffix(".npz")
+    try:
+        manifest = json.loads(path.read_bytes())
+        body = manifest["body"]
+        intact = hashlib.sha256(body.encode()).hexdigest() == manifest["sha256"]
+    except OSError as error:
+        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"the checkpoint {path} is damaged: it is not a manifest") from None
+    if not intact:
+        raise UserError(f"the checkpoint {path} is damaged: its SHA-256 does not match")
+    record = json.loads(body)
+    try:
+        data = data_path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the checkpoint {data_path}: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != record["npz_sha256"]:
+        raise UserError(f"the checkpoint {data_path} is damaged: its SHA-256 does not match the manifest")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[f"array_{i}"] for i, (name, _, _) in enumerate(record["arrays"])}
+    except (ValueError, KeyError, zipfile.BadZipFile):  # an object array, or a manifest of another program
+        raise UserError(f"the checkpoint {data_path} is damaged: its arrays cannot be read") from None
+    for name, shape, dtype in record["arrays"]:
+        if list(arrays[name].shape) != shape or str(arrays[name].dtype) != dtype:
+            raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {tuple(shape)}")
+    return record["step"], arrays, record["state"]
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of the file or nothing: under another name first, on the disk before it gets its own."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

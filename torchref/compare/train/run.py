@@ -1,0 +1,369 @@
+"""Train every variant of a comparison in lockstep, record it, and report: `run(comparison) -> Report`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchref.compare.comparison import Comparison
+from torchref.compare.configuration import as_config, write_config
+from torchref.compare.data import Data, Rows, batches
+from torchref.compare.errors import UserError, nearest
+from torchref.compare.lockstep.step import Diverged, Lockstep, Step
+from torchref.compare.lockstep.twins import outputs_of
+from torchref.compare.record.effects import record_effects
+from torchref.compare.record.recorder import Recorder, log10_difference
+from torchref.compare.train import checkpoint
+from torchref.compare.train.progress import OnProgress, silent
+from torchref.compare.train.report import Divergence, Report, VariantReport, environment
+from torchref.nn.module import Array
+
+CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
+DRIFT_STEPS = 300  # float64 twins that run free must agree for so many steps ...
+DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights
+WATCH = 32  # steps, at least, between two at which the layers are watched
+BATCH = 10  # steps whose losses and largest differences are recorded together
+HISTOGRAMS = 8  # times in a training
+EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
+CHUNK = 1_000  # examples evaluated at once
+
+
+def run(
+    comparison: Comparison,
+    *,
+    out: Path | str = "runs",
+    folder: Path | None = None,
+    only: str | None = None,
+    resume: bool = False,
+    sabotage: str | None = None,
+    on_progress: OnProgress = silent,
+) -> Report:
+    """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`
+    (or `folder/<variant>/`).
+
+    Every output, loss, gradient, buffer and update of every step is compared; the first one that differs by more than
+    rounding explains ends the run with `report.passed` False. `only` picks one variant, `resume` continues an
+    interrupted run to the same bits, `sabotage` plants a fault in a layer of the NumPy twin, to see it found.
+
+    UserError, before anything is written: a variant or layer that does not exist, data that does not fit the network,
+    CUDA where there is none, a run folder that is already there (without `resume`).
+    """
+    chosen = [only] if only is not None else list(comparison.variants)
+    if only is not None and only not in comparison.variants:
+        raise UserError(f"only: there is no variant {only!r}; {nearest(only, comparison.variants)}")
+    device = pick_device(comparison.device)
+    data = comparison.data()
+    if not isinstance(data, Data):
+        raise UserError(f"data must return a Data, not {type(data).__name__}")
+    data = data.astype(np.dtype(comparison.dtype))
+    for variant in chosen:
+        rehearse(comparison, variant, data, device, sabotage)
+
+    folder = folder or Path(out) / comparison.name
+    open_folder(folder, chosen, as_config(comparison), resume)
+    reports = []
+    for index, variant in enumerate(chosen):
+
+        def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
+            on_progress(variant, step, steps, index, len(chosen))
+
+        training = VariantTraining(comparison, variant, data, folder / variant, device, sabotage)
+        reports.append(training.train(resume, show))
+        if reports[-1].divergence is not None:
+            break
+    report = Report(comparison.name, comparison.claim, as_config(comparison), reports, environment(str(device)))
+    report.write(folder / "report.json")
+    return report
+
+
+def pick_device(name: str) -> torch.device:
+    """The device, set up so that the same step gives the same bits. UserError where there is no CUDA."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: 'cuda' is asked for, but torch finds no CUDA device (use 'cpu' or 'auto')")
+    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        torch.use_deterministic_algorithms(True)
+        # Both hide their random draws: cuDNN's recurrent dropout, and attention kernels other than the plain one.
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+    return device
+
+
+def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
+    """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
+    lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
+    size = min(comparison.batch_size, len(data.train_inputs))
+    x, target = data.train_inputs[:size], data.train_targets[:size]
+    where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
+    try:
+        output = lockstep.free_twin.model.predict(x[:2])
+        check_labels(data, outputs_of(output)[0])
+        loss, _ = lockstep.free_twin.loss(output, target[:2])
+        if loss.ndim:
+            raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
+        _, _, tape = lockstep.torch_twin.gradients(x, target)
+        lockstep.free_twin.gradients(x, target, tape)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"{where}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+
+
+def check_labels(data: Data, output: Array) -> None:
+    """Integer targets beside (N, K, ...) outputs are labels: each must be one of the K classes."""
+    if output.ndim < 2:
+        return
+    for name in ("train_targets", "validation_targets"):
+        targets = getattr(data, name)
+        if isinstance(targets, np.ndarray) and targets.dtype == np.int64 and targets.ndim == output.ndim - 1:
+            bad = np.argwhere((targets < 0) & (targets != -100) | (targets >= output.shape[1]))
+            if len(bad):
+                index = tuple(int(i) for i in bad[0])
+                raise UserError(
+                    f"data: {name}{list(index)} is {targets[index]}, "
+                    f"but the network has {output.shape[1]} outputs (labels 0 to {output.shape[1] - 1})"
+                )
+
+
+def open_folder(folder: Path, variants: list[str], config: dict[str, Any], resume: bool) -> None:
+    """Make the run's folder, or with `resume` check that the one there holds the same configuration."""
+    there = [folder / variant for variant in variants if (folder / variant).exists()]
+    if there and not resume:
+        raise UserError(
+            f"out: {there[0]} is already there; continue it with --resume, or name another folder with --out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(folder / "config.toml", config, resume)
+    except OSError as error:
+        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
+
+
+class VariantTraining:
+    """One variant from its first step to its report."""
+
+    def __init__(
+        self, comparison: Comparison, variant: str, data: Data, folder: Path, device: torch.device, fault: str | None
+    ) -> None:
+        self.comparison, self.variant, self.data, self.folder = comparison, variant, data, folder
+        self.lockstep = Lockstep(comparison, comparison.variants[variant], device, fault)
+        self.order = np.random.default_rng(comparison.seed)
+        self.epoch = 0
+        self.batch = 0  # batches of this epoch that are done
+        self.drift_300: float | None = None
+        self.largest_loss_drift = 0.0
+        self.losses: list[tuple[int, float, float]] = []  # step, NumPy's, torch's: not recorded yet
+        self.watched = 0  # the step at which the layers were last watched
+        self.differences: dict[str, float] = {}  # the largest of each kind since they were last recorded
+        self.lockstep_seconds = 0.0
+        self.final: dict[str, float | None] = {}
+        per_epoch = len(list(batches(len(data.train_inputs), comparison.batch_size, np.random.default_rng(0))))
+        self.steps = per_epoch * comparison.epochs
+
+    def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
+        checkpoints = self.folder / "checkpoint"
+        if resume and checkpoint.latest(checkpoints) is not None:
+            step, arrays, state = checkpoint.load(checkpoints)
+            if state["report"] is not None:
+                return restored_report(state["report"])
+            self.restore(arrays, state)
+            recorder = Recorder(self.folder, purge_step=step + 1)  # what was recorded after the checkpoint's step
+        else:
+            recorder = Recorder(self.folder, purge_step=0 if resume else None)
+        divergence = None
+        with recorder:
+            try:
+                self.run_epochs(recorder, checkpoints, on_progress)
+            except Diverged as found:
+                divergence = found.divergence
+                self.record_losses(recorder)
+            report = self.report(divergence)
+            self.record_summary(recorder, report)
+        if divergence is None:
+            self.save(checkpoints, asdict(report))
+        return report
+
+    def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[int, int], None]) -> None:
+        comparison, data, lockstep = self.comparison, self.data, self.lockstep
+        saved = time.monotonic()
+        while self.epoch < comparison.epochs:
+            order_state = self.order.bit_generator.state
+            epoch_batches = list(batches(len(data.train_inputs), comparison.batch_size, self.order))
+            for indices in epoch_batches[self.batch :]:
+                started = time.perf_counter()
+                own = lockstep.seconds()
+                observe = self.batch == 0 and (lockstep.steps == 0 or lockstep.steps - self.watched >= WATCH)
+                step = lockstep.step(data.train_inputs[indices], data.train_targets[indices], observe)
+                self.record_step(recorder, step)
+                self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
+                self.batch += 1
+                on_progress(lockstep.steps, self.steps)
+                if time.monotonic() - saved > CHECKPOINT_SECONDS and self.batch < len(epoch_batches):
+                    self.record_losses(recorder)
+                    recorder.flush()
+                    self.save(checkpoints, None, order_state)
+                    saved = time.monotonic()
+            self.epoch, self.batch = self.epoch + 1, 0
+            lockstep.end_epoch()
+            self.record_epoch(recorder)
+
+    # --- what is recorded -------------------------------------------------------------------------------------------
+
+    def record_step(self, recorder: Recorder, step: Step) -> None:
+        n = self.lockstep.steps
+        self.losses.append((n, step.numpy_loss, step.torch_loss))
+        if n == DRIFT_STEPS:
+            self.drift_300 = self.lockstep.drift()
+        self.largest_loss_drift = max(
+            self.largest_loss_drift, abs(step.free_loss - step.torch_loss) / max(abs(step.torch_loss), 1e-12)
+        )
+        latest = step.largest_difference | {"free running/loss": abs(step.free_loss - step.torch_loss)}
+        self.differences = {kind: max(d, self.differences.get(kind, 0.0)) for kind, d in latest.items()}
+        if n % BATCH == 0 or n == 1:
+            self.record_losses(recorder)
+            values = {f"{kind} (log10)": log10_difference(d) for kind, d in self.differences.items()}
+            recorder.scalars("difference", values, n)
+            self.differences = {}
+        if step.numpy_seen is not None:
+            self.watched = n
+            rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
+            record_effects(recorder, step, self.lockstep, rates, n, histograms=self.shows_histograms())
+
+    def record_losses(self, recorder: Recorder) -> None:
+        """The losses of the last steps: written together they cost a fifth of what they cost between two steps."""
+        for n, ours, theirs in self.losses:
+            recorder.scalar("numpy", "loss/step", ours, n)
+            recorder.scalar("torch", "loss/step", theirs, n)
+        self.losses = []
+
+    def record_epoch(self, recorder: Recorder) -> None:
+        """Losses and accuracies of both twins in evaluation mode, and how far the free twin has drifted."""
+        self.record_losses(recorder)
+        n = self.lockstep.steps
+        data = self.data
+        parts = {
+            "training": (data.train_inputs[:EVALUATED], data.train_targets[:EVALUATED]),
+            "validation": (data.validation_inputs, data.validation_targets),
+        }
+        for part, (x, target) in parts.items():
+            for engine, twin in (("numpy", self.lockstep.numpy_twin), ("torch", self.lockstep.torch_twin)):
+                loss, accuracy = evaluate(twin, x, target)
+                values = {f"loss/{part}": loss} | ({} if accuracy is None else {f"accuracy/{part}": accuracy})
+                recorder.scalars(engine, values, n)
+                self.final[f"{part}_loss_{engine}"], self.final[f"{part}_accuracy_{engine}"] = loss, accuracy
+            apart = abs(self.final[f"{part}_loss_numpy"] - self.final[f"{part}_loss_torch"])  # type: ignore[operator]
+            recorder.scalar("difference", f"difference/{part} loss (log10)", log10_difference(apart), n)
+        recorder.scalar("difference", "free running/weights (log10)", log10_difference(self.lockstep.drift()), n)
+
+    def shows_histograms(self) -> bool:
+        """At the beginning of every eighth part of the training: a histogram costs as much as a small step."""
+        return self.epoch % max(1, self.comparison.epochs // HISTOGRAMS) == 0
+
+    def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
+        n = self.lockstep.steps
+        options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
+        options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
+        config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
+        for engine in ("numpy", "torch"):
+            metrics = {
+                f"final/{name.removesuffix('_' + engine)}": value
+                for name, value in self.final.items()
+                if name.endswith(engine) and value is not None
+            }
+            recorder.hparams(engine, config | {"variant": self.variant} | options, metrics, n)
+            recorder.text(engine, "configuration", as_markdown(config | options), n)
+            recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
+        recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
+
+    def report(self, divergence: Divergence | None) -> VariantReport:
+        lockstep = self.lockstep
+        judge = lockstep.judge
+        steps = max(lockstep.steps, 1)
+        drift = lockstep.drift()
+        checked = self.drift_300 if self.drift_300 is not None else drift
+        return VariantReport(
+            name=self.variant,
+            steps=lockstep.steps,
+            tensors=judge.tensors,
+            **self.final,
+            largest_difference=judge.largest,
+            largest_share=judge.largest_share,
+            largest_tensor=judge.largest_tensor,
+            largest_step=judge.largest_step,
+            numpy_seconds=lockstep.numpy_twin.seconds / steps,
+            torch_seconds=lockstep.torch_twin.seconds / steps,
+            lockstep_seconds=self.lockstep_seconds / steps,
+            canary_caught=bool(lockstep.canary) and all(lockstep.canary.values()),
+            canary_step=0 if lockstep.canary else None,
+            kinks=lockstep.kinks,
+            drift_weights=drift,
+            drift_losses=self.largest_loss_drift,
+            drift_small=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,
+            divergence=divergence,
+        )
+
+    # --- interruption -----------------------------------------------------------------------------------------------
+
+    def save(self, checkpoints: Path, report: dict[str, Any] | None, order_state: Any = None) -> None:
+        arrays: dict[str, Array] = {}
+        state = {
+            "lockstep": self.lockstep.state(arrays),
+            "order": order_state or self.order.bit_generator.state,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "drift": [self.drift_300, self.largest_loss_drift],
+            "watched": self.watched,
+            "differences": self.differences,
+            "final": self.final,
+            "seconds": self.lockstep_seconds,
+            "report": report,
+        }
+        checkpoint.save(checkpoints, self.lockstep.steps, arrays, state)
+
+    def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
+        self.lockstep.restore(state["lockstep"], arrays)
+        self.order.bit_generator.state = state["order"]
+        self.epoch, self.batch = state["epoch"], state["batch"]
+        self.drift_300, self.largest_loss_drift = state["drift"]
+        self.watched, self.differences = state["watched"], state["differences"]
+        self.final, self.lockstep_seconds = state["final"], state["seconds"]
+
+
+def restored_report(fields: dict[str, Any]) -> VariantReport:
+    """A finished variant's report, read back from its checkpoint."""
+    return VariantReport(**fields)
+
+
+def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:
+    """Mean loss and accuracy in evaluation mode, a chunk at a time."""
+    loss, right, known = 0.0, 0.0, True
+    for start in range(0, len(x), CHUNK):
+        part = target[start : start + CHUNK]
+        output, part_loss = twin.evaluate(x[start : start + CHUNK], part)
+        loss += part_loss * len(part) / len(x)
+        share = share_right(outputs_of(output)[0], part)
+        known = known and share is not None
+        right += (share or 0.0) * len(part) / len(x)
+    return loss, right if known else None
+
+
+def share_right(output: Array, target: Array) -> float | None:
+    """The share of (N, K, ...) outputs that are largest at the target's label; None where targets are no labels."""
+    if target.dtype != np.int64 or output.ndim != target.ndim + 1:
+        return None
+    return float(np.mean(output.argmax(axis=1) == target))
+
+
+def as_markdown(facts: dict[str, Any]) -> str:
+    """A Markdown table of names and values."""
+    return "\n".join(["| name | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
