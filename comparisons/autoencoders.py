@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from torchref import models
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.datasets import bundled
 
 

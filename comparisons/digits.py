@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.datasets import bundled
 from torchref.compare.datasets.adapt import as_vectors
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from torchref import models
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data, split
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
 from torchref.compare.datasets.bundled import encode, help_text
 from torchref.compare.datasets.made import backwards
 

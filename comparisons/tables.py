@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchref import models
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.datasets import bundled
 from torchref.compare.datasets.adapt import as_vectors
 

@@ -6,8 +6,7 @@ from functools import cache
 from typing import Any
 
 from torchref import models
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.datasets import bundled
 from torchref.compare.datasets.adapt import as_symbols
 

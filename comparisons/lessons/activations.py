@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 import torchref
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.datasets.bundled import digits
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
 
 

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 import torchref
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.data import batches
 from torchref.compare.datasets.bundled import digits
 from torchref.compare.lockstep.smoothness import along_gradient
 from torchref.compare.record.effects import batch_statistics, statistics_apart, statistics_picture
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Across, Figures, Finding, Lesson, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, larger
 from torchref.nn.module import Array
 
 RATES = (0.02, 0.5, 1.0, 3.0)

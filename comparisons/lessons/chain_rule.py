@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 import torchref
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data, split
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, equal
-from torchref.compare.teach.teaching import Trained
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal
 
 
 def curve() -> Data:

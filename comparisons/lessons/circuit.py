@@ -14,11 +14,10 @@ import numpy as np
 import torch
 
 from torchref.circuit import Value, text
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data, split
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, equal
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal
 
 WEIGHTS, INPUTS = (2.0, -3.0, -3.0), (-1.0, -2.0)
 WRITTEN = {"1 + e": 1.37, "output": 0.73}

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.datasets.bundled import digits
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 
 
 def convolutional(nn: Any) -> Any:

@@ -16,10 +16,8 @@ import numpy as np
 import torch
 
 import torchref
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, equal, larger
-from torchref.compare.teach.teaching import Trained, gradients_of
+from torchref.compare import Comparison, Data
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, equal, gradients_of, larger
 from torchref.nn.module import Array
 
 RIGHT = np.array([[2.0, -1.0, 0.5]])

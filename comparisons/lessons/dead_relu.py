@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 import torchref
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.datasets.bundled import digits
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, equal, larger
-from torchref.compare.teach.teaching import Trained, gradients_of
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, equal, gradients_of, larger
 
 HIDDEN = 32
 

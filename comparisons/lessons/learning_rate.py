@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import breast_cancer
 from torchref.compare.record.recorder import log10_difference
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 
 SHARES = (0.001, 0.1, 0.5, 0.98, 1.02)
 MEASURED = [0, 1, 4]

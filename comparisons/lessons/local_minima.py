@@ -14,11 +14,9 @@ import numpy as np
 import torch
 
 import torchref
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, always, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
 
 BALLS = 48  # the first half starts on the left

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.data import split
 from torchref.compare.datasets import bundled
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, larger
-from torchref.compare.teach.teaching import Trained, epochs
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, epochs, larger
 
 TASKS = {  # data, inputs, outputs, epochs
     "digits": (bundled.digits, 64, 10, 8),

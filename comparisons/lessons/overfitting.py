@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import digits
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 
 
 def few() -> Data:

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import digits
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.compare.train.run import evaluate
 
 EPOCHS, PATIENCE, CHOOSES = 60, 8, 300  # the first 300 held-out digits choose when to stop; the rest judge

@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.comparison import Comparison
-from torchref.compare.data import Data
+from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import digits
 from torchref.compare.datasets.texts import SUBJECTS, help_paragraphs, opinion_sentences, opinions, vocabulary
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.models.sequence import RecurrentClassifier, torch_recurrent_classifier
 
 BETTER = {"images": 0.3, "sentiments": 0.2, "subjects": 0.2}  # than chance, and than what shuffled outputs teach

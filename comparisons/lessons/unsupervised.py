@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchref.compare.comparison import Comparison
+from torchref.compare import Comparison
 from torchref.compare.data import batches
 from torchref.compare.datasets.bundled import digit_images, digits
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.lesson import Figures, Finding, Lesson, larger
-from torchref.compare.teach.teaching import Trained
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.models.plain import autoencoder
 from torchref.models.vae import (
     EvidenceLoss,

@@ -14,7 +14,7 @@ from torchref.compare.errors import UserError
 
 if TYPE_CHECKING:
     from torchref.cli.commands.compare import Options
-    from torchref.compare.teach.teaching import Taught
+    from torchref.compare.teach.taught import Taught
 
 ACCEPTED = ("name", "out", "quick", "all", "json", "seeds", "dry_run")
 
@@ -31,7 +31,7 @@ def run_lessons(options: Options, out: Path) -> int:
         raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
     names = lessons() if options.all else [str(options.name).replace("-", "_")]
 
-    from torchref.compare.teach.teaching import QUICK_SEEDS, teach
+    from torchref.compare.teach.teach import QUICK_SEEDS, teach
 
     if options.dry_run:
         for name in names:

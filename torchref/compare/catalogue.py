@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).parents[2] / "comparisons"  # content: it is found in 
 def listing() -> dict[str, str]:
     """Name -> one-line claim of every comparison that ships, found without importing (so without torch and sklearn).
 
-    A comparison is a module of `comparisons`, or of its `lessons`, with a module-level `comparison = Comparison(...)` or
+    It is a module of `comparisons`, or of its `lessons`, with a module-level `comparison = Comparison(...)` or
     `lesson = Lesson(...)`; its claim is the first line of its docstring.
     """
     found = {}
