@@ -54,15 +54,11 @@ class Network:
 
 
 def test_what_training_does_not_ask_for():
-    """Catches a wrong gradient of the double well's noise, or of a loss that is a part of something larger."""
+    """Catches a wrong gradient of a loss that is a part of something larger."""
     rng = np.random.default_rng(3)
-    x, dy = rng.standard_normal((2, 7, 1))
-    y, backward = models.DoubleWell(1.5)(x)
-    np.testing.assert_array_equal(backward(dy), 1.5 * dy)
     logits = rng.standard_normal((4, 7, 3))
     chosen = np.stack([np.arange(7) % 3, rng.standard_normal(7)], axis=1)
     for loss, arrays in (
-        (models.Mean(), (y, np.zeros(7))),
         (models.PolicyGradientLoss(), (logits[0], chosen)),
         (models.EvidenceLoss(), (*logits[:3], 1 / (1 + np.exp(logits[3])))),
     ):
@@ -107,4 +103,4 @@ def test_the_networks_notice_every_mutant():
             elif not fails(mutant):
                 survivors.append(mutant.name)
     assert set(survivors) == SAME_FUNCTION
-    assert planted_ > 250
+    assert planted_ > 200

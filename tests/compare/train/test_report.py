@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from torchref.compare.train.report import Divergence, Report, VariantReport, environment
+from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.train.report import Report, VariantReport, environment
 
 PLAIN = VariantReport(
     name="plain",

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from torchref.compare.errors import UserError, nearest
-from torchref.compare.lockstep.judge import Judge, Mismatch
+from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.observe import observe_numpy, observe_torch
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
-from torchref.compare.train.report import Divergence
 from torchref.nn.module import Array, Module
 
 

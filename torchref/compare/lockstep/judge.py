@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,38 @@ class Mismatch(Exception):
     numpy: float
     torch: float
     bound: float
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first tensor in which the twins part: what it is, both values, and what was still equal before it."""
+
+    step: int
+    layer: str
+    tensor: str  # for instance "gradient of 0.weight"
+    index: tuple[int, ...]
+    numpy: float
+    torch: float
+    bound: float  # the largest difference that rounding explains
+    equal_before: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        difference = abs(self.numpy - self.torch)
+        excess = f", {difference / self.bound:.3g} times the bound" if 0 < self.bound < difference < math.inf else ""
+        shown = self.equal_before[-6:]
+        more = len(self.equal_before) - len(shown)
+        before = ", ".join(shown) if shown else "nothing"
+        return "\n".join(
+            [
+                f"first divergence at step {self.step}, layer {self.layer}: {self.tensor}{place}",
+                f"  NumPy       {self.numpy!r}",
+                f"  torch       {self.torch!r}",
+                f"  difference  {difference:.3g}{excess}",
+                f"  bound       {self.bound:.3g}",
+                f"  still equal before it: {f'{more} more, then ' if more else ''}{before}",
+            ]
+        )
 
 
 @dataclass

@@ -13,12 +13,11 @@ import torch
 from torchref.compare.comparison import Comparison
 from torchref.compare.lockstep.bounds import Bounds
 from torchref.compare.lockstep.divergence import first_divergence, sabotage
-from torchref.compare.lockstep.judge import Judge, Mismatch
+from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.kinks import Kinks, adopt, decisions, find_kinks
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
 from torchref.compare.lockstep.state import pack, unpack
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
-from torchref.compare.train.report import Divergence
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 

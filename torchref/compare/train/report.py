@@ -7,7 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,37 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first tensor in which the twins part: what it is, both values, and what was still equal before it."""
-
-    step: int
-    layer: str
-    tensor: str  # for instance "gradient of 0.weight"
-    index: tuple[int, ...]
-    numpy: float
-    torch: float
-    bound: float  # the largest difference that rounding explains
-    equal_before: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        difference = abs(self.numpy - self.torch)
-        excess = f", {difference / self.bound:.3g} times the bound" if 0 < self.bound < difference < math.inf else ""
-        shown = self.equal_before[-6:]
-        more = len(self.equal_before) - len(shown)
-        before = ", ".join(shown) if shown else "nothing"
-        return "\n".join(
-            [
-                f"first divergence at step {self.step}, layer {self.layer}: {self.tensor}{place}",
-                f"  NumPy       {self.numpy!r}",
-                f"  torch       {self.torch!r}",
-                f"  difference  {difference:.3g}{excess}",
-                f"  bound       {self.bound:.3g}",
-                f"  still equal before it: {f'{more} more, then ' if more else ''}{before}",
-            ]
-        )
+from torchref.compare.lockstep.judge import Divergence
 
 
 @dataclass(frozen=True)
