@@ -5,56 +5,49 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchref.compare.catalogue import find_lesson, lessons
-from torchref.compare.errors import UserError
+from torchref.compare.catalogue import find_lesson
 
 if TYPE_CHECKING:
-    from torchref.cli.commands.compare import Options
     from torchref.compare.teach.taught import Taught
 
-ACCEPTED = ("name", "out", "quick", "all", "json", "seeds", "dry_run")
+__all__ = ["run_lessons"]
 
 
-def run_lessons(options: Options, out: Path) -> int:
-    """Run one lesson or all; exit status 1 where a gradient differs. A claim that does not hold is a result."""
-    for field in fields(options):
-        name = field.name
-        if name not in ACCEPTED and getattr(options, name) != field.default:
-            raise UserError(f"{name.replace('_', '-')}: a lesson brings its own settings (its variants, rates, epochs)")
-    if options.all and options.name:
-        raise UserError(f"all: it runs every lesson; leave out {options.name!r}, or --all")
-    if options.seeds is not None and options.seeds < 2:
-        raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
-    names = lessons() if options.all else [str(options.name).replace("-", "_")]
+def run_lessons(
+    names: Sequence[str], out: Path, *, seeds: int | None, quick: bool, json_only: bool, dry_run: bool, table: bool
+) -> int:
+    """Run lessons; exit status 1 where a gradient differs. A claim that does not hold is a result.
 
+    `table`: write OUT/lessons.md and OUT/lessons.json. `json_only`: print the results as JSON, and no progress.
+    """
     from torchref.compare.teach.teach import QUICK_SEEDS, teach
 
-    if options.dry_run:
+    if dry_run:
         for name in names:
             lesson = find_lesson(name)
-            seeds = options.seeds or (QUICK_SEEDS if options.quick else lesson.seeds)
-            print(f"would train {name} with {seeds} seeds each, into {out / name}: {'; '.join(lesson.variants)}")
+            count = seeds or (QUICK_SEEDS if quick else lesson.seeds)
+            print(f"would train {name} with {count} seeds each, into {out / name}: {'; '.join(lesson.variants)}")
         return 0
 
     taught = []
     for name in names:
-        show = None if options.json else Line()
-        taught.append(teach(find_lesson(name), out=out, quick=options.quick, seeds=options.seeds, on_progress=show))
+        show = None if json_only else Line()
+        taught.append(teach(find_lesson(name), out=out, quick=quick, seeds=seeds, on_progress=show))
         if show is not None:
             show.clear()
             print(taught[-1].text())
             print(f"recorded in {out / name}; to look at it: torchref view {out / name}\n")
-    if options.all:
+    if table:
         write_table(taught, out)
-        if not options.json:
+        if not json_only:
             print(f"{out / 'lessons.md'}, {out / 'lessons.json'}: {len(taught)} verdicts")
-    if options.json:
+    if json_only:
         documents = [json.loads(each.to_json()) for each in taught]
-        print(json.dumps(documents if options.all else documents[0], indent=2))
+        print(json.dumps(documents if table else documents[0], indent=2))
     return 0 if all(each.passed for each in taught) else 1
 
 

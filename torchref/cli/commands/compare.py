@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "digits"
 SETTINGS = ("seed", "epochs", "batch_size", "dtype", "device")
+OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,6 @@ def run(options: Options) -> int:
     set_threads(options.threads)
     out = options.out or Path("runs")
     if options.all or (options.name or DEFAULT).replace("-", "_") in lessons():
-        if options.grid:
-            raise UserError("grid: a lesson has variants of its own")
-        from torchref.cli.lessons import run_lessons
-
         return run_lessons(options, out)
     if options.quick:
         raise UserError(f"quick: {options.name or DEFAULT} is no lesson; shorten it with --epochs")
@@ -119,6 +116,31 @@ def run(options: Options) -> int:
         report.show()
         print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
     return 0 if report.passed else 1
+
+
+def run_lessons(options: Options, out: Path) -> int:
+    """One lesson, or all of them."""
+    from torchref.cli import lessons as command
+
+    if options.grid:
+        raise UserError("grid: a lesson has variants of its own")
+    for field in fields(options):
+        if field.name not in OF_LESSONS and getattr(options, field.name) != field.default:
+            option = field.name.replace("_", "-")
+            raise UserError(f"{option}: a lesson brings its own settings (its variants, rates, epochs)")
+    if options.all and options.name:
+        raise UserError(f"all: it runs every lesson; leave out {options.name!r}, or --all")
+    if options.seeds is not None and options.seeds < 2:
+        raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
+    return command.run_lessons(
+        lessons() if options.all else [str(options.name).replace("-", "_")],
+        out,
+        seeds=options.seeds,
+        quick=options.quick,
+        json_only=options.json,
+        dry_run=options.dry_run,
+        table=options.all,
+    )
 
 
 def run_sweep(options: Options, out: Path) -> int:
