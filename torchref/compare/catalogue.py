@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
     from torchref.compare.teach.lesson import Lesson
 
+DEFAULT = "digits"
 _PACKAGE = Path(__file__).parents[2] / "comparisons"  # content: it is found in its folder, and imported by name alone
 
 

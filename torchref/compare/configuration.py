@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from torchref.compare.comparison import Comparison
-from torchref.compare.errors import UserError
+from torchref.compare.errors import UserError, nearest
+from torchref.compare.files import write_whole
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
+KEYS = ("comparison", "data", *SETTINGS, "optimizer", "variants")
 
 
 def as_config(comparison: Comparison) -> dict[str, Any]:
@@ -24,6 +27,26 @@ def as_config(comparison: Comparison) -> dict[str, Any]:
         **({"optimizer": dict(comparison.optimizer_options)} if comparison.optimizer_options else {}),
         "variants": {name: {k: plain(v) for k, v in options.items()} for name, options in comparison.variants.items()},
     }
+
+
+def configured(comparison: Comparison, config: Mapping[str, Any]) -> Comparison:
+    """`comparison` with what a config.toml says."""
+    for key in config:
+        if key not in KEYS:
+            raise UserError(f"config: unknown key {key!r}: {nearest(key, KEYS)}")
+    if config.get("comparison", comparison.name) != comparison.name:
+        raise UserError(f"config: it is for the comparison {config['comparison']!r}, not for {comparison.name!r}")
+    changes = {name: config[name] for name in SETTINGS if name in config}
+    if "optimizer" in config:
+        if not isinstance(config["optimizer"], dict):
+            raise UserError(f"config: optimizer must be a table of options, not {config['optimizer']!r}")
+        changes["optimizer_options"] = config["optimizer"]
+    variants = config.get("variants")
+    if variants is not None and variants != as_config(comparison)["variants"]:
+        if not isinstance(variants, dict) or not all(isinstance(options, dict) for options in variants.values()):
+            raise UserError(f"config: variants must be tables of options, not {variants!r}")
+        changes["variants"] = variants
+    return replace(comparison, **changes)
 
 
 def plain(value: Any) -> Any:
@@ -39,13 +62,11 @@ def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
     """Write `config`, whole or not at all; with `resume` an existing one must say the same."""
     if resume and path.exists():
         there = read_config(path)
-        for name in ("comparison", "data", *SETTINGS, "optimizer", "variants"):
+        for name in KEYS:
             if there.get(name) != config.get(name):
                 raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
         return
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(tomli_w.dumps(config), encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, tomli_w.dumps(config))
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from torchref.cli.commands import option
-from torchref.compare.catalogue import lessons
+from torchref.compare.catalogue import DEFAULT, lessons
 from torchref.compare.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
+    from torchref.compare.request import Request
 
-DEFAULT = "digits"
-SETTINGS = ("seed", "epochs", "batch_size", "dtype", "device")
 OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
 
 
@@ -87,7 +87,7 @@ def run(options: Options) -> int:
         return run_sweep(options, out)
     if options.workers is not None:
         raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
-    comparison = resolve(options, out)
+    comparison = request(options).comparison(out if options.resume else None)
     chosen = choose(comparison, options.only)
     check_folder(out / comparison.name, options.resume)
 
@@ -145,17 +145,34 @@ def run_lessons(options: Options, out: Path) -> int:
 
 def run_sweep(options: Options, out: Path) -> int:
     """Many runs instead of one."""
-    from torchref.compare.train.sweep import sweep
+    from torchref.compare.sweep import table
+    from torchref.compare.sweep.plan import Sweep, plan
+    from torchref.compare.sweep.run import train_all
 
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers: there must be one at least, not {options.workers}")
-    comparison = resolve(replace(options, resume=False), out)
-    choose(comparison, options.only)
+    asked = request(options)
+    comparison = asked.comparison()
+    chosen = choose(comparison, options.only)
+    sweep = Sweep(asked, out / comparison.name, options.seeds, options.grid, options.resume, options.sabotage)
+    runs = plan(sweep, comparison, chosen)
+    waiting = [run for run in runs if run.report is None]
+    if options.dry_run:
+        for run in runs:
+            print(f"{'would train' if run in waiting else 'is done:'} {run.folder}")
+        return 0
     try:
-        return sweep(options, comparison, out)
+        train_all(sweep, waiting, options.workers, quiet=options.json)
     except KeyboardInterrupt:
         print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
         return 130
+    result = table.write(sweep.folder, comparison, runs)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        table.show(comparison, runs)
+        print(f"recorded in {sweep.folder}; to look at it: torchref view {shlex.quote(str(sweep.folder))}")
+    return 0 if result["passed"] else 1
 
 
 def set_threads(threads: int | None) -> None:
@@ -173,65 +190,13 @@ def set_threads(threads: int | None) -> None:
             os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
 
 
-def resolve(options: Options, out: Path) -> Comparison:
-    """The comparison with its settings: its own, over them those of --config (or of the run to resume), over them the
-    command line's."""
-    from torchref.compare.catalogue import find
-    from torchref.compare.configuration import read_config
+def request(options: Options) -> Request:
+    """What the options ask for."""
+    from torchref.compare.configuration import SETTINGS
+    from torchref.compare.request import Request
 
-    config = read_config(options.config) if options.config else {}
-    named = options.name or config.get("comparison", DEFAULT)
-    if not isinstance(named, str):
-        raise UserError(f"config: comparison must be a name, not {named!r}")
-    comparison = find(named)
-    if options.resume and not options.config:
-        stored = out / comparison.name / "config.toml"
-        if not stored.exists():
-            raise UserError(f"resume: there is no run in {out / comparison.name} (it has no config.toml)")
-        config = read_config(stored)
-    comparison = on_own_data(comparison, options, config)
-    comparison = configured(comparison, config)
-    given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
-    return replace(comparison, **given)
-
-
-def on_own_data(comparison: Comparison, options: Options, config: dict[str, Any]) -> Comparison:
-    """`comparison` on the data that --data names, or the configuration; as it is where neither does."""
-    stored = config.get("data", {})
-    if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
-        raise UserError(f"config: data must be a table of path and label, not {stored!r}")
-    if options.data is not None:
-        stored = {"path": str(options.data)} | ({"label": options.label} if options.label is not None else {})
-    elif options.label is not None:
-        raise UserError("label: it names a column of the file that --data gives, and there is none")
-    if not stored:
-        return comparison
-    from torchref.compare.datasets.own import load
-
-    return comparison.on(load(Path(stored.get("path", "")), stored.get("label")), stored)
-
-
-def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
-    """`comparison` with what a config.toml says."""
-    from torchref.compare.configuration import as_config
-
-    known = ("comparison", "data", *SETTINGS, "optimizer", "variants")
-    for key in config:
-        if key not in known:
-            raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
-    if config.get("comparison", comparison.name) != comparison.name:
-        raise UserError(f"config: it is for the comparison {config['comparison']!r}, not for {comparison.name!r}")
-    changes = {name: config[name] for name in SETTINGS if name in config}
-    if "optimizer" in config:
-        if not isinstance(config["optimizer"], dict):
-            raise UserError(f"config: optimizer must be a table of options, not {config['optimizer']!r}")
-        changes["optimizer_options"] = config["optimizer"]
-    variants = config.get("variants")
-    if variants is not None and variants != as_config(comparison)["variants"]:
-        if not isinstance(variants, dict) or not all(isinstance(options, dict) for options in variants.values()):
-            raise UserError(f"config: variants must be tables of options, not {variants!r}")
-        changes["variants"] = variants
-    return replace(comparison, **changes)
+    settings = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    return Request(options.name, options.config, options.data, options.label, settings)
 
 
 def choose(comparison: Comparison, only: str | None) -> list[str]:
@@ -275,6 +240,8 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
 
 def resume_command(options: Options) -> str:
     """What to type to continue."""
+    from torchref.compare.configuration import SETTINGS
+
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
     for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)

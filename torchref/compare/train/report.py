@@ -16,6 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from torchref.compare.files import write_whole
 from torchref.compare.lockstep.judge import Divergence
 
 
@@ -99,9 +100,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write `to_json()` to a file, all of it or nothing."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, self.to_json())
 
     def table(self) -> Table:
         """A column per variant, so that it fits into 80 characters."""

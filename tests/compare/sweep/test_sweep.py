@@ -14,8 +14,9 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from torchref.cli.command_line import main
 from torchref.compare.catalogue import find
+from torchref.compare.options import varied
 from torchref.compare.record.recorder import read_metrics
-from torchref.compare.train.sweep import configured, parse_grid
+from torchref.compare.sweep.plan import parse_grid
 
 FILE = str(Path(__file__).with_name("sweepable.py"))
 SWEEP = ["compare", FILE, "--only", "plain", "--device", "cpu", "--json"]
@@ -128,7 +129,7 @@ def test_the_table_is_shown_and_hparams_name_the_union_of_keys(tmp_path, capsys)
 
 
 def test_values_are_set_where_they_belong():
-    comparison = configured(find(FILE), {"epochs": 3, "p": 0.25, "momentum": 0.5})
+    comparison = varied(find(FILE), {"epochs": 3, "p": 0.25, "momentum": 0.5})
     assert comparison.epochs == 3
     assert all(options["p"] == 0.25 for options in comparison.variants.values())
     assert comparison.optimizer_options == {"momentum": 0.5}

@@ -1,0 +1,62 @@
+"""Which comparison is asked for: by its name, a configuration, data of one's own, and single settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torchref.compare.catalogue import DEFAULT, find
+from torchref.compare.comparison import Comparison
+from torchref.compare.configuration import configured, read_config
+from torchref.compare.errors import UserError
+
+__all__ = ["Request"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A comparison by its name, and what is changed in it.
+
+    Another process can be sent this; it cannot be sent a Comparison, which holds functions.
+    """
+
+    name: str | None = None  # a comparison that ships, or a Python file
+    config: Path | None = None  # a run's config.toml
+    data: Path | None = None
+    label: str | None = None  # the label's column in a file of `data`
+    settings: Mapping[str, Any] = field(default_factory=dict)  # some of SETTINGS
+
+    def comparison(self, resumed_in: Path | None = None) -> Comparison:
+        """The comparison with its settings: its own, over them those of `config`, over them `settings`.
+
+        `resumed_in` is the folder of the runs: without `config`, the stored run's configuration stands in for it.
+        """
+        config = read_config(self.config) if self.config else {}
+        named = self.name or config.get("comparison", DEFAULT)
+        if not isinstance(named, str):
+            raise UserError(f"config: comparison must be a name, not {named!r}")
+        comparison = find(named)
+        if resumed_in is not None and not self.config:
+            stored = resumed_in / comparison.name / "config.toml"
+            if not stored.exists():
+                raise UserError(f"resume: there is no run in {resumed_in / comparison.name} (it has no config.toml)")
+            config = read_config(stored)
+        comparison = self._on_own_data(comparison, config)
+        return replace(configured(comparison, config), **self.settings)
+
+    def _on_own_data(self, comparison: Comparison, config: Mapping[str, Any]) -> Comparison:
+        """`comparison` on the data that are named here, or in the configuration; as it is where neither does."""
+        stored = config.get("data", {})
+        if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
+            raise UserError(f"config: data must be a table of path and label, not {stored!r}")
+        if self.data is not None:
+            stored = {"path": str(self.data)} | ({"label": self.label} if self.label is not None else {})
+        elif self.label is not None:
+            raise UserError("label: it names a column of the file that --data gives, and there is none")
+        if not stored:
+            return comparison
+        from torchref.compare.datasets.own import load
+
+        return comparison.on(load(Path(stored.get("path", "")), stored.get("label")), stored)
