@@ -13,7 +13,8 @@ import re
 import sys
 from collections.abc import Sequence
 
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
 
 COMMANDS = {  # name -> (module, one-line help)
     "certify": ("torchref.cli.commands.certify", "measure the library on this machine, and write the certificate"),

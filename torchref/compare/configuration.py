@@ -11,8 +11,9 @@ from typing import Any
 import tomli_w
 
 from torchref.compare.comparison import Comparison
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
 from torchref.compare.files import write_whole
+from torchref.nearest import nearest
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
 KEYS = ("comparison", "data", *SETTINGS, "optimizer", "variants")

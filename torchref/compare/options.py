@@ -9,7 +9,8 @@ from typing import Any
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import SETTINGS
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
 
 __all__ = ["model_options", "optimizer_options", "varied"]
 

@@ -14,7 +14,8 @@ import tyro
 
 from torchref.cli.commands import option
 from torchref.compare.catalogue import DEFAULT, lessons
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
 
 if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison

@@ -9,7 +9,8 @@ import numpy as np
 
 from torchref.compare.data import Data, split
 from torchref.compare.datasets.bundled import standardized
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
 
 LABELS = ("label", "target", "class", "species", "y")  # names of a label column, where none is given
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
 from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.observe import observe_numpy, observe_torch
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
+from torchref.nearest import nearest
 from torchref.nn.module import Array, Module
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
 
 HOST = "127.0.0.1"  # this machine alone
 RUNS = Path("runs")

@@ -15,7 +15,7 @@ import torch
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, write_config
 from torchref.compare.data import Data, Rows, batches
-from torchref.compare.errors import UserError, nearest
+from torchref.compare.errors import UserError
 from torchref.compare.lockstep.judge import Divergence
 from torchref.compare.lockstep.step import Diverged, Lockstep, Step
 from torchref.compare.lockstep.twins import outputs_of
@@ -24,6 +24,7 @@ from torchref.compare.record.recorder import Recorder, log10_difference
 from torchref.compare.train import checkpoint
 from torchref.compare.train.progress import OnProgress, silent
 from torchref.compare.train.report import Report, VariantReport, environment
+from torchref.nearest import nearest
 from torchref.nn.module import Array
 
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
