@@ -199,9 +199,7 @@ def _expressions(statement: ast.stmt) -> Iterator[tuple[ast.AST, str, int | None
     places: list[ast.AST] = [statement]
     for parent in places:
         for field, value in ast.iter_fields(parent):
-            if field in ("annotation", "returns", "args") and isinstance(parent, ast.FunctionDef):
-                continue
-            if field == "annotation":
+            if field == "annotation" or (field in ("returns", "args") and isinstance(parent, ast.FunctionDef)):
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else ((None, value),):
                 if isinstance(node, ast.expr):

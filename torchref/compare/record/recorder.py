@@ -1,8 +1,8 @@
 """What a run leaves behind: TensorBoard's event files, and `metrics.jsonl` with every scalar in full precision.
 
 The only file that writes for TensorBoard. It writes the record format itself (`EventFile`, a dozen lines):
-TensorBoard's own writer computes its checksum byte by byte in Python, which costs more than all the rest, and torch's
-imports torch.
+TensorBoard's own writer computes its checksum byte by byte in Python, which costs more than all the rest (google-crc32c
+takes 0.2 microseconds for a record of 1 kB), and torch's imports torch.
 All scalars of one step and engine make one event and one JSON line; 50 of them cost about 100 microseconds.
 """
 
@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import math
 import os
 import struct
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
+from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -391,46 +393,14 @@ def _histogram(entries: np.ndarray) -> HistogramProto:
 
 def _png(pixels: np.ndarray) -> bytes:
     """uint8 (H, W, 1 or 3) as a PNG file."""
-    height, width, channels = pixels.shape
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">2I5B", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # filter 0 in each row
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows.tobytes()))
-        + chunk(b"IEND", b"")
-    )
-
-
-def _checksum_tables(block: int) -> np.ndarray:
-    """tables[k, b]: what the byte b contributes to a CRC-32C when k bytes follow it. (block, 256)"""
-    first: np.ndarray = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        first = (first >> 1) ^ (np.uint32(0x82F63B78) * (first & 1))
-    tables = np.empty((block, 256), dtype=np.uint32)
-    tables[0] = first
-    for k in range(1, block):
-        tables[k] = (tables[k - 1] >> 8) ^ first[tables[k - 1] & 255]
-    return tables
-
-
-_BLOCK = 1024
-_TABLES = _checksum_tables(_BLOCK)[::-1].ravel()  # row i of 256: the byte at place i of a full block
-_ROWS = 256 * np.arange(_BLOCK)
+    file = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def _checksum(data: bytes) -> bytes:
-    """TensorFlow's masked CRC-32C. A CRC is linear: all bytes' contributions, looked up at once, are xor-ed."""
-    crc = 0xFFFFFFFF
-    for start in range(0, len(data), _BLOCK):
-        block = np.frombuffer(data, np.uint8, min(_BLOCK, len(data) - start), start).copy()
-        block[:4] ^= np.frombuffer(crc.to_bytes(4, "little"), np.uint8)[: block.size]
-        crc = int(np.bitwise_xor.reduce(_TABLES.take(_ROWS[-block.size :] + block))) ^ (crc >> 8 * block.size)
-    crc ^= 0xFFFFFFFF
+    """TensorFlow's masked CRC-32C."""
+    crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
