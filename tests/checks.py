@@ -20,9 +20,9 @@ import torch
 import torchref
 from tests.called import called
 from tests.cases import Case
+from tests.certify.witness import complex_step, richardson
 from torchref.check.bound import bound
 from torchref.check.rounding import MARGIN, rounding_spread
-from torchref.check.witness import complex_step, richardson
 from torchref.nn.packed import PackedSequence
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws

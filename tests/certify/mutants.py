@@ -17,6 +17,7 @@ import numpy as np
 
 import torchref.nn
 from tests.cases import Case
+from tests.certify.mutation import Mutant, Owner, mutants, owners, planted
 from tests.checks import (
     TINY,
     Built,
@@ -27,7 +28,6 @@ from tests.checks import (
     input_gradients_may_be_skipped,
     parts_of_the_upstream_may_be_absent,
 )
-from torchref.check.mutation import Mutant, Owner, mutants, owners, planted
 from torchref.check.rounding import MARGIN, rounding_spread
 
 SECONDS = 5  # a mutant that runs longer has been noticed

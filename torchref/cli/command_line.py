@@ -17,7 +17,6 @@ from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
 COMMANDS = {  # name -> (module, one-line help)
-    "certify": ("torchref.cli.commands.certify", "measure the library on this machine, and write the certificate"),
     "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
     "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),
     "list": ("torchref.cli.commands.list", "list the comparisons that ship"),

@@ -1,4 +1,4 @@
-"""What SymPy proves (`torchref.check.proof`): every function of the library that can be written down, at small size.
+"""What SymPy proves (`tests.certify.proof`): every function of the library that can be written down, at small size.
 
 A loop over time or a network of layers is proven in its parts: the cell, two steps of the recurrence, the layers.
 """
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from torchref.check.proof import prove
+from tests.certify.proof import prove
 from torchref.nn import batchnorm, distance, instancenorm, recurrent, recurrent_cell
 from torchref.nn import functional as F
 from torchref.nn.module import Array

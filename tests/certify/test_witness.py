@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from torchref.check.witness import complex_step, richardson
+from tests.certify.witness import complex_step, richardson
 from torchref.nn import functional as F
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from torchref.check.proof import prove
-from torchref.check.theorems import theorems
+from tests.certify.proof import prove
+from tests.certify.theorems import theorems
 from torchref.nn import functional as F
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from tests.cases import all_cases
 from tests.certify.equal import told_apart
 from tests.certify.mutants import cases_by_owner, excused, noticed_by, prepared, survive
-from torchref.check.mutation import mutants, owners, planted
+from tests.certify.mutation import mutants, owners, planted
 from torchref.nn import functional as F
 
 
