@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike
 from torchref.compare.errors import UserError
 from torchref.nn.module import Array
 
+__all__ = ["Data", "Rows", "batches", "split"]
+
 
 class Rows:
     """Examples that stay where they are stored, in memory-mapped files: what is taken is read, and converted, then.

@@ -4,6 +4,8 @@ from typing import Any
 
 import tyro
 
+__all__ = ["option"]
+
 
 def option(metavar: str | None = None) -> Any:
     """How an option's value is named in the help. Defaults stand in the help's text, where they can be explained."""

@@ -11,6 +11,8 @@ import tyro
 from torchref.cli.commands import option
 from torchref.compare.errors import UserError
 
+__all__ = ["Options", "run"]
+
 
 @dataclass(frozen=True)
 class Options:

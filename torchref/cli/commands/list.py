@@ -9,6 +9,8 @@ from typing import Annotated
 from torchref.cli.commands import option
 from torchref.compare.catalogue import listing
 
+__all__ = ["Options", "run"]
+
 
 @dataclass(frozen=True)
 class Options:

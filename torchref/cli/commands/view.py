@@ -13,6 +13,8 @@ from torchref.cli.commands import option
 from torchref.compare.errors import UserError
 from torchref.compare.record.view import deep_link, find_run, has_browser, start
 
+__all__ = ["Options", "run"]
+
 
 @dataclass(frozen=True)
 class Options:

@@ -8,6 +8,21 @@ from torchref.compare.data import Data, split
 from torchref.compare.errors import UserError
 from torchref.nn.module import Array
 
+__all__ = [
+    "breast_cancer",
+    "diabetes",
+    "digit_images",
+    "digits",
+    "digits_as_symbols",
+    "encode",
+    "help_text",
+    "help_text_windows",
+    "photo_patches",
+    "standardized",
+    "text_windows",
+    "wine",
+]
+
 
 def digits(validation: float = 0.3, images: bool = False) -> Data:
     """1,797 handwritten digits (Alpaydin & Kaynak 1998): 64 pixels from 0 to 1 -> label 0..9.

@@ -12,6 +12,8 @@ import numpy as np
 from torchref.compare.errors import UserError
 from torchref.nn.module import Array
 
+__all__ = ["SHAPE", "read_binary", "read_pickle"]
+
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 CLASSES = 10

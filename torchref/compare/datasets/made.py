@@ -7,6 +7,8 @@ import numpy as np
 from torchref.compare.data import Data, split
 from torchref.nn.module import Array
 
+__all__ = ["backwards", "copy_task", "spirals", "xor"]
+
 
 def spirals(count: int = 600, classes: int = 2, turns: float = 1.5, noise: float = 0.05, seed: int = 0) -> Data:
     """Spirals wound around each other, one a class: (x, y) -> label. No line separates them (Lang & Witbrock 1988)."""

@@ -16,6 +16,8 @@ from torchref.compare.datasets.table import read_csv
 from torchref.compare.errors import UserError
 from torchref.nn.module import Array
 
+__all__ = ["load"]
+
 WINDOW = 64  # symbols
 LARGE_TEXT = 2**26  # bytes: longer texts are mapped and read as bytes
 FORMS = "a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches"

@@ -10,6 +10,8 @@ import numpy as np
 from torchref.compare.data import Data, split
 from torchref.nn.module import Array
 
+__all__ = ["fallen", "play", "push", "random_play", "steps_with_advantages"]
+
 GRAVITY, CART, POLE, HALF_LENGTH = 9.8, 1.0, 0.1, 0.5  # m/s^2, kg, kg, m
 FORCE, SECONDS = 10.0, 0.02  # N, and the length of a step
 WIDEST, STEEPEST = 2.4, 12 * np.pi / 180  # metres from the middle and angle from upright at which the pole has fallen

@@ -11,6 +11,19 @@ import numpy as np
 from torchref.compare.data import Data
 from torchref.nn.module import Array
 
+__all__ = [
+    "AFFIRMED",
+    "BLAME",
+    "DENIED",
+    "PRAISE",
+    "SUBJECTS",
+    "help_paragraphs",
+    "numbered",
+    "opinion_sentences",
+    "opinions",
+    "vocabulary",
+]
+
 NOTHING, UNKNOWN = 0, 1  # a text's end reached, a word that the training texts (almost) never have
 
 SUBJECTS = {  # Python's own help texts, by what they are about

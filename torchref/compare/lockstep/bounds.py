@@ -12,6 +12,8 @@ from torchref.compare.lockstep.twins import NumpyTwin, named_outputs
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
+__all__ = ["Bounds", "results"]
+
 ILL_CONDITIONED = 1e-3  # a float32 result that rounding moves by so large a share of it proves nothing
 SAMPLES = 4  # fewer than for one judgement alone: most of S is its average over the tensor
 

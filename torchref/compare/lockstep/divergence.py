@@ -15,6 +15,8 @@ from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
 from torchref.nearest import nearest
 from torchref.nn.module import Array, Module
 
+__all__ = ["first_divergence", "sabotage"]
+
 
 def first_divergence(
     mismatch: Mismatch,

@@ -12,6 +12,8 @@ import numpy as np
 
 from torchref.nn.module import Array
 
+__all__ = ["Divergence", "Judge", "Mismatch"]
+
 TINY = float(np.finfo(np.float64).tiny)
 
 

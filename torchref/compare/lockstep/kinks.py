@@ -25,6 +25,8 @@ from torchref.nn.container import Sequential
 from torchref.nn.module import Array, Module, is_floating
 from torchref.nn.random import Tape
 
+__all__ = ["Kinks", "adopt", "decisions", "find_kinks"]
+
 # Layers and losses whose derivative jumps. Smooth ones (tanh, softmax, norms, ...) never have their values replaced.
 KINKED = {
     "ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU", "Threshold", "Hardtanh", "Hardsigmoid", "Hardswish", "Hardshrink",

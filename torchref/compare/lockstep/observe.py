@@ -12,6 +12,8 @@ import torch
 from torchref.nn.module import Array, Module
 from torchref.twin.weights import to_array
 
+__all__ = ["Seen", "observe_numpy", "observe_torch"]
+
 
 @dataclass
 class Seen:

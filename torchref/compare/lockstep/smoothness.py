@@ -13,6 +13,8 @@ from torchref.nn.module import Array
 from torchref.nn.random import Tape
 from torchref.twin.weights import to_tensor
 
+__all__ = ["along_gradient"]
+
 
 @dataclass
 class Along:

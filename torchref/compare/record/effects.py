@@ -11,6 +11,18 @@ from torchref.compare.lockstep.step import Lockstep, Step
 from torchref.compare.record.recorder import Recorder
 from torchref.nn.module import Array
 
+__all__ = [
+    "batch_norm_effect",
+    "batch_statistics",
+    "dropout_effect",
+    "dropout_mask",
+    "mask_picture",
+    "masks_side_by_side",
+    "record_effects",
+    "statistics_apart",
+    "statistics_picture",
+]
+
 
 def record_effects(
     recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool

@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+__all__ = ["OnProgress", "ProgressDisplay", "silent"]
+
 
 class OnProgress(Protocol):
     """Called by `torchref.compare.run` after every step: `step` of `steps`, in variant `index` (from 0) of `count`."""
