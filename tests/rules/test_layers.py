@@ -23,7 +23,7 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
     ("torchref.cli",),
     ("comparisons",),
 )
-ROOMS = ("torchref.compare.lockstep", "torchref.compare.record", "torchref.compare.train", "torchref.compare.teach")
+ROOMS = tuple(f"torchref.compare.{room}" for room in ("lockstep", "record", "train", "teach", "sweep"))
 NUMPY_ALONE = ("torchref.tensor", "torchref.nn", "torchref.optim")
 FOREIGN = {"torch", "tensorboard", "sklearn", "rich", "tyro"}
 KNOWN_CIRCLES = ("torchref.check.ops", "torchref.check.catalogue")  # of each other; to be parted
