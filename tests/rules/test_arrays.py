@@ -1,4 +1,4 @@
-"""How arrays are made: from arrays, with their memory order stated. Held by looking at the syntax tree of every file."""
+"""How arrays are made: from arrays, with their memory order stated. Held by looking at every file's syntax tree."""
 
 import ast
 from pathlib import Path
@@ -23,7 +23,7 @@ def orderless(tree: ast.AST) -> list[int]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_array_of_another_shape_states_its_memory_order(path):
-    """Catches `np.empty_like(x, shape=...)`: it keeps the order of x's axes, and a reshape that was meant as a view copies."""
+    """Catches `np.empty_like(x, shape=...)`: it keeps the order of x's axes, and a reshape meant as a view copies."""
     found = orderless(ast.parse(path.read_text(encoding="utf-8")))
     assert not found, f'{path.relative_to(ROOT)}: state order="C" in lines {found}'
 
