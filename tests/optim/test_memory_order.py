@@ -81,9 +81,8 @@ def test_the_order_of_memory_does_not_matter(
             largest = np.abs(array).max()
             limit = BFLOAT16 * largest if name == "Muon" else bound(largest, np.dtype(np.float64), 1.0)
             error = np.abs(result[key] - array)
-            assert error.max() <= limit, (
-                f"{name} {options}, seed {SEED}, {said}: {key}: {where} is off by {error.max()}"
-            )
+            where = f"{name} {options}, seed {SEED}, {said}: {key}{np.unravel_index(error.argmax(), error.shape)}"
+            assert error.max() <= limit, f"{where} is off by {error.max():.3g}, bound {limit:.3g}"
 
     expected = trained(name, options, in_c_order, in_c_order)
     for said, lay_parameter, lay_gradient in pairs(expected["parameter"]):
