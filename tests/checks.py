@@ -690,6 +690,13 @@ class LaidOut:
             dict(module.named_buffers()),
         ).named()
 
+    def restore(self) -> None:
+        """The module's own arrays, where they were."""
+        for parameter, _, data in self.parameters:
+            parameter.data = data
+        for module, _, attribute, value in self.attributes:
+            setattr(module, attribute, value)
+
     def plans(self, every: bool) -> Iterator[tuple[str, Plan, Plan | None]]:
         """What to say of it, a plan, and the plan with the same values in C order (None: `expected` has them).
 
@@ -730,18 +737,21 @@ def memory_order_does_not_matter(case: Case, every: bool = False, dtype: Any = n
 
 
 def judge_layouts(laid_out: LaidOut, every: bool = False) -> int:
-    """The check itself, for a case that stands ready."""
+    """The check itself, for a case that stands ready and is left as it was."""
     built, judged = laid_out.built, 0
-    for said, plan, in_c_order in laid_out.plans(every):
-        expected = laid_out.expected if in_c_order is None else laid_out.results(in_c_order)
-        known = (*expected.values(), *laid_out.expected.values())
-        scale = max((largest(array) for array in known if floating(array)), default=0.0)
-        where = f"{built.case.name} ({built.dtype}, seed {built.seed}), {said}"
-        for name, array in laid_out.results(plan).items():
-            wanted = expected[name]
-            limit = bound(largest(wanted), built.dtype, scale) if floating(wanted) else 0.0
-            assert_close(name, array, wanted, limit, where)
-        judged += 1
+    try:
+        for said, plan, in_c_order in laid_out.plans(every):
+            expected = laid_out.expected if in_c_order is None else laid_out.results(in_c_order)
+            known = (*expected.values(), *laid_out.expected.values())
+            scale = max((largest(array) for array in known if floating(array)), default=0.0)
+            where = f"{built.case.name} ({built.dtype}, seed {built.seed}), {said}"
+            for name, array in laid_out.results(plan).items():
+                wanted = expected[name]
+                limit = bound(largest(wanted), built.dtype, scale) if floating(wanted) else 0.0
+                assert_close(name, array, wanted, limit, where)
+            judged += 1
+    finally:
+        laid_out.restore()
     return judged
 
 
