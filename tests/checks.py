@@ -656,8 +656,9 @@ class LaidOut:
         """The tape of `built` is there: torch's draws are replayed."""
         self.built, module = built, built.ours
         self.parameters = [(p, f"parameter {name}", p.data) for name, p in module.named_parameters()]
-        self.attributes = [(m, f"buffer {name}", name, b) for m in module.modules() for name, b in m.own_buffers()]
-        self.attributes += [(m, "option", "options", m.options) for m in module.modules() if isinstance(m, Call)]
+        modules = list(module.named_modules())
+        self.attributes = [(m, f"buffer {path}.{name}", name, b) for path, m in modules for name, b in m.own_buffers()]
+        self.attributes += [(m, f"option {path}", "options", m.options) for path, m in modules if isinstance(m, Call)]
         self.arrays: dict[str, Array] = {}
         self.expected = self.results({})  # all arrays in C order
 
@@ -725,8 +726,9 @@ def memory_order_does_not_matter(case: Case, every: bool = False, dtype: Any = n
     """Catches what depends on the order of any array in memory: input, option, parameter, buffer, upstream gradient.
 
     Our result in each layout (tests/layouts.py; `every`: all permutations of axes, not a covering set) is compared with
-    our result in C order. To rounding, 2^13 u of the largest entry: a product takes another way through BLAS. What is
-    read from a wrong place, or lost, is off by 1. Returns the number of layouts that were judged.
+    our result in C order, to rounding alone (`bound`: 2^13 u of a tensor's largest entry, 64 u of the largest of all):
+    a product takes another way through BLAS. What is lost, or read from a wrong place, is off by its own size.
+    Returns the number of layouts that were judged.
     """
     built = Built(case, dtype)
     if any(hasattr(module, "rng") for module in built.ours.modules()):
