@@ -19,4 +19,5 @@ def test_the_published_certificate_covers_the_library():
     for row in published["rows"]:
         assert f"| {row['module']} |" in page
         assert row["alarms"] == row["false_alarms"] == 0
+        assert row["orders"] > 0, f"{row['module']}: in no other memory order"
         assert row["caught"] + row["survivors"] == row["planted"]
