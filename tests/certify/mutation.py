@@ -4,6 +4,8 @@ A mutant is one change of the syntax tree of a function's `backward`: an operato
 round, a constant or an axis moved by one, a term or factor dropped, a factor 1 + 1e-6 put in, a name exchanged for
 another, arguments exchanged, a statement left out. It is compiled in memory and takes the place of the function's code
 while its context lasts; nothing on disk changes. DeMillo, Lipton & Sayward 1978.
+
+One slip more is planted in every function, with a backward or without: the memory order of a new array forgotten.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ WITHOUT_VALUE = {"zeros_like", "empty_like"}
 
 @dataclass(frozen=True)
 class Owner:
-    """A function or method that holds a `backward`."""
+    """A function or method that holds a `backward`, or states the memory order of an array."""
 
     module: str  # for instance "torchref.nn.linear"
     name: str  # "linear", or "ReLU.forward"
@@ -56,11 +58,30 @@ class Mutant:
 
 def owners(module: str) -> list[Owner]:
     """The functions of a module that hold a `backward`, methods among them."""
-    return [Owner(module, name, range(f.lineno, (f.end_lineno or 0) + 1)) for name, f, _ in _functions(_tree(module))]
+    return _owners(module, _backwards)
 
 
 def mutants(owner: Owner) -> Iterator[Mutant]:
     """Every mutant of a function's `backward`."""
+    return _mutants(owner, lambda function: (c for backward in _backwards(function) for c in _changes(backward)))
+
+
+def ordered(module: str) -> list[Owner]:
+    """The functions of a module, methods among them, that state the memory order of an array they make."""
+    return _owners(module, lambda function: list(_orders(function)))
+
+
+def forgotten_orders(owner: Owner) -> Iterator[Mutant]:
+    """Every mutant of a function that makes an array without saying in which order its memory goes."""
+    return _mutants(owner, _orders)
+
+
+def _owners(module: str, holds: Callable[[ast.FunctionDef], list[Any]]) -> list[Owner]:
+    found = ((name, f) for name, f, _ in _functions(_tree(module)) if holds(f))
+    return [Owner(module, name, range(f.lineno, (f.end_lineno or 0) + 1)) for name, f in found]
+
+
+def _mutants(owner: Owner, changes: Callable[[ast.FunctionDef], Iterable[Change]]) -> Iterator[Mutant]:
     found = {name: (function, scope) for name, function, scope in _functions(_tree(owner.module))}
     function, scope = found[owner.name]
     tree = ast.Module([scope], [])
@@ -68,25 +89,24 @@ def mutants(owner: Owner) -> Iterator[Mutant]:
         scope.body, scope.decorator_list = [function], []
     original = ast.unparse(tree)
     seen = {original}
-    for backward in _backwards(function):
-        for statement, parent, field, index, new in _changes(backward):
-            before = ast.unparse(statement)
-            old = _put(parent, field, index, new)
+    for statement, parent, field, index, new in changes(function):
+        before = ast.unparse(statement)
+        old = _put(parent, field, index, new)
+        try:
+            ast.fix_missing_locations(tree)
+            text = ast.unparse(tree)
+            if text in seen:  # two ways to the same change
+                continue
+            seen.add(text)
+            after = "(nothing)" if isinstance(new, ast.Pass) else ast.unparse(statement)
             try:
-                ast.fix_missing_locations(tree)
-                text = ast.unparse(tree)
-                if text in seen:  # two ways to the same change
-                    continue
-                seen.add(text)
-                after = "(nothing)" if isinstance(new, ast.Pass) else ast.unparse(statement)
-                try:
-                    code = compile(tree, f"<mutant of {owner.name}>", "exec", _FUTURE, dont_inherit=True)
-                except (SyntaxError, ValueError):  # no program: a target that cannot be assigned to
-                    continue
-                replacement = _code_of(code, function.name)
-            finally:
-                _put(parent, field, index, old)
-            yield Mutant(owner, " ".join(before.split()), " ".join(after.split()), replacement)
+                code = compile(tree, f"<mutant of {owner.name}>", "exec", _FUTURE, dont_inherit=True)
+            except (SyntaxError, ValueError):  # no program: a target that cannot be assigned to
+                continue
+            replacement = _code_of(code, function.name)
+        finally:
+            _put(parent, field, index, old)
+        yield Mutant(owner, " ".join(before.split()), " ".join(after.split()), replacement)
 
 
 @contextmanager
@@ -120,13 +140,13 @@ def _tree(module: str) -> ast.Module:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef, ast.stmt]]:
-    """(name, function, what stands at the top level) for functions and methods that hold a `backward`."""
+    """(name, function, what stands at the top level) for functions and methods."""
     for top in tree.body:
-        if isinstance(top, ast.FunctionDef) and any(_backwards(top)):
+        if isinstance(top, ast.FunctionDef):
             yield top.name, top, top
         if isinstance(top, ast.ClassDef):
             for method in list(top.body):
-                if isinstance(method, ast.FunctionDef) and any(_backwards(method)):
+                if isinstance(method, ast.FunctionDef):
                     yield f"{top.name}.{method.name}", method, top
 
 
@@ -177,6 +197,17 @@ def _changes(backward: ast.FunctionDef) -> Iterator[Change]:
                 yield statement[1], parent, field, index, new
         for parent, field, index, node in _results(statement[1]):
             yield statement[1], parent, field, index, ast.BinOp(node, ast.Mult(), ast.Constant(SLIGHT))
+
+
+def _orders(function: ast.FunctionDef) -> Iterator[Change]:
+    """The memory order left out of each call that makes an array from another, `empty_like` and its kin."""
+    for statement in ast.walk(function):
+        if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr | ast.Return):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Call) and _called(node).endswith("_like"):
+                    others = [keyword for keyword in node.keywords if keyword.arg != "order"]
+                    if len(others) < len(node.keywords):
+                        yield statement, node, "keywords", None, others
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -22,6 +22,7 @@ def test_two_modules_are_certified(tmp_path):
     assert 0 < linear.share64 < MARGIN
     assert 0 < linear.share32 < MARGIN
     assert linear.controls > 0
+    assert linear.orders > 50
     assert found.mutants["caught"] > 50
     assert softmin.survivors == 0, "what only the cases of softmax notice is not the same function"
     assert softmin.caught == softmin.planted > 20

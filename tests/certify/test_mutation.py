@@ -1,11 +1,20 @@
 """Mutation testing: the machinery, and the universal checks of two files (all: tests/certify/test_certificate.py)."""
 
 import numpy as np
+import pytest
 
 from tests.cases import all_cases
 from tests.certify.equal import told_apart
-from tests.certify.mutants import cases_by_owner, excused, noticed_by, prepared, survive
-from tests.certify.mutation import mutants, owners, planted
+from tests.certify.mutants import (
+    cases_by_maker,
+    cases_by_owner,
+    excused,
+    noticed_by,
+    prepared,
+    survive,
+    survive_forgotten_orders,
+)
+from tests.certify.mutation import forgotten_orders, mutants, ordered, owners, planted
 from torchref.nn import functional as F
 
 
@@ -72,3 +81,22 @@ def test_random_probes_tell_mutants_apart():
     planted = list(mutants(of("torchref.nn.linear", "linear")))
     apart = told_apart(linear_cases(), planted, 40)
     assert {m.name for m in planted} - apart.keys() == {n for n in excused() if n.startswith("linear.linear")}
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "module"),
+    [
+        ("convolution", "correlate", "Conv2d"),
+        ("convolution", "correlate", "ConvTranspose3d"),
+        ("max_pooling", "scatter", "AdaptiveMaxPool2d"),
+        ("max_pooling", "scatter", "FractionalMaxPool3d"),
+        ("unpooling", "max_unpool", "MaxUnpool1d"),
+    ],
+)
+def test_a_forgotten_memory_order_is_noticed(file, function, module):
+    """Catches checks that see arrays in C order alone: what is written through a reshape is then lost unseen."""
+    cases = prepared([case for case in all_cases() if case.module == module])
+    found = cases_by_maker(cases, [f"torchref.nn.{file}"])
+    (owner,) = [owner for owner in ordered(f"torchref.nn.{file}") if owner.name == function]
+    (score,) = survive_forgotten_orders({owner: found[owner]})
+    assert score.caught == score.planted == len(list(forgotten_orders(owner))) == 1

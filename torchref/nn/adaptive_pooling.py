@@ -49,7 +49,7 @@ def adaptive_avg_pool(dimensions: int, x: Array, output_size: OutputSize) -> tup
 def means(x: Array, inputs: int, outputs: int, axis: int) -> Array:
     """The mean of each adaptive window along `axis`."""
     x = np.moveaxis(x, axis, 0)
-    y = np.empty_like(x, shape=(outputs, *x.shape[1:]))
+    y = np.empty_like(x, shape=(outputs, *x.shape[1:]), order="C")
     for p, (start, end) in enumerate(adaptive_windows(inputs, outputs)):
         y[p] = x[start:end].sum(axis=0) / (end - start)
     return np.moveaxis(y, 0, axis)
@@ -58,7 +58,7 @@ def means(x: Array, inputs: int, outputs: int, axis: int) -> Array:
 def spread_means(dy: Array, inputs: int, outputs: int, axis: int) -> Array:
     """Backward of `means`: each entry of a window gets an equal share; windows overlap, so shares add up."""
     dy = np.moveaxis(dy, axis, 0)
-    dx = np.zeros_like(dy, shape=(inputs, *dy.shape[1:]))
+    dx = np.zeros_like(dy, shape=(inputs, *dy.shape[1:]), order="C")
     for p, (start, end) in enumerate(adaptive_windows(inputs, outputs)):
         dx[start:end] += dy[p] / (end - start)
     return np.moveaxis(dx, 0, axis)

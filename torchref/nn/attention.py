@@ -168,7 +168,7 @@ def scaled_dot_product_attention(
 
 def hidden(like: Array, where: Array) -> Array:
     """0, and -inf where `where` is True: added to scores, it leaves a weight of exactly 0 there."""
-    mask = np.zeros_like(like, shape=where.shape)
+    mask = np.zeros_like(like, shape=where.shape, order="C")
     mask[where] = -np.inf
     return mask
 
@@ -345,7 +345,7 @@ def with_added_row(x: Array, bias: Array | None, zero: bool) -> Array:
     if bias is not None:
         rows.append(np.broadcast_to(bias, (len(x), 1, x.shape[2])))
     if zero:
-        rows.append(np.zeros_like(x, shape=(len(x), 1, x.shape[2])))
+        rows.append(np.zeros_like(x, shape=(len(x), 1, x.shape[2]), order="C"))
     return np.concatenate(rows, axis=1)
 
 

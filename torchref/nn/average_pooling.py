@@ -57,7 +57,7 @@ def avg_pool(
         for d in range(dimensions):
             shape = list(dx.shape)
             shape[d - dimensions] = windows.low[d] + windows.input[d] + windows.high[d]
-            dtotal, dx = dx, np.zeros_like(dx, shape=shape)
+            dtotal, dx = dx, np.zeros_like(dx, shape=shape, order="C")
             for look in windows.along(d):
                 dx[look] += dtotal  # windows overlap: added, not assigned
         return windows.unpad(dx)

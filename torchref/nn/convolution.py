@@ -42,7 +42,7 @@ NARROW = 48  # with fewer terms than this in a product, one larger product over 
 def correlate(x: Array, weight: Array, windows: Windows, groups: int, bias: Array | None = None) -> Array:
     """y = A x (+ bias): x (N, C, *input), weight (O, C/G, *kernel), bias (O) -> y (N, O, *output)."""
     rows = kernel_rows(weight, groups)  # (rows, G, O/G, C/G J)
-    y = np.empty_like(x, shape=(len(x), len(weight), *windows.output))
+    y = np.empty_like(x, shape=(len(x), len(weight), *windows.output), order="C")
     for block, columns in shifted_columns(x, weight, windows, groups):
         y_block = y[block].reshape(-1, *rows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P), a view
         np.matmul(rows[0], columns[0], out=y_block)
@@ -69,12 +69,12 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
 
     channels = groups * weight.shape[1]
     transposed = per_group.reshape(*per_group.shape[:2], -1).swapaxes(1, 2)  # (G, C/G K, O/G)
-    x = np.empty_like(y, shape=(len(y), channels, *w.input))
+    x = np.empty_like(y, shape=(len(y), channels, *w.input), order="C")
     reach = tuple(low + size + high for low, size, high in zip(w.low, w.input, w.high, strict=True))
     for block in blocks(len(y), y.itemsize * channels * math.prod(w.kernel + w.output)):
         y_block = y[block].reshape(-1, groups, per_group.shape[1], math.prod(w.output))  # (b, G, O/G, P)
         columns = (transposed @ y_block).reshape(len(y_block), channels, -1, *w.output)  # (b, C, K, *output)
-        padded = np.zeros_like(y, shape=(len(y_block), channels, *reach))
+        padded = np.zeros_like(y, shape=(len(y_block), channels, *reach), order="C")
         for j, offset in enumerate(w.offsets()):
             padded[(..., *w.at(offset))] += columns[:, :, j]  # windows overlap: added, not assigned
         x[block] = w.unpad(padded)
@@ -122,7 +122,9 @@ def shifted_columns(x: Array, weight: Array, windows: Windows, groups: int) -> I
     for block in blocks(len(x), size):
         padded = resize(x[block], low, high)  # (b, C, *reach)
         b, channels, height = padded.shape[:3]
-        columns = np.empty_like(x, shape=(b, channels, len(looks), w.output[0] if narrow else height, *w.output[1:]))
+        columns = np.empty_like(
+            x, shape=(b, channels, len(looks), w.output[0] if narrow else height, *w.output[1:]), order="C"
+        )
         for j, look in enumerate(looks):
             columns[:, :, j] = padded[(..., *look)]
         # At stride 1 the slice's rows follow each other, so reshape gives a view; at others it copies.
@@ -243,7 +245,7 @@ def transposed_sizes(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes,
 def channel_sums(dy: Array) -> Array:
     """Sums over all but the channels, (N, O, *output) -> (O). A product with ones: BLAS sums faster than np.sum."""
     rows = dy.reshape(len(dy), dy.shape[1], math.prod(dy.shape[2:]))
-    return (rows @ np.ones_like(dy, shape=rows.shape[2])).sum(axis=0)
+    return (rows @ np.ones_like(dy, shape=rows.shape[2], order="C")).sum(axis=0)
 
 
 def zero_padding(name: str, padding: Padding, kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:

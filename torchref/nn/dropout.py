@@ -40,7 +40,7 @@ def dropped(
     check_probability(function, p)
     scale = None
     if training and p == 1:
-        scale = np.zeros_like(x, shape=())
+        scale = np.zeros_like(x, shape=(), order="C")
     elif draws(x, p, training):
         # The mask is divided before x is multiplied: torch's order, so its bits, too.
         scale = draw_mask(x, mask_shape, p, rng) / (1 - p)

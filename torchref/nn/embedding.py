@@ -43,7 +43,7 @@ def add_rows(rows: Array, index: Array, length: int) -> Array:
     `out[index] += rows` would keep only the last row of each index, and np.add.at is right but slow. So rows whose
     index comes once are assigned, and the others are summed, index by index.
     """
-    out = np.zeros_like(rows, shape=(length, rows.shape[1]))
+    out = np.zeros_like(rows, shape=(length, rows.shape[1]), order="C")
     out[index] = rows
     again = np.flatnonzero(np.bincount(index, minlength=length)[index] > 1)  # the rows whose index comes again
     again = again[np.argsort(index[again], kind="stable")]  # those of one index side by side
@@ -191,7 +191,7 @@ def embedding_bag(
         dweight = add_rows(drows, index, len(weight))  # (V, D)
         if dfactor is None:
             return None, dweight, None
-        dper_sample_weights = np.zeros_like(dfactor, shape=x.size)
+        dper_sample_weights = np.zeros_like(dfactor, shape=x.size, order="C")
         dper_sample_weights[kept] = dfactor
         return None, dweight, dper_sample_weights.reshape(x.shape)
 
@@ -222,7 +222,7 @@ def bag_starts(x: Array, offsets: Array | None, include_last_offset: bool) -> tu
 
 def bag_maximum(rows: Array, bag: Array, bags: int) -> tuple[Array, Array]:
     """The maximum of each bag's rows, 0 for an empty bag, and the first row that has it (-1): both (bags, D)."""
-    y = np.zeros_like(rows, shape=(bags, rows.shape[1]))
+    y = np.zeros_like(rows, shape=(bags, rows.shape[1]), order="C")
     winner = np.full(y.shape, -1)
     if len(rows):
         starts = np.flatnonzero(np.concatenate(([True], bag[1:] != bag[:-1])))

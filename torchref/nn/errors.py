@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 
 def check_arrays(function: str, **arrays: Any) -> None:
     """Each of `arrays` must be an ndarray (None: absent), and the floating-point ones must share one dtype.
 
-    TypeError for what is no array, RuntimeError for dtypes that differ, as torch raises them.
+    TypeError for what is no array, RuntimeError for dtypes that differ, as torch raises them; and see `check_plain`.
     """
     first = None
     for name, array in arrays.items():
@@ -18,6 +21,7 @@ def check_arrays(function: str, **arrays: Any) -> None:
             continue
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not {type(array).__name__}")
+        check_plain(function, name, array)
         if array.dtype.kind in "fc":
             if first is None:
                 first = name, array.dtype
@@ -26,6 +30,23 @@ def check_arrays(function: str, **arrays: Any) -> None:
                     f"{function}(): expected '{first[0]}' and '{name}' to have the same dtype, "
                     f"but got {first[1]} and {array.dtype}"
                 )
+
+
+def check_plain(function: str, name: str, array: Array) -> None:
+    """TypeError for a matrix, whose `*` is a product of matrices, and a masked array, whose sums leave entries out.
+
+    ValueError for numbers in another byte order than the machine's, as `torch.from_numpy` raises it.
+    """
+    if isinstance(array, np.matrix | np.ma.MaskedArray):
+        raise TypeError(
+            f"{function}(): argument '{name}' must be a plain numpy.ndarray, not {type(array).__name__}: "
+            "np.asarray makes one of it"
+        )
+    if not array.dtype.isnative:
+        raise ValueError(
+            f"{function}(): argument '{name}' has the byte order of another machine, {array.dtype.str!r}: "
+            f"array.astype({array.dtype.newbyteorder('=').str!r}) has this one's"
+        )
 
 
 def check_floating(function: str, **arrays: Any) -> None:

@@ -81,7 +81,7 @@ def fold(
 def to_columns(x: Array, windows: Windows) -> Array:
     """(N, C, H, W) -> (N, C K, P): one shifted copy of x for each kernel offset."""
     padded = windows.pad(x)
-    columns = np.empty_like(x, shape=(*x.shape[:2], math.prod(windows.kernel), *windows.output))
+    columns = np.empty_like(x, shape=(*x.shape[:2], math.prod(windows.kernel), *windows.output), order="C")
     for j, offset in enumerate(windows.offsets()):
         columns[:, :, j] = padded[(..., *windows.at(offset))]
     return columns.reshape(len(x), x.shape[1] * columns.shape[2], math.prod(windows.output))
@@ -92,7 +92,7 @@ def from_columns(columns: Array, windows: Windows) -> Array:
     kernel = math.prod(windows.kernel)
     columns = columns.reshape(len(columns), columns.shape[1] // kernel, kernel, *windows.output)
     reach = [low + n + high for low, n, high in zip(windows.low, windows.input, windows.high, strict=True)]
-    padded = np.zeros_like(columns, shape=(*columns.shape[:2], *reach))
+    padded = np.zeros_like(columns, shape=(*columns.shape[:2], *reach), order="C")
     for j, offset in enumerate(windows.offsets()):
         padded[(..., *windows.at(offset))] += columns[:, :, j]
     return windows.unpad(padded)

@@ -58,7 +58,7 @@ def normal_distribution_float32(x: Array) -> tuple[Array, Array]:
     place, and one exp for both results.
     """
     t = np.abs(x)
-    np.minimum(t, np.full_like(x, 15, shape=x.shape[-1:]), out=t)  # from 15 on, phi is 0 in float32
+    np.minimum(t, np.full_like(x, 15, shape=x.shape[-1:], order="C"), out=t)  # from 15 on, phi is 0 in float32
     phi = t * t
     phi *= -0.5
     np.exp(phi, out=phi)

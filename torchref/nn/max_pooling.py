@@ -94,7 +94,7 @@ def spread(dy: Array, which: Array, windows: Windows, d: int) -> Array:
     shape = list(dy.shape)
     shape[d - len(windows.kernel)] = windows.low[d] + windows.input[d] + windows.high[d]
     if stride == kernel and dilation == 1:  # the windows tile the input: each entry is written once, without adding
-        dx = np.empty_like(dy, shape=shape)
+        dx = np.empty_like(dy, shape=shape, order="C")
         rest = dy
         for k, look in enumerate(looks[1:], start=1):  # astype: a whole array is cast faster than in NumPy's buffers
             part = dy * (which == which.dtype.type(k)).astype(dy.dtype)
@@ -102,7 +102,7 @@ def spread(dy: Array, which: Array, windows: Windows, d: int) -> Array:
             rest = rest - part  # exact: part is dy or 0; what is left when all is done was the first one's
         dx[looks[0]] = rest
         return dx
-    dx = np.zeros_like(dy, shape=shape)
+    dx = np.zeros_like(dy, shape=shape, order="C")
     for k, look in enumerate(looks):
         dx[look] += dy * (which == which.dtype.type(k)).astype(dy.dtype)
     return dx
@@ -153,7 +153,7 @@ def maximum_at(x: Array, positions: Sequence[Array]) -> tuple[Array, Array]:
 def scatter(dy: Array, indices: Array, sizes: Sequence[int]) -> Array:
     """Backward of `maximum_at`: dx (N, C, *sizes), to which each dy (N, C, *P) is added at its index."""
     n = len(sizes)
-    dx = np.zeros_like(dy, shape=(*dy.shape[: dy.ndim - n], *sizes))
+    dx = np.zeros_like(dy, shape=(*dy.shape[: dy.ndim - n], *sizes), order="C")
     np.add.at(dx.reshape(-1), flat_places(indices, n, math.prod(sizes)), dy.reshape(-1))  # an index can come twice
     return dx
 

@@ -118,7 +118,7 @@ def pad_packed_sequence(
     if unsorted_indices is not None:
         columns = np.argsort(unsorted_indices)[columns]
         lengths = lengths[unsorted_indices]
-    timed = np.full_like(data, padding_value, shape=(total_length or longest, n, *data.shape[1:]))
+    timed = np.full_like(data, padding_value, shape=(total_length or longest, n, *data.shape[1:]), order="C")
     timed[times, columns] = data
     y = timed.swapaxes(0, 1) if batch_first else timed
 
@@ -155,7 +155,7 @@ def pad_sequence(
     if any(len(shape) == 0 or shape[1:] != shapes[0][1:] for shape in shapes):
         raise RuntimeError(f"{function}(): the sequences must have equal shapes but for their lengths, got {shapes}")
     longest = max(map(len, sequences))
-    y = np.full_like(sequences[0], padding_value, shape=(longest, len(sequences), *shapes[0][1:]))
+    y = np.full_like(sequences[0], padding_value, shape=(longest, len(sequences), *shapes[0][1:]), order="C")
     places = []
     for n, sequence in enumerate(sequences):
         start = 0 if padding_side == "right" else longest - len(sequence)

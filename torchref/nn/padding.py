@@ -51,7 +51,7 @@ def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | Non
             n = x.shape[-1 - d]
             start = min(max(front, 0), len(index))  # x itself stands from here ...
             end = max(min(front + n, len(index)), start)  # ... to here
-            dx = np.zeros_like(dy, shape=(*dy.shape[:-1], n))
+            dx = np.zeros_like(dy, shape=(*dy.shape[:-1], n), order="C")
             dx[..., start - front : end - front] = dy[..., start:end]
             for j in [*range(start), *range(end, len(index))]:  # and each repetition outside is added
                 dx[..., index[j]] += dy[..., j]

@@ -21,7 +21,7 @@ from torchref.nn.random import Source
 
 def zeros_row(x: Array) -> Array:
     """Zeros as long as x's last axis: np.maximum(x, row) takes less than half the time of np.maximum(x, 0)."""
-    return np.zeros_like(x, shape=x.shape[-1:])
+    return np.zeros_like(x, shape=x.shape[-1:], order="C")
 
 
 def relu(x: Array) -> tuple[Array, Backward]:

@@ -68,9 +68,9 @@ def through_time(
     if reverse:
         steps.reverse()
     h, *c = state
-    y = np.empty_like(x, shape=(len(x), h.shape[1]))
+    y = np.empty_like(x, shape=(len(x), h.shape[1]), order="C")
     h_before = np.empty_like(y)  # the state h that each row started from
-    unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]))
+    unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]), order="C")
     gates_backwards = []
     for rows, n in steps:
         h_before[rows] = h[:n]
@@ -173,7 +173,7 @@ def layers(
         expected = (len(groups), sizes[0], width) if batched else (len(groups), width)
         if s is not None and s.shape != expected:
             raise RuntimeError(f"{function}(): Expected {name} size {expected}, got {s.shape}")
-        s = np.zeros_like(x, shape=expected) if s is None else s
+        s = np.zeros_like(x, shape=expected, order="C") if s is None else s
         first_state.append(s[:, None] if not batched else s if sorted_indices is None else s[:, sorted_indices])
 
     last: list[State] = []

@@ -60,7 +60,7 @@ def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backw
     """
     hidden = c.shape[-1]
     # One tanh for all four gates: sigma(a) = (1 + tanh(a / 2)) / 2.
-    scale = np.full_like(a_x, 0.5, shape=(4 * hidden,))
+    scale = np.full_like(a_x, 0.5, shape=(4 * hidden,), order="C")
     scale[2 * hidden : 3 * hidden] = 1
     gates = a_x + a_h  # (N, 4 hidden)
     gates *= scale
@@ -260,7 +260,7 @@ def one_state_cell(
 
 def state_or_zeros(x: Array, h: Array | None, weight_hh: Array) -> Array:
     """h, or zeros (N, hidden) or (hidden) to go with x if h is None."""
-    return np.zeros_like(x, shape=(*x.shape[:-1], weight_hh.shape[1])) if h is None else h
+    return np.zeros_like(x, shape=(*x.shape[:-1], weight_hh.shape[1]), order="C") if h is None else h
 
 
 def as_rows(x: Array) -> Array:

@@ -54,7 +54,7 @@ def max_unpool(
     if wrong.any():
         raise RuntimeError(f"{name}(): found an invalid index {indices[wrong][0]} for outputs of size {sizes}")
     places = flat_places(indices, dimensions, math.prod(sizes))
-    y = np.zeros_like(x, shape=(*x.shape[: x.ndim - dimensions], *sizes))
+    y = np.zeros_like(x, shape=(*x.shape[: x.ndim - dimensions], *sizes), order="C")
     y.reshape(-1)[places] = x.reshape(-1)
 
     def backward(dy: Array) -> tuple[Array, None]:

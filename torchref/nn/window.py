@@ -78,7 +78,7 @@ def resize(x: Array, low: Sequence[int], high: Sequence[int], value: float = 0.0
     if max(*low, *high) <= 0:
         return x
     new_sizes = tuple(n + a + b for n, a, b in zip(sizes, low, high, strict=True))
-    padded = np.full_like(x, value, shape=x.shape[: x.ndim - len(low)] + new_sizes)
+    padded = np.full_like(x, value, shape=x.shape[: x.ndim - len(low)] + new_sizes, order="C")
     inside: tuple[Any, ...] = tuple(
         slice(max(a, 0), n - max(b, 0)) for n, a, b in zip(new_sizes, low, high, strict=True)
     )

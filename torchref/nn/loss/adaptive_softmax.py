@@ -95,7 +95,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
         entry = target  # of the head: the class itself in the shortlist, else its cluster
         tails = []
-        losses = np.zeros_like(x, shape=len(x))  # (N,): -output
+        losses = np.zeros_like(x, shape=len(x), order="C")  # (N,): -output
         for i, (low, high) in enumerate(self.clusters()):
             rows = np.flatnonzero((low <= target) & (target < high))
             if rows.size:

@@ -60,7 +60,7 @@ def ctc_loss(
     states = spell(targets, target_length, blank, classes)  # (N, S)
     n = np.arange(batch)
 
-    minus_inf = np.full_like(log_probs, -np.inf, shape=(times, batch, states.shape[1] + 2))
+    minus_inf = np.full_like(log_probs, -np.inf, shape=(times, batch, states.shape[1] + 2), order="C")
     y = log_probs[:, n[:, None], states]  # (T, N, S)
     skip = np.full_like(y[0], -np.inf)  # (N, S): log of whether s can be reached from s - 2
     skip[:, 2:][states[:, 2:] != states[:, :-2]] = 0

@@ -35,7 +35,7 @@ def scaled_direction(g: Array, v: Array, *, dim: int = 0) -> tuple[Array, Backwa
 
 def direction(v: Array) -> tuple[Array, Backward]:
     """v / |v|: `scaled_direction` of length 1, a constant."""
-    y, scaled_backward = scaled_direction(np.ones_like(v, shape=()), v, dim=-1)
+    y, scaled_backward = scaled_direction(np.ones_like(v, shape=(), order="C"), v, dim=-1)
 
     def backward(dy: Array) -> Array:
         _, dv = scaled_backward(dy)
