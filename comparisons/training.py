@@ -17,12 +17,12 @@ from comparisons.comparison import Comparison
 from comparisons.configuration import as_config, write_config
 from comparisons.data import Data, Rows, batches
 from comparisons.effects import record_effects
-from comparisons.errors import UserError, nearest
+from comparisons.errors import UserError, nearest, own_line
 from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.progress import OnProgress, silent
 from comparisons.record import Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
-from comparisons.twins import outputs_of
+from comparisons.twins import joined, outputs_of
 from torchref.nn.module import Array
 
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
@@ -108,25 +108,32 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     x, target = data.train_inputs[:size], data.train_targets[:size]
     where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
     try:
-        output = lockstep.free_twin.model.predict(x[:2])
-        check_labels(data, outputs_of(output)[0])
+        output = lockstep.free_twin.predict(x[:2])
+        check_labels(data, outputs_of(output)[0], ignored_label(lockstep.free_twin))
         loss, _ = lockstep.free_twin.loss(output, target[:2])
         if loss.ndim:
             raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
         _, _, tape = lockstep.torch_twin.gradients(x, target)
         lockstep.free_twin.gradients(x, target, tape)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise UserError(f"{where}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise UserError(f"{where}: {said}{own_line(error)}") from error
 
 
-def check_labels(data: Data, output: Array) -> None:
+def ignored_label(twin: Any) -> int:
+    """The label of targets that do not count: the loss's own, where it has one, else torch's default."""
+    ignored = getattr(twin.criterion, "ignore_index", None)
+    return -100 if ignored is None else int(ignored)
+
+
+def check_labels(data: Data, output: Array, ignored: int) -> None:
     """Integer targets beside (N, K, ...) outputs are labels: each must be one of the K classes."""
     if output.ndim < 2:
         return
     for name in ("train_targets", "validation_targets"):
         targets = getattr(data, name)
         if isinstance(targets, np.ndarray) and targets.dtype == np.int64 and targets.ndim == output.ndim - 1:
-            bad = np.argwhere((targets < 0) & (targets != -100) | (targets >= output.shape[1]))
+            bad = np.argwhere(((targets < 0) | (targets >= output.shape[1])) & (targets != ignored))
             if len(bad):
                 index = tuple(int(i) for i in bad[0])
                 raise UserError(
@@ -291,6 +298,8 @@ class VariantTraining:
         steps = max(lockstep.steps, 1)
         drift = lockstep.drift()
         checked = self.drift_300 if self.drift_300 is not None else drift
+        apart, modules = lockstep.apart, lockstep.numpy_twin.model.named_modules()
+        batch_norms = [name for name, m in modules if m.training and "BatchNorm" in type(m).__name__]
         return VariantReport(
             name=self.variant,
             steps=lockstep.steps,
@@ -309,6 +318,9 @@ class VariantTraining:
             drift_weights=drift,
             drift_losses=self.largest_loss_drift,
             drift_small=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,
+            parts_loss=None if apart is None else apart.loss,
+            parts_gradient=None if apart is None else apart.gradient,
+            parts_note="" if apart is None else apart.sentence(batch_norms),
             divergence=divergence,
         )
 
@@ -345,23 +357,22 @@ def restored_report(fields: dict[str, Any]) -> VariantReport:
 
 
 def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:
-    """Mean loss and accuracy in evaluation mode, a chunk at a time."""
-    loss, right, known = 0.0, 0.0, True
-    for start in range(0, len(x), CHUNK):
-        part = target[start : start + CHUNK]
-        output, part_loss = twin.evaluate(x[start : start + CHUNK], part)
-        loss += part_loss * len(part) / len(x)
-        share = share_right(outputs_of(output)[0], part)
-        known = known and share is not None
-        right += (share or 0.0) * len(part) / len(x)
-    return loss, right if known else None
+    """Loss and accuracy in evaluation mode: the network sees a chunk at a time, the loss all of its outputs."""
+    chunks = range(0, len(x), CHUNK)
+    output = joined([twin.predict(x[start : start + CHUNK]) for start in chunks], np.concatenate)
+    targets = target[:]
+    return twin.loss_of(output, targets), share_right(outputs_of(output)[0], targets, ignored_label(twin))
 
 
-def share_right(output: Array, target: Array) -> float | None:
-    """The share of (N, K, ...) outputs that are largest at the target's label; None where targets are no labels."""
+def share_right(output: Array, target: Array, ignored: int) -> float | None:
+    """The share of (N, K, ...) outputs that are largest at the target's label, of the targets that count.
+
+    None where targets are no labels, or none counts.
+    """
     if target.dtype != np.int64 or output.ndim != target.ndim + 1:
         return None
-    return float(np.mean(output.argmax(axis=1) == target))
+    counted = target != ignored
+    return float(np.mean((output.argmax(axis=1) == target)[counted])) if counted.any() else None
 
 
 def as_markdown(facts: dict[str, Any]) -> str:
