@@ -264,10 +264,11 @@ def as_arrays(output: Any) -> Any:
 
 def takes_draws(module: torch.nn.Module) -> bool:
     """Whether a torch module may draw at random in training. Unknown ones are watched: a missed draw is an error."""
-    if isinstance(getattr(module, "p", None), float) or isinstance(module, torch.nn.RReLU):
+    drawing = (torch.nn.RReLU, torch.nn.FractionalMaxPool2d, torch.nn.FractionalMaxPool3d)
+    if isinstance(getattr(module, "p", None), int | float) or isinstance(module, drawing):
         return True
     dropout = getattr(module, "dropout", 0.0)
-    if isinstance(dropout, float) and dropout > 0:
+    if isinstance(dropout, int | float) and dropout > 0:
         return True
     return not type(module).__module__.startswith("torch.nn")
 

@@ -161,6 +161,38 @@ def test_draws_that_begin_late_are_not_missed(first):
             np.testing.assert_array_equal(ours, theirs)
 
 
+LAYERS_THAT_DRAW = {
+    "RReLU": lambda nn: [nn.Linear(5, 9), nn.RReLU()],
+    "AlphaDropout": lambda nn: [nn.Linear(5, 9), nn.AlphaDropout(0.3)],
+    "FractionalMaxPool2d": lambda nn: [
+        nn.Linear(5, 49),
+        nn.Unflatten(1, (1, 7, 7)),
+        nn.FractionalMaxPool2d(2, output_size=3),
+        nn.Flatten(),
+    ],
+    "FractionalMaxPool3d": lambda nn: [
+        nn.Linear(5, 75),
+        nn.Unflatten(1, (1, 3, 5, 5)),
+        nn.FractionalMaxPool3d(2, output_size=(1, 3, 3)),
+        nn.Flatten(),
+    ],
+    "TransformerEncoderLayer, dropout 0": lambda nn: [
+        nn.Linear(5, 12),
+        nn.Unflatten(1, (3, 4)),
+        nn.TransformerEncoderLayer(4, 2, 7, dropout=0.0, batch_first=True),
+        nn.Flatten(),
+        nn.Linear(12, 9),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_THAT_DRAW)
+def test_what_any_layer_draws_is_replayed(name):
+    """Catches a layer that nobody watches, and one whose results are taken for draws: a false MISMATCH."""
+    model = lambda nn, **_: nn.Sequential(*LAYERS_THAT_DRAW[name](nn), nn.Linear(9, 3))  # noqa: E731
+    assert steps(changed(model=model), 3).steps == 3
+
+
 def test_watching_changes_no_value():
     """Catches a hook that disturbs what it looks at: the same bits with and without."""
     watched, unwatched = steps(small, 4, observe=True), steps(small, 4)
