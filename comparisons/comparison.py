@@ -54,6 +54,7 @@ class Comparison:
     max_norm: float | None = None  # to which the norm of all gradients together is clipped before the step
     adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)  # set in every parameter group
+    file: str | None = None  # the Python file that holds it, where it does not ship
     source: Mapping[str, str] = field(default_factory=dict)  # where other data came from: path, label
 
     def on(self, data: Data, source: Mapping[str, str]) -> Comparison:

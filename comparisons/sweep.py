@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from comparisons.comparison import Comparison
-from comparisons.configuration import SETTINGS, as_config, write_config
+from comparisons.configuration import SETTINGS, as_config, check_config
 from comparisons.errors import UserError, nearest
 from comparisons.pool import run_tasks
+from comparisons.resume import is_finished, left_off
 
 if TYPE_CHECKING:
     from comparisons.commands.compare import Options
@@ -177,8 +178,13 @@ def restore(run: Run, comparison: Comparison, resume: bool) -> bool:
         raise UserError(f"out: {run.folder} is already there: go on with --resume, or name another folder with --out")
     if not (run.folder / "report.json").exists():
         return False
-    write_config(run.folder / "config.toml", as_config(configured(comparison, run.values)), resume=True)
-    run.report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    own = configured(comparison, run.values)
+    check_config(run.folder / "config.toml", as_config(own))
+    report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    found = left_off(run.folder / run.variant, own, run.variant)
+    if (found is None or not is_finished(found[1], own)) and report["variants"][0]["divergence"] is None:
+        return False  # cut short, or more epochs are asked for; one that ended in a mismatch has no checkpoint
+    run.report = report
     return True
 
 

@@ -20,8 +20,9 @@ from comparisons.effects import record_effects
 from comparisons.errors import UserError, nearest, own_line
 from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.progress import OnProgress, silent
-from comparisons.record import Recorder, log10_difference
+from comparisons.record import NOTHING, Kept, Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
+from comparisons.resume import is_finished, left_off, whose
 from comparisons.twins import joined, outputs_of
 from torchref.nn.module import Array
 
@@ -74,12 +75,17 @@ def run(
         def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
             on_progress(variant, step, steps, index, len(chosen))
 
+        if not folder.exists():
+            raise UserError(f"out: {folder} was removed while the run was writing it")
         training = VariantTraining(comparison, variant, data, folder / variant, device, sabotage)
         reports.append(training.train(resume, show))
         if reports[-1].divergence is not None:
             break
     report = Report(comparison.name, comparison.claim, as_config(comparison), reports, environment(str(device)))
-    report.write(folder / "report.json")
+    try:
+        report.write(folder / "report.json")
+    except OSError as error:
+        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
     return report
 
 
@@ -178,15 +184,16 @@ class VariantTraining:
         self.steps = per_epoch * comparison.epochs
 
     def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
-        checkpoints = self.folder / "checkpoint"
-        if resume and checkpoint.latest(checkpoints) is not None:
-            step, arrays, state = checkpoint.load(checkpoints)
-            if state["report"] is not None:
+        found = left_off(self.folder, self.comparison, self.variant) if resume else None
+        if found is None:
+            recorder = Recorder(self.folder, kept=NOTHING if resume else None)
+        else:
+            arrays, state = found
+            if is_finished(state, self.comparison):
                 return restored_report(state["report"])
             self.restore(arrays, state)
-            recorder = Recorder(self.folder, purge_step=step + 1)  # what was recorded after the checkpoint's step
-        else:
-            recorder = Recorder(self.folder, purge_step=0 if resume else None)
+            recorder = Recorder(self.folder, kept=state["record"])
+        checkpoints = self.folder / "checkpoint"
         divergence = None
         with recorder:
             try:
@@ -194,10 +201,11 @@ class VariantTraining:
             except Diverged as found:
                 divergence = found.divergence
                 self.record_losses(recorder)
+            kept = recorder.flush()
             report = self.report(divergence)
             self.record_summary(recorder, report)
         if divergence is None:
-            self.save(checkpoints, asdict(report))
+            self.save(checkpoints, kept, report=asdict(report), finished=recorder.kept())
         return report
 
     def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[int, int], None]) -> None:
@@ -217,8 +225,7 @@ class VariantTraining:
                 on_progress(lockstep.steps, self.steps)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS and self.batch < len(epoch_batches):
                     self.record_losses(recorder)
-                    recorder.flush()
-                    self.save(checkpoints, None, order_state)
+                    self.save(checkpoints, recorder.flush(), order_state)
                     saved = time.monotonic()
             self.epoch, self.batch = self.epoch + 1, 0
             lockstep.end_epoch()
@@ -326,9 +333,19 @@ class VariantTraining:
 
     # --- interruption -----------------------------------------------------------------------------------------------
 
-    def save(self, checkpoints: Path, report: dict[str, Any] | None, order_state: Any = None) -> None:
+    def save(
+        self,
+        checkpoints: Path,
+        kept: Kept,
+        order_state: Any = None,
+        report: dict[str, Any] | None = None,
+        finished: Kept | None = None,
+    ) -> None:
+        """Write a checkpoint, beside a record that has come as far as `kept`; with its report a variant is finished."""
         arrays: dict[str, Array] = {}
         state = {
+            "of": whose(self.comparison, self.variant),
+            "record": kept,
             "lockstep": self.lockstep.state(arrays),
             "order": order_state or self.order.bit_generator.state,
             "epoch": self.epoch,
@@ -339,6 +356,7 @@ class VariantTraining:
             "final": self.final,
             "seconds": self.lockstep_seconds,
             "report": report,
+            "finished": finished,
         }
         checkpoint.save(checkpoints, self.lockstep.steps, arrays, state)
 

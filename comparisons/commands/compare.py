@@ -110,8 +110,7 @@ def run(options: Options) -> int:
                 on_progress=progress,
             )
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
-        return 130
+        return interrupted(options, (out / comparison.name / "config.toml").exists())
     folder = out / comparison.name
     if options.json:
         sys.stdout.write(report.to_json())
@@ -132,8 +131,7 @@ def run_sweep(options: Options, out: Path) -> int:
     try:
         return sweep(options, comparison, out)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
-        return 130
+        return interrupted(options, (out / comparison.name).exists())
 
 
 def set_threads(threads: int | None) -> None:
@@ -158,9 +156,9 @@ def resolve(options: Options, out: Path) -> Comparison:
     from comparisons.configuration import read_config
 
     config = read_config(options.config) if options.config else {}
-    named = options.name or config.get("comparison", DEFAULT)
+    named = options.name or config.get("file") or config.get("comparison", DEFAULT)
     if not isinstance(named, str):
-        raise UserError(f"config: comparison must be a name, not {named!r}")
+        raise UserError(f"config: comparison and file must be names, not {named!r}")
     comparison = find(named)
     if options.resume and not options.config:
         stored = out / comparison.name / "config.toml"
@@ -193,7 +191,7 @@ def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
     """`comparison` with what a config.toml says."""
     from comparisons.configuration import as_config
 
-    known = ("comparison", "data", *SETTINGS, "optimizer", "variants")
+    known = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants")
     for key in config:
         if key not in known:
             raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
@@ -251,10 +249,17 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     return 0
 
 
+def interrupted(options: Options, resumable: bool) -> int:
+    """Say how to continue, where there is something to be continued."""
+    said = f"to continue: {resume_command(options)}" if resumable else "nothing is written yet"
+    print(f"\ninterrupted; {said}", file=sys.stderr)
+    return 130
+
+
 def resume_command(options: Options) -> str:
     """What to type to continue."""
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage", "seeds", "workers"):
+    for name in ("config", "data", "label", "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
