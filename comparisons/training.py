@@ -191,7 +191,11 @@ class VariantTraining:
             arrays, state = found
             if is_finished(state, self.comparison):
                 return restored_report(state["report"])
-            self.restore(arrays, state)
+            try:
+                self.restore(arrays, state)
+            except (RuntimeError, ValueError, TypeError, KeyError) as error:
+                said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                raise UserError(f"resume: the checkpoint in {self.folder} is of another network: {said}") from error
             recorder = Recorder(self.folder, kept=state["record"])
         checkpoints = self.folder / "checkpoint"
         divergence = None

@@ -147,6 +147,21 @@ def test_a_checkpoint_of_another_comparison_is_refused(tmp_path, cut_short, name
         comparisons.run(other, out=tmp_path / "other", only="dropout", resume=True)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": lambda nn, p: nn.Sequential(nn.Linear(5, 9), nn.BatchNorm1d(9), nn.Linear(9, 3))},
+        {"optimizer": lambda optim, parameters: optim.SGD([{"params": [p]} for p in parameters], lr=0.1)},
+        {"scheduler": lambda lr_scheduler, optimizer: lr_scheduler.StepLR(optimizer, 1)},
+    ],
+)
+def test_a_file_that_was_changed_is_refused(tmp_path, cut_short, changes):
+    """Catches a traceback where the code of the network has changed since the run was cut short."""
+    with pytest.raises(UserError, match=r"the checkpoint in .*dropout is of another network: \w+Error: ") as caught:
+        comparisons.run(replace(tiny, **changes), out=tmp_path, resume=True, only="dropout")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_checkpoint_without_a_name_is_refused(tmp_path, cut_short):
     """A checkpoint of an older version, which names nothing."""
     folder = cut_short / "dropout" / "checkpoint"
