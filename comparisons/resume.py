@@ -41,8 +41,13 @@ def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[dict[s
         else:
             check_record(folder, state["record"])
     except UserError as error:
-        raise UserError(f"resume: {error}; remove {folder} and resume again: {variant} is trained anew") from None
+        raise UserError(f"resume: {error}; {anew(folder, variant)}") from None
     return arrays, state
+
+
+def anew(folder: Path, variant: str) -> str:
+    """What to do where nothing can be continued: the end of a message."""
+    return f"remove {folder} and resume again: {variant} is trained anew"
 
 
 def is_finished(state: dict[str, Any], comparison: Comparison) -> bool:

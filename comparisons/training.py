@@ -22,7 +22,7 @@ from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.progress import OnProgress, silent
 from comparisons.record import NOTHING, Kept, Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
-from comparisons.resume import is_finished, left_off, whose
+from comparisons.resume import anew, is_finished, left_off, whose
 from comparisons.twins import joined, outputs_of
 from torchref.nn.module import Array
 
@@ -184,18 +184,19 @@ class VariantTraining:
         self.steps = per_epoch * comparison.epochs
 
     def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
-        found = left_off(self.folder, self.comparison, self.variant) if resume else None
-        if found is None:
+        begun = left_off(self.folder, self.comparison, self.variant) if resume else None
+        if begun is None:
             recorder = Recorder(self.folder, kept=NOTHING if resume else None)
         else:
-            arrays, state = found
+            arrays, state = begun
             if is_finished(state, self.comparison):
                 return restored_report(state["report"])
             try:
                 self.restore(arrays, state)
             except (RuntimeError, ValueError, TypeError, KeyError) as error:
                 said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                raise UserError(f"resume: the checkpoint in {self.folder} is of another network: {said}") from error
+                remedy = anew(self.folder, self.variant)
+                raise UserError(f"resume: the checkpoint is of another network ({said}); {remedy}") from error
             recorder = Recorder(self.folder, kept=state["record"])
         checkpoints = self.folder / "checkpoint"
         divergence = None
@@ -227,13 +228,16 @@ class VariantTraining:
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
                 self.batch += 1
                 on_progress(lockstep.steps, self.steps)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS and self.batch < len(epoch_batches):
+                if self.batch < len(epoch_batches) and time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self.record_losses(recorder)
                     self.save(checkpoints, recorder.flush(), order_state)
                     saved = time.monotonic()
             self.epoch, self.batch = self.epoch + 1, 0
             lockstep.end_epoch()
             self.record_epoch(recorder)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self.save(checkpoints, recorder.flush())
+                saved = time.monotonic()
 
     # --- what is recorded -------------------------------------------------------------------------------------------
 

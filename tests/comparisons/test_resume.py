@@ -157,9 +157,28 @@ def test_a_checkpoint_of_another_comparison_is_refused(tmp_path, cut_short, name
 )
 def test_a_file_that_was_changed_is_refused(tmp_path, cut_short, changes):
     """Catches a traceback where the code of the network has changed since the run was cut short."""
-    with pytest.raises(UserError, match=r"the checkpoint in .*dropout is of another network: \w+Error: ") as caught:
+    with pytest.raises(UserError, match=r"checkpoint is of another network \(\w+Error: .*remove ") as caught:
         comparisons.run(replace(tiny, **changes), out=tmp_path, resume=True, only="dropout")
     assert "\n" not in str(caught.value)
+    shutil.rmtree(cut_short / "dropout")
+    assert comparisons.run(replace(tiny, **changes), out=tmp_path, resume=True, only="dropout").passed
+
+
+def test_a_training_of_one_batch_an_epoch_has_checkpoints(tmp_path, monkeypatch):
+    """Catches checkpoints that are made between two batches alone: a kill would cost the whole training."""
+    whole_batch = replace(tiny, batch_size=100, epochs=3)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+
+    def stop(variant, step, steps, index, count):
+        if step == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        comparisons.run(whole_batch, out=tmp_path / "cut", only="dropout", on_progress=stop)
+    assert checkpoint.load(tmp_path / "cut" / "tiny" / "dropout" / "checkpoint")[0] == 2
+    comparisons.run(whole_batch, out=tmp_path / "cut", only="dropout", resume=True)
+    comparisons.run(whole_batch, out=tmp_path / "whole", only="dropout")
+    same_record(tmp_path / "cut" / "tiny", tmp_path / "whole" / "tiny", ["dropout"])
 
 
 def test_a_checkpoint_without_a_name_is_refused(tmp_path, cut_short):
