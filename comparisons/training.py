@@ -110,6 +110,9 @@ def pick_device(name: str) -> torch.device:
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
     """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
+    own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
+    if own:
+        raise UserError(f"loss: it learns {own[0]}, which the optimizer is not given: let the network hold it")
     size = min(comparison.batch_size, len(data.train_inputs))
     x, target = data.train_inputs[:size], data.train_targets[:size]
     where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"

@@ -343,6 +343,9 @@ def test_other_networks_are_refused_before_anything_is_written(tmp_path):
         r"state_dict differ in '0.bias'": changed(
             torch_model=lambda nn, **_: nn.Sequential(nn.Linear(5, 3, bias=False))
         ),
+        r"loss: it learns linear.weight, which the optimizer is not given": changed(
+            loss=lambda nn: nn.LinearCrossEntropyLoss(3, 3)
+        ),
         r"loss must be a scalar": changed(loss=lambda nn: nn.CrossEntropyLoss(reduction="none")),
         r"Expected more than 1 value per channel": changed(batch_size=1),
     }
