@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,4 +96,4 @@ def _from_file(path: Path) -> Comparison:
         names = ", ".join(comparison.name for comparison in found.values())
         what = f"{len(found)} Comparisons ({names})" if found else "no Comparison"
         raise UserError(f"{path} holds {what}; it must hold exactly one")
-    return next(iter(found.values()))
+    return replace(next(iter(found.values())), file=str(path.resolve()))

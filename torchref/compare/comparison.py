@@ -50,10 +50,11 @@ class Comparison:
     torch_loss: Callable[[Any], Any] | None = None
     scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch ...
     schedule_each_step: bool = False  # ... or after each step
-    accumulate: int = 1  # parts of a batch whose gradients are added up before the step
+    accumulate: int = 1  # parts of a batch that go through the network one by one, their gradients added up
     max_norm: float | None = None  # to which the norm of all gradients together is clipped before the step
     adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)  # set in every parameter group
+    file: str | None = None  # the Python file that holds it, where it does not ship
     source: Mapping[str, str] = field(default_factory=dict)  # where other data came from: path, label
 
     def on(self, data: Data, source: Mapping[str, str]) -> Comparison:

@@ -16,13 +16,14 @@ from torchref.compare.files import write_whole
 from torchref.nearest import nearest
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
-KEYS = ("comparison", "data", *SETTINGS, "optimizer", "variants")
+KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants")
 
 
 def as_config(comparison: Comparison) -> dict[str, Any]:
     """What a run can be repeated from: the comparison's name, its settings, and its variants' options."""
     return {
         "comparison": comparison.name,
+        **({"file": comparison.file} if comparison.file else {}),
         **({"data": dict(comparison.source)} if comparison.source else {}),
         **{name: getattr(comparison, name) for name in SETTINGS},
         **({"optimizer": dict(comparison.optimizer_options)} if comparison.optimizer_options else {}),
@@ -60,14 +61,19 @@ def plain(value: Any) -> Any:
 
 
 def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
-    """Write `config`, whole or not at all; with `resume` an existing one must say the same."""
+    """Write `config`, whole or not at all; with `resume` an existing one must say the same, but for fewer epochs."""
     if resume and path.exists():
-        there = read_config(path)
-        for name in KEYS:
-            if there.get(name) != config.get(name):
-                raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
-        return
+        check_config(path, config)
     write_whole(path, tomli_w.dumps(config))
+
+
+def check_config(path: Path, config: dict[str, Any]) -> None:
+    """UserError unless the run that wrote `path` can be continued with `config`: nothing but more epochs."""
+    there = read_config(path)
+    for name in (key for key in KEYS if key != "file"):
+        more = name == "epochs" and isinstance(there.get(name), int) and there[name] < config[name]
+        if there.get(name) != config.get(name) and not more:
+            raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -34,9 +34,9 @@ class Request:
         `resumed_in` is the folder of the runs: without `config`, the stored run's configuration stands in for it.
         """
         config = read_config(self.config) if self.config else {}
-        named = self.name or config.get("comparison", DEFAULT)
+        named = self.name or config.get("file") or config.get("comparison", DEFAULT)
         if not isinstance(named, str):
-            raise UserError(f"config: comparison must be a name, not {named!r}")
+            raise UserError(f"config: comparison and file must be names, not {named!r}")
         comparison = find(named)
         if resumed_in is not None and not self.config:
             stored = resumed_in / comparison.name / "config.toml"

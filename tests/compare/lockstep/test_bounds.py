@@ -10,8 +10,8 @@ import torch
 
 from tests.compare.small import small
 from tests.models.zoo import ZOO
-from torchref.compare import lockstep as lockstep_module
 from torchref.compare.data import batches
+from torchref.compare.lockstep import step as lockstep_module
 from torchref.compare.lockstep.bounds import Bounds
 from torchref.compare.lockstep.step import Lockstep
 

@@ -108,8 +108,7 @@ def run(options: Options) -> int:
                 on_progress=progress,
             )
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
-        return 130
+        return interrupted(options, (out / comparison.name / "config.toml").exists())
     folder = out / comparison.name
     if options.json:
         sys.stdout.write(report.to_json())
@@ -165,8 +164,7 @@ def run_sweep(options: Options, out: Path) -> int:
     try:
         train_all(sweep, waiting, options.workers, quiet=options.json)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
-        return 130
+        return interrupted(options, sweep.folder.exists())
     result = table.write(sweep.folder, comparison, runs)
     if options.json:
         print(json.dumps(result, indent=2))
@@ -239,12 +237,19 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     return 0
 
 
+def interrupted(options: Options, resumable: bool) -> int:
+    """Say how to continue, where there is something to be continued."""
+    said = f"to continue: {resume_command(options)}" if resumable else "nothing is written yet"
+    print(f"\ninterrupted; {said}", file=sys.stderr)
+    return 130
+
+
 def resume_command(options: Options) -> str:
     """What to type to continue."""
     from torchref.compare.configuration import SETTINGS
 
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage", "seeds", "workers"):
+    for name in ("config", "data", "label", "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from torchref.compare.comparison import Comparison
-from torchref.compare.configuration import as_config, write_config
+from torchref.compare.configuration import as_config, check_config
 from torchref.compare.errors import UserError
 from torchref.compare.options import varied
 from torchref.compare.request import Request
+from torchref.compare.train.resume import is_finished, left_off
 
 __all__ = ["Run", "Sweep", "parse_grid", "plan"]
 
@@ -116,5 +117,10 @@ def restore(run: Run, comparison: Comparison, resume: bool) -> None:
         raise UserError(f"out: {run.folder} is already there: go on with --resume, or name another folder with --out")
     if not (run.folder / "report.json").exists():
         return
-    write_config(run.folder / "config.toml", as_config(varied(comparison, run.values)), resume=True)
-    run.report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    own = varied(comparison, run.values)
+    check_config(run.folder / "config.toml", as_config(own))
+    report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    found = left_off(run.folder / run.variant, own, run.variant)
+    if (found is None or not is_finished(found[1], own)) and report["variants"][0]["divergence"] is None:
+        return  # cut short, or more epochs are asked for; one that ended in a mismatch has no checkpoint
+    run.report = report

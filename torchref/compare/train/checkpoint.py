@@ -42,7 +42,7 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
     manifest = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body})
     path = folder / f"step-{step:010d}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not its parents: a run whose folder is removed must not make it anew
         _write(path.with_suffix(".npz"), data)
         _write(path, manifest.encode())
         for other in folder.glob("step-*"):
