@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.dropout import check_probability, dropout
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_integers
 from torchref.nn.linear import Linear, linear
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.random import Source
@@ -481,6 +481,7 @@ class MultiheadAttention(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
+        check_integers("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
                 f"MultiheadAttention: embed_dim and num_heads must be greater than 0, got {embed_dim=}, {num_heads=}"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_arrays, check_device, check_floating
+from torchref.nn.errors import check_arrays, check_device, check_floating, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum
 
@@ -139,7 +139,7 @@ def batch_norm(
 
 def check_channels(function: str, x: Array, **per_channel: Array | None) -> None:
     """x is (N, C, ...) and each of `per_channel` is absent or (C), all floating point and of one dtype."""
-    check_floating(function, input=x, **per_channel)
+    check_floating(function, input=x, optional=per_channel)
     if x.ndim < 2:
         raise RuntimeError(f"{function}(): expected an input of at least 2 dimensions (N, C, ...), but got {x.shape}")
     for name, array in per_channel.items():
@@ -178,6 +178,7 @@ class _NormBase(Module):
         bias: bool = True,
     ) -> None:
         check_device(device)
+        check_sizes(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum

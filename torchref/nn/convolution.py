@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_integers, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.padding import pad
 from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
@@ -272,7 +272,7 @@ def check_convolution(
     groups: int,
 ) -> tuple[Array, Sizes, Sizes]:
     """What both directions check, with torch's exceptions; the input with a batch dimension, stride and dilation."""
-    check_floating(name, input=x, weight=weight, bias=bias)
+    check_floating(name, input=x, weight=weight, optional={"bias": bias})
     stride = per_dimension(name, "stride", stride, dimensions)
     dilation = per_dimension(name, "dilation", dilation, dimensions)
     if weight.ndim != dimensions + 2:
@@ -379,6 +379,8 @@ class _Convolution(Module):
     ) -> None:
         check_device(device)
         name = type(self).__name__
+        check_sizes(name, in_channels=in_channels, out_channels=out_channels)
+        check_integers(name, groups=groups)
         if groups <= 0:
             raise ValueError(f"{name}: groups must be a positive integer, but got groups={groups}")
         if in_channels % groups or out_channels % groups:
@@ -394,6 +396,7 @@ class _Convolution(Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = each(kernel_size, self.dimensions)
+        check_sizes(name, **{f"kernel_size[{d}]": size for d, size in enumerate(self.kernel_size)})
         self.stride = each(stride, self.dimensions)
         self.padding = padding if isinstance(padding, str) else each(padding, self.dimensions)
         self.dilation = each(dilation, self.dimensions)

@@ -25,7 +25,7 @@ def instance_norm_train(
     Errors: ValueError for one position (it would be its own mean); RuntimeError for shapes or dtypes that do not fit.
     Equals `torch.nn.functional.instance_norm(use_input_stats=True)`. Ulyanov et al. 2016.
     """
-    check_floating("instance_norm", input=x, weight=weight, bias=bias)
+    check_floating("instance_norm", input=x, optional={"weight": weight, "bias": bias})
     if math.prod(x.shape[2:]) == 1:
         raise ValueError(f"instance_norm: expected more than 1 spatial element when training, got input size {x.shape}")
     check_channels("instance_norm", x, weight=weight, bias=bias)

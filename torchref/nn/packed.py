@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays
+from torchref.nn.errors import NONE, check_arrays
 from torchref.nn.module import Array, Backward
 
 
@@ -150,7 +150,7 @@ def pad_sequence(
         raise RuntimeError(f"{function}(): received an empty list of sequences")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"{function}(): Expected padding_side to be 'left' or 'right', but got {padding_side!r}")
-    check_arrays(function, **{f"sequences[{n}]": sequence for n, sequence in enumerate(sequences)})
+    check_arrays(function, NONE, **{f"sequences[{n}]": sequence for n, sequence in enumerate(sequences)})
     shapes = [sequence.shape for sequence in sequences]
     if any(len(shape) == 0 or shape[1:] != shapes[0][1:] for shape in shapes):
         raise RuntimeError(f"{function}(): the sequences must have equal shapes but for their lengths, got {shapes}")

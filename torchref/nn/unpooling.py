@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.max_pooling import flat_places
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.window import Sizes, check_pooled, each
@@ -46,8 +46,9 @@ def max_unpool(
         output_size,
     )
     check_pooled(name, dimensions, x)
-    if not isinstance(indices, np.ndarray) or indices.dtype != np.int64:
-        raise RuntimeError(f"{name}(): indices must be an int64 array, but got {getattr(indices, 'dtype', indices)!r}")
+    check_arrays(name, indices=indices)
+    if indices.dtype != np.int64:
+        raise RuntimeError(f"{name}(): indices must be an int64 array, but got {indices.dtype}")
     if indices.shape != x.shape:
         raise RuntimeError(f"{name}(): indices must have the input's shape {x.shape}, but got {indices.shape}")
     wrong = (indices < 0) | (indices >= math.prod(sizes))
@@ -72,6 +73,8 @@ def unpooled_sizes(
     default = tuple((p - 1) * s + k - 2 * low for p, s, k, low in zip(positions, stride, kernel, padding, strict=False))
     if output_size is None:
         return default
+    if not isinstance(output_size, Sequence):
+        raise TypeError(f"{name}(): output_size must be a sequence of ints, but got {output_size!r}")
     sizes = tuple(output_size)[2 if len(output_size) == n + 2 else 0 :]
     if len(sizes) != n:
         raise ValueError(f"{name}(): output_size must have {n} or {n + 2} elements, but got {output_size!r}")
