@@ -52,7 +52,7 @@ class Call(torchref.nn.Module):
 
     def bound(self, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The arrays among the options bound after the inputs: they have gradients, or None where there is none."""
-        named = {name: option for name, option in options.items() if is_floating(option)}
+        named = {name: option for name, option in options.items() if option is None or is_floating(option)}
 
         def of_arrays(*arrays: Any) -> Any:
             given = {**options, **dict(zip(named, arrays[len(inputs) :], strict=True))}
@@ -62,6 +62,8 @@ class Call(torchref.nn.Module):
                 gradients = function_backward(*doutput)
                 gradients = gradients if isinstance(gradients, tuple) else (gradients,)
                 gradients += (None,) * (len(arrays) - len(gradients))
+                assert not any(g is not None for g in gradients[len(arrays) :]), "a gradient of what was not given"
+                gradients = gradients[: len(arrays)]
                 return gradients if len(arrays) > 1 else gradients[0]
 
             return output, backward

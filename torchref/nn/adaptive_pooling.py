@@ -111,11 +111,13 @@ def check_output_size(function: str, dimensions: int, x: Array, output_size: Out
             f"but got {x.shape}"
         )
     check_pooled(function, dimensions, x)
+    if isinstance(output_size, str):
+        raise TypeError(f"{function}(): argument 'output_size' must be ints, but got {output_size!r}")
     wanted = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * dimensions
-    if len(wanted) != dimensions:
-        raise RuntimeError(f"{function}(): output_size must have {dimensions} elements, but got {output_size!r}")
     if any(not isinstance(n, int | None) or isinstance(n, bool) or (n is None and dimensions == 1) for n in wanted):
         raise TypeError(f"{function}(): argument 'output_size' must be ints, but got {output_size!r}")
+    if len(wanted) != dimensions:
+        raise RuntimeError(f"{function}(): output_size must have {dimensions} elements, but got {output_size!r}")
     output = tuple(size if n is None else n for size, n in zip(x.shape[x.ndim - dimensions :], wanted, strict=True))
     if min(output) < 0:
         raise RuntimeError(f"{function}(): output_size must not be negative, but got {output_size!r}")

@@ -115,6 +115,8 @@ def lp_pool(
     check_numbers(name, norm_type=norm_type)
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, 0, 1, ceil_mode)
     norm_type = float(norm_type)
+    if norm_type == 0:
+        raise ZeroDivisionError(f"{name}(): norm_type must not be 0")
     if math.isinf(norm_type):
         return largest(dimensions, x, windows, ceil_mode, smallest=norm_type < 0)
     entries, root = math.prod(windows.kernel), 1 / norm_type

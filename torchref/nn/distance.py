@@ -62,6 +62,8 @@ def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: flo
     check_numbers("normalize", p=p, eps=eps)
     axes = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
     axes = tuple(normalize_dim("normalize", d, x.ndim) for d in axes)[: x.ndim]
+    if math.isinf(p) and any(x.shape[axis] == 0 for axis in axes):
+        raise RuntimeError(f"normalize(): input {x.shape} has no entries along dim={dim!r}, so no norm for p={p}")
     norm, norm_backward = vector_norm(x, p, axes)
     n = np.maximum(norm, eps)
     y = x / n
@@ -128,7 +130,7 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     Equals `torch.nn.functional.cosine_similarity`.
     """
     check_numbers("cosine_similarity", eps=eps)
-    if eps < 0:
+    if not eps >= 0:
         raise RuntimeError(f"cosine_similarity(): eps must not be negative, but got eps={eps}")
     arrays = x1, x2
     x1, x2 = promoted("cosine_similarity", booleans=True, x1=x1, x2=x2)

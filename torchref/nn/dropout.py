@@ -74,6 +74,8 @@ def draw_mask(x: Array, mask_shape: tuple[int, ...], p: float, rng: Source | Non
 
 def channel_mask_shape(x: Array, batched: bool) -> tuple[int, ...]:
     """(N, C, 1, ...): one draw for each channel of each sample; (1, C, 1, ...) for a single sample."""
+    if x.ndim == 0:
+        return ()  # nothing will be drawn
     n, *places = x.shape if batched else (1, *x.shape)
     return (n, *places[:1], *(1 for _ in places[1:]))
 

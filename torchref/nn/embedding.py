@@ -87,8 +87,9 @@ def embedding(
     """
     check_arrays("embedding", input=x)
     check_floating("embedding", weight=weight)
+    if weight.ndim > 0:
+        padding_idx = wrap_padding_idx(padding_idx, len(weight), AssertionError, "embedding()")
     check_table("embedding", x, weight)
-    padding_idx = wrap_padding_idx(padding_idx, len(weight), AssertionError, "embedding()")
     wrong = first_out_of_range(x, len(weight))
     if wrong is not None:
         raise IndexError(f"embedding(): index out of range: input has {wrong}, but weight has {len(weight)} rows")
@@ -163,7 +164,7 @@ def embedding_bag(
     """
     optional = {"per_sample_weights": per_sample_weights, "offsets": offsets}
     check_arrays("embedding_bag", input=x, weight=weight, optional=optional)
-    check_floating("embedding_bag", weight=weight)
+    check_floating("embedding_bag", weight=weight, optional={"per_sample_weights": per_sample_weights})
     check_table("embedding_bag", x, weight)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"embedding_bag(): mode has to be one of sum, mean or max, but got mode={mode!r}")
@@ -264,6 +265,7 @@ class EmbeddingModule(Module):
         check_device(device)
         shape = (self.num_embeddings, self.embedding_dim)
         if weight is None:
+            check_sizes(type(self).__name__, num_embeddings=shape[0], embedding_dim=shape[1])
             self.weight = Parameter(np.empty(shape, dtype or np.float32), requires_grad)
             self.reset_parameters()
         elif weight.shape != shape:
@@ -310,7 +312,7 @@ class Embedding(EmbeddingModule):
         device: None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_integers("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = wrap_padding_idx(padding_idx, num_embeddings, AssertionError, "Embedding")
@@ -384,7 +386,7 @@ class EmbeddingBag(EmbeddingModule):
         device: None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        check_sizes("EmbeddingBag", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_integers("EmbeddingBag", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.max_norm = max_norm

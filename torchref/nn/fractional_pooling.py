@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from torchref.nn import random
-from torchref.nn.errors import check_floating, check_numbers
+from torchref.nn.errors import check_floating, check_integers, check_numbers
 from torchref.nn.max_pooling import maximum_at, scatter
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.random import Source
@@ -48,6 +48,8 @@ def fractional_max_pool(
     check_floating(name, input=x, optional={"_random_samples": _random_samples})
     check_pooled(name, dimensions, x)
     kernel = per_dimension(name, "kernel_size", kernel_size, dimensions)
+    if min(kernel) < 1:
+        raise RuntimeError(f"{name}(): kernel_size must be greater than zero, but got kernel_size={kernel_size!r}")
     sizes = x.shape[x.ndim - dimensions :]
     output = check_output(name, sizes, kernel, output_size, output_ratio)
     x_batch = x if x.ndim == dimensions + 2 else x[None]
@@ -96,9 +98,9 @@ def check_output(
     elif output_ratio is not None:
         ratios = each_ratio(output_ratio, len(sizes))
         check_numbers(name, **{f"output_ratio[{d}]": ratio for d, ratio in enumerate(ratios)})
-        if len(ratios) != len(sizes):
+        if len(ratios) < len(sizes):
             raise RuntimeError(f"{name}(): output_ratio needs {len(sizes)} numbers, but got {output_ratio!r}")
-        output = tuple(int(n * ratio) for n, ratio in zip(sizes, ratios, strict=True))
+        output = tuple(int(n * ratio) for n, ratio in zip(sizes, ratios, strict=False))
     else:
         raise ValueError(f"{name}(): requires output_size or output_ratio, but both are None")
     spare = len(sizes) - 2  # in three dimensions torch wants one input more
@@ -142,6 +144,7 @@ class _FractionalMaxPool(Module):
     ) -> None:
         name = type(self).__name__
         self.kernel_size = each(kernel_size, self.dimensions)
+        check_integers(name, **{f"kernel_size[{d}]": size for d, size in enumerate(self.kernel_size)})
         if self.dimensions == 3 and min(self.kernel_size) <= 0:
             raise ValueError(f"{name}: kernel_size must be greater than 0, but got kernel_size={kernel_size!r}")
         self.return_indices = return_indices

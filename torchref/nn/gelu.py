@@ -27,6 +27,8 @@ def gelu(x: Array, *, approximate: str = "none") -> tuple[Array, Backward]:
     Equals `torch.nn.functional.gelu`. Hendrycks & Gimpel 2016.
     """
     check_floating("gelu", input=x)
+    if not isinstance(approximate, str):
+        raise TypeError(f"gelu(): approximate must be a str, but got approximate={approximate!r}")
     if approximate == "tanh":
         return gelu_tanh(x)
     if approximate != "none":

@@ -6,6 +6,7 @@ y' is, and at a kink it is the one that torch returns.
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -189,12 +190,12 @@ def softshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
 
     Backward. y' = 0 where -lambd <= x <= lambd, else 1.
 
-    Errors: RuntimeError if lambd < 0. Equals `torch.nn.functional.softshrink`. Donoho & Johnstone 1994.
+    Errors: RuntimeError unless 0 <= lambd < inf. Equals `torch.nn.functional.softshrink`. Donoho & Johnstone 1994.
     """
     check_floating("softshrink", input=x)
     check_numbers("softshrink", lambd=lambd)
-    if not lambd >= 0:
-        raise RuntimeError(f"softshrink(): lambd must be at least 0, but got lambd={lambd}")
+    if not 0 <= lambd < math.inf:
+        raise RuntimeError(f"softshrink(): lambd must be at least 0 and finite, but got lambd={lambd}")
 
     def backward(dy: Array) -> Array:
         return dy * ~((x >= -lambd) & (x <= lambd))

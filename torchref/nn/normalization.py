@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.batchnorm import as_channels, as_column
-from torchref.nn.errors import check_device, check_floating, check_integers, check_sizes
+from torchref.nn.errors import check_device, check_floating, check_integers, check_numbers, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum, ones, row_dot
 
@@ -66,6 +66,7 @@ def layer_norm(
 
     Errors: RuntimeError for shapes or dtypes that do not fit. Equals `torch.nn.functional.layer_norm`. Ba et al. 2016.
     """
+    check_numbers("layer_norm", eps=eps)
     normalized_shape = check_normalized_shape("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     rows = x.reshape(-1 if x.size else math.prod(x.shape[: -len(normalized_shape)]), math.prod(normalized_shape))
     scale, shift = as_row(weight, 1), as_row(bias, 0)  # (D,)
@@ -102,7 +103,9 @@ def rms_norm(
     fit (torch promotes a weight of another dtype). Equals `torch.nn.functional.rms_norm`. Zhang & Sennrich 2019.
     """
     check_floating("rms_norm", input=x, optional={"weight": weight})
-    if x.ndim < len(normalized_shape):
+    if eps is not None:
+        check_numbers("rms_norm", eps=eps)
+    if isinstance(normalized_shape, Sequence) and x.ndim < len(normalized_shape):
         raise ValueError(f"rms_norm(): expected input of {len(normalized_shape)} or more dimensions, but got {x.shape}")
     normalized_shape = check_normalized_shape("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype).eps) if eps is None else eps
@@ -170,6 +173,8 @@ def group_norm(
     check_floating("group_norm", input=x, optional={"weight": weight, "bias": bias})
     if x.ndim < 2:
         raise RuntimeError(f"group_norm(): expected an input of at least 2 dimensions (N, C, ...), but got {x.shape}")
+    check_integers("group_norm", num_groups=num_groups)
+    check_numbers("group_norm", eps=eps)
     if num_groups == 0:
         raise ZeroDivisionError("group_norm(): num_groups must not be 0")
     if num_groups < 0 or x.shape[1] % num_groups != 0:
@@ -202,6 +207,7 @@ def check_normalized_shape(
             f"{function}(): argument 'normalized_shape' must be a tuple of ints, not {type(normalized_shape).__name__}"
         )
     shape = tuple(normalized_shape)
+    check_integers(function, **{f"normalized_shape[{d}]": size for d, size in enumerate(shape)})
     if not shape:
         raise RuntimeError(f"{function}(): normalized_shape must have at least one element, but got {shape}")
     if x.shape[-len(shape) :] != shape:
@@ -306,9 +312,12 @@ class GroupNorm(Module):
     ) -> None:
         check_device(device)
         check_integers("GroupNorm", num_groups=num_groups)
-        check_sizes("GroupNorm", num_channels=num_channels)
+        check_integers("GroupNorm", num_channels=num_channels)
+        if num_groups == 0:
+            raise ZeroDivisionError("GroupNorm(): num_groups must not be 0")
         if num_channels % num_groups != 0:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        check_sizes("GroupNorm", num_channels=num_channels)
         self.num_groups = num_groups
         self.num_channels = num_channels
         self.eps = eps

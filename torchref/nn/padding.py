@@ -10,7 +10,7 @@ import numpy as np
 
 from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import is_integer, of_any_array
+from torchref.nn.promotion import check_numeric, is_integer, of_any_array
 from torchref.nn.window import resize
 
 MODES = ("constant", "reflect", "replicate", "circular")
@@ -84,11 +84,15 @@ def check_pad(x: Array, pad: Sequence[int], mode: str, value: float | None) -> l
         numbers = [operator.index(n) for n in pad]
     except TypeError:
         raise TypeError(f"pad(): argument 'pad' must be a tuple of ints, not {pad!r}") from None
+    if not isinstance(mode, str):
+        raise TypeError(f"pad(): argument 'mode' must be a str, not {mode!r}")
     if mode not in MODES:
         raise NotImplementedError(f"pad(): unrecognised padding mode {mode!r}")
     if len(numbers) % 2 or len(numbers) > 2 * x.ndim:
         raise RuntimeError(f"pad(): the length of pad={pad!r} must be even and fit input of shape {x.shape}")
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if mode in ("reflect", "replicate"):
+        check_numeric("pad", x)
     if mode != "constant":
         if value:
             raise RuntimeError(f"pad(): mode {mode!r} takes no value, but got value={value}")

@@ -166,6 +166,7 @@ class PReLU(Module):
     ) -> None:
         check_device(device)
         check_sizes("PReLU", num_parameters=num_parameters)
+        check_numbers("PReLU", init=init)
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(np.empty(num_parameters, dtype or np.float32))

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.dropout import dropout as drop
-from torchref.nn.errors import check_arrays, check_device, check_floating, check_sizes
+from torchref.nn.errors import check_arrays, check_device, check_floating
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.packed import PackedSequence, data_of
 from torchref.nn.random import Source
@@ -493,8 +493,8 @@ def check_arguments(
     for argument, flag in (("bias", bias), ("batch_first", batch_first)):
         if not isinstance(flag, bool):
             raise TypeError(f"{name}: {argument} should be of type bool, got {flag!r}")
-    check_sizes(name, num_layers=num_layers)
-    for argument, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+    sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+    for argument, size in sizes.items():
         if not isinstance(size, int):
             raise TypeError(f"{name}: {argument} should be of type int, got {size!r}")
         if size <= 0:
@@ -564,6 +564,8 @@ class LSTM(RNNBase):
         )
 
     def forward(self, input: Array | PackedSequence, hx: tuple[Array, Array] | None = None) -> tuple[Any, Backward]:
+        if hx is not None and not isinstance(hx, tuple | list | np.ndarray):
+            raise TypeError(f"LSTM: hx must be a tuple (h, c), not {type(hx).__name__}")
         return self.run(input, *((None, None) if hx is None else hx))
 
 

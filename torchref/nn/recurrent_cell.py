@@ -386,8 +386,10 @@ class LSTMCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Array, hx: tuple[Array, Array] | None = None) -> tuple[tuple[Array, Array], Backward]:
-        if hx is not None and not (isinstance(hx, tuple | list) and len(hx) == 2):
+        if hx is not None and not isinstance(hx, tuple | list):
             raise TypeError(f"LSTMCell: hx must be a tuple (h, c), not {type(hx).__name__}")
+        if hx is not None and len(hx) != 2:
+            raise RuntimeError(f"LSTMCell: hx must be a tuple (h, c), but has {len(hx)} members")
         h, c = (None, None) if hx is None else hx
         self.check_dimensions(input=input, **{"hx[0]": h, "hx[1]": c})
         return bind(lstm_cell, input, h, c, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)

@@ -268,6 +268,7 @@ def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
     Equals `torch.nn.functional.one_hot`.
     """
     check_arrays("one_hot", input=x)
+    check_integers("one_hot", num_classes=num_classes)
     if x.dtype != np.int64:
         raise RuntimeError(f"one_hot(): input must hold int64, but got {x.dtype}")
     if x.size == 0 and num_classes <= 0:

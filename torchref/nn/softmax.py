@@ -26,6 +26,8 @@ def in_dtype(function: str, x: Array, dtype: DTypeLike | None) -> Array:
     """x in `dtype`, whatever it held, or, without one, as it is if it is floating point. RuntimeError otherwise."""
     check_arrays(function, input=x)
     if dtype is not None:
+        if not isinstance(dtype, str | type | np.dtype):
+            raise TypeError(f"{function}(): dtype must be a floating dtype, but got dtype={dtype!r}")
         x = x.astype(dtype, order="K")
     check_floating(function, input=x)
     return x
@@ -175,6 +177,7 @@ def gumbel_softmax(
     if hard:
         y = np.zeros_like(soft)
         np.put_along_axis(y, soft.argmax(axis=dim, keepdims=True), 1, axis=dim)
+        y = np.where(np.isnan(soft), soft, y)
 
     def backward(dy: Array) -> Array:
         return softmax_backward(dy) / tau

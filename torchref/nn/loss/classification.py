@@ -293,6 +293,8 @@ def check_classes(
     if x.ndim == 0:
         raise ValueError(f"{function}(): expected an input of 1 or more dimensions, got {x.shape}")
     classes = x.shape[min(1, x.ndim - 1)]
+    if not probabilities:
+        check_label_shapes(function, x, target)
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
             f"{function}(): weight must be given for all {classes} classes or for none, but has shape {weight.shape}"
@@ -300,6 +302,15 @@ def check_classes(
     if probabilities:
         return
 
+    if classes == 0 and target.size:
+        raise IndexError(f"{function}(): input {x.shape} has no classes")
+    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
+    if wrong.size:
+        raise IndexError(f"{function}(): target {wrong[0]} is out of bounds for {classes} classes")
+
+
+def check_label_shapes(function: str, x: Array, target: Array) -> None:
+    """One label for each row of classes, in torch's integers."""
     expected = shape_without_classes(x)
     if target.shape[:1] != expected[:1] and (target.ndim <= 1 or x.ndim > 1):
         raise ValueError(f"{function}(): input {x.shape} needs a target of shape {expected}, but got {target.shape}")
@@ -307,8 +318,3 @@ def check_classes(
         raise RuntimeError(f"{function}(): input {x.shape} needs a target of shape {expected}, but got {target.shape}")
     if target.dtype not in (np.int64, np.uint8):
         raise RuntimeError(f"{function}(): expected a target of dtype int64 or uint8, but got {target.dtype}")
-    if classes == 0 and target.size:
-        raise IndexError(f"{function}(): input {x.shape} has no classes")
-    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
-    if wrong.size:
-        raise IndexError(f"{function}(): target {wrong[0]} is out of bounds for {classes} classes")

@@ -46,7 +46,7 @@ def cosine_embedding_loss(
     r = 1 / np.sqrt(s1 * s2)
     cos = (x1 * x2).sum(axis=-1, keepdims=True) * r
     t = target.reshape(cos.shape)
-    losses = (t == 1) * (1 - cos) + (t == -1) * np.maximum(cos - margin, 0)
+    losses = np.where(t == 1, 1 - cos, np.where(t == -1, np.maximum(cos - margin, 0), 0))
     loss, reduction_backward = reduce_losses(losses.reshape(target.shape), reduction)
 
     def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:

@@ -39,7 +39,7 @@ def poisson_nll_loss(
     check_numbers("poisson_nll_loss", eps=eps)
     check_reduction("poisson_nll_loss", reduction, old_name=False)
     arrays = x, target
-    x, target = promote_pair("poisson_nll_loss", x, target, booleans=True)
+    x, target = promote_pair("poisson_nll_loss", x, target, booleans=not full)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         rate, log_rate = (np.exp(x), x) if log_input else (x, np.log(x + eps))
         losses = rate - target * log_rate
@@ -117,10 +117,10 @@ def gaussian_nll_loss(
     x, target = promoted("gaussian_nll_loss", input=x, target=target)
     if not isinstance(var, float):
         check_floating("gaussian_nll_loss", input=x, var=var)
+    v = np.maximum(variance(x, var), eps)
     if target.ndim != x.ndim or broadcast(x.shape, target.shape) != x.shape:
         error = ValueError if broadcast(x.shape, target.shape) else RuntimeError
         raise error(f"gaussian_nll_loss(): target of shape {target.shape} does not fit input {x.shape}")
-    v = np.maximum(variance(x, var), eps)
     check_reduction("gaussian_nll_loss", reduction, old_name=False)
     difference = x - target
     losses = (np.log(v) + difference * difference / v) / 2
@@ -184,6 +184,7 @@ def kl_div(x: Array, target: Array, *, reduction: str = "mean", log_target: bool
     if reduction != "batchmean":
         reduction = check_reduction("kl_div", reduction)
     arrays = x, target
+    check_floating("kl_div", input=x, target=target)
     x, target = promote_pair("kl_div", x, target)
     with np.errstate(divide="ignore", invalid="ignore"):
         if log_target:

@@ -220,7 +220,7 @@ def multilabel_margin_loss(x: Array, target: Array, *, reduction: str = "mean") 
     count = ((labels[:, :, None] == np.arange(n_classes)) & before_end[:, :, None]).sum(axis=1)  # (N, K)
     pairs = (count[:, :, None] * (count[:, None, :] == 0)).astype(x.dtype) / n_classes  # (N, j, i)
     z = np.maximum(1 - rows[:, :, None] + rows[:, None, :], 0)  # (N, j, i)
-    losses = (pairs * z).sum(axis=(1, 2)).reshape(x.shape[:-1])
+    losses = np.where(pairs, pairs * z, 0).sum(axis=(1, 2)).reshape(x.shape[:-1])  # 0 * inf is nan
     loss, reduction_backward = reduce_losses(losses, reduction, max(1, len(rows)))
 
     def backward(dloss: Array | None = None) -> tuple[Array, None]:

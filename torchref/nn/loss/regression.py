@@ -175,7 +175,7 @@ def smooth_l1_loss(x: Array, target: Array, *, reduction: str = "mean", beta: fl
     reduction = check_reduction("smooth_l1_loss", reduction)
     arrays = x, target
     x, target = promote_pair("smooth_l1_loss", x, target, booleans=True)
-    if beta < 0:
+    if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss(): beta must not be negative, got {beta}")
     if beta == 0:
         return l1_loss(*arrays, reduction=reduction)
