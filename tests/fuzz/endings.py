@@ -119,10 +119,10 @@ SENSIBLE = (ValueError, RuntimeError, IndexError, TypeError, NotImplementedError
 ACCIDENTS = re.compile(
     "unsupported operand|bad operand|not iterable|has no len|has no attribute|not callable|not supported between|"
     "index out of range|index 0 is out of range|out of bounds for dimension|out of range for tensor|to unpack|"
-    "missing 1 required|cannot be interpreted|cannot convert float|could not convert string|"
+    "missing 1 required|cannot be interpreted|cannot convert float|could not convert string|not subscriptable|"
     "cannot be converted to type|failed to unpack|too many dimensions|modulo by zero|attribute name must|"
-    "not subscriptable|_none_or_dtype|does not have a device|Dimension specified as|Dimension out of range|output_size should be a sequence|"
-    r"select\(\)|float\(\) argument|permute\(\) takes"
+    "_none_or_dtype|does not have a device|Dimension specified as|Dimension out of range|"
+    r"output_size should be a sequence|select\(\)|float\(\) argument|permute\(\) takes"
 )
 
 

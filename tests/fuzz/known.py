@@ -65,10 +65,13 @@ def integers(shown: Callable[[Difference], bool]) -> Known:
     return Known("integers", lambda d: has_integers(d) and shown(d))
 
 
-SIZES = "must be the same|must have the same shape|does not fit input|expected inputs .N, D.|margin_loss.*target has|does not broadcast to"
+SIZES = (
+    "must be the same|must have the same shape|does not fit input|expected inputs .N, D.|margin_loss.*target has|"
+    "does not broadcast to"
+)
 KNOWN = [
     Known("broadcasting", we_say(SIZES)),
-    Known("broadcasting", we_alone("bias has shape .(1,)?.,|equally many rows")),
+    Known("broadcasting", we_alone("bias has shape .(1,)?.,|equally many rows|to one batch of scores")),
     Known("two dtypes", we_alone("to have the same dtype|has dtype float|expected a target of dtype int64")),
     integers(we_alone("must be floating point|must hold numbers|dtype int64")),
     integers(torch_alone("dtype|result type|output type|not implemented for|Integral inputs")),
@@ -97,7 +100,6 @@ KNOWN = [
     Known("inplace", torch_alone("In-place")),
     Known("sequences", we_alone("single integer or")),
     Known("label smoothing", we_alone("label_smoothing")),
-    Known("frequencies", lambda d: "embeddingbag" in plain(d.name) and both_return(d)),
 ]
 
 

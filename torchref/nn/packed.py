@@ -205,6 +205,8 @@ def unpad_sequence(
     Equals `torch.nn.utils.rnn.unpad_sequence`.
     """
     check_arrays("unpad_sequence", padded_sequences=padded_sequences)
+    if padded_sequences.ndim < 2:
+        raise IndexError(f"unpad_sequence(): padded_sequences must be (T, N, *), but has {padded_sequences.shape}")
     if np.ndim(lengths) != 1:
         error = TypeError if np.ndim(lengths) == 0 else RuntimeError
         raise error(f"unpad_sequence(): lengths must be 1-dimensional, but got {lengths!r}")

@@ -280,7 +280,7 @@ def check_classes(
     label_smoothing: float | None = None,
 ) -> None:
     """The shapes, dtypes and labels that `cross_entropy` takes; without label_smoothing: those of `nll_loss`."""
-    check_arrays(function, input=x, target=target)
+    check_arrays(function, target=target)
     check_floating(function, input=x, optional={"weight": weight})
     check_integers(function, ignore_index=ignore_index)
     probabilities = label_smoothing is not None and target.shape == x.shape
