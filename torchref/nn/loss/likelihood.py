@@ -141,8 +141,8 @@ def gaussian_nll_loss(
 
 def variance(x: Array, var: Array | float) -> Array:
     """`var` in a shape that broadcasts to x's. ValueError if there is none, and for negative entries."""
-    v = np.asanyarray(var, dtype=x.dtype)
-    if np.any(v.real < 0):
+    v: Array = np.asanyarray(var, dtype=x.dtype) if isinstance(var, float) else var
+    if np.any(v < 0):
         raise ValueError("gaussian_nll_loss(): var has negative entries")
     if isinstance(var, float) or v.shape == x.shape:
         return v
@@ -183,7 +183,6 @@ def kl_div(x: Array, target: Array, *, reduction: str = "mean", log_target: bool
     """
     if reduction != "batchmean":
         reduction = check_reduction("kl_div", reduction)
-    arrays = x, target
     check_floating("kl_div", input=x, target=target)
     x, target = promote_pair("kl_div", x, target)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -198,11 +197,11 @@ def kl_div(x: Array, target: Array, *, reduction: str = "mean", log_target: bool
     else:
         loss, reduction_backward = reduce_losses(losses, reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
+    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
         dlosses = reduction_backward(dloss)
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = t * (target - x + 1) if log_target else np.where(t == 0, np.nan, np.log(t) + 1 - x)
-            return gradients_of(arrays, -dlosses * t, dlosses * slope)
+            return -dlosses * t, dlosses * slope
 
     return loss, backward
 
