@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tests.cases import Case, choice, integers, normal, strided
+from tests.cases import Case, choice, integers, normal, strided, uniform
 from tests.cases.attention import causal, seen
+from tests.cases.loss import probabilities
 from torchref.nn.packed import PackedSequence
 
 INF = float("inf")
@@ -64,12 +65,96 @@ CASES += [
         (),
         {"reduction": reduction},
         (normal(7, 3), normal(7, 3)),
-        {"weight": normal(7, 3)},
-        constants=(2,),
+        {"weight": uniform(7, 3, low=0.5, high=2.0)},
         smooth=loss == "mse_loss",
     )
     for loss in ("mse_loss", "l1_loss", "huber_loss")
     for reduction in ("mean", "sum", "none")
+]
+
+multilabel, linear_cross_entropy = "functional.multilabel_soft_margin_loss", "functional.linear_cross_entropy"
+CASES += [
+    case
+    for r in ("mean", "sum", "none")
+    for case in (
+        Case(multilabel, (), {"reduction": r}, (normal(7, 3), uniform(7, 3)), {"weight": normal(3)}, smooth=False),
+        Case(
+            multilabel,
+            (),
+            {"reduction": r},
+            (normal(7, 3), uniform(7, 3)),
+            {"weight": normal(7, 1)},
+            smooth=False,
+            note="a row",
+        ),
+        Case(
+            "functional.cross_entropy", (), {"reduction": r}, (normal(7, 5), probabilities(7, 5)), {"weight": normal(5)}
+        ),
+        Case(
+            "functional.cross_entropy",
+            (),
+            {"reduction": r, "label_smoothing": 0.3},
+            (normal(7, 5, 2), probabilities(7, 5, 2)),
+            {"weight": normal(5)},
+        ),
+    )
+]
+CASES += [
+    Case(
+        linear_cross_entropy,
+        inputs=(normal(7, 3), normal(5, 3), probabilities(7, 5)),
+        options={"linear_bias": normal(5), "weight": normal(5)},
+        note="probabilities",
+    ),
+    Case(
+        "functional.gaussian_nll_loss",
+        (),
+        {"full": True},
+        (normal(7, 3), normal(1, 3), uniform(7, 3, low=0.5, high=2.0)),
+        note="one target for all rows",
+    ),
+    Case(
+        "functional.gaussian_nll_loss",
+        (),
+        {"reduction": "none"},
+        (normal(7, 3), normal(7, 1), uniform(7, 1, low=0.5, high=2.0)),
+        note="one target a row",
+    ),
+    Case(
+        "functional.gaussian_nll_loss", (), {"reduction": "sum"}, (normal(7, 3), normal(7, 3), 0.7), note="var a float"
+    ),
+]
+
+# integers beside floating-point numbers have no gradient
+BITS, SIGNS = integers(2, 7, 3), choice([-1, 1], 7, 3)
+CASES += [
+    Case(f"functional.{loss}", (), {"reduction": "none"}, (normal(7, 3), target), smooth=False, note="integer target")
+    for loss, target in [
+        ("mse_loss", BITS),
+        ("l1_loss", BITS),
+        ("smooth_l1_loss", BITS),
+        ("soft_margin_loss", SIGNS),
+        ("multilabel_soft_margin_loss", BITS),
+        ("hinge_embedding_loss", SIGNS),
+        ("poisson_nll_loss", integers(5, 7, 3)),
+    ]
+]
+CASES += [
+    Case(
+        "functional.margin_ranking_loss",
+        (),
+        {"reduction": "none"},
+        (normal(7, 3), normal(7, 3), SIGNS),
+        smooth=False,
+        note="integer target",
+    ),
+    Case("functional.margin_ranking_loss", inputs=(BITS, normal(7, 3), SIGNS), smooth=False, note="integer input1"),
+    Case("functional.triplet_margin_loss", inputs=(normal(7, 3), BITS, normal(7, 3)), smooth=False, note="integers"),
+    Case("functional.pairwise_distance", inputs=(normal(7, 3), BITS), note="integers"),
+    Case("functional.cosine_similarity", inputs=(BITS, normal(7, 3)), note="integers"),
+    Case(
+        "functional.gaussian_nll_loss", inputs=(normal(7, 3), BITS, uniform(7, 3, low=0.5, high=2.0)), note="integers"
+    ),
 ]
 
 # sequences of 2, 5 and 3 times; packed, longest first

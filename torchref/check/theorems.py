@@ -132,7 +132,10 @@ def theorems() -> list[Theorem]:
     )
     for weight in ("MSELoss", "L1Loss", "HuberLoss"):
         name = weight.removesuffix("Loss").lower() + "_loss"
-        claim(f"functional.{name}", getattr(F, name), normal((2, 2)), normal((2, 2)), weight=uniform(0.5, 2, (2, 2)))
+        function = _weighted(getattr(F, name), 2, reduction="sum")
+        claim(f"functional.{name}", function, normal((2, 2)), normal((2, 2)), uniform(0.5, 2, (2, 2)))
+    multilabel = _weighted(F.multilabel_soft_margin_loss, 2)
+    claim("MultiLabelSoftMarginLoss", multilabel, normal((2, 2)), uniform(0, 1, (2, 2)), uniform(0.5, 2, 2))
 
     claim("PairwiseDistance", distance.pairwise_distance, normal((2, 2)), normal((2, 2)))
     claim("CosineSimilarity", distance.cosine_similarity, normal((1, 2)), normal((1, 2)))
@@ -262,14 +265,15 @@ def _group_norm(x: Array, weight: Array, bias: Array) -> Any:
     return F.group_norm(x, 2, weight, bias)
 
 
-def _weighted(function: Callable[..., Any], place: int) -> Callable[..., Any]:
+def _weighted(function: Callable[..., Any], place: int, **options: Any) -> Callable[..., Any]:
     """The function with its option `weight` as the last of its arrays."""
 
     def weighted(*arrays: Array) -> Any:
-        loss, loss_backward = function(*arrays[:place], weight=arrays[place])
+        loss, loss_backward = function(*arrays[:place], weight=arrays[place], **options)
 
         def backward(dloss: Array) -> Any:
-            return *loss_backward(dloss)[:place], None
+            gradients = loss_backward(dloss)
+            return *gradients[:place], gradients[-1]  # the weight's, where it has one
 
         return loss, backward
 

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.dropout import check_probability, dropout
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_arrays, check_device, check_floating, check_integers
 from torchref.nn.linear import Linear, linear
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.random import Source
@@ -111,6 +111,7 @@ def scaled_dot_product_attention(
             f"{function}(): query, key and value must have at least 2 dimensions, but have shapes "
             f"{query.shape}, {key.shape} and {value.shape}"
         )
+    check_arrays(function, optional={"attn_mask": attn_mask})
     if is_causal and attn_mask is not None:
         raise RuntimeError(f"{function}(): attn_mask must be None with is_causal=True, but has shape {attn_mask.shape}")
     if attn_mask is not None and attn_mask.dtype != bool and attn_mask.dtype != query.dtype:
@@ -316,9 +317,9 @@ def multi_head_attention(
         dquery, dw_q, db_q = q_backward(join_heads(dq))
         dkey, dw_k, db_k = k_backward(dk[:, :sources])
         dvalue, dw_v, db_v = v_backward(dv[:, :sources])
-        dkey_padding_mask, dattn_mask = split_mask_gradient(ds[..., :sources], key_padding_mask, attn_mask)
-        if is_causal and key_padding_mask is None and not need_weights:
-            dattn_mask = None  # the flag has stood in for the mask
+        flagged = is_causal and key_padding_mask is None and not need_weights  # the flag has stood in for the mask
+        added_mask = None if flagged else attn_mask
+        dkey_padding_mask, dattn_mask = split_mask_gradient(ds[..., :sources], key_padding_mask, added_mask)
         return (
             layout(dquery),
             layout(dkey),
@@ -444,6 +445,8 @@ def check_projections(
     function: str, query: Array, key: Array, value: Array, w_q: Array, w_k: Array, w_v: Array, packed: bool
 ) -> None:
     """That the features fit the weights, and that key and value fit together; the arrays are (N, L, features)."""
+    if packed and key.shape != value.shape:
+        raise AssertionError(f"{function}(): key has shape {key.shape}, but value {value.shape}")
     for name, x, weight in (("query", query, w_q), ("key", key, w_k), ("value", value, w_v)):
         if x.shape[2] != weight.shape[1]:
             error = AssertionError if name == "query" or not packed else RuntimeError  # as torch
@@ -481,6 +484,7 @@ class MultiheadAttention(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
+        check_integers("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim <= 0 or num_heads <= 0:
             raise ValueError(
                 f"MultiheadAttention: embed_dim and num_heads must be greater than 0, got {embed_dim=}, {num_heads=}"

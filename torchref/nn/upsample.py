@@ -174,6 +174,8 @@ def output_sizes(
     if recompute_scale_factor and size is not None:
         raise ValueError(f"interpolate(): recompute_scale_factor is not meaningful with size={size!r}")
     given = size if size is not None else scale_factor
+    if dimensions not in (1, 2, 3) and not isinstance(given, list | tuple):
+        raise NotImplementedError(f"interpolate(): only 3D, 4D and 5D input is supported, but got {x.shape}")
     values: list[Any] = list(given) if isinstance(given, list | tuple) else [given] * dimensions
     if len(values) != dimensions:
         raise ValueError(f"interpolate(): {given!r} does not fit the {dimensions} spatial dimensions of {x.shape}")
@@ -192,6 +194,8 @@ def output_sizes(
     else:
         if not all(isinstance(value, int | float | np.number) for value in values):
             raise TypeError(f"interpolate(): scale_factor must be numbers, but got scale_factor={scale_factor!r}")
+        if not all(math.isfinite(value) for value in values):
+            raise RuntimeError(f"interpolate(): scale_factor must be finite, but got scale_factor={scale_factor!r}")
         output = tuple(int(n * value) for n, value in zip(x.shape[2:], values, strict=True))
         factors = [None] * dimensions if recompute_scale_factor else values
     if min(output) < 1 or 0 in x.shape[1:]:

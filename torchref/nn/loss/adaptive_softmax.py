@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn.container import ModuleList, Sequential
-from torchref.nn.errors import check_arrays, check_floating
+from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.linear import Linear
 from torchref.nn.loss.classification import cross_entropy
 from torchref.nn.loss.reduction import reduce_losses
@@ -55,9 +55,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         cutoffs = list(cutoffs)
+        check_numbers("AdaptiveLogSoftmaxWithLoss", **{f"cutoffs[{i}]": c for i, c in enumerate(cutoffs)})
         if (
             not cutoffs
-            or any(int(c) != c for c in cutoffs)
+            or any(not float(c).is_integer() for c in cutoffs)
             or any(low >= high for low, high in pairwise([0, *cutoffs, n_classes]))
         ):
             raise ValueError(
@@ -126,6 +127,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def log_prob(self, input: Array) -> tuple[Array, Backward]:
         """The log-probabilities of all classes, (N, K), for input (N, in), and their backward."""
+        check_arrays("AdaptiveLogSoftmaxWithLoss.log_prob", input=input)
+        if input.ndim != 2:
+            raise RuntimeError(f"AdaptiveLogSoftmaxWithLoss.log_prob: expected input (N, in), but got {input.shape}")
         head_logits, head_logits_backward = self.head(input)
         head, head_backward = log_softmax(head_logits, dim=1)  # (N, shortlist + clusters)
         parts, tails = [head[:, : self.shortlist_size]], []

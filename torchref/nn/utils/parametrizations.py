@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.errors import check_integers
 from torchref.nn.module import Array, Backward, Module, Parameter
 from torchref.nn.utils.parametrize import register_parametrization
 
@@ -51,9 +52,11 @@ def norm_except_dim(v: Array, dim: int) -> Array:
 
 def other_axes(v: Array, dim: int) -> tuple[int, ...]:
     """All axes but `dim`; all with dim = -1. IndexError if v has no such dimension."""
-    if not -1 <= dim < v.ndim:
-        raise IndexError(f"Dimension out of range (expected to be in range of [-1, {v.ndim - 1}], but got dim={dim})")
-    return tuple(axis for axis in range(v.ndim) if axis != dim)
+    if not -v.ndim <= dim < v.ndim:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-v.ndim}, {v.ndim - 1}], but got dim={dim})"
+        )
+    return tuple(axis for axis in range(v.ndim) if dim == -1 or axis != dim % v.ndim)
 
 
 def divided_by_sigma(weight: Array, *, u: Array, v: Array) -> tuple[Array, Backward]:
@@ -98,6 +101,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     `torch.nn.utils.parametrizations.weight_norm`. (`torch.nn.utils.weight_norm`, which torch deprecates, computes the
     same under the names weight_g and weight_v.)
     """
+    if dim is not None:
+        check_integers("weight_norm", dim=dim)
     return register_parametrization(module, name, _WeightNorm(dim))
 
 
