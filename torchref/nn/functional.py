@@ -14,13 +14,14 @@ from torchref.nn.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_p
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.bilinear import bilinear
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance
+from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from torchref.nn.embedding import embedding, embedding_bag
 from torchref.nn.exponential import celu, elu, selu
 from torchref.nn.fold import fold, unfold
 from torchref.nn.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from torchref.nn.gelu import gelu
+from torchref.nn.grid import affine_grid, grid_sample
 from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
 from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
@@ -45,7 +46,7 @@ from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
 from torchref.nn.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
-from torchref.nn.upsample import interpolate
+from torchref.nn.upsample import interpolate, upsample, upsample_bilinear, upsample_nearest
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -54,6 +55,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -89,6 +91,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -128,6 +131,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -154,4 +158,7 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unflatten",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
