@@ -19,7 +19,7 @@ def called(namespace: Any, path: str, function: Any, args: tuple[Any, ...], kwar
     function is wrapped: the constructor's arguments are its options. So is a method: `Class.method`, those are the
     class's.
     """
-    if inspect.isclass(function) or path.startswith("utils.parametrizations."):
+    if inspect.isclass(function) or path.endswith(("weight_norm", "spectral_norm")):
         return function(*args, **kwargs)
     call = TorchCall if namespace is torch.nn else Call
     owner, _, method = path.rpartition(".")
@@ -42,7 +42,8 @@ class Call(torchref.nn.Module):
         if self.of is not None or any(isinstance(i, list | tuple) for i in inputs):  # a list of arrays, or packed
             output, function_backward = function(*inputs, **self.options, **options)
         else:
-            output, function_backward = bind(function, *inputs, **self.options, **options)
+            function, arrays = apart(function, inputs)
+            output, function_backward = bind(function, *arrays, **self.options, **options)
         without = [None for option in options.values() if is_floating(option)]  # arrays that have no gradient
 
         def backward(*doutput: Any) -> Any:
@@ -52,6 +53,17 @@ class Call(torchref.nn.Module):
             return gradients
 
         return output, backward
+
+
+def apart(function: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
+    """The function of its arrays alone, and these: numbers that stand between them have no gradients."""
+    arrays = [i for i, value in enumerate(inputs) if not isinstance(value, bool | int | float)]
+
+    def of_arrays(*values: Any, **options: Any) -> Any:
+        given = dict(zip(arrays, values, strict=True))
+        return function(*(given.get(i, value) for i, value in enumerate(inputs)), **options)
+
+    return of_arrays, [inputs[i] for i in arrays]
 
 
 class TorchCall(torch.nn.Module):

@@ -140,15 +140,10 @@ def theorems() -> list[Theorem]:
     for p in (1.0, 2.0, 3.0):
         claim("functional.normalize", F.normalize, normal((1, 2)), p=p)
     claim("Bilinear", F.bilinear, normal((2, 2)), normal((2, 2)), normal((2, 2, 2)), normal(2))
-    claim("utils.parametrizations.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
-    claim(
-        "utils.parametrizations.spectral_norm",
-        _divided_by_sigma,
-        normal((2, 2)),
-        normal(2),
-        normal(2),
-        constants=(1, 2),
-    )
+    for form in ("utils", "utils.parametrizations"):
+        claim(f"{form}.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
+        vectors = normal(2), normal(2)
+        claim(f"{form}.spectral_norm", _divided_by_sigma, normal((2, 2)), *vectors, constants=(1, 2))
 
     attention = F.scaled_dot_product_attention
     for name in ("MultiheadAttention", "functional.scaled_dot_product_attention"):

@@ -40,6 +40,7 @@ from torchref.nn.loss.linear_cross_entropy import linear_cross_entropy
 from torchref.nn.loss.margin import hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss
 from torchref.nn.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
+from torchref.nn.multi_head_attention import multi_head_attention_forward
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
@@ -123,6 +124,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
