@@ -58,6 +58,8 @@ class Call(torchref.nn.Module):
 def apart(function: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
     """The function of its arrays alone, and these: numbers that stand between them have no gradients."""
     arrays = [i for i, value in enumerate(inputs) if not isinstance(value, bool | int | float)]
+    if len(arrays) == len(inputs):
+        return function, list(inputs)
 
     def of_arrays(*values: Any, **options: Any) -> Any:
         given = dict(zip(arrays, values, strict=True))

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.errors import check_arrays, check_device, check_floating
+from torchref.nn.half import widened
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum
 
@@ -220,8 +221,10 @@ class _NormBase(Module):
         """
         if self.running_mean is None or self.running_var is None or n == 0:
             return
-        self.running_mean = (1 - momentum) * self.running_mean + momentum * mean
-        self.running_var = (1 - momentum) * self.running_var + (momentum * n / (n - 1)) * var
+        dtype, old_mean, old_var = self.running_mean.dtype, widened(self.running_mean), widened(self.running_var)
+        with np.errstate(over="ignore"):  # float16 ends at 65504
+            self.running_mean = ((1 - momentum) * old_mean + momentum * mean).astype(dtype)
+            self.running_var = ((1 - momentum) * old_var + (momentum * n / (n - 1)) * var).astype(dtype)
 
     def extra_repr(self) -> str:
         return (

@@ -1,4 +1,7 @@
-"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
+"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`.
+
+Here each of them also takes float16 (`torchref.nn.half`).
+"""
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.adaptive_pooling import (
@@ -22,6 +25,7 @@ from torchref.nn.fold import fold, unfold
 from torchref.nn.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from torchref.nn.gelu import gelu
 from torchref.nn.grid import affine_grid, grid_sample
+from torchref.nn.half import in_single
 from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
 from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
@@ -164,3 +168,6 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+for _name in __all__:
+    globals()[_name] = in_single(globals()[_name])

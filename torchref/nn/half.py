@@ -1,0 +1,78 @@
+"""float16: computed in float32 and rounded once, as torch's kernels for the processor do.
+
+float16 holds 11 bits and ends at 65504: the squares of a layer norm over entries of 300 are infinite in it, an eps of
+1e-12 is 0. So no function computes in it. `in_single` stands where functions are entered, in `bind` and in
+`torchref.nn.functional`, so that the functions themselves need to know nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+# What torch's processor kernels have no float16 for; on empty input some of them have nothing to do.
+REFUSED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "affine_grid": lambda given: 1 in tuple(given["size"])[2:],
+    "avg_pool3d": lambda given: True,
+    "ctc_loss": lambda given: True,
+    "local_response_norm": lambda given: given["x"].ndim > 3 and given["x"].size > 0,
+    "lp_pool3d": lambda given: True,
+    "multi_margin_loss": lambda given: given["x"].size > 0,
+    "multilabel_margin_loss": lambda given: given["x"].size > 0,
+    "pdist": lambda given: True,
+    "rrelu": lambda given: bool(given.get("training")),
+}
+# Their statistics are no output of torch's function: they stay float32, for the running ones to be rounded once.
+WITH_STATISTICS = {"batch_norm_train", "instance_norm_train"}
+
+
+def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, that takes float16 arrays by computing in float32: outputs and gradients are rounded to float16.
+
+    Other arrays pass through untouched, and so do float16 ones among others of float32 or float64: whether dtypes may
+    be mixed is the function's own question. Errors: NotImplementedError where torch has no float16 either.
+    """
+
+    @functools.wraps(function)
+    def entered(*args: Any, **kwargs: Any) -> Any:
+        dtypes = {a.dtype for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
+        if dtypes != {np.dtype(np.float16)}:
+            return function(*args, **kwargs)
+        name = getattr(function, "__name__", "")
+        if name in REFUSED and REFUSED[name](inspect.signature(function).bind(*args, **kwargs).arguments):
+            raise NotImplementedError(f"{name}(): not implemented for float16, as in torch on the processor")
+        wide = {key: widened(value) for key, value in kwargs.items()}
+        output, function_backward = function(*map(widened, args), **wide)
+
+        def backward(*doutput: Any) -> Any:
+            return rounded(function_backward(*map(widened, doutput)))
+
+        if name in WITH_STATISTICS:
+            return (rounded(output[0]), *output[1:]), backward
+        return rounded(output), backward
+
+    return entered
+
+
+def widened(value: Any) -> Any:
+    """float16 arrays as float32, also in tuples of outputs; all else as it is."""
+    return converted(value, np.float16, np.float32)
+
+
+def rounded(value: Any) -> Any:
+    """float32 arrays as float16 (infinite beyond 65504), also in tuples of gradients; all else as it is."""
+    with np.errstate(over="ignore"):
+        return converted(value, np.float32, np.float16)
+
+
+def converted(value: Any, source: Any, target: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.astype(target) if value.dtype == source else value
+    if isinstance(value, tuple | list):
+        parts = [converted(part, source, target) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
