@@ -29,31 +29,38 @@ REFUSED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 # Their statistics are no output of torch's function: they stay float32, for the running ones to be rounded once.
 WITH_STATISTICS = {"batch_norm_train", "instance_norm_train"}
 
+# They take float32 parameters and statistics beside a float16 input; the parameters' gradients are then float32.
+NORMS = {"batch_norm", "batch_norm_eval", "group_norm", "instance_norm", "layer_norm", "rms_norm"} | WITH_STATISTICS
+HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+
 
 def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, that takes float16 arrays by computing in float32: outputs and gradients are rounded to float16.
 
-    Other arrays pass through untouched, and so do float16 ones among others of float32 or float64: whether dtypes may
-    be mixed is the function's own question. Errors: NotImplementedError where torch has no float16 either.
+    Arrays of other dtypes pass through untouched, and so does float16 among them: the functions refuse to mix dtypes
+    (but for the norms, see `NORMS`). Errors: NotImplementedError where torch has no float16 either.
     """
+
+    name = getattr(function, "__name__", "")
 
     @functools.wraps(function)
     def entered(*args: Any, **kwargs: Any) -> Any:
-        dtypes = {a.dtype for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
-        if dtypes != {np.dtype(np.float16)}:
+        arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        dtypes = {a.dtype for a in arrays}
+        with_single = name in NORMS and dtypes == {HALF, SINGLE} and [a.dtype for a in arrays].count(HALF) == 1
+        if dtypes != {HALF} and not (with_single and args[0].dtype == HALF):
             return function(*args, **kwargs)
-        name = getattr(function, "__name__", "")
         if name in REFUSED and REFUSED[name](inspect.signature(function).bind(*args, **kwargs).arguments):
             raise NotImplementedError(f"{name}(): not implemented for float16, as in torch on the processor")
         wide = {key: widened(value) for key, value in kwargs.items()}
         output, function_backward = function(*map(widened, args), **wide)
+        output = (rounded(output[0]), *output[1:]) if name in WITH_STATISTICS else rounded(output)
 
         def backward(*doutput: Any) -> Any:
-            return rounded(function_backward(*map(widened, doutput)))
+            gradients = function_backward(*map(widened, doutput))
+            return (rounded(gradients[0]), *gradients[1:]) if with_single else rounded(gradients)
 
-        if name in WITH_STATISTICS:
-            return (rounded(output[0]), *output[1:]), backward
-        return rounded(output), backward
+        return output, backward
 
     return entered
 

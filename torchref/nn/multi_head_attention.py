@@ -293,7 +293,7 @@ def merged_masks(
         warnings.warn(
             f"{function}: key_padding_mask is {key_padding_mask.dtype} and attn_mask {attn_mask.dtype}: to mix them is "
             "deprecated, use the same type for both",
-            stacklevel=4,
+            stacklevel=5,
         )
     if is_causal and attn_mask is None:
         raise RuntimeError(f"{function}(): Need attn_mask if specifying the is_causal hint (is_causal={is_causal})")

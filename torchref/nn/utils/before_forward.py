@@ -10,6 +10,7 @@ import warnings
 from typing import Any, TypeVar
 
 from torchref.nn import random
+from torchref.nn.half import widened
 from torchref.nn.lazy import UninitializedParameter
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.utils.parametrizations import as_matrix, divided_by_sigma, norm_except_dim, scaled_direction, unit
@@ -53,11 +54,11 @@ class SpectralNorm:
         return bind(divided_by_sigma, getattr(module, self.name + "_orig"), u=u, v=v, dim=self.dim)
 
     def iterate(self, module: Any) -> None:
-        matrix = as_matrix(getattr(module, self.name + "_orig").data, self.dim)
-        u = getattr(module, self.name + "_u")
+        weight = getattr(module, self.name + "_orig").data
+        matrix, u = as_matrix(widened(weight), self.dim), getattr(module, self.name + "_u")
         for _ in range(self.n_power_iterations):
-            v = unit(matrix.T @ u, self.eps)
-            u = unit(matrix @ v, self.eps)
+            v = unit(matrix.T @ widened(u), self.eps).astype(weight.dtype)
+            u = unit(matrix @ widened(v), self.eps).astype(weight.dtype)
         setattr(module, self.name + "_u", u)
         setattr(module, self.name + "_v", v)
 

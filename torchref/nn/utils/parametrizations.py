@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.half import widened
 from torchref.nn.module import Array, Backward, Module, Parameter
 from torchref.nn.utils.parametrize import register_parametrization
 
@@ -46,7 +47,8 @@ def direction(v: Array) -> tuple[Array, Backward]:
 
 def norm_except_dim(v: Array, dim: int) -> Array:
     """The Euclidean norm over all dimensions of v but `dim`, which are kept as 1."""
-    return np.sqrt((v * v).sum(axis=other_axes(v, dim), keepdims=True))
+    wide = widened(v)
+    return np.sqrt((wide * wide).sum(axis=other_axes(v, dim), keepdims=True)).astype(v.dtype, copy=False)
 
 
 def other_axes(v: Array, dim: int) -> tuple[int, ...]:
@@ -139,9 +141,10 @@ class _SpectralNorm(Module):
             self.iterate(matrix, 15)
 
     def iterate(self, matrix: Array, rounds: int) -> None:
+        wide = widened(matrix)
         for _ in range(rounds):
-            self._u = unit(matrix @ self._v, self.eps)
-            self._v = unit(matrix.T @ self._u, self.eps)
+            self._u = unit(wide @ widened(self._v), self.eps).astype(matrix.dtype)
+            self._v = unit(wide.T @ widened(self._u), self.eps).astype(matrix.dtype)
 
     def forward(self, weight: Array) -> tuple[Array, Backward]:
         if weight.ndim == 1:
@@ -156,7 +159,7 @@ class _SpectralNorm(Module):
 
 def unit(x: Array, eps: float) -> Array:
     """x / max(|x|, eps)."""
-    return x / max(float(np.linalg.norm(x)), eps)
+    return x / max(float(np.linalg.norm(widened(x))), eps)
 
 
 def spectral_norm(
