@@ -40,29 +40,42 @@ def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
     Arrays of other dtypes pass through untouched, and so does float16 among them: the functions refuse to mix dtypes
     (but for the norms, see `NORMS`). Errors: NotImplementedError where torch has no float16 either.
     """
-
     name = getattr(function, "__name__", "")
 
     @functools.wraps(function)
     def entered(*args: Any, **kwargs: Any) -> Any:
-        arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-        dtypes = {a.dtype for a in arrays}
-        with_single = name in NORMS and dtypes == {HALF, SINGLE} and [a.dtype for a in arrays].count(HALF) == 1
-        if dtypes != {HALF} and not (with_single and args[0].dtype == HALF):
+        if not has_half(*args, *kwargs.values()) or not takes_half(name, *args, *kwargs.values()):
             return function(*args, **kwargs)
         if name in REFUSED and REFUSED[name](inspect.signature(function).bind(*args, **kwargs).arguments):
             raise NotImplementedError(f"{name}(): not implemented for float16, as in torch on the processor")
+        mixed = len(dtypes_of(*args, *kwargs.values())) > 1
         wide = {key: widened(value) for key, value in kwargs.items()}
         output, function_backward = function(*map(widened, args), **wide)
         output = (rounded(output[0]), *output[1:]) if name in WITH_STATISTICS else rounded(output)
 
         def backward(*doutput: Any) -> Any:
             gradients = function_backward(*map(widened, doutput))
-            return (rounded(gradients[0]), *gradients[1:]) if with_single else rounded(gradients)
+            return (rounded(gradients[0]), *gradients[1:]) if mixed else rounded(gradients)
 
         return output, backward
 
     return entered
+
+
+def has_half(*values: Any) -> bool:
+    return any(isinstance(value, np.ndarray) and value.dtype == HALF for value in values)
+
+
+def dtypes_of(*values: Any) -> list[Any]:
+    """The dtypes of the floating-point arrays, each once, in the order of their first."""
+    return list(dict.fromkeys(v.dtype for v in values if isinstance(v, np.ndarray) and v.dtype.kind == "f"))
+
+
+def takes_half(name: str, *values: Any) -> bool:
+    """Whether all arrays are float16, or the function is a norm of a float16 input and all else float32."""
+    dtypes = dtypes_of(*values)
+    alone = sum(isinstance(value, np.ndarray) and value.dtype == HALF for value in values) == 1
+    return dtypes == [HALF] or (name in NORMS and dtypes == [HALF, SINGLE] and alone)
 
 
 def widened(value: Any) -> Any:

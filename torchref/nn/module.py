@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from torchref.nn.half import in_single
+from torchref.nn.half import has_half, in_single
 
 Array = NDArray[Any]
 Backward = Callable[..., Any]
@@ -62,9 +62,9 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
     The module's backward adds the Parameters' gradients to `Parameter.grad` and returns the others, those of the
     floating-point inputs in call order: the array itself if there is one, else a tuple. float16 is computed in float32.
     """
-    output, function_backward = in_single(function)(
-        *(a.data if isinstance(a, Parameter) else a for a in arrays), **options
-    )
+    values = [a.data if isinstance(a, Parameter) else a for a in arrays]
+    entered = in_single(function) if has_half(*values) else function
+    output, function_backward = entered(*values, **options)
     output = unscalar(output)
 
     def backward(*doutput: Any) -> Any:
