@@ -19,7 +19,7 @@ def called(namespace: Any, path: str, function: Any, args: tuple[Any, ...], kwar
     function is wrapped: the constructor's arguments are its options. So is a method: `Class.method`, those are the
     class's.
     """
-    if inspect.isclass(function) or path.startswith("utils.parametrizations."):
+    if inspect.isclass(function) or path.endswith(("weight_norm", "spectral_norm")):
         return function(*args, **kwargs)
     call = TorchCall if namespace is torch.nn else Call
     owner, _, method = path.rpartition(".")
@@ -42,7 +42,8 @@ class Call(torchref.nn.Module):
         if self.of is not None or any(isinstance(i, list | tuple) for i in inputs):  # a list of arrays, or packed
             output, function_backward = function(*inputs, **self.options, **options)
         else:
-            return self.bound(function, inputs, options)
+            function, arrays = apart(function, inputs)
+            return self.bound(function, arrays, options)
 
         def backward(*doutput: Any) -> Any:
             gradients = function_backward(*doutput)
@@ -50,7 +51,7 @@ class Call(torchref.nn.Module):
 
         return output, backward
 
-    def bound(self, function: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def bound(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> Any:
         """The arrays among the options bound after the inputs: they have gradients, or None where there is none."""
         named = {name: option for name, option in options.items() if option is None or is_floating(option)}
 
@@ -69,6 +70,19 @@ class Call(torchref.nn.Module):
             return output, backward
 
         return bind(of_arrays, *inputs, *named.values())
+
+
+def apart(function: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
+    """The function of its arrays alone, and these: numbers that stand between them have no gradients."""
+    arrays = [i for i, value in enumerate(inputs) if not isinstance(value, bool | int | float)]
+    if len(arrays) == len(inputs):
+        return function, list(inputs)
+
+    def of_arrays(*values: Any, **options: Any) -> Any:
+        given = dict(zip(arrays, values, strict=True))
+        return function(*(given.get(i, value) for i, value in enumerate(inputs)), **options)
+
+    return of_arrays, [inputs[i] for i in arrays]
 
 
 class TorchCall(torch.nn.Module):

@@ -27,6 +27,66 @@ CASES = [
     Case(attention, inputs=(strided(Q), strided(K), strided(V), None), note="strided"),
 ]
 
+# of torch's own signature: E = 6 features in 2 heads; without the options, what MultiheadAttention calls
+forward = "functional.multi_head_attention_forward"
+QUERY, KEY = normal(5, 3, 6), normal(7, 3, 6)
+PACKED_WEIGHTS = (normal(18, 6), normal(18))
+OUT = (normal(6, 6), normal(6))
+SEPARATE = (True, normal(6, 6), normal(6, 4), normal(6, 3))
+STATIC = (normal(6, 9, 3), normal(6, 9, 3))
+NONE = (False, None, None, None)
+REST = (True, None, True, None, *NONE, None, None)  # the arguments with defaults, up to the last array
+CASES += [
+    Case(forward, inputs=(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT, *REST)),
+    Case(
+        forward,
+        inputs=(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, normal(1, 1, 6), normal(1, 1, 6), True, 0.0, *OUT, *REST),
+        note="rows added",
+    ),
+    Case(
+        forward,
+        inputs=(QUERY, KEY, KEY, 6, 2, normal(18, 6), None, None, None, False, 0.3, normal(6, 6), None, *REST),
+        note="no biases, dropout",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, normal(7, 3, 4), normal(7, 3, 3), 6, 2, None, normal(18), None, None, False, 0.0, *OUT),
+            *(True, normal(3, 7), False, normal(6, 5, 7), *SEPARATE, None, None),
+        ),
+        note="separate weights, masks",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, None, None, True, 0.3, *OUT),
+            *(False, seen(3, 9), True, None, *NONE, *STATIC, False, False),
+        ),
+        note="static key and value",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT),
+            *(True, None, False, None, *NONE, normal(6, 7, 3), None),
+        ),
+        note="static key",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, QUERY, QUERY, 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT),
+            *(True, None, False, causal(5), *NONE, None, None, True, True),
+        ),
+        note="causal hint",
+    ),
+    Case(
+        forward,
+        inputs=(normal(5, 6), normal(7, 6), normal(7, 6), 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT, *REST),
+        note="unbatched",
+    ),
+]
+
 # norms: every p, zeros and ties; norms below eps
 normalize = "functional.normalize"
 CASES += [
@@ -225,4 +285,16 @@ CASES += [
     Case(spectral_norm, (linear,), {"dim": 1}, (normal(7, 5),), training=False),
     Case(spectral_norm, (linear, "bias"), inputs=(normal(7, 5),)),
     Case(spectral_norm, (transposed,), inputs=(normal(2, 5, 7),), training=False, note="transposed"),
+]
+# the older form, computed before every forward, with what is trained in the layer itself
+CASES += [
+    Case("utils.weight_norm", (linear,), inputs=(normal(7, 5),)),
+    Case("utils.weight_norm", (linear,), {"dim": 1}, (normal(7, 5),)),
+    Case("utils.weight_norm", (linear,), {"dim": None}, (normal(7, 5),)),
+    Case("utils.weight_norm", (linear, "bias"), inputs=(normal(7, 5),)),
+    Case("utils.weight_norm", (convolution,), inputs=(normal(2, 5, 7),), note="convolution"),
+    Case("utils.spectral_norm", (linear,), inputs=(normal(7, 5),), training=False),
+    Case("utils.spectral_norm", (linear,), {"dim": 1}, (normal(7, 5),), training=False),
+    Case("utils.spectral_norm", (linear, "bias"), inputs=(normal(7, 5),), training=False),
+    Case("utils.spectral_norm", (transposed,), inputs=(normal(2, 5, 7),), training=False, note="transposed"),
 ]

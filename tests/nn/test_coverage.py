@@ -1,6 +1,7 @@
 """torch.nn, whole: every public module has its counterpart here, or stands in the list of those left out."""
 
 import inspect
+import typing
 from pathlib import Path
 
 import torch
@@ -29,6 +30,14 @@ FUNCTIONS_LEFT_OUT = {
         for name in ("celu", "elu", "hardtanh", "leaky_relu", "relu", "rrelu", "selu", "threshold")
     },
 }
+TOOLS = {  # torch's own, no operations
+    "assert_int_or_pair",
+    "boolean_dispatch",
+    "handle_torch_function",
+    "has_torch_function",
+    "has_torch_function_unary",
+    "has_torch_function_variadic",
+}
 # Lazy modules become their plain class with the first input, so tests/nn/test_lazy.py holds their cases.
 WITHOUT_CASES = {"Module", "Parameter", "UninitializedParameter", "UninitializedBuffer", "LinearCrossEntropyOptions"}
 BASES = {"RNNBase", "RNNCellBase"}  # of the recurrent modules, which have cases; NLLLoss2d is NLLLoss's old name
@@ -47,10 +56,15 @@ def test_every_public_class_of_torch_nn_is_here_or_left_out_with_a_reason():
     assert LEFT_OUT.keys() <= public(torch.nn), "left out, but torch has no such class"
 
 
-def test_functions_are_left_out_with_a_reason():
-    """Catches a reason that nothing needs any longer: here by now, or gone from torch."""
-    assert {name for name in FUNCTIONS_LEFT_OUT if hasattr(torchref.nn.functional, name)} == set()
-    assert {name for name in FUNCTIONS_LEFT_OUT if not hasattr(torch.nn.functional, name)} == set()
+def test_every_function_of_torch_nn_functional_is_here_or_left_out_with_a_reason():
+    """Catches a function that a new version of torch brings, and one that is left out without anyone deciding so."""
+    functions = {
+        name
+        for name, value in vars(torch.nn.functional).items()
+        if callable(value) and not inspect.isclass(value) and not name.startswith("_") and name not in vars(typing)
+    }
+    missing = {name for name in functions if name not in torchref.nn.functional.__all__}
+    assert missing - TOOLS == FUNCTIONS_LEFT_OUT.keys()
 
 
 def test_the_manual_says_what_is_left_out():

@@ -139,18 +139,14 @@ def theorems() -> list[Theorem]:
 
     claim("PairwiseDistance", distance.pairwise_distance, normal((2, 2)), normal((2, 2)))
     claim("CosineSimilarity", distance.cosine_similarity, normal((1, 2)), normal((1, 2)))
+    claim("functional.pdist", distance.pdist, normal((3, 2)))
     for p in (1.0, 2.0, 3.0):
         claim("functional.normalize", F.normalize, normal((1, 2)), p=p)
     claim("Bilinear", F.bilinear, normal((2, 2)), normal((2, 2)), normal((2, 2, 2)), normal(2))
-    claim("utils.parametrizations.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
-    claim(
-        "utils.parametrizations.spectral_norm",
-        _divided_by_sigma,
-        normal((2, 2)),
-        normal(2),
-        normal(2),
-        constants=(1, 2),
-    )
+    for form in ("utils", "utils.parametrizations"):
+        claim(f"{form}.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
+        vectors = normal(2), normal(2)
+        claim(f"{form}.spectral_norm", _divided_by_sigma, normal((2, 2)), *vectors, constants=(1, 2))
 
     attention = F.scaled_dot_product_attention
     for name in ("MultiheadAttention", "functional.scaled_dot_product_attention"):
@@ -209,9 +205,19 @@ def _places(claim: Claim, normal: Callable[..., Array]) -> None:
     claim("PixelShuffle", F.pixel_shuffle, normal((1, 4, 1, 1)), upscale_factor=2)
     claim("PixelUnshuffle", F.pixel_unshuffle, normal((1, 1, 2, 2)), downscale_factor=2)
     claim("ChannelShuffle", F.channel_shuffle, normal((1, 4, 1)), groups=2)
+    claim("functional.affine_grid", F.affine_grid, normal((1, 2, 3)), size=(1, 1, 2, 2), align_corners=False)
+    for mode, padding_mode in (("bilinear", "zeros"), ("bilinear", "reflection"), ("nearest", "border")):
+        options = {"mode": mode, "padding_mode": padding_mode, "align_corners": False}
+        claim("functional.grid_sample", F.grid_sample, normal((1, 2, 2, 2)), normal((1, 1, 2, 2)), **options)
+    points = np.array([[[[0.3, -0.6]]]])
+    claim("functional.grid_sample", F.grid_sample, normal((1, 1, 3, 3)), points, mode="bicubic", align_corners=True)
     claim("Flatten", F.flatten, normal((2, 2, 1)))
     claim("Unflatten", F.unflatten, normal((1, 4)), dim=1, sizes=(2, 2))
     claim("Upsample", F.interpolate, normal((1, 1, 3)), size=5, mode="linear")
+    claim("functional.upsample", F.interpolate, normal((1, 1, 3)), size=5, mode="linear")
+    claim("functional.upsample_nearest", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3))
+    aligned = {"size": (3, 3), "mode": "bilinear", "align_corners": True}
+    claim("functional.upsample_bilinear", F.interpolate, normal((1, 1, 2, 2)), **aligned)
     claim("UpsamplingBilinear2d", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3), mode="bilinear", align_corners=True)
     claim("UpsamplingNearest2d", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3))
 

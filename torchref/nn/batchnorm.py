@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.errors import check_arrays, check_device, check_floating, check_numbers, check_sizes
+from torchref.nn.half import rounded, widened
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum
 
@@ -224,8 +225,12 @@ class _NormBase(Module):
         """
         if self.running_mean is None or self.running_var is None or n == 0:
             return
+        dtype = self.running_mean.dtype
+        self.running_mean, self.running_var = widened(self.running_mean), widened(self.running_var)
         self.running_mean = (1 - momentum) * self.running_mean + momentum * mean
         self.running_var = (1 - momentum) * self.running_var + (momentum * n / (n - 1)) * var
+        if dtype == np.float16:
+            self.running_mean, self.running_var = rounded((self.running_mean, self.running_var))
 
     def extra_repr(self) -> str:
         return (
@@ -244,7 +249,7 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Array) -> tuple[Array, Backward]:
         self.check_input_dim(input)
         statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
-        check_channels(type(self).__name__, input, **statistics)
+        check_channels(type(self).__name__, widened(input), **{k: widened(v) for k, v in statistics.items()})
         if not self.training and self.running_mean is not None:
             return bind(batch_norm_eval, input, self.weight, self.bias, **statistics, eps=self.eps)
 

@@ -26,6 +26,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.errors import check_device, check_floating, check_integers, check_sizes
+from torchref.nn.half import in_single
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.padding import pad
 from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
@@ -485,7 +486,7 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             return bind(self.function, input, self.weight, self.bias, padding=self.padding, **options)
 
-        padded, pad_backward = pad(input, self._both_sides(), mode=self.padding_mode)
+        padded, pad_backward = in_single(pad)(input, self._both_sides(), mode=self.padding_mode)
         y, conv_backward = bind(self.function, padded, self.weight, self.bias, padding=0, **options)
 
         def backward(dy: Array) -> Array | None:

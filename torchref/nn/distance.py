@@ -116,6 +116,43 @@ class PairwiseDistance(Module):
         return bind(pairwise_distance, x1, x2, p=self.norm, eps=self.eps, keepdim=self.keepdim)
 
 
+def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
+    """distance_k = (sum_m |x_im - x_jm|^p)^(1/p) for the k-th pair i < j of rows, in the order (0, 1), (0, 2), ...
+
+    p = inf: the largest |x_im - x_jm|; p = 0: how many entries differ. Shapes: x (N, M), distance (N (N - 1) / 2).
+
+    Backward. With the difference d_k = x_i - x_j of a pair, and dd_k = norm_backward(ddistance_k):
+        dL/dx_n = sum_(k: i = n) dd_k - sum_(k: j = n) dd_k       (each row is in N - 1 pairs)
+    dd_k is that of `vector_norm`, 0 for equal rows. For p = inf every entry that attains the maximum gets the whole of
+    ddistance, torch's choice at the kink (`pairwise_distance` shares it among them).
+
+    Errors: RuntimeError unless x has 2 dimensions and p >= 0. Equals `torch.nn.functional.pdist`.
+    """
+    check_floating("pdist", input=x)
+    if x.ndim != 2:
+        raise RuntimeError(f"pdist(): x must have 2 dimensions, but has shape {x.shape}")
+    if not p >= 0:
+        raise RuntimeError(f"pdist(): p must not be negative, but got p={p}")
+    i, j = np.triu_indices(len(x), 1)
+    difference = x[i] - x[j]  # (pairs, M)
+    if x.shape[1] == 0:
+        difference = np.zeros_like(x, shape=(len(i), 1), order="C")  # rows without entries are equal
+    norm, norm_backward = vector_norm(difference, p, 1)
+
+    def backward(ddistance: Array) -> Array:
+        ddistance = ddistance.reshape(norm.shape)
+        if p == math.inf:
+            ddifference = ddistance * np.sign(difference) * (np.abs(difference) == norm)
+        else:
+            ddifference = norm_backward(ddistance)
+        dx = np.zeros_like(x, order="C")
+        np.add.at(dx, i, ddifference[:, : x.shape[1]])
+        np.add.at(dx, j, -ddifference[:, : x.shape[1]])
+        return dx
+
+    return norm.reshape(len(i)), backward
+
+
 def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
     """cos = sum_d u1_d u2_d along `dim`, with u1 = x1 / max(|x1|, eps) and u2 = x2 / max(|x2|, eps).
 

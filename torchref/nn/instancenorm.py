@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn.batchnorm import _NormBase, batch_norm_eval, check_channels
 from torchref.nn.errors import check_floating, check_numbers
+from torchref.nn.half import widened
 from torchref.nn.module import Array, Backward, bind
 from torchref.nn.normalization import standardize_groups
 
@@ -113,7 +114,7 @@ class _InstanceNorm(_NormBase):
     def normalize(self, input: Array) -> tuple[Array, Backward]:
         """The forward of a batch (N, C, *)."""
         statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
-        check_channels(type(self).__name__, input, **statistics)
+        check_channels(type(self).__name__, widened(input), **{k: widened(v) for k, v in statistics.items()})
         if not self.training and self.track_running_stats:
             return bind(batch_norm_eval, input, self.weight, self.bias, **statistics, eps=self.eps)
 

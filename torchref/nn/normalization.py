@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from torchref.nn import init
 from torchref.nn.batchnorm import as_channels, as_column
 from torchref.nn.errors import check_device, check_floating, check_integers, check_numbers, check_sizes
+from torchref.nn.half import in_single
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum, ones, row_dot
 
@@ -252,7 +253,7 @@ class LayerNorm(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None, bias: Array | None) -> tuple[Array, Backward]:
-            return layer_norm(x, self.normalized_shape, weight, bias, self.eps)
+            return in_single(layer_norm)(x, self.normalized_shape, weight, bias, self.eps)
 
         return bind(function, input, self.weight, self.bias)
 
@@ -285,7 +286,7 @@ class RMSNorm(Module):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None) -> tuple[Array, Backward]:
-            return rms_norm(x, self.normalized_shape, weight, self.eps)
+            return in_single(rms_norm)(x, self.normalized_shape, weight, self.eps)
 
         return bind(function, x, self.weight)
 
@@ -331,7 +332,7 @@ class GroupNorm(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None, bias: Array | None) -> tuple[Array, Backward]:
-            return group_norm(x, self.num_groups, weight, bias, self.eps)
+            return in_single(group_norm)(x, self.num_groups, weight, bias, self.eps)
 
         return bind(function, input, self.weight, self.bias)
 

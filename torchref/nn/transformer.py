@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.attention import MultiheadAttention, causal_mask
+from torchref.nn.attention import causal_mask
 from torchref.nn.container import ModuleList
 from torchref.nn.dropout import Dropout
 from torchref.nn.errors import check_arrays, check_device, check_sizes
-from torchref.nn.gelu import GELU, gelu
+from torchref.nn.functional import gelu, relu
+from torchref.nn.gelu import GELU
 from torchref.nn.linear import Linear
 from torchref.nn.module import Array, Backward, Module, is_floating
+from torchref.nn.multi_head_attention import MultiheadAttention
 from torchref.nn.normalization import LayerNorm
-from torchref.nn.rectifier import ReLU, relu
+from torchref.nn.rectifier import ReLU
 
 Activation = str | Callable[[Array], tuple[Array, Backward]]
 

@@ -141,14 +141,16 @@ class LinearCrossEntropyLoss(WeightedLoss):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         # The Linear's parameters are flat: (K d1 ..., in) and (K d1 ...).
-        def function(x: Array, flat_weight: Array, target: Array, flat_bias: Array | None) -> tuple[Array, Backward]:
+        def function(
+            x: Array, flat_weight: Array, target: Array, flat_bias: Array | None, *, class_weight: Array | None
+        ) -> tuple[Array, Backward]:
             logits_shape = (self.num_classes, *self.out_features)
             loss, loss_backward = linear_cross_entropy(
                 x,
                 flat_weight.reshape(*logits_shape, flat_weight.shape[1]),
                 target,
                 None if flat_bias is None else flat_bias.reshape(logits_shape),
-                weight=self.weight,
+                weight=class_weight,
                 reduction=self.reduction,
                 ignore_index=self.ignore_index,
                 label_smoothing=self.label_smoothing,
@@ -162,7 +164,7 @@ class LinearCrossEntropyLoss(WeightedLoss):
 
             return loss, backward
 
-        return bind(function, input, self.linear.weight, target, self.linear.bias)
+        return bind(function, input, self.linear.weight, target, self.linear.bias, class_weight=self.weight)
 
     def extra_repr(self) -> str:
         return (
