@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, get_overloads
 
 import numpy as np
+import pytest
 import torch
 
 import torchref
@@ -437,6 +438,38 @@ def float32_is_explained_by_rounding(case: Case) -> None:
             assert_close(f"{engine}{name}", result, np.where(finite, exact[name], 0.0), limit, where)
 
 
+def float16_is_rounded_once(case: Case) -> None:
+    """Catches float16 that overflows, underflows or loses more than it must, and float16 where torch refuses it.
+
+    Each result is the exact one rounded to float16, or its neighbour, but for what float32 loses inside; a module of
+    several parts rounds between these, as torch does, and is held by the spread of rounding in float16. What is
+    infinite, and what is not, is the same as of the exact result.
+    """
+    built = Built(case, np.float16)
+    where = f"{case.name} (float16, seed {built.seed})"
+    try:
+        built.run_theirs()
+    except NotImplementedError:
+        built.tape = Tape([])
+        with pytest.raises(NotImplementedError):
+            built.run_ours()
+        return
+    ours = built.run_ours().named()
+    exact, spread = rounding_spread(built.referee().results, np.float32, samples=3)
+    in_parts = len(list(built.ours.modules())) > 1 or hasattr(built.ours, "_norms") or "padding_mode" in case.kwargs
+    _, coarse = rounding_spread(built.referee().results, np.float16, samples=3) if in_parts else (exact, spread)
+    largest_half = float(np.finfo(np.float16).max)
+    for name, array in ours.items():
+        if not floating(array) or name not in spread:
+            continue
+        assert array.dtype == np.float16, f"{where}: {name} has dtype {array.dtype}, not float16"
+        with np.errstate(over="ignore"):
+            expected = exact[name].astype(np.float16).astype(np.float64)
+        limit = 2.0**-10 * np.abs(expected) + 2.0**-24 + MARGIN * coarse[name]
+        near = np.abs(np.abs(exact[name]) - largest_half) <= 64 + MARGIN * coarse[name]  # it may round either way
+        assert_close(name, np.where(near, 0, array.astype(np.float64)), np.where(near, 0, expected), limit, where)
+
+
 class Witnessed(NamedTuple):
     """What a witness has been asked: how many entries of Jacobians and of gradients, and whether these were all."""
 
@@ -760,6 +793,7 @@ def judge_layouts(laid_out: LaidOut, every: bool = False) -> int:
 CHECKS = [
     equals_torch_in_float64,
     float32_is_explained_by_rounding,
+    float16_is_rounded_once,
     agrees_with_a_witness_without_torch,
     nothing_is_mutated,
     looks_like_torch,

@@ -69,6 +69,8 @@ MEANING: dict[str, Callable[..., Any]] = {  # of a ufunc, on expressions
     "reciprocal": lambda a: 1 / a,
     "absolute": _absolute,
     "fabs": _absolute,
+    "floor": lambda a: sympy.Integer(math.floor(sample(a))),  # constant between its jumps
+    "rint": lambda a: sympy.Integer(round(sample(a))),
     "sign": lambda a: sympy.Integer(int(np.sign(sample(a)))),
     "maximum": lambda a, b: a if sample(a) >= sample(b) else b,
     "minimum": lambda a, b: a if sample(a) <= sample(b) else b,
@@ -86,8 +88,12 @@ class Symbolic(np.ndarray):
     dtype = property(lambda self: np.dtype(np.float64))
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        """Itself: expressions have no precision."""
-        return self if np.dtype(dtype).kind == "f" else super().astype(dtype, *args, **kwargs)
+        """Itself: expressions have no precision. As integers (places in an array) they are what the samples say."""
+        if np.dtype(dtype).kind == "f":
+            return self
+        if np.dtype(dtype).kind in "iu":
+            return _numbers(self).astype(dtype)
+        return super().astype(dtype, *args, **kwargs)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
         name = ufunc.__name__.split(".")[-1]

@@ -132,22 +132,21 @@ def theorems() -> list[Theorem]:
     )
     for weight in ("MSELoss", "L1Loss", "HuberLoss"):
         name = weight.removesuffix("Loss").lower() + "_loss"
-        claim(f"functional.{name}", getattr(F, name), normal((2, 2)), normal((2, 2)), weight=uniform(0.5, 2, (2, 2)))
+        function = _weighted(getattr(F, name), 2, reduction="sum")
+        claim(f"functional.{name}", function, normal((2, 2)), normal((2, 2)), uniform(0.5, 2, (2, 2)))
+    multilabel = _weighted(F.multilabel_soft_margin_loss, 2)
+    claim("MultiLabelSoftMarginLoss", multilabel, normal((2, 2)), uniform(0, 1, (2, 2)), uniform(0.5, 2, 2))
 
     claim("PairwiseDistance", distance.pairwise_distance, normal((2, 2)), normal((2, 2)))
     claim("CosineSimilarity", distance.cosine_similarity, normal((1, 2)), normal((1, 2)))
+    claim("functional.pdist", distance.pdist, normal((3, 2)))
     for p in (1.0, 2.0, 3.0):
         claim("functional.normalize", F.normalize, normal((1, 2)), p=p)
     claim("Bilinear", F.bilinear, normal((2, 2)), normal((2, 2)), normal((2, 2, 2)), normal(2))
-    claim("utils.parametrizations.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
-    claim(
-        "utils.parametrizations.spectral_norm",
-        _divided_by_sigma,
-        normal((2, 2)),
-        normal(2),
-        normal(2),
-        constants=(1, 2),
-    )
+    for form in ("utils", "utils.parametrizations"):
+        claim(f"{form}.weight_norm", parametrizations.scaled_direction, normal((2, 1)), normal((2, 2)))
+        vectors = normal(2), normal(2)
+        claim(f"{form}.spectral_norm", _divided_by_sigma, normal((2, 2)), *vectors, constants=(1, 2))
 
     attention = F.scaled_dot_product_attention
     for name in ("MultiheadAttention", "functional.scaled_dot_product_attention"):
@@ -206,9 +205,19 @@ def _places(claim: Claim, normal: Callable[..., Array]) -> None:
     claim("PixelShuffle", F.pixel_shuffle, normal((1, 4, 1, 1)), upscale_factor=2)
     claim("PixelUnshuffle", F.pixel_unshuffle, normal((1, 1, 2, 2)), downscale_factor=2)
     claim("ChannelShuffle", F.channel_shuffle, normal((1, 4, 1)), groups=2)
+    claim("functional.affine_grid", F.affine_grid, normal((1, 2, 3)), size=(1, 1, 2, 2), align_corners=False)
+    for mode, padding_mode in (("bilinear", "zeros"), ("bilinear", "reflection"), ("nearest", "border")):
+        options = {"mode": mode, "padding_mode": padding_mode, "align_corners": False}
+        claim("functional.grid_sample", F.grid_sample, normal((1, 2, 2, 2)), normal((1, 1, 2, 2)), **options)
+    points = np.array([[[[0.3, -0.6]]]])
+    claim("functional.grid_sample", F.grid_sample, normal((1, 1, 3, 3)), points, mode="bicubic", align_corners=True)
     claim("Flatten", F.flatten, normal((2, 2, 1)))
     claim("Unflatten", F.unflatten, normal((1, 4)), dim=1, sizes=(2, 2))
     claim("Upsample", F.interpolate, normal((1, 1, 3)), size=5, mode="linear")
+    claim("functional.upsample", F.interpolate, normal((1, 1, 3)), size=5, mode="linear")
+    claim("functional.upsample_nearest", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3))
+    aligned = {"size": (3, 3), "mode": "bilinear", "align_corners": True}
+    claim("functional.upsample_bilinear", F.interpolate, normal((1, 1, 2, 2)), **aligned)
     claim("UpsamplingBilinear2d", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3), mode="bilinear", align_corners=True)
     claim("UpsamplingNearest2d", F.interpolate, normal((1, 1, 2, 2)), size=(3, 3))
 
@@ -262,14 +271,15 @@ def _group_norm(x: Array, weight: Array, bias: Array) -> Any:
     return F.group_norm(x, 2, weight, bias)
 
 
-def _weighted(function: Callable[..., Any], place: int) -> Callable[..., Any]:
+def _weighted(function: Callable[..., Any], place: int, **options: Any) -> Callable[..., Any]:
     """The function with its option `weight` as the last of its arrays."""
 
     def weighted(*arrays: Array) -> Any:
-        loss, loss_backward = function(*arrays[:place], weight=arrays[place])
+        loss, loss_backward = function(*arrays[:place], weight=arrays[place], **options)
 
         def backward(dloss: Array) -> Any:
-            return *loss_backward(dloss)[:place], None
+            gradients = loss_backward(dloss)
+            return *gradients[:place], gradients[-1]  # the weight's, where it has one
 
         return loss, backward
 

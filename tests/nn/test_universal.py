@@ -13,6 +13,7 @@ CASES = all_cases()
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
+    pytest.mark.filterwarnings("ignore:.*is deprecated"),  # so say upsample and its kin in both
 ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_integers
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.window import Windows, per_dimension
 
@@ -116,6 +116,8 @@ def sliding_windows(
 
 def pair(function: str, name: str, value: Pair) -> tuple[int, ...]:
     """`value` for both dimensions; here torch takes no tuple of one."""
+    if isinstance(value, Sequence):
+        check_integers(function, **{f"{name}[{d}]": size for d, size in enumerate(value)})
     if isinstance(value, Sequence) and len(value) != 2:
         raise RuntimeError(f"{function}(): expected {name} to be one integer or two, but got {name}={value!r}")
     return per_dimension(function, name, value, 2)

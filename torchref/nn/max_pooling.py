@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import check_numeric, is_integer, of_any_array
 from torchref.nn.window import Windows, pooling_windows
 
 
@@ -34,14 +34,17 @@ def max_pool(
     Of equal entries the first is chosen, of several nan the last (torch's choice), in row-major order; the first
     column of the first row is the first of the window, so choosing dimension by dimension chooses the same entry.
 
+    Integers are taken, without a gradient.
+
     Errors: RuntimeError for input or arguments that do not fit. Equals `torch.nn.functional.max_pool2d`.
     """
     name = f"max_pool{dimensions}d"
-    check_floating(name, input=x)
+    check_numeric(name, x)
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, padding, dilation, ceil_mode)
-    y, chosen = maximum(windows.pad(x, -math.inf), windows, nan=False)
+    lowest = np.iinfo(x.dtype).min if is_integer(x) else -math.inf
+    y, chosen = maximum(windows.pad(x, lowest), windows, nan=False)
     if np.isnan(y).any():
-        y, chosen = maximum(windows.pad(x, -math.inf), windows, nan=True)
+        y, chosen = maximum(windows.pad(x, lowest), windows, nan=True)
 
     def backward(dy: Array | tuple[Array, None]) -> Array:
         dx = dy[0] if isinstance(dy, tuple) else dy
@@ -160,23 +163,27 @@ def scatter(dy: Array, indices: Array, sizes: Sequence[int]) -> Array:
 
 def flat_places(indices: Array, dimensions: int, size: int) -> Array:
     """Indices into each plane of `size` entries as indices into the array of all planes, flattened."""
-    planes = indices.reshape(-1, math.prod(indices.shape[indices.ndim - dimensions :]))
+    batch, positions = indices.shape[: indices.ndim - dimensions], indices.shape[indices.ndim - dimensions :]
+    planes = indices.reshape(math.prod(batch), math.prod(positions))
     return (planes + np.arange(len(planes))[:, None] * size).reshape(-1)
 
 
 # --- the functions of one, two and three dimensions -------------------------------------------------------------------
 
 
+@of_any_array
 def max_pool1d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of sequences: x ([N,] C, L). See `max_pool`. Equals `torch.nn.functional.max_pool1d`."""
     return max_pool(1, x, *args, **options)
 
 
+@of_any_array
 def max_pool2d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of images: x ([N,] C, H, W). See `max_pool`. Equals `torch.nn.functional.max_pool2d`."""
     return max_pool(2, x, *args, **options)
 
 
+@of_any_array
 def max_pool3d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of volumes: x ([N,] C, D, H, W). See `max_pool`. Equals `torch.nn.functional.max_pool3d`."""
     return max_pool(3, x, *args, **options)

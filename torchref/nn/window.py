@@ -123,6 +123,7 @@ def pooling_windows(
 
     `ceil_mode` keeps a last window that sticks out, if it starts inside the input or the padding in front of it.
     """
+    ceil_mode = bool(ceil_mode)
     kernel = per_dimension(function, "kernel_size", kernel_size, dimensions)
     no_stride = stride is None or (isinstance(stride, Sequence) and len(stride) == 0)
     strides = kernel if no_stride else per_dimension(function, "stride", stride, dimensions)  # type: ignore[arg-type]

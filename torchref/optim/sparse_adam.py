@@ -25,7 +25,7 @@ class SparseGradient(NamedTuple):
     @classmethod
     def from_dense(cls, gradient: Array) -> Self:
         """The rows of `gradient` that are not zero. A row that was used but has the gradient 0 is not seen here."""
-        rows = np.flatnonzero(gradient.reshape(len(gradient), -1).any(axis=1))
+        rows = np.flatnonzero(gradient.any(axis=tuple(range(1, gradient.ndim))))
         return cls(rows[None], gradient[rows], gradient.shape)
 
     def coalesce(self) -> SparseGradient:
