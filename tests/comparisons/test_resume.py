@@ -191,6 +191,33 @@ def test_a_checkpoint_without_a_name_is_refused(tmp_path, cut_short):
         comparisons.run(tiny, out=tmp_path, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("of", 3),
+        ("report", None),
+        ("record", None),
+        ("record", {}),
+        ("record", {"step": 1, "count": "2", "chain": "", "events": {}}),
+        ("record", {"step": 1, "count": 2, "chain": "", "events": [1]}),
+        ("record", {"step": 1, "count": 2, "chain": "", "events": {"torch": 3}}),
+        ("epoch", None),
+    ],
+)
+def test_a_checkpoint_that_somebody_has_written_anew_is_refused(tmp_path, cut_short, name, value):
+    """Catches a traceback where a checkpoint has its SHA-256, but not its parts: None takes a part away."""
+    folder = cut_short / "dropout" / "checkpoint"
+    step, arrays, state = checkpoint.load(folder)
+    if value is None:
+        del state[name]
+    else:
+        state[name] = value
+    checkpoint.save(folder, step, arrays, state)
+    with pytest.raises(UserError, match=r"^resume: .*; remove .*dropout and resume again") as caught:
+        comparisons.run(tiny, out=tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("stop", [0, 4])
 def test_more_epochs_continue(tmp_path, stop):
     """Catches a finished run that --resume with more epochs leaves as it is, and summaries of the shorter one."""
