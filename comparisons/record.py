@@ -17,6 +17,7 @@ import struct
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from comparisons.errors import UserError
+from comparisons.faults import message, writing
 
 ENGINES = ("numpy", "torch", "difference")
 FLOOR = -20.0  # log10 of a difference of zero, so that equal curves have a point to draw
@@ -123,8 +125,10 @@ class Recorder:
         if points.ndim != 2 or len(labels) != len(points) or (images is not None and len(images) != len(points)):
             raise ValueError(f"embedding {name!r} must have shape (N, D) and N labels, not {points.shape}")
         file = "".join(c if c.isalnum() else "-" for c in name)
-        (folder / f"{file}.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points))
-        (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels))
+        (folder / f"{file}.tsv").write_text(
+            "".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points), "utf-8"
+        )
+        (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels), "utf-8")
         lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
         if images is not None:
             pictures = np.asarray(images) if np.ndim(images) == 4 else np.asarray(images)[..., None]
@@ -138,7 +142,7 @@ class Recorder:
             size = f"single_image_dim: [{width}, {height}]"
             lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')
         self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
-        (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]))
+        (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]), "utf-8")
 
     def hparams(self, engine: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Record a session's hyperparameters, and its `metrics` as scalars at `step`.
@@ -175,10 +179,11 @@ class Recorder:
 
     def close(self, finished: bool = True) -> None:
         """Flush and close the files; `finished` adds the closing line, without which a record counts as cut short."""
-        self.flush()
-        self._metrics.close(finished)
-        for events in self._events.values():
-            events.close()
+        with ExitStack() as closing:  # all of them, even if one cannot be written
+            closing.callback(self._metrics.close, finished)
+            for events in self._events.values():
+                closing.callback(events.close)
+            self.flush()
 
     def __enter__(self) -> Recorder:
         return self
@@ -272,15 +277,18 @@ class EventFile:
 
     def flush(self) -> None:
         """Hand the records to the operating system."""
-        self._file.flush()
+        with writing(self._file.name):
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with writing(self._file.name):
+            self._file.close()
 
     def _write(self, event: Event) -> None:
         data = event.SerializeToString()
-        self._file.write(_header(len(data)) + data + _checksum(data))
+        with writing(self._file.name):
+            self._file.write(_header(len(data)) + data + _checksum(data))
 
 
 class _MetricsFile:
@@ -307,16 +315,19 @@ class _MetricsFile:
         self._write_line(text)
 
     def flush(self) -> None:
-        self._file.flush()
+        with writing(self._path):
+            self._file.flush()
 
     def close(self, finished: bool) -> None:
         if finished and not self._file.closed:
             self._write_line(json.dumps({"count": self._count, "end": True}))
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
     def _write_line(self, text: str) -> None:
         self._chain = _link(self._chain, text)
-        self._file.write(f'{text[:-1]}, "chain": "{self._chain}"}}\n'.encode())
+        with writing(self._path):
+            self._file.write(f'{text[:-1]}, "chain": "{self._chain}"}}\n'.encode())
         self._count += 1
 
     def _resume(self, purge_step: int) -> None:
@@ -354,12 +365,15 @@ def _read_records(path: Path) -> tuple[list[tuple[int, str, dict[str, float]]], 
         chain = _link(chain, body + "}")
         if not separator or hash_part != f'{chain}"}}' or closed:
             raise UserError(f"{path}: line {number} is damaged: it, or a line before it, was changed after the run")
-        record = json.loads(body + "}")
-        if record.get("end"):
-            closed = True
-        else:
-            values = {tag: float(value) for tag, value in record["values"].items()}
-            records.append((record["step"], record["engine"], values))
+        try:
+            record = json.loads(body + "}")
+            if record.get("end"):
+                closed = True
+            else:
+                values = {str(tag): float(value) for tag, value in record["values"].items()}
+                records.append((int(record["step"]), str(record["engine"]), values))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise UserError(f"{path}: line {number} is no record: {type(error).__name__}: {message(error)}") from None
     return records, closed, bool(rest)
 
 

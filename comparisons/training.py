@@ -19,6 +19,7 @@ from comparisons.data import Data, Rows, batches
 from comparisons.effects import record_effects
 from comparisons.errors import UserError, nearest
 from comparisons.lockstep import Diverged, Lockstep, Step
+from comparisons.parts import check_parts, checked_data
 from comparisons.progress import OnProgress, silent
 from comparisons.record import Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
@@ -59,10 +60,7 @@ def run(
     if only is not None and only not in comparison.variants:
         raise UserError(f"only: there is no variant {only!r}; {nearest(only, comparison.variants)}")
     device = pick_device(comparison.device)
-    data = comparison.data()
-    if not isinstance(data, Data):
-        raise UserError(f"data must return a Data, not {type(data).__name__}")
-    data = data.astype(np.dtype(comparison.dtype))
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, sabotage)
 
@@ -103,6 +101,7 @@ def pick_device(name: str) -> torch.device:
 
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
     """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
+    check_parts(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     size = min(comparison.batch_size, len(data.train_inputs))
     x, target = data.train_inputs[:size], data.train_targets[:size]

@@ -238,10 +238,11 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     import tomli_w
 
     from comparisons.configuration import as_config
+    from comparisons.parts import checked_data
     from comparisons.training import pick_device, rehearse
 
     device = pick_device(comparison.device)
-    data = comparison.data().astype(np.dtype(comparison.dtype))
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, options.sabotage)
     print(tomli_w.dumps(as_config(comparison)))

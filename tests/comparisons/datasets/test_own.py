@@ -88,7 +88,7 @@ def test_damaged_gzip_files(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     whole = path.read_bytes()
     for content, message in (
-        (b"plain", "Not a gzipped file"),
+        (b"plain", "is no IDX file: its magic number is 0x706c6169"),
         (whole[:-20], "cut short or damaged"),
         (whole[:30] + b"\xff" * 9 + whole[39:], "cut short or damaged|cannot read"),
     ):
