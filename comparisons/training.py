@@ -18,11 +18,13 @@ from comparisons.configuration import as_config, write_config
 from comparisons.data import Data, Rows, batches
 from comparisons.effects import record_effects
 from comparisons.errors import UserError, nearest
+from comparisons.faults import message
 from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.parts import check_parts, checked_data
 from comparisons.progress import OnProgress, silent
 from comparisons.record import Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
+from comparisons.state import rebuilt
 from comparisons.twins import outputs_of
 from torchref.nn.module import Array
 
@@ -173,9 +175,13 @@ class VariantTraining:
         checkpoints = self.folder / "checkpoint"
         if resume and checkpoint.latest(checkpoints) is not None:
             step, arrays, state = checkpoint.load(checkpoints)
-            if state["report"] is not None:
-                return restored_report(state["report"])
-            self.restore(arrays, state)
+            try:
+                if state["report"] is not None:
+                    return restored_report(state["report"])
+                self.restore(arrays, state)
+            except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
+                cause = f"{type(error).__name__}: {message(error)}"
+                raise UserError(f"the checkpoint in {checkpoints} does not fit this comparison: {cause}") from error
             recorder = Recorder(self.folder, purge_step=step + 1)  # what was recorded after the checkpoint's step
         else:
             recorder = Recorder(self.folder, purge_step=0 if resume else None)
@@ -332,15 +338,18 @@ class VariantTraining:
     def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
         self.lockstep.restore(state["lockstep"], arrays)
         self.order.bit_generator.state = state["order"]
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.drift_300, self.largest_loss_drift = state["drift"]
-        self.watched, self.differences = state["watched"], state["differences"]
-        self.final, self.lockstep_seconds = state["final"], state["seconds"]
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+        drift_300, largest = state["drift"]
+        self.drift_300, self.largest_loss_drift = None if drift_300 is None else float(drift_300), float(largest)
+        self.watched = int(state["watched"])
+        self.differences = {str(kind): float(apart) for kind, apart in state["differences"].items()}
+        self.final = {str(k): None if value is None else float(value) for k, value in state["final"].items()}
+        self.lockstep_seconds = float(state["seconds"])
 
 
 def restored_report(fields: dict[str, Any]) -> VariantReport:
     """A finished variant's report, read back from its checkpoint."""
-    return VariantReport(**fields)
+    return rebuilt(VariantReport, fields)
 
 
 def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:

@@ -22,6 +22,20 @@ def as_vectors(data: Data) -> Adapted:
     return Data(parts[0], data.train_targets, parts[1], data.validation_targets), sizes
 
 
+def as_values(data: Data) -> Adapted:
+    """Each example as one row of numbers, with numbers to be predicted: the sizes `inputs` and `outputs`."""
+    check_floating(data)
+    inputs = [part.reshape(len(part), -1) for part in (data.train_inputs, data.validation_inputs)]
+    targets = []
+    for part in (data.train_targets, data.validation_targets):
+        if part.dtype == np.bool_ or part.ndim > 2:
+            raise UserError(f"data: numbers are wanted as targets, and these are {part.dtype} of shape {part.shape}")
+        values = part[:].astype(np.float64) if part.dtype == np.int64 else part
+        targets.append(values.reshape(len(values), -1) if values.ndim == 1 else values)
+    sizes = {"inputs": math.prod(data.train_inputs.shape[1:]), "outputs": targets[0].shape[1]}
+    return Data(inputs[0], targets[0], inputs[1], targets[1]), sizes
+
+
 def as_images(data: Data) -> Adapted:
     """Each example a square image (C, S, S), with a label: the sizes `channels`, `side` and `classes`."""
     check_floating(data)
@@ -60,8 +74,10 @@ def count_classes(data: Data) -> int:
     if data.train_targets.dtype != np.int64 or data.train_targets.ndim != 1:
         raise UserError(
             "data: a label is wanted as each example's target, and the targets are "
-            f"{data.train_targets.dtype} of shape {data.train_targets.shape}"
+            f"{data.train_targets.dtype} of shape {data.train_targets.shape} (regression is the comparison for numbers)"
         )
+    if (data.train_targets[:] == data.train_targets[0]).all():
+        raise UserError(f"data: every label is {data.train_targets[0]}: with one class there is nothing to be learned")
     return count_values(data, ("train_targets", "validation_targets"), "label", "classes")
 
 
