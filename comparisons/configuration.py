@@ -11,6 +11,7 @@ import tomli_w
 
 from comparisons.comparison import Comparison
 from comparisons.errors import UserError
+from comparisons.faults import message, writing
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
 
@@ -41,8 +42,9 @@ def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
     if resume and path.exists():
         check_config(path, config)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(tomli_w.dumps(config), encoding="utf-8")
-    os.replace(temporary, path)
+    with writing(path):
+        temporary.write_text(tomli_w.dumps(config), encoding="utf-8")
+        os.replace(temporary, path)
 
 
 def check_config(path: Path, config: dict[str, Any]) -> None:
@@ -60,5 +62,5 @@ def read_config(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"config: cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"config: {path} is no TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, a deep nesting
+        raise UserError(f"config: {path} is no TOML: {message(error)}") from None

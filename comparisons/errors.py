@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import traceback
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class UserError(Exception):
@@ -19,13 +17,3 @@ def nearest(value: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(known)}" if known else "there is none"
-
-
-def own_line(error: BaseException) -> str:
-    """Where in the user's own code an exception arose: ", FILE, line N", or nothing if all of it is a package's."""
-    packages = Path(__file__).parents[1] / "comparisons", Path(__file__).parents[1] / "torchref"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.is_file() and "site-packages" not in path.parts and not any(p in path.parents for p in packages):
-            return f", {path}, line {frame.lineno}"
-    return ""

@@ -17,7 +17,7 @@ from comparisons.judge import Judge, Mismatch
 from comparisons.kinks import Kinks, adopt, decisions, find_kinks
 from comparisons.observe import Seen, observe_numpy, observe_torch
 from comparisons.report import Divergence
-from comparisons.state import pack, unpack
+from comparisons.state import pack, rebuilt, unpack
 from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
 from comparisons.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
@@ -291,11 +291,11 @@ class Lockstep:
         torch.set_rng_state(tree["torch generator"])
         if tree["cuda generators"]:
             torch.cuda.set_rng_state_all(tree["cuda generators"])
-        self.steps, self.canary, self.kinks = tree["steps"], tree["canary"], tree["kinks"]
-        self.apart = None if tree["apart"] is None else Apart(**tree["apart"])
-        self.judge = Judge(**tree["judge"])
+        self.steps, self.canary, self.kinks = int(tree["steps"]), dict(tree["canary"]), int(tree["kinks"])
+        self.apart = None if tree["apart"] is None else rebuilt(Apart, tree["apart"])
+        self.judge = rebuilt(Judge, tree["judge"])
         self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
-        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]
+        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = map(float, tree["seconds"])
 
     def _scheduled(self) -> list[Any]:
         return [t for t in (self.torch_twin, self.numpy_twin, self.free_twin) if t.scheduler is not None]

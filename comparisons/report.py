@@ -16,6 +16,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from comparisons.faults import writing
+
 
 @dataclass(frozen=True)
 class Divergence:
@@ -133,8 +135,9 @@ class Report:
     def write(self, path: Path) -> None:
         """Write `to_json()` to a file, all of it or nothing."""
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
+        with writing(path):
+            temporary.write_text(self.to_json(), encoding="utf-8")
+            os.replace(temporary, path)
 
     def table(self) -> Table:
         """A column per variant, so that it fits into 80 characters."""

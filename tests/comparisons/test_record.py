@@ -178,7 +178,7 @@ def test_a_line_that_somebody_has_added_is_noticed(tmp_path, line):
     """Catches a traceback where a line has its hash and is not what a record holds."""
     text = line.removesuffix("}") + "}"
     (tmp_path / "metrics.jsonl").write_text(f'{text[:-1]}, "chain": "{_link("", text)}"}}\n')
-    with pytest.raises(UserError, match="line 1 is damaged"):
+    with pytest.raises(UserError, match="line 1 is no record"):
         read_metrics(tmp_path)
 
 
