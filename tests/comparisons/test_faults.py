@@ -1,4 +1,4 @@
-"""Whose fault it is: a user's is one line with file, line and cause and status 2; torchref's own is a traceback and 3."""
+"""Whose fault it is: a user's is one line with file, line and cause, and status 2; torchref's own a traceback, and 3."""
 
 import os
 import resource
@@ -111,7 +111,7 @@ def test_a_mistake_in_a_users_file(capsys, tmp_path, monkeypatch, mistake):
 def test_a_mistake_that_shows_in_the_training(capsys, tmp_path, monkeypatch):
     """Catches a line that is lost where the file is called, not read; a helper's line is named, too."""
     source = MINE.replace("def model", LATE).replace("nn.ReLU()", "(Ours() if 'ref' in nn.__name__ else Theirs())")
-    assert "torchref: mine.py, line 16: KeyError: 'too late'" in answer(capsys, tmp_path, monkeypatch, source)
+    assert "torchref: mine.py, line 17: KeyError: 'too late'" in answer(capsys, tmp_path, monkeypatch, source)
 
 
 def test_a_mistake_in_a_sweep(capsys, tmp_path, monkeypatch):
