@@ -1,4 +1,4 @@
-"""Whose fault it is: a user's is one line with file, line and cause, and status 2; torchref's own a traceback, and 3."""
+"""Whose fault it is: a user's is one line with file, line and cause, and status 2; ours is a traceback, and 3."""
 
 import os
 import resource
