@@ -88,7 +88,7 @@ def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
         arrays = {name: loaded[f"array_{i}"] for i, name in enumerate(names)}
     except (BadArrays, KeyError):  # an object array, or a manifest of another program
         raise UserError(f"the checkpoint {data_path} is damaged: its arrays cannot be read") from None
-    for name, shape, dtype in record["arrays"]:
+    for name, (_, shape, dtype) in zip(names, record["arrays"], strict=True):
         if list(arrays[name].shape) != shape or str(arrays[name].dtype) != dtype:
             raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {shape}")
     return step, arrays, state
