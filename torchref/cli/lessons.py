@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchref.compare.catalogue import find_lesson
+from torchref.compare.files import write_whole
 
 if TYPE_CHECKING:
     from torchref.compare.teach.taught import Taught
@@ -65,9 +66,9 @@ def write_table(taught: list[Taught], out: Path) -> None:
         lines.append(f"| {each.name} | {each.claim} | {result} | {figures} |")
     for each in taught:
         lines += ["", f"## {each.name}", "", each.markdown()]
-    (out / "lessons.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     documents = [json.loads(each.to_json()) for each in taught]
-    (out / "lessons.json").write_text(json.dumps(documents, indent=2) + "\n", encoding="utf-8")
+    write_whole(out / "lessons.md", "\n".join(lines) + "\n")
+    write_whole(out / "lessons.json", json.dumps(documents, indent=2) + "\n")
 
 
 class Line:

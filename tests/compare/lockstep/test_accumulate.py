@@ -263,7 +263,7 @@ def test_parts_cover_the_batch_and_none_is_of_a_single_example(accumulate):
 
 
 def lockstep_in_parts(**fields):
-    lockstep = Lockstep(changed(accumulate=4, **fields), fields.get("options", {}), CPU)
+    lockstep = Lockstep(changed(accumulate=4, variants={"default": {}}, **fields), {}, CPU)
     data = small.data()
     lockstep.step(data.train_inputs[:13], data.train_targets[:13])
     return lockstep

@@ -15,7 +15,15 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from torchref.compare.errors import UserError
-from torchref.compare.record.recorder import NOTHING, Recorder, _checksum, check_record, log10_difference, read_metrics
+from torchref.compare.record.recorder import (
+    NOTHING,
+    Recorder,
+    _checksum,
+    _link,
+    check_record,
+    log10_difference,
+    read_metrics,
+)
 
 
 def events(folder):
@@ -168,6 +176,17 @@ def test_damage_is_noticed(tmp_path, damage, message):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UserError, match=message):
+        read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[1]", '{"values": 3}', '{"step": 0, "engine": "numpy", "values": {"a": "x"}}', "{"]
+)
+def test_a_line_that_somebody_has_added_is_noticed(tmp_path, line):
+    """Catches a traceback where a line has its hash and is not what a record holds."""
+    text = line.removesuffix("}") + "}"
+    (tmp_path / "metrics.jsonl").write_text(f'{text[:-1]}, "chain": "{_link("", text)}"}}\n')
+    with pytest.raises(UserError, match="line 1 is no record"):
         read_metrics(tmp_path)
 
 
@@ -427,6 +446,14 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
 
     with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl: No space left on device"):
         record()
+
+
+def test_an_embedding_on_a_full_disk_is_one_line(tmp_path):
+    """Catches a traceback from the projector's files, which are no event files."""
+    with Recorder(tmp_path) as recorder:
+        (tmp_path / "numpy" / "code.tsv").symlink_to("/dev/full")
+        with pytest.raises(UserError, match=r"cannot write .*numpy: No space left on device"):
+            recorder.embedding("numpy", "code", np.zeros((3, 2)), "abc")
 
 
 def test_a_failed_run_is_not_finished(tmp_path):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
     from torchref.compare.request import Request
 
+CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
 OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
 
 
@@ -51,7 +52,15 @@ class Options:
     data: Annotated[Path | None, option("PATH")] = None
     """Your own data: a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches."""
     label: Annotated[str | None, option("COLUMN")] = None
-    """The label's column of a CSV file. Default: one that is called so, or the last."""
+    """The label's column of a CSV file: its name, or without a header its number, counted from 1. Default: the last."""
+    target: Annotated[str | None, option("{class,value}")] = None
+    """What a CSV file's label is: a class, or a number to be predicted. Default: a class, if it is whole or a text."""
+    missing: Annotated[str | None, option("{drop,mean}")] = None
+    """Missing values of a CSV file: drop their rows, or fill in the column's mean. Default: an error names them."""
+    text: Annotated[str | None, option("{one-hot,drop}")] = None
+    """A CSV file's columns of texts: a column of 0 and 1 for each text, or drop them. Default: an error names them."""
+    drop: Annotated[str | None, option("COLUMN,...")] = None
+    """Columns of a CSV file to leave out."""
     seeds: Annotated[int | None, option("INT")] = None
     """Run this many seeds, from the comparison's on, and show mean and spread; a lesson: in place of its own."""
     grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
@@ -88,7 +97,7 @@ def run(options: Options) -> int:
         return run_sweep(options, out)
     if options.workers is not None:
         raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
-    comparison = request(options).comparison(out if options.resume else None)
+    comparison = request(options).comparison(out if options.resume else None, silent if options.json else say)
     chosen = choose(comparison, options.only)
     check_folder(out / comparison.name, options.resume)
 
@@ -144,7 +153,7 @@ def run_lessons(options: Options, out: Path) -> int:
 
 
 def run_sweep(options: Options, out: Path) -> int:
-    """Many runs instead of one."""
+    """Many runs instead of one: 0 where every one was equal, 1 where one was not, 2 where one only failed."""
     from torchref.compare.sweep import table
     from torchref.compare.sweep.plan import Sweep, plan
     from torchref.compare.sweep.run import train_all
@@ -152,7 +161,7 @@ def run_sweep(options: Options, out: Path) -> int:
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers: there must be one at least, not {options.workers}")
     asked = request(options)
-    comparison = asked.comparison()
+    comparison = asked.comparison(tell=silent if options.json else say)
     chosen = choose(comparison, options.only)
     sweep = Sweep(asked, out / comparison.name, options.seeds, options.grid, options.resume, options.sabotage)
     runs = plan(sweep, comparison, chosen)
@@ -171,7 +180,18 @@ def run_sweep(options: Options, out: Path) -> int:
     else:
         table.show(comparison, runs)
         print(f"recorded in {sweep.folder}; to look at it: torchref view {shlex.quote(str(sweep.folder))}")
-    return 0 if result["passed"] else 1
+    if any(run.report is not None and not run.passed for run in runs):
+        return 1
+    return 0 if result["passed"] else 2
+
+
+def say(line: str) -> None:
+    """On stderr, where it mixes with no result."""
+    print(f"data: {line}", file=sys.stderr)
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
 
 
 def set_threads(threads: int | None) -> None:
@@ -194,8 +214,9 @@ def request(options: Options) -> Request:
     from torchref.compare.configuration import SETTINGS
     from torchref.compare.request import Request
 
+    choices = {name: getattr(options, name) for name in CHOICES if getattr(options, name) is not None}
     settings = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
-    return Request(options.name, options.config, options.data, options.label, settings)
+    return Request(options.name, options.config, options.data, choices, settings)
 
 
 def choose(comparison: Comparison, only: str | None) -> list[str]:
@@ -224,10 +245,11 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     import tomli_w
 
     from torchref.compare.configuration import as_config
+    from torchref.compare.train.parts import checked_data
     from torchref.compare.train.run import pick_device, rehearse
 
     device = pick_device(comparison.device)
-    data = comparison.data().astype(np.dtype(comparison.dtype))
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, options.sabotage)
     print(tomli_w.dumps(as_config(comparison)))
@@ -249,7 +271,7 @@ def resume_command(options: Options) -> str:
     from torchref.compare.configuration import SETTINGS
 
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "data", "label", "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
+    for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -16,7 +16,7 @@ from torchref.compare.lockstep.divergence import first_divergence, sabotage
 from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.kinks import Kinks, adopt, decisions, find_kinks
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
-from torchref.compare.lockstep.state import pack, unpack
+from torchref.compare.lockstep.state import pack, rebuilt, unpack
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
 from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
@@ -290,11 +290,11 @@ class Lockstep:
         torch.set_rng_state(tree["torch generator"])
         if tree["cuda generators"]:
             torch.cuda.set_rng_state_all(tree["cuda generators"])
-        self.steps, self.canary, self.kinks = tree["steps"], tree["canary"], tree["kinks"]
-        self.apart = None if tree["apart"] is None else Apart(**tree["apart"])
-        self.judge = Judge(**tree["judge"])
+        self.steps, self.canary, self.kinks = int(tree["steps"]), dict(tree["canary"]), int(tree["kinks"])
+        self.apart = None if tree["apart"] is None else rebuilt(Apart, tree["apart"])
+        self.judge = rebuilt(Judge, tree["judge"])
         self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
-        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]
+        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = map(float, tree["seconds"])
 
     def _scheduled(self) -> list[Any]:
         return [t for t in (self.torch_twin, self.numpy_twin, self.free_twin) if t.scheduler is not None]

@@ -17,7 +17,7 @@ import os
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +31,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from torchref.compare.errors import UserError
+from torchref.compare.faults import message, reason, writing
 
 ENGINES = ("numpy", "torch", "difference")
 FLOOR = -20.0  # log10 of a difference of zero, so that equal curves have a point to draw
@@ -138,22 +139,24 @@ class Recorder:
         if points.ndim != 2 or len(labels) != len(points) or (images is not None and len(images) != len(points)):
             raise ValueError(f"embedding {name!r} must have shape (N, D) and N labels, not {points.shape}")
         file = "".join(c if c.isalnum() else "-" for c in name)
-        (folder / f"{file}.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points))
-        (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels))
-        lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
-        if images is not None:
-            pictures = np.asarray(images) if np.ndim(images) == 4 else np.asarray(images)[..., None]
-            _, height, width, channels = pictures.shape
-            side = math.ceil(len(points) ** 0.5)  # the projector wants them in a square, row by row
-            sheet = np.zeros((side * side, height, width, channels))
-            sheet[: len(points)] = pictures
-            pixels = sheet.reshape(side, side, height, width, channels).swapaxes(1, 2)
-            pixels = pixels.reshape(side * height, side * width, channels)
-            (folder / f"{file}.png").write_bytes(_png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
-            size = f"single_image_dim: [{width}, {height}]"
-            lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')
-        self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
-        (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]))
+        with writing(folder):
+            points_as_text = "".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points)
+            (folder / f"{file}.tsv").write_text(points_as_text, "utf-8")
+            (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels), "utf-8")
+            lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
+            if images is not None:
+                pictures = np.asarray(images) if np.ndim(images) == 4 else np.asarray(images)[..., None]
+                _, height, width, channels = pictures.shape
+                side = math.ceil(len(points) ** 0.5)  # the projector wants them in a square, row by row
+                sheet = np.zeros((side * side, height, width, channels))
+                sheet[: len(points)] = pictures
+                pixels = sheet.reshape(side, side, height, width, channels).swapaxes(1, 2)
+                pixels = pixels.reshape(side * height, side * width, channels)
+                (folder / f"{file}.png").write_bytes(_png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
+                size = f"single_image_dim: [{width}, {height}]"
+                lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')
+            self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
+            (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]), "utf-8")
 
     def hparams(self, engine: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Record a session's hyperparameters, and its `metrics` as scalars at `step`.
@@ -203,10 +206,7 @@ class Recorder:
 
     def close(self, finished: bool = True) -> None:
         """Flush and close the files; `finished` adds the closing line, without which a record counts as cut short."""
-        quietly = (
-            nullcontext() if finished else suppress(UserError, OSError)
-        )  # what ended the run is told, nothing else
-        with quietly:
+        with nullcontext() if finished else suppress(UserError):  # what ended the run is told, and nothing else
             for engine in list(self._pending):
                 self._write(engine)
             if finished:
@@ -288,19 +288,19 @@ class _File:
         self._file: BinaryIO = open(path, mode)  # type: ignore[assignment]  # noqa: SIM115
 
     def append(self, data: bytes) -> None:
-        with self._writing():
+        with writing(self.path):
             self._file.write(data)
 
     def flush(self) -> None:
         """Hand everything to the operating system: a kill loses none of it."""
         self.check_there()
-        with self._writing():
+        with writing(self.path):
             self._file.flush()
 
     def sync(self) -> None:
         """Put everything on the disk: a power cut loses none of it."""
         self.flush()
-        with self._writing():
+        with writing(self.path):
             os.fsync(self._file.fileno())
 
     def check_there(self) -> None:
@@ -313,13 +313,6 @@ class _File:
 
     def close(self) -> None:
         self._file.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}") from None
 
 
 class EventFile(_File):
@@ -401,10 +394,8 @@ def take_back(folder: Path, kept: Kept) -> None:
     sizes = _sizes(folder, kept)
     for path in [folder / "metrics.jsonl", *folder.glob("*/events.out.tfevents.*")]:
         if path.exists():
-            try:
+            with writing(path):
                 os.truncate(path, sizes.get(path, 0))
-            except OSError as error:
-                raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _sizes(folder: Path, kept: Kept) -> dict[Path, int]:
@@ -443,14 +434,17 @@ def _read_records(path: Path) -> tuple[list[tuple[int, str, dict[str, float]]], 
     records: list[tuple[int, str, dict[str, float]]] = []
     closed = False
     for number, (line, _) in enumerate(zip(lines, _chain(path, lines), strict=True), start=1):
-        record = json.loads(line)
         if closed:
             raise UserError(f"{path}: line {number} is damaged: it comes after the closing line")
-        if record.get("end"):
-            closed = True
-        else:
-            values = {tag: float(value) for tag, value in record["values"].items()}
-            records.append((record["step"], record["engine"], values))
+        try:
+            record = json.loads(line)
+            if record.get("end"):
+                closed = True
+            else:
+                values = {str(tag): float(value) for tag, value in record["values"].items()}
+                records.append((int(record["step"]), str(record["engine"]), values))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise UserError(f"{path}: line {number} is no record: {type(error).__name__}: {message(error)}") from None
     return records, closed, bool(rest)
 
 
@@ -469,7 +463,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        raise UserError(f"cannot read {path}: {reason(error)}") from None
 
 
 def _histogram(entries: np.ndarray) -> HistogramProto:

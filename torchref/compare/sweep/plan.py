@@ -13,11 +13,14 @@ from typing import Any
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, check_config
 from torchref.compare.errors import UserError
+from torchref.compare.faults import reason
 from torchref.compare.options import varied
 from torchref.compare.request import Request
 from torchref.compare.train.resume import is_finished, left_off
 
-__all__ = ["Run", "Sweep", "parse_grid", "plan"]
+__all__ = ["METRICS", "Run", "Sweep", "parse_grid", "plan", "read_report"]
+
+METRICS = ("validation_accuracy", "validation_loss", "training_accuracy", "training_loss")  # of a run, in NumPy
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,24 @@ def restore(run: Run, comparison: Comparison, resume: bool) -> None:
         return
     own = varied(comparison, run.values)
     check_config(run.folder / "config.toml", as_config(own))
-    report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    report = read_report(run.folder / "report.json")
     found = left_off(run.folder / run.variant, own, run.variant)
     if (found is None or not is_finished(found[1], own)) and report["variants"][0]["divergence"] is None:
         return  # cut short, or more epochs are asked for; one that ended in a mismatch has no checkpoint
     run.report = report
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What a run has written. UserError where it is damaged: what the sweep's table shows must be there."""
+    try:
+        report = json.loads(path.read_bytes())
+        first = report["variants"][0]
+        for metric in METRICS:
+            float(first.get(f"{metric}_numpy") or 0)
+        if not isinstance(report["passed"], bool) or not isinstance(report["verdict"], str):
+            raise TypeError
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        raise UserError(f"{path} is damaged: remove it, and --resume writes it again") from None
+    return dict(report)

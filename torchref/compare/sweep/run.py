@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import Any
 
 from torchref.compare.options import varied
 from torchref.compare.request import Request
-from torchref.compare.sweep.plan import Run, Sweep
+from torchref.compare.sweep.plan import Run, Sweep, read_report
 from torchref.compare.sweep.pool import run_tasks
 from torchref.compare.train.progress import ProgressDisplay
 
@@ -40,7 +39,7 @@ def train_all(sweep: Sweep, runs: list[Run], workers: int | None, quiet: bool = 
             run = runs[number]
             finished += 1
             if error is None:
-                run.report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+                run.report = read_report(run.folder / "report.json")
             else:
                 run.error = error
                 if not quiet:

@@ -17,12 +17,10 @@ from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import SETTINGS
 from torchref.compare.files import write_whole
 from torchref.compare.options import model_options
-from torchref.compare.sweep.plan import Run
+from torchref.compare.sweep.plan import METRICS, Run
 from torchref.compare.train.report import plain
 
 __all__ = ["show", "summary", "write"]
-
-METRICS = ("validation_accuracy", "validation_loss", "training_accuracy", "training_loss")  # of a run, in NumPy
 
 
 def write(folder: Path, comparison: Comparison, runs: list[Run]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import tomli_w
 import torch
 
 from torchref.compare.errors import UserError
+from torchref.compare.files import write_whole
 from torchref.compare.lockstep.step import Diverged
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach.curves import record, record_across
@@ -70,7 +71,7 @@ def teach(
             record_all(folder, lesson, trainings, taught)
     taught.seconds = time.perf_counter() - started
     if folder is not None:
-        (folder / "lesson.json").write_text(taught.to_json(), encoding="utf-8")
+        write_whole(folder / "lesson.json", taught.to_json())
     return taught
 
 
@@ -165,7 +166,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
             "colors": lesson.colors,
             "variants": {name: {} for name in lesson.variants},
         }
-        (folder / "config.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
+        write_whole(folder / "config.toml", tomli_w.dumps(config))
     except OSError as error:
         raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
     return folder

@@ -4,6 +4,8 @@ A checkpoint of step s is `step-<s>.npz`, the arrays, and `step-<s>.json`, the m
 shapes and dtypes, and a SHA-256 of each file. Each file is written under a temporary name, synchronised and renamed;
 the manifest comes last, and only then is the previous checkpoint removed. npz is read with `allow_pickle=False`.
 
+npz, and not safetensors: that stores no checksum, so the manifest would stay, and a package would come.
+
 Random states fit in: NumPy's `generator.bit_generator.state` into `state`, torch's `get_rng_state().numpy()` into
 `arrays`.
 """
@@ -13,8 +15,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from typing import Any
 import numpy as np
 
 from torchref.compare.errors import UserError
+from torchref.compare.faults import reason
+from torchref.compare.files import write_whole
+from torchref.compare.npz import BadArrays, read_arrays
 
 
 def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> Path:
@@ -43,8 +46,8 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
     path = folder / f"step-{step:010d}.json"
     try:
         folder.mkdir(exist_ok=True)  # not its parents: a run whose folder is removed must not make it anew
-        _write(path.with_suffix(".npz"), data)
-        _write(path, manifest.encode())
+        write_whole(path.with_suffix(".npz"), data)
+        write_whole(path, manifest)
         for other in folder.glob("step-*"):
             if other.stem != path.stem:
                 other.unlink()
@@ -68,35 +71,26 @@ def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
         manifest = json.loads(path.read_bytes())
         body = manifest["body"]
         intact = hashlib.sha256(body.encode()).hexdigest() == manifest["sha256"]
+        record = json.loads(body)
+        step, state, names = int(record["step"]), dict(record["state"]), [str(name) for name, _, _ in record["arrays"]]
     except OSError as error:
-        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"cannot read the checkpoint {path}: {reason(error)}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"the checkpoint {path} is damaged: it is not a manifest") from None
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its SHA-256 does not match")
-    record = json.loads(body)
     try:
         data = data_path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read the checkpoint {data_path}: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != record["npz_sha256"]:
+        raise UserError(f"cannot read the checkpoint {data_path}: {reason(error)}") from None
+    if hashlib.sha256(data).hexdigest() != record.get("npz_sha256"):
         raise UserError(f"the checkpoint {data_path} is damaged: its SHA-256 does not match the manifest")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[f"array_{i}"] for i, (name, _, _) in enumerate(record["arrays"])}
-    except (ValueError, KeyError, zipfile.BadZipFile):  # an object array, or a manifest of another program
+        loaded = read_arrays(io.BytesIO(data))
+        arrays = {name: loaded[f"array_{i}"] for i, name in enumerate(names)}
+    except (BadArrays, KeyError):  # an object array, or a manifest of another program
         raise UserError(f"the checkpoint {data_path} is damaged: its arrays cannot be read") from None
-    for name, shape, dtype in record["arrays"]:
+    for name, (_, shape, dtype) in zip(names, record["arrays"], strict=True):
         if list(arrays[name].shape) != shape or str(arrays[name].dtype) != dtype:
-            raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {tuple(shape)}")
-    return record["step"], arrays, record["state"]
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All of the file or nothing: under another name first, on the disk before it gets its own."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+            raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {shape}")
+    return step, arrays, state

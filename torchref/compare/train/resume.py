@@ -42,6 +42,8 @@ def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[dict[s
             check_record(folder, state["record"])
     except UserError as error:
         raise UserError(f"resume: {error}; {anew(folder, variant)}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):  # whole, but not as this program writes it
+        raise UserError(f"resume: {checkpoints} is no checkpoint of a training; {anew(folder, variant)}") from None
     return arrays, state
 
 

@@ -15,13 +15,16 @@ import torch
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, write_config
 from torchref.compare.data import Data, Rows, batches
-from torchref.compare.errors import UserError, own_line
+from torchref.compare.errors import UserError
+from torchref.compare.faults import message, user_line
 from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Diverged, Lockstep, Step
 from torchref.compare.lockstep.twins import joined, outputs_of
 from torchref.compare.record.effects import record_effects
 from torchref.compare.record.recorder import NOTHING, Kept, Recorder, log10_difference
 from torchref.compare.train import checkpoint
+from torchref.compare.train.parts import check_parts, checked_data
 from torchref.compare.train.progress import OnProgress, silent
 from torchref.compare.train.report import Report, VariantReport, environment
 from torchref.compare.train.resume import anew, is_finished, left_off, whose
@@ -62,10 +65,7 @@ def run(
     if only is not None and only not in comparison.variants:
         raise UserError(f"only: there is no variant {only!r}; {nearest(only, comparison.variants)}")
     device = pick_device(comparison.device)
-    data = comparison.data()
-    if not isinstance(data, Data):
-        raise UserError(f"data must return a Data, not {type(data).__name__}")
-    data = data.astype(np.dtype(comparison.dtype))
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, sabotage)
 
@@ -84,10 +84,7 @@ def run(
         if reports[-1].divergence is not None:
             break
     report = Report(comparison.name, comparison.claim, as_config(comparison), reports, environment(str(device)))
-    try:
-        report.write(folder / "report.json")
-    except OSError as error:
-        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
+    report.write(folder / "report.json")
     return report
 
 
@@ -111,6 +108,7 @@ def pick_device(name: str) -> torch.device:
 
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
     """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
+    check_parts(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
     if own:
@@ -127,8 +125,9 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
         _, _, tape = lockstep.torch_twin.gradients(x, target)
         lockstep.free_twin.gradients(x, target, tape)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        raise UserError(f"{where}: {said}{own_line(error)}") from error
+        place = user_line(error)
+        said = f"{type(error).__name__}: {message(error)}{f', {place}' if place else ''}"
+        raise UserError(f"{where}: {said}") from error
 
 
 def ignored_label(twin: Any) -> int:
@@ -194,14 +193,14 @@ class VariantTraining:
             recorder = Recorder(self.folder, kept=NOTHING if resume else None)
         else:
             arrays, state = begun
-            if is_finished(state, self.comparison):
-                return restored_report(state["report"])
             try:
+                if is_finished(state, self.comparison):
+                    return restored_report(state["report"])
                 self.restore(arrays, state)
-            except (RuntimeError, ValueError, TypeError, KeyError) as error:
-                said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
+                cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 remedy = anew(self.folder, self.variant)
-                raise UserError(f"resume: the checkpoint is of another network ({said}); {remedy}") from error
+                raise UserError(f"resume: the checkpoint does not fit this comparison ({cause}); {remedy}") from error
             recorder = Recorder(self.folder, kept=state["record"])
         checkpoints = self.folder / "checkpoint"
         divergence = None
@@ -376,15 +375,18 @@ class VariantTraining:
     def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
         self.lockstep.restore(state["lockstep"], arrays)
         self.order.bit_generator.state = state["order"]
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.drift_300, self.largest_loss_drift = state["drift"]
-        self.watched, self.differences = state["watched"], state["differences"]
-        self.final, self.lockstep_seconds = state["final"], state["seconds"]
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+        drift_300, largest = state["drift"]
+        self.drift_300, self.largest_loss_drift = None if drift_300 is None else float(drift_300), float(largest)
+        self.watched = int(state["watched"])
+        self.differences = {str(kind): float(apart) for kind, apart in state["differences"].items()}
+        self.final = {str(k): None if value is None else float(value) for k, value in state["final"].items()}
+        self.lockstep_seconds = float(state["seconds"])
 
 
 def restored_report(fields: dict[str, Any]) -> VariantReport:
     """A finished variant's report, read back from its checkpoint."""
-    return VariantReport(**fields)
+    return rebuilt(VariantReport, fields)
 
 
 def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:
