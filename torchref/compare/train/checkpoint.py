@@ -72,7 +72,11 @@ def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
         body = manifest["body"]
         intact = hashlib.sha256(body.encode()).hexdigest() == manifest["sha256"]
         record = json.loads(body)
-        step, state, names = int(record["step"]), dict(record["state"]), [str(name) for name, _, _ in record["arrays"]]
+        step, state, names = (
+            int(record["step"]),
+            dict(record["state"].items()),
+            [str(name) for name, _, _ in record["arrays"]],
+        )
     except OSError as error:
         raise UserError(f"cannot read the checkpoint {path}: {reason(error)}") from None
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
