@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tests.cases import Case
-from tests.checks import TINY, Built, agrees_with_a_witness_without_torch, cast, floating, map_tree
+from tests.checks import TINY, Built, agrees_with_a_witness_without_torch, cast, construct, floating, map_tree
 from torchref.check.rounding import MARGIN, rounding_spread
 from torchref.nn.module import Array
 
@@ -119,8 +119,7 @@ def _control(result: dict[str, Any], truth: dict[str, Any], spread: dict[str, Ar
 def again(built: Built, dtype: Any, strided: bool) -> dict[str, Any]:
     """torch once more on the same numbers: in `dtype`, or in arrays whose memory is not contiguous."""
     other = copy.copy(built)
-    other.theirs = copy.deepcopy(built.theirs).to(getattr(torch, np.dtype(dtype).name))
-    other.theirs.zero_grad()
+    other.theirs = construct(torch.nn, built.case, dtype).train(built.case.training)
     other.theirs.load_state_dict({n: torch.from_numpy(v.copy()) for n, v in cast(built.state, dtype).items()})
     other.inputs, other.options = cast(built.inputs, dtype), cast(built.options, dtype)
     if strided:
