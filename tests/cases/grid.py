@@ -3,9 +3,9 @@
 from tests.cases import Case, choice, normal, strided, uniform
 
 affine, sample = "functional.affine_grid", "functional.grid_sample"
-GRID, GRID3 = uniform(2, 5, 3, 2, low=-1.7, high=1.7), uniform(2, 2, 3, 2, 3, low=-1.7, high=1.7)
-IMAGE, VOLUME = normal(2, 3, 4, 7), normal(2, 2, 3, 4, 5)
-# For sizes 4 and 7 these are pixels, borders, corners, the middle between two pixels, and what is far outside.
+GRID, GRID3 = uniform(2, 3, 2, 2, low=-1.7, high=1.7), uniform(1, 2, 3, 1, 3, low=-1.7, high=1.7)
+IMAGE, VOLUME = normal(2, 2, 3, 5), normal(1, 2, 2, 3, 4)
+# For sizes 4 and 8 these are pixels, borders, corners, the middle between two pixels, and what is far outside.
 ON_PIXELS = choice([-3.0, -1.25, -1.0, -0.75, -0.5, -1 / 3, 0.0, 0.25, 1 / 3, 0.75, 1.0, 1.25, 5.0], 2, 11, 13, 2)
 
 CASES = [

@@ -42,7 +42,7 @@ class Prober:
         module = self.module(case, dtype)
         inputs, options = cast(draw_inputs(case, rng), dtype)
         scale = 4.0 ** rng.integers(-1, 3)
-        state = {name: scale * rng.standard_normal(p.data.shape) for name, p in module.named_parameters()}
+        state = {n: np.asarray(scale * rng.standard_normal(p.data.shape)) for n, p in module.named_parameters()}
         buffers = [(m, n, _moved(b, rng)) for m in module.modules() for n, b in m.own_buffers()]
 
         def gradients() -> list[Any]:

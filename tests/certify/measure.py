@@ -17,6 +17,7 @@ from tests.checks import (
     Built,
     agrees_with_a_witness_without_torch,
     cast,
+    construct,
     floating,
     map_tree,
     memory_order_does_not_matter,
@@ -129,8 +130,7 @@ def _control(result: dict[str, Any], truth: dict[str, Any], spread: dict[str, Ar
 def again(built: Built, dtype: Any, strided: bool) -> dict[str, Any]:
     """torch once more on the same numbers: in `dtype`, or in arrays whose memory is not contiguous."""
     other = copy.copy(built)
-    other.theirs = copy.deepcopy(built.theirs).to(getattr(torch, np.dtype(dtype).name))
-    other.theirs.zero_grad()
+    other.theirs = construct(torch.nn, built.case, dtype).train(built.case.training)
     other.theirs.load_state_dict({n: torch.from_numpy(v.copy()) for n, v in cast(built.state, dtype).items()})
     other.inputs, other.options = cast(built.inputs, dtype), cast(built.options, dtype)
     if strided:

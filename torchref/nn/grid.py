@@ -159,6 +159,7 @@ def taps_around(s: Array, n: int, mode: str, padding_mode: str, align: bool) -> 
 
 
 def tap_at(position: Array, n: int, weight: Array, slope: Array) -> Tap:
+    position = np.rint(position)  # a whole number, whatever rounding has done to it
     inside = (position >= 0) & (position < n)
     return Tap(np.where(inside, position, 0).astype(np.int64), inside, weight, slope)
 
