@@ -12,7 +12,7 @@ import pytest
 
 from torchref.cli.command_line import COMMANDS, main
 from torchref.compare.errors import UserError
-from torchref.compare.record.recorder import read_metrics
+from torchref.compare.record.metrics import read_metrics
 from torchref.compare.train import checkpoint
 from torchref.compare.train.progress import ProgressDisplay
 

@@ -10,7 +10,7 @@ from tests.models.zoo import ZOO
 from torchref import compare
 from torchref.compare.data import Data
 from torchref.compare.lockstep.step import Diverged, Lockstep
-from torchref.compare.record.recorder import read_metrics
+from torchref.compare.record.metrics import read_metrics
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from torchref import compare
 from torchref.compare.errors import UserError
 from torchref.compare.lockstep.step import Diverged, Lockstep
 from torchref.compare.lockstep.twins import TorchTwin, put_back
-from torchref.compare.record.recorder import read_metrics
+from torchref.compare.record.metrics import read_metrics
 from torchref.compare.train.run import CHUNK, evaluate
 
 CPU = torch.device("cpu")

@@ -13,7 +13,8 @@ from torchref.compare.lockstep.observe import Seen, observe_numpy
 from torchref.compare.lockstep.smoothness import along_gradient
 from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.record import effects
-from torchref.compare.record.recorder import Recorder, read_metrics
+from torchref.compare.record.metrics import read_metrics
+from torchref.compare.record.recorder import Recorder
 
 
 def seen(x, y):

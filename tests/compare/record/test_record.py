@@ -15,15 +15,10 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from torchref.compare.errors import UserError
-from torchref.compare.record.recorder import (
-    NOTHING,
-    Recorder,
-    _checksum,
-    _link,
-    check_record,
-    log10_difference,
-    read_metrics,
-)
+from torchref.compare.record.events import checksum
+from torchref.compare.record.kept import NOTHING, check_record
+from torchref.compare.record.metrics import line_hash, read_metrics
+from torchref.compare.record.recorder import Recorder, log10_difference
 
 
 def events(folder):
@@ -44,7 +39,7 @@ def record_steps(folder, steps, **options):
 def test_checksum_equals_tensorboards(size):
     """A wrong block boundary: TensorBoard would drop the record as corrupt."""
     data = np.random.default_rng(0).bytes(size)
-    assert _checksum(data) == struct.pack("<I", masked_crc32c(data))
+    assert checksum(data) == struct.pack("<I", masked_crc32c(data))
 
 
 def test_scalars_read_back(tmp_path):
@@ -104,11 +99,11 @@ def test_png_is_an_image():
 
     from PIL import Image
 
-    from torchref.compare.record.recorder import _png
+    from torchref.compare.record.events import png
 
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    assert np.array_equal(np.asarray(Image.open(BytesIO(_png(pixels)))), pixels)
-    assert np.array_equal(np.asarray(Image.open(BytesIO(_png(pixels[:, :, :1])))), pixels[:, :, 0])
+    assert np.array_equal(np.asarray(Image.open(BytesIO(png(pixels)))), pixels)
+    assert np.array_equal(np.asarray(Image.open(BytesIO(png(pixels[:, :, :1])))), pixels[:, :, 0])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +180,7 @@ def test_damage_is_noticed(tmp_path, damage, message):
 def test_a_line_that_somebody_has_added_is_noticed(tmp_path, line):
     """Catches a traceback where a line has its hash and is not what a record holds."""
     text = line.removesuffix("}") + "}"
-    (tmp_path / "metrics.jsonl").write_text(f'{text[:-1]}, "chain": "{_link("", text)}"}}\n')
+    (tmp_path / "metrics.jsonl").write_text(f'{text[:-1]}, "chain": "{line_hash("", text)}"}}\n')
     with pytest.raises(UserError, match="line 1 is no record"):
         read_metrics(tmp_path)
 

@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from torchref.cli.command_line import main
 from torchref.compare.catalogue import find
 from torchref.compare.options import varied
-from torchref.compare.record.recorder import read_metrics
+from torchref.compare.record.metrics import read_metrics
 from torchref.compare.sweep.plan import parse_grid
 
 FILE = str(Path(__file__).with_name("sweepable.py"))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from torchref.compare.catalogue import find_lesson
-from torchref.compare.record.recorder import Recorder, read_metrics
+from torchref.compare.record.metrics import read_metrics
+from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach.curves import record, record_across
 from torchref.compare.teach.trained import Trained
 

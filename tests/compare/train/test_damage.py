@@ -23,7 +23,7 @@ from torchref.compare.datasets.own import load
 from torchref.compare.datasets.table import Choices
 from torchref.compare.errors import UserError
 from torchref.compare.record import view
-from torchref.compare.record.recorder import read_metrics
+from torchref.compare.record.metrics import read_metrics
 from torchref.compare.train import run as training
 
 SEED = 7

@@ -13,7 +13,7 @@ from tests.compare.tiny import tiny
 from torchref import compare
 from torchref.cli.command_line import main
 from torchref.compare.errors import UserError
-from torchref.compare.record.recorder import read_metrics
+from torchref.compare.record.metrics import read_metrics
 from torchref.compare.sweep import run as sweep
 from torchref.compare.train import checkpoint
 from torchref.compare.train import run as training

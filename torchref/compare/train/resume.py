@@ -8,7 +8,7 @@ from typing import Any
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, plain
 from torchref.compare.errors import UserError
-from torchref.compare.record.recorder import check_record
+from torchref.compare.record.kept import check_record
 from torchref.compare.train import checkpoint
 from torchref.nn.module import Array
 

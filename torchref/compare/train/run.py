@@ -22,7 +22,8 @@ from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Diverged, Lockstep, Step
 from torchref.compare.lockstep.twins import joined, outputs_of
 from torchref.compare.record.effects import record_effects
-from torchref.compare.record.recorder import NOTHING, Kept, Recorder, log10_difference
+from torchref.compare.record.kept import NOTHING, Kept
+from torchref.compare.record.recorder import Recorder, log10_difference
 from torchref.compare.train import checkpoint
 from torchref.compare.train.parts import check_parts, checked_data
 from torchref.compare.train.progress import OnProgress, silent
