@@ -14,7 +14,7 @@ import numpy as np
 from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import digits
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
-from torchref.compare.train.run import evaluate
+from torchref.compare.train.evaluate import evaluate
 
 EPOCHS, PATIENCE, CHOOSES = 60, 8, 300  # the first 300 held-out digits choose when to stop; the rest judge
 

@@ -236,9 +236,10 @@ def test_kill_and_resume_bit_for_bit(tmp_path, trained, capsys):
     code = f"""
 import os, signal
 from torchref.compare.train import run as training
+from torchref.compare.train import variant as variant_training
 from torchref.compare.catalogue import find
 
-training.CHECKPOINT_SECONDS = 0.0
+variant_training.CHECKPOINT_SECONDS = 0.0
 
 def kill(variant, step, steps, index, count):
     if (variant, step) == ("dropout", 5):

@@ -34,7 +34,7 @@ def test_a_run_is_recorded_and_continues_to_the_same_bits(tmp_path, name, monkey
         if step == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchref.compare.train.run.CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("torchref.compare.train.variant.CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(KeyboardInterrupt):
         compare.run(chosen, out=tmp_path / "stopped", on_progress=stop)
     compare.run(chosen, out=tmp_path / "stopped", resume=True)

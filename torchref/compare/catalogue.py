@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchref.compare.errors import UserError
+from torchref.load import load_file
 from torchref.nearest import nearest
 
 if TYPE_CHECKING:
@@ -72,20 +71,11 @@ def _from_file(path: Path) -> Comparison:
 
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(path.stem)
-    sys.modules[path.stem] = module  # dataclasses look their module up there
     try:
-        spec.loader.exec_module(module)
+        module = load_file(path)
     except (Exception, SystemExit) as error:
         line = explained(error) if user_line(error) else f"{path}: {type(error).__name__}: {message(error)}"
         raise UserError(line) from error
-    finally:
-        if before is not None:
-            sys.modules[path.stem] = before
     found = {id(value): value for value in vars(module).values() if isinstance(value, Comparison)}
     if len(found) != 1:
         names = ", ".join(comparison.name for comparison in found.values())

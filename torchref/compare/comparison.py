@@ -9,6 +9,7 @@ from typing import Any
 
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
+from torchref.nearest import nearest
 
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
@@ -69,6 +70,14 @@ class Comparison:
         adapted, sizes = self.adapt(data)
         variants = {name: {**options, **sizes} for name, options in self.variants.items()}
         return replace(self, data=lambda: adapted, variants=variants, source=dict(source))
+
+    def chosen(self, only: str | None = None) -> list[str]:
+        """The names of the variants to train: all, or one. UserError where there is none of that name."""
+        if only is None:
+            return list(self.variants)
+        if only not in self.variants:
+            raise UserError(f"only: there is no variant {only!r}: {nearest(only, self.variants)}")
+        return [only]
 
     def __post_init__(self) -> None:
         for name, kind in (("name", str), ("claim", str), ("variants", Mapping), ("optimizer_options", Mapping)):

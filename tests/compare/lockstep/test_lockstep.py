@@ -14,7 +14,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.lockstep.step import Diverged, Lockstep
 from torchref.compare.lockstep.twins import TorchTwin, put_back
 from torchref.compare.record.metrics import read_metrics
-from torchref.compare.train.run import CHUNK, evaluate
+from torchref.compare.train.evaluate import CHUNK, evaluate
 
 CPU = torch.device("cpu")
 OPTIMIZERS = {
@@ -327,7 +327,7 @@ def test_two_runs_of_one_seed_are_bit_identical(tmp_path):
 def test_other_networks_are_refused_before_anything_is_written(tmp_path):
     """Catches half-written runs: what cannot be trained is refused while the folder is still empty."""
     cases = {
-        r"only: there is no variant 'bth'; did you mean 'both'": {"only": "bth"},
+        r"only: there is no variant 'bth': did you mean 'both'": {"only": "bth"},
         r"sabotage: there is no layer 'x'": {"sabotage": "x"},
     }
     for message, arguments in cases.items():

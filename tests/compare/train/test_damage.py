@@ -25,6 +25,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.record import view
 from torchref.compare.record.metrics import read_metrics
 from torchref.compare.train import run as training
+from torchref.compare.train import variant as variant_training
 
 SEED = 7
 MEMORY = 4 << 30  # bytes beyond what there is: what a header promises is not to be allocated
@@ -201,7 +202,7 @@ def runs(tmp_path_factory):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+        patch.setattr(variant_training, "CHECKPOINT_SECONDS", -1.0)
         with pytest.raises(KeyboardInterrupt):
             training.run(find(TINY), out=folder / "interrupted", on_progress=interrupt)
     training.run(find(TINY), out=folder / "finished")

@@ -17,6 +17,7 @@ from torchref.compare.record.metrics import read_metrics
 from torchref.compare.sweep import run as sweep
 from torchref.compare.train import checkpoint
 from torchref.compare.train import run as training
+from torchref.compare.train import variant as variant_training
 from torchref.compare.train.progress import ProgressDisplay
 
 TINY = str(Path(__file__).parents[1] / "tiny.py")
@@ -35,7 +36,7 @@ def stopped(out, at=4, **options):
             raise Stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+        patch.setattr(variant_training, "CHECKPOINT_SECONDS", -1.0)
         with pytest.raises(Stop):
             compare.run(tiny, out=out, on_progress=stop, **options)
     return out / "tiny"
@@ -169,7 +170,7 @@ def test_a_file_that_was_changed_is_refused(tmp_path, cut_short, changes):
 def test_a_training_of_one_batch_an_epoch_has_checkpoints(tmp_path, monkeypatch):
     """Catches checkpoints that are made between two batches alone: a kill would cost the whole training."""
     whole_batch = replace(tiny, batch_size=100, epochs=3)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(variant_training, "CHECKPOINT_SECONDS", -1.0)
 
     def stop(variant, step, steps, index, count):
         if step == 3:
@@ -253,7 +254,7 @@ def test_a_folder_that_is_removed_is_told_at_once(tmp_path, what):
             path.unlink() if path.is_file() else shutil.rmtree(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+        patch.setattr(variant_training, "CHECKPOINT_SECONDS", -1.0)
         with pytest.raises(UserError, match=r"runs.* was removed"):
             compare.run(tiny, out=out, on_progress=look)
     assert seen[-1] == (0, 2)
@@ -267,7 +268,7 @@ def test_a_folder_that_is_removed_between_variants_does_not_come_back(tmp_path):
         if index == 1:
             pytest.fail("the second variant is trained")
 
-    train = training.VariantTraining.train
+    train = variant_training.VariantTraining.train
 
     def train_and_remove(self, *arguments):
         report = train(self, *arguments)
@@ -275,7 +276,7 @@ def test_a_folder_that_is_removed_between_variants_does_not_come_back(tmp_path):
         return report
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.VariantTraining, "train", train_and_remove)
+        patch.setattr(variant_training.VariantTraining, "train", train_and_remove)
         for only in (None, "plain"):
             with pytest.raises(UserError, match=r"tiny( was removed|.*: No such file)"):
                 compare.run(tiny, out=tmp_path / "runs", only=only, on_progress=look)

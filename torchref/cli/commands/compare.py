@@ -15,7 +15,6 @@ import tyro
 from torchref.cli.commands import option
 from torchref.compare.catalogue import DEFAULT, lessons
 from torchref.compare.errors import UserError
-from torchref.nearest import nearest
 
 if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
@@ -98,7 +97,7 @@ def run(options: Options) -> int:
     if options.workers is not None:
         raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
     comparison = request(options).comparison(out if options.resume else None, silent if options.json else say)
-    chosen = choose(comparison, options.only)
+    chosen = comparison.chosen(options.only)
     check_folder(out / comparison.name, options.resume)
 
     from torchref.compare.train.progress import ProgressDisplay
@@ -162,7 +161,7 @@ def run_sweep(options: Options, out: Path) -> int:
         raise UserError(f"workers: there must be one at least, not {options.workers}")
     asked = request(options)
     comparison = asked.comparison(tell=silent if options.json else say)
-    chosen = choose(comparison, options.only)
+    chosen = comparison.chosen(options.only)
     sweep = Sweep(asked, out / comparison.name, options.seeds, options.grid, options.resume, options.sabotage)
     runs = plan(sweep, comparison, chosen)
     waiting = [run for run in runs if run.report is None]
@@ -219,15 +218,6 @@ def request(options: Options) -> Request:
     return Request(options.name, options.config, options.data, choices, settings)
 
 
-def choose(comparison: Comparison, only: str | None) -> list[str]:
-    """The variants to train."""
-    if only is None:
-        return list(comparison.variants)
-    if only not in comparison.variants:
-        raise UserError(f"only: there is no variant {only!r}: {nearest(only, comparison.variants)}")
-    return [only]
-
-
 def check_folder(folder: Path, resume: bool) -> None:
     """Before any work: is the run's folder free, and can it be written?"""
     if (folder / "config.toml").exists() and not resume:
@@ -246,7 +236,8 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
 
     from torchref.compare.configuration import as_config
     from torchref.compare.train.parts import checked_data
-    from torchref.compare.train.run import pick_device, rehearse
+    from torchref.compare.train.rehearse import rehearse
+    from torchref.compare.train.run import pick_device
 
     device = pick_device(comparison.device)
     data = checked_data(comparison).astype(np.dtype(comparison.dtype))

@@ -11,7 +11,7 @@ import torch
 from torchref.compare.comparison import Comparison
 from torchref.compare.data import Data, batches
 from torchref.compare.lockstep.step import Lockstep, Step
-from torchref.compare.train.run import evaluate
+from torchref.compare.train.evaluate import evaluate
 from torchref.nn.module import Array
 
 __all__ = ["Trained", "epochs", "follow", "gradients_of", "steps"]
