@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
+__all__ = ["COMMANDS", "main"]
+
 COMMANDS = {  # name -> (module, one-line help)
     "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
     "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),

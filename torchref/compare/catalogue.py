@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
     from torchref.compare.teach.lesson import Lesson
 
+__all__ = ["DEFAULT", "find", "find_lesson", "lessons", "listing"]
+
 DEFAULT = "digits"
 _PACKAGE = Path(__file__).parents[2] / "comparisons"  # content: it is found in its folder, and imported by name alone
 

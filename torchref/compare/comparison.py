@@ -11,6 +11,8 @@ from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
+__all__ = ["Comparison"]
+
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # functions that may be None

@@ -16,6 +16,8 @@ from torchref.compare.faults import message
 from torchref.compare.files import write_whole
 from torchref.nearest import nearest
 
+__all__ = ["SETTINGS", "as_config", "check_config", "configured", "plain", "read_config", "write_config"]
+
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
 KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants")
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from torchref.nn.module import Array
 
+__all__ = ["BadArrays", "read_arrays"]
+
 DEFLATED = 1032  # how many bytes one byte of deflate can stand for, at most
 PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # by numpy.savez, and by numpy.savez_compressed
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

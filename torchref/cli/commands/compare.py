@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
     from torchref.compare.request import Request
 
+__all__ = ["Options", "run", "set_threads"]
+
 CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
 OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
 

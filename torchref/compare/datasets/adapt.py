@@ -10,6 +10,8 @@ import numpy as np
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 
+__all__ = ["as_images", "as_symbols", "as_values", "as_vectors"]
+
 Adapted = tuple[Data, dict[str, Any]]
 FEW = 10_000  # classes or symbols that any data may have, however few the examples are
 

@@ -12,6 +12,8 @@ from torchref.compare.faults import reason
 from torchref.compare.npz import BadArrays, read_arrays
 from torchref.nn.module import Array
 
+__all__ = ["read_npz"]
+
 # training inputs and targets, held-out inputs and targets: this project's names, Keras', then a file without a split
 SPLIT_NAMES = (
     ("train_inputs", "train_targets", "validation_inputs", "validation_targets"),

@@ -15,6 +15,8 @@ from pathlib import Path
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 
+__all__ = ["BOMS", "Cells", "Tell", "missing", "number", "read_cells"]
+
 Tell = Callable[[str], None]
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "?"}  # in lower case
 DELIMITERS = "\t;,|"  # a comma parts columns only where nothing else does: it may stand in numbers

@@ -17,6 +17,8 @@ from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.nn.module import Array
 
+__all__ = ["read_idx"]
+
 GZIP = b"\x1f\x8b"  # what a packed file begins with, whatever it is called
 CHUNK = 2**20  # bytes unpacked at once: a header may promise more than the memory holds
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -14,6 +14,8 @@ from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 from torchref.nn.module import Array
 
+__all__ = ["Choices", "read_csv"]
+
 LABELS = ("label", "target", "class", "species", "y")  # names of a label column, where none is given
 INDICES = ("", "index", "unnamed: 0", "id", "row", "no", "nr")  # names of a column that counts the rows
 TEXTS = 100  # values of a text column, at most, that get a column each

@@ -10,6 +10,8 @@ import torch
 from torchref.nn.module import Array
 from torchref.twin.weights import to_array
 
+__all__ = ["pack", "rebuilt", "unpack"]
+
 T = TypeVar("T")
 
 

@@ -22,6 +22,8 @@ from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
+__all__ = ["Diverged", "Lockstep", "Step"]
+
 REFRESH = 256  # steps between two runs of the rounding criterion ...
 EARLY = (4, 32)  # ... and at the beginning, while gradients change fast
 CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that must be noticed

@@ -18,6 +18,8 @@ from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
 from torchref.twin.weights import to_array, to_tensor
 
+__all__ = ["NumpyTwin", "TorchTwin", "check_same_names", "joined", "named_outputs", "outputs_of", "parts", "put_back"]
+
 
 def outputs_of(output: Any) -> tuple[Any, ...]:
     """A network's outputs, one or several."""

@@ -12,6 +12,8 @@ from torchref.compare.lockstep.twins import NumpyTwin, parts
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
+__all__ = ["Apart", "apart_from_whole"]
+
 ROUNDING = 1e-9  # what lies further apart, in float64, computes something else
 
 

@@ -12,6 +12,8 @@ from torchref.compare.record.recorder import Recorder
 from torchref.nn.module import Array
 
 __all__ = [
+    "DROPPED",
+    "KEPT",
     "batch_norm_effect",
     "batch_statistics",
     "dropout_effect",

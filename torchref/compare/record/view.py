@@ -16,6 +16,8 @@ from urllib.parse import urlencode
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
+__all__ = ["PINNED", "deep_link", "find_run", "has_browser", "start"]
+
 HOST = "127.0.0.1"  # this machine alone
 RUNS = Path("runs")
 PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")

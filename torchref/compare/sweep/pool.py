@@ -13,6 +13,8 @@ from typing import Any
 
 from torchref.compare.faults import explained, message, report_fault
 
+__all__ = ["run_tasks"]
+
 Task = tuple[Any, ...]  # the arguments of the function: what can be pickled
 OnProgress = Callable[[int, int, int], None]  # task, steps done, steps in all
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -26,6 +26,8 @@ from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
 from torchref.compare.npz import BadArrays, read_arrays
 
+__all__ = ["latest", "load", "save"]
+
 
 def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> Path:
     """Write the checkpoint of `step` (arrays by name, and a state that JSON can hold); returns its manifest's path."""

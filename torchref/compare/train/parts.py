@@ -14,6 +14,8 @@ from torchref.compare.errors import UserError
 from torchref.compare.faults import definition
 from torchref.nearest import nearest
 
+__all__ = ["check_parts", "checked_data"]
+
 
 def checked_data(comparison: Comparison) -> Data:
     """What `data()` returns. UserError where it is no Data."""

@@ -19,6 +19,8 @@ from rich.table import Table
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.judge import Divergence
 
+__all__ = ["Report", "VariantReport", "environment", "plain"]
+
 
 @dataclass(frozen=True)
 class VariantReport:

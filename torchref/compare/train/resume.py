@@ -12,6 +12,8 @@ from torchref.compare.record.kept import check_record
 from torchref.compare.train import checkpoint
 from torchref.nn.module import Array
 
+__all__ = ["anew", "is_finished", "left_off", "whose"]
+
 
 def whose(comparison: Comparison, variant: str) -> dict[str, Any]:
     """What a checkpoint is of: all settings but the number of epochs, as more may follow."""
