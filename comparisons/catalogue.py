@@ -6,7 +6,7 @@ import ast
 import importlib
 import importlib.util
 import sys
-import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,7 @@ def _assigned(node: ast.stmt) -> set[str]:
 
 def _from_file(path: Path) -> Comparison:
     from comparisons.comparison import Comparison
+    from comparisons.faults import explained, message, user_line
 
     if not path.is_file():
         raise UserError(f"there is no file {path}")
@@ -77,14 +78,9 @@ def _from_file(path: Path) -> Comparison:
     sys.modules[path.stem] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        message = error.msg if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
-        where = f"{path}, line {line}" if line else str(path)
-        raise UserError(f"{where}: {type(error).__name__}: {message}") from error
+    except (Exception, SystemExit) as error:
+        line = explained(error) if user_line(error) else f"{path}: {type(error).__name__}: {message(error)}"
+        raise UserError(line) from error
     finally:
         if before is not None:
             sys.modules[path.stem] = before
@@ -93,4 +89,4 @@ def _from_file(path: Path) -> Comparison:
         names = ", ".join(comparison.name for comparison in found.values())
         what = f"{len(found)} Comparisons ({names})" if found else "no Comparison"
         raise UserError(f"{path} holds {what}; it must hold exactly one")
-    return next(iter(found.values()))
+    return replace(next(iter(found.values())), file=str(path.resolve()))

@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from comparisons.errors import UserError
+from comparisons.faults import reason
+from comparisons.npz import BadArrays, read_arrays
 
 
 def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> Path:
@@ -42,7 +43,7 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
     manifest = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body})
     path = folder / f"step-{step:010d}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not its parents: a run whose folder is removed must not make it anew
         _write(path.with_suffix(".npz"), data)
         _write(path, manifest.encode())
         for other in folder.glob("step-*"):
@@ -68,28 +69,33 @@ def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
         manifest = json.loads(path.read_bytes())
         body = manifest["body"]
         intact = hashlib.sha256(body.encode()).hexdigest() == manifest["sha256"]
+        record = json.loads(body)
+        step, state, names = (
+            int(record["step"]),
+            dict(record["state"].items()),
+            [str(name) for name, _, _ in record["arrays"]],
+        )
     except OSError as error:
-        raise UserError(f"cannot read the checkpoint {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"cannot read the checkpoint {path}: {reason(error)}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"the checkpoint {path} is damaged: it is not a manifest") from None
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its SHA-256 does not match")
-    record = json.loads(body)
     try:
         data = data_path.read_bytes()
     except OSError as error:
-        raise UserError(f"cannot read the checkpoint {data_path}: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != record["npz_sha256"]:
+        raise UserError(f"cannot read the checkpoint {data_path}: {reason(error)}") from None
+    if hashlib.sha256(data).hexdigest() != record.get("npz_sha256"):
         raise UserError(f"the checkpoint {data_path} is damaged: its SHA-256 does not match the manifest")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[f"array_{i}"] for i, (name, _, _) in enumerate(record["arrays"])}
-    except (ValueError, KeyError, zipfile.BadZipFile):  # an object array, or a manifest of another program
+        loaded = read_arrays(io.BytesIO(data))
+        arrays = {name: loaded[f"array_{i}"] for i, name in enumerate(names)}
+    except (BadArrays, KeyError):  # an object array, or a manifest of another program
         raise UserError(f"the checkpoint {data_path} is damaged: its arrays cannot be read") from None
-    for name, shape, dtype in record["arrays"]:
+    for name, (_, shape, dtype) in zip(names, record["arrays"], strict=True):
         if list(arrays[name].shape) != shape or str(arrays[name].dtype) != dtype:
-            raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {tuple(shape)}")
-    return record["step"], arrays, record["state"]
+            raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {shape}")
+    return step, arrays, state
 
 
 def _write(path: Path, data: bytes) -> None:

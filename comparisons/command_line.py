@@ -1,14 +1,17 @@
 """The `torchref` command. Each subcommand is a module with `Options`, a frozen dataclass whose docstring is its help,
 and `run(options) -> exit status`; the module is imported only when its subcommand is called.
 
-Exit status: 0 equal, 1 a mismatch, 2 a mistake in what was asked (one line on stderr), 130 interrupted.
+Exit status: 0 equal, 1 a mismatch, 2 what a user can put right (one line on stderr), 3 a fault of torchref's own (its
+traceback), 130 interrupted.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import importlib
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -22,21 +25,55 @@ COMMANDS = {  # name -> (module, one-line help)
     "list": ("comparisons.commands.list", "list the comparisons that ship"),
     "view": ("comparisons.commands.view", "look at runs in TensorBoard, NumPy over torch"),
 }
+SPELT = "torchref.spelt"  # how characters are encoded that the output's encoding lacks
+SPELLINGS = {"µ": "u", "±": "+-", "−": "-", "–": "-", "×": "x", "→": "->", "…": "...", "²": "^2", "√": "sqrt "}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SPELT)
     try:
-        return _dispatch(arguments)
-    except UserError as error:
-        print(f"torchref: {error}", file=sys.stderr)
-        return 2
+        status = _dispatch(arguments)
+        sys.stdout.flush()  # what cannot be written shows here, and not when Python ends
+        return status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `torchref list | head`: nobody reads on
         sys.stderr.close()
         return 0
+    except (Exception, SystemExit) as error:
+        return _answer(error)
+
+
+def _answer(error: BaseException) -> int:
+    """Say what went wrong; returns the exit status."""
+    from comparisons.faults import explained, report_fault
+
+    line = explained(error)
+    if line is None and isinstance(error, SystemExit):  # tyro's, after a help text
+        raise error
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk: Python would try again when it ends, and say so in lines of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if line is None:
+        report_fault(error)
+        return 3
+    print(f"torchref: {line}", file=sys.stderr)
+    return 2
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal, or a file, of few characters gets in place of one that it does not know."""
+    assert isinstance(error, UnicodeEncodeError)
+    unknown = error.object[error.start : error.end]
+    return "".join(SPELLINGS.get(c, c.encode("ascii", "backslashreplace").decode()) for c in unknown), error.end
+
+
+codecs.register_error(SPELT, _spelt)
 
 
 def _dispatch(arguments: list[str]) -> int:

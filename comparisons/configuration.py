@@ -11,6 +11,7 @@ import tomli_w
 
 from comparisons.comparison import Comparison
 from comparisons.errors import UserError
+from comparisons.faults import message, writing
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
 
@@ -19,6 +20,7 @@ def as_config(comparison: Comparison) -> dict[str, Any]:
     """What a run can be repeated from: the comparison's name, its settings, and its variants' options."""
     return {
         "comparison": comparison.name,
+        **({"file": comparison.file} if comparison.file else {}),
         **({"data": dict(comparison.source)} if comparison.source else {}),
         **{name: getattr(comparison, name) for name in SETTINGS},
         **({"optimizer": dict(comparison.optimizer_options)} if comparison.optimizer_options else {}),
@@ -36,16 +38,22 @@ def plain(value: Any) -> Any:
 
 
 def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
-    """Write `config`, whole or not at all; with `resume` an existing one must say the same."""
+    """Write `config`, whole or not at all; with `resume` an existing one must say the same, but for fewer epochs."""
     if resume and path.exists():
-        there = read_config(path)
-        for name in ("comparison", "data", *SETTINGS, "optimizer", "variants"):
-            if there.get(name) != config.get(name):
-                raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
-        return
+        check_config(path, config)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(tomli_w.dumps(config), encoding="utf-8")
-    os.replace(temporary, path)
+    with writing(path):
+        temporary.write_text(tomli_w.dumps(config), encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def check_config(path: Path, config: dict[str, Any]) -> None:
+    """UserError unless the run that wrote `path` can be continued with `config`: nothing but more epochs."""
+    there = read_config(path)
+    for name in ("comparison", "data", *SETTINGS, "optimizer", "variants"):
+        more = name == "epochs" and isinstance(there.get(name), int) and there[name] < config[name]
+        if there.get(name) != config.get(name) and not more:
+            raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -54,5 +62,5 @@ def read_config(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"config: cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"config: {path} is no TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, a deep nesting
+        raise UserError(f"config: {path} is no TOML: {message(error)}") from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from comparisons.catalogue import find_lesson, lessons
 from comparisons.errors import UserError
+from comparisons.faults import writing
 
 if TYPE_CHECKING:
     from comparisons.commands.compare import Options
@@ -72,9 +73,10 @@ def write_table(taught: list[Taught], out: Path) -> None:
         lines.append(f"| {each.name} | {each.claim} | {result} | {figures} |")
     for each in taught:
         lines += ["", f"## {each.name}", "", each.markdown()]
-    (out / "lessons.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     documents = [json.loads(each.to_json()) for each in taught]
-    (out / "lessons.json").write_text(json.dumps(documents, indent=2) + "\n", encoding="utf-8")
+    with writing(out):
+        (out / "lessons.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (out / "lessons.json").write_text(json.dumps(documents, indent=2) + "\n", encoding="utf-8")
 
 
 class Line:

@@ -18,6 +18,7 @@ import torch
 from comparisons.comparison import Comparison
 from comparisons.data import Data, batches
 from comparisons.errors import UserError
+from comparisons.faults import writing
 from comparisons.lesson import Across, Figures, Finding, Lesson, verdict
 from comparisons.lockstep import Diverged, Lockstep, Step
 from comparisons.record import Recorder, log10_difference
@@ -261,7 +262,8 @@ def teach(
             if lesson.across is not None and not mismatch:
                 record_across(folder, lesson.across(as_arrays(figures)))
             taught.seconds = time.perf_counter() - started
-            (folder / "lesson.json").write_text(taught.to_json(), encoding="utf-8")
+            with writing(folder):
+                (folder / "lesson.json").write_text(taught.to_json(), encoding="utf-8")
     return taught
 
 
@@ -327,7 +329,8 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
             "colors": lesson.colors,
             "variants": {name: {} for name in lesson.variants},
         }
-        (folder / "config.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
+        with writing(folder):
+            (folder / "config.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
     except OSError as error:
         raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
     return folder

@@ -17,8 +17,9 @@ from comparisons.judge import Judge, Mismatch
 from comparisons.kinks import Kinks, adopt, decisions, find_kinks
 from comparisons.observe import Seen, observe_numpy, observe_torch
 from comparisons.report import Divergence
-from comparisons.state import pack, unpack
+from comparisons.state import pack, rebuilt, unpack
 from comparisons.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
+from comparisons.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
@@ -82,6 +83,7 @@ class Lockstep:
         self.fresh: dict[str, Any] = {}  # the bounds of every entry when the criterion last ran
         self.steps = 0
         self.canary: dict[str, bool] = {}  # by tensor: was the disturbed gradient noticed?
+        self.apart: Apart | None = None  # with `accumulate`: the first step beside that of the whole batch
         self.kinks = 0  # decisions that rounding took differently in the twins, and that were judged as torch took them
 
     def step(self, x: Array, target: Array, observe: bool = False) -> Step:
@@ -143,6 +145,8 @@ class Lockstep:
     ) -> dict[str, float]:
         """Every tensor against its bound: the screen first, and where that does not suffice the criterion itself."""
         x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
+        if self.steps == 0 and self.referee.accumulate > 1:
+            self.apart = apart_from_whole(self.referee, x, target, tape)
         truth: dict[str, Any] = {}
         if self.dtype == np.float32:  # the referee: what float64 gives for the same weights, batch and draws
             output, loss = self.referee.gradients(x, target, tape)
@@ -267,6 +271,7 @@ class Lockstep:
             "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned)],
             "canary": self.canary,
             "kinks": self.kinks,
+            "apart": None if self.apart is None else vars(self.apart),
             "seconds": [self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds],
         }
         return pack(tree, arrays, "lockstep")
@@ -286,10 +291,11 @@ class Lockstep:
         torch.set_rng_state(tree["torch generator"])
         if tree["cuda generators"]:
             torch.cuda.set_rng_state_all(tree["cuda generators"])
-        self.steps, self.canary, self.kinks = tree["steps"], tree["canary"], tree["kinks"]
-        self.judge = Judge(**tree["judge"])
+        self.steps, self.canary, self.kinks = int(tree["steps"]), dict(tree["canary"]), int(tree["kinks"])
+        self.apart = None if tree["apart"] is None else rebuilt(Apart, tree["apart"])
+        self.judge = rebuilt(Judge, tree["judge"])
         self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
-        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = tree["seconds"]
+        self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = map(float, tree["seconds"])
 
     def _scheduled(self) -> list[Any]:
         return [t for t in (self.torch_twin, self.numpy_twin, self.free_twin) if t.scheduler is not None]

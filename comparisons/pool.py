@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+from comparisons.faults import explained, message, report_fault
 
 Task = tuple[Any, ...]  # the arguments of the function: what can be pickled
 OnProgress = Callable[[int, int, int], None]  # task, steps done, steps in all
@@ -71,7 +73,8 @@ class _Worker:
 
     def give(self, number: int, tasks: Sequence[Task]) -> None:
         self.task = number
-        self.connection.send(tasks[number])
+        with contextlib.suppress(OSError):  # it has died: its end is closed, which is found where it is waited for
+            self.connection.send(tasks[number])
 
     def dismiss(self) -> None:
         self.connection.send(None)
@@ -106,9 +109,9 @@ def _serve(connection: Connection, function: Callable[..., None]) -> None:
         try:
             function(lambda step, steps: connection.send(("progress", (step, steps))), *task)
             connection.send(("done", None))
-        except Exception as error:
-            connection.send(("done", f"{type(error).__name__}: {_first_line(error)}"))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or traceback.format_exception_only(error)[-1].strip()
+        except (Exception, SystemExit) as error:
+            line = explained(error)
+            if line is None:
+                report_fault(error)
+                line = f"a fault of torchref's own: {type(error).__name__}: {message(error)}"
+            connection.send(("done", line))

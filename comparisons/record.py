@@ -16,9 +16,10 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -28,11 +29,17 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from comparisons.errors import UserError
+from comparisons.faults import message, reason, writing
 
 ENGINES = ("numpy", "torch", "difference")
 FLOOR = -20.0  # log10 of a difference of zero, so that equal curves have a point to draw
 _FLUSH_SECONDS = 5.0
 _BINS = 30
+
+# How far a record has come, as a checkpoint notes it (JSON): "step", the largest that was recorded; "count" and "chain"
+# of the lines of metrics.jsonl; "events", the bytes and the SHA-256 of each event file.
+Kept = Mapping[str, Any]
+NOTHING: Kept = {"step": -1, "count": 0, "chain": "", "events": {}}
 
 Metrics = dict[str, dict[str, list[tuple[int, float]]]]  # engine -> tag -> [(step, value), ...]
 
@@ -47,18 +54,25 @@ class Recorder:
     """Writes one variant's folder `runs/<comparison>/<variant>/`: a run of events per engine, and `metrics.jsonl`.
 
     The engines are "numpy", "torch" and "difference": runs with the same tags, which TensorBoard draws over each other.
-    A folder that holds a record already is continued only with `purge_step`: everything recorded at that step or later
-    is taken back (torch's meaning), a torn last line is cut off, and any other damage is an error.
+    A folder that holds a record already is continued only from what a checkpoint noted of it (`kept`: what `flush`
+    returned, or NOTHING): all that was recorded later is taken back, and a record that has less is an error.
     """
 
-    def __init__(self, folder: Path, purge_step: int | None = None, engines: Sequence[str] = ENGINES) -> None:
+    def __init__(self, folder: Path, kept: Kept | None = None, engines: Sequence[str] = ENGINES) -> None:
         self.folder = Path(folder)
         self.notes: list[str] = []  # what could not be recorded as asked, and why
         self._embeddings: dict[str, list[str]] = {}  # by engine, what its projector shows
+        metrics = self.folder / "metrics.jsonl"
+        if kept is not None:
+            take_back(self.folder, kept)
+        elif metrics.exists():
+            raise UserError(f"{metrics} is already there: resume the run, remove it, or choose another folder")
+        kept = NOTHING if kept is None else kept
+        self._latest, self._earlier = kept["step"], dict(kept["events"])
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._metrics = _MetricsFile(self.folder / "metrics.jsonl", purge_step)
-            self._events = {engine: EventFile(self.folder / engine, purge_step) for engine in engines}
+            self._metrics = _MetricsFile(metrics, kept["count"], kept["chain"])
+            self._events = {engine: EventFile(self.folder / engine, self._latest + 1) for engine in engines}
         except OSError as error:
             raise UserError(f"cannot record in {self.folder}: {error.strerror}") from None
         self._pending: dict[str, tuple[int, dict[str, float]]] = {}
@@ -123,22 +137,24 @@ class Recorder:
         if points.ndim != 2 or len(labels) != len(points) or (images is not None and len(images) != len(points)):
             raise ValueError(f"embedding {name!r} must have shape (N, D) and N labels, not {points.shape}")
         file = "".join(c if c.isalnum() else "-" for c in name)
-        (folder / f"{file}.tsv").write_text("".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points))
-        (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels))
-        lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
-        if images is not None:
-            pictures = np.asarray(images) if np.ndim(images) == 4 else np.asarray(images)[..., None]
-            _, height, width, channels = pictures.shape
-            side = math.ceil(len(points) ** 0.5)  # the projector wants them in a square, row by row
-            sheet = np.zeros((side * side, height, width, channels))
-            sheet[: len(points)] = pictures
-            pixels = sheet.reshape(side, side, height, width, channels).swapaxes(1, 2)
-            pixels = pixels.reshape(side * height, side * width, channels)
-            (folder / f"{file}.png").write_bytes(_png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
-            size = f"single_image_dim: [{width}, {height}]"
-            lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')
-        self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
-        (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]))
+        with writing(folder):
+            points_as_text = "".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in points)
+            (folder / f"{file}.tsv").write_text(points_as_text, "utf-8")
+            (folder / f"{file}-labels.tsv").write_text("".join(f"{label}\n" for label in labels), "utf-8")
+            lines = [f'tensor_name: "{name}"', f'tensor_path: "{file}.tsv"', f'metadata_path: "{file}-labels.tsv"']
+            if images is not None:
+                pictures = np.asarray(images) if np.ndim(images) == 4 else np.asarray(images)[..., None]
+                _, height, width, channels = pictures.shape
+                side = math.ceil(len(points) ** 0.5)  # the projector wants them in a square, row by row
+                sheet = np.zeros((side * side, height, width, channels))
+                sheet[: len(points)] = pictures
+                pixels = sheet.reshape(side, side, height, width, channels).swapaxes(1, 2)
+                pixels = pixels.reshape(side * height, side * width, channels)
+                (folder / f"{file}.png").write_bytes(_png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)))
+                size = f"single_image_dim: [{width}, {height}]"
+                lines.append(f'sprite {{ image_path: "{file}.png" {size} }}')
+            self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
+            (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]), "utf-8")
 
     def hparams(self, engine: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
         """Record a session's hyperparameters, and its `metrics` as scalars at `step`.
@@ -164,21 +180,39 @@ class Recorder:
         if metrics:
             self.scalars(engine, metrics, step)
 
-    def flush(self) -> None:
-        """Hand everything to the operating system: from here on a kill loses none of it. Call it between steps."""
+    def flush(self) -> Kept:
+        """Put everything on the disk: from here on neither a kill nor a power cut loses any of it.
+
+        Returns how far the record has come, for a checkpoint. Call it between steps.
+        """
         for engine in list(self._pending):
             self._write(engine)
-        self._metrics.flush()
-        for events in self._events.values():
-            events.flush()
+        for file in (self._metrics, *self._events.values()):
+            file.sync()
         self._flushed = time.monotonic()
+        return self.kept()
+
+    def kept(self) -> Kept:
+        """How far the record has come."""
+        events = {f"{engine}/{file.path.name}": [file.size, file.digest()] for engine, file in self._events.items()}
+        return {
+            "step": self._latest,
+            "count": self._metrics.count,
+            "chain": self._metrics.chain,
+            "events": self._earlier | events,
+        }
 
     def close(self, finished: bool = True) -> None:
         """Flush and close the files; `finished` adds the closing line, without which a record counts as cut short."""
-        self.flush()
-        self._metrics.close(finished)
-        for events in self._events.values():
-            events.close()
+        with nullcontext() if finished else suppress(UserError):  # what ended the run is told, and nothing else
+            for engine in list(self._pending):
+                self._write(engine)
+            if finished:
+                self._metrics.end()
+            self.flush()
+        for file in (self._metrics, *self._events.values()):
+            with suppress(OSError):
+                file.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -191,12 +225,13 @@ class Recorder:
     def _write(self, engine: str) -> None:
         step, values = self._pending.pop(engine)
         numbers = {tag: float(value) for tag, value in values.items()}
+        self._metrics.check_there()
         self._metrics.write(step, engine, numbers)
         self._events[engine].write_scalars(step, numbers)
+        self._latest = max(self._latest, step)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:  # so that TensorBoard can follow the training
-            self._metrics.flush()
-            for events in self._events.values():
-                events.flush()
+            for file in (self._metrics, *self._events.values()):
+                file.flush()
             self._flushed = time.monotonic()
 
     def _note(self, engine: str, note: str, step: int) -> None:
@@ -243,19 +278,56 @@ def read_metrics(folder: Path, finished: bool = True) -> Metrics:
     return metrics
 
 
-class EventFile:
-    """One TensorBoard event file. A record is: length, checksum of the length, the event, checksum of the event."""
+class _File:
+    """A file of a record, written to its end. UserError where that cannot be done."""
 
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+    def __init__(self, path: Path, mode: str) -> None:
+        self.path = path
+        self._file: BinaryIO = open(path, mode)  # type: ignore[assignment]  # noqa: SIM115
+
+    def append(self, data: bytes) -> None:
+        with writing(self.path):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: a kill loses none of it."""
+        self.check_there()
+        with writing(self.path):
+            self._file.flush()
+
+    def sync(self) -> None:
+        """Put everything on the disk: a power cut loses none of it."""
+        self.flush()
+        with writing(self.path):
+            os.fsync(self._file.fileno())
+
+    def check_there(self) -> None:
+        """UserError if the file is no longer there: what is written then goes nowhere, and nothing says so."""
+        there = False
+        with suppress(OSError):
+            there = os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        if not there:
+            raise UserError(f"{self.path} was removed, or replaced, while the run was writing it")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class EventFile(_File):
+    """One TensorBoard event file. A record is: length, checksum of the length, the event, checksum of the event.
+
+    `start`: the first step that it holds. Readers drop what the files before it hold at this step or later; they do so
+    only if the run's first file has said where it starts.
+    """
+
+    def __init__(self, folder: Path, start: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        number = len(
-            list(folder.glob("events.out.tfevents.*"))
-        )  # a resumed run writes a new file, read after the others
-        self._file = open(folder / f"events.out.tfevents.{number:010d}.torchref", "xb")  # noqa: SIM115
+        number = len(list(folder.glob("events.out.tfevents.*")))  # a resumed run's is read after the others
+        super().__init__(folder / f"events.out.tfevents.{number:010d}.torchref", "xb")
+        self.size, self._hash = 0, hashlib.sha256()
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if purge_step is not None:  # readers drop what earlier files hold at this step or later
-            session = SessionLog(status=SessionLog.START)
-            self._write(Event(wall_time=time.time(), step=purge_step, session_log=session))
+        session = SessionLog(status=SessionLog.START)
+        self._write(Event(wall_time=time.time(), step=start, session_log=session))
         self._file.flush()
 
     def write(self, step: int, value: Summary.Value) -> None:
@@ -270,35 +342,27 @@ class EventFile:
             add(tag=tag, simple_value=value)
         self._write(event)
 
-    def flush(self) -> None:
-        """Hand the records to the operating system."""
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    def digest(self) -> str:
+        """The SHA-256 of what was written."""
+        return self._hash.hexdigest()
 
     def _write(self, event: Event) -> None:
         data = event.SerializeToString()
-        self._file.write(_header(len(data)) + data + _checksum(data))
+        record = _header(len(data)) + data + _checksum(data)
+        self.append(record)
+        self.size += len(record)
+        self._hash.update(record)
 
 
-class _MetricsFile:
+class _MetricsFile(_File):
     """`metrics.jsonl`: a line per step and engine, with a running count and a hash that covers all lines before it."""
 
-    def __init__(self, path: Path, purge_step: int | None) -> None:
-        self._path = path
-        self._count = 0
-        self._chain = ""
-        if purge_step is None:
-            if path.exists():
-                raise UserError(f"{path} is already there: resume the run, remove it, or choose another folder")
-            self._file = open(path, "wb")  # noqa: SIM115
-        else:
-            self._resume(purge_step)
+    def __init__(self, path: Path, count: int, chain: str) -> None:
+        super().__init__(path, "ab")
+        self.count, self.chain = count, chain
 
     def write(self, step: int, engine: str, values: Mapping[str, float]) -> None:
-        body = {"count": self._count, "step": step, "engine": engine, "values": values}
+        body = {"count": self.count, "step": step, "engine": engine, "values": values}
         try:
             text = json.dumps(body, allow_nan=False)
         except ValueError:  # JSON knows no nan and no inf: they are written as strings
@@ -306,30 +370,52 @@ class _MetricsFile:
             text = json.dumps(body)
         self._write_line(text)
 
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self, finished: bool) -> None:
-        if finished and not self._file.closed:
-            self._write_line(json.dumps({"count": self._count, "end": True}))
-        self._file.close()
+    def end(self) -> None:
+        """The closing line."""
+        self._write_line(json.dumps({"count": self.count, "end": True}))
 
     def _write_line(self, text: str) -> None:
-        self._chain = _link(self._chain, text)
-        self._file.write(f'{text[:-1]}, "chain": "{self._chain}"}}\n'.encode())
-        self._count += 1
+        self.chain = _link(self.chain, text)
+        self.append(f'{text[:-1]}, "chain": "{self.chain}"}}\n'.encode())
+        self.count += 1
 
-    def _resume(self, purge_step: int) -> None:
-        """Write the file anew with what was recorded before `purge_step`, then go on behind it."""
-        records = _read_records(self._path)[0] if self._path.exists() else []
-        temporary = self._path.with_name(self._path.name + ".tmp")
-        self._file = open(temporary, "wb")  # noqa: SIM115
-        for step, engine, values in records:
-            if step < purge_step:
-                self.write(step, engine, values)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        os.replace(temporary, self._path)
+
+def check_record(folder: Path, kept: Kept, finished: bool = False) -> None:
+    """UserError unless a record still holds what it held when `kept` was noted; if `finished`, that and no more."""
+    for path, size in _sizes(folder, kept).items():
+        if finished and path.stat().st_size != size:
+            raise UserError(f"{path} is damaged: it was written to after the run")
+
+
+def take_back(folder: Path, kept: Kept) -> None:
+    """Cut a record back to what it held when a checkpoint noted `kept`. UserError where it holds less."""
+    sizes = _sizes(folder, kept)
+    for path in [folder / "metrics.jsonl", *folder.glob("*/events.out.tfevents.*")]:
+        if path.exists():
+            with writing(path):
+                os.truncate(path, sizes.get(path, 0))
+
+
+def _sizes(folder: Path, kept: Kept) -> dict[Path, int]:
+    """How many bytes of each file were there when `kept` was noted. UserError where they are no longer the same."""
+    metrics = folder / "metrics.jsonl"
+    sizes = {}
+    if kept["count"]:
+        lines = _read(metrics).split(b"\n")[:-1][: kept["count"]]
+        chain = list(_chain(metrics, lines))
+        if len(lines) < kept["count"]:
+            raise UserError(f"{metrics} has lost lines: it holds {len(lines)} of the {kept['count']} it had")
+        if chain[-1] != kept["chain"]:
+            raise UserError(f"{metrics} is the record of another run")
+        sizes[metrics] = sum(len(line) + 1 for line in lines)
+    for name, (size, digest) in kept["events"].items():
+        data = _read(folder / name)[:size]
+        if len(data) < size:
+            raise UserError(f"{folder / name} has lost events: it holds {len(data)} of the {size} bytes it had")
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise UserError(f"{folder / name} is damaged: it was changed after the run")
+        sizes[folder / name] = size
+    return sizes
 
 
 def _link(chain: str, text: str) -> str:
@@ -342,25 +428,40 @@ def _read_records(path: Path) -> tuple[list[tuple[int, str, dict[str, float]]], 
 
     Any other damage is a UserError that names the line: a kill can only tear the last one.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    *lines, rest = data.split(b"\n")
+    *lines, rest = _read(path).split(b"\n")
     records: list[tuple[int, str, dict[str, float]]] = []
-    chain, closed = "", False
+    closed = False
+    for number, (line, _) in enumerate(zip(lines, _chain(path, lines), strict=True), start=1):
+        if closed:
+            raise UserError(f"{path}: line {number} is damaged: it comes after the closing line")
+        try:
+            record = json.loads(line)
+            if record.get("end"):
+                closed = True
+            else:
+                values = {str(tag): float(value) for tag, value in record["values"].items()}
+                records.append((int(record["step"]), str(record["engine"]), values))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise UserError(f"{path}: line {number} is no record: {type(error).__name__}: {message(error)}") from None
+    return records, closed, bool(rest)
+
+
+def _chain(path: Path, lines: Sequence[bytes]) -> Iterator[str]:
+    """The hash of each line. UserError where it is not the one that the line says it has."""
+    chain = ""
     for number, line in enumerate(lines, start=1):
         body, separator, hash_part = line.decode("utf-8", "replace").rpartition(', "chain": "')
         chain = _link(chain, body + "}")
-        if not separator or hash_part != f'{chain}"}}' or closed:
+        if not separator or hash_part != f'{chain}"}}':
             raise UserError(f"{path}: line {number} is damaged: it, or a line before it, was changed after the run")
-        record = json.loads(body + "}")
-        if record.get("end"):
-            closed = True
-        else:
-            values = {tag: float(value) for tag, value in record["values"].items()}
-            records.append((record["step"], record["engine"], values))
-    return records, closed, bool(rest)
+        yield chain
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from None
 
 
 def _histogram(entries: np.ndarray) -> HistogramProto:

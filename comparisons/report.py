@@ -16,6 +16,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from comparisons.faults import writing
+
 
 @dataclass(frozen=True)
 class Divergence:
@@ -77,6 +79,9 @@ class VariantReport:
     drift_weights: float | None = None  # free running: relative L2 distance of the weights at the end
     drift_losses: float | None = None  # free running: largest relative difference of the losses
     drift_small: bool = True  # float64 alone: whether the weights that ran free stayed together as they must
+    parts_loss: float | None = None  # with accumulate: the first step's relative distance from the whole batch's
+    parts_gradient: float | None = None
+    parts_note: str = ""  # why they are not the same
     divergence: Divergence | None = None
 
     @property
@@ -130,8 +135,9 @@ class Report:
     def write(self, path: Path) -> None:
         """Write `to_json()` to a file, all of it or nothing."""
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self.to_json(), encoding="utf-8")
-        os.replace(temporary, path)
+        with writing(path):
+            temporary.write_text(self.to_json(), encoding="utf-8")
+            os.replace(temporary, path)
 
     def table(self) -> Table:
         """A column per variant, so that it fits into 80 characters."""
@@ -161,6 +167,8 @@ class Report:
                 f"largest share of a bound: {worst.largest_share:.3f} ({where})", soft_wrap=True, markup=False
             )
         for variant in self.variants:
+            if variant.parts_note:
+                console.print(f"{variant.name}: {variant.parts_note}", markup=False, highlight=False, soft_wrap=True)
             if variant.divergence is not None:
                 console.print(f"{variant.name}: {variant.divergence}", markup=False, highlight=False, soft_wrap=True)
         console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)
@@ -254,6 +262,8 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("largest share of a bound", lambda v: _number(v.largest_share, ".3f")),
     ("canary caught", _canary),
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
+    ("parts from whole batch, loss", lambda v: _number(v.parts_loss, ".1e")),
+    ("parts from whole batch, gradient", lambda v: _number(v.parts_gradient, ".1e")),
     ("free running, weights", lambda v: _number(v.drift_weights, ".1e")),
     ("free running, losses", lambda v: _number(v.drift_losses, ".1e")),
     ("time a step, NumPy", lambda v: _time(v.numpy_seconds)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import torch
 
 from torchref.nn.module import Array
 from torchref.twin.weights import to_array
+
+T = TypeVar("T")
 
 
 def pack(tree: Any, arrays: dict[str, Array], name: str) -> Any:
@@ -38,3 +40,13 @@ def unpack(packed: Any, arrays: dict[str, Array]) -> Any:
         return {key: unpack(part, arrays) for key, part in value}
     parts = [unpack(part, arrays) for part in value]
     return tuple(parts) if kind == "tuple" else parts
+
+
+def rebuilt(kind: type[T], fields: dict[str, Any]) -> T:
+    """A dataclass from what JSON holds of it. TypeError where a field is unknown, or none of its type."""
+    for name, hint in get_type_hints(kind).items():
+        value = fields.get(name)
+        whole = isinstance(value, int) and not isinstance(value, bool)  # JSON may write 1.0 as 1
+        if name in fields and not isinstance(value, hint) and not (whole and isinstance(0.0, hint)):
+            raise TypeError(f"{name} is {value!r}")
+    return kind(**fields)

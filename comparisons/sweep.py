@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from comparisons.comparison import Comparison
-from comparisons.configuration import SETTINGS, as_config, write_config
+from comparisons.configuration import SETTINGS, as_config, check_config
 from comparisons.errors import UserError, nearest
+from comparisons.faults import reason, writing
 from comparisons.pool import run_tasks
+from comparisons.resume import is_finished, left_off
 
 if TYPE_CHECKING:
     from comparisons.commands.compare import Options
@@ -58,7 +60,10 @@ class Run:
 
 
 def sweep(options: Options, comparison: Comparison, out: Path) -> int:
-    """Run all, show the table, write OUT/NAME/sweep.json; exit status 0 where every run was equal, else 1."""
+    """Run all, show the table, write OUT/NAME/sweep.json.
+
+    Exit status: 0 where every run was equal, 1 where one was not, 2 where one, and none of the others, failed.
+    """
     folder = out / comparison.name
     if (folder / "config.toml").exists():
         raise UserError(f"out: {folder} holds a single run; name another folder with --out")
@@ -73,15 +78,18 @@ def sweep(options: Options, comparison: Comparison, out: Path) -> int:
     result = summary(comparison, runs)
     path = folder / "sweep.json"
     temporary = path.with_name("sweep.json.tmp")
-    temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with writing(path):
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
     declare(folder, comparison, runs)
     if options.json:
         print(json.dumps(result, indent=2))
     else:
         show(comparison, runs)
         print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
-    return 0 if result["passed"] else 1
+    if any(run.report is not None and not run.passed for run in runs):
+        return 1
+    return 0 if result["passed"] else 2
 
 
 # --- what is run --------------------------------------------------------------------------------------------------
@@ -177,9 +185,30 @@ def restore(run: Run, comparison: Comparison, resume: bool) -> bool:
         raise UserError(f"out: {run.folder} is already there: go on with --resume, or name another folder with --out")
     if not (run.folder / "report.json").exists():
         return False
-    write_config(run.folder / "config.toml", as_config(configured(comparison, run.values)), resume=True)
-    run.report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    own = configured(comparison, run.values)
+    check_config(run.folder / "config.toml", as_config(own))
+    report = read_report(run.folder / "report.json")
+    found = left_off(run.folder / run.variant, own, run.variant)
+    if (found is None or not is_finished(found[1], own)) and report["variants"][0].get("divergence") is None:
+        return False  # cut short, or more epochs are asked for; one that ended in a mismatch has no checkpoint
+    run.report = report
     return True
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """What a run has written. UserError where it is damaged: what the sweep's table shows must be there."""
+    try:
+        report = json.loads(path.read_bytes())
+        first = report["variants"][0]
+        for metric in METRICS:
+            float(first.get(f"{metric}_numpy") or 0)
+        if not isinstance(report["passed"], bool) or not isinstance(report["verdict"], str):
+            raise TypeError
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {reason(error)}") from None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        raise UserError(f"{path} is damaged: remove it, and --resume writes it again") from None
+    return dict(report)
 
 
 # --- running it -----------------------------------------------------------------------------------------------------
@@ -205,7 +234,7 @@ def train_all(runs: list[Run], options: Options, out: Path) -> None:
             run = runs[number]
             finished += 1
             if error is None:
-                run.report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+                run.report = read_report(run.folder / "report.json")
             else:
                 run.error = error
                 if not options.json:

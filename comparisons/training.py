@@ -18,11 +18,15 @@ from comparisons.configuration import as_config, write_config
 from comparisons.data import Data, Rows, batches
 from comparisons.effects import record_effects
 from comparisons.errors import UserError, nearest
+from comparisons.faults import message, user_line
 from comparisons.lockstep import Diverged, Lockstep, Step
+from comparisons.parts import check_parts, checked_data
 from comparisons.progress import OnProgress, silent
-from comparisons.record import Recorder, log10_difference
+from comparisons.record import NOTHING, Kept, Recorder, log10_difference
 from comparisons.report import Divergence, Report, VariantReport, environment
-from comparisons.twins import outputs_of
+from comparisons.resume import anew, is_finished, left_off, whose
+from comparisons.state import rebuilt
+from comparisons.twins import joined, outputs_of
 from torchref.nn.module import Array
 
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
@@ -59,10 +63,7 @@ def run(
     if only is not None and only not in comparison.variants:
         raise UserError(f"only: there is no variant {only!r}; {nearest(only, comparison.variants)}")
     device = pick_device(comparison.device)
-    data = comparison.data()
-    if not isinstance(data, Data):
-        raise UserError(f"data must return a Data, not {type(data).__name__}")
-    data = data.astype(np.dtype(comparison.dtype))
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, sabotage)
 
@@ -74,6 +75,8 @@ def run(
         def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
             on_progress(variant, step, steps, index, len(chosen))
 
+        if not folder.exists():
+            raise UserError(f"out: {folder} was removed while the run was writing it")
         training = VariantTraining(comparison, variant, data, folder / variant, device, sabotage)
         reports.append(training.train(resume, show))
         if reports[-1].divergence is not None:
@@ -103,30 +106,42 @@ def pick_device(name: str) -> torch.device:
 
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
     """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
+    check_parts(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
+    own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
+    if own:
+        raise UserError(f"loss: it learns {own[0]}, which the optimizer is not given: let the network hold it")
     size = min(comparison.batch_size, len(data.train_inputs))
     x, target = data.train_inputs[:size], data.train_targets[:size]
     where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
     try:
-        output = lockstep.free_twin.model.predict(x[:2])
-        check_labels(data, outputs_of(output)[0])
+        output = lockstep.free_twin.predict(x[:2])
+        check_labels(data, outputs_of(output)[0], ignored_label(lockstep.free_twin))
         loss, _ = lockstep.free_twin.loss(output, target[:2])
         if loss.ndim:
             raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
         _, _, tape = lockstep.torch_twin.gradients(x, target)
         lockstep.free_twin.gradients(x, target, tape)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise UserError(f"{where}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+        place = user_line(error)
+        said = f"{type(error).__name__}: {message(error)}{f', {place}' if place else ''}"
+        raise UserError(f"{where}: {said}") from error
 
 
-def check_labels(data: Data, output: Array) -> None:
+def ignored_label(twin: Any) -> int:
+    """The label of targets that do not count: the loss's own, where it has one, else torch's default."""
+    ignored = getattr(twin.criterion, "ignore_index", None)
+    return -100 if ignored is None else int(ignored)
+
+
+def check_labels(data: Data, output: Array, ignored: int) -> None:
     """Integer targets beside (N, K, ...) outputs are labels: each must be one of the K classes."""
     if output.ndim < 2:
         return
     for name in ("train_targets", "validation_targets"):
         targets = getattr(data, name)
         if isinstance(targets, np.ndarray) and targets.dtype == np.int64 and targets.ndim == output.ndim - 1:
-            bad = np.argwhere((targets < 0) & (targets != -100) | (targets >= output.shape[1]))
+            bad = np.argwhere(((targets < 0) | (targets >= output.shape[1])) & (targets != ignored))
             if len(bad):
                 index = tuple(int(i) for i in bad[0])
                 raise UserError(
@@ -171,15 +186,21 @@ class VariantTraining:
         self.steps = per_epoch * comparison.epochs
 
     def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
-        checkpoints = self.folder / "checkpoint"
-        if resume and checkpoint.latest(checkpoints) is not None:
-            step, arrays, state = checkpoint.load(checkpoints)
-            if state["report"] is not None:
-                return restored_report(state["report"])
-            self.restore(arrays, state)
-            recorder = Recorder(self.folder, purge_step=step + 1)  # what was recorded after the checkpoint's step
+        begun = left_off(self.folder, self.comparison, self.variant) if resume else None
+        if begun is None:
+            recorder = Recorder(self.folder, kept=NOTHING if resume else None)
         else:
-            recorder = Recorder(self.folder, purge_step=0 if resume else None)
+            arrays, state = begun
+            try:
+                if is_finished(state, self.comparison):
+                    return restored_report(state["report"])
+                self.restore(arrays, state)
+            except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
+                cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                remedy = anew(self.folder, self.variant)
+                raise UserError(f"resume: the checkpoint does not fit this comparison ({cause}); {remedy}") from error
+            recorder = Recorder(self.folder, kept=state["record"])
+        checkpoints = self.folder / "checkpoint"
         divergence = None
         with recorder:
             try:
@@ -187,10 +208,11 @@ class VariantTraining:
             except Diverged as found:
                 divergence = found.divergence
                 self.record_losses(recorder)
+            kept = recorder.flush()
             report = self.report(divergence)
             self.record_summary(recorder, report)
         if divergence is None:
-            self.save(checkpoints, asdict(report))
+            self.save(checkpoints, kept, report=asdict(report), finished=recorder.kept())
         return report
 
     def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[int, int], None]) -> None:
@@ -208,14 +230,16 @@ class VariantTraining:
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
                 self.batch += 1
                 on_progress(lockstep.steps, self.steps)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS and self.batch < len(epoch_batches):
+                if self.batch < len(epoch_batches) and time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self.record_losses(recorder)
-                    recorder.flush()
-                    self.save(checkpoints, None, order_state)
+                    self.save(checkpoints, recorder.flush(), order_state)
                     saved = time.monotonic()
             self.epoch, self.batch = self.epoch + 1, 0
             lockstep.end_epoch()
             self.record_epoch(recorder)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self.save(checkpoints, recorder.flush())
+                saved = time.monotonic()
 
     # --- what is recorded -------------------------------------------------------------------------------------------
 
@@ -291,6 +315,8 @@ class VariantTraining:
         steps = max(lockstep.steps, 1)
         drift = lockstep.drift()
         checked = self.drift_300 if self.drift_300 is not None else drift
+        apart, modules = lockstep.apart, lockstep.numpy_twin.model.named_modules()
+        batch_norms = [name for name, m in modules if m.training and "BatchNorm" in type(m).__name__]
         return VariantReport(
             name=self.variant,
             steps=lockstep.steps,
@@ -309,14 +335,27 @@ class VariantTraining:
             drift_weights=drift,
             drift_losses=self.largest_loss_drift,
             drift_small=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,
+            parts_loss=None if apart is None else apart.loss,
+            parts_gradient=None if apart is None else apart.gradient,
+            parts_note="" if apart is None else apart.sentence(batch_norms),
             divergence=divergence,
         )
 
     # --- interruption -----------------------------------------------------------------------------------------------
 
-    def save(self, checkpoints: Path, report: dict[str, Any] | None, order_state: Any = None) -> None:
+    def save(
+        self,
+        checkpoints: Path,
+        kept: Kept,
+        order_state: Any = None,
+        report: dict[str, Any] | None = None,
+        finished: Kept | None = None,
+    ) -> None:
+        """Write a checkpoint, beside a record that has come as far as `kept`; with its report a variant is finished."""
         arrays: dict[str, Array] = {}
         state = {
+            "of": whose(self.comparison, self.variant),
+            "record": kept,
             "lockstep": self.lockstep.state(arrays),
             "order": order_state or self.order.bit_generator.state,
             "epoch": self.epoch,
@@ -327,41 +366,44 @@ class VariantTraining:
             "final": self.final,
             "seconds": self.lockstep_seconds,
             "report": report,
+            "finished": finished,
         }
         checkpoint.save(checkpoints, self.lockstep.steps, arrays, state)
 
     def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
         self.lockstep.restore(state["lockstep"], arrays)
         self.order.bit_generator.state = state["order"]
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.drift_300, self.largest_loss_drift = state["drift"]
-        self.watched, self.differences = state["watched"], state["differences"]
-        self.final, self.lockstep_seconds = state["final"], state["seconds"]
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+        drift_300, largest = state["drift"]
+        self.drift_300, self.largest_loss_drift = None if drift_300 is None else float(drift_300), float(largest)
+        self.watched = int(state["watched"])
+        self.differences = {str(kind): float(apart) for kind, apart in state["differences"].items()}
+        self.final = {str(k): None if value is None else float(value) for k, value in state["final"].items()}
+        self.lockstep_seconds = float(state["seconds"])
 
 
 def restored_report(fields: dict[str, Any]) -> VariantReport:
     """A finished variant's report, read back from its checkpoint."""
-    return VariantReport(**fields)
+    return rebuilt(VariantReport, fields)
 
 
 def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:
-    """Mean loss and accuracy in evaluation mode, a chunk at a time."""
-    loss, right, known = 0.0, 0.0, True
-    for start in range(0, len(x), CHUNK):
-        part = target[start : start + CHUNK]
-        output, part_loss = twin.evaluate(x[start : start + CHUNK], part)
-        loss += part_loss * len(part) / len(x)
-        share = share_right(outputs_of(output)[0], part)
-        known = known and share is not None
-        right += (share or 0.0) * len(part) / len(x)
-    return loss, right if known else None
+    """Loss and accuracy in evaluation mode: the network sees a chunk at a time, the loss all of its outputs."""
+    chunks = range(0, len(x), CHUNK)
+    output = joined([twin.predict(x[start : start + CHUNK]) for start in chunks], np.concatenate)
+    targets = target[:]
+    return twin.loss_of(output, targets), share_right(outputs_of(output)[0], targets, ignored_label(twin))
 
 
-def share_right(output: Array, target: Array) -> float | None:
-    """The share of (N, K, ...) outputs that are largest at the target's label; None where targets are no labels."""
+def share_right(output: Array, target: Array, ignored: int) -> float | None:
+    """The share of (N, K, ...) outputs that are largest at the target's label, of the targets that count.
+
+    None where targets are no labels, or none counts.
+    """
     if target.dtype != np.int64 or output.ndim != target.ndim + 1:
         return None
-    return float(np.mean(output.argmax(axis=1) == target))
+    counted = target != ignored
+    return float(np.mean((output.argmax(axis=1) == target)[counted])) if counted.any() else None
 
 
 def as_markdown(facts: dict[str, Any]) -> str:

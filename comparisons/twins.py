@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -29,19 +29,41 @@ def named_outputs(output: Any) -> dict[str, Any]:
     return {str(i): part for i, part in enumerate(output)} if isinstance(output, tuple) else {"": output}
 
 
-def parts(examples: int, accumulate: int) -> list[tuple[slice, float]]:
-    """A batch in `accumulate` parts (or one for each example): where each lies, and its share of the batch."""
-    ends = [round(i * examples / accumulate) for i in range(accumulate + 1)]
-    return [(slice(a, b), (b - a) / examples) for a, b in pairwise(ends) if b > a]
+def parts(examples: int, accumulate: int) -> list[slice]:
+    """Where the parts of a batch lie: `accumulate` of them, or fewer.
+
+    None is of a single example, unless the batch is: batch norm cannot normalise a batch of one.
+    """
+    count = max(1, min(accumulate, examples // 2))
+    ends = [round(i * examples / count) for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
-def joined(outputs: list[Any], concatenate: Any) -> Any:
+def joined(outputs: Sequence[Any], concatenate: Any) -> Any:
     """The outputs for the parts of a batch as those for the whole."""
     if len(outputs) == 1:
         return outputs[0]
     if isinstance(outputs[0], tuple):
         return tuple(concatenate(same) for same in zip(*outputs, strict=True))
     return concatenate(outputs)
+
+
+def split(doutputs: tuple[Any, ...], outputs: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """`joined` undone, for the gradients of the joined outputs: those of each part's outputs."""
+    if len(outputs) == 1:
+        return [doutputs]
+    by_output = []
+    for number, doutput in enumerate(doutputs):
+        ends = np.cumsum([len(outputs_of(output)[number]) for output in outputs])[:-1]
+        by_output.append([None] * len(outputs) if doutput is None else np.split(doutput, ends))
+    return list(zip(*by_output, strict=True))
+
+
+def read_only(array: Array) -> Array:
+    """A view that cannot be written: a network that changes its input fails at the line that does."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 class NumpyTwin:
@@ -65,26 +87,30 @@ class NumpyTwin:
         self.seconds = 0.0
 
     def gradients(self, x: Array, target: Array, tape: Tape) -> tuple[Any, Array]:
-        """Forward and backward on one batch, with the draws of `tape`: output and loss; gradients in the parameters."""
-        outputs, losses = [], []
+        """Forward and backward on one batch, with the draws of `tape`: output and loss; gradients in the parameters.
+
+        The parts of a batch go through the network one by one, and their gradients add up. The loss sees the outputs
+        of all parts at once: whatever it divides by, it is the whole batch's.
+        """
         if tape.draws:
-            set_rng(self.model, Tape(tape.draws))
+            tape.position = 0
+            set_rng(self.model, tape)
+        x = read_only(x)
         started = time.perf_counter()
         self.model.zero_grad()
-        for part, share in parts(len(x), self.accumulate):
-            output, backward = self.model(x[part])
-            loss, loss_backward = self.loss(output, target[part])
-            # the loss's gradients: those of the outputs, then that of a floating-point target
-            doutputs = outputs_of(loss_backward() if share == 1 else loss_backward(np.full_like(loss, share)))
-            backward(doutputs[: len(output)] if isinstance(output, tuple) else doutputs[0])
-            outputs.append(output)
-            losses.append(loss if share == 1 else loss * share)
+        outputs, backwards = zip(*(self.model(x[part]) for part in parts(len(x), self.accumulate)), strict=True)
+        output = joined(outputs, np.concatenate)
+        loss, loss_backward = self.loss(output, target)
+        # The loss's gradients: those of the outputs, then that of a floating-point target.
+        doutputs = outputs_of(loss_backward())[: len(outputs_of(output))]
+        for backward, doutput in reversed(list(zip(backwards, split(doutputs, outputs), strict=True))):  # torch's order
+            backward(doutput if isinstance(output, tuple) else doutput[0])
         self.seconds += time.perf_counter() - started
-        return joined(outputs, np.concatenate), np.asanyarray(sum(losses[1:], start=losses[0]))
+        return output, np.asanyarray(loss)
 
     def loss(self, output: Any, target: Array) -> tuple[Array, Any]:
         """The loss, and its backward."""
-        return self.criterion(*outputs_of(output), target)
+        return self.criterion(*map(read_only, outputs_of(output)), read_only(target))
 
     def step(self) -> None:
         started = time.perf_counter()
@@ -93,11 +119,18 @@ class NumpyTwin:
         self.optimizer.step()
         self.seconds += time.perf_counter() - started
 
+    def predict(self, x: Array) -> Any:
+        """The output in evaluation mode."""
+        return self.model.predict(read_only(x))
+
     def evaluate(self, x: Array, target: Array) -> tuple[Any, float]:
         """Output and loss in evaluation mode."""
-        output = self.model.predict(x)
-        loss, _ = self.loss(output, target)
-        return output, float(loss)
+        output = self.predict(x)
+        return output, self.loss_of(output, target)
+
+    def loss_of(self, output: Any, target: Array) -> float:
+        """The loss of an output that is there already."""
+        return float(self.loss(output, target)[0])
 
     def named_gradients(self) -> dict[str, Array | None]:
         return {name: parameter.grad for name, parameter in self.parameters.items()}
@@ -137,22 +170,21 @@ class TorchTwin:
         self.seconds = 0.0
 
     def gradients(self, x: Array, target: Array) -> tuple[Any, Array, Tape]:
-        """Forward and backward on one batch: output, loss and the random draws; gradients in the parameters."""
-        tensors = to_tensor(x, self.device), to_tensor(target, self.device)
+        """Forward and backward on one batch: output, loss and the random draws; gradients in the parameters.
+
+        The parts of a batch go through the network one by one, and autograd adds their gradients up. The loss sees the
+        outputs of all parts at once: whatever it divides by, it is the whole batch's.
+        """
+        inputs, targets = to_tensor(x, self.device), to_tensor(target, self.device)
         tape = Tape([])
-        outputs, losses = [], []
         started = self.clock()
         self.optimizer.zero_grad()
-        for part, share in parts(len(x), self.accumulate):
-            output = self.forward(tensors[0][part], tape)
-            loss = self.criterion(*outputs_of(output), tensors[1][part])
-            if share != 1:
-                loss = loss * share
-            loss.backward()
-            outputs.append(as_arrays(output))
-            losses.append(to_array(loss))
+        outputs = [self.forward(inputs[part], tape) for part in parts(len(x), self.accumulate)]
+        output = joined(outputs, torch.cat)
+        loss = self.criterion(*outputs_of(output), targets)
+        loss.backward()
         self.seconds += self.clock() - started
-        return joined(outputs, np.concatenate), np.asarray(sum(losses[1:], start=losses[0])), tape
+        return as_arrays(output), to_array(loss), tape
 
     def forward(self, x: torch.Tensor, tape: Tape) -> Any:
         """The output; what is drawn at random goes onto `tape`.
@@ -191,14 +223,26 @@ class TorchTwin:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def evaluate(self, x: Array, target: Array) -> tuple[Any, float]:
-        """Output and loss in evaluation mode."""
+    def predict(self, x: Array) -> Any:
+        """The output in evaluation mode; every module's mode is afterwards what it was."""
+        modes = [(module, module.training) for module in self.model.modules()]
         self.model.eval()
         with torch.no_grad():
             output = self.model(to_tensor(x, self.device))
-            loss = self.criterion(*outputs_of(output), to_tensor(target, self.device))
-        self.model.train()
-        return as_arrays(output), float(loss)
+        for module, training in modes:
+            module.training = training
+        return as_arrays(output)
+
+    def evaluate(self, x: Array, target: Array) -> tuple[Any, float]:
+        """Output and loss in evaluation mode."""
+        output = self.predict(x)
+        return output, self.loss_of(output, target)
+
+    def loss_of(self, output: Any, target: Array) -> float:
+        """The loss of an output that is there already."""
+        with torch.no_grad():
+            outputs = (to_tensor(part, self.device) for part in outputs_of(output))
+            return float(self.criterion(*outputs, to_tensor(target, self.device)))
 
     def named_gradients(self) -> dict[str, Array | None]:
         gradients = {n: None if p.grad is None else p.grad.cpu().numpy() for n, p in self.parameters.items()}
@@ -220,10 +264,11 @@ def as_arrays(output: Any) -> Any:
 
 def takes_draws(module: torch.nn.Module) -> bool:
     """Whether a torch module may draw at random in training. Unknown ones are watched: a missed draw is an error."""
-    if isinstance(getattr(module, "p", None), float) or isinstance(module, torch.nn.RReLU):
+    drawing = (torch.nn.RReLU, torch.nn.FractionalMaxPool2d, torch.nn.FractionalMaxPool3d)
+    if isinstance(getattr(module, "p", None), int | float) or isinstance(module, drawing):
         return True
     dropout = getattr(module, "dropout", 0.0)
-    if isinstance(dropout, float) and dropout > 0:
+    if isinstance(dropout, int | float) and dropout > 0:
         return True
     return not type(module).__module__.startswith("torch.nn")
 

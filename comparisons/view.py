@@ -75,7 +75,8 @@ def deep_link(address: str, folder: Path) -> str:
 
 def cards(folder: Path) -> list[str]:
     """The tags on top: those that a lesson names."""
-    return [str(tag) for tag in configuration(folder).get("cards") or PINNED]
+    named = configuration(folder).get("cards")
+    return [str(tag) for tag in named] if isinstance(named, list) and named else list(PINNED)
 
 
 def page(folder: Path) -> str:
@@ -86,7 +87,7 @@ def page(folder: Path) -> str:
 def configuration(folder: Path) -> dict[str, Any]:
     """The config.toml of the run that `folder` is or lies in; empty where there is none that can be read."""
     for place in (folder, folder.parent):
-        with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             return tomllib.loads((place / "config.toml").read_text(encoding="utf-8"))
     return {}
 

@@ -10,11 +10,10 @@ from typing import Annotated
 
 import tyro
 
-import torchref
 from comparisons.commands import option
 from comparisons.errors import UserError
 
-ROOT = Path(torchref.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

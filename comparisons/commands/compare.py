@@ -17,8 +17,10 @@ from comparisons.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from comparisons.comparison import Comparison
+    from comparisons.datasets.cells import Tell
 
 DEFAULT = "digits"
+CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
 SETTINGS = ("seed", "epochs", "batch_size", "dtype", "device")
 
 
@@ -49,7 +51,15 @@ class Options:
     data: Annotated[Path | None, option("PATH")] = None
     """Your own data: a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches."""
     label: Annotated[str | None, option("COLUMN")] = None
-    """The label's column of a CSV file. Default: one that is called so, or the last."""
+    """The label's column of a CSV file: its name, or without a header its number, counted from 1. Default: the last."""
+    target: Annotated[str | None, option("{class,value}")] = None
+    """What a CSV file's label is: a class, or a number to be predicted. Default: a class, if it is whole or a text."""
+    missing: Annotated[str | None, option("{drop,mean}")] = None
+    """Missing values of a CSV file: drop their rows, or fill in the column's mean. Default: an error names them."""
+    text: Annotated[str | None, option("{one-hot,drop}")] = None
+    """A CSV file's columns of texts: a column of 0 and 1 for each text, or drop them. Default: an error names them."""
+    drop: Annotated[str | None, option("COLUMN,...")] = None
+    """Columns of a CSV file to leave out."""
     seeds: Annotated[int | None, option("INT")] = None
     """Run this many seeds, from the comparison's on, and show mean and spread; a lesson: in place of its own."""
     grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
@@ -90,7 +100,7 @@ def run(options: Options) -> int:
         return run_sweep(options, out)
     if options.workers is not None:
         raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
-    comparison = resolve(options, out)
+    comparison = resolve(options, out, silent if options.json else say)
     chosen = choose(comparison, options.only)
     check_folder(out / comparison.name, options.resume)
 
@@ -110,8 +120,7 @@ def run(options: Options) -> int:
                 on_progress=progress,
             )
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
-        return 130
+        return interrupted(options, (out / comparison.name / "config.toml").exists())
     folder = out / comparison.name
     if options.json:
         sys.stdout.write(report.to_json())
@@ -127,13 +136,21 @@ def run_sweep(options: Options, out: Path) -> int:
 
     if options.workers is not None and options.workers < 1:
         raise UserError(f"workers: there must be one at least, not {options.workers}")
-    comparison = resolve(replace(options, resume=False), out)
+    comparison = resolve(replace(options, resume=False), out, silent if options.json else say)
     choose(comparison, options.only)
     try:
         return sweep(options, comparison, out)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; to continue: {resume_command(options)}", file=sys.stderr)
-        return 130
+        return interrupted(options, (out / comparison.name).exists())
+
+
+def say(line: str) -> None:
+    """On stderr, where it mixes with no result."""
+    print(f"data: {line}", file=sys.stderr)
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
 
 
 def set_threads(threads: int | None) -> None:
@@ -151,49 +168,58 @@ def set_threads(threads: int | None) -> None:
             os.environ.setdefault(name, os.environ.get("OMP_NUM_THREADS", "1"))
 
 
-def resolve(options: Options, out: Path) -> Comparison:
+def resolve(options: Options, out: Path, tell: Tell = lambda line: None) -> Comparison:
     """The comparison with its settings: its own, over them those of --config (or of the run to resume), over them the
-    command line's."""
+    command line's. `tell` is told what data of the user's own were taken for."""
     from comparisons.catalogue import find
     from comparisons.configuration import read_config
 
     config = read_config(options.config) if options.config else {}
-    named = options.name or config.get("comparison", DEFAULT)
+    named = options.name or config.get("file") or config.get("comparison", DEFAULT)
     if not isinstance(named, str):
-        raise UserError(f"config: comparison must be a name, not {named!r}")
+        raise UserError(f"config: comparison and file must be names, not {named!r}")
     comparison = find(named)
     if options.resume and not options.config:
         stored = out / comparison.name / "config.toml"
         if not stored.exists():
             raise UserError(f"resume: there is no run in {out / comparison.name} (it has no config.toml)")
         config = read_config(stored)
-    comparison = on_own_data(comparison, options, config)
+    comparison = on_own_data(comparison, options, config, tell)
     comparison = configured(comparison, config)
     given = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
     return replace(comparison, **given)
 
 
-def on_own_data(comparison: Comparison, options: Options, config: dict[str, Any]) -> Comparison:
+def on_own_data(comparison: Comparison, options: Options, config: dict[str, Any], tell: Tell) -> Comparison:
     """`comparison` on the data that --data names, or the configuration; as it is where neither does."""
+    from comparisons.datasets.adapt import as_values
+    from comparisons.datasets.own import load
+    from comparisons.datasets.table import Choices
+
     stored = config.get("data", {})
     if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
         raise UserError(f"config: data must be a table of path and label, not {stored!r}")
+    given = {name: value for name in CHOICES if (value := getattr(options, name)) is not None}
     if options.data is not None:
-        stored = {"path": str(options.data)} | ({"label": options.label} if options.label is not None else {})
-    elif options.label is not None:
-        raise UserError("label: it names a column of the file that --data gives, and there is none")
+        stored = {"path": str(options.data)} | given
+    elif given:
+        raise UserError(f"{next(iter(given))}: it is about the file that --data gives, and there is none")
     if not stored:
         return comparison
-    from comparisons.datasets.own import load
-
-    return comparison.on(load(Path(stored.get("path", "")), stored.get("label")), stored)
+    for key in stored:
+        if key not in ("path", *CHOICES):
+            raise UserError(f"config: data: unknown key {key!r}: {nearest(key, ('path', *CHOICES))}")
+    path, wanted = Path(stored.get("path", "")), {key: value for key, value in stored.items() if key != "path"}
+    if comparison.adapt is as_values and path.suffix in (".csv", ".tsv", ".gz"):
+        wanted.setdefault("target", "value")
+    return comparison.on(load(path, Choices(**wanted), tell=tell), stored)
 
 
 def configured(comparison: Comparison, config: dict[str, Any]) -> Comparison:
     """`comparison` with what a config.toml says."""
     from comparisons.configuration import as_config
 
-    known = ("comparison", "data", *SETTINGS, "optimizer", "variants")
+    known = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants")
     for key in config:
         if key not in known:
             raise UserError(f"config: unknown key {key!r}: {nearest(key, known)}")
@@ -238,10 +264,11 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     import tomli_w
 
     from comparisons.configuration import as_config
+    from comparisons.parts import checked_data
     from comparisons.training import pick_device, rehearse
 
     device = pick_device(comparison.device)
-    data = comparison.data().astype(np.dtype(comparison.dtype))
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, options.sabotage)
     print(tomli_w.dumps(as_config(comparison)))
@@ -251,10 +278,17 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     return 0
 
 
+def interrupted(options: Options, resumable: bool) -> int:
+    """Say how to continue, where there is something to be continued."""
+    said = f"to continue: {resume_command(options)}" if resumable else "nothing is written yet"
+    print(f"\ninterrupted; {said}", file=sys.stderr)
+    return 130
+
+
 def resume_command(options: Options) -> str:
     """What to type to continue."""
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "data", "label", "out", *SETTINGS, "only", "sabotage", "seeds", "workers"):
+    for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from comparisons.data import Data, Rows, split
 from comparisons.errors import UserError
+from comparisons.faults import reason
+from comparisons.npz import BadArrays, read_arrays
 from torchref.nn.module import Array
 
 # training inputs and targets, held-out inputs and targets: this project's names, Keras', then a file without a split
@@ -46,47 +46,19 @@ def examples(path: Path, name: str, array: Array) -> Array | Rows:
     if kind == "b":
         return np.asarray(array)
     if array.ndim == 1 and kind in "ui":  # labels
-        labels = array.astype(np.int64)
-        if len(labels) and labels.min() < 0:
-            raise UserError(f"data: {path}: {name}[{labels.argmin()}] is {labels.min()}; labels begin with 0")
-        return labels
+        if len(array) and array.min() < 0:
+            raise UserError(f"data: {path}: {name}[{array.argmin()}] is {array.min()}; labels begin with 0")
+        if len(array) and array.max() > np.iinfo(np.int64).max:
+            raise UserError(f"data: {path}: {name}[{array.argmax()}] is {array.max()}; int64 holds no such number")
+        return array.astype(np.int64)
     return Rows(array)
 
 
 def map_arrays(path: Path) -> dict[str, Array]:
     """The arrays of an npz file by name. UserError if it is none, is damaged, or holds objects."""
-    arrays: dict[str, Array] = {}
     try:
-        with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as loaded:
-            for member in archive.infolist():
-                name = member.filename.removesuffix(".npy")
-                mapped = None
-                if member.compress_type == zipfile.ZIP_STORED:
-                    mapped = _mapped(path, archive, member)
-                arrays[name] = loaded[name] if mapped is None else mapped
+        return read_arrays(path)
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"data: {path} is cut short or no npz file: {error}") from None
-    except ValueError as error:
-        what = "it holds Python objects, and arrays alone are admitted" if "allow_pickle" in str(error) else str(error)
-        raise UserError(f"data: {path} is refused: {what}") from None
-    return arrays
-
-
-def _mapped(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array | None:
-    """An uncompressed member as a memory map; None where it can be read, but not mapped."""
-    with archive.open(member) as file:  # the checksum is that of the whole: it is not verified here
-        version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in read_header:
-            return None
-        shape, columns_first, dtype = read_header[version](file)
-        behind_header = file.tell()
-    if dtype.hasobject or columns_first or not np.prod(shape):
-        return None
-    with path.open("rb") as raw:  # the local header: 30 bytes, the name, extra fields, then the data
-        raw.seek(member.header_offset + 26)
-        lengths = np.frombuffer(raw.read(4), "<u2")
-    start = member.header_offset + 30 + int(lengths.sum()) + behind_header
-    return np.memmap(path, dtype, "r", start, shape)
+        raise UserError(f"data: cannot read {path}: {reason(error)}") from None
+    except BadArrays as error:
+        raise UserError(f"data: {path} is refused: {error}") from None

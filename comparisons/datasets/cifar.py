@@ -71,8 +71,10 @@ class Refused(Exception):
     """What a pickle holds beside arrays of numbers."""
 
 
-class ArraysAlone(pickle.Unpickler):
+class ArraysAlone(pickle._Unpickler):
     """An unpickler that knows no function and no class: arrays are put together here, from their bytes.
+
+    The one in Python: the one in C makes room for as many gigabytes of objects as a damaged byte says.
 
     A pickle is a program that calls what it names. Of names only those by which NumPy's arrays are written are known,
     and they stand for the harmless ones below; any other ends the reading before it is called.

@@ -14,17 +14,22 @@ from pathlib import Path
 import numpy as np
 
 from comparisons.errors import UserError
+from comparisons.faults import reason
 from torchref.nn.module import Array
 
+GZIP = b"\x1f\x8b"  # what a packed file begins with, whatever it is called
+CHUNK = 2**20  # bytes unpacked at once: a header may promise more than the memory holds
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def read_idx(path: Path) -> Array:
     """The array in the file. UserError for a wrong magic number, and for more or fewer entries than the header says."""
     try:
-        return _read_packed(path) if path.suffix == ".gz" else _map_plain(path)
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP
+        return _read_packed(path) if packed else _map_plain(path)
     except OSError as error:  # gzip.BadGzipFile is one
-        raise UserError(f"data: cannot read {path}: {error.strerror or error}") from None
+        raise UserError(f"data: cannot read {path}: {reason(error)}") from None
     except (EOFError, zlib.error) as error:
         raise UserError(f"data: {path} is cut short or damaged: {error}") from None
 
@@ -42,7 +47,9 @@ def _read_packed(path: Path) -> Array:
     with gzip.open(path) as file:
         dtype, shape, start = _header(path, file)
         size = math.prod(shape) * dtype.itemsize
-        data = file.read(size + 1)  # one more than there should be, and never more: a header cannot promise less
+        data = bytearray()
+        while part := file.read(min(CHUNK, size + 1 - len(data))):  # one byte more than there should be, and never more
+            data += part
     if len(data) != size:
         raise _wrong_size(path, shape, start + size, start + len(data))
     return np.frombuffer(data, dtype).reshape(shape)
@@ -57,6 +64,8 @@ def _header(path: Path, file: object) -> tuple[np.dtype, tuple[int, ...], int]:
     if len(sizes) < 4 * magic[3]:
         raise UserError(f"data: {path} is cut short in its header, which should be {4 + 4 * magic[3]} bytes long")
     shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
+    if len(shape) > 64 or 0 in shape:
+        raise UserError(f"data: {path} has {len(shape)} dimensions {shape[:5]}, which is no array with an entry")
     return np.dtype(TYPES[magic[2]]), shape, 4 + len(sizes)
 
 

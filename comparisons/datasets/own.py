@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from comparisons.data import Data, Rows, split
 from comparisons.datasets import cifar
 from comparisons.datasets.arrays import read_npz
 from comparisons.datasets.bundled import encode, text_windows
+from comparisons.datasets.cells import BOMS, Tell
 from comparisons.datasets.idx import read_idx
-from comparisons.datasets.table import read_csv
+from comparisons.datasets.table import Choices, read_csv
 from comparisons.errors import UserError
 from torchref.nn.module import Array
 
@@ -21,23 +23,25 @@ LARGE_TEXT = 2**26  # bytes: longer texts are mapped and read as bytes
 FORMS = "a .npz, .csv or .txt file, or a folder with MNIST's IDX files or CIFAR-10's batches"
 
 
-def load(path: Path, label: str | None = None, window: int = WINDOW) -> Data:
-    """The data in a file or folder. `label` names a CSV file's column, `window` is the length of a text's windows.
+def load(path: Path, choices: Choices | None = None, window: int = WINDOW, tell: Tell = lambda line: None) -> Data:
+    """The data in a file or folder. `choices` are a CSV file's, `window` is the length of a text's windows.
 
-    A folder holds IDX files (train-images..., train-labels..., t10k-..., each plain or .gz) or CIFAR-10's batches
-    (data_batch_1.bin or data_batch_1, ..., test_batch). A single IDX file of images finds its labels beside it.
+    A folder holds IDX files (train-images..., train-labels..., t10k-..., each plain or packed, or in a folder of its
+    name; as torchvision keeps them, below raw) or CIFAR-10's batches (data_batch_1.bin or data_batch_1, ...,
+    test_batch). A single IDX file of images finds its labels beside it. `tell` is told what a CSV file was taken for.
     """
     if not path.exists():
         raise UserError(f"data: there is no {path}")
     suffixes = path.suffixes
-    if label is not None and path.suffix != ".csv":
-        raise UserError(f"data: a label column is a CSV file's, and {path} is none")
+    table = path.suffix in (".csv", ".tsv") or path.name.endswith((".csv.gz", ".tsv.gz"))
+    if choices not in (None, Choices()) and not table:
+        raise UserError(f"data: label, target, missing, text and drop are a CSV file's, and {path} is none")
     if path.is_dir():
         return _folder(path)
     if path.suffix == ".npz":
         return read_npz(path)
-    if path.suffix == ".csv":
-        return read_csv(path, label)
+    if table:
+        return read_csv(path, choices, tell)
     if path.suffix in (".txt", ".text", ".md"):
         return read_text(path, window)
     if path.suffix == ".bin":
@@ -52,16 +56,18 @@ def load(path: Path, label: str | None = None, window: int = WINDOW) -> Data:
 
 
 def read_text(path: Path, window: int = WINDOW) -> Data:
-    """A text as windows of characters (see `text_windows`); one that is no UTF-8, or very long, as windows of bytes.
+    """A text as windows of characters (see `text_windows`): one in UTF-8, or in UTF-16 or UTF-32 with its mark.
+
+    Any other, and a very long one, is read as windows of bytes.
 
     Bytes are memory-mapped: 256 symbols, windows one after the other.
     """
     try:
         if path.stat().st_size <= LARGE_TEXT:
-            try:
-                return text_windows(encode(path.read_text(encoding="utf-8"))[0], window)
-            except UnicodeDecodeError:
-                pass
+            data = path.read_bytes()
+            encoding = next((name for bom, name in BOMS if data.startswith(bom)), "utf-8")
+            with contextlib.suppress(UnicodeDecodeError):
+                return text_windows(encode(data.decode(encoding))[0], window)
         return _byte_windows(path, window)
     except OSError as error:
         raise UserError(f"data: cannot read {path}: {error.strerror}") from None
@@ -81,14 +87,17 @@ def _byte_windows(path: Path, window: int) -> Data:
 
 
 def _folder(path: Path) -> Data:
-    names = sorted(entry.name for entry in path.iterdir())
-    images = [name for name in names if name.startswith("train-images")]
-    if images:
-        held_out = [name for name in names if name.startswith(("t10k-images", "test-images"))]
+    raw = [folder for folder in (path, path / "raw", *sorted(path.glob("*/raw"))) if _images(folder, "train-images")]
+    if raw:
+        if len(raw) > 1 and raw[0] != path:
+            raise UserError(f"data: {path} holds images in {raw[0]} and in {raw[1]}: name one of them")
+        images = _images(raw[0], "train-images")[0]
+        held_out = _images(raw[0], "t10k-images") or _images(raw[0], "test-images")
         if not held_out:
-            return split(*_images_and_labels(path / images[0], _beside(path / images[0])), 0.2)
-        train = _images_and_labels(path / images[0], _beside(path / images[0]))
-        return Data(*train, *_images_and_labels(path / held_out[0], _beside(path / held_out[0])))
+            return split(*_images_and_labels(images, _beside(images)), 0.2)
+        test = held_out[0]
+        return Data(*_images_and_labels(images, _beside(images)), *_images_and_labels(test, _beside(test)))
+    names = sorted(entry.name for entry in path.iterdir())
     batches = [name for name in names if name.startswith("data_batch_")]
     if batches:
         binary = [name for name in batches if name.endswith(".bin")]
@@ -104,13 +113,35 @@ def _cifar(paths: list[Path]) -> tuple[Rows, Array]:
     return Rows([pixels for pixels, _ in read], cifar.SHAPE), np.concatenate([labels for _, labels in read])
 
 
+def _images(folder: Path, begin: str) -> list[Path]:
+    """The files of images in a folder; a file may lie in a folder of its own name, as archives are unpacked."""
+    return [_inside(path) for path in sorted(folder.glob(f"{begin}*"))]
+
+
+def _inside(path: Path) -> Path:
+    """The file itself, or the one that a folder of its name holds."""
+    if not path.is_dir():
+        return path
+    files = [entry for entry in sorted(path.iterdir()) if entry.is_file() and not entry.name.startswith(".")]
+    if len(files) != 1:
+        raise UserError(f"data: {path} is a folder of {len(files)} files, where one file of images or labels is wanted")
+    return files[0]
+
+
 def _beside(images: Path) -> Path:
-    """The labels' file of a file of images."""
-    plain = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    """The labels' file of a file of images; beside the folder that the images have of their own."""
+    plain = _labels_name(images.name)
     for name in (plain, plain + ".gz"):
         if images.with_name(name).exists():
-            return images.with_name(name)
+            return _inside(images.with_name(name))
+    if "images" in images.parent.name:
+        for path in sorted(images.parent.parent.glob(f"{_labels_name(images.parent.name)}*")):
+            return _inside(path)
     raise UserError(f"data: {images} has no labels beside it: there is no {plain}, plain or .gz")
+
+
+def _labels_name(images: str) -> str:
+    return images.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
 
 
 def _images_and_labels(images_path: Path, labels_path: Path) -> tuple[Rows, Array]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -32,7 +31,8 @@ from tests.checks import (
 from torchref.check.mutation import Mutant, Owner, forgotten_orders, mutants, ordered, owners, planted
 from torchref.check.rounding import MARGIN, rounding_spread
 
-SECONDS = 5  # a mutant that runs longer has been noticed
+LIBRARY = str(Path(torchref.__file__).parent)
+LINES = 1_000_000  # of the library: a mutant that runs more has been noticed
 NOTICED = "noticed by "
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 
@@ -126,20 +126,27 @@ class Prepared:
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """TimeoutError after some seconds (where the system has alarms, in the main thread)."""
+    """TimeoutError after `LINES` lines of the library's: an endless loop is noticed, however busy the machine is."""
+    left = LINES
 
-    def ring(*_: Any) -> None:
-        raise TimeoutError
+    def count(_frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal left
+        left -= event == "line"
+        if left < 0:
+            raise TimeoutError
+        return count
 
-    kept = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    def enter(frame: Any, _event: str, _argument: Any) -> Any:
+        return count if frame.f_code.co_filename.startswith(LIBRARY) else None
+
+    kept = sys.gettrace()
+    sys.settrace(enter)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, kept)
+        sys.settrace(kept)
 
 
 @dataclass

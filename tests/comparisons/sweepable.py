@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.comparisons import tiny as base
 
 CURED = Path(os.environ.get("TORCHREF_TEST_CURED", "/nonexistent"))
+HANGS = Path(os.environ.get("TORCHREF_TEST_HANGS", "/nonexistent"))  # is made once the run hangs
 
 
 def fragile(nn, p, activation="ReLU", trouble="none"):
@@ -18,7 +19,9 @@ def fragile(nn, p, activation="ReLU", trouble="none"):
         if trouble == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if trouble == "hang":
-            time.sleep(100)
+            HANGS.touch()
+            while True:
+                time.sleep(1)
     assert activation in ("ReLU", "Tanh")
     return base.model(nn, p)
 

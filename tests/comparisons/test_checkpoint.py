@@ -1,5 +1,6 @@
 """A checkpoint comes back bit for bit, or is refused by name."""
 
+import hashlib
 import json
 import os
 
@@ -88,6 +89,18 @@ def test_damage_is_named(tmp_path, suffix, damage):
     with pytest.raises(UserError, match=f"{path.name} is damaged") as caught:
         checkpoint.load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"step": "x"}, {"state": []}, {"arrays": 3}, {"arrays": [[[1], [2], "x"]]}, {"npz_sha256": None}]
+)
+def test_a_manifest_that_is_whole_and_says_something_else(tmp_path, change):
+    """Catches a traceback for a manifest that another program, or somebody, has written and signed."""
+    path = checkpoint.save(tmp_path, 1, ARRAYS, {})
+    body = json.dumps(json.loads(json.loads(path.read_text())["body"]) | change)
+    path.write_text(json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}))
+    with pytest.raises(UserError, match="is damaged"):
+        checkpoint.load(tmp_path)
 
 
 def test_missing_and_unwritable(tmp_path):

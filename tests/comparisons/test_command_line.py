@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from comparisons import checkpoint
-from comparisons.command_line import main
+from comparisons.command_line import COMMANDS, main
 from comparisons.errors import UserError
 from comparisons.progress import ProgressDisplay
 from comparisons.record import read_metrics
@@ -23,7 +22,7 @@ TINY = str(Path(__file__).with_name("tiny.py"))
 def command(*arguments, **options):
     """The command as a process of its own."""
     words = [sys.executable, "-m", "comparisons", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, **options)
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)
 
 
 def refused(capsys, *arguments):
@@ -42,21 +41,13 @@ def trained(tmp_path_factory):
     return out, command("compare", TINY, "--out", str(out))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["compare", "--help"]])
+HEAVY = {"numpy", "scipy", "torch", "sklearn", "tensorboard", "rich", "google", "sympy"}
+ANSWERS = [["--help"], ["--version"], ["compere"], ["list"], *([name, "--help"] for name in COMMANDS)]
+
+
+@pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
 def test_answers_at_once(arguments):
-    """Half a second of waiting for a help text, most likely because something imports torch."""
-    best = float("inf")
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert command(*arguments).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert best < 0.5  # of the processor, so that a busy machine does not count
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["compare", "--help"], ["view", "--help"]])
-def test_does_not_import_torch(arguments):
-    """The reason behind the half second, which a fast machine would hide."""
+    """Catches a help text that takes seconds because of what is imported for it: NumPy, torch, and what they need."""
     code = f"""
 import sys
 from comparisons.command_line import main
@@ -64,9 +55,11 @@ try:
     main({arguments!r})
 except SystemExit:
     pass
-assert not {{"torch", "sklearn", "tensorboard"}} & sys.modules.keys()
+heavy = {HEAVY!r} & sys.modules.keys()
+assert not heavy, heavy
 """
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_list(capsys):
@@ -253,7 +246,7 @@ def kill(variant, step, steps, index, count):
 
 training.run(find({TINY!r}), out={str(tmp_path)!r}, on_progress=kill)
 """
-    killed = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
+    killed = subprocess.run([sys.executable, "-c", code], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert 0 < checkpoint.load(tmp_path / "tiny" / "dropout" / "checkpoint")[0] < 6
     resumed = command("compare", TINY, "--out", str(tmp_path), "--resume")
@@ -266,6 +259,8 @@ training.run(find({TINY!r}), out={str(tmp_path)!r}, on_progress=kill)
         )
         assert step == other_step
         assert {n: a.tobytes() for n, a in arrays.items()} == {n: a.tobytes() for n, a in other_arrays.items()}
+        for each in (state, other_state):  # event files hold times, and there are more of them
+            del each["record"], each["finished"]
         assert without_times(state) == without_times(other_state)
 
 

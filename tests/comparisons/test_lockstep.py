@@ -1,6 +1,7 @@
 """The assertion itself: equal twins pass, any fault in any layer is found and named."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torchref
 from comparisons.errors import UserError
 from comparisons.lockstep import Diverged, Lockstep
 from comparisons.record import read_metrics
+from comparisons.training import CHUNK, evaluate
 from comparisons.twins import TorchTwin, put_back
 from tests.comparisons.small import blobs, changed, network, small
 
@@ -159,6 +161,38 @@ def test_draws_that_begin_late_are_not_missed(first):
             np.testing.assert_array_equal(ours, theirs)
 
 
+LAYERS_THAT_DRAW = {
+    "RReLU": lambda nn: [nn.Linear(5, 9), nn.RReLU()],
+    "AlphaDropout": lambda nn: [nn.Linear(5, 9), nn.AlphaDropout(0.3)],
+    "FractionalMaxPool2d": lambda nn: [
+        nn.Linear(5, 49),
+        nn.Unflatten(1, (1, 7, 7)),
+        nn.FractionalMaxPool2d(2, output_size=3),
+        nn.Flatten(),
+    ],
+    "FractionalMaxPool3d": lambda nn: [
+        nn.Linear(5, 75),
+        nn.Unflatten(1, (1, 3, 5, 5)),
+        nn.FractionalMaxPool3d(2, output_size=(1, 3, 3)),
+        nn.Flatten(),
+    ],
+    "TransformerEncoderLayer, dropout 0": lambda nn: [
+        nn.Linear(5, 12),
+        nn.Unflatten(1, (3, 4)),
+        nn.TransformerEncoderLayer(4, 2, 7, dropout=0.0, batch_first=True),
+        nn.Flatten(),
+        nn.Linear(12, 9),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_THAT_DRAW)
+def test_what_any_layer_draws_is_replayed(name):
+    """Catches a layer that nobody watches, and one whose results are taken for draws: a false MISMATCH."""
+    model = lambda nn, **_: nn.Sequential(*LAYERS_THAT_DRAW[name](nn), nn.Linear(9, 3))  # noqa: E731
+    assert steps(changed(model=model), 3).steps == 3
+
+
 def test_watching_changes_no_value():
     """Catches a hook that disturbs what it looks at: the same bits with and without."""
     watched, unwatched = steps(small, 4, observe=True), steps(small, 4)
@@ -199,6 +233,89 @@ def test_a_run_ends_in_a_report_and_equal_curves(tmp_path):
     assert saved["variants"][1]["canary_caught"] is True
 
 
+class Doubling(torchref.nn.Module):
+    """A network whose author writes over what it is handed."""
+
+    def __init__(self, place):
+        self.layer, self.place = torchref.nn.Linear(5, 3), place
+
+    def forward(self, x):
+        if self.place == "input":
+            x *= 2  # the line that is named
+        y, layer_backward = self.layer(x)
+        return y, layer_backward
+
+
+class DoublingLoss(torchref.nn.CrossEntropyLoss):
+    def forward(self, input, target):
+        target += 1  # the line that is named
+        return super().forward(input, target)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("place", ["input", "target"])
+def test_what_writes_over_its_input_is_told_so(tmp_path, dtype, place):
+    """Catches a batch that both twins see changed, and so agree upon: NumPy names the line that wanted to change it."""
+    loss = (lambda nn: DoublingLoss()) if place == "target" else (lambda nn: nn.CrossEntropyLoss())
+    comparison = changed(
+        model=lambda nn, **_: Doubling(place),
+        torch_model=lambda nn, **_: torch.nn.ModuleDict({"layer": torch.nn.Linear(5, 3)}),
+        loss=loss,
+        torch_loss=lambda nn: nn.CrossEntropyLoss(),
+        dtype=dtype,
+    )
+    line = 1 + next(
+        number
+        for number, text in enumerate(Path(__file__).read_text().splitlines())
+        if ("x *= 2" if place == "input" else "target += 1") in text
+    )
+    with pytest.raises(UserError, match=rf"output array is read-only, .*test_lockstep\.py, line {line}$"):
+        comparisons.run(comparison, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_that_is_held_in_evaluation_mode_stays_there(tmp_path):
+    """Catches an evaluation that puts every layer of torch's network into training mode, a frozen batch norm too."""
+
+    def model(nn, **_):
+        frozen = network(nn)
+        frozen[1].eval()
+        return frozen
+
+    report = comparisons.run(changed(model=model, epochs=2), out=tmp_path, only="both")
+    assert report.passed, report.verdict
+    twin = TorchTwin(changed(model=model), {}, np.dtype(np.float64), CPU)
+    twin.evaluate(blobs().train_inputs, blobs().train_targets)
+    assert [module.training for module in twin.model] == [True, False, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_long_evaluation_gives_the_loss_of_all_examples(reduction, engine):
+    """Catches a loss that is averaged over chunks, whatever it divides by; and ignored targets among the wrong ones."""
+    comparison = changed(loss=lambda nn: nn.CrossEntropyLoss(reduction=reduction, ignore_index=-1))
+    lockstep = Lockstep(comparison, comparison.variants["both"], CPU)
+    twin = lockstep.numpy_twin if engine == "numpy" else lockstep.torch_twin
+    rng = np.random.default_rng(0)
+    x, target = rng.standard_normal((2 * CHUNK + 77, 5)), rng.integers(0, 3, 2 * CHUNK + 77)
+    target[: CHUNK + 500] = -1
+    loss, accuracy = evaluate(twin, x, target)
+    output, expected = twin.evaluate(x, target)
+    assert loss == pytest.approx(expected, rel=1e-13)
+    assert accuracy == np.mean(output.argmax(axis=1)[CHUNK + 500 :] == target[CHUNK + 500 :])
+
+
+def test_labels_that_the_loss_ignores_are_taken(tmp_path):
+    """Catches a check of labels that knows of -100 alone: here -1 does not count, and -100 is no label."""
+    data = blobs()
+    data.train_targets[::7] = -1
+    comparison = changed(loss=lambda nn: nn.CrossEntropyLoss(ignore_index=-1), data=lambda: data, epochs=1)
+    assert comparisons.run(comparison, out=tmp_path, only="both").passed
+    data.train_targets[2] = -100
+    with pytest.raises(UserError, match=r"train_targets\[2\] is -100"):
+        comparisons.run(comparison, out=tmp_path / "other", only="both")
+
+
 def test_two_runs_of_one_seed_are_bit_identical(tmp_path):
     """Catches a draw or an order that the seed does not determine."""
     for run in ("a", "b"):
@@ -225,6 +342,9 @@ def test_other_networks_are_refused_before_anything_is_written(tmp_path):
         ),
         r"state_dict differ in '0.bias'": changed(
             torch_model=lambda nn, **_: nn.Sequential(nn.Linear(5, 3, bias=False))
+        ),
+        r"loss: it learns linear.weight, which the optimizer is not given": changed(
+            loss=lambda nn: nn.LinearCrossEntropyLoss(3, 3)
         ),
         r"loss must be a scalar": changed(loss=lambda nn: nn.CrossEntropyLoss(reduction="none")),
         r"Expected more than 1 value per channel": changed(batch_size=1),

@@ -99,19 +99,17 @@ def test_serves_until_ctrl_c(tmp_path):
             assert process.stdout is not None
             assert f"http://127.0.0.1:{port}/?smoothing=0" in process.stdout.readline()
             runs = []
-            for _ in range(100):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=20) as answer:
+            while len(runs) < 3:  # TensorBoard reads them while it answers
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs") as answer:
                     runs = json.load(answer)
-                if len(runs) == 3:
-                    break
                 time.sleep(0.1)
             assert sorted(runs) == ["plain/difference", "plain/numpy", "plain/torch"]
-            second = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+            second = subprocess.run(words, capture_output=True, text=True, check=False)
             assert second.returncode == 2
             assert port in second.stderr
             assert second.stderr.count("\n") == 1
         finally:
             process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate()
     assert process.returncode == 0
     assert "Traceback" not in errors

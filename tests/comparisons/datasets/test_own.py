@@ -5,6 +5,7 @@ import gzip
 import os
 import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from comparisons.command_line import main
 from comparisons.data import Data, Rows
 from comparisons.datasets.adapt import as_images, as_symbols, as_vectors
 from comparisons.datasets.own import load
+from comparisons.datasets.table import Choices
 from comparisons.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -88,7 +90,7 @@ def test_damaged_gzip_files(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     whole = path.read_bytes()
     for content, message in (
-        (b"plain", "Not a gzipped file"),
+        (b"plain", "is no IDX file: its magic number is 0x706c6169"),
         (whole[:-20], "cut short or damaged"),
         (whole[:30] + b"\xff" * 9 + whole[39:], "cut short or damaged|cannot read"),
     ):
@@ -99,6 +101,73 @@ def test_damaged_gzip_files(tmp_path):
     (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(UserError, match=r"no labels beside it: there is no train-labels-idx1-ubyte, plain or .gz"):
         load(tmp_path)
+
+
+def test_places_in_which_mnist_lies(tmp_path):
+    """Catches torchvision's folder, an archive's folder of the file's name, and packed files that are called plain."""
+    write_mnist_below = tmp_path / "torchvision" / "MNIST"
+    write_mnist_below.mkdir(parents=True)
+    write_mnist(write_mnist_below / "raw", packed=True)
+    folders = tmp_path / "folders"
+    for path in write_mnist(tmp_path / "plain").iterdir():
+        (folders / path.name).mkdir(parents=True)
+        path.rename(folders / path.name / path.name.replace("-idx", ".idx"))
+    misnamed = write_mnist(tmp_path / "misnamed", packed=True)
+    for path in sorted(misnamed.iterdir()):
+        path.rename(path.with_suffix(""))
+    for folder in (tmp_path / "torchvision", write_mnist_below, folders, misnamed):
+        data = load(folder)
+        np.testing.assert_array_equal(data.train_inputs[:], IMAGES[:, None] / 255)
+        np.testing.assert_array_equal(data.validation_targets, LABELS)
+    write_mnist_below.rename(tmp_path / "torchvision" / "FashionMNIST")
+    (tmp_path / "torchvision" / "MNIST").mkdir()
+    write_mnist(tmp_path / "torchvision" / "MNIST" / "raw")
+    with pytest.raises(UserError, match=r"holds images in .*FashionMNIST.raw and in .*MNIST.raw: name one of them"):
+        load(tmp_path / "torchvision")
+    (folders / "train-images-idx3-ubyte" / "second").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"is a folder of 2 files"):
+        load(folders)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("shape", [(2**32 - 1,) * 3, (0, 28, 28), (1,) * 65, (20, 2**31, 2**31)])
+def test_idx_with_absurd_dimensions(tmp_path, shape, packed):
+    """Catches a header that is believed: terabytes allocated, or a number that no array can have."""
+    write_mnist(tmp_path, packed)
+    content = bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + b"x" * 50
+    name = "train-images-idx3-ubyte" + (".gz" if packed else "")
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(UserError, match=r"is cut short|dimensions|is too long"):
+        load(tmp_path)
+
+
+def npy(header):
+    text = header.encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    "shape", ["(-5, 64)", "(10**12, 64)", "(1000000000000, 64)", "(9223372036854775807, 3)", "(1,) * 99", "((2,), 3)"]
+)
+def test_npz_headers_that_promise_what_is_not_there(tmp_path, shape, compression):
+    """Catches an array that is allocated, or mapped, before anybody has looked whether its bytes are there."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("x.npy", npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n") + bytes(640))
+        archive.writestr("y.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (80,)}\n") + bytes(640))
+    with pytest.raises(UserError, match=r"a.npz is refused: (x of shape|the header of x is damaged)"):
+        load(path)
+
+
+@pytest.mark.parametrize(("label", "kind"), [(10**12, np.int64), (2**64 - 1, np.uint64), (30_000_000, np.int32)])
+def test_labels_of_classes_that_nobody_has(tmp_path, label, kind):
+    """Catches a network with an output for each of 1e12 classes, and a label that wraps round to -1."""
+    labels = np.arange(50, dtype=kind) % kind(3)
+    labels[32] = label
+    np.savez(tmp_path / "a.npz", x=RNG.random((50, 6)), y=labels)
+    with pytest.raises(UserError, match=str(label)):
+        as_vectors(load(tmp_path / "a.npz"))
 
 
 def cifar_records(labels):
@@ -258,7 +327,7 @@ def test_csv_without_a_header_and_with_numbers(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("".join(f"{i},{i % 3},{9 + i % 2}\n" for i in range(10)))
     np.testing.assert_array_equal(np.unique(load(path).train_targets), [0, 1])
-    assert load(path, label="2").train_targets.max() == 2
+    assert load(path, Choices(label="2")).train_targets.max() == 2
     path.write_text("x,target\n" + "".join(f"{i},{i / 4}\n" for i in range(10)))
     data = load(path)
     assert data.train_targets.shape == (8, 1)
@@ -273,8 +342,8 @@ def test_csv_without_a_header_and_with_numbers(tmp_path):
         ("a,b\n1,2\nx,2\n", r"line 3: a is 'x', no finite number"),
         ("a,b\n1,2\ninf,2\n", r"line 3: a is 'inf', no finite number"),
         ("a,b\n1,2.5\n1,x\n", r"line 3: b is 'x', no finite number"),
-        ("a,b\n1,2\n1,nan\n", r"line 3: b is 'nan', no finite number"),
-        ("a,b\n1,p\n1,\n", r"line 3: b, the label, is empty"),
+        ("a,b\n1,2\n1,nan\n", r"line 3: b, the label, is missing \('nan'\): --missing drop leaves such rows out"),
+        ("a,b\n1,p\n1,\n", r"line 3: b, the label, is missing"),
         ("a\n1\n2\n", r"has one column"),
         ("a,b\n1,2\n", r"has 1 rows below its header"),
         ('a,b\n1,"2\n', r"is no CSV file"),
@@ -290,7 +359,7 @@ def test_wrong_csv(tmp_path, content, message):
 def test_csv_names_the_nearest_column(tmp_path):
     (tmp_path / "a.csv").write_text("length,species\n1,a\n2,b\n")
     with pytest.raises(UserError, match=r"has no column 'specie': did you mean 'species'\?"):
-        load(tmp_path / "a.csv", label="specie")
+        load(tmp_path / "a.csv", Choices(label="specie"))
 
 
 def test_texts_as_characters_and_as_bytes(tmp_path):
@@ -317,10 +386,10 @@ def test_other_paths_are_refused(tmp_path):
         (tmp_path / "none.npz", None, r"there is no .*none.npz"),
         (tmp_path / "a.xls", None, r"a.xls is none of what can be read: a .npz, .csv"),
         (tmp_path, None, r"holds a.xls; wanted:"),
-        (tmp_path / "a.xls", "y", r"a label column is a CSV file's"),
+        (tmp_path / "a.xls", "y", r"label, target, missing, text and drop are a CSV file's"),
     ):
         with pytest.raises(UserError, match=message):
-            load(path, label)
+            load(path, Choices(label=label))
 
 
 def test_adapting_names_what_does_not_fit():
@@ -353,7 +422,7 @@ def test_compare_on_a_users_own_data(tmp_path, capsys, monkeypatch):
     assert main([*arguments, "--data", "a.csv", "--label", "b", "--dry-run", "--out", "other"]) == 0
     capsys.readouterr()
     assert main([*arguments, "--label", "b", "--out", "other"]) == 2
-    assert "label: it names a column" in capsys.readouterr().err
+    assert "label: it is about the file that --data gives" in capsys.readouterr().err
     assert find("digits").adapt is not None
 
 
