@@ -54,6 +54,8 @@ class Call(torchref.nn.Module):
     def bound(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> Any:
         """The arrays among the options bound after the inputs: they have gradients, or None where there is none."""
         named = {name: option for name, option in options.items() if option is None or is_floating(option)}
+        if not named:
+            return bind(function, *inputs, **self.options, **options)
 
         def of_arrays(*arrays: Any) -> Any:
             given = {**options, **dict(zip(named, arrays[len(inputs) :], strict=True))}

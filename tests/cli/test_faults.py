@@ -149,16 +149,15 @@ def test_output_of_few_characters(tmp_path):
         "PYTHONUTF8": "0",
         "PYTHONCOERCECLOCALE": "0",
     }
-    for more in ([], ["--seeds", "2", "--workers", "1", "--out", "two"], ["--dry-run", "--out", "three"]):
+    for more in ([], ["--seeds", "2", "--workers", "1", "--out", "two"]):
         words = [sys.executable, "-m", "torchref", "compare", "mine.py", *more]
         done = subprocess.run(words, capture_output=True, cwd=tmp_path, env=environment, check=False)
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout.isascii()
-        if "--dry-run" not in more:
-            assert b"from 10 us -> \\u03b1" in done.stdout
+        assert b"from 10 us -> \\u03b1" in done.stdout
 
 
-@pytest.mark.parametrize("size", [0, 3_000, 20_000])
+@pytest.mark.parametrize("size", [0, 3_000])
 def test_a_full_disk(tmp_path, size):
     """Catches a write that fails late, in a buffer that has forgotten its file's name."""
     (tmp_path / "mine.py").write_text(MINE.replace("epochs=1", "epochs=100"))

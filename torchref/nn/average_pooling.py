@@ -116,7 +116,7 @@ def lp_pool(
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, 0, 1, ceil_mode)
     norm_type = float(norm_type)
     if norm_type == 0:
-        raise ZeroDivisionError(f"{name}(): norm_type must not be 0")
+        raise ZeroDivisionError(f"{name}(): division by zero, since norm_type is {norm_type}")
     if math.isinf(norm_type):
         return largest(dimensions, x, windows, ceil_mode, smallest=norm_type < 0)
     entries, root = math.prod(windows.kernel), 1 / norm_type

@@ -92,7 +92,16 @@ def test_damage_is_named(tmp_path, suffix, damage):
 
 
 @pytest.mark.parametrize(
-    "change", [{"step": "x"}, {"state": []}, {"arrays": 3}, {"arrays": [[[1], [2], "x"]]}, {"npz_sha256": None}]
+    "change",
+    [
+        {"step": "x"},
+        {"step": 2},
+        {"step": 2**70},
+        {"state": 3},
+        {"arrays": 3},
+        {"arrays": [[[1], [2], "x"]]},
+        {"npz_sha256": None},
+    ],
 )
 def test_a_manifest_that_is_whole_and_says_something_else(tmp_path, change):
     """Catches a traceback for a manifest that another program, or somebody, has written and signed."""

@@ -45,7 +45,7 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
         }
     )
     manifest = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body})
-    path = folder / f"step-{step:010d}.json"
+    path = manifest_path(folder, step)
     try:
         folder.mkdir(exist_ok=True)  # not its parents: a run whose folder is removed must not make it anew
         write_whole(path.with_suffix(".npz"), data)
@@ -56,6 +56,11 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
     except OSError as error:
         raise UserError(f"cannot write the checkpoint {path}: {error.strerror}") from None
     return path
+
+
+def manifest_path(folder: Path, step: int) -> Path:
+    """Where the manifest of a step lies."""
+    return folder / f"step-{step:010d}.json"
 
 
 def latest(folder: Path) -> Path | None:
@@ -85,6 +90,8 @@ def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
         raise UserError(f"the checkpoint {path} is damaged: it is not a manifest") from None
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its SHA-256 does not match")
+    if path != manifest_path(Path(folder), step):
+        raise UserError(f"the checkpoint {path} is damaged: it says that it is of step {step}")
     try:
         data = data_path.read_bytes()
     except OSError as error:

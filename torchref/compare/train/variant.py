@@ -69,6 +69,9 @@ class VariantTraining:
                 if is_finished(state, self.comparison):
                     return rebuilt(VariantReport, state["report"])
                 self.restore(arrays, state)
+                per_epoch = self.steps // self.comparison.epochs
+                if not self.lockstep.steps == self.epoch * per_epoch + self.batch == step:
+                    raise ValueError(f"its step is {step}, and its epoch and batch are another's")
             except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
                 cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 remedy = anew(self.folder, self.variant)

@@ -219,9 +219,11 @@ class MultiLabelSoftMarginLoss(WeightedLoss):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         return bind(
-            with_constant_weight(multilabel_soft_margin_loss, weight=self.weight, reduction=self.reduction),
+            with_constant_weight(multilabel_soft_margin_loss),
             input,
             target,
+            weight=self.weight,
+            reduction=self.reduction,
         )
 
 

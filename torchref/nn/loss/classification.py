@@ -154,14 +154,15 @@ class CrossEntropyLoss(WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
-        function = with_constant_weight(
-            cross_entropy,
+        return bind(
+            with_constant_weight(cross_entropy),
+            input,
+            target,
             weight=self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
-        return bind(function, input, target)
 
 
 def soft_cross_entropy(logits: Array, q: Array) -> tuple[Array, Backward]:

@@ -88,10 +88,10 @@ def check_same_shape(function: str, x: Array, target: Array) -> None:
         raise ValueError(f"{function}(): target has shape {target.shape}, but input {x.shape}; they must be the same")
 
 
-def with_constant_weight(loss_function: Callable[..., Any], **options: Any) -> Callable[..., tuple[Array, Backward]]:
+def with_constant_weight(loss_function: Callable[..., Any]) -> Callable[..., tuple[Array, Backward]]:
     """`loss_function` of input and target alone: the gradient that it has for a weight is dropped."""
 
-    def function(x: Array, target: Array) -> tuple[Array, Backward]:
+    def function(x: Array, target: Array, **options: Any) -> tuple[Array, Backward]:
         loss, loss_backward = loss_function(x, target, **options)
 
         def backward(dloss: Array | None = None) -> tuple[Array, Array | None]:
