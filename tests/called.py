@@ -19,7 +19,7 @@ def called(namespace: Any, path: str, function: Any, args: tuple[Any, ...], kwar
     function is wrapped: the constructor's arguments are its options. So is a method: `Class.method`, those are the
     class's.
     """
-    if inspect.isclass(function) or path.startswith("utils.parametrizations."):
+    if inspect.isclass(function) or path.endswith(("weight_norm", "spectral_norm")):
         return function(*args, **kwargs)
     call = TorchCall if namespace is torch.nn else Call
     owner, _, method = path.rpartition(".")
@@ -42,16 +42,49 @@ class Call(torchref.nn.Module):
         if self.of is not None or any(isinstance(i, list | tuple) for i in inputs):  # a list of arrays, or packed
             output, function_backward = function(*inputs, **self.options, **options)
         else:
-            output, function_backward = bind(function, *inputs, **self.options, **options)
-        without = [None for option in options.values() if is_floating(option)]  # arrays that have no gradient
+            function, arrays = apart(function, inputs)
+            return self.bound(function, arrays, options)
 
         def backward(*doutput: Any) -> Any:
             gradients = function_backward(*doutput)
-            if isinstance(gradients, list) or without:
-                return (*(gradients if isinstance(gradients, tuple | list) else (gradients,)), *without)
-            return gradients
+            return tuple(gradients) if isinstance(gradients, list) else gradients
 
         return output, backward
+
+    def bound(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> Any:
+        """The arrays among the options bound after the inputs: they have gradients, or None where there is none."""
+        named = {name: option for name, option in options.items() if option is None or is_floating(option)}
+        if not named:
+            return bind(function, *inputs, **self.options, **options)
+
+        def of_arrays(*arrays: Any) -> Any:
+            given = {**options, **dict(zip(named, arrays[len(inputs) :], strict=True))}
+            output, function_backward = function(*arrays[: len(inputs)], **self.options, **given)
+
+            def backward(*doutput: Any) -> Any:
+                gradients = function_backward(*doutput)
+                gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+                gradients += (None,) * (len(arrays) - len(gradients))
+                assert not any(g is not None for g in gradients[len(arrays) :]), "a gradient of what was not given"
+                gradients = gradients[: len(arrays)]
+                return gradients if len(arrays) > 1 else gradients[0]
+
+            return output, backward
+
+        return bind(of_arrays, *inputs, *named.values())
+
+
+def apart(function: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
+    """The function of its arrays alone, and these: numbers that stand between them have no gradients."""
+    arrays = [i for i, value in enumerate(inputs) if not isinstance(value, bool | int | float)]
+    if len(arrays) == len(inputs):
+        return function, list(inputs)
+
+    def of_arrays(*values: Any, **options: Any) -> Any:
+        given = dict(zip(arrays, values, strict=True))
+        return function(*(given.get(i, value) for i, value in enumerate(inputs)), **options)
+
+    return of_arrays, [inputs[i] for i in arrays]
 
 
 class TorchCall(torch.nn.Module):

@@ -15,14 +15,16 @@ from operator import attrgetter
 from typing import Any, NamedTuple, get_overloads
 
 import numpy as np
+import pytest
 import torch
 
 import torchref
-from tests.called import called
+from tests.called import Call, called
 from tests.cases import Case
+from tests.certify.witness import complex_step, richardson
+from tests.layouts import Layout, constant_along, layouts
 from torchref.check.bound import bound
 from torchref.check.rounding import MARGIN, rounding_spread
-from torchref.check.witness import complex_step, richardson
 from torchref.nn.packed import PackedSequence
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
@@ -436,6 +438,38 @@ def float32_is_explained_by_rounding(case: Case) -> None:
             assert_close(f"{engine}{name}", result, np.where(finite, exact[name], 0.0), limit, where)
 
 
+def float16_is_rounded_once(case: Case) -> None:
+    """Catches float16 that overflows, underflows or loses more than it must, and float16 where torch refuses it.
+
+    Each result is the exact one rounded to float16, or its neighbour, but for what float32 loses inside; a module of
+    several parts rounds between these, as torch does, and is held by the spread of rounding in float16. What is
+    infinite, and what is not, is the same as of the exact result.
+    """
+    built = Built(case, np.float16)
+    where = f"{case.name} (float16, seed {built.seed})"
+    try:
+        built.run_theirs()
+    except NotImplementedError:
+        built.tape = Tape([])
+        with pytest.raises(NotImplementedError):
+            built.run_ours()
+        return
+    ours = built.run_ours().named()
+    exact, spread = rounding_spread(built.referee().results, np.float32, samples=3)
+    in_parts = len(list(built.ours.modules())) > 1 or hasattr(built.ours, "_norms") or "padding_mode" in case.kwargs
+    _, coarse = rounding_spread(built.referee().results, np.float16, samples=3) if in_parts else (exact, spread)
+    largest_half = float(np.finfo(np.float16).max)
+    for name, array in ours.items():
+        if not floating(array) or name not in spread:
+            continue
+        assert array.dtype == np.float16, f"{where}: {name} has dtype {array.dtype}, not float16"
+        with np.errstate(over="ignore"):
+            expected = exact[name].astype(np.float16).astype(np.float64)
+        limit = 2.0**-10 * np.abs(expected) + 2.0**-24 + MARGIN * coarse[name]
+        near = np.abs(np.abs(exact[name]) - largest_half) <= 64 + MARGIN * coarse[name]  # it may round either way
+        assert_close(name, np.where(near, 0, array.astype(np.float64)), np.where(near, 0, expected), limit, where)
+
+
 class Witnessed(NamedTuple):
     """What a witness has been asked: how many entries of Jacobians and of gradients, and whether these were all."""
 
@@ -630,11 +664,139 @@ def predict_is_evaluation_mode(case: Case) -> None:
         assert_close(name, array, before[name], 0.0, f"{case.name} predict changed the state")
 
 
+# --- memory order -----------------------------------------------------------------------------------------------------
+
+
+def map_named(function: Callable[[str, Any], Any], tree: Any, name: str) -> Any:
+    """`tree` with `function(name, leaf)` for every leaf, the indices of a packed sequence among them."""
+    if tree is None:
+        return None
+    if isinstance(tree, dict):
+        return {key: map_named(function, value, f"{name}.{key}") for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        values = (map_named(function, value, f"{name}[{i}]") for i, value in enumerate(tree))
+        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+    return function(name, tree)
+
+
+Plan = dict[str, Layout]  # by the array's name how it is laid out; an array that is not named stays in C order
+
+
+class LaidOut:
+    """A case whose arrays can be laid out in memory in any way: what goes in by name, and a run of our module."""
+
+    def __init__(self, built: Built) -> None:
+        """The tape of `built` is there: torch's draws are replayed."""
+        self.built, module = built, built.ours
+        self.parameters = [(p, f"parameter {name}", p.data) for name, p in module.named_parameters()]
+        modules = list(module.named_modules())
+        self.attributes = [(m, f"buffer {path}.{name}", name, b) for path, m in modules for name, b in m.own_buffers()]
+        self.attributes += [(m, f"option {path}", "options", m.options) for path, m in modules if isinstance(m, Call)]
+        self.arrays: dict[str, Array] = {}
+        self.expected = self.results({})  # all arrays in C order
+
+    def results(self, plan: Plan) -> dict[str, Any]:
+        """Output, gradients and buffers by name; each array is laid out as planned, and refuses to be written to."""
+
+        def lay_out(name: str, leaf: Any) -> Any:
+            if not isinstance(leaf, np.ndarray):
+                return leaf
+            array = np.array(leaf, order="C")
+            self.arrays.setdefault(name, array)
+            array = plan[name](array) if name in plan else array
+            array.flags.writeable = False
+            return array
+
+        built, module = self.built, self.built.ours
+        for parameter, name, data in self.parameters:
+            parameter.data = lay_out(name, data)
+        for child, name, attribute, value in self.attributes:
+            setattr(child, attribute, map_named(lay_out, value, name))
+        module.zero_grad()
+        built.replay()
+        options = {name: map_named(lay_out, value, f"option {name}") for name, value in built.options.items()}
+        output, backward = module(*map_named(lay_out, built.inputs, "input"), **options)
+        dinputs = backward(map_named(lay_out, built.upstream(output), "upstream gradient"))
+        return Result(
+            output,
+            list(dinputs) if isinstance(dinputs, tuple) else [dinputs],
+            {name: p.grad for name, p in module.named_parameters()},
+            dict(module.named_buffers()),
+        ).named()
+
+    def restore(self) -> None:
+        """The module's own arrays, where they were."""
+        for parameter, _, data in self.parameters:
+            parameter.data = data
+        for module, _, attribute, value in self.attributes:
+            setattr(module, attribute, value)
+
+    def plans(self, every: bool) -> Iterator[tuple[str, Plan, Plan | None]]:
+        """What to say of it, a plan, and the plan with the same values in C order (None: `expected` has them).
+
+        All arrays together, the k-th layout of each; each array alone in each of its layouts; each floating one
+        repeated along its first axis by stride 0, and the upstream gradient along each axis and along all.
+        """
+        ways = {name: layouts(array, every) for name, array in self.arrays.items()}
+        for k in range(max((len(way) for way in ways.values()), default=0)):
+            chosen = {name: list(way.items())[k % len(way)] for name, way in ways.items() if way}
+            said = ", ".join(f"{name}: {layout}" for name, (layout, _) in chosen.items())
+            yield said, {name: lay_out for name, (_, lay_out) in chosen.items()}, None
+        for name, way in ways.items():
+            for layout, lay_out in way.items():
+                yield f"{name}: {layout}", {name: lay_out}, None
+        for name, array in self.arrays.items():
+            axes = [(axis,) for axis in range(array.ndim) if array.shape[axis] > 1 and floating(array)]
+            if not name.startswith("upstream gradient"):  # equal rows: along others the data may lose its variance
+                axes = axes[:1]
+            for repeated in dict.fromkeys([*axes, *([sum(axes, ())] if axes else [])]):
+                lay_out = constant_along(repeated)
+                in_c_order: Plan = {name: lambda array, lay_out=lay_out: np.array(lay_out(array), order="C")}
+                yield f"{name}: repeated along axes {repeated} by stride 0", {name: lay_out}, in_c_order
+
+
+def memory_order_does_not_matter(case: Case, every: bool = False, dtype: Any = np.float64) -> int:
+    """Catches what depends on the order of any array in memory: input, option, parameter, buffer, upstream gradient.
+
+    Our result in each layout (tests/layouts.py; `every`: all permutations of axes, not a covering set) is compared with
+    our result in C order, to rounding alone (`bound`: 2^13 u of a tensor's largest entry, 64 u of the largest of all):
+    a product takes another way through BLAS. What is lost, or read from a wrong place, is off by its own size.
+    Returns the number of layouts that were judged.
+    """
+    built = Built(case, dtype)
+    if any(hasattr(module, "rng") for module in built.ours.modules()):
+        built.run_theirs()
+    else:
+        built.tape = Tape([])
+    return judge_layouts(LaidOut(built), every)
+
+
+def judge_layouts(laid_out: LaidOut, every: bool = False) -> int:
+    """The check itself, for a case that stands ready and is left as it was."""
+    built, judged = laid_out.built, 0
+    try:
+        for said, plan, in_c_order in laid_out.plans(every):
+            expected = laid_out.expected if in_c_order is None else laid_out.results(in_c_order)
+            known = (*expected.values(), *laid_out.expected.values())
+            scale = max((largest(array) for array in known if floating(array)), default=0.0)
+            where = f"{built.case.name} ({built.dtype}, seed {built.seed}), {said}"
+            for name, array in laid_out.results(plan).items():
+                wanted = expected[name]
+                limit = bound(largest(wanted), built.dtype, scale) if floating(wanted) else 0.0
+                assert_close(name, array, wanted, limit, where)
+            judged += 1
+    finally:
+        laid_out.restore()
+    return judged
+
+
 CHECKS = [
     equals_torch_in_float64,
     float32_is_explained_by_rounding,
+    float16_is_rounded_once,
     agrees_with_a_witness_without_torch,
     nothing_is_mutated,
     looks_like_torch,
     predict_is_evaluation_mode,
+    memory_order_does_not_matter,
 ]

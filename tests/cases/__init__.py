@@ -73,12 +73,13 @@ def booleans(*shape: int, p: float = 0.3) -> Draw:
 
 
 def strided(draw: Draw) -> Draw:
-    """The same entries in a non-contiguous array."""
+    """The same entries in Fortran order, as every second of a wider array: not contiguous, and no permuted axis is."""
 
     def drawn(rng: np.random.Generator) -> Any:
         array = draw(rng)
-        spread = np.repeat(np.asfortranarray(array)[..., None], 2, axis=-1)
-        return spread[..., 0]
+        wide = np.zeros([2 * n for n in array.shape], array.dtype, order="F")
+        wide[(slice(None, None, 2),) * array.ndim] = array
+        return wide[(slice(None, None, 2),) * array.ndim]
 
     return drawn
 

@@ -40,3 +40,15 @@ CASES = [
         note="zeros, norms below eps",
     ),
 ]
+
+pdist = "functional.pdist"
+CASES += [
+    *(Case(pdist, (), {"p": p}, (normal(7, 3),), smooth=p == 2.0) for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF)),
+    *(
+        Case(pdist, (), {"p": p}, (choice([0.0, 1.0, 2.0], 11, 3),), witness=False, note="equal rows and ties")
+        for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF)
+    ),
+    Case(pdist, inputs=(normal(1, 3),), note="one row"),
+    Case(pdist, inputs=(normal(5, 0),), note="no features"),
+    Case(pdist, inputs=(strided(normal(7, 3)),), note="strided"),
+]

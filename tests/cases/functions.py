@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tests.cases import Case, choice, integers, normal, strided
+from tests.cases import Case, choice, integers, normal, strided, uniform
 from tests.cases.attention import causal, seen
+from tests.cases.loss import probabilities
 from torchref.nn.packed import PackedSequence
 
 INF = float("inf")
@@ -24,6 +25,66 @@ CASES = [
     Case(attention, inputs=(normal(5, 3), normal(2, 7, 3), normal(2, 7, 11), None), note="broadcast"),
     Case(attention, inputs=(normal(5, 3), normal(2, 7, 3), normal(7, 11), None), note="one key for all values"),
     Case(attention, inputs=(strided(Q), strided(K), strided(V), None), note="strided"),
+]
+
+# of torch's own signature: E = 6 features in 2 heads; without the options, what MultiheadAttention calls
+forward = "functional.multi_head_attention_forward"
+QUERY, KEY = normal(5, 3, 6), normal(7, 3, 6)
+PACKED_WEIGHTS = (normal(18, 6), normal(18))
+OUT = (normal(6, 6), normal(6))
+SEPARATE = (True, normal(6, 6), normal(6, 4), normal(6, 3))
+STATIC = (normal(6, 9, 3), normal(6, 9, 3))
+NONE = (False, None, None, None)
+REST = (True, None, True, None, *NONE, None, None)  # the arguments with defaults, up to the last array
+CASES += [
+    Case(forward, inputs=(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT, *REST)),
+    Case(
+        forward,
+        inputs=(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, normal(1, 1, 6), normal(1, 1, 6), True, 0.0, *OUT, *REST),
+        note="rows added",
+    ),
+    Case(
+        forward,
+        inputs=(QUERY, KEY, KEY, 6, 2, normal(18, 6), None, None, None, False, 0.3, normal(6, 6), None, *REST),
+        note="no biases, dropout",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, normal(7, 3, 4), normal(7, 3, 3), 6, 2, None, normal(18), None, None, False, 0.0, *OUT),
+            *(True, normal(3, 7), False, normal(6, 5, 7), *SEPARATE, None, None),
+        ),
+        note="separate weights, masks",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, None, None, True, 0.3, *OUT),
+            *(False, seen(3, 9), True, None, *NONE, *STATIC, False, False),
+        ),
+        note="static key and value",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, KEY, KEY, 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT),
+            *(True, None, False, None, *NONE, normal(6, 7, 3), None),
+        ),
+        note="static key",
+    ),
+    Case(
+        forward,
+        inputs=(
+            *(QUERY, QUERY, QUERY, 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT),
+            *(True, None, False, causal(5), *NONE, None, None, True, True),
+        ),
+        note="causal hint",
+    ),
+    Case(
+        forward,
+        inputs=(normal(5, 6), normal(7, 6), normal(7, 6), 6, 2, *PACKED_WEIGHTS, None, None, False, 0.0, *OUT, *REST),
+        note="unbatched",
+    ),
 ]
 
 # norms: every p, zeros and ties; norms below eps
@@ -64,12 +125,96 @@ CASES += [
         (),
         {"reduction": reduction},
         (normal(7, 3), normal(7, 3)),
-        {"weight": normal(7, 3)},
-        constants=(2,),
+        {"weight": uniform(7, 3, low=0.5, high=2.0)},
         smooth=loss == "mse_loss",
     )
     for loss in ("mse_loss", "l1_loss", "huber_loss")
     for reduction in ("mean", "sum", "none")
+]
+
+multilabel, linear_cross_entropy = "functional.multilabel_soft_margin_loss", "functional.linear_cross_entropy"
+CASES += [
+    case
+    for r in ("mean", "sum", "none")
+    for case in (
+        Case(multilabel, (), {"reduction": r}, (normal(7, 3), uniform(7, 3)), {"weight": normal(3)}, smooth=False),
+        Case(
+            multilabel,
+            (),
+            {"reduction": r},
+            (normal(7, 3), uniform(7, 3)),
+            {"weight": normal(7, 1)},
+            smooth=False,
+            note="a row",
+        ),
+        Case(
+            "functional.cross_entropy", (), {"reduction": r}, (normal(7, 5), probabilities(7, 5)), {"weight": normal(5)}
+        ),
+        Case(
+            "functional.cross_entropy",
+            (),
+            {"reduction": r, "label_smoothing": 0.3},
+            (normal(7, 5, 2), probabilities(7, 5, 2)),
+            {"weight": normal(5)},
+        ),
+    )
+]
+CASES += [
+    Case(
+        linear_cross_entropy,
+        inputs=(normal(7, 3), normal(5, 3), probabilities(7, 5)),
+        options={"linear_bias": normal(5), "weight": normal(5)},
+        note="probabilities",
+    ),
+    Case(
+        "functional.gaussian_nll_loss",
+        (),
+        {"full": True},
+        (normal(7, 3), normal(1, 3), uniform(7, 3, low=0.5, high=2.0)),
+        note="one target for all rows",
+    ),
+    Case(
+        "functional.gaussian_nll_loss",
+        (),
+        {"reduction": "none"},
+        (normal(7, 3), normal(7, 1), uniform(7, 1, low=0.5, high=2.0)),
+        note="one target a row",
+    ),
+    Case(
+        "functional.gaussian_nll_loss", (), {"reduction": "sum"}, (normal(7, 3), normal(7, 3), 0.7), note="var a float"
+    ),
+]
+
+# integers beside floating-point numbers have no gradient
+BITS, SIGNS = integers(2, 7, 3), choice([-1, 1], 7, 3)
+CASES += [
+    Case(f"functional.{loss}", (), {"reduction": "none"}, (normal(7, 3), target), smooth=False, note="integer target")
+    for loss, target in [
+        ("mse_loss", BITS),
+        ("l1_loss", BITS),
+        ("smooth_l1_loss", BITS),
+        ("soft_margin_loss", SIGNS),
+        ("multilabel_soft_margin_loss", BITS),
+        ("hinge_embedding_loss", SIGNS),
+        ("poisson_nll_loss", integers(5, 7, 3)),
+    ]
+]
+CASES += [
+    Case(
+        "functional.margin_ranking_loss",
+        (),
+        {"reduction": "none"},
+        (normal(7, 3), normal(7, 3), SIGNS),
+        smooth=False,
+        note="integer target",
+    ),
+    Case("functional.margin_ranking_loss", inputs=(BITS, normal(7, 3), SIGNS), smooth=False, note="integer input1"),
+    Case("functional.triplet_margin_loss", inputs=(normal(7, 3), BITS, normal(7, 3)), smooth=False, note="integers"),
+    Case("functional.pairwise_distance", inputs=(normal(7, 3), BITS), note="integers"),
+    Case("functional.cosine_similarity", inputs=(BITS, normal(7, 3)), note="integers"),
+    Case(
+        "functional.gaussian_nll_loss", inputs=(normal(7, 3), BITS, uniform(7, 3, low=0.5, high=2.0)), note="integers"
+    ),
 ]
 
 # sequences of 2, 5 and 3 times; packed, longest first
@@ -140,4 +285,16 @@ CASES += [
     Case(spectral_norm, (linear,), {"dim": 1}, (normal(7, 5),), training=False),
     Case(spectral_norm, (linear, "bias"), inputs=(normal(7, 5),)),
     Case(spectral_norm, (transposed,), inputs=(normal(2, 5, 7),), training=False, note="transposed"),
+]
+# the older form, computed before every forward, with what is trained in the layer itself
+CASES += [
+    Case("utils.weight_norm", (linear,), inputs=(normal(7, 5),)),
+    Case("utils.weight_norm", (linear,), {"dim": 1}, (normal(7, 5),)),
+    Case("utils.weight_norm", (linear,), {"dim": None}, (normal(7, 5),)),
+    Case("utils.weight_norm", (linear, "bias"), inputs=(normal(7, 5),)),
+    Case("utils.weight_norm", (convolution,), inputs=(normal(2, 5, 7),), note="convolution"),
+    Case("utils.spectral_norm", (linear,), inputs=(normal(7, 5),), training=False),
+    Case("utils.spectral_norm", (linear,), {"dim": 1}, (normal(7, 5),), training=False),
+    Case("utils.spectral_norm", (linear, "bias"), inputs=(normal(7, 5),), training=False),
+    Case("utils.spectral_norm", (transposed,), inputs=(normal(2, 5, 7),), training=False, note="transposed"),
 ]

@@ -19,10 +19,20 @@ from tests.cases import Case, all_cases
 from tests.certify.equal import PROBES, told_apart
 from tests.certify.jax_witness import compared, confirm
 from tests.certify.measure import Measured, measure
-from tests.certify.mutants import Prepared, Score, all_modules, cases_by_owner, excused, prepared, survive
-from torchref.check.mutation import Owner
+from tests.certify.mutants import (
+    Prepared,
+    Score,
+    all_modules,
+    cases_by_maker,
+    cases_by_owner,
+    excused,
+    prepared,
+    survive,
+    survive_forgotten_orders,
+)
+from tests.certify.mutation import Owner
+from tests.certify.theorems import theorems
 from torchref.check.rounding import MARGIN
-from torchref.check.theorems import theorems
 
 
 @dataclass
@@ -39,6 +49,7 @@ class Row:
     share64: float = 0.0  # the worst |error| / S: NumPy against torch in float64
     share32: float = 0.0  # and in float32, of NumPy's results and of torch's, against float64
     alarms: int = 0
+    orders: int = 0  # memory orders of its arrays, in each of which the results are those of C order
     controls: int = 0  # tensors of torch against torch
     false_alarms: int = 0
     planted: int = 0  # mutants of the backwards that its cases run
@@ -52,6 +63,7 @@ class Certificate:
     rows: list[Row]
     mutants: dict[str, Any]
     environment: dict[str, str]
+    renewed: dict[str, str] = field(default_factory=dict)  # module -> the day, where its row alone was measured since
 
     @property
     def passed(self) -> bool:
@@ -71,6 +83,7 @@ class Certificate:
             f"{result}: {len(self.rows)} modules and functions, {self.total('cases'):,} cases, "
             f"{self.total('tensors'):,} tensors, worst |error| / S {self.total('share64'):.2f} in float64 and "
             f"{self.total('share32'):.2f} in float32 (the bound is {MARGIN}), {self.total('alarms')} alarms; "
+            f"{self.total('orders'):,} memory orders; "
             f"{self.total('false_alarms')} false alarms in {self.total('controls'):,} controls; "
             f"{mutants['caught']:,} of {mutants['planted']:,} mutants caught, "
             f"{len(mutants['survivors'])} the same function on {mutants['probes']:,} random probes, "
@@ -85,17 +98,20 @@ class Certificate:
 
     def to_markdown(self) -> str:
         lines = [*HEAD.format(verdict=self.verdict, margin=MARGIN, **self.environment).splitlines(), ""]
+        if self.renewed:
+            days = ", ".join(f"{module} ({day})" for module, day in sorted(self.renewed.items()))
+            lines += [f"Measured alone since then, and not in the figure of all mutants: {days}.", ""]
         lines += [
             "| module or function | witnesses | cases | whole | tensors | derivatives | proven | float64 | float32 "
         ]
-        lines[-1] += "| false alarms | mutants caught |"
-        lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+        lines[-1] += "| orders | false alarms | mutants caught |"
+        lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
         for row in self.rows:
             mutants = f"{row.caught} of {row.planted}" + (f" (+ {row.survivors} equal)" if row.survivors else "")
             lines.append(
                 f"| {row.module} | {', '.join(row.witnesses)} | {row.cases} | {row.whole} | {row.tensors} "
                 f"| {row.derivatives} | {row.proven or ''} | {row.share64:.2f} | {row.share32:.2f} "
-                f"| {row.false_alarms} of {row.controls} | {mutants} |"
+                f"| {row.orders} | {row.false_alarms} of {row.controls} | {mutants} |"
             )
         lines += ["", "## Where a witness is missing", "", *without_witness(self.rows)]
         lines += ["", "## Mutants that are the same function", "", EQUAL.format(**self.mutants).strip(), ""]
@@ -125,7 +141,7 @@ def without_witness(rows: list[Row]) -> list[str]:
 
 HEAD = """# The certificate
 
-Written by `torchref certify` on {date} in {minutes} minutes of one core: Python {python}, NumPy {numpy}, torch {torch},
+Written by `make certify` on {date} in {minutes} minutes of one core: Python {python}, NumPy {numpy}, torch {torch},
 {machine}. `certificate.json` beside this page says the same to programs.
 
 **{verdict}.**
@@ -139,15 +155,22 @@ For every module of `torch.nn`, and every function that no module calls, over it
 - *float64*, *float32*: the worst |error| / S, S being the spread that rounding explains
   ([what equal means](decisions/what-equal-means.md)); above {margin} is an alarm. In float32 NumPy's results and
   torch's are both judged, by NumPy's float64.
+- *orders*: layouts in memory in which the results are those of C order. All arrays that go in (inputs, options,
+  parameters, buffers, upstream gradients) are laid out together and each alone: axes permuted, every axis moved to the
+  front and to the end, neighbours exchanged, all reversed; running backwards; a slice of a wider array; repeated by
+  stride 0.
 - *false alarms* of the same criterion where torch is compared with torch: float32 with float64, and the same numbers in
   another memory layout. Cases with random draws have no control.
-- *mutants*: the backwards that its cases run, changed in one place each, and noticed. A function that serves several
-  modules is counted in each row, and once in the figure above.
+- *mutants*: the backwards that its cases run, changed in one place each, and every function that they run whose new
+  arrays forget the order of their memory; noticed. A function that serves several modules is counted in each row, and
+  once in the figure above.
 """
 EQUAL = """
 Changes that neither the cases nor a test notices. Each is planted once more and run beside the original on {probes:,}
 random probes (inputs, weights, upstream gradients and draws of their own; float64 and float32): every gradient is the
-same, bit by bit. {by_tests} more are noticed by a test that is named for them, not by the cases.
+same, bit by bit. {by_tests} more are noticed by a test that is named for them, not by the cases. A mutant that forgets
+the memory order of a new array is judged by every order of every case that runs it instead: sums go another way, so
+that the last bit may differ.
 """
 NUMERIC = frozenset({"complex step", "differences"})
 MISSING: dict[frozenset[str], dict[str, set[str]]] = {
@@ -205,8 +228,9 @@ def certify(
     for row in rows.values():
         row.witnesses += ["SymPy"] if row.proven else []
     say("mutants")
-    found = cases_by_owner(prepared(cases), all_modules())
-    scores = survive(found)
+    ready = prepared(cases)
+    found = cases_by_owner(ready, all_modules())
+    scores = survive(found) + survive_forgotten_orders(cases_by_maker(ready, all_modules()))
     say(f"{sum(len(score.survivors) for score in scores)} mutants that no case notices, on random probes")
     mutants = count(rows, found, scores, chosen is None, probes)
     ordered = [rows[name] for name in sorted(rows)]
@@ -230,6 +254,7 @@ def add(row: Row, case: Case, found: Measured) -> None:
     row.share64 = max(row.share64, found.share64)
     row.share32 = max(row.share32, found.share32, found.torch_share32)
     row.alarms += found.alarms
+    row.orders += found.orders
     row.controls += found.controls
     row.false_alarms += found.false_alarms
     row.failures += [found.failure[:1000]] if found.failure else []
@@ -253,18 +278,21 @@ def count(
         total["planted"] += score.planted
         total["caught"] += score.caught
         total["by_tests"] += score.by_tests
-        apart = told_apart([p.case for p in found[score.owner]], score.survivors, probes)
+        judged_by_probes = [] if score.of_order else score.survivors
+        apart = told_apart([p.case for p in found[score.owner]], judged_by_probes, probes) if judged_by_probes else {}
+        elsewhere = 0
         for name in (mutant.name for mutant in score.survivors):
             if name in known and name not in apart:
                 total["survivors"][name] = known[name]
             elif whole or own(score, rows):
                 total["unexplained"].append(name)
             else:
-                total["elsewhere"] += 1
+                elsewhere += 1
+        total["elsewhere"] += elsewhere
         for module in score.modules & rows.keys():
-            rows[module].planted += score.planted
+            rows[module].planted += score.planted - elsewhere
             rows[module].caught += score.caught
-            rows[module].survivors += len(score.survivors)
+            rows[module].survivors += len(score.survivors) - elsewhere
     return total
 
 
@@ -281,6 +309,18 @@ def environment() -> dict[str, str]:
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
+
+
+def renewed(folder: Path, found: Certificate) -> Certificate:
+    """The certificate in `folder` with the rows of `found` in it. What counts all mutants once stays as it is."""
+    published = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    rows = {row["module"]: Row(**row) for row in published["rows"]} | {row.module: row for row in found.rows}
+    days = published.get("renewed", {}) | {row.module: found.environment["date"] for row in found.rows}
+    mutants = {
+        **published["mutants"],
+        "unexplained": published["mutants"]["unexplained"] + found.mutants["unexplained"],
+    }
+    return Certificate([rows[name] for name in sorted(rows)], mutants, published["environment"], days)
 
 
 def write(certificate: Certificate, folder: Path) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 
 import torchref
 from tests.cases import Case
+from tests.certify.mutation import Mutant, planted
 from tests.checks import absent_stays_absent, cast, construct, draw_inputs, floating, map_tree
-from torchref.check.mutation import Mutant, planted
 from torchref.nn.random import set_rng
 
 PROBES = 10_000
@@ -42,7 +42,7 @@ class Prober:
         module = self.module(case, dtype)
         inputs, options = cast(draw_inputs(case, rng), dtype)
         scale = 4.0 ** rng.integers(-1, 3)
-        state = {name: scale * rng.standard_normal(p.data.shape) for name, p in module.named_parameters()}
+        state = {n: np.asarray(scale * rng.standard_normal(p.data.shape)) for n, p in module.named_parameters()}
         buffers = [(m, n, _moved(b, rng)) for m in module.modules() for n, b in m.own_buffers()]
 
         def gradients() -> list[Any]:

@@ -12,7 +12,16 @@ import numpy as np
 import torch
 
 from tests.cases import Case
-from tests.checks import TINY, Built, agrees_with_a_witness_without_torch, cast, floating, map_tree
+from tests.checks import (
+    TINY,
+    Built,
+    agrees_with_a_witness_without_torch,
+    cast,
+    construct,
+    floating,
+    map_tree,
+    memory_order_does_not_matter,
+)
 from torchref.check.rounding import MARGIN, rounding_spread
 from torchref.nn.module import Array
 
@@ -32,7 +41,8 @@ class Measured:
     false_alarms: int = 0  # ... and how many of them the criterion refused
     derivatives: int = 0  # entries of Jacobians that a witness without torch has confirmed ...
     whole: bool = False  # ... and whether that were all
-    failure: str = ""  # what that witness says against the gradient
+    orders: int = 0  # layouts of its arrays in memory, all with the results of C order
+    failure: str = ""  # what a witness or an order says against the gradient
     draws: bool = False
 
 
@@ -56,6 +66,7 @@ def measure(case: Case) -> Measured:
         _float32(case, found)
         try:
             found.derivatives, found.whole = agrees_with_a_witness_without_torch(case, WHOLE)
+            found.orders = memory_order_does_not_matter(case)
         except AssertionError as error:
             found.failure = str(error)
         return found
@@ -119,8 +130,7 @@ def _control(result: dict[str, Any], truth: dict[str, Any], spread: dict[str, Ar
 def again(built: Built, dtype: Any, strided: bool) -> dict[str, Any]:
     """torch once more on the same numbers: in `dtype`, or in arrays whose memory is not contiguous."""
     other = copy.copy(built)
-    other.theirs = copy.deepcopy(built.theirs).to(getattr(torch, np.dtype(dtype).name))
-    other.theirs.zero_grad()
+    other.theirs = construct(torch.nn, built.case, dtype).train(built.case.training)
     other.theirs.load_state_dict({n: torch.from_numpy(v.copy()) for n, v in cast(built.state, dtype).items()})
     other.inputs, other.options = cast(built.inputs, dtype), cast(built.options, dtype)
     if strided:

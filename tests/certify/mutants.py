@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -17,20 +16,23 @@ import numpy as np
 
 import torchref.nn
 from tests.cases import Case
+from tests.certify.mutation import Mutant, Owner, forgotten_orders, mutants, ordered, owners, planted
 from tests.checks import (
     TINY,
     Built,
+    LaidOut,
     Result,
     absent_stays_absent,
     assert_close,
     gradients_fit_their_arrays,
     input_gradients_may_be_skipped,
+    judge_layouts,
     parts_of_the_upstream_may_be_absent,
 )
-from torchref.check.mutation import Mutant, Owner, mutants, owners, planted
 from torchref.check.rounding import MARGIN, rounding_spread
 
-SECONDS = 5  # a mutant that runs longer has been noticed
+LIBRARY = str(Path(torchref.__file__).parent)
+LINES = 1_000_000  # of the library: a mutant that runs more has been noticed
 NOTICED = "noticed by "
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 
@@ -64,10 +66,14 @@ class Prepared:
 
     def run_backwards(self) -> set[tuple[str, int]]:
         """(file, line) of the backwards that this case runs."""
+        return self.run_functions("backward")
+
+    def run_functions(self, called: str = "") -> set[tuple[str, int]]:
+        """(file, line) of the functions that this case runs and whose names hold `called`."""
         run: set[tuple[str, int]] = set()
 
         def note(frame: Any, event: str, _argument: Any) -> None:
-            if event == "call" and "backward" in frame.f_code.co_name:
+            if event == "call" and called in frame.f_code.co_name:
                 run.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
 
         sys.setprofile(note)
@@ -94,6 +100,16 @@ class Prepared:
             return True
         return actual.keys() != self.expected.keys()
 
+    def notices_in_another_order(self, mutant: Mutant) -> bool:
+        """Whether with the mutant in place the order of an array in memory makes a difference."""
+        self.reset()
+        try:
+            with planted(mutant), np.errstate(all="ignore"):
+                judge_layouts(LaidOut(self.built))
+        except Exception:  # a mutant may raise anything
+            return True
+        return False
+
     def notices_in_float32(self, mutant: Mutant) -> bool:
         """Whether a gradient leaves float32. (Its digits show little there: 1e-6 is rounding.)"""
         if self._single is None:
@@ -110,20 +126,27 @@ class Prepared:
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """TimeoutError after some seconds (where the system has alarms, in the main thread)."""
+    """TimeoutError after `LINES` lines of the library's: an endless loop is noticed, however busy the machine is."""
+    left = LINES
 
-    def ring(*_: Any) -> None:
-        raise TimeoutError
+    def count(_frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal left
+        left -= event == "line"
+        if left < 0:
+            raise TimeoutError
+        return count
 
-    kept = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    def enter(frame: Any, _event: str, _argument: Any) -> Any:
+        return count if frame.f_code.co_filename.startswith(LIBRARY) else None
+
+    kept = sys.gettrace()
+    sys.settrace(enter)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, kept)
+        sys.settrace(kept)
 
 
 @dataclass
@@ -136,6 +159,7 @@ class Score:
     by_tests: int = 0  # caught by a test that is named for it, not by the cases
     survivors: list[Mutant] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)  # whose cases run it
+    of_order: bool = False  # mutants that forget a memory order: judged by all orders of the cases, not by probes
 
     @property
     def caught(self) -> int:
@@ -150,15 +174,25 @@ def prepared(cases: list[Case]) -> list[Prepared]:
 
 def all_modules() -> list[str]:
     found = pkgutil.walk_packages(torchref.nn.__path__, "torchref.nn.")
-    return [module.name for module in found if not module.ispkg]
+    # half converts dtypes: cases in float64 do not enter it, and the check of float16 is one of its own
+    return [module.name for module in found if not module.ispkg and module.name != "torchref.nn.half"]
 
 
 def cases_by_owner(cases: list[Prepared], modules: list[str]) -> dict[Owner, list[Prepared]]:
     """For each function with a backward the cases that run it, quick ones first."""
-    files = {importlib.import_module(name).__file__: owners(name) for name in modules}
+    return _cases_by_owner(cases, {name: owners(name) for name in modules}, "backward")
+
+
+def cases_by_maker(cases: list[Prepared], modules: list[str]) -> dict[Owner, list[Prepared]]:
+    """For each function that states the memory order of an array the cases that run it."""
+    return _cases_by_owner(cases, {name: ordered(name) for name in modules}, "")
+
+
+def _cases_by_owner(cases: list[Prepared], owned: dict[str, list[Owner]], called: str) -> dict[Owner, list[Prepared]]:
+    files = {importlib.import_module(name).__file__: group for name, group in owned.items()}
     found: dict[Owner, list[Prepared]] = {owner: [] for group in files.values() for owner in group}
     for case in cases:
-        hit = {o for file, line in case.run_backwards() for o in files.get(file, ()) if line in o.lines}
+        hit = {o for file, line in case.run_functions(called) for o in files.get(file, ()) if line in o.lines}
         for owner in hit:
             found[owner].append(case)
     return found
@@ -183,6 +217,20 @@ def survive(found: dict[Owner, list[Prepared]]) -> list[Score]:
                     score.by_tests += 1
                 else:
                     score.survivors.append(mutant)
+    return scores
+
+
+def survive_forgotten_orders(found: dict[Owner, list[Prepared]]) -> list[Score]:
+    """Plant every forgotten memory order; what no case notices in any order of its arrays survives."""
+    scores = []
+    for owner, cases in found.items():
+        if cases:
+            score = Score(owner, len(cases), modules={p.case.module for p in cases}, of_order=True)
+            for mutant in forgotten_orders(owner):
+                score.planted += 1
+                if not any(case.notices_in_another_order(mutant) for case in cases):
+                    score.survivors.append(mutant)
+            scores.append(score)
     return scores
 
 

@@ -1,15 +1,13 @@
-# ruff: noqa: E501
 """`torchref check` as a user meets it: exit statuses, hints, JSON, the page, bad input."""
 
 import json
 import textwrap
-import time
 
 import numpy as np
 import pytest
 
-from comparisons.command_line import main
 from torchref.check import SLUGS, assert_gradient, check, lint, probe
+from torchref.cli.command_line import main
 
 STUDENT = """
     import numpy as np
@@ -162,7 +160,8 @@ def test_html(student, tmp_path, capfd):
 )
 def test_bad_code(student, capfd, name, words):
     """Whatever user code does, it is exit status 2 and a message of its own, with nothing of ours in it."""
-    status, out = run(capfd, f"{student}:{name}", "--against", "relu", "--timeout", 1.5)
+    limit = ["--timeout", 1.5] if "did not finish" in words else []  # the others end by themselves, however slowly
+    status, out = run(capfd, f"{student}:{name}", "--against", "relu", *limit)
     assert status == 2
     assert "could not be run" in out
     for word in words:
@@ -190,15 +189,21 @@ def test_bad_requests(student, capfd, arguments, words):
         assert word in out
 
 
-def test_start_up_without_torch(student, capfd):
-    """A right implementation is judged in well under 3 s, and torch stays out of it."""
+def test_start_up_without_torch(student):
+    """A right implementation is judged in NumPy alone: catches an import that costs more than the judging."""
     import subprocess
     import sys
 
-    code = f"import sys; from comparisons.command_line import main; s = main(['check', '{student}:right', '--against', 'relu']); assert 'torch' not in sys.modules; sys.exit(s)"
-    start = time.perf_counter()
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert time.perf_counter() - start < 10  # 1 s on a quiet machine
+    code = f"""
+import sys
+from torchref.cli.command_line import main
+status = main(['check', '{student}:right', '--against', 'relu'])
+heavy = {{"torch", "sklearn", "tensorboard", "sympy", "jax"}} & sys.modules.keys()
+assert not heavy, heavy
+sys.exit(status)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_python_interface():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.certify.proof import prove
 from torchref.check.ops.activations import ACTIVATIONS
-from torchref.check.proof import prove
 from torchref.check.textbook import activations, attention, norms, products, recurrences, rows
 
 RNG = np.random.default_rng(5)

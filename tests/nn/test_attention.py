@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import torchref
+from tests.errors import assert_same_error
 from torchref.nn.functional import scaled_dot_product_attention
 from torchref.nn.random import Tape
 from torchref.twin.draws import record_draws
@@ -209,3 +210,59 @@ def test_initial_weights():
     for name in ("in_proj_weight", "bias_k", "bias_v"):
         ratio = getattr(module, name).data.std() / getattr(theirs, name).detach().numpy().std()
         assert 0.7 < ratio < 1.4, name
+
+
+FORWARD = {  # the arguments of multi_head_attention_forward: 6 features in 2 heads
+    "query": np.zeros((5, 3, 6)),
+    "key": np.zeros((7, 3, 6)),
+    "value": np.zeros((7, 3, 6)),
+    "embed_dim_to_check": 6,
+    "num_heads": 2,
+    "in_proj_weight": np.zeros((18, 6)),
+    "in_proj_bias": None,
+    "bias_k": None,
+    "bias_v": None,
+    "add_zero_attn": False,
+    "dropout_p": 0.0,
+    "out_proj_weight": np.zeros((6, 6)),
+    "out_proj_bias": None,
+}
+
+
+def both_forwards(**changed):
+    arguments = {**FORWARD, **changed}
+    given = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
+    return (
+        lambda: torchref.nn.functional.multi_head_attention_forward(**arguments),
+        lambda: torch.nn.functional.multi_head_attention_forward(**given),
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"embed_dim_to_check": 5},
+        {"num_heads": 4},
+        {"in_proj_weight": None},
+        {"use_separate_proj_weight": True},
+        {"use_separate_proj_weight": True, "q_proj_weight": np.zeros((6, 6)), "k_proj_weight": np.zeros((6, 6))},
+        {"bias_k": np.zeros((1, 1, 6))},
+        {"bias_v": np.zeros((1, 1, 6))},
+        {"bias_k": np.zeros((1, 1, 6)), "bias_v": np.zeros((1, 1, 6)), "static_k": np.zeros((6, 7, 3))},
+        {"static_k": np.zeros((3, 7, 3))},
+        {"static_v": np.zeros((6, 7, 6))},
+        {"is_causal": True},
+    ],
+    ids=lambda changed: ",".join(changed),
+)
+def test_errors_of_contradicting_arguments(changed):
+    """Catches another exception than torch's where the arguments of torch's own function contradict each other."""
+    assert_same_error(*both_forwards(**changed), "multi_head_attention")
+
+
+def test_masks_of_two_types_are_deprecated():
+    """Catches silence where torch warns that one mask is boolean and the other is not."""
+    masks = {"key_padding_mask": np.zeros((3, 7), bool), "attn_mask": np.zeros((5, 7))}
+    for function in both_forwards(**masks):
+        with pytest.warns(UserWarning, match="deprecated"):
+            function()

@@ -48,6 +48,124 @@ def test_recording_changes_no_bit_and_misses_no_draw(name):
     assert tape.draws
 
 
+def attention(need_weights, dropout=0.0):
+    """Self-attention of both engines: modules of one input, of (5, 2, 6)."""
+
+    class Numpy(torchref.nn.Module):
+        def __init__(self):
+            self.attention = torchref.nn.MultiheadAttention(6, 2, dropout)
+
+        def forward(self, x):
+            (y, _), _ = self.attention(x, x, x, need_weights=need_weights)
+            return y, None
+
+    class Torch(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = torch.nn.MultiheadAttention(6, 2, dropout)
+
+        def forward(self, x):
+            return self.attention(x, x, x, need_weights=need_weights)[0]
+
+    return Numpy(), Torch()
+
+
+def dot_product(dropout):
+    """Scaled dot products of both engines, which are functions."""
+
+    class Numpy(torchref.nn.Module):
+        def __init__(self):
+            self.rng = None
+
+        def forward(self, x):
+            attend = torchref.nn.functional.scaled_dot_product_attention
+            return attend(x, x, x, dropout_p=dropout if self.training else 0.0, rng=self.rng)[0], None
+
+    class Torch(torch.nn.Module):
+        def forward(self, x):
+            attend = torch.nn.functional.scaled_dot_product_attention
+            return attend(x, x, x, dropout_p=dropout if self.training else 0.0)
+
+    return Numpy(), Torch()
+
+
+def pair(name, *arguments, **options):
+    return getattr(torchref.nn, name)(*arguments, **options), getattr(torch.nn, name)(*arguments, **options)
+
+
+REPLAYED = {
+    "scaled_dot_product_attention": (lambda p: dot_product(p), (5, 2, 6)),
+    "MultiheadAttention": (lambda p: attention(True, p), (5, 2, 6)),
+    "MultiheadAttention, need_weights=False": (lambda p: attention(False, p), (5, 2, 6)),
+    "TransformerEncoderLayer": (lambda p: pair("TransformerEncoderLayer", 6, 2, 11, dropout=p), (5, 2, 6)),
+    "LSTM": (lambda p: pair("LSTM", 6, 3, 3, dropout=p), (5, 2, 6)),
+    "GRU": (lambda p: pair("GRU", 6, 3, 3, dropout=p), (5, 2, 6)),
+    "Dropout": (lambda p: pair("Dropout", p), (5, 2, 6)),
+    "Dropout2d": (lambda p: pair("Dropout2d", p), (5, 2, 6, 3)),
+    "AlphaDropout": (lambda p: pair("AlphaDropout", p), (5, 2, 6)),
+    "FeatureAlphaDropout": (lambda p: pair("FeatureAlphaDropout", p), (5, 2, 6)),
+    "RReLU": (lambda p: pair("RReLU"), (5, 2, 6)),
+    "FractionalMaxPool2d": (lambda p: pair("FractionalMaxPool2d", 2, output_size=3), (2, 3, 7, 7)),
+    "Linear": (lambda p: pair("Linear", 6, 3), (5, 2, 6)),
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("p", [0.0, 0.3])
+@pytest.mark.parametrize("name", REPLAYED)
+def test_only_draws_are_on_the_tape_and_all_are_replayed(name, p, training):
+    """Catches a result of attention that is taken for a draw: the replay takes it for a mask, or leaves it over."""
+    make, shape = REPLAYED[name]
+    torch.manual_seed(0)
+    ours, theirs = make(p)
+    ours.to(np.float64).train(training)
+    theirs.double().train(training)
+    copy_from_torch(ours, theirs)
+    x = np.random.default_rng(2).standard_normal(shape)
+    before = torch.get_rng_state()
+    with record_draws() as tape:
+        expected = theirs(torch.from_numpy(x))
+    assert bool(tape.draws) != torch.equal(before, torch.get_rng_state())
+    set_rng(ours, tape)
+    output, _ = ours(x)
+    output, expected = (y[0] if isinstance(y, tuple) else y for y in (output, expected))
+    np.testing.assert_allclose(output, expected.detach().numpy(), rtol=0, atol=1e-14)
+    assert tape.position == len(tape.draws)
+
+
+@pytest.mark.parametrize(
+    ("draw", "shape"),
+    [
+        (lambda: torch.rand(3), (3,)),
+        (lambda: torch.randn_like(torch.zeros(2, 3)), (2, 3)),
+        (lambda: torch.normal(torch.zeros(3), torch.ones(3)), (3,)),
+        (lambda: torch.poisson(torch.ones(3)), (3,)),
+        (lambda: torch.binomial(torch.ones(3), torch.full((3,), 0.5)), (3,)),
+        (lambda: torch.distributions.Dirichlet(torch.ones(3)).sample(), (3,)),
+        (lambda: torch.randperm(5), (5,)),
+        (lambda: torch.multinomial(torch.ones(5), 2), (2,)),
+    ],
+)
+def test_draws_of_every_kind_are_on_the_tape(draw, shape):
+    """Catches a draw that torch does not tag as one (binomial, Dirichlet), and a copy that a twin may write over."""
+    with record_draws() as tape:
+        drawn = draw()
+    assert [each.shape for each in tape.draws] == [shape]
+    np.testing.assert_array_equal(tape.draws[0], drawn.numpy())
+    assert not tape.draws[0].flags.writeable
+
+
+def test_a_kernel_that_hides_its_draws_is_refused():
+    """Catches a tape without the draws that were made (on CUDA; here the kernel's schema is called with a stand-in)."""
+    from torchref.twin.draws import _draw
+
+    q = torch.zeros(1, 1, 2, 2)
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention.default
+    with pytest.raises(RuntimeError, match="_scaled_dot_product_flash_attention hides its draws"):
+        _draw(kernel, (q, q, q, 0.3), {}, (q,))
+    assert _draw(kernel, (q, q, q), {}, (q,)) is None
+
+
 def test_a_tape_is_replayed_in_order_and_checked():
     draws = [np.array([True, False]), np.array([[1.0], [0.0]])]
     tape = Tape(draws)

@@ -7,7 +7,6 @@ code is run with noise, too, and the two allowances are added.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,24 +20,20 @@ from torchref.nn.module import Array
 if TYPE_CHECKING:
     from torchref.check.diagnosis.subject import Subject, Trial
 
-SECONDS = 0.6  # for the noise on one piece of code; loops in Python get fewer samples
 ILL_CONDITIONED = 1e-3  # S of the largest entry, beyond which a comparison in that precision says nothing
 
 Results = dict[str, Array]
 
 
-def spread(exact: Results, sample: Callable[[], Results], precision: str, seconds: float = np.inf) -> Results:
-    """S of each entry, from as many samples as fit into `seconds` (one at least)."""
+def spread(exact: Results, sample: Callable[[], Results], precision: str) -> Results:
+    """S of each entry."""
     largest = {n: np.zeros(np.shape(g)) for n, g in exact.items()}
-    start = time.perf_counter()
     for seed in range(SAMPLES):
         with rounding_noise(NOISE[precision], seed), np.errstate(all="ignore"):
             found = sample()
             for n, g in exact.items():
                 if n in found and np.shape(found[n]) == np.shape(g):
                     largest[n] = np.fmax(largest[n], finite(np.abs(np.asarray(plain(found[n]), dtype=float) - g)))
-        if time.perf_counter() - start > seconds:
-            break
     u = UNIT_ROUNDOFF[precision]
     result = {}
     for n, apart in largest.items():
@@ -61,7 +56,7 @@ def reference_spread(trial: Trial, precision: str) -> Results:
     return spread(trial.reference, sample, precision)
 
 
-def own_spread(code: Subject, trial: Trial, precision: str, seconds: float) -> Results:
+def own_spread(code: Subject, trial: Trial, precision: str) -> Results:
     """S of the user's own code, where the noise runs through it; nothing where it does not."""
     exact = {
         n: np.asarray(g, dtype=float)
@@ -73,7 +68,7 @@ def own_spread(code: Subject, trial: Trial, precision: str, seconds: float) -> R
         return code.attempt(trial.probe, trial.convention, trial.upstreams[:1], noisy).gradients
 
     try:
-        return spread(exact, sample, precision, seconds)
+        return spread(exact, sample, precision)
     except (CouldNotRun, ValueError, TypeError, IndexError, AttributeError, KeyError):
         return {}
 
@@ -84,7 +79,7 @@ def allowance(code: Subject, trial: Trial) -> Results:
         precision = getattr(code.form, "dtype", "float64")
         total = reference_spread(trial, precision)
         if code.form.name != "autograd":
-            for n, s in own_spread(code, trial, precision, SECONDS).items():
+            for n, s in own_spread(code, trial, precision).items():
                 total[n] = total[n] + s
         trial.allowance = {n: MARGIN * s for n, s in total.items()}
     return trial.allowance

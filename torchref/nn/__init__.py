@@ -10,7 +10,6 @@ from torchref.nn.adaptive_pooling import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
-from torchref.nn.attention import MultiheadAttention
 from torchref.nn.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d, LPPool1d, LPPool2d, LPPool3d
 from torchref.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from torchref.nn.bilinear import Bilinear
@@ -55,6 +54,7 @@ from torchref.nn.loss.margin import HingeEmbeddingLoss, MarginRankingLoss, Multi
 from torchref.nn.loss.regression import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from torchref.nn.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from torchref.nn.module import Module, Parameter
+from torchref.nn.multi_head_attention import MultiheadAttention
 from torchref.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from torchref.nn.padding import (
     CircularPad1d,

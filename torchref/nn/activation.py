@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.nn.errors import check_floating, normalize_dim
+from torchref.nn.errors import check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import of_any_array, real
 
 
 class InplaceModule(Module):
@@ -25,14 +26,15 @@ class InplaceModule(Module):
         return "inplace=True" if self.inplace else ""
 
 
+@of_any_array
 def sigmoid(x: Array) -> tuple[Array, Backward]:
     """y = 1 / (1 + exp(-x)).
 
     Backward. y' = exp(-x) / (1 + exp(-x))^2 = y (1 - y):  dx = dy y (1 - y).
 
-    Equals `torch.sigmoid`.
+    An integer x counts as float32, and has no gradient. Equals `torch.sigmoid`.
     """
-    check_floating("sigmoid", input=x)
+    x = real("sigmoid", x)
     y = np.negative(x, out=np.empty_like(x))
     with np.errstate(over="ignore"):  # where exp(-x) overflows to inf, 1 / inf = 0 is right
         np.exp(y, out=y)
@@ -52,14 +54,15 @@ class Sigmoid(Module):
         return bind(sigmoid, input)
 
 
+@of_any_array
 def tanh(x: Array) -> tuple[Array, Backward]:
     """y = tanh(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
 
     Backward, by the quotient rule. y' = 1 - y^2:  dx = dy (1 - y^2).
 
-    Equals `torch.tanh`.
+    An integer x counts as float32, and has no gradient. Equals `torch.tanh`.
     """
-    check_floating("tanh", input=x)
+    x = real("tanh", x)
     y = np.tanh(x)
 
     def backward(dy: Array) -> Array:
@@ -75,6 +78,7 @@ class Tanh(Module):
         return bind(tanh, input)
 
 
+@of_any_array
 def silu(x: Array) -> tuple[Array, Backward]:
     """y = x s with s = sigmoid(x); also called swish.
 
@@ -82,6 +86,7 @@ def silu(x: Array) -> tuple[Array, Backward]:
 
     Equals `torch.nn.functional.silu`. Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017.
     """
+    check_floating("silu", input=x)
     s, _ = sigmoid(x)
 
     y = x * s
@@ -99,6 +104,7 @@ class SiLU(InplaceModule):
         return bind(silu, input)
 
 
+@of_any_array
 def mish(x: Array) -> tuple[Array, Backward]:
     """y = x t with t = tanh(softplus(x)), softplus(x) = log(1 + exp(x)).
 
@@ -106,6 +112,7 @@ def mish(x: Array) -> tuple[Array, Backward]:
 
     Equals `torch.nn.functional.mish`. Misra 2020.
     """
+    check_floating("mish", input=x)
     s, _ = sigmoid(x)
     with np.errstate(over="ignore"):  # where exp(x) overflows to inf, tanh(inf) = 1 is right
         t = np.tanh(np.log1p(np.exp(x)))
@@ -123,6 +130,7 @@ class Mish(InplaceModule):
         return bind(mish, input)
 
 
+@of_any_array
 def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
     """y = log(1 + exp(beta x)) / beta, a smooth ReLU; where beta x > threshold, y = x, which is as good there.
 
@@ -131,6 +139,7 @@ def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Arra
     Equals `torch.nn.functional.softplus`. Dugas et al. 2001.
     """
     check_floating("softplus", input=x)
+    check_numbers("softplus", beta=beta, threshold=threshold)
     z = np.multiply(x, beta, out=np.empty_like(x))
     linear = np.greater(z, threshold, out=np.empty_like(x, bool))
     y = np.minimum(z, threshold, out=np.empty_like(x))
@@ -162,6 +171,7 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
+@of_any_array
 def logsigmoid(x: Array) -> tuple[Array, Backward]:
     """y = log sigmoid(x) = -log(1 + exp(-x)).
 
@@ -176,7 +186,7 @@ def logsigmoid(x: Array) -> tuple[Array, Backward]:
     y = negative - np.log1p(np.exp(negative - positive))  # negative - positive = -|x|
 
     def backward(dy: Array) -> Array:
-        s, _ = sigmoid(-x)
+        s, _ = sigmoid(np.asanyarray(-x))
         return dy * s
 
     return y, backward
@@ -189,15 +199,16 @@ class LogSigmoid(Module):
         return bind(logsigmoid, input)
 
 
+@of_any_array
 def softsign(x: Array) -> tuple[Array, Backward]:
     """y = x / (1 + |x|).
 
     Backward, by the quotient rule, d|x|/dx = sign(x) and x sign(x) = |x|:
         y' = (1 + |x| - x sign(x)) / (1 + |x|)^2 = 1 / (1 + |x|)^2
 
-    Equals `torch.nn.functional.softsign`. Bergstra et al. 2009.
+    An integer x counts as float32, and has no gradient. Equals `torch.nn.functional.softsign`. Bergstra et al. 2009.
     """
-    check_floating("softsign", input=x)
+    x = real("softsign", x, kinds="iu")
     size = 1 + np.abs(x)
 
     def backward(dy: Array) -> Array:
@@ -213,13 +224,15 @@ class Softsign(Module):
         return bind(softsign, input)
 
 
+@of_any_array
 def tanhshrink(x: Array) -> tuple[Array, Backward]:
     """y = x - t with t = tanh(x).
 
     Backward. y' = 1 - (1 - t^2) = t^2.
 
-    Equals `torch.nn.functional.tanhshrink`.
+    An integer x counts as float32, and has no gradient. Equals `torch.nn.functional.tanhshrink`.
     """
+    x = real("tanhshrink", x, kinds="iu")
     t, _ = tanh(x)
 
     def backward(dy: Array) -> Array:

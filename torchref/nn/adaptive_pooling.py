@@ -49,7 +49,7 @@ def adaptive_avg_pool(dimensions: int, x: Array, output_size: OutputSize) -> tup
 def means(x: Array, inputs: int, outputs: int, axis: int) -> Array:
     """The mean of each adaptive window along `axis`."""
     x = np.moveaxis(x, axis, 0)
-    y = np.empty_like(x, shape=(outputs, *x.shape[1:]))
+    y = np.empty_like(x, shape=(outputs, *x.shape[1:]), order="C")
     for p, (start, end) in enumerate(adaptive_windows(inputs, outputs)):
         y[p] = x[start:end].sum(axis=0) / (end - start)
     return np.moveaxis(y, 0, axis)
@@ -58,7 +58,7 @@ def means(x: Array, inputs: int, outputs: int, axis: int) -> Array:
 def spread_means(dy: Array, inputs: int, outputs: int, axis: int) -> Array:
     """Backward of `means`: each entry of a window gets an equal share; windows overlap, so shares add up."""
     dy = np.moveaxis(dy, axis, 0)
-    dx = np.zeros_like(dy, shape=(inputs, *dy.shape[1:]))
+    dx = np.zeros_like(dy, shape=(inputs, *dy.shape[1:]), order="C")
     for p, (start, end) in enumerate(adaptive_windows(inputs, outputs)):
         dx[start:end] += dy[p] / (end - start)
     return np.moveaxis(dx, 0, axis)
@@ -105,12 +105,19 @@ def adaptive_positions(inputs: int, outputs: int) -> Array:
 
 def check_output_size(function: str, dimensions: int, x: Array, output_size: OutputSize) -> Sizes:
     """`output_size` with one number a dimension. Raises what torch raises."""
+    if dimensions > 1 and isinstance(output_size, Sequence) and x.ndim <= len(output_size):
+        raise ValueError(
+            f"{function}(): input for output_size={output_size!r} needs at least {len(output_size) + 1} dimensions, "
+            f"but got {x.shape}"
+        )
     check_pooled(function, dimensions, x)
+    if isinstance(output_size, str):
+        raise TypeError(f"{function}(): argument 'output_size' must be ints, but got {output_size!r}")
     wanted = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * dimensions
+    if any(not isinstance(n, int | None) or isinstance(n, bool) or (n is None and dimensions == 1) for n in wanted):
+        raise TypeError(f"{function}(): argument 'output_size' must be ints, but got {output_size!r}")
     if len(wanted) != dimensions:
         raise RuntimeError(f"{function}(): output_size must have {dimensions} elements, but got {output_size!r}")
-    if any(not isinstance(n, int | None) or (n is None and dimensions == 1) for n in wanted):
-        raise TypeError(f"{function}(): argument 'output_size' must be ints, but got {output_size!r}")
     output = tuple(size if n is None else n for size, n in zip(x.shape[x.ndim - dimensions :], wanted, strict=True))
     if min(output) < 0:
         raise RuntimeError(f"{function}(): output_size must not be negative, but got {output_size!r}")

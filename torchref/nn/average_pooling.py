@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers
+from torchref.nn.max_pooling import max_pool
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import of_any_array
 from torchref.nn.window import Windows, each, pooling_windows
 
 
@@ -32,15 +34,21 @@ def avg_pool(
     Backward. dy_p/dx_i = 1 / count_p for each i in window p:  dx_i = sum over the windows p that hold i of
     dy_p / count_p. Sums are taken dimension by dimension, forwards and backwards.
 
+    int64 is taken, its means cut to integers, without a gradient.
+
     Errors: RuntimeError for input or arguments that do not fit. Equals `torch.nn.functional.avg_pool2d`.
     """
     name = f"avg_pool{dimensions}d"
-    check_floating(name, input=x)
+    check_arrays(name, input=x)
+    if x.dtype != np.int64:
+        check_floating(name, input=x)
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, padding, 1, ceil_mode)
     if dimensions == 3 and any(
         n + 2 * p < k for n, p, k in zip(windows.input, windows.low, windows.kernel, strict=True)
     ):  # torch's own rule for three dimensions: even in ceil_mode a whole window must fit
         raise RuntimeError(f"{name}(): input of shape {x.shape} is smaller than kernel_size={kernel_size!r}")
+    if divisor_override is not None:
+        check_integers(name, divisor_override=divisor_override)
     if divisor_override == 0:
         raise RuntimeError(f"{name}(): divisor_override must not be zero, but got {divisor_override}")
     count = window_counts(windows, count_include_pad).astype(x.dtype)  # (*positions)
@@ -50,14 +58,14 @@ def avg_pool(
     for d in reversed(range(dimensions)):
         first, *others = windows.along(d)
         total = sum((total[look] for look in others), start=total[first])
-    y = total / count
+    y = (total / count).astype(x.dtype, copy=False)
 
     def backward(dy: Array) -> Array:
         dx = dy / count
         for d in range(dimensions):
             shape = list(dx.shape)
             shape[d - dimensions] = windows.low[d] + windows.input[d] + windows.high[d]
-            dtotal, dx = dx, np.zeros_like(dx, shape=shape)
+            dtotal, dx = dx, np.zeros_like(dx, shape=shape, order="C")
             for look in windows.along(d):
                 dx[look] += dtotal  # windows overlap: added, not assigned
         return windows.unpad(dx)
@@ -89,8 +97,9 @@ def lp_pool(
 ) -> tuple[Array, Backward]:
     """y_p = (sum_k x_i ^ norm_type) ^ (1 / norm_type) over each window: `lp_pool1d`, `lp_pool2d`, `lp_pool3d`.
 
-    norm_type 1 sums, a large one nears the maximum. There is no absolute value: as in torch, a negative sum under an
-    odd norm_type gives nan. A window that sticks out (`ceil_mode`) is scaled up to a whole one's number of entries.
+    norm_type 1 sums, a large one nears the maximum, inf is the largest |x_i| and -inf the smallest. Otherwise there is
+    no absolute value: as in torch, a negative sum under an odd norm_type gives nan. A window that sticks out
+    (`ceil_mode`) is scaled up to a whole one's number of entries.
 
     Shapes: x ([N,] C, *sizes), y ([N,] C, *positions).
 
@@ -103,8 +112,13 @@ def lp_pool(
     """
     name = f"lp_pool{dimensions}d"
     check_floating(name, input=x)
+    check_numbers(name, norm_type=norm_type)
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, 0, 1, ceil_mode)
     norm_type = float(norm_type)
+    if norm_type == 0:
+        raise ZeroDivisionError(f"{name}(): division by zero, since norm_type is {norm_type}")
+    if math.isinf(norm_type):
+        return largest(dimensions, x, windows, ceil_mode, smallest=norm_type < 0)
     entries, root = math.prod(windows.kernel), 1 / norm_type
     with np.errstate(invalid="ignore"):  # nan where torch has it
         mean, mean_backward = avg_pool(dimensions, x**norm_type, windows.kernel, windows.stride, 0, ceil_mode)
@@ -119,6 +133,21 @@ def lp_pool(
     return y, backward
 
 
+def largest(dimensions: int, x: Array, windows: Windows, ceil_mode: bool, smallest: bool) -> tuple[Array, Backward]:
+    """`lp_pool` for norm_type inf: max |x_i| over each window; `smallest`: -max(-|x_i|) = min |x_i|.
+
+    Backward. d|x|/dx = sign(x), and the entry that was chosen gets it:  dx = sign(x) pool_backward(dy).
+    """
+    sign = -1 if smallest else 1
+    y, pool_backward = max_pool(dimensions, np.abs(x) * sign, windows.kernel, windows.stride, 0, 1, ceil_mode)
+
+    def backward(dy: Array) -> Array:
+        return np.sign(x) * pool_backward(dy)  # the two signs of `smallest` cancel
+
+    return y * sign, backward
+
+
+@of_any_array
 def avg_pool1d(
     x: Array,
     kernel_size: int | Sequence[int],
@@ -131,6 +160,7 @@ def avg_pool1d(
     return avg_pool(1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
+@of_any_array
 def avg_pool2d(
     x: Array,
     kernel_size: int | Sequence[int],
@@ -144,6 +174,7 @@ def avg_pool2d(
     return avg_pool(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@of_any_array
 def avg_pool3d(
     x: Array,
     kernel_size: int | Sequence[int],

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_arrays, check_device, check_floating
+from torchref.nn.errors import check_arrays, check_device, check_floating, check_numbers, check_sizes
+from torchref.nn.half import rounded, widened
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum
 
@@ -38,6 +39,7 @@ def batch_norm_train(
     dtypes that do not fit. Equals `torch.nn.functional.batch_norm(training=True)`. Ioffe & Szegedy 2015.
     """
     check_channels("batch_norm", x, weight=weight, bias=bias)
+    check_numbers("batch_norm", eps=eps)
     if eps <= 0:
         raise ValueError(f"batch_norm eps must be positive during training, but got eps={eps}")
     shape, x = x.shape, as_channels(x)  # (N, C, L)
@@ -90,6 +92,7 @@ def batch_norm_eval(
     `torch.nn.functional.batch_norm(training=False)`.
     """
     check_channels("batch_norm", x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+    check_numbers("batch_norm", eps=eps)
     if eps < 0:
         raise ValueError(f"batch_norm eps must be non-negative, but got eps={eps}")
     shape, x = x.shape, as_channels(x)  # (N, C, L)
@@ -125,6 +128,8 @@ def batch_norm(
     by `momentum` when training. Here nothing overwrites an argument; `BatchNorm1d` and the others keep the statistics.
     RuntimeError without them if not training; ValueError for one of the two when training.
     """
+    check_numbers("batch_norm", eps=eps)
+    check_channels("batch_norm", x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     if not training:
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"
@@ -132,14 +137,13 @@ def batch_norm(
         return batch_norm_eval(x, weight, bias, running_mean=running_mean, running_var=running_var, eps=eps)
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: running_mean and running_var must either both be None or neither be None")
-    check_channels("batch_norm", x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     (y, _, _), backward = batch_norm_train(x, weight, bias, eps=eps)
     return y, backward
 
 
 def check_channels(function: str, x: Array, **per_channel: Array | None) -> None:
     """x is (N, C, ...) and each of `per_channel` is absent or (C), all floating point and of one dtype."""
-    check_floating(function, input=x, **per_channel)
+    check_floating(function, input=x, optional=per_channel)
     if x.ndim < 2:
         raise RuntimeError(f"{function}(): expected an input of at least 2 dimensions (N, C, ...), but got {x.shape}")
     for name, array in per_channel.items():
@@ -178,6 +182,7 @@ class _NormBase(Module):
         bias: bool = True,
     ) -> None:
         check_device(device)
+        check_sizes(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -220,8 +225,12 @@ class _NormBase(Module):
         """
         if self.running_mean is None or self.running_var is None or n == 0:
             return
+        dtype = self.running_mean.dtype
+        self.running_mean, self.running_var = widened(self.running_mean), widened(self.running_var)
         self.running_mean = (1 - momentum) * self.running_mean + momentum * mean
         self.running_var = (1 - momentum) * self.running_var + (momentum * n / (n - 1)) * var
+        if dtype == np.float16:
+            self.running_mean, self.running_var = rounded((self.running_mean, self.running_var))
 
     def extra_repr(self) -> str:
         return (
@@ -240,7 +249,7 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Array) -> tuple[Array, Backward]:
         self.check_input_dim(input)
         statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
-        check_channels(type(self).__name__, input, **statistics)
+        check_channels(type(self).__name__, widened(input), **{k: widened(v) for k, v in statistics.items()})
         if not self.training and self.running_mean is not None:
             return bind(batch_norm_eval, input, self.weight, self.bias, **statistics, eps=self.eps)
 
@@ -248,6 +257,7 @@ class _BatchNorm(_NormBase):
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked = np.asarray(self.num_batches_tracked + 1)
             momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+            check_numbers(type(self).__name__, momentum=momentum)
             self.update_running_stats(mean, var, input.size // max(input.shape[1], 1), momentum)
         return y, backward
 

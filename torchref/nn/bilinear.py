@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
 
@@ -28,8 +28,8 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None) -> 
 
     Errors: RuntimeError for shapes or dtypes that do not fit. Equals `torch.nn.functional.bilinear`.
     """
-    check_floating("bilinear", input1=x1, input2=x2, weight=weight, bias=bias)
-    if x1.ndim == 0 or x1.shape[:-1] != x2.shape[:-1]:
+    check_floating("bilinear", input1=x1, input2=x2, weight=weight, optional={"bias": bias})
+    if x1.ndim == 0 or x2.ndim == 0 or x1.shape[:-1] != x2.shape[:-1]:
         raise RuntimeError(f"bilinear(): leading dimensions of input1 {x1.shape} and input2 {x2.shape} do not match")
     if weight.ndim != 3 or weight.shape[1:] != (x1.shape[-1], x2.shape[-1]):
         raise RuntimeError(
@@ -76,6 +76,7 @@ class Bilinear(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
+        check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got {in1_features}")
         self.in1_features = in1_features

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_integers, check_sizes
+from torchref.nn.half import in_single
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.padding import pad
 from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
@@ -42,7 +43,7 @@ NARROW = 48  # with fewer terms than this in a product, one larger product over 
 def correlate(x: Array, weight: Array, windows: Windows, groups: int, bias: Array | None = None) -> Array:
     """y = A x (+ bias): x (N, C, *input), weight (O, C/G, *kernel), bias (O) -> y (N, O, *output)."""
     rows = kernel_rows(weight, groups)  # (rows, G, O/G, C/G J)
-    y = np.empty_like(x, shape=(len(x), len(weight), *windows.output))
+    y = np.empty_like(x, shape=(len(x), len(weight), *windows.output), order="C")
     for block, columns in shifted_columns(x, weight, windows, groups):
         y_block = y[block].reshape(-1, *rows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P), a view
         np.matmul(rows[0], columns[0], out=y_block)
@@ -69,12 +70,12 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
 
     channels = groups * weight.shape[1]
     transposed = per_group.reshape(*per_group.shape[:2], -1).swapaxes(1, 2)  # (G, C/G K, O/G)
-    x = np.empty_like(y, shape=(len(y), channels, *w.input))
+    x = np.empty_like(y, shape=(len(y), channels, *w.input), order="C")
     reach = tuple(low + size + high for low, size, high in zip(w.low, w.input, w.high, strict=True))
     for block in blocks(len(y), y.itemsize * channels * math.prod(w.kernel + w.output)):
         y_block = y[block].reshape(-1, groups, per_group.shape[1], math.prod(w.output))  # (b, G, O/G, P)
         columns = (transposed @ y_block).reshape(len(y_block), channels, -1, *w.output)  # (b, C, K, *output)
-        padded = np.zeros_like(y, shape=(len(y_block), channels, *reach))
+        padded = np.zeros_like(y, shape=(len(y_block), channels, *reach), order="C")
         for j, offset in enumerate(w.offsets()):
             padded[(..., *w.at(offset))] += columns[:, :, j]  # windows overlap: added, not assigned
         x[block] = w.unpad(padded)
@@ -122,7 +123,9 @@ def shifted_columns(x: Array, weight: Array, windows: Windows, groups: int) -> I
     for block in blocks(len(x), size):
         padded = resize(x[block], low, high)  # (b, C, *reach)
         b, channels, height = padded.shape[:3]
-        columns = np.empty_like(x, shape=(b, channels, len(looks), w.output[0] if narrow else height, *w.output[1:]))
+        columns = np.empty_like(
+            x, shape=(b, channels, len(looks), w.output[0] if narrow else height, *w.output[1:]), order="C"
+        )
         for j, look in enumerate(looks):
             columns[:, :, j] = padded[(..., *look)]
         # At stride 1 the slice's rows follow each other, so reshape gives a view; at others it copies.
@@ -243,7 +246,7 @@ def transposed_sizes(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes,
 def channel_sums(dy: Array) -> Array:
     """Sums over all but the channels, (N, O, *output) -> (O). A product with ones: BLAS sums faster than np.sum."""
     rows = dy.reshape(len(dy), dy.shape[1], math.prod(dy.shape[2:]))
-    return (rows @ np.ones_like(dy, shape=rows.shape[2])).sum(axis=0)
+    return (rows @ np.ones_like(dy, shape=rows.shape[2], order="C")).sum(axis=0)
 
 
 def zero_padding(name: str, padding: Padding, kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Sizes, Sizes]:
@@ -272,7 +275,8 @@ def check_convolution(
     groups: int,
 ) -> tuple[Array, Sizes, Sizes]:
     """What both directions check, with torch's exceptions; the input with a batch dimension, stride and dilation."""
-    check_floating(name, input=x, weight=weight, bias=bias)
+    check_floating(name, input=x, weight=weight, optional={"bias": bias})
+    check_integers(name, groups=groups)
     stride = per_dimension(name, "stride", stride, dimensions)
     dilation = per_dimension(name, "dilation", dilation, dimensions)
     if weight.ndim != dimensions + 2:
@@ -285,7 +289,7 @@ def check_convolution(
         raise RuntimeError(
             f"{name}(): groups={groups}, stride={stride} and dilation={dilation} must be greater than zero"
         )
-    if len(weight) == 0 or len(weight) % groups or min(weight.shape[2:]) < 1:
+    if min(weight.shape) < 1 or len(weight) % groups:
         raise RuntimeError(
             f"{name}(): weight of shape {weight.shape} must have a kernel and channels greater than zero, "
             f"its first dimension divisible by groups={groups}"
@@ -379,6 +383,7 @@ class _Convolution(Module):
     ) -> None:
         check_device(device)
         name = type(self).__name__
+        check_integers(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if groups <= 0:
             raise ValueError(f"{name}: groups must be a positive integer, but got groups={groups}")
         if in_channels % groups or out_channels % groups:
@@ -394,10 +399,16 @@ class _Convolution(Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = each(kernel_size, self.dimensions)
+        if len(self.kernel_size) != self.dimensions:
+            raise RuntimeError(f"{name}: expected {self.dimensions} kernel sizes, but got kernel_size={kernel_size!r}")
+        check_sizes(name, in_channels=in_channels, out_channels=out_channels)
+        check_sizes(name, **{f"kernel_size[{d}]": size for d, size in enumerate(self.kernel_size)})
         self.stride = each(stride, self.dimensions)
         self.padding = padding if isinstance(padding, str) else each(padding, self.dimensions)
         self.dilation = each(dilation, self.dimensions)
         self.output_padding = each(output_padding, self.dimensions)
+        for steps in (self.stride, self.dilation, self.output_padding):
+            check_integers(name, **{f"stride, dilation or output_padding[{d}]": n for d, n in enumerate(steps)})
         self.groups = groups
         self.padding_mode = padding_mode
         if isinstance(padding, str):
@@ -475,7 +486,7 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             return bind(self.function, input, self.weight, self.bias, padding=self.padding, **options)
 
-        padded, pad_backward = pad(input, self._both_sides(), mode=self.padding_mode)
+        padded, pad_backward = in_single(pad)(input, self._both_sides(), mode=self.padding_mode)
         y, conv_backward = bind(self.function, padded, self.weight, self.bias, padding=0, **options)
 
         def backward(dy: Array) -> Array | None:
@@ -561,7 +572,7 @@ class _ConvTranspose(_Convolution):
         sizes = tuple(output_size)
         if len(sizes) == input.ndim:
             sizes = sizes[input.ndim - n :]
-        if len(sizes) != n:
+        if len(sizes) != n or input.ndim < n:
             raise ValueError(
                 f"{name}: for {input.ndim}D input, output_size must have {n} or {input.ndim} elements, but got "
                 f"output_size={output_size!r}"

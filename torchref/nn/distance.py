@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from torchref.nn.broadcast import sum_to_shape
-from torchref.nn.errors import check_floating, normalize_dim
+from torchref.nn.errors import check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import gradients_of, of_any_array, promoted
 
 
 def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, Backward]:
@@ -46,6 +47,7 @@ def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, 
     return norm, backward
 
 
+@of_any_array
 def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> tuple[Array, Backward]:
     """y = x / max(norm, eps), the p-norm along `dim`; x and y have one shape.
 
@@ -57,8 +59,11 @@ def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: flo
     Errors: IndexError if `dim` is out of range. Equals `torch.nn.functional.normalize`.
     """
     check_floating("normalize", input=x)
-    axes = (dim,) if isinstance(dim, int) else tuple(dim)
-    axes = tuple(normalize_dim("normalize", d, x.ndim) for d in axes) if x.ndim else ()
+    check_numbers("normalize", p=p, eps=eps)
+    axes = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
+    axes = tuple(normalize_dim("normalize", d, x.ndim) for d in axes)[: x.ndim]
+    if math.isinf(p) and any(x.shape[axis] == 0 for axis in axes):
+        raise RuntimeError(f"normalize(): input {x.shape} has no entries along dim={dim!r}, so no norm for p={p}")
     norm, norm_backward = vector_norm(x, p, axes)
     n = np.maximum(norm, eps)
     y = x / n
@@ -83,16 +88,18 @@ def pairwise_distance(
 
     Errors: RuntimeError for shapes that do not fit. Equals `torch.nn.functional.pairwise_distance`.
     """
-    check_floating("pairwise_distance", x1=x1, x2=x2)
+    check_numbers("pairwise_distance", p=p, eps=eps)
+    arrays = x1, x2
+    x1, x2 = promoted("pairwise_distance", x1=x1, x2=x2)
     check_broadcast("pairwise_distance", x1, x2)
     difference = np.asanyarray(x1 - x2 + eps)
     axes = (-1,) if difference.ndim else ()
     norm, norm_backward = vector_norm(difference, p, axes)
     distance = norm if keepdim else np.asanyarray(norm.sum(axis=axes))  # the dimension of size 1 taken away
 
-    def backward(ddistance: Array) -> tuple[Array, Array]:
+    def backward(ddistance: Array) -> tuple[Array | None, ...]:
         ddifference = norm_backward(ddistance.reshape(norm.shape))
-        return sum_to_shape(ddifference, x1.shape), sum_to_shape(-ddifference, x2.shape)
+        return gradients_of(arrays, sum_to_shape(ddifference, x1.shape), sum_to_shape(-ddifference, x2.shape))
 
     return distance, backward
 
@@ -109,6 +116,43 @@ class PairwiseDistance(Module):
         return bind(pairwise_distance, x1, x2, p=self.norm, eps=self.eps, keepdim=self.keepdim)
 
 
+def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
+    """distance_k = (sum_m |x_im - x_jm|^p)^(1/p) for the k-th pair i < j of rows, in the order (0, 1), (0, 2), ...
+
+    p = inf: the largest |x_im - x_jm|; p = 0: how many entries differ. Shapes: x (N, M), distance (N (N - 1) / 2).
+
+    Backward. With the difference d_k = x_i - x_j of a pair, and dd_k = norm_backward(ddistance_k):
+        dL/dx_n = sum_(k: i = n) dd_k - sum_(k: j = n) dd_k       (each row is in N - 1 pairs)
+    dd_k is that of `vector_norm`, 0 for equal rows. For p = inf every entry that attains the maximum gets the whole of
+    ddistance, torch's choice at the kink (`pairwise_distance` shares it among them).
+
+    Errors: RuntimeError unless x has 2 dimensions and p >= 0. Equals `torch.nn.functional.pdist`.
+    """
+    check_floating("pdist", input=x)
+    if x.ndim != 2:
+        raise RuntimeError(f"pdist(): x must have 2 dimensions, but has shape {x.shape}")
+    if not p >= 0:
+        raise RuntimeError(f"pdist(): p must not be negative, but got p={p}")
+    i, j = np.triu_indices(len(x), 1)
+    difference = x[i] - x[j]  # (pairs, M)
+    if x.shape[1] == 0:
+        difference = np.zeros_like(x, shape=(len(i), 1), order="C")  # rows without entries are equal
+    norm, norm_backward = vector_norm(difference, p, 1)
+
+    def backward(ddistance: Array) -> Array:
+        ddistance = ddistance.reshape(norm.shape)
+        if p == math.inf:
+            ddifference = ddistance * np.sign(difference) * (np.abs(difference) == norm)
+        else:
+            ddifference = norm_backward(ddistance)
+        dx = np.zeros_like(x, order="C")
+        np.add.at(dx, i, ddifference[:, : x.shape[1]])
+        np.add.at(dx, j, -ddifference[:, : x.shape[1]])
+        return dx
+
+    return norm.reshape(len(i)), backward
+
+
 def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
     """cos = sum_d u1_d u2_d along `dim`, with u1 = x1 / max(|x1|, eps) and u2 = x2 / max(|x2|, eps).
 
@@ -119,24 +163,28 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     What is left of u2 is its part across x1: turning x1 changes the cosine, lengthening it does not. torch takes
     d n1/dx1 as it stands even where the norm is below eps (and 0 for x1 = 0).
 
-    Errors: RuntimeError for shapes that do not fit, IndexError if `dim` is out of range.
+    Errors: RuntimeError for shapes that do not fit and a negative eps, IndexError if `dim` is out of range.
     Equals `torch.nn.functional.cosine_similarity`.
     """
-    check_floating("cosine_similarity", x1=x1, x2=x2)
+    check_numbers("cosine_similarity", eps=eps)
+    if not eps >= 0:
+        raise RuntimeError(f"cosine_similarity(): eps must not be negative, but got eps={eps}")
+    arrays = x1, x2
+    x1, x2 = promoted("cosine_similarity", booleans=True, x1=x1, x2=x2)
     check_broadcast("cosine_similarity", x1, x2)
     a, b = np.broadcast_arrays(x1, x2, subok=True)
-    axes = (normalize_dim("cosine_similarity", dim, a.ndim),) if a.ndim else ()
+    axes = (normalize_dim("cosine_similarity", dim, a.ndim),)[: a.ndim]
     norm_a, norm_a_backward = vector_norm(a, 2, axes)
     norm_b, norm_b_backward = vector_norm(b, 2, axes)
     n_a, n_b = np.maximum(norm_a, eps), np.maximum(norm_b, eps)
     u_a, u_b = a / n_a, b / n_b
     cos = np.asanyarray((u_a * u_b).sum(axis=axes))
 
-    def backward(dcos: Array) -> tuple[Array, Array]:
+    def backward(dcos: Array) -> tuple[Array | None, ...]:
         dcos, kept_cos = dcos.reshape(norm_a.shape), cos.reshape(norm_a.shape)
         da = dcos * u_b / n_a - norm_a_backward(dcos * kept_cos / n_a)
         db = dcos * u_a / n_b - norm_b_backward(dcos * kept_cos / n_b)
-        return sum_to_shape(da, x1.shape), sum_to_shape(db, x2.shape)
+        return gradients_of(arrays, sum_to_shape(da, x1.shape), sum_to_shape(db, x2.shape))
 
     return cos, backward
 

@@ -8,9 +8,10 @@ import warnings
 import numpy as np
 
 from torchref.nn import random
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.exponential import SELU_ALPHA, SELU_SCALE
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import of_any_array
 from torchref.nn.random import Source
 
 
@@ -19,6 +20,16 @@ def check_probability(function: str, p: float) -> None:
         raise ValueError(f"{function}: dropout probability has to be between 0 and 1, but got p={p}")
 
 
+def check_dropped(function: str, x: Array, p: float, training: bool) -> None:
+    """x is an array, floating point where entries are dropped; p is a probability."""
+    check_arrays(function, input=x)
+    check_numbers(function, p=p)
+    check_probability(function, p)
+    if training and p > 0 and x.size > 0:
+        check_floating(function, input=x)
+
+
+@of_any_array
 def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """In training y = x scale, where each entry of scale is 0 with probability p, else 1 / (1 - p); else y = x.
 
@@ -36,11 +47,10 @@ def dropped(
     x: Array, mask_shape: tuple[int, ...], p: float, training: bool, rng: Source | None, function: str
 ) -> tuple[Array, Backward]:
     """`dropout` with one draw for every entry of `mask_shape`, which broadcasts to x's shape."""
-    check_floating(function, input=x)
-    check_probability(function, p)
+    check_dropped(function, x, p, training)
     scale = None
     if training and p == 1:
-        scale = np.zeros_like(x, shape=())
+        scale = np.zeros_like(x, shape=(), order="C")
     elif draws(x, p, training):
         # The mask is divided before x is multiplied: torch's order, so its bits, too.
         scale = draw_mask(x, mask_shape, p, rng) / (1 - p)
@@ -64,22 +74,25 @@ def draw_mask(x: Array, mask_shape: tuple[int, ...], p: float, rng: Source | Non
 
 def channel_mask_shape(x: Array, batched: bool) -> tuple[int, ...]:
     """(N, C, 1, ...): one draw for each channel of each sample; (1, C, 1, ...) for a single sample."""
+    if x.ndim == 0:
+        return ()  # nothing will be drawn
     n, *places = x.shape if batched else (1, *x.shape)
     return (n, *places[:1], *(1 for _ in places[1:]))
 
 
+@of_any_array
 def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all L places of a channel. x (N, C, L) or (C, L).
 
     Errors: RuntimeError for another number of dimensions. Equals `torch.nn.functional.dropout1d`. Tompson et al. 2015.
     """
-    check_floating("dropout1d", input=x)
-    check_probability("dropout1d", p)
+    check_dropped("dropout1d", x, p, training)
     if x.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d(): Expected 2D or 3D input, but received a {x.ndim}D input: {x.shape}")
     return dropped(x, channel_mask_shape(x, batched=x.ndim == 3), p, training, rng, "dropout1d")
 
 
+@of_any_array
 def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all H W places of a channel. x (N, C, H, W).
 
@@ -87,14 +100,14 @@ def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
 
     Errors: RuntimeError for fewer than 2 dimensions. Equals `torch.nn.functional.dropout2d`. Tompson et al. 2015.
     """
-    check_floating("dropout2d", input=x)
-    check_probability("dropout2d", p)
+    check_dropped("dropout2d", x, p, training)
     if x.ndim != 4:
         warnings.warn(f"dropout2d(): {x.ndim}-D input {x.shape} is taken for (N, C, ...)", stacklevel=3)
     check_channels("dropout2d", x, p, training)
     return dropped(x, channel_mask_shape(x, batched=True), p, training, rng, "dropout2d")
 
 
+@of_any_array
 def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all D H W places of a channel. x (N, C, D, H, W) or (C, D, H, W).
 
@@ -102,8 +115,7 @@ def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
 
     Equals `torch.nn.functional.dropout3d`. Tompson et al. 2015.
     """
-    check_floating("dropout3d", input=x)
-    check_probability("dropout3d", p)
+    check_dropped("dropout3d", x, p, training)
     if x.ndim not in (4, 5):
         warnings.warn(f"dropout3d(): {x.ndim}-D input {x.shape} is taken for (C, ...)", stacklevel=3)
     if x.ndim == 0:
@@ -120,6 +132,7 @@ def check_channels(function: str, x: Array, p: float, training: bool) -> None:
 SELU_FLOOR = SELU_SCALE * SELU_ALPHA
 
 
+@of_any_array
 def alpha_dropout(
     x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
@@ -139,6 +152,7 @@ def alpha_dropout(
     return alpha_dropped(x, x.shape, p, training, rng, "alpha_dropout")
 
 
+@of_any_array
 def feature_alpha_dropout(
     x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
@@ -146,7 +160,7 @@ def feature_alpha_dropout(
 
     Errors: RuntimeError for fewer than 2 dimensions. Equals `torch.nn.functional.feature_alpha_dropout`.
     """
-    check_floating("feature_alpha_dropout", input=x)
+    check_dropped("feature_alpha_dropout", x, p, training)
     check_channels("feature_alpha_dropout", x, p, training)
     mask_shape = channel_mask_shape(x, batched=True) if x.ndim > 1 else x.shape
     return alpha_dropped(x, mask_shape, p, training, rng, "feature_alpha_dropout")
@@ -156,8 +170,7 @@ def alpha_dropped(
     x: Array, mask_shape: tuple[int, ...], p: float, training: bool, rng: Source | None, function: str
 ) -> tuple[Array, Backward]:
     """`alpha_dropout` with one draw for every entry of `mask_shape`, which broadcasts to x's shape."""
-    check_floating(function, input=x)
-    check_probability(function, p)
+    check_dropped(function, x, p, training)
     if not draws(x, p, training):
         return dropped(x, x.shape, p, training, rng, function)
     mask = draw_mask(x, mask_shape, p, rng)

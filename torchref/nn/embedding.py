@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_arrays, check_device
+from torchref.nn.errors import check_arrays, check_device, check_floating, check_integers, check_numbers, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
 
@@ -32,6 +32,7 @@ def wrap_padding_idx(padding_idx: int | None, length: int, error: type[Exception
     """`padding_idx` counted from the front; `error` if a table of `length` rows has no such row."""
     if padding_idx is None:
         return None
+    check_integers(function, padding_idx=padding_idx)
     if not (padding_idx == 0 or -length <= padding_idx < length):
         raise error(f"{function}: padding_idx={padding_idx} must be within num_embeddings={length}")
     return padding_idx + length if padding_idx < 0 else padding_idx
@@ -43,7 +44,7 @@ def add_rows(rows: Array, index: Array, length: int) -> Array:
     `out[index] += rows` would keep only the last row of each index, and np.add.at is right but slow. So rows whose
     index comes once are assigned, and the others are summed, index by index.
     """
-    out = np.zeros_like(rows, shape=(length, rows.shape[1]))
+    out = np.zeros_like(rows, shape=(length, rows.shape[1]), order="C")
     out[index] = rows
     again = np.flatnonzero(np.bincount(index, minlength=length)[index] > 1)  # the rows whose index comes again
     again = again[np.argsort(index[again], kind="stable")]  # those of one index side by side
@@ -60,7 +61,13 @@ def divided_by_frequency(rows: Array, index: Array, length: int) -> Array:
 
 
 def embedding(
-    x: Array, weight: Array, padding_idx: int | None = None, *, scale_grad_by_freq: bool = False
+    x: Array,
+    weight: Array,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> tuple[Array, Backward]:
     """y = the rows of weight that x names: y_nd = weight_(x_n)d.
 
@@ -69,20 +76,25 @@ def embedding(
     Backward. With the one-hot matrix H (N, V), H_nv = [x_n = v], y = H weight is a linear layer, so dweight = H^T dy:
         dL/dweight_vd = sum_n [x_n = v] dy_nd
     The product is never formed: each dy_n is added to row x_n, and a row that is named k times gets k terms. The row
-    `padding_idx` gets 0. `scale_grad_by_freq` divides each row by its k.
+    `padding_idx` gets 0. `scale_grad_by_freq` divides each row by its k. With `max_norm` y's rows are those of
+    `renormalized`, and the backward knows nothing of it. `sparse` is accepted: the gradient is dense, the same numbers.
     `backward(dy)` returns None (integers have no gradient), dweight.
 
     Errors: IndexError if an entry of x is no row, RuntimeError unless x holds int32 or int64 and weight is 2-D,
     AssertionError if padding_idx is no row.
-    Equals `torch.nn.functional.embedding` (for `max_norm`, see `renormalized`). Bengio et al. 2003.
+    Equals `torch.nn.functional.embedding`, but that `max_norm` shrinks torch's weight in place, and here no argument
+    changes: store `renormalized(weight, x, max_norm, norm_type)` to go on with. Bengio et al. 2003.
     """
-    check_arrays("embedding", input=x, weight=weight)
+    check_arrays("embedding", input=x)
+    check_floating("embedding", weight=weight)
+    if weight.ndim > 0:
+        padding_idx = wrap_padding_idx(padding_idx, len(weight), AssertionError, "embedding()")
     check_table("embedding", x, weight)
-    padding_idx = wrap_padding_idx(padding_idx, len(weight), AssertionError, "embedding()")
     wrong = first_out_of_range(x, len(weight))
     if wrong is not None:
         raise IndexError(f"embedding(): index out of range: input has {wrong}, but weight has {len(weight)} rows")
-    y = weight.take(x, axis=0)
+    table = weight if max_norm is None else renormalized(weight, x, max_norm, norm_type)
+    y = table.take(x, axis=0)
 
     def backward(dy: Array) -> tuple[None, Array]:
         index = x.reshape(-1)  # (N,)
@@ -103,6 +115,7 @@ def renormalized(weight: Array, x: Array, max_norm: float, norm_type: float = 2.
     torch does this in place on the weight before it looks it up, and its backward knows nothing of it: the new row
     counts as the parameter. Here it returns a new array (`weight` itself if no row exceeds), which the module stores.
     """
+    check_numbers("renormalized", max_norm=max_norm, norm_type=norm_type)
     named = np.unique(x)
     rows = weight[named]
     norms = np.linalg.norm(rows, norm_type, axis=1, keepdims=True) if named.size else rows.sum(axis=1, keepdims=True)
@@ -120,8 +133,11 @@ def embedding_bag(
     per_sample_weights: Array | None = None,
     *,
     offsets: Array | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     mode: str = "mean",
+    sparse: bool = False,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> tuple[Array, Backward]:
@@ -130,7 +146,7 @@ def embedding_bag(
     Shapes: x (B, n) of integers, B bags of n; or x (N), cut into B bags that start at offsets (B) (with
     `include_last_offset` offsets (B + 1) ends with N); weight (V, D); per_sample_weights as x, for "sum" only;
     y (B, D).
-    Entries equal to padding_idx are left out, of a mean's count, too.
+    Entries equal to padding_idx are left out, of a mean's count, too. `max_norm` and `sparse` are as in `embedding`.
 
     Backward. Let b(n) be the bag of entry n, r_n = weight_(x_n) its row, w_n its weight (1 without), m_b a bag's count.
         sum   y_b  = sum_(b(n) = b) w_n r_n    ->  dr_n = w_n dy_b(n),  dw_n = sum_d dy_b(n)d r_nd
@@ -146,12 +162,14 @@ def embedding_bag(
     Equals `torch.nn.functional.embedding_bag`, but that torch 2.13 divides by another row's frequency when frequencies
     differ, and that with `include_last_offset` offsets must really end with N.
     """
-    check_arrays("embedding_bag", input=x, weight=weight, per_sample_weights=per_sample_weights, offsets=offsets)
+    optional = {"per_sample_weights": per_sample_weights, "offsets": offsets}
+    check_arrays("embedding_bag", input=x, weight=weight, optional=optional)
+    check_floating("embedding_bag", weight=weight, optional={"per_sample_weights": per_sample_weights})
     check_table("embedding_bag", x, weight)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"embedding_bag(): mode has to be one of sum, mean or max, but got mode={mode!r}")
-    if mode == "max" and scale_grad_by_freq:
-        raise ValueError("embedding_bag(): mode='max' does not support scale_grad_by_freq=True")
+    if mode == "max" and (scale_grad_by_freq or sparse):
+        raise ValueError(f"embedding_bag(): mode='max' does not support {scale_grad_by_freq=} and {sparse=}")
     if per_sample_weights is not None:
         if per_sample_weights.shape != x.shape:
             raise ValueError(
@@ -168,7 +186,8 @@ def embedding_bag(
     bag = np.repeat(np.arange(bags), np.diff(starts, append=x.size))  # b(n)
     kept = np.flatnonzero(x.reshape(-1) != padding_idx) if padding_idx is not None else np.arange(x.size)
     bag, index = bag[kept], x.reshape(-1)[kept]  # from here on N counts what is not padding
-    rows = weight.take(index, axis=0)  # (N, D)
+    table = weight if max_norm is None else renormalized(weight, x, max_norm, norm_type)
+    rows = table.take(index, axis=0)  # (N, D)
     factor = None  # of each row in its bag's sum: (N, 1)
     if per_sample_weights is not None:
         factor = per_sample_weights.reshape(-1)[kept, None]
@@ -191,7 +210,7 @@ def embedding_bag(
         dweight = add_rows(drows, index, len(weight))  # (V, D)
         if dfactor is None:
             return None, dweight, None
-        dper_sample_weights = np.zeros_like(dfactor, shape=x.size)
+        dper_sample_weights = np.zeros_like(dfactor, shape=x.size, order="C")
         dper_sample_weights[kept] = dfactor
         return None, dweight, dper_sample_weights.reshape(x.shape)
 
@@ -222,7 +241,7 @@ def bag_starts(x: Array, offsets: Array | None, include_last_offset: bool) -> tu
 
 def bag_maximum(rows: Array, bag: Array, bags: int) -> tuple[Array, Array]:
     """The maximum of each bag's rows, 0 for an empty bag, and the first row that has it (-1): both (bags, D)."""
-    y = np.zeros_like(rows, shape=(bags, rows.shape[1]))
+    y = np.zeros_like(rows, shape=(bags, rows.shape[1]), order="C")
     winner = np.full(y.shape, -1)
     if len(rows):
         starts = np.flatnonzero(np.concatenate(([True], bag[1:] != bag[:-1])))
@@ -246,6 +265,7 @@ class EmbeddingModule(Module):
         check_device(device)
         shape = (self.num_embeddings, self.embedding_dim)
         if weight is None:
+            check_sizes(type(self).__name__, num_embeddings=shape[0], embedding_dim=shape[1])
             self.weight = Parameter(np.empty(shape, dtype or np.float32), requires_grad)
             self.reset_parameters()
         elif weight.shape != shape:
@@ -292,6 +312,7 @@ class Embedding(EmbeddingModule):
         device: None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        check_integers("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = wrap_padding_idx(padding_idx, num_embeddings, AssertionError, "Embedding")
@@ -365,6 +386,7 @@ class EmbeddingBag(EmbeddingModule):
         device: None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        check_integers("EmbeddingBag", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.max_norm = max_norm

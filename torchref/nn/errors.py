@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+NONE: Mapping[str, Any] = {}
 
 
-def check_arrays(function: str, **arrays: Any) -> None:
-    """Each of `arrays` must be an ndarray (None: absent), and the floating-point ones must share one dtype.
+def check_arrays(function: str, optional: Mapping[str, Any] = NONE, **arrays: Any) -> None:
+    """Each of `arrays` must be an ndarray, and the floating-point ones must share one dtype; `optional` may be None.
 
-    TypeError for what is no array, RuntimeError for dtypes that differ, as torch raises them.
+    TypeError for what is no array, RuntimeError for dtypes that differ, as torch raises them; and see `check_plain`.
     """
     first = None
-    for name, array in arrays.items():
-        if array is None:
+    for name, array in {**arrays, **optional}.items():
+        if array is None and name in optional:
             continue
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not {type(array).__name__}")
+        check_plain(function, name, array)
         if array.dtype.kind in "fc":
             if first is None:
                 first = name, array.dtype
@@ -28,12 +36,51 @@ def check_arrays(function: str, **arrays: Any) -> None:
                 )
 
 
-def check_floating(function: str, **arrays: Any) -> None:
-    """As `check_arrays`, and integer or boolean arrays are refused: RuntimeError, as torch raises it."""
-    check_arrays(function, **arrays)
-    for name, array in arrays.items():
+def check_plain(function: str, name: str, array: Array) -> None:
+    """TypeError for a matrix, whose `*` is a product of matrices, and a masked array, whose sums leave entries out.
+
+    ValueError for numbers in another byte order than the machine's, as `torch.from_numpy` raises it.
+    """
+    if isinstance(array, np.matrix | np.ma.MaskedArray):
+        raise TypeError(
+            f"{function}(): argument '{name}' must be a plain numpy.ndarray, not {type(array).__name__}: "
+            "np.asarray makes one of it"
+        )
+    if not array.dtype.isnative:
+        raise ValueError(
+            f"{function}(): argument '{name}' has the byte order of another machine, {array.dtype.str!r}: "
+            f"array.astype({array.dtype.newbyteorder('=').str!r}) has this one's"
+        )
+
+
+def check_floating(function: str, optional: Mapping[str, Any] = NONE, **arrays: Any) -> None:
+    """`check_arrays`, and integer or boolean arrays are refused: NotImplementedError (a RuntimeError), as in torch."""
+    check_arrays(function, optional, **arrays)
+    for name, array in {**arrays, **optional}.items():
         if array is not None and array.dtype.kind not in "fc":
-            raise RuntimeError(f"{function}(): argument '{name}' must be floating point, but got {array.dtype}")
+            raise NotImplementedError(f"{function}(): argument '{name}' must be floating point, but got {array.dtype}")
+
+
+def check_numbers(function: str, **values: Any) -> None:
+    """Each of `values` must be a number. TypeError otherwise, as torch raises it."""
+    for name, value in values.items():
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"{function}(): argument '{name}' must be a number, not {type(value).__name__}: {value!r}")
+
+
+def check_integers(function: str, **values: Any) -> None:
+    """Each of `values` must be an integer. TypeError otherwise, as torch raises it."""
+    for name, value in values.items():
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            raise TypeError(f"{function}(): argument '{name}' must be an int, not {type(value).__name__}: {value!r}")
+
+
+def check_sizes(module: str, **sizes: Any) -> None:
+    """Sizes of a module's parameters: integers, TypeError otherwise; RuntimeError for a negative one."""
+    check_integers(module, **sizes)
+    for name, size in sizes.items():
+        if size < 0:
+            raise RuntimeError(f"{module}(): {name} must not be negative, but got {name}={size}")
 
 
 def check_device(device: Any) -> None:
@@ -44,6 +91,7 @@ def check_device(device: Any) -> None:
 
 def normalize_dim(function: str, dim: int, ndim: int) -> int:
     """`dim` counted from the front. IndexError if an array of `ndim` dimensions has no such one."""
+    check_integers(function, dim=dim)
     limit = max(ndim, 1)  # torch lets 0-d arrays count as 1-d here
     if not -limit <= dim < limit:
         raise IndexError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn.activation import InplaceModule
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.rectifier import zeros_row
 
@@ -16,6 +16,7 @@ def exponential_unit(x: Array, function: str, alpha: float, scale: float, rate: 
     Backward. y' = scale where x > 0, else scale alpha rate exp(rate x).
     """
     check_floating(function, input=x)
+    check_numbers(function, alpha=alpha)
     zero = zeros_row(x)
     negative = rate * np.minimum(x, zero)  # exp(negative) cannot overflow where x > 0
     y = np.expm1(negative, out=np.empty_like(x))
@@ -67,6 +68,7 @@ def celu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
     Errors: RuntimeError if alpha is 0. Equals `torch.nn.functional.celu` (whose backward rounds alpha to float32: with
     alpha=0.7, say, its float64 gradient is off by 2e-8). Barron 2017.
     """
+    check_numbers("celu", alpha=alpha)
     if alpha == 0:
         raise RuntimeError(f"celu(): alpha cannot be 0, but got alpha={alpha}")
     return exponential_unit(x, "celu", alpha, scale=1.0, rate=1 / alpha)

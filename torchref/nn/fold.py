@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_integers
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.window import Windows, per_dimension
 
@@ -81,7 +81,7 @@ def fold(
 def to_columns(x: Array, windows: Windows) -> Array:
     """(N, C, H, W) -> (N, C K, P): one shifted copy of x for each kernel offset."""
     padded = windows.pad(x)
-    columns = np.empty_like(x, shape=(*x.shape[:2], math.prod(windows.kernel), *windows.output))
+    columns = np.empty_like(x, shape=(*x.shape[:2], math.prod(windows.kernel), *windows.output), order="C")
     for j, offset in enumerate(windows.offsets()):
         columns[:, :, j] = padded[(..., *windows.at(offset))]
     return columns.reshape(len(x), x.shape[1] * columns.shape[2], math.prod(windows.output))
@@ -92,7 +92,7 @@ def from_columns(columns: Array, windows: Windows) -> Array:
     kernel = math.prod(windows.kernel)
     columns = columns.reshape(len(columns), columns.shape[1] // kernel, kernel, *windows.output)
     reach = [low + n + high for low, n, high in zip(windows.low, windows.input, windows.high, strict=True)]
-    padded = np.zeros_like(columns, shape=(*columns.shape[:2], *reach))
+    padded = np.zeros_like(columns, shape=(*columns.shape[:2], *reach), order="C")
     for j, offset in enumerate(windows.offsets()):
         padded[(..., *windows.at(offset))] += columns[:, :, j]
     return windows.unpad(padded)
@@ -116,6 +116,8 @@ def sliding_windows(
 
 def pair(function: str, name: str, value: Pair) -> tuple[int, ...]:
     """`value` for both dimensions; here torch takes no tuple of one."""
+    if isinstance(value, Sequence):
+        check_integers(function, **{f"{name}[{d}]": size for d, size in enumerate(value)})
     if isinstance(value, Sequence) and len(value) != 2:
         raise RuntimeError(f"{function}(): expected {name} to be one integer or two, but got {name}={value!r}")
     return per_dimension(function, name, value, 2)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from torchref.nn import random
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_integers, check_numbers
 from torchref.nn.max_pooling import maximum_at, scatter
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.random import Source
@@ -25,6 +25,7 @@ def fractional_max_pool(
     output_ratio: Ratio | None = None,
     return_indices: bool = False,
     _random_samples: Array | None = None,
+    *,
     rng: Source | None = None,
 ) -> tuple[Any, Backward]:
     """Maxima over windows of `kernel_size` that start, in each dimension, at
@@ -44,16 +45,19 @@ def fractional_max_pool(
     `torch.nn.functional.fractional_max_pool2d`. Graham 2014.
     """
     name = f"fractional_max_pool{dimensions}d"
-    check_floating(name, input=x, _random_samples=_random_samples)
+    check_floating(name, input=x, optional={"_random_samples": _random_samples})
     check_pooled(name, dimensions, x)
     kernel = per_dimension(name, "kernel_size", kernel_size, dimensions)
+    if min(kernel) < 1:
+        raise RuntimeError(f"{name}(): kernel_size must be greater than zero, but got kernel_size={kernel_size!r}")
     sizes = x.shape[x.ndim - dimensions :]
     output = check_output(name, sizes, kernel, output_size, output_ratio)
     x_batch = x if x.ndim == dimensions + 2 else x[None]
     shape = (*x_batch.shape[:2], dimensions)
     samples = random.uniform(0, 1, shape, x.dtype, rng) if _random_samples is None else _random_samples
-    if samples.shape != shape:
+    if samples.ndim != 3 or samples.shape[1:] != shape[1:] or len(samples) < len(x_batch):
         raise RuntimeError(f"{name}(): expected _random_samples of shape {shape}, but got {samples.shape}")
+    samples = samples[: len(x_batch)]  # more than there are inputs may be given
     if dimensions == 2:
         samples = samples[..., ::-1]  # torch's two-dimensional draws start with the width
     positions = [
@@ -93,7 +97,10 @@ def check_output(
         output = per_dimension(name, "output_size", output_size, len(sizes))
     elif output_ratio is not None:
         ratios = each_ratio(output_ratio, len(sizes))
-        output = tuple(int(n * ratio) for n, ratio in zip(sizes, ratios, strict=True))
+        check_numbers(name, **{f"output_ratio[{d}]": ratio for d, ratio in enumerate(ratios)})
+        if len(ratios) < len(sizes):
+            raise RuntimeError(f"{name}(): output_ratio needs {len(sizes)} numbers, but got {output_ratio!r}")
+        output = tuple(int(n * ratio) for n, ratio in zip(sizes, ratios, strict=False))
     else:
         raise ValueError(f"{name}(): requires output_size or output_ratio, but both are None")
     spare = len(sizes) - 2  # in three dimensions torch wants one input more
@@ -106,20 +113,20 @@ def each_ratio(value: Ratio, dimensions: int) -> tuple[float, ...]:
     return tuple(value) if isinstance(value, Sequence) else (value,) * dimensions
 
 
-def fractional_max_pool2d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
+def fractional_max_pool2d(x: Array, *args: Any, rng: Source | None = None, **options: Any) -> tuple[Any, Backward]:
     """Fractional max pooling of images: x ([N,] C, H, W). See `fractional_max_pool`.
 
     Equals `torch.nn.functional.fractional_max_pool2d`.
     """
-    return fractional_max_pool(2, x, *args, **options)
+    return fractional_max_pool(2, x, *args, rng=rng, **options)
 
 
-def fractional_max_pool3d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
+def fractional_max_pool3d(x: Array, *args: Any, rng: Source | None = None, **options: Any) -> tuple[Any, Backward]:
     """Fractional max pooling of volumes: x ([N,] C, D, H, W). See `fractional_max_pool`.
 
     Equals `torch.nn.functional.fractional_max_pool3d`.
     """
-    return fractional_max_pool(3, x, *args, **options)
+    return fractional_max_pool(3, x, *args, rng=rng, **options)
 
 
 class _FractionalMaxPool(Module):
@@ -137,6 +144,7 @@ class _FractionalMaxPool(Module):
     ) -> None:
         name = type(self).__name__
         self.kernel_size = each(kernel_size, self.dimensions)
+        check_integers(name, **{f"kernel_size[{d}]": size for d, size in enumerate(self.kernel_size)})
         if self.dimensions == 3 and min(self.kernel_size) <= 0:
             raise ValueError(f"{name}: kernel_size must be greater than 0, but got kernel_size={kernel_size!r}")
         self.return_indices = return_indices

@@ -1,4 +1,7 @@
-"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
+"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`.
+
+Here each of them also takes float16 (`torchref.nn.half`).
+"""
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.adaptive_pooling import (
@@ -14,13 +17,15 @@ from torchref.nn.average_pooling import avg_pool1d, avg_pool2d, avg_pool3d, lp_p
 from torchref.nn.batchnorm import batch_norm
 from torchref.nn.bilinear import bilinear
 from torchref.nn.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance
+from torchref.nn.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from torchref.nn.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from torchref.nn.embedding import embedding, embedding_bag
 from torchref.nn.exponential import celu, elu, selu
 from torchref.nn.fold import fold, unfold
 from torchref.nn.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from torchref.nn.gelu import gelu
+from torchref.nn.grid import affine_grid, grid_sample
+from torchref.nn.half import in_single
 from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
 from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
@@ -39,13 +44,14 @@ from torchref.nn.loss.linear_cross_entropy import linear_cross_entropy
 from torchref.nn.loss.margin import hinge_embedding_loss, margin_ranking_loss, multi_margin_loss, multilabel_margin_loss
 from torchref.nn.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
+from torchref.nn.multi_head_attention import multi_head_attention_forward
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.padding import pad
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
 from torchref.nn.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
-from torchref.nn.upsample import interpolate
+from torchref.nn.upsample import interpolate, upsample, upsample_bilinear, upsample_nearest
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -54,6 +60,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -89,6 +96,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -120,6 +128,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
@@ -128,6 +137,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
@@ -154,4 +164,10 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unflatten",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
+
+for _name in __all__:
+    globals()[_name] = in_single(globals()[_name])

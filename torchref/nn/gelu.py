@@ -9,8 +9,10 @@ from scipy.special import erf
 
 from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import of_any_array
 
 
+@of_any_array
 def gelu(x: Array, *, approximate: str = "none") -> tuple[Array, Backward]:
     """y = x Phi(x), where Phi(x) = (1 + erf(x / sqrt(2))) / 2 is the distribution function of the standard normal.
 
@@ -25,6 +27,8 @@ def gelu(x: Array, *, approximate: str = "none") -> tuple[Array, Backward]:
     Equals `torch.nn.functional.gelu`. Hendrycks & Gimpel 2016.
     """
     check_floating("gelu", input=x)
+    if not isinstance(approximate, str):
+        raise TypeError(f"gelu(): approximate must be a str, but got approximate={approximate!r}")
     if approximate == "tanh":
         return gelu_tanh(x)
     if approximate != "none":
@@ -58,7 +62,7 @@ def normal_distribution_float32(x: Array) -> tuple[Array, Array]:
     place, and one exp for both results.
     """
     t = np.abs(x)
-    np.minimum(t, np.full_like(x, 15, shape=x.shape[-1:]), out=t)  # from 15 on, phi is 0 in float32
+    np.minimum(t, np.full_like(x, 15, shape=x.shape[-1:], order="C"), out=t)  # from 15 on, phi is 0 in float32
     phi = t * t
     phi *= -0.5
     np.exp(phi, out=phi)

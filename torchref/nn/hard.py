@@ -6,25 +6,36 @@ y' is, and at a kink it is the one that torch returns.
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 
 from torchref.nn.activation import InplaceModule
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import check_numeric, is_integer, of_any_array
 
 
+@of_any_array
 def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
     """y = x, cut off below min_val and above max_val.
 
     Backward. y' = 1 where min_val < x < max_val, else 0, at both kinks, too.
 
-    Errors: ValueError if min_val > max_val. Equals `torch.nn.functional.hardtanh`.
+    Integers are taken, with the limits cut to integers, without a gradient.
+
+    Errors: ValueError if min_val > max_val, RuntimeError for booleans and for unsigned integers with a negative limit.
+    Equals `torch.nn.functional.hardtanh`.
     """
-    check_floating("hardtanh", input=x)
+    check_numeric("hardtanh", x)
+    check_numbers("hardtanh", min_val=min_val, max_val=max_val)
     if min_val > max_val:
         raise ValueError(f"hardtanh(): min_val={min_val} cannot be greater than max_val={max_val}")
+    if is_integer(x):
+        min_val, max_val = int(min_val), int(max_val)
+        if x.dtype.kind == "u" and min_val < 0:
+            raise RuntimeError(f"hardtanh(): an input of {x.dtype} cannot have a negative limit: min_val={min_val}")
 
     def backward(dy: Array) -> Array:
         return dy * ~((x <= min_val) | (x >= max_val))
@@ -89,6 +100,7 @@ class ReLU6(Hardtanh):
 ONE_SIXTH = float(np.float32(1 / 6))
 
 
+@of_any_array
 def hardsigmoid(x: Array) -> tuple[Array, Backward]:
     """y = min(max(x + 3, 0), 6) / 6: a sigmoid of three straight lines.
 
@@ -114,6 +126,7 @@ class Hardsigmoid(InplaceModule):
         return ""  # torch's does not say `inplace`
 
 
+@of_any_array
 def hardswish(x: Array) -> tuple[Array, Backward]:
     """y = x hardsigmoid(x) = x min(max(x + 3, 0), 6) / 6: a swish of two straight lines and a parabola.
 
@@ -140,6 +153,7 @@ class Hardswish(InplaceModule):
         return ""  # torch's does not say `inplace`
 
 
+@of_any_array
 def hardshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     """y = 0 where -lambd <= x <= lambd, else x.
 
@@ -148,6 +162,7 @@ def hardshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     Equals `torch.nn.functional.hardshrink`. Donoho & Johnstone 1994.
     """
     check_floating("hardshrink", input=x)
+    check_numbers("hardshrink", lambd=lambd)
     outside = ~((x >= -lambd) & (x <= lambd))
 
     def backward(dy: Array) -> Array:
@@ -169,16 +184,18 @@ class Hardshrink(Module):
         return f"{self.lambd}"
 
 
+@of_any_array
 def softshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     """y = x pulled towards 0 by lambd: x - lambd above lambd, x + lambd below -lambd, 0 in between.
 
     Backward. y' = 0 where -lambd <= x <= lambd, else 1.
 
-    Errors: RuntimeError if lambd < 0. Equals `torch.nn.functional.softshrink`. Donoho & Johnstone 1994.
+    Errors: RuntimeError unless 0 <= lambd < inf. Equals `torch.nn.functional.softshrink`. Donoho & Johnstone 1994.
     """
     check_floating("softshrink", input=x)
-    if not lambd >= 0:
-        raise RuntimeError(f"softshrink(): lambd must be at least 0, but got lambd={lambd}")
+    check_numbers("softshrink", lambd=lambd)
+    if not 0 <= lambd < math.inf:
+        raise RuntimeError(f"softshrink(): lambd must be at least 0 and finite, but got lambd={lambd}")
 
     def backward(dy: Array) -> Array:
         return dy * ~((x >= -lambd) & (x <= lambd))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn.batchnorm import _NormBase, batch_norm_eval, check_channels
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_numbers
+from torchref.nn.half import widened
 from torchref.nn.module import Array, Backward, bind
 from torchref.nn.normalization import standardize_groups
 
@@ -25,7 +27,8 @@ def instance_norm_train(
     Errors: ValueError for one position (it would be its own mean); RuntimeError for shapes or dtypes that do not fit.
     Equals `torch.nn.functional.instance_norm(use_input_stats=True)`. Ulyanov et al. 2016.
     """
-    check_floating("instance_norm", input=x, weight=weight, bias=bias)
+    check_floating("instance_norm", input=x, optional={"weight": weight, "bias": bias})
+    check_numbers("instance_norm", eps=eps)
     if math.prod(x.shape[2:]) == 1:
         raise ValueError(f"instance_norm: expected more than 1 spatial element when training, got input size {x.shape}")
     check_channels("instance_norm", x, weight=weight, bias=bias)
@@ -48,6 +51,10 @@ def instance_norm(
     statistics are constants: torch moves them, in place, by `momentum` when it uses the input's. RuntimeError without
     them if the input's are not used; ValueError for one of the two.
     """
+    check_numbers("instance_norm", momentum=momentum, eps=eps)
+    if use_input_stats and isinstance(x, np.ndarray) and math.prod(x.shape[2:]) == 1:
+        raise ValueError(f"instance_norm: expected more than 1 spatial element when training, got input size {x.shape}")
+    check_channels("instance_norm", x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"
@@ -83,6 +90,8 @@ class _InstanceNorm(_NormBase):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         self.check_input_dim(input)
+        if self.momentum is not None:
+            check_numbers(type(self).__name__, momentum=self.momentum)
         channels = input.shape[-self.input_dims[0]]  # inputs may lack the batch dimension
         if channels != self.num_features:
             message = (
@@ -105,7 +114,7 @@ class _InstanceNorm(_NormBase):
     def normalize(self, input: Array) -> tuple[Array, Backward]:
         """The forward of a batch (N, C, *)."""
         statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
-        check_channels(type(self).__name__, input, **statistics)
+        check_channels(type(self).__name__, widened(input), **{k: widened(v) for k, v in statistics.items()})
         if not self.training and self.track_running_stats:
             return bind(batch_norm_eval, input, self.weight, self.bias, **statistics, eps=self.eps)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
 
@@ -29,7 +29,7 @@ def linear(
 
     Errors: RuntimeError if the shapes do not fit, or for dtypes that differ. Equals `torch.nn.functional.linear`.
     """
-    check_floating("linear", input=x, weight=weight, bias=bias)
+    check_floating("linear", input=x, weight=weight, optional={"bias": bias})
     if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise RuntimeError(f"linear(): input {x.shape} and weight^T {weight.shape[::-1]} shapes cannot be multiplied")
     if bias is not None and bias.shape != weight.shape[:1]:
@@ -66,6 +66,7 @@ class Linear(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(np.empty((out_features, in_features), dtype or np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn.batchnorm import as_channels
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_floating, check_integers, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
 
 
@@ -27,6 +27,8 @@ def local_response_norm(
     `torch.nn.functional.local_response_norm`. Krizhevsky et al. 2012.
     """
     check_floating("local_response_norm", input=x)
+    check_integers("local_response_norm", size=size)
+    check_numbers("local_response_norm", alpha=alpha, beta=beta, k=k)
     if x.ndim < 3:
         raise ValueError(f"local_response_norm(): expected 3D or higher dimensionality input, but got {x.shape}")
     if size < 1:
@@ -34,18 +36,26 @@ def local_response_norm(
     shape, x = x.shape, as_channels(x)  # (N, C, L)
     channel = np.arange(x.shape[1])
     offset = channel - channel[:, None]  # (C, C): c' - c
-    window = ((-(size // 2) <= offset) & (offset <= (size - 1) // 2)).astype(x.dtype)  # (C, C): B
-    s = k + alpha / size * (window @ (x * x))  # (N, C, L)
+    window = (-(size // 2) <= offset) & (offset <= (size - 1) // 2)  # (C, C): B
+    s = k + alpha / size * summed(window, x * x)  # (N, C, L)
     power = s**-beta  # (N, C, L)
     y = x * power
 
     def backward(dy: Array) -> Array:
         dy = dy.reshape(x.shape)  # (N, C, L)
         ds = -beta * dy * y / s  # (N, C, L)
-        dx = dy * power + 2 * alpha / size * x * (window.T @ ds)
+        dx = dy * power + 2 * alpha / size * x * summed(window.T, ds)
         return dx.reshape(shape)
 
     return y.reshape(shape), backward
+
+
+def summed(window: Array, x: Array) -> Array:
+    """window (C, C) times x (N, C, L), where what the window does not see counts as 0, even an infinity or a nan."""
+    total = window.astype(x.dtype) @ x
+    if np.isfinite(total).all():
+        return total
+    return np.where(window[:, :, None], x[:, None], 0).sum(axis=2)  # (N, C, C, L), summed
 
 
 class LocalResponseNorm(Module):

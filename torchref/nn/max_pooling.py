@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import check_numeric, is_integer, of_any_array
 from torchref.nn.window import Windows, pooling_windows
 
 
@@ -34,14 +34,17 @@ def max_pool(
     Of equal entries the first is chosen, of several nan the last (torch's choice), in row-major order; the first
     column of the first row is the first of the window, so choosing dimension by dimension chooses the same entry.
 
+    Integers are taken, without a gradient.
+
     Errors: RuntimeError for input or arguments that do not fit. Equals `torch.nn.functional.max_pool2d`.
     """
     name = f"max_pool{dimensions}d"
-    check_floating(name, input=x)
+    check_numeric(name, x)
     windows = pooling_windows(name, dimensions, x, kernel_size, stride, padding, dilation, ceil_mode)
-    y, chosen = maximum(windows.pad(x, -math.inf), windows, nan=False)
+    lowest = np.iinfo(x.dtype).min if is_integer(x) else -math.inf
+    y, chosen = maximum(windows.pad(x, lowest), windows, nan=False)
     if np.isnan(y).any():
-        y, chosen = maximum(windows.pad(x, -math.inf), windows, nan=True)
+        y, chosen = maximum(windows.pad(x, lowest), windows, nan=True)
 
     def backward(dy: Array | tuple[Array, None]) -> Array:
         dx = dy[0] if isinstance(dy, tuple) else dy
@@ -94,7 +97,7 @@ def spread(dy: Array, which: Array, windows: Windows, d: int) -> Array:
     shape = list(dy.shape)
     shape[d - len(windows.kernel)] = windows.low[d] + windows.input[d] + windows.high[d]
     if stride == kernel and dilation == 1:  # the windows tile the input: each entry is written once, without adding
-        dx = np.empty_like(dy, shape=shape)
+        dx = np.empty_like(dy, shape=shape, order="C")
         rest = dy
         for k, look in enumerate(looks[1:], start=1):  # astype: a whole array is cast faster than in NumPy's buffers
             part = dy * (which == which.dtype.type(k)).astype(dy.dtype)
@@ -102,7 +105,7 @@ def spread(dy: Array, which: Array, windows: Windows, d: int) -> Array:
             rest = rest - part  # exact: part is dy or 0; what is left when all is done was the first one's
         dx[looks[0]] = rest
         return dx
-    dx = np.zeros_like(dy, shape=shape)
+    dx = np.zeros_like(dy, shape=shape, order="C")
     for k, look in enumerate(looks):
         dx[look] += dy * (which == which.dtype.type(k)).astype(dy.dtype)
     return dx
@@ -153,30 +156,34 @@ def maximum_at(x: Array, positions: Sequence[Array]) -> tuple[Array, Array]:
 def scatter(dy: Array, indices: Array, sizes: Sequence[int]) -> Array:
     """Backward of `maximum_at`: dx (N, C, *sizes), to which each dy (N, C, *P) is added at its index."""
     n = len(sizes)
-    dx = np.zeros_like(dy, shape=(*dy.shape[: dy.ndim - n], *sizes))
+    dx = np.zeros_like(dy, shape=(*dy.shape[: dy.ndim - n], *sizes), order="C")
     np.add.at(dx.reshape(-1), flat_places(indices, n, math.prod(sizes)), dy.reshape(-1))  # an index can come twice
     return dx
 
 
 def flat_places(indices: Array, dimensions: int, size: int) -> Array:
     """Indices into each plane of `size` entries as indices into the array of all planes, flattened."""
-    planes = indices.reshape(-1, math.prod(indices.shape[indices.ndim - dimensions :]))
+    batch, positions = indices.shape[: indices.ndim - dimensions], indices.shape[indices.ndim - dimensions :]
+    planes = indices.reshape(math.prod(batch), math.prod(positions))
     return (planes + np.arange(len(planes))[:, None] * size).reshape(-1)
 
 
 # --- the functions of one, two and three dimensions -------------------------------------------------------------------
 
 
+@of_any_array
 def max_pool1d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of sequences: x ([N,] C, L). See `max_pool`. Equals `torch.nn.functional.max_pool1d`."""
     return max_pool(1, x, *args, **options)
 
 
+@of_any_array
 def max_pool2d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of images: x ([N,] C, H, W). See `max_pool`. Equals `torch.nn.functional.max_pool2d`."""
     return max_pool(2, x, *args, **options)
 
 
+@of_any_array
 def max_pool3d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of volumes: x ([N,] C, D, H, W). See `max_pool`. Equals `torch.nn.functional.max_pool3d`."""
     return max_pool(3, x, *args, **options)

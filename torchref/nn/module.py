@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from torchref.nn.half import has_half, in_single
+
 Array = NDArray[Any]
 Backward = Callable[..., Any]
 T = TypeVar("T")
@@ -58,9 +60,11 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
     `function(*arrays, **options)` returns `output, function_backward`, where `function_backward(doutput)` gives one
     gradient for each of `arrays` (the array itself if there is one; None for integers, booleans and what is absent).
     The module's backward adds the Parameters' gradients to `Parameter.grad` and returns the others, those of the
-    floating-point inputs in call order: the array itself if there is one, else a tuple.
+    floating-point inputs in call order: the array itself if there is one, else a tuple. float16 is computed in float32.
     """
-    output, function_backward = function(*(a.data if isinstance(a, Parameter) else a for a in arrays), **options)
+    values = [a.data if isinstance(a, Parameter) else a for a in arrays]
+    entered = in_single(function) if has_half(*values) else function
+    output, function_backward = entered(*values, **options)
     output = unscalar(output)
 
     def backward(*doutput: Any) -> Any:
@@ -244,7 +248,7 @@ class Module:
         """Called before a state is loaded (`path`: this module's name in it); lazy modules learn their shapes here."""
 
     def to(self, dtype: DTypeLike) -> Self:
-        """Convert floating-point parameters and buffers to `dtype` (float32 or float64)."""
+        """Convert floating-point parameters and buffers to `dtype` (float16, float32 or float64)."""
         dtype = np.dtype(dtype)
         if dtype.kind not in "fc":
             raise TypeError(f"Module.to only accepts floating point dtypes, but got dtype={dtype}")
@@ -256,6 +260,9 @@ class Module:
                 if is_floating(buffer):
                     setattr(module, name, buffer.astype(dtype))
         return self
+
+    def half(self) -> Self:
+        return self.to(np.float16)
 
     def float(self) -> Self:
         return self.to(np.float32)

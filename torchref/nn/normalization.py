@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.batchnorm import as_channels, as_column
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_integers, check_numbers, check_sizes
+from torchref.nn.half import in_single
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum, ones, row_dot
 
@@ -66,6 +67,7 @@ def layer_norm(
 
     Errors: RuntimeError for shapes or dtypes that do not fit. Equals `torch.nn.functional.layer_norm`. Ba et al. 2016.
     """
+    check_numbers("layer_norm", eps=eps)
     normalized_shape = check_normalized_shape("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     rows = x.reshape(-1 if x.size else math.prod(x.shape[: -len(normalized_shape)]), math.prod(normalized_shape))
     scale, shift = as_row(weight, 1), as_row(bias, 0)  # (D,)
@@ -101,8 +103,10 @@ def rms_norm(
     Errors: ValueError if x has fewer dimensions than normalized_shape; RuntimeError for shapes or dtypes that do not
     fit (torch promotes a weight of another dtype). Equals `torch.nn.functional.rms_norm`. Zhang & Sennrich 2019.
     """
-    check_floating("rms_norm", input=x, weight=weight)
-    if x.ndim < len(normalized_shape):
+    check_floating("rms_norm", input=x, optional={"weight": weight})
+    if eps is not None:
+        check_numbers("rms_norm", eps=eps)
+    if isinstance(normalized_shape, Sequence) and x.ndim < len(normalized_shape):
         raise ValueError(f"rms_norm(): expected input of {len(normalized_shape)} or more dimensions, but got {x.shape}")
     normalized_shape = check_normalized_shape("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype).eps) if eps is None else eps
@@ -167,9 +171,11 @@ def group_norm(
     Errors: RuntimeError for channels that num_groups does not divide and for shapes or dtypes that do not fit;
     ValueError for one value per group in a batch of one. Equals `torch.nn.functional.group_norm`. Wu & He 2018.
     """
-    check_floating("group_norm", input=x, weight=weight, bias=bias)
+    check_floating("group_norm", input=x, optional={"weight": weight, "bias": bias})
     if x.ndim < 2:
         raise RuntimeError(f"group_norm(): expected an input of at least 2 dimensions (N, C, ...), but got {x.shape}")
+    check_integers("group_norm", num_groups=num_groups)
+    check_numbers("group_norm", eps=eps)
     if num_groups == 0:
         raise ZeroDivisionError("group_norm(): num_groups must not be 0")
     if num_groups < 0 or x.shape[1] % num_groups != 0:
@@ -196,12 +202,13 @@ def check_normalized_shape(
     function: str, x: Array, normalized_shape: Sequence[int], **parameters: Array | None
 ) -> tuple[int, ...]:
     """`normalized_shape` as a tuple, when x ends in it and `parameters` have it."""
-    check_floating(function, input=x, **parameters)
+    check_floating(function, input=x, optional=parameters)
     if not isinstance(normalized_shape, Sequence):
         raise TypeError(
             f"{function}(): argument 'normalized_shape' must be a tuple of ints, not {type(normalized_shape).__name__}"
         )
     shape = tuple(normalized_shape)
+    check_integers(function, **{f"normalized_shape[{d}]": size for d, size in enumerate(shape)})
     if not shape:
         raise RuntimeError(f"{function}(): normalized_shape must have at least one element, but got {shape}")
     if x.shape[-len(shape) :] != shape:
@@ -234,7 +241,7 @@ class LayerNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
-        self.normalized_shape = as_tuple(normalized_shape)
+        self.normalized_shape = as_tuple(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         dtype = dtype or np.float32
@@ -246,7 +253,7 @@ class LayerNorm(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None, bias: Array | None) -> tuple[Array, Backward]:
-            return layer_norm(x, self.normalized_shape, weight, bias, self.eps)
+            return in_single(layer_norm)(x, self.normalized_shape, weight, bias, self.eps)
 
         return bind(function, input, self.weight, self.bias)
 
@@ -269,7 +276,7 @@ class RMSNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
-        self.normalized_shape = as_tuple(normalized_shape)
+        self.normalized_shape = as_tuple(type(self).__name__, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, dtype or np.float32)) if elementwise_affine else None
@@ -279,7 +286,7 @@ class RMSNorm(Module):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None) -> tuple[Array, Backward]:
-            return rms_norm(x, self.normalized_shape, weight, self.eps)
+            return in_single(rms_norm)(x, self.normalized_shape, weight, self.eps)
 
         return bind(function, x, self.weight)
 
@@ -305,8 +312,13 @@ class GroupNorm(Module):
         bias: bool = True,
     ) -> None:
         check_device(device)
+        check_integers("GroupNorm", num_groups=num_groups)
+        check_integers("GroupNorm", num_channels=num_channels)
+        if num_groups == 0:
+            raise ZeroDivisionError("GroupNorm(): num_groups must not be 0")
         if num_channels % num_groups != 0:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+        check_sizes("GroupNorm", num_channels=num_channels)
         self.num_groups = num_groups
         self.num_channels = num_channels
         self.eps = eps
@@ -320,7 +332,7 @@ class GroupNorm(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None, bias: Array | None) -> tuple[Array, Backward]:
-            return group_norm(x, self.num_groups, weight, bias, self.eps)
+            return in_single(group_norm)(x, self.num_groups, weight, bias, self.eps)
 
         return bind(function, input, self.weight, self.bias)
 
@@ -331,8 +343,10 @@ class GroupNorm(Module):
         )
 
 
-def as_tuple(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
+def as_tuple(module: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
+    check_sizes(module, **{f"normalized_shape[{d}]": size for d, size in enumerate(shape)})
+    return shape
 
 
 def reset_affine(weight: Parameter | None, bias: Parameter | None) -> None:

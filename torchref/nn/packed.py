@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays
+from torchref.nn.errors import NONE, check_arrays, check_integers, check_numbers
 from torchref.nn.module import Array, Backward
 
 
@@ -47,7 +47,10 @@ def pack_padded_sequence(
     """
     function = "pack_padded_sequence"
     check_arrays(function, input=x)
-    lengths = np.asarray(lengths).astype(np.int64)
+    lengths = np.asarray(lengths)
+    if lengths.dtype.kind not in "iuf":
+        raise TypeError(f"{function}(): lengths must be numbers, but got {lengths.tolist()!r}")
+    lengths = lengths.astype(np.int64)
     if x.ndim < 2:
         raise IndexError(f"{function}(): input needs a time and a batch dimension, but has shape {x.shape}")
     if x.size == 0:
@@ -74,7 +77,8 @@ def pack_padded_sequence(
 
     def backward(dpacked: PackedSequence | Array) -> Array:
         dtimed = np.zeros_like(timed)
-        dtimed[times, columns] = data_of(dpacked)
+        if (drows := data_of(dpacked)) is not None:
+            dtimed[times, columns] = drows
         return dtimed.swapaxes(0, 1) if batch_first else dtimed
 
     return packed, backward
@@ -106,7 +110,10 @@ def pad_packed_sequence(
     function = "pad_packed_sequence"
     data, batch_sizes, _, unsorted_indices = sequence
     check_arrays(function, data=data)
+    check_numbers(function, padding_value=padding_value)
     longest = len(batch_sizes)
+    if total_length is not None:
+        check_integers(function, total_length=total_length)
     if total_length is not None and total_length < longest:
         raise ValueError(
             f"{function}(): Expected total_length to be at least the length of the longest sequence, {longest}, "
@@ -118,7 +125,7 @@ def pad_packed_sequence(
     if unsorted_indices is not None:
         columns = np.argsort(unsorted_indices)[columns]
         lengths = lengths[unsorted_indices]
-    timed = np.full_like(data, padding_value, shape=(total_length or longest, n, *data.shape[1:]))
+    timed = np.full_like(data, padding_value, shape=(total_length or longest, n, *data.shape[1:]), order="C")
     timed[times, columns] = data
     y = timed.swapaxes(0, 1) if batch_first else timed
 
@@ -148,14 +155,16 @@ def pad_sequence(
     sequences = list(sequences)
     if not sequences:
         raise RuntimeError(f"{function}(): received an empty list of sequences")
+    if not isinstance(padding_side, str):
+        raise TypeError(f"pad_sequence(): padding_side must be a str, but got padding_side={padding_side!r}")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"{function}(): Expected padding_side to be 'left' or 'right', but got {padding_side!r}")
-    check_arrays(function, **{f"sequences[{n}]": sequence for n, sequence in enumerate(sequences)})
+    check_arrays(function, NONE, **{f"sequences[{n}]": sequence for n, sequence in enumerate(sequences)})
     shapes = [sequence.shape for sequence in sequences]
     if any(len(shape) == 0 or shape[1:] != shapes[0][1:] for shape in shapes):
         raise RuntimeError(f"{function}(): the sequences must have equal shapes but for their lengths, got {shapes}")
     longest = max(map(len, sequences))
-    y = np.full_like(sequences[0], padding_value, shape=(longest, len(sequences), *shapes[0][1:]))
+    y = np.full_like(sequences[0], padding_value, shape=(longest, len(sequences), *shapes[0][1:]), order="C")
     places = []
     for n, sequence in enumerate(sequences):
         start = 0 if padding_side == "right" else longest - len(sequence)
@@ -196,6 +205,11 @@ def unpad_sequence(
     Equals `torch.nn.utils.rnn.unpad_sequence`.
     """
     check_arrays("unpad_sequence", padded_sequences=padded_sequences)
+    if padded_sequences.ndim < 2:
+        raise IndexError(f"unpad_sequence(): padded_sequences must be (T, N, *), but has {padded_sequences.shape}")
+    if np.ndim(lengths) != 1:
+        error = TypeError if np.ndim(lengths) == 0 else RuntimeError
+        raise error(f"unpad_sequence(): lengths must be 1-dimensional, but got {lengths!r}")
     rows = padded_sequences if batch_first else padded_sequences.swapaxes(0, 1)  # (N, T, *)
     if len(lengths) != len(rows):
         raise ValueError(f"unpad_sequence(): {len(lengths)} lengths were given for {len(rows)} sequences")

@@ -8,13 +8,15 @@ from itertools import repeat
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays
+from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import check_numeric, is_integer, of_any_array
 from torchref.nn.window import resize
 
 MODES = ("constant", "reflect", "replicate", "circular")
 
 
+@of_any_array
 def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> tuple[Array, Backward]:
     """`x` with entries added along its last dimensions; `pad` = (low, high) of the last, then of the one before, ...
 
@@ -31,6 +33,10 @@ def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | Non
     dimensions. Equals `torch.nn.functional.pad`.
     """
     check_arrays("pad", input=x)
+    if value is not None:
+        check_numbers("pad", value=value)
+        if is_integer(x) and x.dtype != bool and not np.iinfo(x.dtype).min <= value <= np.iinfo(x.dtype).max:
+            raise RuntimeError(f"pad(): value={value} does not fit into {x.dtype}")
     pairs = check_pad(x, pad, mode, value)
     if mode == "constant":
         low, high = [pair[0] for pair in reversed(pairs)], [pair[1] for pair in reversed(pairs)]
@@ -51,7 +57,7 @@ def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | Non
             n = x.shape[-1 - d]
             start = min(max(front, 0), len(index))  # x itself stands from here ...
             end = max(min(front + n, len(index)), start)  # ... to here
-            dx = np.zeros_like(dy, shape=(*dy.shape[:-1], n))
+            dx = np.zeros_like(dy, shape=(*dy.shape[:-1], n), order="C")
             dx[..., start - front : end - front] = dy[..., start:end]
             for j in [*range(start), *range(end, len(index))]:  # and each repetition outside is added
                 dx[..., index[j]] += dy[..., j]
@@ -78,11 +84,15 @@ def check_pad(x: Array, pad: Sequence[int], mode: str, value: float | None) -> l
         numbers = [operator.index(n) for n in pad]
     except TypeError:
         raise TypeError(f"pad(): argument 'pad' must be a tuple of ints, not {pad!r}") from None
+    if not isinstance(mode, str):
+        raise TypeError(f"pad(): argument 'mode' must be a str, not {mode!r}")
     if mode not in MODES:
         raise NotImplementedError(f"pad(): unrecognised padding mode {mode!r}")
     if len(numbers) % 2 or len(numbers) > 2 * x.ndim:
         raise RuntimeError(f"pad(): the length of pad={pad!r} must be even and fit input of shape {x.shape}")
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if mode in ("reflect", "replicate"):
+        check_numeric("pad", x)
     if mode != "constant":
         if value:
             raise RuntimeError(f"pad(): mode {mode!r} takes no value, but got value={value}")
@@ -232,6 +242,7 @@ class _CircularPad(_RepeatingPad):
     mode = "circular"
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
+        check_arrays(type(self).__name__, input=input)
         if input.ndim not in (self.dimensions + 1, self.dimensions + 2):
             raise ValueError(
                 f"{type(self).__name__}: expected {self.dimensions + 1}D or {self.dimensions + 2}D input, "

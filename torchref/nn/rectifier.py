@@ -13,25 +13,28 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import random
 from torchref.nn.activation import InplaceModule
-from torchref.nn.errors import check_arrays, check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_numbers, check_sizes
 from torchref.nn.init import constant_
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
+from torchref.nn.promotion import check_numeric, is_integer, of_any_array
 from torchref.nn.random import Source
 
 
 def zeros_row(x: Array) -> Array:
     """Zeros as long as x's last axis: np.maximum(x, row) takes less than half the time of np.maximum(x, 0)."""
-    return np.zeros_like(x, shape=x.shape[-1:])
+    return np.zeros_like(x, shape=x.shape[-1:], order="C")
 
 
+@of_any_array
 def relu(x: Array) -> tuple[Array, Backward]:
     """y = max(x, 0).
 
     Backward. y' = 1 where x > 0, else 0 (torch's choice at the kink x = 0):  dx = dy [y != 0].
 
+    Integers are taken, without a gradient; RuntimeError for booleans.
     Equals `torch.nn.functional.relu`. Nair & Hinton 2010.
     """
-    check_arrays("relu", input=x)
+    check_numeric("relu", x)
     y = np.maximum(x, zeros_row(x))
 
     def backward(dy: Array) -> Array:
@@ -47,6 +50,7 @@ class ReLU(InplaceModule):
         return bind(relu, input)
 
 
+@of_any_array
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]:
     """y = x where x > 0, else negative_slope x.
 
@@ -55,6 +59,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]
     Equals `torch.nn.functional.leaky_relu`. Maas, Hannun & Ng 2013.
     """
     check_floating("leaky_relu", input=x)
+    check_numbers("leaky_relu", negative_slope=negative_slope)
     zero = zeros_row(x)
     y = np.minimum(x, zero)
     y *= negative_slope
@@ -84,14 +89,19 @@ class LeakyReLU(Module):
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
 
+@of_any_array
 def threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward]:
     """y = x where x > threshold, else the constant `value`.
 
     Backward. y' = 1 where x > threshold, else 0.
 
+    Integers are taken, with threshold and value cut to integers, without a gradient; RuntimeError for booleans.
     Equals `torch.nn.functional.threshold`.
     """
-    check_floating("threshold", input=x)
+    check_numeric("threshold", x)
+    check_numbers("threshold", threshold=threshold, value=value)
+    if is_integer(x):
+        threshold, value = int(threshold), int(value)
     below = x <= threshold
 
     def backward(dy: Array) -> Array:
@@ -155,6 +165,8 @@ class PReLU(Module):
         self, num_parameters: int = 1, init: float = 0.25, device: None = None, dtype: DTypeLike | None = None
     ) -> None:
         check_device(device)
+        check_sizes("PReLU", num_parameters=num_parameters)
+        check_numbers("PReLU", init=init)
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(np.empty(num_parameters, dtype or np.float32))
@@ -170,6 +182,7 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
+@of_any_array
 def rrelu(
     x: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
@@ -180,6 +193,7 @@ def rrelu(
     Errors: RuntimeError unless lower <= upper, both finite. Equals `torch.nn.functional.rrelu`. Xu et al. 2015.
     """
     check_floating("rrelu", input=x)
+    check_numbers("rrelu", lower=lower, upper=upper)
     if not (math.isfinite(lower) and math.isfinite(upper)):
         raise RuntimeError(f"rrelu(): lower and upper bound must be finite, got lower={lower}, upper={upper}")
     if lower > upper:

@@ -68,9 +68,9 @@ def through_time(
     if reverse:
         steps.reverse()
     h, *c = state
-    y = np.empty_like(x, shape=(len(x), h.shape[1]))
+    y = np.empty_like(x, shape=(len(x), h.shape[1]), order="C")
     h_before = np.empty_like(y)  # the state h that each row started from
-    unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]))
+    unprojected = None if weight_hr is None else np.empty_like(x, shape=(len(x), weight_hr.shape[1]), order="C")
     gates_backwards = []
     for rows, n in steps:
         h_before[rows] = h[:n]
@@ -151,7 +151,7 @@ def layers(
     the gradients of `state` and those of `weights`.
     """
     names = ("hx[0]", "hx[1]") if len(state) > 1 else ("hx",)
-    check_floating(function, input=x, **dict(zip(names, state, strict=True)))
+    check_floating(function, input=x, optional=dict(zip(names, state, strict=True)))
     directions = 2 if bidirectional else 1
     groups = grouped(function, weights, num_layers * directions)
     if x.shape[-1] != groups[0][0].shape[1]:
@@ -173,7 +173,7 @@ def layers(
         expected = (len(groups), sizes[0], width) if batched else (len(groups), width)
         if s is not None and s.shape != expected:
             raise RuntimeError(f"{function}(): Expected {name} size {expected}, got {s.shape}")
-        s = np.zeros_like(x, shape=expected) if s is None else s
+        s = np.zeros_like(x, shape=expected, order="C") if s is None else s
         first_state.append(s[:, None] if not batched else s if sorted_indices is None else s[:, sorted_indices])
 
     last: list[State] = []
@@ -448,7 +448,7 @@ class RNNBase(Module):
     def check_input(self, x: Array, state: tuple[Array | None, ...], packed: bool) -> None:
         name = type(self).__name__
         check_arrays(name, input=x)
-        check_floating(name, **{f"hx[{i}]" if len(state) > 1 else "hx": s for i, s in enumerate(state)})
+        check_floating(name, optional={f"hx[{i}]" if len(state) > 1 else "hx": s for i, s in enumerate(state)})
         if not packed and x.ndim not in (2, 3):
             raise ValueError(f"{name}: Expected input to be 2D or 3D, got {x.ndim}D instead: {x.shape}")
         weight = self.all_weights[0][0]
@@ -493,7 +493,8 @@ def check_arguments(
     for argument, flag in (("bias", bias), ("batch_first", batch_first)):
         if not isinstance(flag, bool):
             raise TypeError(f"{name}: {argument} should be of type bool, got {flag!r}")
-    for argument, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+    sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+    for argument, size in sizes.items():
         if not isinstance(size, int):
             raise TypeError(f"{name}: {argument} should be of type int, got {size!r}")
         if size <= 0:
@@ -563,6 +564,8 @@ class LSTM(RNNBase):
         )
 
     def forward(self, input: Array | PackedSequence, hx: tuple[Array, Array] | None = None) -> tuple[Any, Backward]:
+        if hx is not None and not isinstance(hx, tuple | list | np.ndarray):
+            raise TypeError(f"LSTM: hx must be a tuple (h, c), not {type(hx).__name__}")
         return self.run(input, *((None, None) if hx is None else hx))
 
 

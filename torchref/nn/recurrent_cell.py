@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.errors import check_device, check_floating
+from torchref.nn.errors import check_device, check_floating, check_sizes
 from torchref.nn.linear import linear
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
@@ -60,7 +60,7 @@ def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backw
     """
     hidden = c.shape[-1]
     # One tanh for all four gates: sigma(a) = (1 + tanh(a / 2)) / 2.
-    scale = np.full_like(a_x, 0.5, shape=(4 * hidden,))
+    scale = np.full_like(a_x, 0.5, shape=(4 * hidden,), order="C")
     scale[2 * hidden : 3 * hidden] = 1
     gates = a_x + a_h  # (N, 4 hidden)
     gates *= scale
@@ -260,7 +260,7 @@ def one_state_cell(
 
 def state_or_zeros(x: Array, h: Array | None, weight_hh: Array) -> Array:
     """h, or zeros (N, hidden) or (hidden) to go with x if h is None."""
-    return np.zeros_like(x, shape=(*x.shape[:-1], weight_hh.shape[1])) if h is None else h
+    return np.zeros_like(x, shape=(*x.shape[:-1], weight_hh.shape[1]), order="C") if h is None else h
 
 
 def as_rows(x: Array) -> Array:
@@ -279,9 +279,8 @@ def check_cell(
     bias_hh: Array | None,
 ) -> None:
     names = dict(zip(("hx[0]", "hx[1]") if len(state) == 2 else ("hx",), state, strict=True))
-    check_floating(
-        function, input=x, **names, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh
-    )
+    optional = {**names, "bias_ih": bias_ih, "bias_hh": bias_hh}
+    check_floating(function, input=x, weight_ih=weight_ih, weight_hh=weight_hh, optional=optional)
     if x.shape[-1] != weight_ih.shape[1]:
         raise RuntimeError(
             f"{function}(): input has inconsistent input_size: got {x.shape[-1]}, expected {weight_ih.shape[1]}"
@@ -313,6 +312,7 @@ class RNNCellBase(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         check_device(device)
+        check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
@@ -386,6 +386,10 @@ class LSTMCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Array, hx: tuple[Array, Array] | None = None) -> tuple[tuple[Array, Array], Backward]:
+        if hx is not None and not isinstance(hx, tuple | list):
+            raise TypeError(f"LSTMCell: hx must be a tuple (h, c), not {type(hx).__name__}")
+        if hx is not None and len(hx) != 2:
+            raise RuntimeError(f"LSTMCell: hx must be a tuple (h, c), but has {len(hx)} members")
         h, c = (None, None) if hx is None else hx
         self.check_dimensions(input=input, **{"hx[0]": h, "hx[1]": c})
         return bind(lstm_cell, input, h, c, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)

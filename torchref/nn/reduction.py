@@ -9,7 +9,7 @@ from torchref.nn.module import Array
 
 def ones(n: int, like: Array) -> Array:
     """n ones of the dtype and kind of `like`: `x @ ones(x.shape[-1], x)` sums over the last axis."""
-    return np.ones_like(like, shape=n)
+    return np.ones_like(like, shape=n, order="C")
 
 
 def row_dot(a: Array, b: Array) -> Array:

@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays, normalize_dim
+from torchref.nn.errors import check_arrays, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import of_any_array
 
 
+@of_any_array
 def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Backward]:
     """Dimensions start_dim ... end_dim as one: (N, C, H, W) -> (N, C H W) with start_dim=1. A 0-d array becomes (1).
 
@@ -45,6 +47,7 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
+@of_any_array
 def unflatten(x: Array, dim: int, sizes: tuple[int, ...] | list[int]) -> tuple[Array, Backward]:
     """Dimension `dim` as several: (N, C H W) -> (N, C, H, W) with dim=1, sizes=(C, H, W). One size may be -1.
 
@@ -101,6 +104,7 @@ class Unflatten(Module):
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
+@of_any_array
 def pixel_shuffle(x: Array, upscale_factor: int) -> tuple[Array, Backward]:
     """r^2 channels as one of r times the height and width: y_(c, h r + i, w r + j) = x_(c r^2 + i r + j, h, w).
 
@@ -113,6 +117,7 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> tuple[Array, Backward]:
     """
     check_arrays("pixel_shuffle", input=x)
     r = upscale_factor
+    check_integers("pixel_shuffle", upscale_factor=r)
     check_shuffle("pixel_shuffle", x, "upscale_factor", r)
     channels, height, width = x.shape[-3:]
     if channels % (r * r):
@@ -127,6 +132,7 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> tuple[Array, Backward]:
     return y, backward
 
 
+@of_any_array
 def pixel_unshuffle(x: Array, downscale_factor: int) -> tuple[Array, Backward]:
     """The reverse of `pixel_shuffle`: every r x r square of entries becomes r^2 channels.
 
@@ -139,6 +145,7 @@ def pixel_unshuffle(x: Array, downscale_factor: int) -> tuple[Array, Backward]:
     """
     check_arrays("pixel_unshuffle", input=x)
     r = downscale_factor
+    check_integers("pixel_unshuffle", downscale_factor=r)
     check_shuffle("pixel_unshuffle", x, "downscale_factor", r)
     channels, height, width = x.shape[-3:]
     if height % r or width % r:
@@ -202,6 +209,7 @@ class PixelUnshuffle(Module):
         return f"downscale_factor={self.downscale_factor}"
 
 
+@of_any_array
 def channel_shuffle(x: Array, groups: int) -> tuple[Array, Backward]:
     """Channels dealt like cards, so that each group gets some of every group: y_(n, k g + a) = x_(n, a K + k).
 
@@ -213,6 +221,7 @@ def channel_shuffle(x: Array, groups: int) -> tuple[Array, Backward]:
     Equals `torch.nn.functional.channel_shuffle`. Zhang et al. 2018.
     """
     check_arrays("channel_shuffle", input=x)
+    check_integers("channel_shuffle", groups=groups)
     if x.ndim < 3:
         raise RuntimeError(f"channel_shuffle(): expects input with more than 2 dimensions, but got {x.shape}")
     if groups < 1:
@@ -259,6 +268,7 @@ def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
     Equals `torch.nn.functional.one_hot`.
     """
     check_arrays("one_hot", input=x)
+    check_integers("one_hot", num_classes=num_classes)
     if x.dtype != np.int64:
         raise RuntimeError(f"one_hot(): input must hold int64, but got {x.dtype}")
     if x.size == 0 and num_classes <= 0:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from torchref.nn import random
-from torchref.nn.errors import check_floating, normalize_dim
+from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import of_any_array
 from torchref.nn.random import Source
 
 
@@ -20,8 +22,20 @@ def softmax_dim(function: str, x: Array, dim: int | None) -> int:
     return normalize_dim(function, dim, x.ndim)
 
 
-def softmax(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
-    """y_k = exp(x_k) / sum_j exp(x_j) along `dim`; x and y have one shape.
+def in_dtype(function: str, x: Array, dtype: DTypeLike | None) -> Array:
+    """x in `dtype`, whatever it held, or, without one, as it is if it is floating point. RuntimeError otherwise."""
+    check_arrays(function, input=x)
+    if dtype is not None:
+        if not isinstance(dtype, str | type | np.dtype):
+            raise TypeError(f"{function}(): dtype must be a floating dtype, but got dtype={dtype!r}")
+        x = x.astype(dtype, order="K")
+    check_floating(function, input=x)
+    return x
+
+
+@of_any_array
+def softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
+    """y_k = exp(x_k) / sum_j exp(x_j) along `dim`; x and y have one shape. With `dtype`, x is cast to it first.
 
     The maximum is taken off first, which changes nothing (it cancels) and keeps exp from overflowing.
 
@@ -32,7 +46,7 @@ def softmax(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
     Errors: IndexError if `dim` is out of range. Without `dim` torch's implicit choice, with a warning.
     Equals `torch.nn.functional.softmax`. Bridle 1990.
     """
-    check_floating("softmax", input=x)
+    x = in_dtype("softmax", x, dtype)
     dim = softmax_dim("softmax", x, dim)
     y = np.empty_like(x)
     np.subtract(x, x.max(axis=dim, keepdims=True, initial=-np.inf), out=y)
@@ -60,8 +74,9 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
-def log_softmax(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
-    """y_k = log softmax(x)_k = x_k - log sum_j exp(x_j) along `dim`; x and y have one shape.
+@of_any_array
+def log_softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
+    """y_k = log softmax(x)_k = x_k - log sum_j exp(x_j) along `dim`; x and y have one shape. `dtype`: as `softmax`.
 
     Never the log of a softmax: where a probability rounds to 0, its log is -inf, and this is still exact.
 
@@ -71,7 +86,7 @@ def log_softmax(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
 
     Errors: as `softmax`. Equals `torch.nn.functional.log_softmax`.
     """
-    check_floating("log_softmax", input=x)
+    x = in_dtype("log_softmax", x, dtype)
     dim = softmax_dim("log_softmax", x, dim)
     shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     with np.errstate(divide="ignore"):  # the sum is at least exp(0) = 1, but for K = 0, where y is empty anyway
@@ -98,14 +113,15 @@ class LogSoftmax(Module):
         return f"dim={self.dim}"
 
 
-def softmin(x: Array, dim: int | None = None) -> tuple[Array, Backward]:
-    """y = softmax(-x) along `dim`: the smallest gets the most.
+@of_any_array
+def softmin(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
+    """y = softmax(-x) along `dim`: the smallest gets the most. `dtype`: as `softmax`.
 
     Backward, by the chain rule: dx = -d(-x).
 
     Errors: as `softmax`. Equals `torch.nn.functional.softmin`.
     """
-    check_floating("softmin", input=x)
+    x = in_dtype("softmin", x, dtype)
     y, softmax_backward = softmax(np.asanyarray(-x), dim=softmax_dim("softmin", x, dim))
 
     def backward(dy: Array) -> Array:
@@ -134,11 +150,13 @@ class Softmax2d(Module):
     """
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
+        check_arrays("Softmax2d", input=input)
         if input.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead: {input.shape}")
         return bind(softmax, input, dim=-3)
 
 
+@of_any_array
 def gumbel_softmax(
     x: Array, tau: float = 1.0, hard: bool = False, *, dim: int = -1, rng: Source | None = None
 ) -> tuple[Array, Backward]:
@@ -152,12 +170,14 @@ def gumbel_softmax(
     Equals `torch.nn.functional.gumbel_softmax`. Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017.
     """
     check_floating("gumbel_softmax", logits=x)
+    check_numbers("gumbel_softmax", tau=tau)
     noise = -np.log(random.exponential(x.shape, x.dtype, rng))
     soft, softmax_backward = softmax((x + noise) / tau, dim=dim)
     y = soft
     if hard:
         y = np.zeros_like(soft)
         np.put_along_axis(y, soft.argmax(axis=dim, keepdims=True), 1, axis=dim)
+        y = np.where(np.isnan(soft), soft, y)
 
     def backward(dy: Array) -> Array:
         return softmax_backward(dy) / tau

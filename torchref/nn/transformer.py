@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
-from torchref.nn.attention import MultiheadAttention, causal_mask
+from torchref.nn.attention import causal_mask
 from torchref.nn.container import ModuleList
 from torchref.nn.dropout import Dropout
-from torchref.nn.errors import check_arrays, check_device
-from torchref.nn.gelu import GELU, gelu
+from torchref.nn.errors import check_arrays, check_device, check_sizes
+from torchref.nn.functional import gelu, relu
+from torchref.nn.gelu import GELU
 from torchref.nn.linear import Linear
 from torchref.nn.module import Array, Backward, Module, is_floating
+from torchref.nn.multi_head_attention import MultiheadAttention
 from torchref.nn.normalization import LayerNorm
-from torchref.nn.rectifier import ReLU, relu
+from torchref.nn.rectifier import ReLU
 
 Activation = str | Callable[[Array], tuple[Array, Backward]]
 
@@ -152,11 +154,12 @@ def generate_square_subsequent_mask(sz: int, device: None = None, dtype: DTypeLi
     return causal_mask(np.empty(0, dtype or np.float32), (sz, sz))
 
 
-def is_causal_mask(mask: Array | None, is_causal: bool | None) -> bool:
-    """`is_causal`, or if it is None whether `mask` is the causal one, which attention then builds for itself."""
-    if is_causal is not None or mask is None:
+def is_causal_mask(mask: Array | None, is_causal: bool | None, x: Array, layers: ModuleList) -> bool:
+    """`is_causal`, or if it is None whether `mask` is x's causal one, which attention then builds for itself."""
+    if is_causal is not None or mask is None or len(layers) == 0 or x.ndim not in (2, 3):
         return bool(is_causal)
-    if mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+    length = x.shape[1 if x.ndim == 3 and layers[0].self_attn.batch_first else 0]
+    if mask.shape != (length, length) or mask.dtype.kind not in "bfc":
         return False
     causal = causal_mask(mask.astype(np.float32) if mask.dtype == bool else mask, mask.shape)
     return np.array_equal(mask, causal != 0 if mask.dtype == bool else causal)
@@ -328,6 +331,7 @@ class TransformerEncoder(Module):
         enable_nested_tensor: bool = True,
         mask_check: bool = True,
     ) -> None:
+        check_sizes("TransformerEncoder", num_layers=num_layers)
         self.layers = ModuleList(copy.deepcopy(encoder_layer) for _ in range(num_layers))
         self.num_layers = num_layers
         self.norm = norm
@@ -342,7 +346,7 @@ class TransformerEncoder(Module):
         is_causal: bool | None = None,
     ) -> tuple[Array, Backward]:
         inputs = (src, mask, src_key_padding_mask)
-        causal = is_causal_mask(mask, is_causal)
+        causal = is_causal_mask(mask, is_causal, src, self.layers)
         y, backwards = src, []
         for layer in self.layers:
             y, layer_backward = layer(y, mask, src_key_padding_mask, causal)
@@ -369,6 +373,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer: TransformerDecoderLayer, num_layers: int, norm: Module | None = None) -> None:
+        check_sizes("TransformerDecoder", num_layers=num_layers)
         self.layers = ModuleList(copy.deepcopy(decoder_layer) for _ in range(num_layers))
         self.num_layers = num_layers
         self.norm = norm
@@ -385,7 +390,7 @@ class TransformerDecoder(Module):
         memory_is_causal: bool = False,
     ) -> tuple[Array, Backward]:
         shared = (memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
-        causal = is_causal_mask(tgt_mask, tgt_is_causal)
+        causal = is_causal_mask(tgt_mask, tgt_is_causal, tgt, self.layers)
         y, backwards = tgt, []
         for layer in self.layers:
             y, layer_backward = layer(y, *shared, causal, memory_is_causal)
@@ -473,7 +478,7 @@ class Transformer(Module):
     ) -> tuple[Array, Backward]:
         check_arrays("Transformer", src=src, tgt=tgt)
         batch_dim = 0 if self.batch_first else 1
-        if src.ndim == 3 and (tgt.ndim != 3 or src.shape[batch_dim] != tgt.shape[batch_dim]):
+        if src.ndim == 3 and tgt.ndim > 1 and src.shape[batch_dim] != tgt.shape[batch_dim]:
             raise RuntimeError(f"Transformer: the batches of src {src.shape} and tgt {tgt.shape} must be equal")
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from torchref.nn.errors import check_floating
+from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.max_pooling import flat_places
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.window import Sizes, check_pooled, each
+from torchref.nn.window import Sizes, check_pooled, each, per_dimension
 
 
 def max_unpool(
@@ -37,24 +37,22 @@ def max_unpool(
     """
     name = f"max_unpool{dimensions}d"
     check_floating(name, input=x)
-    sizes = unpooled_sizes(
-        name,
-        x,
-        each(kernel_size, dimensions),
-        each(stride if stride is not None else kernel_size, dimensions),
-        each(padding, dimensions),
-        output_size,
-    )
+    check_arrays(name, indices=indices)
+    kernel = per_dimension(name, "kernel_size", kernel_size, dimensions)
+    strides = per_dimension(name, "stride", stride if stride is not None else kernel_size, dimensions)
+    if x.ndim < dimensions:
+        check_pooled(name, dimensions, x)
+    sizes = unpooled_sizes(name, x, kernel, strides, per_dimension(name, "padding", padding, dimensions), output_size)
     check_pooled(name, dimensions, x)
-    if not isinstance(indices, np.ndarray) or indices.dtype != np.int64:
-        raise RuntimeError(f"{name}(): indices must be an int64 array, but got {getattr(indices, 'dtype', indices)!r}")
+    if indices.dtype != np.int64:
+        raise RuntimeError(f"{name}(): indices must be an int64 array, but got {indices.dtype}")
     if indices.shape != x.shape:
         raise RuntimeError(f"{name}(): indices must have the input's shape {x.shape}, but got {indices.shape}")
     wrong = (indices < 0) | (indices >= math.prod(sizes))
     if wrong.any():
         raise RuntimeError(f"{name}(): found an invalid index {indices[wrong][0]} for outputs of size {sizes}")
     places = flat_places(indices, dimensions, math.prod(sizes))
-    y = np.zeros_like(x, shape=(*x.shape[: x.ndim - dimensions], *sizes))
+    y = np.zeros_like(x, shape=(*x.shape[: x.ndim - dimensions], *sizes), order="C")
     y.reshape(-1)[places] = x.reshape(-1)
 
     def backward(dy: Array) -> tuple[Array, None]:
@@ -71,7 +69,11 @@ def unpooled_sizes(
     positions = x.shape[max(x.ndim - n, 0) :]
     default = tuple((p - 1) * s + k - 2 * low for p, s, k, low in zip(positions, stride, kernel, padding, strict=False))
     if output_size is None:
+        if min(default) < 0:
+            raise ValueError(f"{name}(): kernel_size={kernel!r} and padding={padding!r} give negative sizes {default}")
         return default
+    if not isinstance(output_size, Sequence):
+        raise TypeError(f"{name}(): output_size must be a sequence of ints, but got {output_size!r}")
     sizes = tuple(output_size)[2 if len(output_size) == n + 2 else 0 :]
     if len(sizes) != n:
         raise ValueError(f"{name}(): output_size must have {n} or {n + 2} elements, but got {output_size!r}")

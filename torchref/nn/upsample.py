@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +83,37 @@ def interpolate(
     return y, backward
 
 
+def upsample(
+    x: Array,
+    size: Size | None = None,
+    scale_factor: Factor | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> tuple[Array, Backward]:
+    """`interpolate` under its old name; warns that it is deprecated. Equals `torch.nn.functional.upsample`."""
+    warn_deprecated("upsample")
+    return interpolate(x, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(x: Array, size: Size | None = None, scale_factor: Factor | None = None) -> tuple[Array, Backward]:
+    """`interpolate` in mode "nearest"; warns that it is deprecated. Equals `torch.nn.functional.upsample_nearest`."""
+    warn_deprecated("upsample_nearest")
+    return interpolate(x, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(x: Array, size: Size | None = None, scale_factor: Factor | None = None) -> tuple[Array, Backward]:
+    """`interpolate` in mode "bilinear" with aligned corners; warns that it is deprecated.
+
+    Equals `torch.nn.functional.upsample_bilinear`.
+    """
+    warn_deprecated("upsample_bilinear")
+    return interpolate(x, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def warn_deprecated(function: str) -> None:
+    warnings.warn(f"{function} is deprecated: use interpolate instead", stacklevel=4)
+
+
 def along(matrix: Array, x: Array, axis: int) -> Array:
     """matrix (P, n) times x along `axis`, which has n entries and then P."""
     if axis == -1:
@@ -150,7 +182,15 @@ def cubic(t: Array, a: float) -> Array:
     t = np.abs(t)
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-    return np.where(t <= 1, near, np.where(t < 2, far, 0))
+    return np.where(t <= 1, near, np.where(t >= 2, 0, far))
+
+
+def cubic_slope(t: Array, a: float) -> Array:
+    """The derivative of `cubic` in t."""
+    distance = np.abs(t)
+    near = (3 * (a + 2) * distance - 2 * (a + 3)) * distance
+    far = (3 * a * distance - 10 * a) * distance + 8 * a
+    return np.sign(t) * np.where(distance <= 1, near, np.where(distance >= 2, 0, far))
 
 
 def output_sizes(
@@ -174,6 +214,8 @@ def output_sizes(
     if recompute_scale_factor and size is not None:
         raise ValueError(f"interpolate(): recompute_scale_factor is not meaningful with size={size!r}")
     given = size if size is not None else scale_factor
+    if dimensions not in (1, 2, 3) and not isinstance(given, list | tuple):
+        raise NotImplementedError(f"interpolate(): only 3D, 4D and 5D input is supported, but got {x.shape}")
     values: list[Any] = list(given) if isinstance(given, list | tuple) else [given] * dimensions
     if len(values) != dimensions:
         raise ValueError(f"interpolate(): {given!r} does not fit the {dimensions} spatial dimensions of {x.shape}")
@@ -192,6 +234,8 @@ def output_sizes(
     else:
         if not all(isinstance(value, int | float | np.number) for value in values):
             raise TypeError(f"interpolate(): scale_factor must be numbers, but got scale_factor={scale_factor!r}")
+        if not all(math.isfinite(value) for value in values):
+            raise RuntimeError(f"interpolate(): scale_factor must be finite, but got scale_factor={scale_factor!r}")
         output = tuple(int(n * value) for n, value in zip(x.shape[2:], values, strict=True))
         factors = [None] * dimensions if recompute_scale_factor else values
     if min(output) < 1 or 0 in x.shape[1:]:

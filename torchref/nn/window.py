@@ -78,7 +78,7 @@ def resize(x: Array, low: Sequence[int], high: Sequence[int], value: float = 0.0
     if max(*low, *high) <= 0:
         return x
     new_sizes = tuple(n + a + b for n, a, b in zip(sizes, low, high, strict=True))
-    padded = np.full_like(x, value, shape=x.shape[: x.ndim - len(low)] + new_sizes)
+    padded = np.full_like(x, value, shape=x.shape[: x.ndim - len(low)] + new_sizes, order="C")
     inside: tuple[Any, ...] = tuple(
         slice(max(a, 0), n - max(b, 0)) for n, a, b in zip(new_sizes, low, high, strict=True)
     )
@@ -123,6 +123,7 @@ def pooling_windows(
 
     `ceil_mode` keeps a last window that sticks out, if it starts inside the input or the padding in front of it.
     """
+    ceil_mode = bool(ceil_mode)
     kernel = per_dimension(function, "kernel_size", kernel_size, dimensions)
     no_stride = stride is None or (isinstance(stride, Sequence) and len(stride) == 0)
     strides = kernel if no_stride else per_dimension(function, "stride", stride, dimensions)  # type: ignore[arg-type]

@@ -72,7 +72,7 @@ class Adafactor(Optimizer):
     def update(self, parameter: Array, gradient: Array, state: dict[str, Any], group: Group) -> None:
         lr, weight_decay = float(group["lr"]), float(group["weight_decay"])
         eps1 = float(np.finfo(parameter.dtype).eps if group["eps"][0] is None else group["eps"][0])
-        squared = gradient * gradient
+        squared = np.multiply(gradient, gradient, out=np.empty_like(gradient))  # an array for 0-d gradients, too
         means = {}
         if gradient.ndim > 1:
             means["row_var"] = squared.mean(axis=-1, keepdims=True)  # (..., R, 1)

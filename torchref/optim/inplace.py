@@ -25,7 +25,7 @@ def blocks(*arrays: Array | None, scratch: int = 1) -> Iterator[tuple[Any, ...]]
         yield *arrays, *[np.empty_like(first) for _ in range(scratch)]
         return
     flat = [None if a is None else a.reshape(-1) for a in arrays]
-    spare = [np.empty_like(first, shape=(length,)) for _ in range(scratch)]
+    spare = [np.empty_like(first, shape=(length,), order="C") for _ in range(scratch)]
     for start in range(0, first.size, length):
         piece = slice(start, start + length)
         yield *[None if a is None else a[piece] for a in flat], *[s[: first.size - start] for s in spare]

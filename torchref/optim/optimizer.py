@@ -96,7 +96,7 @@ class Optimizer:
 
         `closure`, if given, is called first: it computes the gradients (it has called its loss's backward) and returns
         the loss, which is returned. RuntimeError, before anything is changed, for a gradient of another shape or dtype
-        than its parameter's; ValueError for a parameter whose array is read-only.
+        than its parameter's, and for a parameter whose entries share their memory; ValueError for a read-only one.
         """
         self.stepped = True
         loss = None if closure is None else closure()
@@ -208,9 +208,14 @@ def new_step() -> Array:
 
 
 def check_writeable(optimizer: str, param: Array) -> None:
-    """ValueError for an array that cannot be updated in place."""
+    """ValueError for a read-only array, and torch's RuntimeError for one whose entries share their memory."""
     if not param.flags.writeable:
         raise ValueError(f"{optimizer}: a parameter of shape {param.shape} is read-only: its data cannot be updated")
+    if param.size and any(n > 1 and stride == 0 for n, stride in zip(param.shape, param.strides, strict=True)):
+        raise RuntimeError(
+            f"{optimizer}: entries of a parameter of shape {param.shape} share their memory (strides {param.strides}): "
+            "they cannot be updated one by one; give it a copy"
+        )
 
 
 def check_nonnegative(optimizer: str, **values: Any) -> None:

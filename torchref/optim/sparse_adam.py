@@ -25,7 +25,7 @@ class SparseGradient(NamedTuple):
     @classmethod
     def from_dense(cls, gradient: Array) -> Self:
         """The rows of `gradient` that are not zero. A row that was used but has the gradient 0 is not seen here."""
-        rows = np.flatnonzero(gradient.reshape(len(gradient), -1).any(axis=1))
+        rows = np.flatnonzero(gradient.any(axis=tuple(range(1, gradient.ndim))))
         return cls(rows[None], gradient[rows], gradient.shape)
 
     def coalesce(self) -> SparseGradient:
@@ -33,12 +33,12 @@ class SparseGradient(NamedTuple):
         axes = len(self.indices)
         places = np.ravel_multi_index(tuple(self.indices), self.shape[:axes])
         unique, inverse = np.unique(places, return_inverse=True)
-        values = np.zeros_like(self.values, shape=(len(unique), *self.values.shape[1:]))
+        values = np.zeros_like(self.values, shape=(len(unique), *self.values.shape[1:]), order="C")
         np.add.at(values, inverse, self.values)
         return SparseGradient(np.array(np.unravel_index(unique, self.shape[:axes])), values, self.shape)
 
     def to_dense(self) -> Array:
-        dense = np.zeros_like(self.values, shape=self.shape)
+        dense = np.zeros_like(self.values, shape=self.shape, order="C")
         np.add.at(dense, tuple(self.indices), self.values)
         return dense
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn.container import ModuleList, Sequential
-from torchref.nn.errors import check_arrays, check_floating
+from torchref.nn.errors import check_arrays, check_floating, check_numbers
+from torchref.nn.functional import cross_entropy, log_softmax
+from torchref.nn.half import in_single
 from torchref.nn.linear import Linear
-from torchref.nn.loss.classification import cross_entropy
 from torchref.nn.loss.reduction import reduce_losses
 from torchref.nn.module import Array, Backward, Module
-from torchref.nn.softmax import log_softmax
 
 
 class ASMOutput(NamedTuple):
@@ -55,9 +55,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         cutoffs = list(cutoffs)
+        check_numbers("AdaptiveLogSoftmaxWithLoss", **{f"cutoffs[{i}]": c for i, c in enumerate(cutoffs)})
         if (
             not cutoffs
-            or any(int(c) != c for c in cutoffs)
+            or any(not float(c).is_integer() for c in cutoffs)
             or any(low >= high for low, high in pairwise([0, *cutoffs, n_classes]))
         ):
             raise ValueError(
@@ -95,7 +96,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
         entry = target  # of the head: the class itself in the shortlist, else its cluster
         tails = []
-        losses = np.zeros_like(x, shape=len(x))  # (N,): -output
+        losses = np.zeros_like(x, shape=len(x), order="C")  # (N,): -output
         for i, (low, high) in enumerate(self.clusters()):
             rows = np.flatnonzero((low <= target) & (target < high))
             if rows.size:
@@ -106,7 +107,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         head_logits, head_logits_backward = self.head(x)
         head_losses, head_losses_backward = cross_entropy(head_logits, entry, reduction="none")
         losses = losses + head_losses
-        loss, reduction_backward = reduce_losses(losses, "mean")
+        loss, reduction_backward = in_single(reduce_losses)(losses, "mean")
 
         def backward(doutput_and_dloss: tuple[Array | None, Array | None] = (None, None)) -> Array:
             doutput, dloss = doutput_and_dloss
@@ -126,6 +127,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def log_prob(self, input: Array) -> tuple[Array, Backward]:
         """The log-probabilities of all classes, (N, K), for input (N, in), and their backward."""
+        check_arrays("AdaptiveLogSoftmaxWithLoss.log_prob", input=input)
+        if input.ndim != 2:
+            raise RuntimeError(f"AdaptiveLogSoftmaxWithLoss.log_prob: expected input (N, in), but got {input.shape}")
         head_logits, head_logits_backward = self.head(input)
         head, head_backward = log_softmax(head_logits, dim=1)  # (N, shortlist + clusters)
         parts, tails = [head[:, : self.shortlist_size]], []

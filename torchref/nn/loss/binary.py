@@ -5,9 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn.activation import sigmoid
-from torchref.nn.errors import check_arrays
-from torchref.nn.loss.reduction import EPSILON, Loss, WeightedLoss, check_same_shape, reduce_losses
+from torchref.nn.broadcast import sum_to_shape
+from torchref.nn.errors import check_floating
+from torchref.nn.loss.reduction import (
+    EPSILON,
+    Loss,
+    WeightedLoss,
+    broadcast,
+    check_reduction,
+    check_same_shape,
+    promote_pair,
+    reduce_losses,
+    with_constant_weight,
+)
 from torchref.nn.module import Array, Backward, bind
+from torchref.nn.promotion import gradients_of, promoted
 
 
 def binary_cross_entropy(
@@ -27,8 +39,9 @@ def binary_cross_entropy(
     Errors: ValueError if the shapes differ, RuntimeError for an x or target outside [0, 1] (or nan).
     Equals `torch.nn.functional.binary_cross_entropy`.
     """
-    check_same_shape("binary_cross_entropy", x, target, reduction)
-    check_weight("binary_cross_entropy", "weight", weight, x)
+    reduction = check_reduction("binary_cross_entropy", reduction)
+    check_same_shape("binary_cross_entropy", x, target)
+    weight = checked_weight("binary_cross_entropy", "weight", weight, x)
     for name, array in (("input", x), ("target", target)):
         if not np.all((array.real >= 0) & (array.real <= 1)):
             raise RuntimeError(f"binary_cross_entropy(): all elements of {name} should be between 0 and 1")
@@ -79,9 +92,10 @@ def binary_cross_entropy_with_logits(
 
     Errors: ValueError if the shapes differ. Equals `torch.nn.functional.binary_cross_entropy_with_logits`.
     """
-    check_same_shape("binary_cross_entropy_with_logits", x, target, reduction)
-    check_weight("binary_cross_entropy_with_logits", "weight", weight, x)
-    check_weight("binary_cross_entropy_with_logits", "pos_weight", pos_weight, x)
+    reduction = check_reduction("binary_cross_entropy_with_logits", reduction)
+    check_same_shape("binary_cross_entropy_with_logits", x, target)
+    weight = checked_weight("binary_cross_entropy_with_logits", "weight", weight, x)
+    pos_weight = checked_weight("binary_cross_entropy_with_logits", "pos_weight", pos_weight, x)
     softplus = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
     c = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
     losses = (1 - target) * x + c * softplus
@@ -139,9 +153,11 @@ def soft_margin_loss(x: Array, target: Array, *, reduction: str = "mean") -> tup
         dL/dx_i = -t_i e_i / (1 + e_i) dlosses_i
     `backward()` returns dx and None: as in torch, the target has no gradient.
 
-    Errors: ValueError if the shapes differ (torch would broadcast). Equals `torch.nn.functional.soft_margin_loss`.
+    Errors: ValueError if the shapes differ (torch would broadcast), RuntimeError if they cannot even be broadcast.
+    Equals `torch.nn.functional.soft_margin_loss`.
     """
-    check_same_shape("soft_margin_loss", x, target, reduction)
+    reduction = check_reduction("soft_margin_loss", reduction)
+    x, target = promote_pair("soft_margin_loss", x, target)
     with np.errstate(over="ignore"):
         e = np.exp(-target * x)
     loss, reduction_backward = reduce_losses(np.log1p(e), reduction)
@@ -163,24 +179,37 @@ class SoftMarginLoss(Loss):
 def multilabel_soft_margin_loss(
     x: Array, target: Array, weight: Array | None = None, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
-    """losses_n = mean_k of the binary cross-entropy of logits x_nk with targets t_nk: K yes/no answers a row.
+    """losses_n = 1/K sum_k weight_nk e_nk, e the binary cross-entropy of logits x with targets t: K yes/no answers.
 
-    Shapes: x and target (..., K); weight (a constant) broadcasts to it; the loss () or (...).
+    Shapes: x and target (..., K); weight (1 if None) broadcasts to it; the loss () or (...).
 
-    Backward. The mean over K gives each of its entries dlosses_n / K; the rest is `binary_cross_entropy_with_logits`.
+    Backward. The mean over K gives each of its entries dlosses_n / K; the rest is `binary_cross_entropy_with_logits`:
+        dL/dx_nk = weight_nk (s(x_nk) - t_nk) dlosses_n / K,     dL/dt_nk = -weight_nk x_nk dlosses_n / K
+        dL/dweight_nk = e_nk dlosses_n / K                       (summed where the weight was broadcast)
+    `backward()` returns dx, dtarget and, if there is a weight, dweight.
 
-    Errors: ValueError if the shapes differ, IndexError for an input of shape (). Equals
-    `torch.nn.functional.multilabel_soft_margin_loss`.
+    Errors: ValueError if the shapes differ, RuntimeError if they cannot even be broadcast, IndexError for an input of
+    shape (). Equals `torch.nn.functional.multilabel_soft_margin_loss`.
     """
-    check_same_shape("multilabel_soft_margin_loss", x, target, reduction)
+    check_reduction("multilabel_soft_margin_loss", reduction, old_name=False)
+    arrays = x, target
+    check_floating("multilabel_soft_margin_loss", input=x)
     if x.ndim == 0:
         raise IndexError("multilabel_soft_margin_loss(): input must have a dimension of classes, but has shape ()")
-    entries, entries_backward = binary_cross_entropy_with_logits(x, target, weight=weight, reduction="none")
-    losses = np.asanyarray(entries.sum(axis=-1) / x.shape[-1])  # (...)
+    x, target = promote_pair("multilabel_soft_margin_loss", x, target)
+    given_weight, weight = weight, checked_weight("multilabel_soft_margin_loss", "weight", weight, x)
+    entries, entries_backward = binary_cross_entropy_with_logits(x, target, reduction="none")
+    weighted = entries if weight is None else weight * entries
+    losses = np.asanyarray(weighted.sum(axis=-1) / x.shape[-1])  # (...)
     loss, reduction_backward = reduce_losses(losses, reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
-        return entries_backward(reduction_backward(dloss)[..., None] / x.shape[-1])
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
+        dlosses = reduction_backward(dloss)[..., None] / x.shape[-1]  # (..., 1), or (1) for all
+        if weight is None:
+            return gradients_of(arrays, *entries_backward(dlosses))
+        dweight = sum_to_shape(np.broadcast_to(dlosses, x.shape) * entries, weight.shape)
+        dx, dtarget = entries_backward(weight * dlosses)
+        return gradients_of((*arrays, given_weight), dx, dtarget, dweight)
 
     return loss, backward
 
@@ -189,14 +218,20 @@ class MultiLabelSoftMarginLoss(WeightedLoss):
     """`multilabel_soft_margin_loss` as a module. Equals `torch.nn.MultiLabelSoftMarginLoss`."""
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
-        return bind(multilabel_soft_margin_loss, input, target, weight=self.weight, reduction=self.reduction)
+        return bind(
+            with_constant_weight(multilabel_soft_margin_loss),
+            input,
+            target,
+            weight=self.weight,
+            reduction=self.reduction,
+        )
 
 
-def check_weight(function: str, name: str, weight: Array | None, x: Array) -> None:
-    """`weight` has x's dtype and broadcasts to x's shape, without making it larger: RuntimeError otherwise."""
-    check_arrays(function, input=x, **{name: weight})
+def checked_weight(function: str, name: str, weight: Array | None, x: Array) -> Array | None:
+    """`weight` in x's dtype, if it broadcasts to x's shape, without making it larger: RuntimeError otherwise."""
     if weight is None:
-        return
-    trailing = x.shape[x.ndim - weight.ndim :] if weight.ndim <= x.ndim else None
-    if trailing is None or any(w not in (1, n) for w, n in zip(weight.shape, trailing, strict=True)):
+        return None
+    x, weight = promoted(function, booleans=True, input=x, **{name: weight})
+    if broadcast(x.shape, weight.shape) != x.shape:
         raise RuntimeError(f"{function}(): {name} of shape {weight.shape} does not broadcast to input {x.shape}")
+    return weight

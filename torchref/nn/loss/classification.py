@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays, check_floating
-from torchref.nn.loss.reduction import WeightedLoss, check_reduction, reduce_losses
+from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers
+from torchref.nn.loss.reduction import WeightedLoss, check_reduction, reduce_losses, with_constant_weight
 from torchref.nn.module import Array, Backward, bind
 from torchref.nn.reduction import ones
 
@@ -30,7 +30,8 @@ def nll_loss(
 
     Errors: as `cross_entropy`. Equals `torch.nn.functional.nll_loss`.
     """
-    check_classes("nll_loss", x, target, weight, ignore_index, reduction)
+    reduction = check_reduction("nll_loss", reduction)
+    check_classes("nll_loss", x, target, weight, ignore_index)
     log_p = classes_last(x)  # (N, K)
     labels, label_weight, counted = weigh_labels(target, weight, ignore_index, log_p)
     n = np.arange(len(log_p))
@@ -88,10 +89,10 @@ def cross_entropy(
     """losses_n = -weight_t log p_nt, t = target_n: how surprising the true class is under p = softmax(x).
 
     Shapes: logits x (N, K), or (K), or (N, K, d1, ...), where N stands for all positions; target (N), or (), or
-    (N, d1, ...) of integers; weight (K), a constant; the loss () or the target's shape. A target that equals
-    ignore_index costs nothing. The mean divides by the sum of the weights of the targets (without weights: by their
-    number). Floating targets of x's shape are probabilities: `probability_cross_entropy`; with label_smoothing > 0
-    the labels are made so: `smoothed_cross_entropy`.
+    (N, d1, ...) of integers; weight (K), with integers a constant; the loss () or the target's shape. A target that
+    equals ignore_index costs nothing. The mean divides by the sum of the weights of the targets (without weights: by
+    their number). Floating targets of x's shape are probabilities: `probability_cross_entropy`; with
+    label_smoothing > 0 the labels are made so: `smoothed_cross_entropy`.
 
     Forward. p_nk = exp(x_nk) / sum_j exp(x_nj), so  losses_n = weight_t (log sum_j exp(x_nj) - x_nt).  Subtracting a
     number from a whole row changes nothing; subtracting its maximum keeps every exp from overflowing.
@@ -99,12 +100,15 @@ def cross_entropy(
     Backward. With dlosses_n = dL/dlosses_n (for the mean, 1 / the sum of the weights):
         d/dx_nk log sum_j exp(x_nj) = exp(x_nk) / sum_j exp(x_nj) = p_nk,      d/dx_nk x_nt = [k = t]
         dL/dx_nk = dlosses_n weight_t (p_nk - [k = t])         ->  dx = scale (p - onehot),  scale = dlosses weight[t]
-    `backward()` returns dx and None (a class has no gradient), but dx and dtarget for probabilities.
+    `backward()` returns dx and None (a class has no gradient), but for probabilities dx, dtarget and, if there is a
+    weight, dweight.
 
     Errors: IndexError for a target outside 0..K-1, ValueError for another number of targets than inputs, RuntimeError
     for other shapes or dtypes. Equals `torch.nn.functional.cross_entropy`. Bridle 1990.
     """
-    check_classes("cross_entropy", x, target, weight, ignore_index, reduction, label_smoothing)
+    check_numbers("cross_entropy", label_smoothing=label_smoothing)
+    reduction = check_reduction("cross_entropy", reduction)
+    check_classes("cross_entropy", x, target, weight, ignore_index, label_smoothing)
     if target.dtype.kind in "fc":
         return probability_cross_entropy(x, target, weight, reduction, label_smoothing)
     if label_smoothing > 0:
@@ -151,7 +155,7 @@ class CrossEntropyLoss(WeightedLoss):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         return bind(
-            cross_entropy,
+            with_constant_weight(cross_entropy),
             input,
             target,
             weight=self.weight,
@@ -189,19 +193,20 @@ def probability_cross_entropy(
     """`cross_entropy` for target probabilities, of x's shape: q_nk = weight_k ((1 - s) target_nk + s / K).
 
     s is label_smoothing. The mean divides by N, whatever the weights. Backward: as `soft_cross_entropy`, and
-    dtarget = weight (1 - s) dq.
+        dL/dtarget_nk = weight_k (1 - s) dq_nk,        dL/dweight_k = sum_n ((1 - s) target_nk + s / K) dq_nk
     """
     logits, targets = classes_last(x), classes_last(target)  # (N, K)
     kept = 1 - label_smoothing if weight is None else (1 - label_smoothing) * weight
-    q = targets * kept
+    smoothed = targets * (1 - label_smoothing)
     if label_smoothing > 0:
-        q = q + label_smoothing / logits.shape[1] * (1 if weight is None else weight)
-    losses, losses_backward = soft_cross_entropy(logits, q)
+        smoothed = smoothed + label_smoothing / logits.shape[1]
+    losses, losses_backward = soft_cross_entropy(logits, smoothed if weight is None else smoothed * weight)
     loss, reduction_backward = reduce_losses(losses.reshape(shape_without_classes(x)), reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
+    def backward(dloss: Array | None = None) -> tuple[Array, ...]:
         dlogits, dq = losses_backward(reduction_backward(dloss))
-        return classes_second(dlogits, x), classes_second(dq * kept, x)
+        dx, dtarget = classes_second(dlogits, x), classes_second(dq * kept, x)
+        return (dx, dtarget) if weight is None else (dx, dtarget, (smoothed * dq).sum(axis=0))
 
     return loss, backward
 
@@ -273,13 +278,12 @@ def check_classes(
     target: Array,
     weight: Array | None,
     ignore_index: int,
-    reduction: str,
     label_smoothing: float | None = None,
 ) -> None:
     """The shapes, dtypes and labels that `cross_entropy` takes; without label_smoothing: those of `nll_loss`."""
-    check_floating(function, input=x, weight=weight)
     check_arrays(function, target=target)
-    check_reduction(function, reduction)
+    check_floating(function, input=x, optional={"weight": weight})
+    check_integers(function, ignore_index=ignore_index)
     probabilities = label_smoothing is not None and target.shape == x.shape
     if label_smoothing is not None and not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"{function}(): label_smoothing must be between 0.0 and 1.0, got {label_smoothing}")
@@ -290,6 +294,8 @@ def check_classes(
     if x.ndim == 0:
         raise ValueError(f"{function}(): expected an input of 1 or more dimensions, got {x.shape}")
     classes = x.shape[min(1, x.ndim - 1)]
+    if not probabilities:
+        check_label_shapes(function, x, target)
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
             f"{function}(): weight must be given for all {classes} classes or for none, but has shape {weight.shape}"
@@ -297,13 +303,19 @@ def check_classes(
     if probabilities:
         return
 
+    if classes == 0 and target.size:
+        raise IndexError(f"{function}(): input {x.shape} has no classes")
+    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
+    if wrong.size:
+        raise IndexError(f"{function}(): target {wrong[0]} is out of bounds for {classes} classes")
+
+
+def check_label_shapes(function: str, x: Array, target: Array) -> None:
+    """One label for each row of classes, in torch's integers."""
     expected = shape_without_classes(x)
-    if target.shape[:1] != expected[:1] and target.ndim <= 1:
+    if target.shape[:1] != expected[:1] and (target.ndim <= 1 or x.ndim > 1):
         raise ValueError(f"{function}(): input {x.shape} needs a target of shape {expected}, but got {target.shape}")
     if target.shape != expected:
         raise RuntimeError(f"{function}(): input {x.shape} needs a target of shape {expected}, but got {target.shape}")
     if target.dtype not in (np.int64, np.uint8):
         raise RuntimeError(f"{function}(): expected a target of dtype int64 or uint8, but got {target.dtype}")
-    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
-    if wrong.size:
-        raise IndexError(f"{function}(): target {wrong[0]} is out of bounds for {classes} classes")

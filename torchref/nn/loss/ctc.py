@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays, check_floating
+from torchref.nn.errors import check_arrays, check_floating, check_integers
 from torchref.nn.loss.reduction import Loss, check_reduction, reduce_losses
 from torchref.nn.module import Array, Backward, bind
 
@@ -51,7 +51,8 @@ def ctc_loss(
     Equals `torch.nn.functional.ctc_loss` (which returns nan where x_tc of a needed label is -inf; here 0, the limit).
     Graves, Fernandez, Gomez & Schmidhuber 2006.
     """
-    check_ctc(x, targets, blank, reduction)
+    reduction = check_reduction("ctc_loss", reduction)
+    check_ctc(x, targets, blank)
     log_probs = x if x.ndim == 3 else x[:, None]  # (T, N, C)
     times, batch, classes = log_probs.shape
     input_length = as_lengths("input_lengths", input_lengths, batch, times)  # (N,)
@@ -60,7 +61,7 @@ def ctc_loss(
     states = spell(targets, target_length, blank, classes)  # (N, S)
     n = np.arange(batch)
 
-    minus_inf = np.full_like(log_probs, -np.inf, shape=(times, batch, states.shape[1] + 2))
+    minus_inf = np.full_like(log_probs, -np.inf, shape=(times, batch, states.shape[1] + 2), order="C")
     y = log_probs[:, n[:, None], states]  # (T, N, S)
     skip = np.full_like(y[0], -np.inf)  # (N, S): log of whether s can be reached from s - 2
     skip[:, 2:][states[:, 2:] != states[:, :-2]] = 0
@@ -162,10 +163,10 @@ def as_lengths(name: str, lengths: Lengths, batch: int, longest: int) -> Array:
     return array.astype(np.int64)
 
 
-def check_ctc(x: Array, targets: Array, blank: int, reduction: str) -> None:
+def check_ctc(x: Array, targets: Array, blank: int) -> None:
     check_floating("ctc_loss", log_probs=x)
     check_arrays("ctc_loss", targets=targets)
-    check_reduction("ctc_loss", reduction)
+    check_integers("ctc_loss", blank=blank)
     if x.ndim not in (2, 3) or x.size == 0:
         raise RuntimeError(f"ctc_loss(): log_probs must be (T, N, C) or (T, C) and not empty, but has shape {x.shape}")
     if targets.ndim not in (1, 2) or targets.dtype.kind not in "iu":

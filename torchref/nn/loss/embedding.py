@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from torchref.nn.distance import PairwiseDistance, pairwise_distance
-from torchref.nn.errors import check_arrays, check_floating
+from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.loss.reduction import EPSILON, Loss, check_reduction, reduce_losses
 from torchref.nn.module import Array, Backward, Module, bind
+from torchref.nn.promotion import gradients_of, promoted
 
 Distance = Callable[[Array, Array], tuple[Array, Backward]]
 
@@ -30,9 +31,11 @@ def cosine_embedding_loss(
 
     Errors: RuntimeError for shapes that do not fit. Equals `torch.nn.functional.cosine_embedding_loss`.
     """
-    check_floating("cosine_embedding_loss", input1=x1, input2=x2)
-    check_arrays("cosine_embedding_loss", target=target)
-    check_reduction("cosine_embedding_loss", reduction)
+    check_numbers("cosine_embedding_loss", margin=margin)
+    check_arrays("cosine_embedding_loss", input1=x1, input2=x2, target=target)
+    reduction = check_reduction("cosine_embedding_loss", reduction)
+    arrays = x1, x2
+    x1, x2 = promoted("cosine_embedding_loss", booleans=True, input1=x1, input2=x2)
     if target.ndim > 1 or x1.ndim != target.ndim + 1 or x1.shape != x2.shape or x1.shape[:-1] != target.shape:
         raise RuntimeError(
             "cosine_embedding_loss(): expected inputs (N, D) and target (N), or (D) and (), but got "
@@ -43,15 +46,15 @@ def cosine_embedding_loss(
     r = 1 / np.sqrt(s1 * s2)
     cos = (x1 * x2).sum(axis=-1, keepdims=True) * r
     t = target.reshape(cos.shape)
-    losses = (t == 1) * (1 - cos) + (t == -1) * np.maximum(cos - margin, 0)
+    losses = np.where(t == 1, 1 - cos, np.where(t == -1, np.maximum(cos - margin, 0), 0))
     loss, reduction_backward = reduce_losses(losses.reshape(target.shape), reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array, None]:
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
         slope = ((t == -1) & (cos >= margin)).astype(x1.dtype) - (t == 1)
         dcos = slope * reduction_backward(dloss)[..., None]  # (N, 1)
         dx1 = dcos * (x2 * r - cos / s1 * x1)
         dx2 = dcos * (x1 * r - cos / s2 * x2)
-        return dx1, dx2, None
+        return *gradients_of(arrays, dx1, dx2), None
 
     return loss, backward
 
@@ -97,8 +100,11 @@ def triplet_margin_with_distance_loss(
     Errors: ValueError for margin <= 0, RuntimeError for other numbers of dimensions.
     Equals `torch.nn.functional.triplet_margin_with_distance_loss`. Balntas et al. 2016 (swap).
     """
-    check_floating("triplet_margin_with_distance_loss", anchor=anchor, positive=positive, negative=negative)
-    check_reduction("triplet_margin_with_distance_loss", reduction)
+    function = "triplet_margin_with_distance_loss"
+    check_numbers(function, margin=margin)
+    check_reduction(function, reduction, old_name=False)
+    arrays = anchor, positive, negative
+    anchor, positive, negative = promoted(function, anchor=anchor, positive=positive, negative=negative)
     if margin <= 0:
         raise ValueError(f"triplet_margin_with_distance_loss(): margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -117,14 +123,14 @@ def triplet_margin_with_distance_loss(
     violation = margin + near - far
     loss, reduction_backward = reduce_losses(np.maximum(violation, 0), reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array, Array]:
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
         dviolation = (violation >= 0) * reduction_backward(dloss)
         danchor, dpositive = near_backward(dviolation)
         danchor_far, dnegative = far_backward(-dviolation * share)
         if swap:
             dpositive_far, dnegative_far = swapped_backward(-dviolation * (1 - share))
             dpositive, dnegative = dpositive + dpositive_far, dnegative + dnegative_far
-        return danchor + danchor_far, dpositive, dnegative
+        return gradients_of(arrays, danchor + danchor_far, dpositive, dnegative)
 
     return loss, backward
 
@@ -178,6 +184,8 @@ def triplet_margin_loss(
 
     Equals `torch.nn.functional.triplet_margin_loss`.
     """
+
+    reduction = check_reduction("triplet_margin_loss", reduction)
 
     def distance(x1: Array, x2: Array) -> tuple[Array, Backward]:
         return pairwise_distance(x1, x2, p=p, eps=eps)

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from torchref.nn.broadcast import sum_to_shape
-from torchref.nn.errors import check_floating
-from torchref.nn.loss.reduction import Loss, check_same_shape, reduce_losses
+from torchref.nn.errors import check_floating, check_numbers
+from torchref.nn.loss.reduction import Loss, broadcast, check_reduction, promote_pair, reduce_losses
 from torchref.nn.module import Array, Backward, bind
+from torchref.nn.promotion import gradients_of, promoted
 
 
 def poisson_nll_loss(
@@ -32,9 +33,13 @@ def poisson_nll_loss(
         else:        dL/dx_i = (1 - t_i / (x_i + eps)) dlosses_i    dL/dt_i = -log(x_i + eps) dlosses_i
     and `full` adds (log t_i + 1 / (2 t_i)) dlosses_i to dL/dt_i where t_i > 1 (torch returns nan for t_i <= 0 there).
 
-    Errors: ValueError if the shapes differ (torch would broadcast). Equals `torch.nn.functional.poisson_nll_loss`.
+    Errors: ValueError if the shapes differ (torch would broadcast), RuntimeError if they cannot even be broadcast.
+    Equals `torch.nn.functional.poisson_nll_loss`.
     """
-    check_same_shape("poisson_nll_loss", x, target, reduction)
+    check_numbers("poisson_nll_loss", eps=eps)
+    check_reduction("poisson_nll_loss", reduction, old_name=False)
+    arrays = x, target
+    x, target = promote_pair("poisson_nll_loss", x, target, booleans=not full)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         rate, log_rate = (np.exp(x), x) if log_input else (x, np.log(x + eps))
         losses = rate - target * log_rate
@@ -44,13 +49,13 @@ def poisson_nll_loss(
         losses = losses + np.where(target > 1, stirling, 0)
     loss, reduction_backward = reduce_losses(losses, reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array]:
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
         dlosses = reduction_backward(dloss)
         dx = dlosses * (rate - target if log_input else 1 - target / (x + eps))
         dtarget = -dlosses * log_rate
         if full:
             dtarget = dtarget + dlosses * np.where(target > 1, np.log(large) + 1 / (2 * large), 0)
-        return dx, dtarget
+        return gradients_of(arrays, dx, dtarget)
 
     return loss, backward
 
@@ -95,45 +100,58 @@ def gaussian_nll_loss(
     """losses_i = (log v_i + (x_i - t_i)^2 / v_i) / 2: t is drawn from a normal distribution of mean x and variance v.
 
     v is var, at least eps; `full` adds the constant log(2 pi) / 2.
-    Shapes: x and target the same, any; var that shape, or without its last dimension, or with 1 for one of its
-    dimensions, or a float (a constant); the loss () or x's shape.
+    Shapes: x any; target that shape, or with 1 for some of its dimensions; var x's shape, or without its last
+    dimension, or with 1 for one of its dimensions, or a float (a constant); the loss () or x's shape.
 
     Backward. With the difference d = x - t and dlosses_i = dL/dlosses_i:
-        dL/dx_i = d_i / v_i dlosses_i           ->  dtarget = -dx
+        dL/dx_i = d_i / v_i dlosses_i           ->  dtarget = -dx     (summed where the target was broadcast)
         dL/dv_i = (1 / v_i - d_i^2 / v_i^2) / 2 dlosses_i       (summed where var was broadcast)
     The clamp at eps is straight-through: var gets dL/dv also where it is below eps, as torch has it.
 
-    Errors: ValueError if the shapes do not fit or for a negative var. Equals `torch.nn.functional.gaussian_nll_loss`.
-    Nix & Weigend 1994.
+    Errors: ValueError for a var that does not fit or is negative; for a target RuntimeError if it cannot be broadcast,
+    ValueError if it only can with other dimensions than x's (torch would broadcast). Equals
+    `torch.nn.functional.gaussian_nll_loss`. Nix & Weigend 1994.
     """
-    check_same_shape("gaussian_nll_loss", x, target, reduction)
+    check_numbers("gaussian_nll_loss", eps=eps)
+    arrays = x, target, var
+    x, target = promoted("gaussian_nll_loss", input=x, target=target)
     if not isinstance(var, float):
         check_floating("gaussian_nll_loss", input=x, var=var)
-    if np.any(np.asanyarray(var) < 0):
-        raise ValueError("gaussian_nll_loss(): var has negative entries")
-    broadcast: Array = np.asanyarray(var, dtype=x.dtype) if isinstance(var, float) else var
-    if broadcast.shape == x.shape[:-1] and broadcast.shape != x.shape and not isinstance(var, float):
-        broadcast = broadcast[..., None]  # one variance for each row
-    mismatched = [v for n, v in zip(x.shape, broadcast.shape, strict=False) if n != v]
-    if not isinstance(var, float) and (broadcast.ndim != x.ndim or mismatched not in ([], [1])):
-        raise ValueError(f"gaussian_nll_loss(): var of shape {broadcast.shape} does not fit input {x.shape}")
-    v = np.maximum(broadcast, eps)
+    v = np.maximum(variance(x, var), eps)
+    if target.ndim != x.ndim or broadcast(x.shape, target.shape) != x.shape:
+        error = ValueError if broadcast(x.shape, target.shape) else RuntimeError
+        raise error(f"gaussian_nll_loss(): target of shape {target.shape} does not fit input {x.shape}")
+    check_reduction("gaussian_nll_loss", reduction, old_name=False)
     difference = x - target
     losses = (np.log(v) + difference * difference / v) / 2
     if full:
         losses = losses + math.log(2 * math.pi) / 2
     loss, reduction_backward = reduce_losses(losses, reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array, Array | None]:
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
         dlosses = reduction_backward(dloss)
         scaled = difference / v
         dx = dlosses * scaled
-        dv = None
-        if not isinstance(var, float):
-            dv = sum_to_shape(dlosses * (1 / v - scaled * scaled) / 2, broadcast.shape).reshape(var.shape)
-        return dx, -dx, dv
+        dv = sum_to_shape(dlosses * (1 / v - scaled * scaled) / 2, v.shape)
+        dvar = dv if isinstance(var, float) else dv.reshape(var.shape)
+        return gradients_of(arrays, dx, sum_to_shape(-dx, target.shape), dvar)
 
     return loss, backward
+
+
+def variance(x: Array, var: Array | float) -> Array:
+    """`var` in a shape that broadcasts to x's. ValueError if there is none, and for negative entries."""
+    v: Array = np.asanyarray(var, dtype=x.dtype) if isinstance(var, float) else var
+    if np.any(v < 0):
+        raise ValueError("gaussian_nll_loss(): var has negative entries")
+    if isinstance(var, float) or v.shape == x.shape:
+        return v
+    if v.shape == x.shape[:-1]:
+        return v[..., None]  # one variance for each row
+    mismatched = [size for n, size in zip(x.shape, v.shape, strict=False) if n != size]
+    if v.ndim != x.ndim or mismatched != [1]:
+        raise ValueError(f"gaussian_nll_loss(): var of shape {v.shape} does not fit input {x.shape}")
+    return v
 
 
 class GaussianNLLLoss(Loss):
@@ -160,10 +178,13 @@ def kl_div(x: Array, target: Array, *, reduction: str = "mean", log_target: bool
         with log_target = log t:  dL/dlog t_i = t_i (log t_i - x_i + 1) dlosses_i
     For t_i = 0 the loss is 0 (the limit of t log t); its slope there is infinite, and torch returns nan for it.
 
-    Errors: ValueError if the shapes differ (torch would broadcast). Equals `torch.nn.functional.kl_div` (which warns
-    of 'mean'). Kullback & Leibler 1951.
+    Errors: ValueError if the shapes differ (torch would broadcast), RuntimeError if they cannot even be broadcast.
+    Equals `torch.nn.functional.kl_div` (which warns of 'mean'). Kullback & Leibler 1951.
     """
-    check_same_shape("kl_div", x, target, "mean" if reduction == "batchmean" else reduction)
+    if reduction != "batchmean":
+        reduction = check_reduction("kl_div", reduction)
+    check_floating("kl_div", input=x, target=target)
+    x, target = promote_pair("kl_div", x, target)
     with np.errstate(divide="ignore", invalid="ignore"):
         if log_target:
             t = np.exp(target)

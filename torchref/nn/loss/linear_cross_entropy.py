@@ -62,14 +62,15 @@ def linear_cross_entropy(
     cut torch's batch into chunks and change no result (but with every target ignored, when its gradient is nan).
 
     Backward. The chain of both: dlogits, dtarget = cross_entropy_backward(dloss), and the rest as `linear` has it.
-    `backward()` returns dx, dlinear_weight, dtarget (None for integers), dlinear_bias.
+    `backward()` returns dx, dlinear_weight, dtarget (None for integers), dlinear_bias (None without one) and, for
+    probabilities with a weight, dweight.
 
     Errors: RuntimeError for shapes that do not fit, or an ignore_index with probabilities; else as `cross_entropy`.
     Equals `torch.nn.functional.linear_cross_entropy`.
     """
-    check_floating("linear_cross_entropy", input=x, linear_weight=linear_weight, linear_bias=linear_bias)
+    check_floating("linear_cross_entropy", input=x, linear_weight=linear_weight, optional={"linear_bias": linear_bias})
     check_arrays("linear_cross_entropy", target=target)
-    check_reduction("linear_cross_entropy", reduction)
+    reduction = check_reduction("linear_cross_entropy", reduction)
     if x.ndim not in (1, 2) or linear_weight.ndim < 2 or x.shape[-1] != linear_weight.shape[-1]:
         raise RuntimeError(
             "linear_cross_entropy(): expected input (N, in) or (in) and linear_weight (K, ..., in), but got "
@@ -99,11 +100,11 @@ def linear_cross_entropy(
         label_smoothing=label_smoothing,
     )
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array, Array | None, Array | None]:
-        dlogits, dtarget = cross_entropy_backward(dloss)
-        dx, dweight, dbias = linear_backward(dlogits.reshape(logits.shape))
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
+        dlogits, dtarget, *dweights = cross_entropy_backward(dloss)
+        dx, dlinear_weight, dbias = linear_backward(dlogits.reshape(logits.shape))
         dbias = None if linear_bias is None else dbias.reshape(linear_bias.shape)
-        return dx, dweight.reshape(linear_weight.shape), dtarget, dbias
+        return dx, dlinear_weight.reshape(linear_weight.shape), dtarget, dbias, *dweights
 
     return loss, backward
 
@@ -140,14 +141,16 @@ class LinearCrossEntropyLoss(WeightedLoss):
 
     def forward(self, input: Array, target: Array) -> tuple[Array, Backward]:
         # The Linear's parameters are flat: (K d1 ..., in) and (K d1 ...).
-        def function(x: Array, flat_weight: Array, target: Array, flat_bias: Array | None) -> tuple[Array, Backward]:
+        def function(
+            x: Array, flat_weight: Array, target: Array, flat_bias: Array | None, *, class_weight: Array | None
+        ) -> tuple[Array, Backward]:
             logits_shape = (self.num_classes, *self.out_features)
             loss, loss_backward = linear_cross_entropy(
                 x,
                 flat_weight.reshape(*logits_shape, flat_weight.shape[1]),
                 target,
                 None if flat_bias is None else flat_bias.reshape(logits_shape),
-                weight=self.weight,
+                weight=class_weight,
                 reduction=self.reduction,
                 ignore_index=self.ignore_index,
                 label_smoothing=self.label_smoothing,
@@ -155,13 +158,13 @@ class LinearCrossEntropyLoss(WeightedLoss):
             )
 
             def backward(dloss: Array | None = None) -> tuple[Array, Array, Array | None, Array | None]:
-                dx, dweight, dtarget, dbias = loss_backward(dloss)
+                dx, dweight, dtarget, dbias = loss_backward(dloss)[:4]
                 dbias = None if flat_bias is None else dbias.reshape(flat_bias.shape)
                 return dx, dweight.reshape(flat_weight.shape), dtarget, dbias
 
             return loss, backward
 
-        return bind(function, input, self.linear.weight, target, self.linear.bias)
+        return bind(function, input, self.linear.weight, target, self.linear.bias, class_weight=self.weight)
 
     def extra_repr(self) -> str:
         return (

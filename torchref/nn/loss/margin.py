@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays, check_floating
-from torchref.nn.loss.reduction import Loss, WeightedLoss, check_reduction, check_same_shape, reduce_losses
+from torchref.nn.errors import check_arrays, check_floating, check_numbers
+from torchref.nn.loss.reduction import Loss, WeightedLoss, broadcast, check_reduction, promote_pair, reduce_losses
 from torchref.nn.module import Array, Backward, bind
+from torchref.nn.promotion import gradients_of, promoted
 
 
 def hinge_embedding_loss(
@@ -20,11 +21,15 @@ def hinge_embedding_loss(
         dL/dx_i = ([t_i != -1] - [t_i != 1] [margin - x_i >= 0]) dlosses_i
     `backward()` returns dx and None: the target has no gradient.
 
-    Errors: ValueError if the shapes differ (torch would broadcast). Equals `torch.nn.functional.hinge_embedding_loss`.
+    Errors: ValueError if the shapes differ (torch would broadcast), RuntimeError if they cannot even be broadcast.
+    Equals `torch.nn.functional.hinge_embedding_loss`.
     """
-    check_same_shape("hinge_embedding_loss", x, target, reduction)
+    check_numbers("hinge_embedding_loss", margin=margin)
+    reduction = check_reduction("hinge_embedding_loss", reduction)
+    check_floating("hinge_embedding_loss", input=x)
+    x, target = promote_pair("hinge_embedding_loss", x, target, booleans=True)
     like, unlike = target != -1, target != 1
-    losses = x * like + np.maximum(margin - x, 0) * unlike
+    losses = np.where(like, x, 0) + np.where(unlike, np.maximum(margin - x, 0), 0)  # not products: inf * 0 is nan
     loss, reduction_backward = reduce_losses(losses, reduction)
 
     def backward(dloss: Array | None = None) -> tuple[Array, None]:
@@ -56,29 +61,32 @@ def margin_ranking_loss(
 ) -> tuple[Array, Backward]:
     """losses_i = max(0, margin - t_i (x1_i - x2_i)): t_i = 1 says that x1_i should rank above x2_i, -1 below.
 
-    Shapes: x1, x2 and target the same, any; the loss () or that shape.
+    Shapes: x1, x2 and target the same, any; the loss () or that shape. Integer targets are taken as numbers.
 
     Backward. With active_i = [margin - t_i (x1_i - x2_i) >= 0] (the edge counts, as torch has it):
         dL/dx1_i = -t_i active_i dlosses_i,     dx2 = -dx1,     dL/dt_i = -(x1_i - x2_i) active_i dlosses_i
 
-    Errors: RuntimeError for other numbers of dimensions, ValueError for other shapes (torch would broadcast).
-    Equals `torch.nn.functional.margin_ranking_loss`.
+    Errors: RuntimeError for other numbers of dimensions and for shapes that cannot be broadcast, ValueError for shapes
+    that can (torch would broadcast). Equals `torch.nn.functional.margin_ranking_loss`.
     """
-    check_floating("margin_ranking_loss", input1=x1, input2=x2, target=target)
-    check_reduction("margin_ranking_loss", reduction)
+    check_numbers("margin_ranking_loss", margin=margin)
+    reduction = check_reduction("margin_ranking_loss", reduction)
+    arrays = x1, x2, target
+    x1, x2, target = promoted("margin_ranking_loss", input1=x1, input2=x2, target=target)
     shapes = f"input1 {x1.shape}, input2 {x2.shape}, target {target.shape}"
     if not x1.ndim == x2.ndim == target.ndim:
         raise RuntimeError(f"margin_ranking_loss(): all arrays must have the same number of dimensions, got {shapes}")
     if not x1.shape == x2.shape == target.shape:
-        raise ValueError(f"margin_ranking_loss(): all arrays must have the same shape, got {shapes}")
+        error = ValueError if broadcast(x1.shape, x2.shape, target.shape) else RuntimeError
+        raise error(f"margin_ranking_loss(): all arrays must have the same shape, got {shapes}")
     difference = x1 - x2
     shortfall = margin - target * difference
     loss, reduction_backward = reduce_losses(np.maximum(shortfall, 0), reduction)
 
-    def backward(dloss: Array | None = None) -> tuple[Array, Array, Array]:
+    def backward(dloss: Array | None = None) -> tuple[Array | None, ...]:
         dshortfall = (shortfall >= 0) * reduction_backward(dloss)
         dx1 = -target * dshortfall
-        return dx1, -dx1, -difference * dshortfall
+        return gradients_of(arrays, dx1, -dx1, -difference * dshortfall)
 
     return loss, backward
 
@@ -121,7 +129,9 @@ def multi_margin_loss(
     Errors: ValueError for p other than 1 or 2 and for a weight that is not 1-d; RuntimeError for a target out of range
     and for other shapes or dtypes. Equals `torch.nn.functional.multi_margin_loss`. Crammer & Singer 2001 (p = 1).
     """
-    check_margin_input("multi_margin_loss", x, target, reduction)
+    check_numbers("multi_margin_loss", margin=margin)
+    reduction = check_reduction("multi_margin_loss", reduction)
+    check_margin_input("multi_margin_loss", x, target)
     rows = as_rows(x)  # (N, K)
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss(): only p == 1 and p == 2 are supported, got p={p}")
@@ -197,7 +207,8 @@ def multilabel_margin_loss(x: Array, target: Array, *, reduction: str = "mean") 
     Errors: RuntimeError for a target out of range and for other shapes or dtypes.
     Equals `torch.nn.functional.multilabel_margin_loss`.
     """
-    check_margin_input("multilabel_margin_loss", x, target, reduction)
+    reduction = check_reduction("multilabel_margin_loss", reduction)
+    check_margin_input("multilabel_margin_loss", x, target)
     if target.shape != x.shape:
         raise RuntimeError(f"multilabel_margin_loss(): target has shape {target.shape}, but input {x.shape}")
     rows = as_rows(x)  # (N, K)
@@ -209,7 +220,7 @@ def multilabel_margin_loss(x: Array, target: Array, *, reduction: str = "mean") 
     count = ((labels[:, :, None] == np.arange(n_classes)) & before_end[:, :, None]).sum(axis=1)  # (N, K)
     pairs = (count[:, :, None] * (count[:, None, :] == 0)).astype(x.dtype) / n_classes  # (N, j, i)
     z = np.maximum(1 - rows[:, :, None] + rows[:, None, :], 0)  # (N, j, i)
-    losses = (pairs * z).sum(axis=(1, 2)).reshape(x.shape[:-1])
+    losses = np.where(pairs, pairs * z, 0).sum(axis=(1, 2)).reshape(x.shape[:-1])  # 0 * inf is nan
     loss, reduction_backward = reduce_losses(losses, reduction, max(1, len(rows)))
 
     def backward(dloss: Array | None = None) -> tuple[Array, None]:
@@ -232,11 +243,10 @@ def as_rows(x: Array) -> Array:
     return x.reshape(x.shape[0] if x.ndim == 2 else 1, x.shape[-1] if x.ndim else 1)
 
 
-def check_margin_input(function: str, x: Array, target: Array, reduction: str) -> None:
+def check_margin_input(function: str, x: Array, target: Array) -> None:
     """x is floating point, (N, K) or (K) or (), with classes; target is int64."""
     check_floating(function, input=x)
     check_arrays(function, target=target)
-    check_reduction(function, reduction)
     if x.ndim > 2 or x.shape[-1:] == (0,):
         raise RuntimeError(f"{function}(): expected an input of shape (N, K) or (K) with K > 0, but got {x.shape}")
     if target.dtype != np.int64:

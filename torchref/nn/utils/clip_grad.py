@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.nn.half import widened
 from torchref.nn.module import Array, Parameter
 
 
@@ -63,7 +64,8 @@ def get_total_norm(
 
 
 def vector_norm(array: Array, p: float) -> Array:
-    """The p-norm of all entries, 0-dimensional."""
+    """The p-norm of all entries, 0-dimensional; of float16 computed in float32."""
+    dtype, array = array.dtype, widened(array)
     if p == 2:
         flat = array.reshape(-1)
         norm = np.sqrt(flat @ flat)
@@ -75,7 +77,7 @@ def vector_norm(array: Array, p: float) -> Array:
         norm = np.count_nonzero(array)
     else:
         norm = np.sum(np.abs(array) ** p) ** (1 / p)
-    return np.asarray(norm, array.dtype)
+    return np.asarray(norm).astype(dtype)
 
 
 def clip_grads_with_norm_(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.errors import check_integers
+from torchref.nn.half import widened
 from torchref.nn.module import Array, Backward, Module, Parameter
 from torchref.nn.utils.parametrize import register_parametrization
 
@@ -35,7 +37,7 @@ def scaled_direction(g: Array, v: Array, *, dim: int = 0) -> tuple[Array, Backwa
 
 def direction(v: Array) -> tuple[Array, Backward]:
     """v / |v|: `scaled_direction` of length 1, a constant."""
-    y, scaled_backward = scaled_direction(np.ones_like(v, shape=()), v, dim=-1)
+    y, scaled_backward = scaled_direction(np.ones_like(v, shape=(), order="C"), v, dim=-1)
 
     def backward(dy: Array) -> Array:
         _, dv = scaled_backward(dy)
@@ -46,34 +48,45 @@ def direction(v: Array) -> tuple[Array, Backward]:
 
 def norm_except_dim(v: Array, dim: int) -> Array:
     """The Euclidean norm over all dimensions of v but `dim`, which are kept as 1."""
-    return np.sqrt((v * v).sum(axis=other_axes(v, dim), keepdims=True))
+    wide = widened(v)
+    return np.sqrt((wide * wide).sum(axis=other_axes(v, dim), keepdims=True)).astype(v.dtype, copy=False)
 
 
 def other_axes(v: Array, dim: int) -> tuple[int, ...]:
     """All axes but `dim`; all with dim = -1. IndexError if v has no such dimension."""
-    if not -1 <= dim < v.ndim:
-        raise IndexError(f"Dimension out of range (expected to be in range of [-1, {v.ndim - 1}], but got dim={dim})")
-    return tuple(axis for axis in range(v.ndim) if axis != dim)
+    if not -v.ndim <= dim < v.ndim:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-v.ndim}, {v.ndim - 1}], but got dim={dim})"
+        )
+    return tuple(axis for axis in range(v.ndim) if dim == -1 or axis != dim % v.ndim)
 
 
-def divided_by_sigma(weight: Array, *, u: Array, v: Array) -> tuple[Array, Backward]:
-    """y = weight / sigma with sigma = u^T weight v, the largest singular value if u and v are its singular vectors.
+def divided_by_sigma(weight: Array, *, u: Array, v: Array, dim: int = 0) -> tuple[Array, Backward]:
+    """y = weight / sigma with sigma = u^T W v, the largest singular value of W if u and v are its singular vectors.
 
-    Shapes: weight and y (H, W), u (H), v (W). u and v are constants: their gradient would be zero at the true singular
-    vectors, where sigma is stationary in them.
+    W (H, W) is the weight as a matrix: dimension `dim` in front, all others flattened. Shapes: weight and y any, u (H),
+    v (W). u and v are constants: their gradient would be zero at the true singular vectors, where sigma is stationary
+    in them.
 
-    Backward. dsigma/dweight_ij = u_i v_j, and y depends on weight directly and through sigma:
-        dL/dweight_ij = dy_ij / sigma - u_i v_j sum_kl dy_kl weight_kl / sigma^2
-                      = (dy_ij - u_i v_j sum_kl dy_kl y_kl) / sigma
+    Backward. dsigma/dW_ij = u_i v_j, and y depends on the weight directly and through sigma:
+        dL/dW_ij = dy_ij / sigma - u_i v_j sum_kl dy_kl W_kl / sigma^2
+                 = (dy_ij - u_i v_j sum_kl dy_kl y_kl) / sigma
     Miyato et al. 2018.
     """
-    sigma = u @ (weight @ v)
+    sigma = u @ (as_matrix(weight, dim) @ v)
     y = weight / sigma
 
     def backward(dy: Array) -> Array:
-        return (dy - u[:, None] * v * (dy * y).sum()) / sigma
+        dsigma = (u[:, None] * v).reshape(np.moveaxis(weight, dim, 0).shape)  # of sigma in the weight
+        return (dy - np.moveaxis(dsigma, 0, dim) * (dy * y).sum()) / sigma
 
     return y, backward
+
+
+def as_matrix(weight: Array, dim: int) -> Array:
+    """`dim` in front, all others flattened: (H, W)."""
+    front = np.moveaxis(weight, dim, 0)
+    return front.reshape(len(front), -1)
 
 
 class _WeightNorm(Module):
@@ -95,9 +108,11 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
     g is `parametrizations.weight.original0`, v is `original1`; at first they give the weight as it is. `dim` is the
     dimension that keeps a length for each index (None: one length for all). Equals
-    `torch.nn.utils.parametrizations.weight_norm`. (`torch.nn.utils.weight_norm`, which torch deprecates, computes the
+    `torch.nn.utils.parametrizations.weight_norm`. (`torchref.nn.utils.weight_norm`, which is deprecated, computes the
     same under the names weight_g and weight_v.)
     """
+    if dim is not None:
+        check_integers("weight_norm", dim=dim)
     return register_parametrization(module, name, _WeightNorm(dim))
 
 
@@ -124,35 +139,24 @@ class _SpectralNorm(Module):
         self._u: Array
         self._v: Array
         if weight.ndim > 1:
-            matrix = self.as_matrix(weight)
+            matrix = as_matrix(weight, self.dim)
             height, width = matrix.shape
             self.register_buffer("_u", unit(random.normal(0, 1, (height,), weight.dtype), eps))
             self.register_buffer("_v", unit(random.normal(0, 1, (width,), weight.dtype), eps))
             self.iterate(matrix, 15)
 
-    def as_matrix(self, weight: Array) -> Array:
-        """`dim` in front, all others flattened: (H, W)."""
-        front = np.moveaxis(weight, self.dim, 0)
-        return front.reshape(len(front), -1)
-
     def iterate(self, matrix: Array, rounds: int) -> None:
+        wide = widened(matrix)
         for _ in range(rounds):
-            self._u = unit(matrix @ self._v, self.eps)
-            self._v = unit(matrix.T @ self._u, self.eps)
+            self._u = unit(wide @ widened(self._v), self.eps).astype(matrix.dtype)
+            self._v = unit(wide.T @ widened(self._u), self.eps).astype(matrix.dtype)
 
     def forward(self, weight: Array) -> tuple[Array, Backward]:
         if weight.ndim == 1:
             return direction(weight)
-        matrix = self.as_matrix(weight)  # (H, W)
         if self.training:
-            self.iterate(matrix, self.n_power_iterations)
-        y, matrix_backward = divided_by_sigma(matrix, u=self._u, v=self._v)
-        moved = np.moveaxis(weight, self.dim, 0).shape
-
-        def backward(dweight: Array) -> Array:
-            return np.moveaxis(matrix_backward(self.as_matrix(dweight)).reshape(moved), 0, self.dim)
-
-        return np.moveaxis(y.reshape(moved), 0, self.dim), backward
+            self.iterate(as_matrix(weight, self.dim), self.n_power_iterations)
+        return divided_by_sigma(weight, u=self._u, v=self._v, dim=self.dim)
 
     def right_inverse(self, value: Array) -> Array:
         return value
@@ -160,7 +164,7 @@ class _SpectralNorm(Module):
 
 def unit(x: Array, eps: float) -> Array:
     """x / max(|x|, eps)."""
-    return x / max(float(np.linalg.norm(x)), eps)
+    return x / max(float(np.linalg.norm(widened(x))), eps)
 
 
 def spectral_norm(

@@ -1,0 +1,276 @@
+"""manual/differences.md, row by row: torch does what the page says of it, and so do we."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as T
+
+import torchref
+import torchref.nn.functional as R
+from tests.fuzz.known import KNOWN
+
+PAGE = (Path(__file__).parents[2] / "manual" / "differences.md").read_text()
+ROWS = PAGE[: PAGE.index("## Left out")].splitlines()  # tests/nn/test_coverage.py holds what follows
+CELLS = [line.split(" | ")[0][2:] for line in ROWS if line.startswith("| ") and line[2:6] != "what"]
+INF, NAN = np.inf, np.nan
+X = np.array([[0.5, -0.5, 0.25]])
+HELD = {}
+
+
+def row(start):
+    """Names the row of the page that a test holds."""
+
+    def held(test):
+        HELD[start] = test
+        return test
+
+    return held
+
+
+def theirs(function, *arrays, **options):
+    """torch's output, and the gradients of the floating arrays for an upstream gradient of ones."""
+    tensors = [torch.tensor(a) for a in arrays]
+    leaves = [t.requires_grad_() for t in tensors if t.is_floating_point()]
+    output = function(*tensors, **options)
+    if output.requires_grad:
+        output.backward(torch.ones_like(output))
+    return output.detach().numpy(), [None if leaf.grad is None else leaf.grad.numpy() for leaf in leaves]
+
+
+def ours(function, *arrays, **options):
+    output, backward = function(*map(np.array, arrays), **options)
+    gradients = backward(np.ones_like(output))
+    return output, [g for g in (gradients if isinstance(gradients, tuple) else (gradients,)) if g is not None]
+
+
+def equal(actual, expected, **tolerance):
+    np.testing.assert_allclose(actual, expected, **(tolerance or {"rtol": 1e-12}))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@row("`celu`'s gradient")
+def test_celu():
+    x = np.array([-0.3])
+    true = np.exp(x / 0.7)
+    error = abs(theirs(T.celu, x, alpha=0.7)[1][0] - true)
+    assert 1e-9 < error < 3e-8
+    equal(ours(R.celu, x, alpha=0.7)[1][0], true)
+
+
+@row("`layer_norm` over one entry")
+def test_layer_norm_of_one_entry():
+    x, weight = np.array([[1.3], [2.0], [-0.7]]), np.array([2.0])
+    noise = theirs(lambda x, w: T.layer_norm(x, (1,), w), x, weight)[1][1]
+    assert 0 < abs(noise) < 1e-12
+    equal(ours(lambda x, w: R.layer_norm(x, (1,), w), x, weight)[1][1], [0.0])
+
+
+@row("`softsign` at infinity")
+def test_softsign():
+    equal(theirs(T.softsign, [INF])[1][0], [NAN])
+    with np.errstate(invalid="ignore"):
+        equal(ours(R.softsign, [INF])[1][0], [0.0])
+
+
+@row("`l1_loss` of a nan")
+def test_l1_loss():
+    equal(theirs(T.l1_loss, [NAN], [0.0])[1][0], [0.0])
+    equal(ours(R.l1_loss, [NAN], [0.0])[1][0], [NAN])
+
+
+@row("nan in `relu6`")
+def test_nan_in_vectors():
+    x = np.full(1003, NAN)
+    assert len(np.unique(np.isnan(theirs(T.relu6, x)[1][0]) + 2.0 * (theirs(T.relu6, x)[1][0] == 1))) == 2
+    assert len(np.unique(ours(R.relu6, x)[1][0])) == 1
+
+
+@row("an infinite or nan slope")
+def test_infinite_slope():
+    equal(theirs(T.leaky_relu, [1.0, -1.0], negative_slope=INF)[0], [1.0, -INF])
+    with np.errstate(invalid="ignore"):
+        equal(ours(R.leaky_relu, [1.0, -1.0], negative_slope=INF)[0], [NAN, -INF])
+
+
+@row("nan in `interpolate`")
+def test_nan_in_interpolate():
+    x = np.array([[[NAN, 1.0, 2.0, 3.0]]])
+    assert np.isnan(theirs(T.interpolate, x, size=2, mode="linear")[0]).sum() == 1
+    assert np.isnan(ours(R.interpolate, x, size=2, mode="linear")[0]).all()
+
+
+@row("`interpolate`'s backward")
+def test_interpolate_backward():
+    x, dy = np.arange(10.0).reshape(1, 1, 10), np.zeros((1, 1, 10))
+    dy[..., 9] = 1
+    tensor = torch.tensor(x, requires_grad=True)
+    y = T.interpolate(tensor, scale_factor=1.05)
+    y.backward(torch.tensor(dy))
+    output, backward = R.interpolate(x, scale_factor=1.05)
+    equal(output, y.detach())
+    assert output[0, 0, 9] == 8  # x counts its places: the last entry copies entry 8
+    np.testing.assert_array_equal(np.flatnonzero(backward(dy)), [8])
+    np.testing.assert_array_equal(np.flatnonzero(tensor.grad), [9])
+
+
+@row("`embedding_bag` with `scale_grad_by_freq`")
+def test_frequencies():
+    x, weight, offsets = np.array([1, 0, 0]), np.ones((3, 1)), np.array([0])
+    options = {"scale_grad_by_freq": True, "mode": "sum"}
+    tensor = torch.tensor(weight, requires_grad=True)
+    T.embedding_bag(torch.tensor(x), tensor, torch.tensor(offsets), **options).sum().backward()
+    _, backward = R.embedding_bag(x, weight, offsets=offsets, **options)
+    equal(backward(np.ones((1, 1)))[1][:, 0], [1.0, 1.0, 0.0])
+    assert not np.allclose(tensor.grad[:, 0], [1.0, 1.0, 0.0])
+
+
+@row("`BCEWithLogitsLoss` with `pos_weight`")
+def test_unsigned_weight():
+    weight = np.array([0], np.uint8)
+    assert theirs(T.binary_cross_entropy_with_logits, [0.0], [1.0], pos_weight=torch.tensor(weight))[0] > 100
+    equal(ours(R.binary_cross_entropy_with_logits, [0.0], [1.0], pos_weight=weight)[0], 0.0)
+
+
+@row("`avg_pool` of int64")
+def test_large_integers():
+    x = np.full((1, 2), 2**53 + 1)
+    assert theirs(T.avg_pool1d, x, kernel_size=2)[0] == 2**53 + 1
+    assert R.avg_pool1d(x, 2)[0] == 2**53
+
+
+# --- what torch takes -------------------------------------------------------------------------------------------------
+
+LENGTHS = [2, 3, 5]  # of four sequences
+NO_WEIGHTS = {"affine": False, "track_running_stats": False}
+REFUSED = [  # row, a call of an engine whose arrays `a` makes, our exception
+    ("losses of sizes", lambda nn, a: nn.functional.soft_margin_loss(a(X), a(X[:, :1])), ValueError),
+    ("a bias of one entry", lambda nn, a: nn.functional.linear(a(X), a(np.ones((2, 3))), a(X[0, :1])), RuntimeError),
+    ("float32 beside", lambda nn, a: nn.functional.mse_loss(a(X), a(X.astype(np.float32))), RuntimeError),
+    ("integers where a formula", lambda nn, a: nn.functional.lp_pool1d(a([[1, 2]]), 2, 2), NotImplementedError),
+    ("arguments that a call", lambda nn, a: nn.BatchNorm1d(1.5, **NO_WEIGHTS), TypeError),
+    (
+        "fewer lengths than sequences",
+        lambda nn, a: nn.utils.rnn.pack_padded_sequence(a(np.ones((5, 4, 2))), LENGTHS, enforce_sorted=False),
+        RuntimeError,
+    ),
+    ("`label_smoothing`", lambda nn, a: nn.functional.cross_entropy(a(X), a([1]), label_smoothing=-0.1), RuntimeError),
+    ("`size_average`, `reduce`", lambda nn, a: nn.functional.mse_loss(a(X), a(X), size_average=False), TypeError),
+]
+
+
+@pytest.mark.filterwarnings("ignore:size_average and reduce")
+@pytest.mark.parametrize(("start", "call", "error"), REFUSED, ids=[r[0] for r in REFUSED])
+def test_what_torch_alone_takes(start, call, error):
+    call(torch.nn, torch.tensor)
+    with pytest.raises(error):
+        call(torchref.nn, np.array)
+
+
+@row("flags and numbers of another type")
+def test_flags():
+    with pytest.raises(TypeError):
+        T.dropout(torch.ones(3), training=0)
+    equal(R.dropout(X, training=0)[0], X)
+
+
+@row("a size that is no integer")
+def test_size_that_is_no_integer():
+    with pytest.raises(ValueError, match="divisible"):
+        torch.nn.Conv1d(1.5, 3, 2)
+    with pytest.raises(TypeError, match=r"in_channels.*1\.5"):
+        torchref.nn.Conv1d(1.5, 3, 2)
+
+
+@row("`embedding_bag` offsets")
+def test_what_reads_beyond_its_memory():  # torch is not asked
+    with pytest.raises(RuntimeError, match="offsets"):
+        R.embedding_bag(np.array([0, 1]), np.ones((3, 1)), offsets=np.array([1, 0]))
+    with pytest.raises(IndexError, match="7"):
+        R.ctc_loss(np.zeros((3, 1, 2)), np.array([[7]]), (3,), (1,))
+
+
+# --- what torch refuses -----------------------------------------------------------------------------------------------
+
+WINDOW = {"kernel_size": 3, "stride": 3, "padding": 1}
+TAKEN = [  # row, function, its arrays and options, our gradient
+    ("outputs of size 0", "adaptive_avg_pool2d", [np.ones((1, 2, 2))], {"output_size": 0}, np.zeros((1, 2, 2))),
+    ("`avg_pool3d` with a window", "avg_pool3d", [np.ones((1, 2, 2, 1))], WINDOW, np.full((1, 2, 2, 1), 1 / 27)),
+    ("integer targets of `huber_loss`", "huber_loss", [[0.5], [1]], {}, [-0.5]),
+]
+
+
+@pytest.mark.parametrize(("start", "name", "arrays", "options", "gradient"), TAKEN, ids=[t[0] for t in TAKEN])
+def test_what_we_alone_take(start, name, arrays, options, gradient):
+    with pytest.raises(RuntimeError):
+        theirs(getattr(T, name), *arrays, **options)
+    equal(ours(getattr(R, name), *arrays, **options)[1][0], gradient)
+
+
+@row("`max_pool1d` of integers")
+def test_integers_in_max_pool1d():
+    x = np.array([[3, 7, 1, 2]])
+    with pytest.raises(NotImplementedError):
+        T.max_pool1d(torch.tensor(x), 2)
+    np.testing.assert_array_equal(R.max_pool1d(x, 2)[0], [[7, 2]])
+
+
+@row("`leaky_relu` and `elu` in place")
+def test_inplace():
+    x = np.array([-1.0])
+    with pytest.raises(RuntimeError, match="In-place"):
+        theirs(lambda t: T.leaky_relu(t.clone(), -0.5, inplace=True), x)
+    _, backward = torchref.nn.LeakyReLU(-0.5, inplace=True)(x)
+    equal(backward(np.ones(1)), [-0.5])
+
+
+# --- conventions ------------------------------------------------------------------------------------------------------
+
+
+@row("`max_norm` in functional")
+def test_max_norm():
+    x, weight = np.array([1]), np.array([[3.0, 4.0], [6.0, 8.0]])
+    tensor = torch.tensor(weight)
+    y = T.embedding(torch.tensor(x), tensor, max_norm=1.0)
+    before = weight.copy()
+    equal(R.embedding(x, weight, max_norm=1.0)[0], y)
+    np.testing.assert_array_equal(weight, before)
+    assert not np.array_equal(tensor, before)
+    equal(torchref.nn.embedding.renormalized(weight, x, 1.0), tensor)
+
+
+@row("`sparse=True`")
+def test_sparse():
+    x, weight = np.array([1, 1]), np.ones((3, 2))
+    tensor = torch.tensor(weight, requires_grad=True)
+    T.embedding(torch.tensor(x), tensor, sparse=True).sum().backward()
+    _, backward = R.embedding(x, weight, sparse=True)
+    assert tensor.grad.is_sparse
+    equal(backward(np.ones((2, 2)))[1], tensor.grad.to_dense())
+
+
+@row("running statistics")
+def test_running_statistics():
+    x, mean, var = np.array([[1.0], [3.0]]), np.zeros(1), np.ones(1)
+    moved = torch.tensor(mean)
+    T.batch_norm(torch.tensor(x), moved, torch.tensor(var), training=True)
+    R.batch_norm(x, mean, var, training=True)
+    equal(moved, [0.2])
+    equal(mean, [0.0])
+
+
+def test_every_row_of_the_page_is_held():
+    """Catches a row that nothing shows to be true, and a test without a row."""
+    starts = [*HELD, *(r[0] for r in REFUSED), *(r[0] for r in TAKEN)]
+    assert [cell for cell in CELLS if not any(cell.startswith(start) for start in starts)] == []
+    assert [start for start in starts if not any(cell.startswith(start) for cell in CELLS)] == []
+
+
+def test_what_the_fuzz_lets_pass_stands_on_the_page():
+    """Catches a difference that the fuzz is told to overlook, and that no reader learns of."""
+    named = set(re.findall(r"\(([a-z ]+)\)", " ".join(CELLS))) | {"not finite"}
+    assert {k.row for k in KNOWN} - named == set()
