@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import torchref
-from torchref.nn.module import bind, is_floating
+from torchref.nn.module import is_floating
 
 
 def called(namespace: Any, path: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -42,8 +42,7 @@ class Call(torchref.nn.Module):
         if self.of is not None or any(isinstance(i, list | tuple) for i in inputs):  # a list of arrays, or packed
             output, function_backward = function(*inputs, **self.options, **options)
         else:
-            function, arrays = apart(function, inputs)
-            return self.bound(function, arrays, options)
+            return bound(function, inputs, self.options, options)
 
         def backward(*doutput: Any) -> Any:
             gradients = function_backward(*doutput)
@@ -51,40 +50,30 @@ class Call(torchref.nn.Module):
 
         return output, backward
 
-    def bound(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> Any:
-        """The arrays among the options bound after the inputs: they have gradients, or None where there is none."""
-        named = {name: option for name, option in options.items() if option is None or is_floating(option)}
-        if not named:
-            return bind(function, *inputs, **self.options, **options)
 
-        def of_arrays(*arrays: Any) -> Any:
-            given = {**options, **dict(zip(named, arrays[len(inputs) :], strict=True))}
-            output, function_backward = function(*arrays[: len(inputs)], **self.options, **given)
+def bound(function: Callable[..., Any], inputs: tuple[Any, ...], fixed: dict[str, Any], options: dict[str, Any]) -> Any:
+    """What a module makes of a function: its backward returns the gradients of the floating arrays among its inputs.
 
-            def backward(*doutput: Any) -> Any:
-                gradients = function_backward(*doutput)
-                gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-                gradients += (None,) * (len(arrays) - len(gradients))
-                assert not any(g is not None for g in gradients[len(arrays) :]), "a gradient of what was not given"
-                gradients = gradients[: len(arrays)]
-                return gradients if len(arrays) > 1 else gradients[0]
+    Arrays among the options have theirs after those of the inputs, or none. A number in the place of an array has the
+    gradient None (the `var` of gaussian_nll_loss); numbers between arrays have none at all (`num_heads` in attention).
+    """
+    named = [option for option in options.values() if option is None or is_floating(option)]
+    output, function_backward = function(*inputs, **fixed, **options)
 
-            return output, backward
+    def backward(*doutput: Any) -> Any:
+        gradients = function_backward(*doutput)
+        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        places = [value for value in inputs if len(gradients) >= len(inputs) or not is_number(value)] + named
+        gradients += (None,) * (len(places) - len(gradients))
+        assert not any(g is not None for g in gradients[len(places) :]) or fixed, "a gradient of what was not given"
+        dinputs = [gradient for value, gradient in zip(places, gradients, strict=False) if is_floating(value)]
+        return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 
-        return bind(of_arrays, *inputs, *named.values())
+    return output, backward
 
 
-def apart(function: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], list[Any]]:
-    """The function of its arrays alone, and these: numbers that stand between them have no gradients."""
-    arrays = [i for i, value in enumerate(inputs) if not isinstance(value, bool | int | float)]
-    if len(arrays) == len(inputs):
-        return function, list(inputs)
-
-    def of_arrays(*values: Any, **options: Any) -> Any:
-        given = dict(zip(arrays, values, strict=True))
-        return function(*(given.get(i, value) for i, value in enumerate(inputs)), **options)
-
-    return of_arrays, [inputs[i] for i in arrays]
+def is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
 
 
 class TorchCall(torch.nn.Module):

@@ -124,7 +124,7 @@ def restore(run: Run, comparison: Comparison, resume: bool) -> None:
     check_config(run.folder / "config.toml", as_config(own))
     report = read_report(run.folder / "report.json")
     found = left_off(run.folder / run.variant, own, run.variant)
-    if (found is None or not is_finished(found[1], own)) and report["variants"][0]["divergence"] is None:
+    if (found is None or not is_finished(found[2], own)) and report["variants"][0].get("divergence") is None:
         return  # cut short, or more epochs are asked for; one that ended in a mismatch has no checkpoint
     run.report = report
 

@@ -23,8 +23,8 @@ def whose(comparison: Comparison, variant: str) -> dict[str, Any]:
     return {**kept, "variant": variant, "options": options}
 
 
-def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[dict[str, Array], dict[str, Any]] | None:
-    """The checkpoint in a variant's folder, arrays and state, or None where there is none.
+def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[int, dict[str, Array], dict[str, Any]] | None:
+    """The checkpoint in a variant's folder (step, arrays, state), or None where there is none.
 
     UserError, with what to do, if it is damaged or of another training, or if what was recorded until then is not
     there any more.
@@ -33,7 +33,7 @@ def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[dict[s
     if checkpoint.latest(checkpoints) is None:
         return None
     try:
-        _, arrays, state = checkpoint.load(checkpoints)
+        step, arrays, state = checkpoint.load(checkpoints)
         ours, theirs = whose(comparison, variant), state.get("of", {})
         for name in ours | theirs:
             if ours.get(name) != theirs.get(name):
@@ -46,7 +46,7 @@ def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[dict[s
         raise UserError(f"resume: {error}; {anew(folder, variant)}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):  # whole, but not as this program writes it
         raise UserError(f"resume: {checkpoints} is no checkpoint of a training; {anew(folder, variant)}") from None
-    return arrays, state
+    return step, arrays, state
 
 
 def anew(folder: Path, variant: str) -> str:

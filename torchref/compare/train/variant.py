@@ -64,7 +64,7 @@ class VariantTraining:
         if begun is None:
             recorder = Recorder(self.folder, kept=NOTHING if resume else None)
         else:
-            arrays, state = begun
+            step, arrays, state = begun
             try:
                 if is_finished(state, self.comparison):
                     return rebuilt(VariantReport, state["report"])
