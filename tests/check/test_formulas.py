@@ -96,7 +96,7 @@ def from_torch(p):
             t["input"], t["target"], pos_weight=t.get("pos_weight"), reduction=v["reduction"]
         )
     elif name in ("cross_entropy", "nll_loss"):
-        y = getattr(functional, name)(t["input"], t["target"], weight=t["weight"], **options)
+        y = getattr(functional, name)(t["input"], t["target"], weight=t.get("weight"), **options)
     elif name == "conv_transpose2d" or name.startswith("conv"):
         y = getattr(functional, name)(t["input"], t["weight"], t["bias"], **options)
     elif name == "scaled_dot_product_attention":
@@ -167,6 +167,7 @@ def settings(op):
 SHOWN = [(op, *s) for op in CATALOGUE if isinstance(op.formula, FromTextbook) for s in settings(op)]
 
 
+@pytest.mark.filterwarnings("ignore:reduction")
 @pytest.mark.parametrize(("op", "against", "takes"), SHOWN, ids=lambda v: v if isinstance(v, str) else "")
 def test_shown_formula_equals_torch(op, against, takes):
     """Catches a formula that forgets an option: each is run as it is printed, line by line, under every option."""
@@ -174,7 +175,12 @@ def test_shown_formula_equals_torch(op, against, takes):
     _, gradients = from_torch(p)
     assert gradients
     for name, gradient in gradients.items():
-        space = {"np": np, **vars(op.formula.module), **p.values, "dy": p.upstream["output"]}
+        space = {
+            "np": np,
+            **vars(op.formula.module),
+            **p.values,
+            **dict.fromkeys(("dy", "dloss"), p.upstream["output"]),
+        }
         space |= {short: p.values[long] for short, long in SHORT.items() if long in p.values}
         exec(shown_formula(p.op, name, p.namespace()), space)
         own = p.op.formula.page(p.namespace()).gradients[[a.name for a in op.arrays].index(name)]

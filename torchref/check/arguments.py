@@ -396,10 +396,6 @@ def column(b: Any) -> Any:
     return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b
 
 
-def onehot(k: int) -> Change:
-    return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
-
-
 def told_conventions(stated: list[str] | None) -> set[str]:
     """The arguments for which the user has stated a convention: W=weight.T, p=1-p."""
     told = set()
@@ -497,9 +493,6 @@ def conventions(
             Convention("the mask holds 1 and 0", {"attn_mask": lambda m: m.astype(float)}, {}),
             Convention("the mask holds 1 for hidden keys", {"attn_mask": lambda m: (~m).astype(float)}, {}),
         ])  # fmt: skip
-    if op.name in ("cross_entropy", "nll_loss"):
-        groups.append([Convention("the target is one-hot", {"target": onehot(values["input"].shape[1])}, {}),
-                       Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip
     if op.name == "embedding":
         groups.append([Convention("the weight is stored as (dim, vocabulary)", {"weight": flip_T}, {"weight": flip_T})])
     wanted = told_conventions(stated)

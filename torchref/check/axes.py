@@ -38,6 +38,4 @@ def layout(op: Op, name: str, ndim: int) -> tuple[str, ...] | None:
         return {4: ("N", "H", "T", "d"), 3: ("N", "T", "d"), 2: ("T", "d")}.get(ndim)
     if ndim == 1:
         return ("N",) if op.loss else ("D",)
-    if op.loss and op.has("ignore_index"):
-        return ("N", "K")
     return ("N", "D") if ndim == 2 else image if ndim > 2 else None

@@ -50,24 +50,6 @@ ELEMENTWISE = {
     "fold": "unfold(dy): every column takes its window's entries",
 }
 
-LOSSES = {
-    "mse_loss": "2 * (x - t) / n",
-    "l1_loss": "sign(x - t) / n",
-    "smooth_l1_loss": "where(|x - t| < beta, (x - t) / beta, sign(x - t)) / n",
-    "huber_loss": "clip(x - t, -delta, delta) / n",
-    "binary_cross_entropy": "(x - t) / (x * (1 - x)) / n",
-    "binary_cross_entropy_with_logits": "(sigmoid(x) - t) / n; with pos_weight ((1 - t) * s - pos_weight * t * (1 - s)) / n, s = sigmoid(x)",
-    "kl_div": "-t / n (-exp(t) / n where log_target)",
-    "hinge_embedding_loss": "where(t == 1, 1, -(x <= margin)) / n",
-    "soft_margin_loss": "-t / (1 + exp(t * x)) / n",
-    "poisson_nll_loss": "(exp(x) - t) / n; without log_input (1 - t / (x + eps)) / n",
-    "cross_entropy": "(softmax(x) - onehot) / N; with weights each row times weight[target], divided by their sum",
-    "nll_loss": "-onehot / N; with weights -weight[target] * onehot, divided by the weights' sum",
-    "multi_margin_loss": "1 / (N K) at every class j with margin - x_t + x_j > 0, minus their number / (N K) at the target t",
-    "multilabel_soft_margin_loss": "(sigmoid(x) - t) / (N K)",
-    "multilabel_margin_loss": "1 / (N K) at every class i that is no target, for each target t with 1 - x_t + x_i > 0; minus as much at t",
-}
-
 MANY = {
     "prelu": {"input": "dx = dy * where(x > 0, 1, weight)", "weight": "dweight = sum of dy * x where x <= 0, over all axes but the channels'"},
     "linear": {"input": "dx = dy @ weight", "weight": "dweight = dy.T @ x", "bias": "dbias = dy.sum(axis=0)"},
@@ -77,19 +59,9 @@ MANY = {
     },
     "embedding": {"weight": "np.add.at(dweight, index, dy): rows add up where an index repeats; none for padding_idx"},
     "embedding_bag": {"weight": "each row of a bag gets the bag's dy (a mean: divided by the bag's length), added up over the bags"},
-    "gaussian_nll_loss": {"input": "dx = dloss * (x - t) / var / n", "var": "dvar = dloss * (1 / var - (x - t)**2 / var**2) / (2 n)"},
-    "margin_ranking_loss": {"input1": "dx1 = -dloss * t * (margin - t * (x1 - x2) >= 0) / n", "input2": "dx2 = dloss * t * (margin - t * (x1 - x2) >= 0) / n"},
-    "cosine_embedding_loss": {
-        n: f"d{n} = dloss / N * (-1 where t = 1, +1 where t = -1 and cos > margin, else 0) * dcos/d{n}" for n in ("input1", "input2")
-    },
-    "triplet_margin_loss": {
-        "anchor": "danchor = dloss / N * active * ((a - p) / d_p - (a - n) / d_n)",
-        "positive": "dpositive = -dloss / N * active * (a - p) / d_p", "negative": "dnegative = dloss / N * active * (a - n) / d_n",
-    },
     "cosine_similarity": {
         "x1": "dx1 = dy * (x2 / (|x1| |x2|) - y * x1 / |x1|**2)", "x2": "dx2 = dy * (x1 / (|x1| |x2|) - y * x2 / |x2|**2)",
     },
-    "pairwise_distance": {"x1": "dx1 = dy * (x1 - x2 + eps) / y", "x2": "dx2 = -dy * (x1 - x2 + eps) / y"},
     "scaled_dot_product_attention": {
         "query": "dQ = dS @ K / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T", "key": "dK = dS.T @ Q / sqrt(d), dS = P * (dP - sum(dP * P)), dP = dy @ V.T",
         "value": "dV = P.T @ dy",
@@ -130,12 +102,6 @@ def formula(op: Op, name: str, v: Any) -> str:
         return MANY[op.name].get(name, "")
     if name == "input" and op.name in ELEMENTWISE:
         return f"dx = {ELEMENTWISE[op.name]}"
-    if name == "input" and op.name in LOSSES:
-        return (
-            f"dx = dloss * {LOSSES[op.name]}"
-            if LOSSES[op.name].count(";") == 0
-            else f"dx = dloss times {LOSSES[op.name]}"
-        )
     if op.family == "conv":
         return (TRANSPOSED if "transpose" in op.name else CONV).get(name, "")
     if op.family == "pool" and name == "input":

@@ -10,8 +10,6 @@ PAGES = {
     "softmin": "softmax.md",
     "softmax": "softmax.md",
     "log_softmax": "softmax.md",
-    "cross_entropy": "softmax-cross-entropy.md",
-    "nll_loss": "softmax-cross-entropy.md",
     "embedding": "embedding.md",
     "scaled_dot_product_attention": "attention.md",
 }

@@ -92,8 +92,6 @@ def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: di
     """A probe with its upstream gradients."""
     if op.name == "dropout":
         values["mask"] = arrays["mask"]
-    if op.name == "binary_cross_entropy_with_logits" and values.get("pos_weight") is None:
-        values["pos_weight"] = 1.0
     if op.has("normalized_shape"):
         values["normalized_shape"] = arrays["input"].shape[-1:]
     probe = Probe(op, variant, seed, values, {}, {})

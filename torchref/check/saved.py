@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from torchref.check.arguments import aliases
-from torchref.check.mistakes.base import softmax
 from torchref.check.ops import Known, Op
 from torchref.check.ops.formula import saved
 
@@ -16,7 +15,6 @@ Compute = Callable[[Op, dict[str, Any], dict[str, Any]], Any]
 
 
 SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...], Compute]] = {
-    "probabilities": (("probs", "p", "softmax", "probabilities", "s", "sm", "y_hat", "softmax_out", "softmax_output"), ("cross entropy",), lambda op, v, y: softmax(v["input"], 1)),
     "weights": (("p", "attn", "attention", "weights", "attn_weights", "attention_weights", "probs", "a", "s", "w", "att"), ("attention",), lambda op, v, y: y["weights"]),
     "num_embeddings": (("vocab_size", "num_embeddings", "v", "n_vocab", "vocab", "num_words", "vocabulary_size"), ("embedding",), lambda op, v, y: len(v["weight"])),
     "embedding_dim": (("embedding_dim", "dim", "d", "embed_dim", "emb_dim"), ("embedding",), lambda op, v, y: v["weight"].shape[1]),
@@ -25,18 +23,13 @@ SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...], Compute]] = {
 }  # fmt: skip
 
 
-def families(op: Op) -> tuple[str, ...]:
-    return (op.family, "cross entropy") if op.name == "cross_entropy" else (op.family,)
-
-
 def known(op: Op) -> dict[str, tuple[tuple[str, ...], Compute]]:
     """What can be asked for with `op`: role -> (names, how it is computed)."""
     if op.known:
         own = {n for a in op.arguments for n in aliases(op, a.name)}
         asked = {k.name: (tuple(n for n in k.names.split() if n not in own), value(k)) for k in op.known if k.saved}
         return asked
-    mine = families(op)
-    return {role: (names, compute) for role, (names, where, compute) in SAVED.items() if set(where) & set(mine)}
+    return {role: (names, compute) for role, (names, where, compute) in SAVED.items() if op.family in where}
 
 
 def value(k: Known) -> Compute:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from torchref.check.catalogue.activations import ACTIVATIONS
-from torchref.check.catalogue.losses import LOSSES
 from torchref.check.catalogue.products import PRODUCTS
-from torchref.check.catalogue.rows import DISTANCES, ROWS
+from torchref.check.catalogue.rows import NORMALISED, ROWS
 from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
 from torchref.check.catalogue.windows import WINDOWS
+from torchref.check.ops.distances import DISTANCES
+from torchref.check.ops.labels import LABELS
+from torchref.check.ops.losses import LOSSES
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.record import Op
 
@@ -26,21 +28,23 @@ SLUGS: dict[str, dict[str, str]] = {
     "attention": {"constant": "attention-scale"},
     "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
-SOFTMAX = ("softmax", "softmin", "log_softmax", "cross_entropy", "scaled_dot_product_attention", "multi_head_attention")
+SOFTMAX = ("softmax", "softmin", "log_softmax", "scaled_dot_product_attention", "multi_head_attention")
 
 
 def bridged(op: Op) -> Op:
     slugs = SLUGS.get(op.family, {})
     if op.name in SOFTMAX:
         slugs = {**slugs, "axis": "softmax-wrong-axis"}
-    if op.loss:
-        slugs = {**slugs, "mean": "wrong-reduction"}
     deeper = op.name in ("linear", "softmax", "log_softmax", "softmin") or op.family == "elementwise"
     return replace(op, slugs=slugs, deeper=deeper, affine=op.family in ("conv", "linear"))
 
 
 CATALOGUE: tuple[Op, ...] = (
-    *map(bridged, (*ACTIVATIONS, *ROWS, *PRODUCTS, *LOSSES, *DISTANCES)),
+    *map(bridged, (*ACTIVATIONS, *ROWS, *PRODUCTS)),
+    *LOSSES,
+    *LABELS,
+    *map(bridged, NORMALISED),
+    *DISTANCES,
     *NORMS,
     *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchref.check.mistakes import distances, products, rows
+from torchref.check.mistakes import products, rows
 from torchref.check.ops import Op, array, option
 from torchref.check.ops.common import X
 
@@ -47,13 +47,10 @@ def make_cosine(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
 
 
-DISTANCES = (
+NORMALISED = (
     Op("normalize", ("l2_normalize", "l2norm", "l2_norm"), (X, option("p", 2.0, None, "ord"), option("dim", 1, None, "axis"), option("eps", 1e-12)),
        rows.normalize, rows.NORMALIZE, make_rows, family="softmax", zero_rows=True),
     Op("cosine_similarity", ("CosineSimilarity", "cosine"),
        (array("x1", "a", "x", "u", "input1", "input"), array("x2", "b", "y", "v", "input2", "other"), option("dim", 1, None, "axis"), option("eps", 1e-8)),
        rows.cosine_similarity, rows.COSINE, make_cosine, family="softmax", zero_rows=True),
-    Op("pairwise_distance", ("PairwiseDistance", "euclidean_distance"),
-       (array("x1", "a", "x", "u", "input1", "input"), array("x2", "b", "y", "v", "input2", "other"), option("eps", 1e-6), option("keepdim", False)),
-       distances.pairwise_distance, distances.PAIRWISE_DISTANCE, make_cosine, family="softmax"),
 )  # fmt: skip

@@ -130,7 +130,7 @@ def learn_options(code: Subject) -> None:
 
 def choose_input_or_output(code: Subject) -> None:
     """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
-    flag = "use_probabilities" if code.op.name == "cross_entropy" else "use_output"
+    flag = "use_probabilities" if code.op.probabilities else "use_output"
     name = arguments.normal(code.form.matching.user("input") or "")
     told = (
         flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and code.op.family in ("elementwise", "softmax")
@@ -141,13 +141,13 @@ def choose_input_or_output(code: Subject) -> None:
             p = probes.make(code.op, 0, code.form.takes, code.op.variants[0])
             if scores(code, code.attempt(p, TORCH, [p.upstream])):
                 if use_output:
-                    what = "softmax's output" if code.op.name == "cross_entropy" else "the forward's output"
+                    what = "softmax's output" if code.op.probabilities else "the forward's output"
                     code.notes.append(f"{code.form.matching.user('input')!r} is taken to be {what}")
                 return
         except CouldNotRun:
             continue
     role = code.form.matching.user("input") or ""
-    if code.op.name == "cross_entropy":
+    if code.op.probabilities:
         told = arguments.normal(role) in ("probs", "p", "softmax", "probabilities", "softmaxout", "s")
         code.form.use_probabilities = told
         return

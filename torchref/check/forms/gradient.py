@@ -70,8 +70,6 @@ class Gradient(Closure):
         own = {arguments.normal(n) for a in self.op.arguments for n in (a.name, *a.aliases)}
         found: dict[str, str] = {}
         for role, (names, _) in known(self.op).items():
-            if role == "probabilities":
-                continue
             for p in params:
                 n = arguments.normal(p.name)
                 clear = n in map(arguments.normal, names) and n not in own
@@ -86,7 +84,7 @@ class Gradient(Closure):
         role = self.matching.user("input")
         if (
             role is None
-            or (self.op.loss and self.op.name != "cross_entropy")
+            or (self.op.loss and not self.op.probabilities)
             or "output" in self.takes
             or self.op.name in ("linear",)
         ):

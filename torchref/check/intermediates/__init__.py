@@ -18,13 +18,9 @@ from torchref.nn.module import Array
 
 BY_NAME: dict[str, Any] = {
     "linear": simple.linear,
-    "mse_loss": simple.mse_loss,
-    "binary_cross_entropy": simple.bce,
-    "binary_cross_entropy_with_logits": simple.bce_logits,
     "softmax": rows.softmax,
     "softmin": rows.softmax,
     "log_softmax": rows.log_softmax,
-    "cross_entropy": rows.cross_entropy,
     "scaled_dot_product_attention": rows.attention,
     **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
 }

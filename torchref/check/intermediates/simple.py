@@ -36,34 +36,6 @@ def linear(v: Any, dy: Array) -> list[Step]:
     ]
 
 
-def mse_loss(v: Any, dy: Array) -> list[Step]:
-    difference = v.input - v.target
-    return [
-        step(
-            "x - t",
-            "prediction less target",
-            "diff difference error err residual delta e d r",
-            "input",
-            difference,
-            -difference,
-            difference**2,
-        )
-    ]
-
-
-def bce(v: Any, dy: Array) -> list[Step]:
-    p, t = v.input, v.target
-    inner = (p - t) / (p * (1 - p))
-    return [step("(p - t) / (p (1 - p))", "the slope of one entry", "local slope deriv dldp dp dloss inner", "input", inner, inner * dy, inner * dy / inner.size, inner / inner.size)]  # fmt: skip
-
-
-def bce_logits(v: Any, dy: Array) -> list[Step]:
-    p = sigmoid(v.input)
-    return [
-        step("p", "the sigmoid of the logits", "p s sig sigmoid probs prob yhat pred sigma", "input", p, p - v.target)
-    ]
-
-
 def conv(v: Any, dy: Array) -> list[Step]:
     """The padded image, its columns, and their gradients; how they are laid out does not matter."""
     nd = v.weight.ndim - 2
