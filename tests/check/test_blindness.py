@@ -57,7 +57,7 @@ CLAIMS = [
     ("batch_norm", upstream_of_ones, "dx = (dx_hat - mean_path) / std", "upstream of ones"),
     ("softmax", upstream_of_ones, "twice", "upstream of ones"),
     ("linear", square_and_symmetric, "weight for its transpose", "square weight"),
-    ("dropout", set_to("p", 0.5), "1 / p", "p = 0.5"),
+    ("dropout", set_to("p", 0.5), "dx = dy * mask / p", "p = 0.5"),
     ("embedding", every_row_once, "overwritten", "unique indices"),
     ("layer_norm", set_to("weight", np.ones_like), "dx_hat = dy", "gamma"),
     ("layer_norm", no_gamma_no_beta, "dweight = (dy * y).sum(rest)", "beta"),

@@ -82,7 +82,7 @@ def from_torch(p):
     elif name == "exp":
         y = t["input"].exp()
     elif name == "dropout":
-        y = t["input"] * torch.tensor(v["mask"]) / (1 - v["p"])
+        y = t["input"] * torch.tensor(v["mask"]) / (1 - v["p"]) if v["training"] else t["input"] * 1
     elif name == "upsample":
         y = functional.interpolate(t["input"], scale_factor=v["scale_factor"])
     elif name == "embedding_bag":

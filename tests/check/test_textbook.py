@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from torchref.check.proof import prove
-from torchref.check.textbook import distances, labels, losses, norms
+from torchref.check.textbook import distances, dropout, labels, losses, norms, shapes
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -52,6 +52,15 @@ def loss_claims():
     classes, ignored = np.array([0, 2, 1]), np.array([0, 2, 1])
     logits, weight = NORMAL((3, 3)), np.array([0.5, 1.25, 2.0])
     differ = np.array([[0.1, -0.2], [3.0, -3.0]])
+    logistic = losses.binary_cross_entropy_with_logits
+    poisson = losses.poisson_nll_loss
+    gaussian = losses.gaussian_nll_loss
+    margins = losses.multi_margin_loss
+    soft = labels.multilabel_soft_margin_loss
+    lists = np.array([[0, 2, -1], [1, -1, 2], [-1, 0, 1]])
+    ranking, cosine = losses.margin_ranking_loss, distances.cosine_embedding_loss
+    triplet = distances.triplet_margin_loss
+    distance = distances.pairwise_distance
     for r in ("mean", "sum", "none"):
         yield f"mse_loss, {r}", (pair(losses.mse_loss, r), x, t)
         yield f"l1_loss, {r}", (pair(losses.l1_loss, r), x, t)
@@ -59,15 +68,12 @@ def loss_claims():
         yield f"huber_loss, {r}", (pair(losses.huber_loss, 0.75, r), t + differ, t)
         yield f"binary_cross_entropy, {r}", (lambda x, r=r: losses.binary_cross_entropy(x, labelled, r), p)
         for w in (None, np.array([1.5, 2.5])):
-            logistic = losses.binary_cross_entropy_with_logits
             yield f"{logistic.__name__}, {w}, {r}", (lambda x, f=logistic, w=w, r=r: f(x, labelled, w, r), x)
         yield f"kl_div, {r}", (lambda x, r=r: losses.kl_div(x, p, False, r), x)
         yield f"hinge_embedding_loss, {r}", (lambda x, r=r: losses.hinge_embedding_loss(x, signs, 0.5, r), differ)
         yield f"soft_margin_loss, {r}", (lambda x, r=r: losses.soft_margin_loss(x, signs, r), x)
         for log_input in (True, False):
-            poisson = losses.poisson_nll_loss
             yield f"poisson_nll_loss, {log_input}, {r}", (lambda x, f=poisson, i=log_input, r=r: f(x, p, i, EPS, r), p)
-        gaussian = losses.gaussian_nll_loss
         yield (
             f"gaussian_nll_loss, {r}",
             (
@@ -84,25 +90,34 @@ def loss_claims():
             options = (w, ignore, r, smoothing)
             yield f"cross_entropy, {options}", (lambda x, o=options: losses.cross_entropy(x, ignored, *o), logits)
         for power in (1, 2):
-            margins = losses.multi_margin_loss
             yield f"multi_margin_loss, {power}, {r}", (lambda x, p=power, r=r: margins(x, classes, p, 0.75, r), logits)
-        soft = labels.multilabel_soft_margin_loss
         yield f"multilabel_soft_margin_loss, {r}", (lambda x, r=r: soft(x, labelled, np.array([0.5, 2.0]), r), x)
-        lists = np.array([[0, 2, -1], [1, -1, 2], [-1, 0, 1]])
         yield f"multilabel_margin_loss, {r}", (lambda x, r=r: labels.multilabel_margin_loss(x, lists, r), logits)
         for s in (signs[0], -signs[0]):
-            ranking, cosine = losses.margin_ranking_loss, distances.cosine_embedding_loss
             yield f"margin_ranking_loss, {s}, {r}", (lambda a, b, s=s, r=r: ranking(a, b, s, 0.25, r), x[0], t[0])
             yield f"cosine_embedding_loss, {s}, {r}", (lambda a, b, s=s, r=r: cosine(a, b, s, -0.5, r), x, t)
-        triplet = distances.triplet_margin_loss
         yield f"triplet_margin_loss, {r}", (lambda a, p, n, r=r: triplet(a, p, n, 1.5, EPS, r), x, t, x - t)
     yield "kl_div, batchmean, log_target", (lambda x: losses.kl_div(x, t, True, "batchmean"), x)
     for keepdim in (False, True):
-        distance = distances.pairwise_distance
         yield f"pairwise_distance, {keepdim}", (lambda a, b, k=keepdim: distance(a, b, EPS, k), x, t)
 
 
 CLAIMS |= dict(loss_claims())
+IMAGE, MASK = NORMAL((1, 2, 3, 4)), np.array([[1.0, 0.0], [0.0, 1.0]])
+CLAIMS |= {
+    "dropout": (lambda x: dropout.dropout(x, 0.25, True, MASK), NORMAL((2, 2))),
+    "dropout, evaluation": (lambda x: dropout.dropout(x, 0.25, False, MASK), NORMAL((2, 2))),
+    "upsample": (lambda x: shapes.upsample(x, 2), IMAGE),
+    "pixel_shuffle": (lambda x: shapes.pixel_shuffle(x, 2), NORMAL((1, 4, 2, 1))),
+    "pixel_unshuffle": (lambda x: shapes.pixel_unshuffle(x, 2), NORMAL((1, 1, 2, 4))),
+    "channel_shuffle": (lambda x: shapes.channel_shuffle(x, 3), NORMAL((1, 6, 1, 2))),
+    "unfold": (lambda x: shapes.unfold(x, 2, 1, 1, 2), IMAGE),
+    "fold": (lambda x: shapes.fold(x, (3, 4), 2, 1, 1, 1), NORMAL((1, 4, 20))),
+    **{
+        f"pad, {mode}": (lambda x, m=mode: shapes.pad(x, (2, 1, 1, 2), m, 0.5), IMAGE)
+        for mode in ("constant", "reflect", "replicate", "circular")
+    },
+}
 
 
 @pytest.mark.parametrize("name", CLAIMS)

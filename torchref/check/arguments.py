@@ -483,8 +483,6 @@ def conventions(
         groups.append([Convention("in_proj_weight is stored as (in, out)", weights, weights)])
     if op.name in ("gru", "gru_cell"):
         groups.append([update_gate(op)])
-    if op.name == "dropout":
-        groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name == "scaled_dot_product_attention" and values.get("attn_mask") is not None:
         groups.append([
             Convention("the mask is True where a key is hidden; torch: True where it is seen", {"attn_mask": lambda m: ~m}, {}),

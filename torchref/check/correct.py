@@ -40,14 +40,6 @@ ELEMENTWISE = {
     "log_softmax": "dy - softmax(x) * sum(dy), the sum along the row",
     "glu": "dy * sigmoid(b) in the first half a, dy * a * sigmoid(b) * (1 - sigmoid(b)) in the second half b",
     "normalize": "(dy - y * sum(dy * y)) / ||x||",
-    "dropout": "dy * mask / (1 - p), the forward's mask",
-    "pad": "dy without the padding (added up where the padding repeats entries)",
-    "upsample": "the sum of dy over the copies of each entry",
-    "pixel_shuffle": "dy, moved back: the inverse rearrangement",
-    "pixel_unshuffle": "dy, moved back: the inverse rearrangement",
-    "channel_shuffle": "dy, moved back: the inverse rearrangement",
-    "unfold": "fold(dy): every window's columns added to where they came from",
-    "fold": "unfold(dy): every column takes its window's entries",
 }
 
 MANY = {

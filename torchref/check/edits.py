@@ -262,7 +262,7 @@ def signed(slot: Slot) -> bool:
         return slot.field == "left" and isinstance(parent.op, ast.Add | ast.Sub)
     if isinstance(parent, ast.Call):
         first = slot.field == "args" and slot.index == 0 and not isinstance(slot.node, ast.Starred)
-        return first and not show(parent.func).endswith("where")  # a condition has no sign
+        return first and not show(parent.func).endswith(("where", ".at"))  # a condition, a place to add to
     return isinstance(parent, ast.Assign | ast.AugAssign) and slot.field == "value"
 
 

@@ -14,10 +14,12 @@ from torchref.check.catalogue.rows import NORMALISED, ROWS
 from torchref.check.catalogue.sequences import MULTI_HEAD, OTHERS
 from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.distances import DISTANCES
+from torchref.check.ops.dropout import DROPOUT
 from torchref.check.ops.labels import LABELS
 from torchref.check.ops.losses import LOSSES
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.record import Op
+from torchref.check.ops.shapes import SHAPES
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
@@ -26,7 +28,6 @@ SLUGS: dict[str, dict[str, str]] = {
     "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
     "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
     "attention": {"constant": "attention-scale"},
-    "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
 SOFTMAX = ("softmax", "softmin", "log_softmax", "scaled_dot_product_attention", "multi_head_attention")
 
@@ -46,5 +47,8 @@ CATALOGUE: tuple[Op, ...] = (
     *map(bridged, NORMALISED),
     *DISTANCES,
     *NORMS,
-    *map(bridged, (*WINDOWS, *OTHERS, MULTI_HEAD)),
+    *map(bridged, WINDOWS),
+    *SHAPES,
+    *DROPOUT,
+    *map(bridged, (*OTHERS, MULTI_HEAD)),
 )

@@ -8,14 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.mistakes import attending, noise, recurrent
+from torchref.check.mistakes import attending, recurrent
 from torchref.check.ops import Argument, Op, array, data, option
-from torchref.check.ops.common import X, away
-
-
-def make_dropout(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
-    x = away(rng, (29, 31))
-    return {"input": x, "mask": rng.random(x.shape) < 1 - o["p"]}
+from torchref.check.ops.common import X
 
 
 def make_recurrent(gates: int, cell: bool) -> Any:
@@ -108,9 +103,6 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
 
 
 OTHERS = (
-    Op("dropout", ("Dropout",), (X, option("p", 0.5, 0.3, "drop_prob", "keep_prob", "p_keep", "keep_p", "retain_prob", "keep_rate", "prob", "rate", "dropout_rate", "drop_rate", "ratio", "p_drop", "dropout_ratio"),
-                                 option("training", True, True, "train", "is_training", "train_flg", "mode"), data("mask", "m", "keep", optional=True)),
-       noise.dropout, noise.DROPOUT, make_dropout, family="dropout"),
     *recurrence("rnn", "RNN", 1, recurrent.rnn, recurrent.RNN, option("nonlinearity", "tanh")),
     *recurrence("lstm", "LSTM", 4, recurrent.lstm, recurrent.LSTM),
     *recurrence("gru", "GRU", 3, recurrent.gru, recurrent.GRU, fixed={"reset_before": False}),

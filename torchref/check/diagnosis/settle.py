@@ -93,7 +93,7 @@ def another(code: Subject, first: Trial) -> Trial:
 
 def conventions(code: Subject, p: Probe) -> Iterator[Convention]:
     """The conventions to try. Where no forward can tell them apart, dropout's p is torch's unless its name says more."""
-    if code.op.name == "dropout" and code.form.name == "function" and not arguments.told_conventions(code.stated):
+    if code.op.draws and code.form.name == "function" and not arguments.told_conventions(code.stated):
         name = arguments.normal(code.form.matching.user("p") or "")
         if "keep" in name or "retain" in name:
             return iter(list(arguments.conventions(code.op, p.values, code.form.takes, code.stated))[1:])

@@ -76,7 +76,7 @@ class Subject:
         outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
         changes: dict[str, Any] = {}
         if (
-            self.op.name == "dropout"
+            self.op.draws
             and "mask" not in self.form.takes
             and "output" in outputs
             and np.shape(outputs["output"]) == np.shape(p.values["input"])

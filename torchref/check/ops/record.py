@@ -87,6 +87,7 @@ class Op:
     logits: bool = False  # must stay finite at +-900
     finite: bool = False  # is there to stay finite: an infinite loss is a mistake
     probabilities: bool = False  # a gradient function may be handed the softmax of its input in the input's place
+    draws: bool = False  # its forward draws a mask; the user's own is read from the output
     zero_rows: bool = False  # must stay finite for rows of zeros
     deeper: bool = False  # is the same function on more axes, (N, T, D) for (N, D)
     family: str = "elementwise"

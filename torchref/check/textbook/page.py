@@ -131,7 +131,7 @@ class Page:
 
     def helpers(self, every: Iterable[ast.stmt]) -> list[str]:
         """What these lines call from the textbook: name, arguments and meaning, as comments."""
-        called = sorted({name for s in every for name in reads(s)})
+        called = sorted({name for s in every for name in reads(s)} - set(self.parameters))
         own = [f for n in called if inspect.isfunction(f := self.scope.get(n)) and "torchref.check" in f.__module__]
         return [f"# {f.__name__}({', '.join(inspect.signature(f).parameters)}): {first_line(f)}" for f in own]
 
