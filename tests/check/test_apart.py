@@ -7,27 +7,16 @@ import pytest
 from tests.check.test_mistakes import SETTINGS, answers, differ
 from torchref.check.catalogue import CATALOGUE
 
-LOSSES_OF_ROWS = (
-    "multi_margin_loss",
-    "multilabel_soft_margin_loss",
-    "multilabel_margin_loss",
-    "margin_ranking_loss",
-    "cosine_embedding_loss",
-    "triplet_margin_loss",
-)
 # settings under which two formulas that agree at the usual one differ
 MORE = {
     "softplus": ("softplus(threshold=1.0)",),
     "rrelu": ("rrelu(upper=0.5)",),
     **{f"conv{d}d": (f"conv{d}d(padding=2)",) for d in (1, 2, 3)},
-    **{loss: (f"{loss}(reduction='sum')",) for loss in LOSSES_OF_ROWS},
 }
 
-# Two ways to one formula: 1 / d is 1 / sqrt(d) twice; a loss for each row has as many entries as the batch has rows.
-MEANS = {("forward mean over the entries", "forward mean over the batch")}
+# Two ways to one formula: 1 / d is 1 / sqrt(d) twice.
 ONE_SCALE = {("dS = P * (dP - row_sum) / q.shape[-1]", "dS = P * (dP - row_sum) * factor**2")}
 ONE_FORMULA = {
-    **dict.fromkeys((*LOSSES_OF_ROWS, "cross_entropy", "nll_loss"), MEANS),
     "scaled_dot_product_attention": ONE_SCALE,
     "multi_head_attention": ONE_SCALE,
 }

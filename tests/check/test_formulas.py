@@ -72,7 +72,7 @@ def from_torch(p):
     elif name == "exp":
         y = t["input"].exp()
     elif name == "dropout":
-        y = t["input"] * torch.tensor(v["mask"]) / (1 - v["p"])
+        y = t["input"] * torch.tensor(v["mask"]) / (1 - v["p"]) if v["training"] else t["input"] * 1
     elif name == "upsample":
         y = functional.interpolate(t["input"], scale_factor=v["scale_factor"])
     elif name == "embedding_bag":
@@ -86,7 +86,7 @@ def from_torch(p):
             t["input"], t["target"], pos_weight=t.get("pos_weight"), reduction=v["reduction"]
         )
     elif name in ("cross_entropy", "nll_loss"):
-        y = getattr(functional, name)(t["input"], t["target"], weight=t["weight"], **options)
+        y = getattr(functional, name)(t["input"], t["target"], weight=t.get("weight"), **options)
     elif name == "conv_transpose2d" or name.startswith("conv"):
         y = getattr(functional, name)(t["input"], t["weight"], t["bias"], **options)
     elif name == "scaled_dot_product_attention":
@@ -220,6 +220,7 @@ def settings(op):
 SHOWN = [(op, *s) for op in TEXTBOOK for s in settings(op)]
 
 
+@pytest.mark.filterwarnings("ignore:reduction")
 @pytest.mark.parametrize(("op", "against", "takes"), SHOWN, ids=lambda v: v if isinstance(v, str) else "")
 def test_shown_formula_equals_torch(op, against, takes):
     """Catches a formula that forgets an option: each is run as it is printed, line by line, under every option."""

@@ -5,7 +5,19 @@ import pytest
 
 from tests.certify.proof import prove
 from torchref.check.ops.activations import ACTIVATIONS
-from torchref.check.textbook import activations, attention, norms, products, recurrences, rows
+from torchref.check.textbook import (
+    activations,
+    attention,
+    distances,
+    dropout,
+    labels,
+    losses,
+    norms,
+    products,
+    recurrences,
+    rows,
+    shapes,
+)
 
 RNG = np.random.default_rng(5)
 NORMAL = RNG.standard_normal
@@ -132,6 +144,91 @@ def given(function, options):
 
 CLAIMS |= {op.name: (given(op.formula.textbook, OPTIONS.get(op.name, ())), ENTRIES) for op in ACTIVATIONS}
 CLAIMS["gelu, tanh"] = given(activations.gelu, ("tanh",)), ENTRIES[:2]
+
+
+def pair(function, *options):
+    """A loss of x and t, its gradient in x alone or in both."""
+
+    def loss(x, t):
+        y, backward = function(x, t, *options)
+        return y, lambda dloss: (*backward(dloss), None)[:2]
+
+    return loss
+
+
+def loss_claims():
+    """Each loss under each reduction, with samples on every side of its edges."""
+    x, t, signs = NORMAL((2, 2)), NORMAL((2, 2)), np.array([[1.0, -1.0], [-1.0, 1.0]])
+    p, labelled = RNG.uniform(0.1, 0.9, (2, 2)), np.array([[1.0, 0.0], [0.0, 1.0]])
+    classes, ignored = np.array([0, 2, 1]), np.array([0, 2, 1])
+    logits, weight = NORMAL((3, 3)), np.array([0.5, 1.25, 2.0])
+    differ = np.array([[0.1, -0.2], [3.0, -3.0]])
+    logistic = losses.binary_cross_entropy_with_logits
+    poisson = losses.poisson_nll_loss
+    gaussian = losses.gaussian_nll_loss
+    margins = losses.multi_margin_loss
+    soft = labels.multilabel_soft_margin_loss
+    lists = np.array([[0, 2, -1], [1, -1, 2], [-1, 0, 1]])
+    ranking, cosine = losses.margin_ranking_loss, distances.cosine_embedding_loss
+    triplet = distances.triplet_margin_loss
+    distance = distances.pairwise_distance
+    for r in ("mean", "sum", "none"):
+        yield f"mse_loss, {r}", (pair(losses.mse_loss, r), x, t)
+        yield f"l1_loss, {r}", (pair(losses.l1_loss, r), x, t)
+        yield f"smooth_l1_loss, {r}", (pair(losses.smooth_l1_loss, 0.75, r), t + differ, t)
+        yield f"huber_loss, {r}", (pair(losses.huber_loss, 0.75, r), t + differ, t)
+        yield f"binary_cross_entropy, {r}", (lambda x, r=r: losses.binary_cross_entropy(x, labelled, r), p)
+        for w in (None, np.array([1.5, 2.5])):
+            yield f"{logistic.__name__}, {w}, {r}", (lambda x, f=logistic, w=w, r=r: f(x, labelled, w, r), x)
+        yield f"kl_div, {r}", (lambda x, r=r: losses.kl_div(x, p, False, r), x)
+        yield f"hinge_embedding_loss, {r}", (lambda x, r=r: losses.hinge_embedding_loss(x, signs, 0.5, r), differ)
+        yield f"soft_margin_loss, {r}", (lambda x, r=r: losses.soft_margin_loss(x, signs, r), x)
+        for log_input in (True, False):
+            yield f"poisson_nll_loss, {log_input}, {r}", (lambda x, f=poisson, i=log_input, r=r: f(x, p, i, EPS, r), p)
+        yield (
+            f"gaussian_nll_loss, {r}",
+            (
+                lambda x, v, f=gaussian, r=r: (
+                    f(x, t, v, True, 0.01, r)[0],
+                    lambda dy: f(x, t, v, True, 0.01, r)[1](dy)[:2],
+                ),
+                x,
+                p,
+            ),
+        )
+        yield f"nll_loss, {r}", (lambda x, r=r: losses.nll_loss(x, classes, weight, 1, r), logits)
+        for w, ignore, smoothing in ((None, -100, 0), (weight, 1, 0), (weight, -100, 0.75)):  # 0.75 / 3 is exact
+            options = (w, ignore, r, smoothing)
+            yield f"cross_entropy, {options}", (lambda x, o=options: losses.cross_entropy(x, ignored, *o), logits)
+        for power in (1, 2):
+            yield f"multi_margin_loss, {power}, {r}", (lambda x, p=power, r=r: margins(x, classes, p, 0.75, r), logits)
+        yield f"multilabel_soft_margin_loss, {r}", (lambda x, r=r: soft(x, labelled, np.array([0.5, 2.0]), r), x)
+        yield f"multilabel_margin_loss, {r}", (lambda x, r=r: labels.multilabel_margin_loss(x, lists, r), logits)
+        for s in (signs[0], -signs[0]):
+            yield f"margin_ranking_loss, {s}, {r}", (lambda a, b, s=s, r=r: ranking(a, b, s, 0.25, r), x[0], t[0])
+            yield f"cosine_embedding_loss, {s}, {r}", (lambda a, b, s=s, r=r: cosine(a, b, s, -0.5, r), x, t)
+        yield f"triplet_margin_loss, {r}", (lambda a, p, n, r=r: triplet(a, p, n, 1.5, EPS, r), x, t, x - t)
+    yield "kl_div, batchmean, log_target", (lambda x: losses.kl_div(x, t, True, "batchmean"), x)
+    for keepdim in (False, True):
+        yield f"pairwise_distance, {keepdim}", (lambda a, b, k=keepdim: distance(a, b, EPS, k), x, t)
+
+
+CLAIMS |= dict(loss_claims())
+IMAGE, MASK = NORMAL((1, 2, 3, 4)), np.array([[1.0, 0.0], [0.0, 1.0]])
+CLAIMS |= {
+    "dropout": (lambda x: dropout.dropout(x, 0.25, True, MASK), NORMAL((2, 2))),
+    "dropout, evaluation": (lambda x: dropout.dropout(x, 0.25, False, MASK), NORMAL((2, 2))),
+    "upsample": (lambda x: shapes.upsample(x, 2), IMAGE),
+    "pixel_shuffle": (lambda x: shapes.pixel_shuffle(x, 2), NORMAL((1, 4, 2, 1))),
+    "pixel_unshuffle": (lambda x: shapes.pixel_unshuffle(x, 2), NORMAL((1, 1, 2, 4))),
+    "channel_shuffle": (lambda x: shapes.channel_shuffle(x, 3), NORMAL((1, 6, 1, 2))),
+    "unfold": (lambda x: shapes.unfold(x, 2, 1, 1, 2), IMAGE),
+    "fold": (lambda x: shapes.fold(x, (3, 4), 2, 1, 1, 1), NORMAL((1, 4, 20))),
+    **{
+        f"pad, {mode}": (lambda x, m=mode: shapes.pad(x, (2, 1, 1, 2), m, 0.5), IMAGE)
+        for mode in ("constant", "reflect", "replicate", "circular")
+    },
+}
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -394,10 +394,6 @@ def column(b: Any) -> Any:
     return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b
 
 
-def onehot(k: int) -> Change:
-    return lambda t: np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
-
-
 def told_conventions(stated: list[str] | None) -> set[str]:
     """The arguments for which the user has stated a convention: W=weight.T, p=1-p."""
     told = set()
@@ -433,11 +429,6 @@ def conventions(
             lambda n: (n,) * (values["input"].ndim - 2) if isinstance(n, int) else n,
         )
         groups.append([Convention("stride, padding and their like are tuples, a number for each axis", each, {})])
-    if op.name == "dropout":
-        groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
-    if op.name in ("cross_entropy", "nll_loss"):
-        groups.append([Convention("the target is one-hot", {"target": onehot(values["input"].shape[1])}, {}),
-                       Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})])  # fmt: skip
     wanted = told_conventions(stated)
     if wanted:  # the user has said which
         said = [c for group in groups for c in group if any(w in c.there for w in wanted)]

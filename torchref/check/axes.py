@@ -23,6 +23,4 @@ def layout(op: Op, name: str, ndim: int) -> tuple[str, ...] | None:
         return {"input": image, "weight": (*first, *sides), "bias": ("out",)}.get(name)
     if ndim == 1:
         return ("N",) if op.loss else ("D",)
-    if op.loss and op.has("ignore_index"):
-        return ("N", "K")
     return ("N", "D") if ndim == 2 else image if ndim > 2 else None

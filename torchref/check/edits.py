@@ -22,6 +22,7 @@ from torchref.check.textbook.flow import writes
 REDUCERS = ("sum", "mean", "max", "var", "std", "amax", "prod")
 AXES = ("0", "1", "-1", "-2", "(0, 2, 3)", "(2, 3)", "(1, 2, 3)", "(0, 1)")
 ORDER = {ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE), ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE)}
+UNSIGNED = (ast.Constant, ast.Tuple, ast.List, ast.Compare)
 FLIPPED = {"convolve2d": "correlate2d", "correlate2d": "convolve2d", "convolve": "correlate", "correlate": "convolve"}
 SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names otherwise; "": it has no such edit
     "sign": "wrong-sign",
@@ -38,6 +39,8 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names 
     "constant": "scale-forgotten",
     "mask": "wrong-mask",
     "upstream": "upstream-not-multiplied",
+    "whole": "local-derivative-missing",
+    "share": "derivative-at-wrong-tensor",
     "eps": "eps-or-bessel-misplaced",
     "branch": "wrong-mask",
     "function": "derivative-at-wrong-tensor",
@@ -184,8 +187,7 @@ def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
         new = ast.AugAssign(node.target, other, node.value)
         yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
-    unsigned = ast.Constant | ast.Tuple | ast.List | ast.Compare
-    if isinstance(node, ast.expr) and not isinstance(node, unsigned) and signed(slot):
+    if isinstance(node, ast.expr) and not isinstance(node, UNSIGNED) and signed(slot):
         yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
 
 
@@ -264,7 +266,8 @@ def signed(slot: Slot) -> bool:
     if isinstance(parent, ast.BinOp):
         return slot.field == "left" and isinstance(parent.op, ast.Add | ast.Sub)
     if isinstance(parent, ast.Call):
-        return slot.field == "args" and slot.index == 0 and not isinstance(slot.node, ast.Starred)
+        first = slot.field == "args" and slot.index == 0 and not isinstance(slot.node, ast.Starred)
+        return first and not show(parent.func).endswith(("where", ".at"))  # a condition, a place to add to
     return isinstance(parent, ast.Assign | ast.AugAssign) and slot.field == "value"
 
 
@@ -543,9 +546,16 @@ def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
         elif isinstance(node.op, ast.Pow):
             kind, word = "factor", "exponent"
         else:
-            kind = "constant" if names <= scope.fixed else "upstream" if names <= scope.upstream else "factor"
+            moving = "upstream" if names <= scope.upstream else "factor"
+            kind = "mean" if counts(lost) else "constant" if names <= scope.fixed else moving
             word = "divisor" if isinstance(node.op, ast.Div) else "factor"
         yield edit(3, slug_of(slugs, kind), slot, (node.left, node.right)[k], f"The {word} `{show(lost)}` is missing.")
+
+
+def counts(node: ast.AST) -> bool:
+    """Whether it is a number of entries: x.size, x.shape[1], len(x), n, or a sum of weights for it, total."""
+    sized = node.value if isinstance(node, ast.Subscript) else node
+    return show(node) in ("n", "total") or show(node).startswith("len(") or show(sized).endswith((".size", ".shape"))
 
 
 def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
@@ -556,8 +566,10 @@ def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
             if name != node.id and shape == scope.shapes[node.id]:
                 sentence = f"`{name}` stands where `{node.id}` belongs."
                 lost = node.id in scope.moved and name not in scope.moved
+                whole = node.id in scope.moved and name in scope.upstream  # the upstream gradient, not its share
                 constants = {node.id, name} <= scope.fixed
-                slug = slug_of(slugs, "upstream" if lost else "constant" if constants else "name")
+                kind = "upstream" if lost else "share" if whole else "constant" if constants else "name"
+                slug = slug_of(slugs, kind)
                 if slug:
                     rank = (
                         6 if {node.id, name} <= scope.moved else 4
@@ -568,7 +580,8 @@ def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
     if not factor(slot) and not branch(slot):
         return
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    counted = slug_of(slugs, "constant" if names and names <= scope.fixed else "factor")
+    assigned = isinstance(slot.parent, ast.Assign)
+    counted = slug_of(slugs, "whole" if assigned else "constant" if names and names <= scope.fixed else "factor")
     for value in (2, 0.5):
         sentence = f"`{show(node)}` counts {'twice' if value == 2 else 'half'}."
         yield edit(5, counted, slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)

@@ -90,10 +90,8 @@ def deeper(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
 
 def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
     """A probe with its upstream gradients."""
-    if op.name == "dropout":
+    if op.draws:
         values["mask"] = arrays["mask"]
-    if op.name == "binary_cross_entropy_with_logits" and values.get("pos_weight") is None:
-        values["pos_weight"] = 1.0
     if op.has("normalized_shape"):
         values["normalized_shape"] = arrays["input"].shape[-1:]
     probe = Probe(op, variant, seed, values, {}, {})

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from torchref.check.arguments import aliases
-from torchref.check.mistakes.base import softmax
 from torchref.check.ops import Known, Op
 from torchref.check.ops.formula import saved
 
@@ -16,14 +15,9 @@ Compute = Callable[[Op, dict[str, Any], dict[str, Any]], Any]
 
 
 SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...], Compute]] = {
-    "probabilities": (("probs", "p", "softmax", "probabilities", "s", "sm", "y_hat", "softmax_out", "softmax_output"), ("cross entropy",), lambda op, v, y: softmax(v["input"], 1)),
     "weight_shape": (("w_shape", "weight_shape", "shape", "table_shape", "wshape", "emb_shape"), ("conv",), lambda op, v, y: v["weight"].shape),
-    "input_shape": (("x_shape", "input_shape", "shape", "xshape", "in_shape", "orig_shape", "shape_x"), ("pool", "conv", "shape"), lambda op, v, y: v["input"].shape),
+    "input_shape": (("x_shape", "input_shape", "shape", "xshape", "in_shape", "orig_shape", "shape_x"), ("pool", "conv"), lambda op, v, y: v["input"].shape),
 }  # fmt: skip
-
-
-def families(op: Op) -> tuple[str, ...]:
-    return (op.family, "cross entropy") if op.name == "cross_entropy" else (op.family,)
 
 
 def known(op: Op) -> dict[str, tuple[tuple[str, ...], Compute]]:
@@ -32,8 +26,7 @@ def known(op: Op) -> dict[str, tuple[tuple[str, ...], Compute]]:
         own = {n for a in op.arguments for n in aliases(op, a.name)}
         asked = {k.name: (tuple(n for n in k.names.split() if n not in own), value(k)) for k in op.known if k.saved}
         return asked
-    mine = families(op)
-    return {role: (names, compute) for role, (names, where, compute) in SAVED.items() if set(where) & set(mine)}
+    return {role: (names, compute) for role, (names, where, compute) in SAVED.items() if op.family in where}
 
 
 def value(k: Known) -> Compute:

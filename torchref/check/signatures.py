@@ -169,7 +169,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
         return None
     op, v = p.op, p.values
     told = f"it is {c:.6g} times the right gradient, everywhere"
-    if op.family == "dropout":
+    if op.draws:
         return Signature("dropout-mask-or-scale", told, 0.9)
     if abs(c + 1) < allowed["tolerance"]:
         return Signature("wrong-sign", "it is exactly the negative of the right gradient", 0.99, "The sign is wrong.")
@@ -201,7 +201,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
                         0.98,
                     )
         return Signature("wrong-reduction", told, 0.6)
-    if op.family == "pool" or op.name == "upsample":
+    if op.family == "pool":
         kernel = v.get("kernel_size")
         sides = np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)
         area = float(np.prod(sides))
@@ -302,7 +302,7 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
     for a, b in itertools.combinations(range(g.ndim), 2) if g.ndim > 2 and name == "weight" else ():
         if g.shape[a] == g.shape[b] and close(g, ref.swapaxes(a, b)) and not close(g, ref):
             return Signature("transposed", f"the axes {a} and {b} are exchanged", 0.95)
-    if np.shape(upstream) == g.shape and close(g, upstream) and p.op.family != "dropout":
+    if np.shape(upstream) == g.shape and close(g, upstream) and not p.op.draws:
         return Signature(
             "local-derivative-missing",
             "it is the upstream gradient itself",
@@ -326,7 +326,7 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
         once = counts <= 1
         if close(g[once], ref[once]) and not close(g, ref):
             return Signature("repeated-index-overwritten", "only rows whose index occurs more than once are wrong", 0.9)
-    if p.op.family == "dropout" and name == "input":
+    if p.op.draws and name == "input":
         return Signature("dropout-mask-or-scale", dropout_evidence(p, g, ref), 0.8)
     if found := residual(p, g, ref):
         return found

@@ -8,33 +8,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torchref.check.catalogue.losses import LOSSES
-from torchref.check.catalogue.rows import DISTANCES
-from torchref.check.catalogue.sequences import OTHERS
 from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.ops.attention import ATTENTION
+from torchref.check.ops.distances import DISTANCES
+from torchref.check.ops.dropout import DROPOUT
+from torchref.check.ops.labels import LABELS
+from torchref.check.ops.losses import LOSSES
 from torchref.check.ops.norms import NORMS
 from torchref.check.ops.products import GATES, PRODUCTS
 from torchref.check.ops.record import Op
 from torchref.check.ops.recurrences import RECURRENCES
 from torchref.check.ops.rows import ROWS
+from torchref.check.ops.shapes import SHAPES
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
     "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
     "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
-    "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
-SOFTMAX = ("cross_entropy",)
 
 
 def bridged(op: Op) -> Op:
     slugs = SLUGS.get(op.family, {})
-    if op.name in SOFTMAX:
-        slugs = {**slugs, "axis": "softmax-wrong-axis"}
-    if op.loss:
-        slugs = {**slugs, "mean": "wrong-reduction"}
     return replace(op, slugs=slugs, affine=op.family == "conv", summed=op.family == "conv")
 
 
@@ -43,9 +39,13 @@ CATALOGUE: tuple[Op, ...] = (
     *ROWS,
     *GATES,
     *PRODUCTS,
-    *map(bridged, (*LOSSES, *DISTANCES)),
+    *LOSSES,
+    *LABELS,
+    *DISTANCES,
     *NORMS,
     *RECURRENCES,
     *ATTENTION,
-    *map(bridged, (*WINDOWS, *OTHERS)),
+    *map(bridged, WINDOWS),
+    *SHAPES,
+    *DROPOUT,
 )

@@ -62,7 +62,7 @@ def judge_contract(code: Subject, trial: Trial, second: Trial) -> None:
             and not close(run.gradients[1][n], np.asarray(g))
         ]
         if apart:
-            if code.op.family == "dropout":
+            if code.op.draws:
                 code.add(
                     "input",
                     "dropout-mask-or-scale",

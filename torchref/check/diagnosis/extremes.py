@@ -8,9 +8,6 @@ from torchref.check import probes
 from torchref.check.diagnosis.subject import Subject
 from torchref.check.forms.base import CouldNotRun
 
-# The sigmoid is inside this loss so that it stays finite; a cross entropy's -sum(onehot * log p) is many textbooks'.
-STAYS_FINITE = ("binary_cross_entropy_with_logits",)
-
 
 def judge_extremes(code: Subject) -> None:
     """Logits of +-900, a row entirely below -900, rows of zeros: the result must stay finite."""
@@ -61,7 +58,7 @@ def judge_extremes(code: Subject) -> None:
         and np.isfinite(trial.expected["output"]).all()
         and not np.isfinite(np.asarray(output, dtype=float)).all()
     ):
-        if code.op.loss and code.op.name not in STAYS_FINITE:
+        if code.op.loss and not code.op.finite:  # -sum(onehot * log p) is many textbooks'
             code.notes.append(f"at {what} the loss is not finite, though its gradient is")
         else:
             code.add(
@@ -73,6 +70,6 @@ def judge_extremes(code: Subject) -> None:
                 if code.op.loss
                 else "The code overflows or divides by zero where the right result is finite.",
                 "from the logits: max(x, 0) - x t + log(1 + exp(-|x|))"
-                if code.op.name in STAYS_FINITE
+                if code.op.finite
                 else "subtract the row's maximum before the exponential",
             )

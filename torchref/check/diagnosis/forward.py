@@ -65,7 +65,7 @@ def judge_forward(code: Subject, trial: Trial) -> None:
             "The forward overflows or divides by zero.",
         )
         return
-    if code.op.name == "dropout" and mine.shape == right.shape:
+    if code.op.draws and mine.shape == right.shape:
         judge_dropout(code, trial, mine)
         return
     for m in wrong_formulas(code.op, trial.probe.namespace(**trial.changes)):
@@ -121,7 +121,7 @@ def judge_dropout(code: Subject, trial: Trial, mine: Array) -> None:
     known = next(
         (
             m
-            for m in code.op.mistakes
+            for m in wrong_formulas(code.op, trial.probe.namespace(**trial.changes))
             if m.forward and (r := code.evaluate(trial, (m.flag,))) is not None and close(mine, r[0]["output"])
         ),
         None,

@@ -18,7 +18,7 @@ def judge_ranks(code: Subject) -> None:
     """
     if code.findings or code.form.name == "function" or code.variant != "rich":
         return
-    if not code.op.deeper and not pairwise(code):
+    if not code.op.deeper:
         return
     try:
         p = probes.deeper(code.op, 1, code.form.takes, code.variant)
@@ -38,8 +38,3 @@ def judge_ranks(code: Subject) -> None:
     wrong = wrong_gradients(code, trial)
     if wrong:
         code.notes.append(f"{where} returns other gradients than the right d{', d'.join(wrong)}")
-
-
-def pairwise(code: Subject) -> bool:
-    """A loss of a prediction and a target of the same shape."""
-    return code.op.loss and code.op.has("target") and code.op.arguments[0].name == "input" and "weight" in code.op.fixed

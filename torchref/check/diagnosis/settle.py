@@ -93,7 +93,7 @@ def another(code: Subject, first: Trial) -> Trial:
 
 def conventions(code: Subject, p: Probe) -> Iterator[Convention]:
     """The conventions to try. Where no forward can tell them apart, dropout's p is torch's unless its name says more."""
-    if code.op.name == "dropout" and code.form.name == "function" and not arguments.told_conventions(code.stated):
+    if code.op.draws and code.form.name == "function" and not arguments.told_conventions(code.stated):
         name = arguments.normal(code.form.matching.user("p") or "")
         if "keep" in name or "retain" in name:
             return iter(list(arguments.conventions(code.op, p.values, code.form.takes, code.stated))[1:])
@@ -130,7 +130,7 @@ def learn_options(code: Subject) -> None:
 
 def choose_input_or_output(code: Subject) -> None:
     """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
-    flag = "use_probabilities" if code.op.name == "cross_entropy" else "use_output"
+    flag = "use_probabilities" if code.op.probabilities else "use_output"
     name = arguments.normal(code.form.matching.user("input") or "")
     told = flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and code.op.by_output
     for use_output in (True,) if told else (False, True):  # sigma'(sigma(x)) is a mistake, whatever it is right for
@@ -139,13 +139,13 @@ def choose_input_or_output(code: Subject) -> None:
             p = probes.make(code.op, 0, code.form.takes, code.op.variants[0])
             if scores(code, code.attempt(p, TORCH, [p.upstream])):
                 if use_output:
-                    what = "softmax's output" if code.op.name == "cross_entropy" else "the forward's output"
+                    what = "softmax's output" if code.op.probabilities else "the forward's output"
                     code.notes.append(f"{code.form.matching.user('input')!r} is taken to be {what}")
                 return
         except CouldNotRun:
             continue
     role = code.form.matching.user("input") or ""
-    if code.op.name == "cross_entropy":
+    if code.op.probabilities:
         told = arguments.normal(role) in ("probs", "p", "softmax", "probabilities", "softmaxout", "s")
         code.form.use_probabilities = told
         return

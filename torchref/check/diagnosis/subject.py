@@ -76,7 +76,7 @@ class Subject:
         outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
         changes: dict[str, Any] = {}
         if (
-            self.op.name == "dropout"
+            self.op.draws
             and "mask" not in self.form.takes
             and "output" in outputs
             and np.shape(outputs["output"]) == np.shape(p.values["input"])
@@ -138,7 +138,7 @@ class Subject:
             with np.errstate(all="ignore"):
                 outputs, backward = trial.probe.evaluate(flags, **trial.changes)
                 return outputs, gradients_only(backward(trial.upstream if upstream is None else upstream))
-        except (ValueError, IndexError, AttributeError, ZeroDivisionError, FloatingPointError):
+        except (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, FloatingPointError):
             return None
 
     def names(self) -> dict[str, str]:

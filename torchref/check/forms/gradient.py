@@ -70,8 +70,6 @@ class Gradient(Closure):
         own = {arguments.normal(n) for a in self.op.arguments for n in (a.name, *a.aliases)}
         found: dict[str, str] = {}
         for role, (names, _) in known(self.op).items():
-            if role == "probabilities":
-                continue
             for p in params:
                 n = arguments.normal(p.name)
                 clear = n in map(arguments.normal, names) and n not in own
@@ -84,12 +82,8 @@ class Gradient(Closure):
     def ambiguous(self) -> bool:
         """Whether the array that stands for the input might as well be the output."""
         role = self.matching.user("input")
-        if (
-            role is None
-            or (self.op.loss and self.op.name != "cross_entropy")
-            or "output" in self.takes
-            or self.op.name in ("linear",)
-        ):
+        product = self.op.has("weight") and not self.op.argument("weight").optional  # dweight needs the input itself
+        if role is None or product or (self.op.loss and not self.op.probabilities) or "output" in self.takes:
             return False
         return arguments.normal(role) not in ("x", "input", "inp", "inputs", "z", "xs", "data", "logits", "scores")
 

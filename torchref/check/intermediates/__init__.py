@@ -10,16 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.intermediates import rows, simple
+from torchref.check.intermediates import simple
 from torchref.check.intermediates.step import Step, plain
 from torchref.check.ops.formula import intermediates
 from torchref.check.probes import Probe
 
 BY_NAME: dict[str, Any] = {
-    "mse_loss": simple.mse_loss,
-    "binary_cross_entropy": simple.bce,
-    "binary_cross_entropy_with_logits": simple.bce_logits,
-    "cross_entropy": rows.cross_entropy,
     **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
 }
 

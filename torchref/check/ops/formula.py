@@ -15,7 +15,7 @@ import numpy as np
 from torchref.check.edits import Edit
 from torchref.check.mistakes.base import Gradients, Mistake
 from torchref.check.ops.record import Argument, Known, Op, Patch
-from torchref.check.textbook.page import Page, Ran, page, torchs
+from torchref.check.textbook.page import Page, Ran, page, shortened, torchs
 from torchref.nn.module import Array
 
 
@@ -32,7 +32,7 @@ class FromTextbook:
     ) -> None:
         self.textbook, self.arguments, self.slugs = textbook, arguments, slugs or {}
         self.homes = homes or {}  # the beginning of a line: the gradient that a mistake there belongs to
-        self.patches = {p.told: p for p in patches}
+        self.patches = patches
         self.edits: dict[int, dict[str, Edit]] = {}  # by page
 
     @property
@@ -55,9 +55,9 @@ class FromTextbook:
         self, v: Any, wrong: frozenset[str] = frozenset()
     ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]:
         own = self.page(v)
-        changes = [self.patches.get(told) or self.slips(v)[told] for told in sorted(wrong)]
+        changes = [self.change(v, told) for told in sorted(wrong)]
         ran = own.run(self.values(v), changes)
-        names = [a.name for a in self.arguments if a.kind == "array"]
+        names = self.graded(own)
 
         def backward(*upstream: Any) -> Gradients:
             result = dict(zip(names, ran.backward(*received(own, ran, upstream)), strict=True))
@@ -68,6 +68,18 @@ class FromTextbook:
             return {n: g for n, g in result.items() if n.removesuffix("~") in live}
 
         return tuple(y for y in ran.outputs if y is not None), backward
+
+    def graded(self, own: Page) -> list[str]:
+        """The arguments that the page has gradients of: the record's arrays, and a target where it returns dt."""
+        more = [a.name for a in self.arguments if a.kind == "data" and f"d{shortened(a.name)}" in own.gradients]
+        return [*(a.name for a in self.arguments if a.kind == "array"), *more]
+
+    def change(self, v: Any, told: str) -> Patch | Edit:
+        """The change that puts the wrong line `told` in its place."""
+        own = self.page(v)
+        patches = [p for p in self.patches if p.told == told]
+        fitting = next((p for p in patches if own.right_line(p)), None)
+        return fitting or self.slips(v).get(told) or patches[0]
 
     def variables(self, v: Any, *upstream: Any) -> dict[str, Any]:
         """Every variable of the forward by name, and with an upstream gradient those of the backward."""
@@ -84,7 +96,7 @@ class FromTextbook:
             with np.errstate(all="ignore"):
                 ran = own.run(self.values(v))
                 ran.backward(*(np.ones_like(y) for y, _ in zip(ran.outputs, own.back.args.args, strict=False)))
-            known = {ast.unparse(ast.parse(told)) for told in self.patches}
+            known = {ast.unparse(ast.parse(p.told)) for p in self.patches if own.right_line(p)}
             found = own.edits(self.slugs, ran.variables)
             self.edits[id(own)] = {e.told: e for e in found if e.told not in known}
         return self.edits[id(own)]
@@ -92,14 +104,14 @@ class FromTextbook:
     def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
         """The wrong formulas under these options: the patches that have a line there, then the edits."""
         own = self.page(v)
-        fitting = [p for p in self.patches.values() if own.right_line(p)]
+        fitting = [p for p in self.patches if own.right_line(p)]
         every: list[Patch | Edit] = [*fitting, *self.slips(v).values()]
         return tuple(mistake(op, own, c, self.homes) for c in every)
 
     def shown(self, op: Op, name: str, v: Any) -> str:
         """The lines that compute the gradient of `name`, or an output; empty where there are none."""
         own = self.page(v)
-        named = dict(zip((*op.outputs, *(a.name for a in op.arrays)), (*own.outputs, *own.gradients), strict=True))
+        named = {torch: variable for variable, torch in names(op, own).items()}
         if name not in named:
             return ""
         absent = (a for a in op.arguments if a.neutral is not None and getattr(v, a.name, None) is None)
@@ -163,11 +175,17 @@ def mistake(op: Op, own: Page, change: Patch | Edit, homes: Mapping[str, str]) -
     """A change of a page as a mistake: the gradient that it belongs to, and the right line as its correction."""
     right = change.right if isinstance(change, Edit) else own.right_line(change)
     told = own.leads_to(right)
-    named = dict(zip((*own.outputs, *own.gradients), (*op.outputs, *(a.name for a in op.arrays)), strict=True))
+    named = names(op, own)
     home = next((g for line, g in homes.items() if right.startswith(line)), "")
     gradient = getattr(change, "gradient", "") or home or (named[told[0]] if told else "output")
     advice = getattr(change, "advice", "") or right
     return Mistake(change.told, change.slug, gradient, change.sentence, advice, getattr(change, "convention", ""))
+
+
+def names(op: Op, own: Page) -> dict[str, str]:
+    """The outputs and gradients of a page: variable -> torch's name."""
+    assert isinstance(op.formula, FromTextbook)
+    return dict(zip((*own.outputs, *own.gradients), (*op.outputs, *op.formula.graded(own)), strict=True))
 
 
 def from_textbook(
@@ -187,7 +205,8 @@ def from_textbook(
     for p in patches:
         if not whole.right_line(p):
             raise ValueError(f"{name}: not one line of {textbook.__name__} begins with {p.line!r}")
-    return replace(op, mistakes=tuple(mistake(op, whole, p, formula.homes) for p in patches))
+    told = {p.told: mistake(op, whole, p, formula.homes) for p in reversed(patches)}
+    return replace(op, mistakes=tuple(told.values())[::-1])
 
 
 def wrong_formulas(op: Op, v: Any) -> tuple[Mistake, ...]:

@@ -31,8 +31,8 @@ def array(name: str, *aliases: str, axes: str = "", optional: bool = False, neut
     return Argument(name, "array", None, None, optional or neutral is not None, aliases, named, neutral)
 
 
-def data(name: str, *aliases: str, axes: str = "", optional: bool = False) -> Argument:
-    return Argument(name, "data", None, None, optional, aliases, tuple(axes.split()))
+def data(name: str, *aliases: str, axes: str = "", optional: bool = False, neutral: float | None = None) -> Argument:
+    return Argument(name, "data", None, None, optional or neutral is not None, aliases, tuple(axes.split()), neutral)
 
 
 def option(name: str, default: Any = None, probe: Any = None, *aliases: str, vary: tuple[Any, ...] = ()) -> Argument:
@@ -85,6 +85,9 @@ class Op:
     outputs: tuple[str, ...] = ("output",)
     loss: bool = False
     logits: bool = False  # must stay finite at +-900
+    finite: bool = False  # is there to stay finite: an infinite loss is a mistake
+    probabilities: bool = False  # a gradient function may be handed the softmax of its input in the input's place
+    draws: bool = False  # its forward draws a mask; the user's own is read from the output
     zero_rows: bool = False  # must stay finite for rows of zeros
     deeper: bool = False  # is the same function on more axes, (N, T, D) for (N, D)
     family: str = "elementwise"

@@ -20,7 +20,7 @@ from torchref.check.ops.record import Patch
 from torchref.check.textbook.flow import needed, reached, reads
 from torchref.nn.module import Array
 
-SHORT = {
+SHORT = {  # a parameter: torch's name
     "x": "input",
     "x1": "input1",
     "x2": "input2",
@@ -28,9 +28,9 @@ SHORT = {
     "q": "query",
     "k": "key",
     "v": "value",
-}  # a parameter: torch's name
+}
 SEEN, SUM = "_seen", "_sum"  # what a page calls, when it is run, with its variables and with its sums
-DATA = ("input", "target", "hx", "cx")  # what is no parameter
+DATA = ("input", "target", "hx", "cx", "var", "anchor", "positive", "negative")  # what is no parameter of a layer
 SIZES = ("shape", "size", "ndim")
 
 
@@ -142,7 +142,8 @@ class Page:
 
     def edits(self, slugs: Slugs, variables: dict[str, Any]) -> list[Edit]:
         """The wrong formulas that one edit makes, the likelier first; `variables` are those of a run."""
-        arrays = {n: np.shape(v) for n, v in variables.items() if isinstance(v, np.ndarray | np.floating | float)}
+        numbers = {n: v for n, v in variables.items() if isinstance(v, np.ndarray | np.floating | float)}
+        arrays = {n: np.shape(v) for n, v in numbers.items() if np.asarray(v).dtype != bool}  # masks have no sign
         data = {p for p in self.parameters if torchs(p, {}) in DATA or p in SHORT}
         moving = set(data) | {a.arg for a in self.back.args.args}
         for s, _ in lines([*self.forward, *self.back.body]):
@@ -163,6 +164,11 @@ class Page:
 def torchs(parameter: str, arguments: dict[str, Any]) -> str:
     """torch's name of a parameter."""
     return parameter if parameter in arguments else SHORT.get(parameter, parameter)
+
+
+def shortened(name: str) -> str:
+    """The parameter that stands for torch's name."""
+    return next((short for short, long in SHORT.items() if long == name), name)
 
 
 def names_of(node: ast.expr | None) -> list[str]:

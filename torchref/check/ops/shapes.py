@@ -1,0 +1,171 @@
+"""Padding, upsampling, shuffling, windows as columns: what moves or repeats entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchref.check.ops.common import X
+from torchref.check.ops.formula import from_textbook
+from torchref.check.ops.record import Patch, option
+from torchref.check.textbook import shapes as textbook
+
+
+def make_image(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    c = 3 * o.get("upscale_factor", 1) ** 2
+    return {"input": rng.normal(size=(2, c, 5, 7))}
+
+
+def make_small_squares(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    r = o["downscale_factor"]
+    return {"input": rng.normal(size=(2, 3, 5 * r, 7 * r))}
+
+
+def make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    return {"input": rng.normal(size=(2, 5 * o["groups"], 5, 7))}
+
+
+def make_columns(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    windows = textbook.window_index(o["output_size"], o["kernel_size"], o["stride"], o["padding"], o["dilation"])
+    return {"input": rng.normal(size=(2, 3 * o["kernel_size"] ** 2, windows[2].shape[1]))}
+
+
+LOST, CROP, ORDER, MEAN = "overwritten-not-accumulated", "kernel-flipped", "transposed", "mean-instead-of-sum"
+AT_0 = "The padding is not cut off at the start."
+EXCHANGED = "The padding before and after are exchanged."
+ZIPPED = "tuple(slice(after, after + n) for (_, after), n in zip(pairs, x.shape))"
+START = "tuple(slice(0, n) for n in x.shape)"
+PAD = (
+    Patch("dx = dy[centre]", f"dx = dy[{START}]", CROP, AT_0),
+    Patch("dx = dy[centre]", f"dx = dy[{ZIPPED}]", CROP, EXCHANGED),
+    Patch("dx = flat", "dx = dy[centre]", LOST, "The border repeats entries: their gradients must be added, too."),
+    Patch("np.add.at(flat", "flat[source] = dy", LOST, "The border repeats entries: their gradients overwrite each other."),
+    Patch("dx = flat", f"dx = dy[{START}]", CROP, AT_0),
+    Patch("dx = flat", f"dx = dy[{ZIPPED}]", CROP, EXCHANGED),
+)  # fmt: skip
+UPSAMPLE = (
+    Patch(
+        "dx =",
+        "dx = copies.mean(axis=(3, 5))",
+        MEAN,
+        "Every copy's gradient counts in full: they must be summed, not averaged.",
+    ),
+    Patch("dx =", "dx = copies[:, :, :, 0, :, 0]", LOST, "Only the first copy's gradient arrives."),
+    Patch("dx =", "dx = copies[:, :, :, -1, :, -1]", LOST, "Only the last copy's gradient arrives."),
+)
+SQUARES = "The two axes of the small squares are exchanged."
+UNORDERED = "The axes are not put back in order before reshaping."
+SHUFFLE = (
+    Patch("dx =", "dx = cells.transpose(0, 1, 5, 3, 2, 4).reshape(x.shape)", ORDER, SQUARES),
+    Patch("dx =", "dx = dy.reshape(x.shape)", ORDER, UNORDERED),
+)
+UNSHUFFLE = (
+    Patch("dx =", "dx = squares.transpose(0, 1, 4, 3, 5, 2).reshape(x.shape)", ORDER, SQUARES),
+    Patch("dx =", "dx = dy.reshape(x.shape)", ORDER, UNORDERED),
+)
+CHANNELS = (
+    Patch("dx =", "dx = dy", ORDER, "The channels are not put back in order."),
+    Patch(
+        "dx =",
+        "dx = dy.reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(x.shape)",
+        ORDER,
+        "The backward shuffles again; it must put the channels back: c / g groups.",
+    ),
+)
+OVERLAPS = "count = np.zeros(padded.shape[2:]); np.add.at(count, windows[2:], 1)"
+UNFOLD = (
+    Patch(
+        "np.add.at(dpadded",
+        "dpadded[windows] = dy.reshape(n, c, kernel_size**2, -1)",
+        LOST,
+        "Windows overlap: their gradients must be added.",
+    ),
+    Patch(
+        "dx =",
+        f"{OVERLAPS}; dx = (dpadded / np.maximum(count, 1))[:, :, padding:padding + h, padding:padding + w]",
+        MEAN,
+        "Windows overlap: their gradients are added, not averaged.",
+    ),
+    Patch("dx =", "dx = dpadded[:, :, :h, :w]", CROP, AT_0),
+)
+FOLD = (
+    Patch(
+        "dpadded =",
+        f"{OVERLAPS}; dpadded = np.pad(dy, edges) / np.maximum(count, 1)",
+        MEAN,
+        "What was added in the forward is handed back whole, not in parts.",
+    ),
+    Patch(
+        "np.add.at(padded",
+        "padded[windows] = x.reshape(n, c, kernel_size**2, -1)",
+        LOST,
+        "Windows overlap: they must be added.",
+    ),
+)
+
+WINDOWS = (
+    option("kernel_size", 3, 3, "k", "size", vary=(2,)),
+    option("dilation", 1, vary=(2,)),
+    option("padding", 0, 1, "pad", "p", vary=(0,)),
+    option("stride", 1, 2, "s", "strides", vary=(1,)),
+)
+MODE = option("mode", "constant", vary=("reflect", "replicate", "circular"))
+
+SHAPES = (
+    from_textbook(
+        "pad",
+        ("ConstantPad2d", "ZeroPad2d"),
+        (X, option("pad", (2, 1, 1, 3), None, "padding", "p"), MODE, option("value", None)),
+        textbook.pad,
+        PAD,
+        make=make_image,
+        family="shape",
+    ),
+    from_textbook(
+        "upsample",
+        ("Upsample", "interpolate", "UpsamplingNearest2d"),
+        (X, option("scale_factor", 2, 2, "scale", "factor", "s", vary=(3,))),
+        textbook.upsample,
+        UPSAMPLE,
+        make=make_image,
+        family="shape",
+    ),
+    from_textbook(
+        "pixel_unshuffle",
+        ("PixelUnshuffle",),
+        (X, option("downscale_factor", 2, 2, "r", "factor", "scale", vary=(3,))),
+        textbook.pixel_unshuffle,
+        UNSHUFFLE,
+        make=make_small_squares,
+        family="shape",
+    ),
+    from_textbook(
+        "channel_shuffle",
+        ("ChannelShuffle",),
+        (X, option("groups", 3, 3, "g", vary=(2,))),
+        textbook.channel_shuffle,
+        CHANNELS,
+        make=make_channels,
+        family="shape",
+    ),
+    from_textbook(
+        "unfold", ("Unfold", "im2col"), (X, *WINDOWS), textbook.unfold, UNFOLD, make=make_image, family="shape"
+    ),
+    from_textbook(
+        "fold",
+        ("Fold", "col2im"),
+        (X, option("output_size", (7, 8), (7, 8), "size", "shape"), *WINDOWS),
+        textbook.fold,
+        FOLD,
+        make=make_columns,
+        family="shape",
+    ),
+    from_textbook(
+        "pixel_shuffle",
+        ("PixelShuffle",),
+        (X, option("upscale_factor", 2, 2, "r", "factor", "scale", vary=(3,))),
+        textbook.pixel_shuffle,
+        SHUFFLE,
+        make=make_image,
+        family="shape",
+    ),
+)
