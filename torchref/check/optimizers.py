@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,12 @@ import numpy as np
 from torchref.check.closeness import close, size
 from torchref.check.forms.base import CouldNotRun, UserError
 from torchref.check.forms.step import DEFAULTS, ClassStep, FunctionStep, Settings, role
-from torchref.check.mistakes import steps
-from torchref.check.mistakes.base import Mistake
+from torchref.check.ops.steps import RATE_INSIDE, SLIPS, Slip, right_lines, simulate
 from torchref.check.verdict import COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
 from torchref.nn.module import Array
 
 STEPS = 8
 CONSTANT_EPS = (1e-5, 1e-6, 1e-7, 1e-8)
-MISTAKES = {
-    "SGD": steps.SGD,
-    "Adam": steps.ADAM,
-    "AdamW": steps.ADAMW,
-    "RMSprop": steps.RMSPROP,
-    "Adagrad": steps.ADAGRAD,
-}
 
 
 def names(against: str) -> str | None:
@@ -162,14 +155,19 @@ def compare(
             f"the step returned a parameter of shape {np.shape(path[0][0])}, expected {np.shape(weights[0])}"
         )
 
-    def reference(wrong: frozenset[str] = frozenset(), options: Any = o) -> list[list[Array]]:
+    def reference(*wrong: Slip, options: Any = o) -> list[list[Array]] | None:
         try:
             with np.errstate(all="ignore"):
-                return steps.simulate(name, options, weights, gradients, rates, wrong)
-        except ZeroDivisionError:  # two mistakes at once may exclude each other
-            return [[np.full_like(w, np.nan) for w in weights] for _ in rates]
+                return simulate(name, options, weights, gradients, rates, wrong)
+        except (ZeroDivisionError, ValueError):  # no such mistake under these options; two may exclude each other
+            return None
+
+    def fits(*wrong: Slip, options: Any = o) -> bool:
+        other = reference(*wrong, options=options)
+        return other is not None and same(path, other, weights)
 
     right = reference()
+    assert right is not None
     if touched:
         verdict.verdict = WRONG
         verdict.findings.append(
@@ -192,7 +190,8 @@ def compare(
             / max(1e-6 * size(np.subtract(right[-1][0], weights[0])), 1e-300)
         }
         return
-    if getattr(o, "momentum", 0) and same(path, reference(frozenset({"rate in the velocity"})), weights):
+    convention = RATE_INSIDE[name] if getattr(o, "momentum", 0) else None
+    if convention and fits(convention):
         verdict.verdict = RIGHT
         verdict.notes.append(
             "a difference of convention: the learning rate is inside the velocity (v = momentum * v - lr * g); it differs from torch only after the rate has changed"
@@ -200,37 +199,36 @@ def compare(
         return
     # an eps that stands as a constant in the user's code is theirs to choose
     fixed = "eps" in DEFAULTS[name] and "eps" not in step.taken and "eps" not in given
-    candidates = [o.eps, *(e for e in CONSTANT_EPS if e != o.eps)] if fixed else [getattr(o, "eps", 0.0)]
-    for o.eps in candidates[1:]:
-        if same(path, reference(), weights):
+    others = [e for e in CONSTANT_EPS if e != o.eps] if fixed else []
+    candidates = [o, *(SimpleNamespace(**{**vars(o), "eps": e}) for e in others)]
+    for options in candidates[1:]:
+        if fits(options=options):
             verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
-            verdict.notes.append(f"eps is {o.eps:g} in this code; torch's default is {DEFAULTS[name]['eps']:g}")
+            verdict.notes.append(f"eps is {options.eps:g} in this code; torch's default is {DEFAULTS[name]['eps']:g}")
             return
     verdict.verdict = WRONG
     moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
     evidence = f"the parameters differ from step {moved + 1} on{where}"
-    mistakes = MISTAKES[name]
-    convention = frozenset({"rate in the velocity"}) if getattr(o, "momentum", 0) else frozenset()
-    for o.eps in candidates:
-        right = reference()
-        known = {m.flag: reference(frozenset({m.flag})) for m in mistakes}
-        for extra in (frozenset[str](), convention) if convention else (frozenset[str](),):
-            for m in mistakes:
-                if same(known[m.flag], right, weights):
-                    continue
-                if same(path, known[m.flag] if not extra else reference(frozenset({m.flag}) | extra), weights):
-                    found(verdict, m, evidence, 0.97)
+    mistakes = SLIPS[name]
+
+    def seen(options: Any) -> list[Slip]:
+        """The mistakes that change something."""
+        start = reference(options=options)
+        paths = ((m, reference(m, options=options)) for m in mistakes)
+        return [m for m, p in paths if p is not None and start is not None and not same(p, start, weights)]
+
+    for options in candidates:
+        visible = seen(options)
+        for more in ((), (convention,)) if convention else ((),):
+            for m in visible:
+                if fits(m, *more, options=options):
+                    found(verdict, m, o, evidence, 0.97)
                     return
-    o.eps = candidates[0]
-    right = reference()
-    known = {m.flag: reference(frozenset({m.flag})) for m in mistakes}
-    for a, b in itertools.combinations(mistakes, 2):
-        if same(path, reference(frozenset({a.flag, b.flag})), weights) and not (
-            same(known[a.flag], right, weights) or same(known[b.flag], right, weights)
-        ):
-            found(verdict, a, evidence, 0.8)
+    for a, b in itertools.combinations(seen(o), 2):
+        if fits(a, b):
+            found(verdict, a, o, evidence, 0.8)
             if b.slug != a.slug:
-                found(verdict, b, evidence, 0.75)
+                found(verdict, b, o, evidence, 0.75)
             return
     verdict.findings.append(
         Finding(
@@ -243,16 +241,18 @@ def compare(
     )
 
 
-def found(verdict: Verdict, m: Mistake, told: str, confidence: float) -> None:
+def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: float) -> None:
+    name = names(verdict.against)
+    assert name is not None
     verdict.findings.append(
         Finding(
             "param",
             m.slug,
-            f"{told}, exactly as with this mistake ({m.flag})",
+            f"{told}, exactly as with this mistake ({m.told})",
             confidence,
             m.sentence,
-            m.correction,
-            derivation=f"the docstring of torchref.optim.{names(verdict.against)}",
+            right_lines(name, o, m),
+            derivation=f"the docstring of torchref.optim.{name}",
         )
     )
 

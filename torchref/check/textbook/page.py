@@ -242,9 +242,16 @@ class Fold(ast.NodeTransformer):
         return node if answer is None else node.body if answer else node.orelse
 
 
+class Plain(ast.NodeTransformer):
+    """Take the annotations off assignments."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        return ast.copy_location(ast.Assign([node.target], node.value), node) if node.value else node
+
+
 @cache
 def source(function: Callable[..., Any]) -> ast.FunctionDef:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    tree = Plain().visit(ast.parse(textwrap.dedent(inspect.getsource(function)))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     for node in ast.walk(tree):  # annotations are not for the reader of a formula
         if isinstance(node, ast.FunctionDef):
