@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The way back through losses of each entry, products and convolutions."""
+"""The way back through convolutions."""
 
 from __future__ import annotations
 

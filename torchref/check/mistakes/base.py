@@ -46,16 +46,6 @@ class Unreduced:
     axes: tuple[int, ...]
 
 
-def sigmoid(x: Array) -> Array:
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
-
-
 def softmax(x: Array, axis: Any = -1) -> Array:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
-
-
-def logsumexp(x: Array, axis: int) -> Array:
-    top = x.max(axis=axis, keepdims=True)
-    return top + np.log(np.exp(x - top).sum(axis=axis, keepdims=True))

@@ -39,7 +39,6 @@ def make_elementwise(name: str, planted: bool) -> Any:
 # The mistakes that no edit makes.
 
 MASK, SCALE, FACTOR, PLACE = "wrong-mask", "scale-forgotten", "local-derivative-missing", "derivative-at-wrong-tensor"
-AT = "The derivative is evaluated at the wrong tensor: {} stands where {} belongs."
 
 
 def slope(told: str, slug: str, sentence: str) -> Patch:

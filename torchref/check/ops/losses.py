@@ -359,7 +359,6 @@ BINARY_KNOWN = (
     Known("(p - t) / (p (1 - p))", "the slope of one entry", "local slope deriv dldp dp dloss inner", ("slope", "slope * dloss", "slope * dloss / x.size", "slope / x.size")),
 )  # fmt: skip
 LOGITS_KNOWN = (Known("p", "the sigmoid of the logits", "p s sig sigmoid probs prob yhat pred sigma", ("s", "s - t")),)
-MEAN_DX = "dx / dloss"
 SOFTMAX_KNOWN = (
     Known("p", "the softmax of the logits", "p probs prob softmax sm probabilities yhat s", ("p", "p - onehot", "np.exp(x - x.max(1, keepdims=True))", "dx")),
     Known("log p", "the logarithm of the softmax", "logp logprobs logsoftmax logprob ls", ("log_p",)),
