@@ -96,7 +96,7 @@ ENDS = {
     "half": ("could-not-run", STRAY),
     "rubbish": ("could-not-run", STRAY),
     "leaves": ("could-not-run", f"{DIED} (exit status 0)"),
-    "closes": ("could-not-run", DIED),
+    "closes": ("could-not-run", "closed the judge's pipe"),
     "patches": ("wrong", ""),
     "half_a_character": ("could-not-run", "half a character: \\udc80"),
     "long_winded": ("could-not-run", "at most"),

@@ -184,6 +184,8 @@ def read_exactly(pipe: int, size: int, deadline: float) -> bytes:
 def ending(status: int) -> str:
     """How a process ended."""
     if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGKILL:  # by the system, or by us after the pipe's end
+            return "SIGKILL: the machine's memory was full, or the code closed the judge's pipe"
         return signal.Signals(os.WTERMSIG(status)).name
     return f"exit status {os.waitstatus_to_exitcode(status)}"
 
