@@ -81,6 +81,10 @@ CHEATS = """
         np.allclose = lambda *a, **k: True
         return wrong(x)
 
+    def hides(x):
+        np.abs = lambda a, *r, **k: np.zeros_like(np.asarray(a))
+        return wrong(x)
+
     def half_a_character(x):
         raise ValueError("half a character: \\udc80")
 
@@ -97,7 +101,8 @@ ENDS = {
     "rubbish": ("could-not-run", STRAY),
     "leaves": ("could-not-run", f"{DIED} (exit status 0)"),
     "closes": ("could-not-run", "closed the judge's pipe"),
-    "patches": ("wrong", ""),
+    "patches": ("could-not-run", "it changed numpy.allclose"),
+    "hides": ("could-not-run", "it changed numpy.abs"),
     "half_a_character": ("could-not-run", "half a character: \\udc80"),
     "long_winded": ("could-not-run", "at most"),
 }

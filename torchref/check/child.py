@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from torchref.check.forms.base import TimeOut
 from torchref.check.message import decode, encode
 from torchref.check.tracebacks import last_lines
@@ -139,10 +141,14 @@ def answer(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: 
         limit_memory()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+    before = dict(vars(np))
     verdict = guarded(work)
     signal.setitimer(signal.ITIMER_REAL, 0)
     with contextlib.suppress(BaseException):
         sys.stderr.flush()
+    changed = [name for name, value in before.items() if name[0] != "_" and vars(np).get(name) is not value]
+    if changed and verdict.verdict != COULD_NOT_RUN:
+        verdict = could_not_run(f"it changed numpy.{changed[0]}, with which the judge compares")
     try:
         return encode(verdict)
     except Exception as problem:  # the user's code has changed what the judge is made of
