@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torchref.load import load_file
 
 def check(
     function: Any,
-    against: str = "layer_norm",
+    against: str,
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
@@ -27,7 +27,10 @@ def check(
 
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
+    Errors: TypeError where `against` is no name.
     """
+    if not isinstance(against, str) or not against.strip():
+        raise TypeError(f"check(): against must be torch's name of what is computed, such as 'relu'; found {against!r}")
     name = getattr(
         function[0] if isinstance(function, tuple | list) and function else function,
         "__name__",
@@ -44,8 +47,10 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def child_verdict(work: Any, timeout: float, name: str, against: str, device: str | None = None) -> Verdict:
-    verdict: Verdict = child.run(work, timeout, limited=device != "cuda")
+def child_verdict(
+    work: Callable[[], Verdict], timeout: float, name: str, against: str, device: str | None = None
+) -> Verdict:
+    verdict = child.run(work, timeout, limited=device != "cuda")
     verdict.name = verdict.name or name
     verdict.against = verdict.against or against
     return verdict
