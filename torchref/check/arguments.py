@@ -427,14 +427,6 @@ def conventions(
     groups: list[list[Convention]] = []
     if op.conventions is not None:
         groups += [as_stated(group, stated or []) for group in op.conventions(values)]
-    if op.family in ("conv", "pool") and values["input"].ndim == 4:
-        groups.append([channels_last()])
-    if op.family in ("conv", "pool"):
-        each = dict.fromkeys(
-            ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size"),
-            lambda n: (n,) * (values["input"].ndim - 2) if isinstance(n, int) else n,
-        )
-        groups.append([Convention("stride, padding and their like are tuples, a number for each axis", each, {})])
     if op.name == "dropout":
         groups.append([Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})])
     if op.name in ("cross_entropy", "nll_loss"):

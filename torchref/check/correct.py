@@ -53,17 +53,6 @@ MANY = {
     "pairwise_distance": {"x1": "dx1 = dy * (x1 - x2 + eps) / y", "x2": "dx2 = -dy * (x1 - x2 + eps) / y"},
 }  # fmt: skip
 
-CONV = {
-    "input": "every output position adds sum over the filters of dy * weight to its window of dx; then the padding is cut off",
-    "weight": "dweight = sum over N and the output positions of dy * (the window of x)",
-    "bias": "dbias = sum of dy over N and the positions",
-}
-TRANSPOSED = {
-    "input": "dx = the plain convolution of dy with weight",
-    "weight": "dweight = sum over N and the input positions of x * (the window of dy)",
-    "bias": "dbias = sum of dy over N and the positions",
-}
-
 
 def formula(op: Op, name: str, v: Any) -> str:
     """The right formula of the gradient of `name`, or of a running statistic, under the options `v`; empty: unknown."""
@@ -79,10 +68,4 @@ def formula(op: Op, name: str, v: Any) -> str:
             if LOSSES[op.name].count(";") == 0
             else f"dx = dloss times {LOSSES[op.name]}"
         )
-    if op.family == "conv":
-        return (TRANSPOSED if "transpose" in op.name else CONV).get(name, "")
-    if op.family == "pool" and name == "input":
-        if "max" in op.name:
-            return "dx[first maximum of each window] += dy"
-        return "dx[each window] += dy / (the number of its entries)"
     return ""

@@ -11,15 +11,11 @@ PAGES = {
     "cross_entropy": "softmax-cross-entropy.md",
     "nll_loss": "softmax-cross-entropy.md",
 }
-FAMILY_PAGES = {
-    "conv": "convolution.md",
-    "pool": "pooling.md",
-}
 
 
 def derivation(op: Op) -> str:
     """Where the derivation stands: the manual's page and the docstring, as far as there is one."""
-    page = op.derivation or PAGES.get(op.name) or FAMILY_PAGES.get(op.family)
+    page = op.derivation or PAGES.get(op.name)
     name, module = op.name.replace("norm2d", "norm"), op.modules[0]
     places = [f"{MANUAL}/{page}"] if page else []
     if hasattr(functional, name):

@@ -17,8 +17,7 @@ Compute = Callable[[Op, dict[str, Any], dict[str, Any]], Any]
 
 SAVED: dict[str, tuple[tuple[str, ...], tuple[str, ...], Compute]] = {
     "probabilities": (("probs", "p", "softmax", "probabilities", "s", "sm", "y_hat", "softmax_out", "softmax_output"), ("cross entropy",), lambda op, v, y: softmax(v["input"], 1)),
-    "weight_shape": (("w_shape", "weight_shape", "shape", "table_shape", "wshape", "emb_shape"), ("conv",), lambda op, v, y: v["weight"].shape),
-    "input_shape": (("x_shape", "input_shape", "shape", "xshape", "in_shape", "orig_shape", "shape_x"), ("pool", "conv", "shape"), lambda op, v, y: v["input"].shape),
+    "input_shape": (("x_shape", "input_shape", "shape", "xshape", "in_shape", "orig_shape", "shape_x"), ("shape",), lambda op, v, y: v["input"].shape),
 }  # fmt: skip
 
 

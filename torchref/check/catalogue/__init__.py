@@ -11,7 +11,7 @@ from dataclasses import replace
 from torchref.check.catalogue.losses import LOSSES
 from torchref.check.catalogue.rows import DISTANCES
 from torchref.check.catalogue.sequences import OTHERS
-from torchref.check.catalogue.windows import WINDOWS
+from torchref.check.catalogue.windows import SHAPES
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.ops.attention import ATTENTION
 from torchref.check.ops.norms import NORMS
@@ -19,11 +19,10 @@ from torchref.check.ops.products import GATES, PRODUCTS
 from torchref.check.ops.record import Op
 from torchref.check.ops.recurrences import RECURRENCES
 from torchref.check.ops.rows import ROWS
+from torchref.check.ops.windows import WINDOWS
 
 # What the records of the families that are not yet in ops/ say here, for now.
 SLUGS: dict[str, dict[str, str]] = {
-    "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
-    "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
     "dropout": dict.fromkeys(("factor", "constant", "mask", "upstream"), "dropout-mask-or-scale"),
 }
 SOFTMAX = ("cross_entropy",)
@@ -35,7 +34,7 @@ def bridged(op: Op) -> Op:
         slugs = {**slugs, "axis": "softmax-wrong-axis"}
     if op.loss:
         slugs = {**slugs, "mean": "wrong-reduction"}
-    return replace(op, slugs=slugs, affine=op.family == "conv", summed=op.family == "conv")
+    return replace(op, slugs=slugs)
 
 
 CATALOGUE: tuple[Op, ...] = (
@@ -47,5 +46,6 @@ CATALOGUE: tuple[Op, ...] = (
     *NORMS,
     *RECURRENCES,
     *ATTENTION,
-    *map(bridged, (*WINDOWS, *OTHERS)),
+    *WINDOWS,
+    *map(bridged, (*SHAPES, *OTHERS)),
 )

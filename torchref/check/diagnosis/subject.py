@@ -138,7 +138,7 @@ class Subject:
             with np.errstate(all="ignore"):
                 outputs, backward = trial.probe.evaluate(flags, **trial.changes)
                 return outputs, gradients_only(backward(trial.upstream if upstream is None else upstream))
-        except (ValueError, IndexError, AttributeError, ZeroDivisionError, FloatingPointError):
+        except (ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError, FloatingPointError):
             return None
 
     def names(self) -> dict[str, str]:

@@ -20,7 +20,6 @@ BY_NAME: dict[str, Any] = {
     "binary_cross_entropy": simple.bce,
     "binary_cross_entropy_with_logits": simple.bce_logits,
     "cross_entropy": rows.cross_entropy,
-    **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
 }
 
 
