@@ -136,23 +136,33 @@ MAX_POOL = (
 )  # fmt: skip
 
 
-def avg_patches(x: str, count: str) -> tuple[Patch, ...]:
+def avg_patches(x: str, count: str, sides: int) -> tuple[Patch, ...]:
+    """`x` is the array that the windows lie in; with more sides than one a student may divide by one alone."""
+    side = Patch(
+        "share =",
+        f"share = dy[place] / {x}[window].shape[-1]",
+        SHARE,
+        "The division is by one side of the window, not by its area.",
+    )
     return (
         Patch("share =", "share = dy[place]", SHARE, "The division by the window's size is lost."),
-        Patch("share =", f"share = dy[place] / {x}[window].shape[-1]", SHARE, "The division is by one side of the window, not by its area."),
+        *((side,) if sides > 1 else ()),
         Patch(f"d{x}[window]", f"d{x}[window] += np.expand_dims(dy[place], axes) * (np.arange({count}).reshape({x}[window].shape[2:]) == 0)", MASK, "Every cell of the window gets its share, not only the first."),
         Patch("y[place]", f"y[place] = {x}[window].sum(axes)", SHARE, "The forward adds the window up; the mean divides by its size."),
     )  # fmt: skip
 
 
-AVG_POOL = (
-    *avg_patches("x_padded", "np.prod(kernel)"),
-    Patch("share =", "share = dy[place] / np.prod(np.broadcast_to(step, len(axes)))", SHARE, "The division is by the stride, not by the window's size."),
-    Patch("dx = dx_padded", "for place, window in windows[::-1]: dx_padded[window] = np.expand_dims(dy[place] / np.prod(kernel), axes); dx = dx_padded[box(padding, x.shape[2:])]", ONE, "col2im overwrites where windows overlap.", COLUMNS),
-    CROP[0],
-)  # fmt: skip
+def avg_pool_patches(nd: int) -> tuple[Patch, ...]:
+    return (
+        *avg_patches("x_padded", "np.prod(kernel)", nd),
+        Patch("share =", "share = dy[place] / np.prod(np.broadcast_to(step, len(axes)))", SHARE, "The division is by the stride, not by the window's size."),
+        Patch("dx = dx_padded", "for place, window in windows[::-1]: dx_padded[window] = np.expand_dims(dy[place] / np.prod(kernel), axes); dx = dx_padded[box(padding, x.shape[2:])]", ONE, "col2im overwrites where windows overlap.", COLUMNS),
+        CROP[0],
+    )  # fmt: skip
+
+
 ADAPTIVE_AVG = (
-    *avg_patches("x", "x[window][0, 0].size"),
+    *avg_patches("x", "x[window][0, 0].size", 1),
     Patch("share =", "share = dy[place] / np.prod(np.floor_divide(x.shape, y.shape))", SHARE, "The division is by H // oh; the windows of an adaptive pooling differ in size, and each divides by its own."),
 )  # fmt: skip
 
@@ -244,7 +254,7 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
     patches = {
         "max_pool": MAX_POOL,
         "adaptive_max_pool": max_patches("x"),
-        "avg_pool": AVG_POOL,
+        "avg_pool": avg_pool_patches(nd),
         "adaptive_avg_pool": ADAPTIVE_AVG,
     }
     whole = option("output_size", 3, 3, "size", "out_size", "output_shape", vary=(2,))
