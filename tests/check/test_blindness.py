@@ -65,7 +65,7 @@ CLAIMS = [
     ("layer_norm", tiny_eps, "dx = (dx_hat - mean_path - variance_path) / (np.sqrt(var) + eps)", "eps = 1e-09"),
     ("relu", set_to("input", distinct), "dx = dy * (x >= 0)", "no exact zeros"),
     ("relu", set_to("input", lambda x: np.abs(x) + 0.1), "dx = dy * np.sign(x)", "one sign"),
-    ("max_pool2d", set_to("input", distinct), "ties all", "no ties"),
+    ("max_pool2d", set_to("input", distinct), "first = cells == cells.max(2)[..., None]", "no ties"),
     (
         "leaky_relu",
         set_to("negative_slope", 1.0),
@@ -76,8 +76,18 @@ CLAIMS = [
     ("smooth_l1_loss", set_to("beta", 1.0), "slope = np.where(inside, difference, np.sign(difference))", "beta = 1"),
     ("margin_ranking_loss", one_row, "loss = rows.sum()", "batch of 1"),
     ("rnn", one_step, "dbias_ih = dz[0].sum(0)", "one time step"),
-    ("conv2d", set_to("weight", lambda w: w + w[:, :, ::-1, ::-1]), "kernel flipped in dx", "symmetric kernel"),
-    ("conv2d(stride=1)", lambda p: None, "stride ignored", "stride 1"),
+    (
+        "conv2d",
+        set_to("weight", lambda w: w + w[:, :, ::-1, ::-1]),
+        "dx_padded[window] += np.tensordot(dy[place], np.flip(w, (2, 3)), 1)",
+        "symmetric kernel",
+    ),
+    (
+        "conv2d(stride=1)",
+        lambda p: None,
+        "dx_padded[box(place[1:], w.shape[2:], dilation)] += np.tensordot(dy[place], w, 1)",
+        "stride 1",
+    ),
 ]
 
 

@@ -60,6 +60,6 @@ def fitting(op: Op, outputs: dict[str, Any], expected: dict[str, Any]) -> Op | N
     mine, right = np.shape(outputs.get("output", 0)), np.shape(expected["output"])
     if "h_n" in expected and mine == np.shape(expected["h_n"]) != right:
         return last_state(op)
-    if op.family == "pool" and mine != right and mine == (*right[:1], *(n for n in right[1:] if n > 1)):
+    if op.pools and mine != right and mine == (*right[:1], *(n for n in right[1:] if n > 1)):
         return squeezed(op)
     return None

@@ -421,14 +421,6 @@ def conventions(
     groups: list[list[Convention]] = []
     if op.conventions is not None:
         groups += [as_stated(group, stated or []) for group in op.conventions(values)]
-    if op.family in ("conv", "pool") and values["input"].ndim == 4:
-        groups.append([channels_last()])
-    if op.family in ("conv", "pool"):
-        each = dict.fromkeys(
-            ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size"),
-            lambda n: (n,) * (values["input"].ndim - 2) if isinstance(n, int) else n,
-        )
-        groups.append([Convention("stride, padding and their like are tuples, a number for each axis", each, {})])
     wanted = told_conventions(stated)
     if wanted:  # the user has said which
         said = [c for group in groups for c in group if any(w in c.there for w in wanted)]

@@ -17,10 +17,6 @@ def axes(op: Op, name: str, ndim: int) -> tuple[str, ...]:
 
 def layout(op: Op, name: str, ndim: int) -> tuple[str, ...] | None:
     image = ("N", "C", *SPACE.get(ndim - 2, ()))
-    if op.family == "conv":
-        sides = tuple(f"k{s}" for s in SPACE.get(ndim - 2, ()))
-        first = ("in", "out") if "transpose" in op.name else ("out", "in")
-        return {"input": image, "weight": (*first, *sides), "bias": ("out",)}.get(name)
     if ndim == 1:
         return ("N",) if op.loss else ("D",)
     return ("N", "D") if ndim == 2 else image if ndim > 2 else None

@@ -7,15 +7,11 @@ from torchref.check.ops import Op
 from torchref.nn import functional
 
 MANUAL = "manual/derivations"
-FAMILY_PAGES = {
-    "conv": "convolution.md",
-    "pool": "pooling.md",
-}
 
 
 def derivation(op: Op) -> str:
     """Where the derivation stands: the manual's page and the docstring, as far as there is one."""
-    page = op.derivation or FAMILY_PAGES.get(op.family)
+    page = op.derivation
     name, module = op.name.replace("norm2d", "norm"), op.modules[0]
     places = [f"{MANUAL}/{page}"] if page else []
     if hasattr(functional, name):

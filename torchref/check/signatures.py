@@ -201,13 +201,13 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
                         0.98,
                     )
         return Signature("wrong-reduction", told, 0.6)
-    if op.family == "pool":
+    if op.pools:
         kernel = v.get("kernel_size")
         sides = np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)
         area = float(np.prod(sides))
         share = area > 0 and (equals(area) or equals(1 / area))
-        return Signature("wrong-reduction" if "avg" in op.name or share else "unknown", told, 0.9)
-    if op.family == "conv" and isinstance(p.upstream.get("output"), np.ndarray):
+        return Signature("wrong-reduction" if op.pools == "mean" or share else "unknown", told, 0.9)
+    if op.kernel and isinstance(p.upstream.get("output"), np.ndarray):
         shape = p.upstream["output"].shape
         numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))
         numbers.append((float(np.prod(shape[2:])), "the number of positions"))
@@ -220,7 +220,7 @@ def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: 
                 0.98,
                 "A mean stands where a sum belongs (or the other way round).",
             )
-    for option in op.options if op.family not in ("conv", "pool") else ():
+    for option in op.options if not op.kernel else ():
         number: Any = v.get(option.name)
         if not isinstance(number, float | int) or isinstance(number, bool) or number in (0, 1):
             continue
@@ -313,7 +313,7 @@ def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: s
         return found
     if (found := constant(p, g, ref, unreduced, name)) is not None:
         return found
-    if p.op.family == "conv" and g.ndim > 2 and p.op.has("weight"):
+    if p.op.kernel and g.ndim > 2:
         flipped = np.flip(ref, tuple(range(2, g.ndim)))
         if close(g, flipped):
             return Signature("kernel-flipped", "it is the right gradient turned round", 0.97)

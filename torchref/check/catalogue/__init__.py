@@ -1,14 +1,7 @@
-"""The operations, a file for each family, with the arrays that their probes are made of.
-
-Sizes are small distinct primes, options are not their neutral values, ties, zeros and repeated indices are planted.
-A maker gets a generator, the options and a variant; "square" makes all sizes equal, for code that breaks otherwise.
-"""
+"""Every operation that gradients are checked against, family by family."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from torchref.check.catalogue.windows import WINDOWS
 from torchref.check.ops.activations import ACTIVATIONS
 from torchref.check.ops.attention import ATTENTION
 from torchref.check.ops.distances import DISTANCES
@@ -21,18 +14,7 @@ from torchref.check.ops.record import Op
 from torchref.check.ops.recurrences import RECURRENCES
 from torchref.check.ops.rows import ROWS
 from torchref.check.ops.shapes import SHAPES
-
-# What the records of the families that are not yet in ops/ say here, for now.
-SLUGS: dict[str, dict[str, str]] = {
-    "conv": {"place": "kernel-flipped", "flip": "kernel-flipped"},
-    "pool": {"comparison": "pool-ties", "mean": "wrong-reduction"},
-}
-
-
-def bridged(op: Op) -> Op:
-    slugs = SLUGS.get(op.family, {})
-    return replace(op, slugs=slugs, affine=op.family == "conv", summed=op.family == "conv")
-
+from torchref.check.ops.windows import WINDOWS
 
 CATALOGUE: tuple[Op, ...] = (
     *ACTIVATIONS,
@@ -45,7 +27,7 @@ CATALOGUE: tuple[Op, ...] = (
     *NORMS,
     *RECURRENCES,
     *ATTENTION,
-    *map(bridged, WINDOWS),
+    *WINDOWS,
     *SHAPES,
     *DROPOUT,
 )

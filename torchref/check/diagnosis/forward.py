@@ -95,7 +95,7 @@ def judge_forward(code: Subject, trial: Trial) -> None:
         if code.op.loss and fake is not None and fake.confidence > 0.9:
             code.add("output", fake.slug, f"the loss is {c:.6g} times the right one", 0.9, fake.sentence)
             return
-        if code.op.family == "pool" and "avg" in code.op.name:
+        if code.op.pools == "mean":
             code.add("output", "wrong-reduction", f"the output is {c:.6g} times the right one", 0.9)
             return
     if mine.shape != right.shape and not (code.op.loss and mine.size == right.size):

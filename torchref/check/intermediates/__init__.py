@@ -10,28 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.intermediates import simple
 from torchref.check.intermediates.step import Step, plain
 from torchref.check.ops.formula import intermediates
 from torchref.check.probes import Probe
 
-BY_NAME: dict[str, Any] = {
-    **{f"conv{n}d": simple.conv for n in (1, 2, 3)},
-}
-
 
 def steps(p: Probe, upstream: dict[str, Any]) -> list[Step]:
     """The named intermediates of a probe, in backward order."""
-    v: Any = p.namespace()
-    dy: Any = upstream.get("output")
     with np.errstate(all="ignore"):
-        if p.op.known:
-            return [
-                Step(k.name, k.meaning, tuple(k.names.split()), values, k.feeds)
-                for k, values in intermediates(p.op, v, upstream)
-            ]
-        found: list[Step] = BY_NAME[p.op.name](v, dy) if p.op.name in BY_NAME and dy is not None else []
-    return found
+        return [
+            Step(k.name, k.meaning, tuple(k.names.split()), values, k.feeds)
+            for k, values in intermediates(p.op, p.namespace(), upstream)
+        ]
 
 
 __all__ = ["Step", "plain", "steps"]

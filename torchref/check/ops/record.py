@@ -108,6 +108,8 @@ class Op:
     derivation: str = ""  # the page of the manual
     spreads: bool = False  # one mistake spoils several gradients: what fits no mistake follows from what does
     gates: tuple[tuple[str, ...], ...] = ()  # of a recurrence, in torch's order: the letters that people call each by
+    kernel: bool = False  # its weight slides over places: it may be turned round
+    pools: str = ""  # what it makes of a window: "mean" or "max"
     elsewhere: tuple[tuple[Mapping[str, Any], str], ...] = ()  # functions that go by its name in other texts: their
     # values of `fixed`, and the note
 

@@ -148,7 +148,7 @@ class Page:
         moving = set(data) | {a.arg for a in self.back.args.args}
         for s, _ in lines([*self.forward, *self.back.body]):
             moving |= reached([s], s) if reads(s, SIZES) & moving else set()
-        tuples = tuple(n for n, v in variables.items() if isinstance(v, tuple) and n != "column" and "shape" not in n)
+        tuples = tuple(n for n, v in variables.items() if axes(v) and n != "column" and "shape" not in n)
         upstream = frozenset(a.arg for a in self.back.args.args)
         inside = [s for s, _ in lines(self.back.body)]
         moved = upstream | {n for s in inside if reads(s) & upstream for n in reached(inside, s)}
@@ -159,6 +159,11 @@ class Page:
         for e in sorted(every, key=lambda e: e.rank):
             found.setdefault(e.told, e)
         return list(found.values())
+
+
+def axes(value: Any) -> bool:
+    """Whether a value may be the axes of a sum."""
+    return isinstance(value, tuple) and all(isinstance(a, int) for a in value) and len({*value}) == len(value)
 
 
 def torchs(parameter: str, arguments: dict[str, Any]) -> str:

@@ -1,0 +1,287 @@
+"""Convolutions and pooling, with sizes that leave a remainder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from torchref.check.arguments import Convention, channels_last
+from torchref.check.ops.formula import from_textbook
+from torchref.check.ops.record import Known, Op, Patch, array, option
+from torchref.check.textbook import windows as textbook
+
+# The probes.
+
+SIZES: dict[int, tuple[int, ...]] = {1: (11,), 2: (7, 8), 3: (5, 6, 4)}
+
+
+def first(value: Any) -> int:
+    return value[0] if isinstance(value, tuple | list) else value
+
+
+def make_conv(nd: int, transpose: bool = False) -> Any:
+    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+        g = o["groups"]
+        cin, cout = {"depthwise": (g, g), "depthwise, twice": (g, 2 * g)}.get(variant, (3 * g, 2 * g))
+        kernel = (3, 3, 2)[:nd] if variant == "rich" and nd == 3 else (3,) * nd
+        size = SIZES[nd]
+        if variant == "fit":  # the windows fill the padded input exactly
+            stride, padding = first(o["stride"]), first(o["padding"])
+            size = tuple(stride * (3 + i) + 3 - 2 * padding for i in range(nd))
+        if transpose:
+            size = {1: (5,), 2: (4, 5), 3: (2, 3, 4)}[nd]
+        shape = (cin, cout // g) if transpose else (cout, cin // g)
+        return {
+            "input": rng.normal(size=(2, cin, *size)), "weight": rng.normal(size=(*shape, *kernel)), "bias": rng.normal(size=cout),
+        }  # fmt: skip
+
+    return make
+
+
+def make_pool(nd: int, ties: bool) -> Any:
+    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+        size = SIZES[nd]
+        if variant == "fit":
+            kernel, stride = first(o["kernel_size"]), first(o["stride"] or o["kernel_size"])
+            size = tuple(stride * (2 + i) + kernel for i in range(nd))
+        if variant == "adaptive fit":
+            size = tuple(n * (2 + i) for i, n in enumerate(np.broadcast_to(o["output_size"], nd)))
+        x = rng.normal(size=(2, 3, *size))
+        if ties:
+            x = np.round(x * 1.5)
+            x[0, 0] = 1.0
+        return {"input": x}
+
+    return make
+
+
+# The mistakes that no edit makes.
+
+FLIPPED, ONE, TIES, MASK, PLACE, SHARE = (
+    "kernel-flipped",
+    "overwritten-not-accumulated",
+    "pool-ties",
+    "wrong-mask",
+    "derivative-at-wrong-tensor",
+    "wrong-reduction",
+)
+ADDED = "dx[window] += ..., not ="
+CROP = (
+    Patch("dx = dx_padded", "dx = dx_padded[box(0, x.shape[2:])]", FLIPPED, "The padding is not cut off at the start of dx."),
+    Patch("dx = dx_padded", "dx = dx_padded[box(np.subtract(padding, 1), x.shape[2:])]", FLIPPED, "dx is cut one cell too early."),
+    Patch("dx = dx_padded", "dx = dx_padded[box(np.add(padding, 1), x.shape[2:])]", FLIPPED, "dx is cut one cell too late."),
+    Patch("dx = dx_padded", "dx = dx_padded[box(np.subtract(dx_padded.shape, x.shape)[2:], x.shape[2:])]", FLIPPED, "dx is cut from the end of the padded array."),
+)  # fmt: skip
+
+
+def conv_patches(nd: int) -> tuple[Patch, ...]:
+    """A kernel of several axes may be turned round along one of them alone, too."""
+    spread, product = "dx_padded[window]", "dw += np.tensordot(dy[place].T, x_padded[window], 1)"
+    sides = tuple(range(2, 2 + nd))
+    turned = [(f"np.flip(w, {sides})", "")]
+    turned += [(f"np.flip(w, {axis})", f" along axis {axis} alone") for axis in sides if nd > 1]
+    term = "np.tensordot(dy[place], w, 1)"
+    return (
+        *(Patch(spread, f"dx_padded[window] += np.tensordot(dy[place], {w}, 1)", FLIPPED, f"dx spreads dy with the kernel turned round{along}.", "dx_padded[window] += dy * weight, the kernel as it stands") for w, along in turned),
+        Patch(product, f"dw += np.flip(np.tensordot(dy[place].T, x_padded[window], 1), {sides})", FLIPPED, "dweight comes out turned round."),
+        Patch(spread, f"dx_padded[box(place[1:], w.shape[2:], dilation)] += {term}", FLIPPED, "The windows of dx do not step by the stride."),
+        *CROP,
+        *((Patch(product, f"{product}.swapaxes(2, 3)", "transposed", "The kernel's height and width are exchanged in dweight."),) if nd == 2 else ()),
+        Patch("dx = dx_padded", f"for place, window in windows[::-1]: dx_padded[window] = {term}; dx = dx_padded[box(padding, x.shape[2:])]", ONE, "Overlapping windows overwrite each other in dx.", ADDED),
+        Patch(spread, "dx_padded[window] = np.tensordot(dy[place][:, -1:], w[-1:], 1)", ONE, "Windows and filters overwrite each other in dx.", ADDED),
+        Patch(spread, "dx_padded[window] += np.tensordot(dy[place][:, -1:], w[-1:], 1)", ONE, "Only the last filter reaches dx."),
+        Patch(product, "dw += np.tensordot(dy[place][-1:].T, x_padded[window][-1:], 1)", ONE, "Only the last sample reaches dweight.", "dweight += ..., not ="),
+        Patch(product, "dw = np.tensordot(dy[place][-1:].T, x_padded[window][-1:], 1)", ONE, "Only the last window of the last sample reaches dweight."),
+        Patch("z[place]", f"z[place] = np.tensordot(x_padded[window], np.flip(w, {sides}), axes=(inner, inner))", "forward-differs", "The forward turns the kernel round (a convolution in the mathematical sense); torch correlates."),
+    )  # fmt: skip
+
+
+def transposed_patches(nd: int) -> tuple[Patch, ...]:
+    product = "dw += np.tensordot(x[place].T, dz[window], 1)"
+    sides = tuple(range(2, 2 + nd))
+    last = f"(..., {'-1, ' * nd})".replace(", )", ")")
+    return (
+        Patch("dx[place]", f"dx[place] = np.tensordot(dz[window], np.flip(w, {sides}), axes=(inner, inner))", FLIPPED, "dx meets dy with the kernel turned round.", "dx = dy's windows * weight, the kernel as it stands"),
+        Patch(product, f"dw += np.flip(np.tensordot(x[place].T, dz[window], 1), {sides})", FLIPPED, "dweight comes out turned round."),
+        Patch("dx[place]", f"dx[place] = dz[window][{last}] @ w[{last}].T", ONE, "Only the last cell of the kernel reaches dx.", "dx += ..., not ="),
+        Patch(product, "dw += np.tensordot(x[place][-1:].T, dz[window][-1:], 1)", ONE, "Only the last sample reaches dweight.", "dweight += ..., not ="),
+        Patch(product, "dw = np.tensordot(x[place][-1:].T, dz[window][-1:], 1)", ONE, "Only the last window of the last sample reaches dweight."),
+        Patch("z[window]", f"z[window] += np.tensordot(x[place], np.flip(w, {sides}), 1)", "forward-differs", "The forward turns the kernel round; torch spreads it as it stands."),
+    )  # fmt: skip
+
+
+def max_patches(x: str) -> tuple[Patch, ...]:
+    """`x` is the array that the windows lie in."""
+    return (
+        Patch("first =", "first = cells == cells.max(2)[..., None]", TIES, "Every cell that equals the maximum gets the whole gradient; torch gives it to the first."),
+        Patch("first =", "tie = cells == cells.max(2)[..., None]; first = tie / tie.sum(2)[..., None]", TIES, "Ties share the gradient; torch gives it to the first."),
+        Patch("first =", "tie = cells == cells.max(2)[..., None]; first = tie & (tie.sum(2)[..., None] == 1)", TIES, "No cell of a tie gets the gradient; torch gives it to the first."),
+        Patch("first =", "first = np.arange(cells.shape[2]) == cells.shape[2] - 1 - cells[..., ::-1].argmax(2)[..., None]", TIES, "The last cell of a tie gets the gradient; torch gives it to the first."),
+        Patch("first =", "first = (cells == cells.max(2)[..., None]) * cells.max(2)[..., None]", PLACE, "The maximum's value is multiplied in; the slope of the maximum is 1."),
+        Patch("first =", "first = np.where(np.arange(cells.shape[2]) == cells.argmax(2)[..., None], cells, 0)", PLACE, "The maximum's value is multiplied in; the slope of the maximum is 1."),
+        Patch("first =", "first = np.ones_like(cells)", MASK, "Every cell of the window gets the gradient; only the maximum may."),
+        Patch("first =", "first = np.ones_like(cells) / cells.shape[2]", MASK, "The gradient is spread over the window, as average pooling does."),
+        Patch("first =", "first = np.arange(cells.shape[2]) == cells.argmin(2)[..., None]", MASK, "The gradient goes to the minimum."),
+        Patch(f"d{x}[window]", f"part = dcells.reshape({x}[window].shape); np.copyto(d{x}[window], part, where=part != 0)", ONE, "A cell that is the maximum of several windows keeps only the last gradient.", "dx[...] += ..., not ="),
+    )  # fmt: skip
+
+
+COLUMNS = "image[...] += columns, not ="
+MAX_POOL = (
+    *max_patches("x_padded"),
+    Patch("dx = dx_padded", "for place, window in windows[::-1]: cells = x_padded[window].reshape(*x.shape[:2], -1);first = np.arange(cells.shape[2]) == cells.argmax(2)[..., None];dx_padded[window] = (first * dy[place][..., None]).reshape(x_padded[window].shape); dx = dx_padded[box(padding, x.shape[2:])]", ONE, "col2im overwrites where windows overlap.", COLUMNS),
+    CROP[0],
+)  # fmt: skip
+
+
+def avg_patches(x: str, count: str, sides: int) -> tuple[Patch, ...]:
+    """`x` is the array that the windows lie in; with more sides than one a student may divide by one alone."""
+    side = Patch(
+        "share =",
+        f"share = dy[place] / {x}[window].shape[-1]",
+        SHARE,
+        "The division is by one side of the window, not by its area.",
+    )
+    return (
+        Patch("share =", "share = dy[place]", SHARE, "The division by the window's size is lost."),
+        *((side,) if sides > 1 else ()),
+        Patch(f"d{x}[window]", f"d{x}[window] += np.expand_dims(dy[place], axes) * (np.arange({count}).reshape({x}[window].shape[2:]) == 0)", MASK, "Every cell of the window gets its share, not only the first."),
+        Patch("y[place]", f"y[place] = {x}[window].sum(axes)", SHARE, "The forward adds the window up; the mean divides by its size."),
+    )  # fmt: skip
+
+
+def avg_pool_patches(nd: int) -> tuple[Patch, ...]:
+    return (
+        *avg_patches("x_padded", "np.prod(kernel)", nd),
+        Patch("share =", "share = dy[place] / np.prod(np.broadcast_to(step, len(axes)))", SHARE, "The division is by the stride, not by the window's size."),
+        Patch("dx = dx_padded", "for place, window in windows[::-1]: dx_padded[window] = np.expand_dims(dy[place] / np.prod(kernel), axes); dx = dx_padded[box(padding, x.shape[2:])]", ONE, "col2im overwrites where windows overlap.", COLUMNS),
+        CROP[0],
+    )  # fmt: skip
+
+
+ADAPTIVE_AVG = (
+    *avg_patches("x", "x[window][0, 0].size", 1),
+    Patch("share =", "share = dy[place] / np.prod(np.floor_divide(x.shape, y.shape))", SHARE, "The division is by H // oh; the windows of an adaptive pooling differ in size, and each divides by its own."),
+)  # fmt: skip
+
+# The names that people give to what they compute, or ask for.
+
+SHAPES = "shape xshape in_shape orig_shape shape_x"
+INPUT_SHAPE = Known("input_shape", "the shape of the input", f"x_shape input_shape {SHAPES}", (), saved="x.shape")
+WEIGHT_SHAPE = Known("weight_shape", "the shape of the kernels", "w_shape weight_shape shape table_shape wshape emb_shape", (), saved="weight.shape")  # fmt: skip
+CONV_KNOWN = (
+    Known("x padded", "the padded input", "xp xpad xpadded inputpadded aprevpad padded", ("x_padded",), ("weight",)),
+    Known("columns", "the windows of x as columns", "cols col xcol xcols columns patches", ("np.stack([x_padded[window] for place, window in windows], -1)",), ("weight",)),
+    Known("dcolumns", "the gradient of the columns: weight^T dy", "dcols dcol dxcol dxcols dcolumns dpatches", ("np.stack([np.tensordot(dy[place], w, 1) for place, window in windows], -1)",)),
+    Known("dx padded", "the gradient of the padded input", "dxp dxpad dxpadded dinputpadded daprevpad dpadded", ("dx_padded",)),
+    WEIGHT_SHAPE,
+    INPUT_SHAPE,
+)  # fmt: skip
+
+# The records.
+
+
+def window_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+    """The channels last; a tuple where a number does."""
+    nd = values["input"].ndim - 2
+    sizes = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
+    each = dict.fromkeys(sizes, lambda n: (n,) * nd if isinstance(n, int) else n)
+    tuples = Convention("stride, padding and their like are tuples, a number for each axis", each, {})
+    return [*([[channels_last()]] if nd == 2 else []), [tuples]]
+
+
+SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+STRIDE = option("stride", 1, 2, "s", "strides", vary=(1,))
+PADDING = option("padding", 0, 1, "pad", "p", vary=(0,))
+DILATION = option("dilation", 1, 1, vary=(2,))
+GROUPS = option("groups", 1, 1, vary=(3,))
+BIAS = array("bias", axes="out", neutral=0.0)
+CONV: dict[str, Any] = {
+    "family": "conv",
+    "affine": True,
+    "summed": True,
+    "kernel": True,
+    "conventions": window_conventions,
+    "derivation": "convolution.md",
+}
+
+
+def image(nd: int) -> Any:
+    return array("input", axes=" ".join(("N", "C", *SPACE[nd])))
+
+
+def kernels(nd: int, channels: str) -> Any:
+    sides = " ".join(f"k{s}" for s in SPACE[nd])
+    return array("weight", "f", "filters", "k", axes=f"{channels} {sides}")
+
+
+def convolution(nd: int) -> Op:
+    return from_textbook(
+        f"conv{nd}d",
+        (f"Conv{nd}d", *(("conv",) if nd == 2 else ())),
+        (image(nd), kernels(nd, "out in"), BIAS, STRIDE, PADDING, DILATION, GROUPS),
+        textbook.conv,
+        conv_patches(nd),
+        {"place": FLIPPED, "flip": FLIPPED},
+        make=make_conv(nd),
+        variants=("rich", "fit", "depthwise", "depthwise, twice"),
+        sizes=(("in_channels", "weight", 1), ("out_channels", "weight", 0), ("kernel_size", "weight", -1)),
+        known=CONV_KNOWN,
+        **CONV,
+    )
+
+
+def transposed(nd: int) -> Op:
+    return from_textbook(
+        f"conv_transpose{nd}d",
+        (f"ConvTranspose{nd}d",),
+        (image(nd), kernels(nd, "in out"), BIAS, STRIDE, PADDING, option("output_padding", 0, vary=(1,)), GROUPS, DILATION),
+        textbook.conv_transpose,
+        transposed_patches(nd),
+        {"place": FLIPPED, "flip": FLIPPED},
+        make=make_conv(nd, True),
+        sizes=(("in_channels", "weight", 0), ("out_channels", "weight", 1), ("kernel_size", "weight", -1)),
+        known=(WEIGHT_SHAPE, INPUT_SHAPE),
+        **CONV,
+    )  # fmt: skip
+
+
+def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
+    stem, padding = f"{'adaptive_' if adaptive else ''}{kind}_pool", 1 if kind == "avg" else 0
+    module = f"{'Adaptive' if adaptive else ''}{kind.capitalize()}Pool{nd}d"
+    patches = {
+        "max_pool": MAX_POOL,
+        "adaptive_max_pool": max_patches("x"),
+        "avg_pool": avg_pool_patches(nd),
+        "adaptive_avg_pool": ADAPTIVE_AVG,
+    }
+    whole = option("output_size", 3, 3, "size", "out_size", "output_shape", vary=(2,))
+    own = (
+        option("kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window", vary=(2,)),
+        option("stride", None, 2, "s", "strides", vary=(None, 1)),
+        option("padding", 0, padding, "pad", "p", vary=(1 - padding,)),
+    )
+    return from_textbook(
+        f"{stem}{nd}d",
+        (module, f"{kind}pool{nd}d", *((f"{kind}pool", f"{kind}_pool") if nd == 2 and not adaptive else ())),
+        (image(nd), *((whole,) if adaptive else own)),
+        getattr(textbook, stem),
+        patches[stem],
+        {"comparison": TIES, "mean": SHARE, "constant": SHARE, "factor": SHARE if kind == "avg" else PLACE},
+        make=make_pool(nd, kind == "max"),
+        family="pool",
+        variants=("rich", "adaptive fit" if adaptive else "fit"),
+        pools="mean" if kind == "avg" else "max",
+        known=(INPUT_SHAPE,),
+        conventions=window_conventions,
+        derivation="pooling.md",
+    )
+
+
+WINDOWS = (
+    *(convolution(nd) for nd in (1, 2, 3)),
+    *(transposed(nd) for nd in (1, 2, 3)),
+    *(pooling(kind, nd, adaptive) for kind in ("max", "avg") for nd in (1, 2, 3) for adaptive in (False, True)),
+)
