@@ -64,7 +64,7 @@ MISTAKES = {  # what is written in place of what, and the answer
     "type of an option": (
         '": 4',
         '": "4"',
-        "mine.py, line 11: TypeError: 'str' object cannot be interpreted as an integer",
+        "mine.py, line 11: TypeError: Linear(): argument 'out_features' must be an int, not str: '4'",
     ),
     "no return": (
         "return nn.Seq",
