@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from comparisons.comparison import Comparison
-from comparisons.datasets import bundled
 from torchref import models
+from torchref.compare import Comparison
+from torchref.compare.datasets import bundled
 
 
 def network(nn: Any, network: str) -> Any:

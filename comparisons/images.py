@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets import bundled
-from comparisons.datasets.adapt import as_images
 from torchref import models
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets import bundled
+from torchref.compare.datasets.adapt import as_images
 
 
 def digits() -> Data:

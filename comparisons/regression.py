@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from comparisons.comparison import Comparison
-from comparisons.datasets import bundled
-from comparisons.datasets.adapt import as_values
 from torchref import models
+from torchref.compare.comparison import Comparison
+from torchref.compare.datasets import bundled
+from torchref.compare.datasets.adapt import as_values
 
 
 def network(nn: Any, network: str, inputs: int = 10, outputs: int = 1) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.datasets.bundled import encode, help_text
-from comparisons.datasets.made import backwards
 from torchref import models
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.datasets.bundled import encode, help_text
+from torchref.compare.datasets.made import backwards
 
 LENGTH = 6
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from comparisons.comparison import Comparison
-from comparisons.datasets import bundled
 from torchref import models
+from torchref.compare import Comparison
+from torchref.compare.datasets import bundled
 
 
 def numpy_network(nn: Any, network: str) -> Any:

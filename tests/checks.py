@@ -21,10 +21,10 @@ import torch
 import torchref
 from tests.called import Call, called
 from tests.cases import Case
+from tests.certify.witness import complex_step, richardson
 from tests.layouts import Layout, constant_along, layouts
 from torchref.check.bound import bound
 from torchref.check.rounding import MARGIN, rounding_spread
-from torchref.check.witness import complex_step, richardson
 from torchref.nn.packed import PackedSequence
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws

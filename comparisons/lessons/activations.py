@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
 
 

@@ -7,14 +7,14 @@ Refuted by: an order of the three that is another one.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.digits import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison
+from torchref.compare.datasets import bundled
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 
 TARGET = 0.4
 SIZES = {"all": (1000, 120), "mini-batch": (32, 20), "one": (1, 2)}  # examples in an update; epochs at most
@@ -28,7 +28,7 @@ def descent(examples: int, epochs: int, lr: float) -> Comparison:
         model=lambda nn: nn.Sequential(nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 10)),
         loss=lambda nn: nn.CrossEntropyLoss(),
         optimizer=lambda optim, parameters: optim.SGD(parameters, lr=lr),
-        data=digits,
+        data=partial(bundled.digits, 0.7),  # few to train on
         epochs=epochs,
         batch_size=examples,
     )

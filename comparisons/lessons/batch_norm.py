@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import batches
-from comparisons.datasets.bundled import digits
-from comparisons.effects import batch_statistics, statistics_apart, statistics_picture
-from comparisons.lesson import Across, Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
-from comparisons.smoothness import along_gradient
+from torchref.compare import Comparison
+from torchref.compare.data import batches
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.lockstep.smoothness import along_gradient
+from torchref.compare.record.effects import batch_statistics, statistics_apart, statistics_picture
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, larger
 from torchref.nn.module import Array
 
 RATES = (0.02, 0.5, 1.0, 3.0)

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.lesson import Figures, Finding, Lesson, equal
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal
 
 
 def curve() -> Data:

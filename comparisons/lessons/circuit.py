@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.lesson import Figures, Finding, Lesson, equal
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
 from torchref.circuit import Value, text
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal
 
 WEIGHTS, INPUTS = (2.0, -3.0, -3.0), (-1.0, -2.0)
 WRITTEN = {"1 + e": 1.37, "output": 0.73}

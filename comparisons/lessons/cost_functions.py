@@ -16,10 +16,8 @@ import numpy as np
 import torch
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.lesson import Figures, Finding, Lesson, always, equal, larger
-from comparisons.lesson_training import Trained, gradients_of
+from torchref.compare import Comparison, Data
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, equal, gradients_of, larger
 from torchref.nn.module import Array
 
 RIGHT = np.array([[2.0, -1.0, 0.5]])

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, equal, larger
-from comparisons.lesson_training import Trained, gradients_of
+from torchref.compare import Comparison
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, equal, gradients_of, larger
 
 HIDDEN = 32
 

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets.bundled import digits
-from comparisons.effects import DROPPED, KEPT, dropout_mask, mask_picture, masks_side_by_side
-from comparisons.lesson import Across, Figures, Finding, Lesson, always, equal, larger, within
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.record.effects import DROPPED, KEPT, dropout_mask, mask_picture, masks_side_by_side
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, always, equal, larger, within
 from torchref.nn.random import set_rng
 
 SHARES = (0.0, 0.2, 0.5, 0.8)

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.datasets.bundled import digits, encode, help_text
-from comparisons.lesson import Figures, Finding, Lesson, equal
-from comparisons.lesson_training import Trained, gradients_of
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.datasets.bundled import digits, encode, help_text
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal, gradients_of
 from torchref.nn.module import Array
 
 WIDTH = 6

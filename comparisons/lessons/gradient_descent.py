@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.datasets.bundled import diabetes
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare import Comparison
+from torchref.compare.datasets.bundled import diabetes
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
 
 

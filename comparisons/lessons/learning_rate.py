@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets.bundled import breast_cancer
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import log10_difference
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets.bundled import breast_cancer
+from torchref.compare.record.recorder import log10_difference
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 
 SHARES = (0.001, 0.1, 0.5, 0.98, 1.02)
 MEASURED = [0, 1, 4]

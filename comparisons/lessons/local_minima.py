@@ -14,11 +14,9 @@ import numpy as np
 import torch
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare import Comparison, Data
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
 
 BALLS = 48  # the first half starts on the left

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.data import split
-from comparisons.datasets import bundled
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained, epochs
-from comparisons.record import Recorder
+from torchref.compare import Comparison
+from torchref.compare.data import split
+from torchref.compare.datasets import bundled
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, epochs, larger
 
 TASKS = {  # data, inputs, outputs, epochs
     "digits": (bundled.digits, 64, 10, 8),

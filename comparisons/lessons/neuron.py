@@ -9,15 +9,15 @@ Refuted by: outputs or gradients that differ from those of the smaller network.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.digits import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, equal, larger
-from comparisons.lesson_training import Trained, gradients_of
+from torchref.compare import Comparison
+from torchref.compare.datasets import bundled
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, equal, gradients_of, larger
 
 NEURON, HIDDEN = 2, 7
 
@@ -33,7 +33,7 @@ def hidden(activation: str) -> Comparison:
         model=network,
         loss=lambda nn: nn.CrossEntropyLoss(),
         optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.3),
-        data=digits,
+        data=partial(bundled.digits, 0.7),  # few to train on
         variants={activation: {"activation": activation}},
         epochs=4,
     )

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.lesson import Figures, Finding, Lesson, equal, larger
-from comparisons.lesson_training import Trained, gradients_of
-from comparisons.record import Recorder
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal, gradients_of, larger
 from torchref.nn.module import Array
 
 

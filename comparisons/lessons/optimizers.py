@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 
 SAME = 0.01
 OPTIMIZERS: dict[str, tuple[Any, tuple[float, ...]]] = {

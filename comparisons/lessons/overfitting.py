@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 
 
 def few() -> Data:

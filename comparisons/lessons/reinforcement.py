@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.datasets.pole import play, random_play, steps_with_advantages
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison
+from torchref.compare.datasets.pole import play, random_play, steps_with_advantages
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.models.plain import policy_network
 from torchref.models.policy import PolicyGradientLoss, torch_policy_gradient_loss
 

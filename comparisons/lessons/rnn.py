@@ -11,24 +11,19 @@ on the text in a training seven times as long.
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-import torchref
-from comparisons.comparison import Comparison
-from comparisons.data import Data, split
-from comparisons.datasets.bundled import encode, help_text, text_windows
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained, follow, steps
-from comparisons.record import Recorder
 from torchref import models
+from torchref.compare import Comparison, Data
+from torchref.compare.data import split
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, follow, larger, steps
+from torchref.compare.teach.letters import ALPHABET, text, write
 from torchref.nn.module import Array
 
-ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 CELLS = ("RNN", "LSTM", "GRU")
 WINDOW, VALUES = 5, 4
 STEPS = {"text": 200, "marked": 80, "first": 200}
@@ -39,14 +34,6 @@ CURVES = {
     "marked": ("marked: right beyond the window, held out", "beyond"),
     "first": ("first: right at the end, held out", "end"),
 }
-
-
-@cache
-def text() -> Data:
-    """Real text in windows of 16 letters; all that is no letter is a space."""
-    letters, alphabet = encode(re.sub("[^a-z]+", " ", help_text().lower())[:100_000])
-    assert alphabet == ALPHABET
-    return text_windows(letters, 16)
 
 
 def symbols(length: int, mark: float) -> Array:
@@ -174,16 +161,6 @@ def show(recorder: Recorder, trained: Trained) -> None:
         for distance in range(x.shape[1]):
             share = {"marked: right, by distance": float(right[back == distance].mean())}
             recorder.scalars("numpy", share, distance)
-
-
-def write(model: torchref.nn.Module, rng: np.random.Generator, count: int = 160) -> str:
-    """Letter by letter, each drawn from what the network expects after the last 16."""
-    letters = [0]
-    for _ in range(count):
-        logits = model.predict(np.array([letters[-16:]]))[0, :, -1]
-        p = np.exp(logits - logits.max())
-        letters.append(int(rng.choice(len(p), p=p / p.sum())))
-    return "".join(ALPHABET[letter] for letter in letters).strip()
 
 
 lesson = Lesson(

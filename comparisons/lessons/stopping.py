@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets.bundled import digits
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
-from comparisons.training import evaluate
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
+from torchref.compare.train.evaluate import evaluate
 
 EPOCHS, PATIENCE, CHOOSES = 60, 8, 300  # the first 300 held-out digits choose when to stop; the rest judge
 

@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.data import Data
-from comparisons.datasets.bundled import digits
-from comparisons.datasets.texts import SUBJECTS, help_paragraphs, opinion_sentences, opinions, vocabulary
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare import Comparison, Data
+from torchref.compare.datasets.bundled import digits
+from torchref.compare.datasets.texts import SUBJECTS, help_paragraphs, opinion_sentences, opinions, vocabulary
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.models.sequence import RecurrentClassifier, torch_recurrent_classifier
 
 BETTER = {"images": 0.3, "sentiments": 0.2, "subjects": 0.2}  # than chance, and than what shuffled outputs teach

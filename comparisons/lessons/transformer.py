@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from comparisons.comparison import Comparison
-from comparisons.datasets.made import copy_task
-from comparisons.lesson import Figures, Finding, Lesson, always, larger
-from comparisons.lesson_training import Trained, follow, steps
-from comparisons.lessons.rnn import ALPHABET, text, write
-from comparisons.record import Recorder
 from torchref import models
+from torchref.compare import Comparison
+from torchref.compare.datasets.made import copy_task
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, follow, larger, steps
+from torchref.compare.teach.letters import ALPHABET, text, write
 from torchref.nn.module import Array
 
 COPIED, LENGTH, WIDTH, HEADS = 8, 16, 24, 3

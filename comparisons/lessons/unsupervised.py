@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from comparisons.comparison import Comparison
-from comparisons.data import batches
-from comparisons.datasets.bundled import digit_images, digits
-from comparisons.lesson import Figures, Finding, Lesson, larger
-from comparisons.lesson_training import Trained
-from comparisons.record import Recorder
+from torchref.compare import Comparison
+from torchref.compare.data import batches
+from torchref.compare.datasets.bundled import digit_images, digits
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.models.plain import autoencoder
 from torchref.models.vae import (
     EvidenceLoss,

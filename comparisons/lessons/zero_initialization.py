@@ -9,15 +9,15 @@ Beside it: the scale matters. Xavier's keeps the signal of ten tanh layers alive
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from comparisons.comparison import Comparison
-from comparisons.digits import digits
-from comparisons.lesson import Figures, Finding, Lesson, always, equal, larger
-from comparisons.lesson_training import Trained
+from torchref.compare import Comparison
+from torchref.compare.datasets import bundled
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, equal, larger
 
 HIDDEN = 32
 
@@ -44,7 +44,7 @@ def start(start: str, layers: int = 2, scale: float = 1.0) -> Comparison:
         model=network,
         loss=lambda nn: nn.CrossEntropyLoss(),
         optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.2),
-        data=digits,
+        data=partial(bundled.digits, 0.7),  # few to train on
         variants={start: {"start": start, "layers": layers, "scale": scale}},
         epochs=8,
     )

@@ -30,9 +30,9 @@ from tests.certify.mutants import (
     survive,
     survive_forgotten_orders,
 )
-from torchref.check.mutation import Owner
+from tests.certify.mutation import Owner
+from tests.certify.theorems import theorems
 from torchref.check.rounding import MARGIN
-from torchref.check.theorems import theorems
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Certificate:
     rows: list[Row]
     mutants: dict[str, Any]
     environment: dict[str, str]
+    renewed: dict[str, str] = field(default_factory=dict)  # module -> the day, where its row alone was measured since
 
     @property
     def passed(self) -> bool:
@@ -97,6 +98,9 @@ class Certificate:
 
     def to_markdown(self) -> str:
         lines = [*HEAD.format(verdict=self.verdict, margin=MARGIN, **self.environment).splitlines(), ""]
+        if self.renewed:
+            days = ", ".join(f"{module} ({day})" for module, day in sorted(self.renewed.items()))
+            lines += [f"Measured alone since then, and not in the figure of all mutants: {days}.", ""]
         lines += [
             "| module or function | witnesses | cases | whole | tensors | derivatives | proven | float64 | float32 "
         ]
@@ -137,7 +141,7 @@ def without_witness(rows: list[Row]) -> list[str]:
 
 HEAD = """# The certificate
 
-Written by `torchref certify` on {date} in {minutes} minutes of one core: Python {python}, NumPy {numpy}, torch {torch},
+Written by `make certify` on {date} in {minutes} minutes of one core: Python {python}, NumPy {numpy}, torch {torch},
 {machine}. `certificate.json` beside this page says the same to programs.
 
 **{verdict}.**
@@ -276,17 +280,19 @@ def count(
         total["by_tests"] += score.by_tests
         judged_by_probes = [] if score.of_order else score.survivors
         apart = told_apart([p.case for p in found[score.owner]], judged_by_probes, probes) if judged_by_probes else {}
+        elsewhere = 0
         for name in (mutant.name for mutant in score.survivors):
             if name in known and name not in apart:
                 total["survivors"][name] = known[name]
             elif whole or own(score, rows):
                 total["unexplained"].append(name)
             else:
-                total["elsewhere"] += 1
+                elsewhere += 1
+        total["elsewhere"] += elsewhere
         for module in score.modules & rows.keys():
-            rows[module].planted += score.planted
+            rows[module].planted += score.planted - elsewhere
             rows[module].caught += score.caught
-            rows[module].survivors += len(score.survivors)
+            rows[module].survivors += len(score.survivors) - elsewhere
     return total
 
 
@@ -303,6 +309,18 @@ def environment() -> dict[str, str]:
         "torch": torch.__version__,
         "machine": platform.machine(),
     }
+
+
+def renewed(folder: Path, found: Certificate) -> Certificate:
+    """The certificate in `folder` with the rows of `found` in it. What counts all mutants once stays as it is."""
+    published = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    rows = {row["module"]: Row(**row) for row in published["rows"]} | {row.module: row for row in found.rows}
+    days = published.get("renewed", {}) | {row.module: found.environment["date"] for row in found.rows}
+    mutants = {
+        **published["mutants"],
+        "unexplained": published["mutants"]["unexplained"] + found.mutants["unexplained"],
+    }
+    return Certificate([rows[name] for name in sorted(rows)], mutants, published["environment"], days)
 
 
 def write(certificate: Certificate, folder: Path) -> None:

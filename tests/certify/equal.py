@@ -15,8 +15,8 @@ import numpy as np
 
 import torchref
 from tests.cases import Case
+from tests.certify.mutation import Mutant, planted
 from tests.checks import absent_stays_absent, cast, construct, draw_inputs, floating, map_tree
-from torchref.check.mutation import Mutant, planted
 from torchref.nn.random import set_rng
 
 PROBES = 10_000

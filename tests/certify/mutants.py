@@ -16,6 +16,7 @@ import numpy as np
 
 import torchref.nn
 from tests.cases import Case
+from tests.certify.mutation import Mutant, Owner, forgotten_orders, mutants, ordered, owners, planted
 from tests.checks import (
     TINY,
     Built,
@@ -28,7 +29,6 @@ from tests.checks import (
     judge_layouts,
     parts_of_the_upstream_may_be_absent,
 )
-from torchref.check.mutation import Mutant, Owner, forgotten_orders, mutants, ordered, owners, planted
 from torchref.check.rounding import MARGIN, rounding_spread
 
 LIBRARY = str(Path(torchref.__file__).parent)

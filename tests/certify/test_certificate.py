@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.certify.certificate import Certificate, Row, certify, write
+from tests.certify.certificate import Certificate, Row, certify, renewed, write
 from tests.certify.mutants import NOTICED, excused
-from torchref.check.mutation import mutants, owners, planted
+from tests.certify.mutation import mutants, owners, planted
 from torchref.check.rounding import MARGIN
 
 
@@ -24,6 +24,8 @@ def test_two_modules_are_certified(tmp_path):
     assert linear.controls > 0
     assert linear.orders > 50
     assert found.mutants["caught"] > 50
+    assert softmin.survivors == 0, "what only the cases of softmax notice is not the same function"
+    assert softmin.caught == softmin.planted > 20
     write(found, tmp_path)
     assert json.loads((tmp_path / "certificate.json").read_text())["passed"] is True
     assert "| Linear | torch, complex step, SymPy" in (tmp_path / "certificate.md").read_text()
@@ -39,6 +41,22 @@ def test_an_alarm_is_no_certificate(fault):
     assert not Certificate([Row("Linear", **fault)], tally, {}).passed
     assert not Certificate([Row("Linear")], {**tally, "unexplained": ["a mutant"]}, {}).passed
     assert not Certificate([], tally, {}).passed
+
+
+def test_one_row_is_renewed(tmp_path):
+    """Catches a row that is lost, the figure of all mutants taken from a few, and a failure that is written over."""
+    tally = {"planted": 9, "caught": 9, "by_tests": 0, "elsewhere": 0, "probes": 1, "survivors": {}, "unexplained": []}
+    of = dict.fromkeys(("date", "minutes", "python", "numpy", "torch", "machine"), "then")
+    write(Certificate([Row("GELU", cases=2), Row("Linear", cases=2)], tally, of), tmp_path)
+    few = Certificate([Row("Linear", cases=3)], {**tally, "planted": 1, "caught": 1}, of | {"date": "now"})
+    whole = renewed(tmp_path, few)
+    assert [(row.module, row.cases) for row in whole.rows] == [("GELU", 2), ("Linear", 3)]
+    assert (whole.mutants, whole.environment, whole.renewed) == (tally, of, {"Linear": "now"})
+    assert whole.passed
+    write(whole, tmp_path)
+    assert "Linear (now)" in (tmp_path / "certificate.md").read_text()
+    assert renewed(tmp_path, Certificate([Row("Tanh", alarms=1)], tally, of)).passed is False
+    assert renewed(tmp_path, Certificate([Row("Tanh")], {**tally, "unexplained": ["a mutant"]}, of)).passed is False
 
 
 def test_a_wrong_gradient_is_told_by_every_witness():

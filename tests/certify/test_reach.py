@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.cases import all_cases
 from tests.certify.mutants import Prepared, all_modules
-from torchref.check.mutation import owners
+from tests.certify.mutation import owners
 
 
 def files():

@@ -6,8 +6,8 @@ import textwrap
 import numpy as np
 import pytest
 
-from comparisons.command_line import main
 from torchref.check import SLUGS, assert_gradient, check, lint, probe
+from torchref.cli.command_line import main
 
 STUDENT = """
     import numpy as np
@@ -196,7 +196,7 @@ def test_start_up_without_torch(student):
 
     code = f"""
 import sys
-from comparisons.command_line import main
+from torchref.cli.command_line import main
 status = main(['check', '{student}:right', '--against', 'relu'])
 heavy = {{"torch", "sklearn", "tensorboard", "sympy", "jax"}} & sys.modules.keys()
 assert not heavy, heavy

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from comparisons.command_line import main
 from torchref.check.arguments import ALIASES
 from torchref.check.catalogue import CATALOGUE
 from torchref.check.derivations import FAMILY_PAGES, PAGES
 from torchref.check.verdict import SLUGS
+from torchref.cli.command_line import main
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "manual" / "checking-a-gradient.md").read_text()

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from comparisons.catalogue import find_lesson
-from comparisons.lesson_training import Trained
 from comparisons.lessons import batch_norm, dropout, supervised, unsupervised
+from torchref.compare.catalogue import find_lesson
+from torchref.compare.teach.trained import Trained
 
 
 def begun(lesson, variant, steps=3):
     """A training of a few steps."""
     comparison = lesson.variants[variant]
     data = comparison.data().astype(np.dtype(comparison.dtype))
-    trained = Trained(lesson, variant, replace(comparison, epochs=1), data, False)
+    trained = Trained(variant, replace(comparison, epochs=1), data, watch=lesson.watch)
     trained.limit = steps
     (lesson.train)(trained)
     return trained

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from comparisons.catalogue import find, lessons, listing
-from comparisons.lockstep import Lockstep
+from torchref.compare.catalogue import find, lessons, listing
+from torchref.compare.lockstep.step import Lockstep
 
 SHIPPED = [name for name in listing() if name not in lessons()]
 VARIANTS = [(name, variant) for name in SHIPPED for variant in find(name).variants]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import torchref
-from comparisons.twins import outputs_of
 from tests.layouts import Layout, layouts
 from tests.models.zoo import ZOO
 from torchref.check.bound import bound
+from torchref.compare.lockstep.twins import outputs_of
 from torchref.nn.random import set_rng
 
 SEED = 7

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import torchref
-from comparisons.data import batches
-from comparisons.lockstep import Lockstep
 from tests.models.zoo import ZOO, comparison, gpt
 from torchref import models
+from torchref.compare.data import batches
+from torchref.compare.lockstep.step import Lockstep
 
 CPU = torch.device("cpu")
 

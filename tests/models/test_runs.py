@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-import comparisons
-from comparisons.data import Data
-from comparisons.lockstep import Diverged, Lockstep
-from comparisons.record import read_metrics
 from tests.models.zoo import ZOO
+from torchref import compare
+from torchref.compare.data import Data
+from torchref.compare.lockstep.step import Diverged, Lockstep
+from torchref.compare.record.metrics import read_metrics
 
 CPU = torch.device("cpu")
 
@@ -27,17 +27,17 @@ def short(name, examples=40):
 def test_a_run_is_recorded_and_continues_to_the_same_bits(tmp_path, name, monkeypatch):
     """Catches several outputs that cannot be recorded, and a schedule or a tied weight that a checkpoint loses."""
     chosen = short(name)
-    report = comparisons.run(chosen, out=tmp_path / "whole")
+    report = compare.run(chosen, out=tmp_path / "whole")
     assert report.passed
 
     def stop(variant, step, *_):
         if step == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("comparisons.training.CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("torchref.compare.train.variant.CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        comparisons.run(chosen, out=tmp_path / "stopped", on_progress=stop)
-    comparisons.run(chosen, out=tmp_path / "stopped", resume=True)
+        compare.run(chosen, out=tmp_path / "stopped", on_progress=stop)
+    compare.run(chosen, out=tmp_path / "stopped", resume=True)
     one, other = (read_metrics(tmp_path / run / "short" / "default") for run in ("whole", "stopped"))
     assert one == other
 

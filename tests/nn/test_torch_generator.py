@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchref.nn.torch_generator import TorchGenerator
+from tests.nn.torch_generator import TorchGenerator
 
 SEEDS = [0, 1, 42, 2**32 - 1, 2**32 + 7, 2**63 + 5, -1, -(2**63)]
 

@@ -1,23 +1,40 @@
-"""Dependencies run one way: nn <- optim <- models <- twin, check <- comparisons; NumPy alone below twin."""
+"""Dependencies run one way, without a circle; NumPy alone below the twins; TensorBoard in one room.
+
+An import counts wherever it stands: inside a function, and under TYPE_CHECKING.
+"""
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("torchref/**/*.py"), *ROOT.glob("comparisons/**/*.py")])
-ALLOWED = {  # package -> what its files may import, of ours
-    "torchref/nn": {"torchref.nn"},
-    "torchref/optim": {"torchref.nn", "torchref.optim"},
-    "torchref/models": {"torchref.nn", "torchref.optim", "torchref.models"},
-    "torchref/twin": {"torchref.nn", "torchref.optim", "torchref.models", "torchref.twin"},
-    "torchref/check": {"torchref.nn", "torchref.optim", "torchref.models", "torchref.twin", "torchref.check"},
-    "comparisons": {"torchref", "comparisons"},
-}
-NO_TORCH = ("torchref/nn", "torchref/optim")
+LAYERS = (  # from the bottom to the top: a package imports itself and what stands before it
+    ("torchref.tensor", "torchref.nn"),
+    ("torchref.optim",),
+    ("torchref.models",),
+    ("torchref.twin",),
+    ("torchref.check", "torchref.referee"),
+    ("torchref.compare",),
+    ("torchref.cli",),
+    ("comparisons",),
+)
+ROOMS = tuple(f"torchref.compare.{room}" for room in ("lockstep", "record", "train", "teach", "sweep"))
+NUMPY_ALONE = ("torchref.tensor", "torchref.nn", "torchref.optim")
+FOREIGN = {"torch", "tensorboard", "sklearn", "rich", "tyro"}
+KNOWN_CIRCLES = ("torchref.check.ops", "torchref.check.catalogue")  # of each other; to be parted
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in FILES}
 
 
 def imported(path: Path) -> set[str]:
@@ -26,32 +43,85 @@ def imported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: an import by a relative name"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
+def imports_of_ours(name: str) -> set[str]:
+    """The modules of ours that a module imports."""
+    found = set()
+    for dotted in imported(MODULES[name]):
+        while dotted and dotted not in MODULES:  # a name in a module: the module
+            dotted = dotted.rpartition(".")[0]
+        found.add(dotted)
+    return found - {"", name}
+
+
+def inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def rank(name: str, packages: tuple[tuple[str, ...], ...]) -> int | None:
+    """The place of the package that a module is in; None where it is in none."""
+    return next((i for i, peers in enumerate(packages) if any(inside(name, peer) for peer in peers)), None)
+
+
+@pytest.mark.parametrize("layers", [LAYERS, tuple((room,) for room in ROOMS)], ids=["packages", "rooms of compare"])
+def test_imports_run_one_way(layers):
+    """Catches a lower layer that reaches up."""
+    wrong = []
+    for name in MODULES:
+        own = rank(name, layers)
+        others = imports_of_ours(name) if own is not None else ()
+        wrong += [
+            f"{name} -> {other}" for other in others if (there := rank(other, layers)) is not None and there > own
+        ]
+    assert not wrong
+
+
+def test_there_is_no_circle():
+    """Catches files that cannot be understood one after the other."""
+    graph = {name: imports_of_ours(name) for name in MODULES}
+    for name in graph:  # the one that is known is left out
+        if any(inside(name, package) for package in KNOWN_CIRCLES):
+            graph[name] = {o for o in graph[name] if not any(inside(o, package) for package in KNOWN_CIRCLES)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_a_circle_is_seen():
+    """Catches a graph that loses imports: one that is lazy, and one for types alone, must be in it."""
+    assert "torchref.compare.teach.teach" in imports_of_ours("torchref.cli.lessons")  # in a function
+    assert "torchref.compare.comparison" in imports_of_ours("torchref.compare.catalogue")  # under TYPE_CHECKING
+    assert "torchref.nn.module" in imports_of_ours("torchref.optim.optimizer")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_one_way(path):
-    """Catches a lower layer that reaches up, and torch or TensorBoard where NumPy alone should stand."""
-    where = str(path.relative_to(ROOT).as_posix())
-    package = next((p for p in ALLOWED if where.startswith(p + "/")), None)
-    if package is None:  # torchref/__init__.py, torchref/circuit.py
-        return
-    names = imported(path)
-    ours = {name for name in names if name.split(".")[0] in ("torchref", "comparisons")}
-    wrong = {name for name in ours if not any(name.startswith(allowed) for allowed in ALLOWED[package])}
-    if package == "torchref/nn":
-        wrong = {name for name in wrong if name != "torchref.nn"}
-    assert not wrong, f"{where} may not import {sorted(wrong)}"
-    if package in NO_TORCH:
-        foreign = {name.split(".")[0] for name in names} & {"torch", "tensorboard", "sklearn", "rich", "tyro"}
-        assert not foreign, f"{where} may not import {sorted(foreign)}"
-    tensorboard = {name for name in names if "tensorboard" in name}
-    assert not tensorboard or where in ("comparisons/record.py", "comparisons/view.py"), f"{where}: {tensorboard}"
+def test_foreign_libraries_stay_in_their_rooms(path):
+    """Catches torch where NumPy alone should stand, and a second place that knows of TensorBoard."""
+    name, libraries = module_name(path), {dotted.split(".")[0] for dotted in imported(path)}
+    if any(inside(name, package) for package in NUMPY_ALONE):
+        assert not libraries & FOREIGN, f"{name} may not import {sorted(libraries & FOREIGN)}"
+    assert "tensorboard" not in libraries or inside(name, "torchref.compare.record"), f"{name} imports tensorboard"
 
 
-def test_importing_torchref_does_not_import_torch():
+@pytest.mark.parametrize("path", sorted(ROOT.glob("comparisons/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_comparison_can_be_copied(path):
+    """Catches a comparison that needs another one: what several share stands in torchref.compare."""
+    others = [name for name in imported(path) if inside(name, "comparisons")]
+    assert not others, f"{path.name} imports {others}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import torchref.nn, torchref.optim", "from torchref.compare import Comparison, Data", "import torchref.models"],
+)
+def test_importing_is_light(statement):
     """Catches an import that costs every NumPy user two seconds."""
-    code = "import sys, torchref, torchref.nn, torchref.optim; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    code = f"import sys\n{statement}\nassert not {FOREIGN!r} & sys.modules.keys()"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

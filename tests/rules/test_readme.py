@@ -52,7 +52,7 @@ def test_the_command_line_knows_the_command(command, tmp_path):
     words = [word for word in command.split() if word not in ("--out", "/tmp/sabotaged")]
     words += ["--help"] if words[0] != "compare" else ["--dry-run", "--out", str(tmp_path)]
     ran = subprocess.run(
-        [sys.executable, "-m", "comparisons", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "torchref", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
 
@@ -61,7 +61,7 @@ def test_the_command_line_knows_the_command(command, tmp_path):
 def test_the_main_comparison_ends_equal(tmp_path):
     """Catches a first command that does not end as the README says."""
     ran = subprocess.run(
-        [sys.executable, "-m", "comparisons", "compare", "digits", "--out", str(tmp_path)],
+        [sys.executable, "-m", "torchref", "compare", "digits", "--out", str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from typing import Any
 from torchref.check import child
 from torchref.check.ops import UnknownOp, find
 from torchref.check.verdict import COULD_NOT_RUN, Verdict
+from torchref.load import load_file
 
 
 def check(
@@ -112,7 +113,7 @@ def in_file(
         if not Path(path).is_file():
             return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
         try:
-            module = child.load(path)
+            module = load_file(Path(path).resolve())
         except (MemoryError, child.TimeOut):
             raise
         except BaseException as problem:

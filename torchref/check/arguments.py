@@ -201,10 +201,8 @@ def match(
         w for w in missing if w != "dy" and op.argument(w).kind == "option" and op.argument(w).default is not None
     ]
     for p in list(free):
-        if p.default is not p.empty and not isinstance(p.default, type(None)):
+        if p.default is not p.empty:
             continue  # a default of the user's own stays
-        if p.default is None and p.default is not p.empty:
-            continue
         if not arrays_first:
             expected = ", ".join([*(r for r in extra if r in ("dy", "cache")), *(a.name for a in op.arguments)])
             found = ", ".join(q.name for q in params)

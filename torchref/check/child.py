@@ -19,29 +19,12 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torchref.check.forms.base import TimeOut
 from torchref.check.verdict import COULD_NOT_RUN, Verdict
 
 MEMORY = 4 << 30  # bytes a user's code may allocate beyond what is there
-
-
-def load(path: str) -> ModuleType:
-    """Import a user's file under its own name."""
-    file = Path(path).resolve()
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be imported: it is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    sys.path.insert(0, str(file.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(file.parent))
-    return module
 
 
 def share_torch(path: str) -> None:
@@ -151,7 +134,8 @@ def fork(work: Callable[[], Any], timeout: float, log: Any, limited: bool) -> An
         where = log.read().decode(errors="replace")
         ours = (
             os.path.join(os.sep, "torchref", "check", ""),
-            os.path.join(os.sep, "comparisons", ""),
+            os.path.join(os.sep, "torchref", "cli", ""),
+            os.path.join(os.sep, "torchref", "load.py"),
             "<frozen ",
             "Extension modules:",
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchref.check.mistakes.base import Formula, Mistake
+from torchref.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,7 @@ def find(against: str) -> Op:
     found = table.get(normal(name)) or table.get(normal(name.removeprefix("F.").removesuffix("_loss")))
     if found is None:
         names = sorted({op.name for op in CATALOGUE} | {m for op in CATALOGUE for m in op.modules})
-        lowered = {n.lower(): n for n in names}
-        near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=4, cutoff=0.5)]
-        hint = f"; the nearest names: {', '.join(near)}" if near else ""
-        raise UnknownOp(f"there is no operation {name!r}{hint}")
+        raise UnknownOp(f"there is no operation {name!r}: {nearest(name, names)}")
     for a in found.options:  # an option's other names
         for alias in a.aliases:
             if alias in options and a.name not in options and not found.has(alias):
@@ -126,7 +123,5 @@ def find(against: str) -> Op:
             options[known[i - len(sizes)]] = value
     unknown = [k for k in options if k not in known and k not in sizes and k not in ("inplace", "bias", "affine")]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=3, cutoff=0.4)
-        hint = f"; did you mean {', '.join(near)}?" if near else f"; it takes {', '.join(known) or 'none'}"
-        raise UnknownOp(f"{found.name} has no option {unknown[0]!r}{hint}")
+        raise UnknownOp(f"{found.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
     return replace(found, given={k: v for k, v in options.items() if k in known})

@@ -30,16 +30,13 @@ from torchref.models.vae import (
     torch_evidence_loss,
     torch_variational_autoencoder,
 )
-from torchref.models.wells import DoubleWell, Mean, torch_double_well, torch_mean
 from torchref.models.window import WindowLanguageModel, torch_window_language_model
 
 __all__ = [
     "GPT",
-    "DoubleWell",
     "EncoderClassifier",
     "EncoderDecoder",
     "EvidenceLoss",
-    "Mean",
     "PolicyGradientLoss",
     "RecurrentClassifier",
     "RecurrentLanguageModel",
@@ -53,12 +50,10 @@ __all__ = [
     "logistic_regression",
     "mlp",
     "policy_network",
-    "torch_double_well",
     "torch_encoder_classifier",
     "torch_encoder_decoder",
     "torch_evidence_loss",
     "torch_gpt",
-    "torch_mean",
     "torch_policy_gradient_loss",
     "torch_recurrent_classifier",
     "torch_recurrent_language_model",

@@ -61,7 +61,7 @@ def match_library(
         mistakes = [by_flag[f] for f in flags]
         confirmed = confirm(code, third, flags, explained)
         root = mistakes[0].gradient
-        if (root not in explained and root not in trial.reference) or root not in explained:
+        if root not in explained:
             root = explained[0]
         for i, m in enumerate(mistakes):
             home = root if i == 0 else m.gradient if m.gradient in explained else root

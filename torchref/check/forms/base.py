@@ -42,7 +42,6 @@ class Run:
     changed: list[str] = field(default_factory=list)  # arguments that were changed in place
     extras: dict[str, Any] = field(default_factory=dict)
     handed: list[str] | None = None  # the outputs whose upstream gradients were handed over; None: all
-    refused: bool = False  # a second backward raised
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shapes the user's own code gave its arrays
 
 

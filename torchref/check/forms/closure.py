@@ -148,17 +148,13 @@ class Closure:
             args, run.handed = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
             try:
                 value = guarded("the backward", backward, *args)
-            except CouldNotRun as error:
-                if i == 0 or not repeated(upstreams, i):
-                    if isinstance(args[0] if args else None, tuple):
-                        run.handed = ["output"]
-                        value = guarded("the backward", backward, handed["output"])
-                    else:
-                        raise
-                else:
-                    run.refused = True
-                    del error
+            except CouldNotRun:
+                if i > 0 and repeated(upstreams, i):
                     break
+                if not isinstance(args[0] if args else None, tuple):
+                    raise
+                run.handed = ["output"]
+                value = guarded("the backward", backward, handed["output"])
             self.gradient_count(value)
             run.gradients.append(copied(name_gradients(self.op, value, backward_names, order, shapes, self.matching)))
             run.changed += [n for n in (*snapshot.changed(), *watch.changed()) if n not in run.changed]

@@ -124,7 +124,6 @@ class Function:
                     value = guarded("the backward", self.cls.backward, context, *dys)
             except CouldNotRun:
                 if repeated(upstreams, i):
-                    run.refused = True
                     break
                 raise
             gradients: dict[str, Any] = {}

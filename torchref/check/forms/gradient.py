@@ -136,7 +136,7 @@ class Gradient(Closure):
                 )
             except CouldNotRun:
                 if repeated(upstreams, i):
-                    return Run(outputs, gradients, changed, refused=True)
+                    return Run(outputs, gradients, changed)
                 raise
             if (
                 self.op.loss

@@ -274,7 +274,6 @@ class Layer(Closure):
                 value = guarded("the backward", backward, *args, **kwargs)
             except CouldNotRun:
                 if again:
-                    run.refused = True
                     break
                 if not args or not isinstance(args[0], tuple):
                     raise

@@ -116,7 +116,6 @@ class Pair(Closure):
                 value = guarded("the backward", self.back, *args, **kwargs)
             except CouldNotRun:
                 if repeated(upstreams, i):
-                    run.refused = True
                     break
                 raise
             self.gradient_count(value)

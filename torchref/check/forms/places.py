@@ -29,11 +29,8 @@ def place(op: Op, instance: Any, name: str) -> tuple[str, Any] | None:
                 and (isinstance(value, np.ndarray) or has_data(value) or value is None)
                 and normal(key) not in reserved
             ):
-                if value is None and name in ("bias", "weight", "mask", "attn_mask"):
-                    if name == "mask":
-                        continue
-                    if name in ("bias", "weight"):
-                        continue
+                if value is None and name in ("bias", "weight", "mask"):
+                    continue
                 return ("attribute", key)
     for holder, content in members.items():
         if isinstance(content, dict) and normal(holder) not in map(normal, GRADS):
@@ -124,8 +121,6 @@ def put(instance: Any, at: tuple[str, Any], array: Any, one_slope: bool) -> tupl
                     for k, item in list(v.items()):
                         if item is old and old is not None:
                             v[k] = array
-        elif kind == "dict":
-            getattr(instance, key[0])[key[1]] = array
         else:
             getattr(instance, key[0])[key[1]] = array
     elif hasattr(old, "data") and isinstance(old.data, np.ndarray):

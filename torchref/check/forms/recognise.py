@@ -21,6 +21,7 @@ from torchref.check.forms.gradient import Gradient
 from torchref.check.forms.layer import Layer
 from torchref.check.forms.pair import Pair
 from torchref.check.ops import Op
+from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
 DY = {normal(n) for n in ALIASES["dy"]}
@@ -69,15 +70,12 @@ def look_up(module: Any, name: str) -> Any:
 
 
 def missing(module: Any, name: str) -> str:
-    import difflib
-
     names = [
         n
         for n, v in vars(module).items()
         if callable(v) and not n.startswith("__") and getattr(v, "__module__", None) == module.__name__
     ]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    return f"there is no {name!r} in the file; it has {', '.join(near or names) or 'no functions'}"
+    return f"there is no {name!r} in the file: {nearest(name, names)}"
 
 
 def recognise(

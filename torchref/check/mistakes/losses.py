@@ -377,10 +377,7 @@ def cross_entropy(v: Any, wrong: frozenset[str]) -> Any:
                 _, divisor = weights_lost(v, w, 1, divisor, wrong)
         else:
             r, divisor = weights_lost(v, w, np.expand_dims(w, 1), divisor, wrong)
-            if "ignored rows counted" in wrong:
-                dx = (p - onehot) * r
-            else:
-                dx = (p - onehot) * r
+            dx = (p - onehot) * r
         if "jacobian again" in wrong:
             dx = s * (dx - (dx * s).sum(1, keepdims=True))
         if "elementwise jacobian again" in wrong:

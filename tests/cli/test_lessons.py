@@ -1,0 +1,47 @@
+"""`torchref compare LESSON`: what it refuses, and what it leaves alone."""
+
+import json
+
+import pytest
+
+from torchref.cli.command_line import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["zero-initialization", "--epochs", "3"], "epochs: a lesson brings its own settings"),
+        (["neuron", "--seeds", "1"], "seeds: a verdict needs two trainings at least, not 1"),
+        (["neuron", "--grid", "lr=1,2"], "grid: a lesson has variants of its own"),
+        (["digits", "--all"], "all: it runs every lesson"),
+        (["digits", "--quick"], "quick: digits is no lesson"),
+    ],
+)
+def test_mistakes(capsys, tmp_path, arguments, message):
+    """An option that would be ignored is refused."""
+    assert main(["compare", *arguments, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_seeds(capsys, tmp_path):
+    """Catches a number of seeds that is accepted and ignored."""
+    assert main(["compare", "circuit", "--quick", "--json", "--seeds", "2", "--out", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["seeds"] == 2
+
+
+def test_dry_run(capsys, tmp_path):
+    """Catches a dry run that trains, or writes."""
+    assert main(["compare", "neuron", "--dry-run", "--out", str(tmp_path)]) == 0
+    assert (
+        capsys.readouterr().out == f"would train neuron with 10 seeds each, into {tmp_path / 'neuron'}: tanh; sigmoid\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_no_lesson_made_is_kept(capsys, tmp_path):
+    """Catches a run that deletes what is not its own."""
+    (tmp_path / "zero_initialization").mkdir()
+    (tmp_path / "zero_initialization" / "mine.txt").write_text("mine")
+    assert main(["compare", "zero_initialization", "--quick", "--out", str(tmp_path)]) == 2
+    assert "no lesson made it" in capsys.readouterr().err
+    assert (tmp_path / "zero_initialization" / "mine.txt").exists()

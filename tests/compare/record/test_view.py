@@ -1,0 +1,115 @@
+"""`torchref view`: the right run, the right link, and a server that answers on this machine alone."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from torchref.compare.errors import UserError
+from torchref.compare.record import view
+from torchref.compare.record.recorder import Recorder
+
+
+def record(folder, *variants):
+    """A run's folder with a point in each engine's curve."""
+    for variant in variants:
+        with Recorder(folder / variant) as recorder:
+            for engine in ("numpy", "torch", "difference"):
+                recorder.scalar(engine, "loss/training", 0.5, 1)
+    (folder / "config.toml").write_text("")
+
+
+def test_find_run(tmp_path, monkeypatch):
+    """A folder, a name, the newest run or sweep, a variant; and what is no run."""
+    monkeypatch.chdir(tmp_path)
+    record(Path("runs/old"), "plain")
+    record(Path("runs/2026-01-01/new"), "plain")
+    for path in Path("runs/old").iterdir():
+        os.utime(path, (1, 1))
+    assert view.find_run(None) == Path("runs/2026-01-01/new")
+    Path("runs/2026-01-01/sweep.json").write_text("{}")
+    assert view.find_run(None) == Path("runs/2026-01-01")  # all runs of a sweep, not the last of them
+    assert view.find_run("old") == Path("runs/old")
+    assert view.find_run("old/plain") == Path("runs/old/plain")
+    assert view.find_run(str(tmp_path / "runs" / "old")) == tmp_path / "runs" / "old"
+    with pytest.raises(UserError, match="no run 'odl': did you mean 'old'"):
+        view.find_run("odl")
+    Path("empty").mkdir()
+    with pytest.raises(UserError, match="nothing is recorded in empty"):
+        view.find_run("empty")
+
+
+def test_deep_link(tmp_path):
+    """Smoothing would hide what is compared; a colour tells the variants apart, or, of one variant, the engines."""
+    record(tmp_path, "plain", "dropout")
+    link = urlsplit(view.deep_link("http://127.0.0.1:6006/", tmp_path))
+    query = parse_qs(link.query)
+    assert (link.netloc, link.fragment) == ("127.0.0.1:6006", "timeseries")
+    assert query["smoothing"] == ["0"]
+    assert {"plugin": "scalars", "tag": "loss/training"} in json.loads(query["pinnedCards"][0])
+    assert query["runColorGroup"] == ["regex:^(.*)/"]
+    alone = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006/", tmp_path / "plain")).query)
+    assert alone["runColorGroup"] == ["regex:(numpy|torch|difference)$"]
+
+
+def test_a_lessons_cards_are_on_top(tmp_path):
+    """Catches a page whose first curve is not the claim's; a variant's own page has them, too."""
+    record(tmp_path, "plain", "norm")
+
+    def page(folder):
+        link = urlsplit(view.deep_link("http://127.0.0.1:6006", folder))
+        query = parse_qs(link.query)
+        return [card["tag"] for card in json.loads(query["pinnedCards"][0])], query["runColorGroup"][0], link.fragment
+
+    (tmp_path / "config.toml").write_text('cards = ["gap", "loss/step"]\ncolors = "^(p|n)"')
+    assert page(tmp_path) == (["gap", "loss/step"], "regex:^(p|n)", "timeseries")
+    assert page(tmp_path / "plain") == (["gap", "loss/step"], "regex:(numpy|torch|difference)$", "timeseries")
+    (tmp_path / "config.toml").write_text('cards = ["gap"]\ncolors = ""\npage = "text"')
+    assert page(tmp_path) == (["gap"], "regex:^(.*)/", "text")
+    (tmp_path / "config.toml").write_text("cards = [")
+    assert page(tmp_path) == (list(view.PINNED), "regex:^(.*)/", "timeseries")
+
+
+def test_no_browser_without_a_screen(monkeypatch):
+    """On a server, a text browser would take the terminal over."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not view.has_browser()
+
+
+def test_serves_until_ctrl_c(tmp_path):
+    """As a user starts it: prints the link, serves the runs on 127.0.0.1, ends with Ctrl-C and exit status 0."""
+    record(tmp_path, "plain")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = [sys.executable, "-m", "torchref", "view", str(tmp_path), "--port", port, "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert f"http://127.0.0.1:{port}/?smoothing=0" in process.stdout.readline()
+            runs = []
+            while len(runs) < 3:  # TensorBoard reads them while it answers
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs") as answer:
+                    runs = json.load(answer)
+                time.sleep(0.1)
+            assert sorted(runs) == ["plain/difference", "plain/numpy", "plain/torch"]
+            second = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert second.returncode == 2
+            assert port in second.stderr
+            assert second.stderr.count("\n") == 1
+        finally:
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 0
+    assert "Traceback" not in errors

@@ -1,0 +1,56 @@
+"""Progress: plain lines where there is no terminal, and nothing when quiet."""
+
+import io
+
+from torchref.compare.train.progress import ProgressDisplay, _duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(stream, **options):
+    with ProgressDisplay(stream=stream, **options) as progress:
+        for index, variant in enumerate(["plain", "dropout"]):
+            for step in range(1, 101):
+                progress(variant, step, 100, index, 2)
+    return stream.getvalue()
+
+
+def test_plain_lines():
+    """A log must get a line per variant and at the end, not one per step, and no control characters."""
+    lines = run(io.StringIO()).splitlines()
+    assert [line.partition(" (")[0] for line in lines] == [
+        "plain: step 1 of 100",
+        "dropout: step 1 of 100",
+        "dropout: step 100 of 100",
+    ]
+    assert "100 %" in lines[-1]
+    assert "left" in lines[1]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_lines_come_with_time():
+    """With no waiting between lines, every step has its own."""
+    assert len(run(io.StringIO(), seconds_between_lines=0).splitlines()) == 200
+
+
+def test_quiet():
+    """`--json` and `quiet` must leave stderr alone, on a terminal too."""
+    assert run(io.StringIO(), quiet=True) == ""
+    assert run(Terminal(), quiet=True) == ""
+
+
+def test_bar_on_a_terminal(monkeypatch):
+    """The bar shows the variant and how far it is."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    text = run(Terminal())
+    assert "\x1b" in text
+    assert "200/200" in text or "dropout" in text
+
+
+def test_duration():
+    """Seconds, minutes and hours."""
+    assert [_duration(s) for s in (4.6, 75, 3661)] == ["0:05", "1:15", "1:01:01"]

@@ -1,0 +1,53 @@
+"""What is public is said: `__all__` of each file of compare and cli names all that other files use."""
+
+import ast
+
+import pytest
+
+from tests.rules.test_layers import MODULES, ROOT
+
+PACKAGES = ("torchref/compare", "torchref/cli")
+FILES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """The names that a file defines."""
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names |= {part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return names
+
+
+def public(tree: ast.Module) -> list[str] | None:
+    """What `__all__` says."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_says_what_is_public(path):
+    """Catches a file without `__all__`, a name in it that is not there, and one that begins with an underscore."""
+    tree = ast.parse(path.read_text())
+    own = defined(tree) - {"__all__", "__getattr__"}
+    names = public(tree)
+    if not own and names is None:  # a docstring alone
+        return
+    assert names is not None, "there is no __all__"
+    imported = {a.asname or a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert set(names) <= own | imported
+    assert not [name for name in names if name.startswith("_")]
+
+
+def test_others_use_what_is_public_alone():
+    """Catches a file that reaches into another one of compare or cli."""
+    inner = {name: public(ast.parse(path.read_text())) for name, path in MODULES.items() if path in FILES}
+    wrong = []
+    for path in sorted([*ROOT.glob("torchref/**/*.py"), *ROOT.glob("comparisons/**/*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and inner.get(node.module) is not None:
+                used = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in MODULES}
+                wrong += [f"{path.relative_to(ROOT)}: {node.module}.{name}" for name in used - set(inner[node.module])]
+    assert not wrong

@@ -1,0 +1,139 @@
+"""The `torchref` command. Each subcommand is a module with `Options`, a frozen dataclass whose docstring is its help,
+and `run(options) -> exit status`; the module is imported only when its subcommand is called.
+
+Exit status: 0 equal, 1 a mismatch, 2 what a user can put right (one line on stderr), 3 a fault of torchref's own (its
+traceback), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import importlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {  # name -> (module, one-line help)
+    "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
+    "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),
+    "list": ("torchref.cli.commands.list", "list the comparisons that ship"),
+    "view": ("torchref.cli.commands.view", "look at runs in TensorBoard, NumPy over torch"),
+}
+SPELT = "torchref.spelt"  # how characters are encoded that the output's encoding lacks
+SPELLINGS = {"µ": "u", "±": "+-", "−": "-", "–": "-", "×": "x", "→": "->", "…": "...", "²": "^2", "√": "sqrt "}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=SPELT)
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()  # what cannot be written shows here, and not when Python ends
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `torchref list | head`: nobody reads on
+        sys.stderr.close()
+        return 0
+    except (Exception, SystemExit) as error:
+        return _answer(error)
+
+
+def _answer(error: BaseException) -> int:
+    """Say what went wrong; returns the exit status."""
+    from torchref.compare.faults import explained, report_fault
+
+    line = explained(error)
+    if line is None and isinstance(error, SystemExit):  # tyro's, after a help text
+        raise error
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk: Python would try again when it ends, and say so in lines of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if line is None:
+        report_fault(error)
+        return 3
+    print(f"torchref: {line}", file=sys.stderr)
+    return 2
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal, or a file, of few characters gets in place of one that it does not know."""
+    assert isinstance(error, UnicodeEncodeError)
+    unknown = error.object[error.start : error.end]
+    return "".join(SPELLINGS.get(c, c.encode("ascii", "backslashreplace").decode()) for c in unknown), error.end
+
+
+codecs.register_error(SPELT, _spelt)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"torchref {version('torchref')}")
+        return 0
+    command = arguments[0]
+    if command not in COMMANDS:
+        raise UserError(f"there is no command {command!r}: {nearest(command, COMMANDS)}")
+    module = importlib.import_module(COMMANDS[command][0])
+    return module.run(_parse(module.Options, command, arguments[1:]))
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: torchref COMMAND [OPTIONS]",
+            "",
+            "The reference for backpropagation: NumPy networks beside their torch twins, every gradient compared.",
+            "",
+            *lines,
+            "",
+            "torchref COMMAND --help says what a command takes.",
+        ]
+    )
+
+
+def _parse(options: type, command: str, arguments: list[str]) -> object:
+    """Parse with tyro; its boxes of several lines become the one line that every other error has."""
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                options,
+                prog=f"torchref {command}",
+                args=arguments,
+                config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(f"{command}: {_one_line(said.getvalue())}") from None
+
+
+def _one_line(box: str) -> str:
+    """What a box of tyro's says: its first paragraph, and the first of the options that it proposes."""
+    lines = [line.strip("│╭╰╮╯─ ") for line in box.splitlines()]
+    lines = ["" if not line.strip("-") else line for line in lines]  # rules, where the terminal knows no box characters
+    text = "\n".join(lines).strip().partition("\n")[2].strip()  # without the title
+    said = text.partition("\n\n")[0].replace("\n", " ").rstrip(".")
+    proposed = re.search(r"Perhaps you meant:\s+(--\S+)", text)
+    return said + (f" (did you mean {proposed[1]}?)" if proposed else "")

@@ -1,0 +1,71 @@
+"""`torchref check`: is this gradient right, and if not, what is wrong with it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from torchref.cli.commands import option
+from torchref.compare.errors import UserError
+
+__all__ = ["Options", "run"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Judge a gradient that you have derived by hand, and say what is wrong with it.
+
+    torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME: a function returning output
+    and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
+    step, or what stands before _forward and _backward. Exit status 0: right, 1: wrong, 2: it could not be run.
+    """
+
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py:NAME[=OP]")]
+    """What to judge."""
+    against: Annotated[str | None, option("OP")] = None
+    """torch's name of what it should compute, with options if need be."""
+    form: Annotated[str | None, option("FORM")] = None
+    """closure, pair, class, function, autograd or optimizer, where it is not recognised."""
+    arguments: Annotated[str | None, option("NAMES")] = None
+    """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
+    hints: Annotated[int, option("{0,1,2,3}")] = 3
+    """How much is given away: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
+    timeout: Annotated[float, option("SECONDS")] = 60.0
+    """How long the code may run."""
+    device: Annotated[str | None, option("{cpu,cuda}")] = None
+    """Where a torch.autograd.Function runs (a Triton or CUDA kernel: cuda)."""
+    html: Annotated[Path | None, option("FILE")] = None
+    """Write mine, reference and difference as pictures."""
+    json: Annotated[bool, option()] = False
+    """Print the verdict as JSON."""
+
+
+def run(options: Options) -> int:
+    """Judge, print, and write the page."""
+    from torchref.check import command
+
+    if options.hints not in (0, 1, 2, 3):
+        raise UserError(f"check: --hints must be 0, 1, 2 or 3, not {options.hints}")
+    if not options.targets:
+        raise UserError("check: say what to judge: FILE.py:NAME --against OP")
+    if options.timeout <= 0:
+        raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
+    verdicts = command.judge(
+        options.targets, options.against, options.form, options.arguments, options.timeout, options.device
+    )
+    if options.html is not None:
+        from torchref.check.html import page
+
+        try:
+            options.html.write_text(page(verdicts, options.hints), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"check: cannot write {options.html}: {error.strerror}") from None
+    if options.json:
+        print(command.as_json(verdicts, options.hints))
+    else:
+        print("\n".join(v.text(options.hints) for v in verdicts))
+    return command.status(verdicts)

@@ -1,0 +1,86 @@
+"""Which comparisons there are: those that ship, in the package `comparisons`, and a user's own in a Python file."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torchref.compare.errors import UserError
+from torchref.load import load_file
+from torchref.nearest import nearest
+
+if TYPE_CHECKING:
+    from torchref.compare.comparison import Comparison
+    from torchref.compare.teach.lesson import Lesson
+
+__all__ = ["DEFAULT", "find", "find_lesson", "lessons", "listing"]
+
+DEFAULT = "digits"
+_PACKAGE = Path(__file__).parents[2] / "comparisons"  # content: it is found in its folder, and imported by name alone
+
+
+def listing() -> dict[str, str]:
+    """Name -> one-line claim of every comparison that ships, found without importing (so without torch and sklearn).
+
+    It is a module of `comparisons`, or of its `lessons`, with a module-level `comparison = Comparison(...)` or
+    `lesson = Lesson(...)`; its claim is the first line of its docstring.
+    """
+    found = {}
+    for path in [*sorted(_PACKAGE.glob("*.py")), *sorted(_PACKAGE.glob("lessons/*.py"))]:
+        source = path.read_text(encoding="utf-8")
+        if "\ncomparison" not in source and "\nlesson" not in source:  # most modules: spare them the parsing
+            continue
+        tree = ast.parse(source)
+        if any({"comparison", "lesson"} & _assigned(node) for node in tree.body):
+            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return found
+
+
+def find(name_or_file: str) -> Comparison:
+    """The comparison that ships under this name, or the one that a Python file defines."""
+    if name_or_file.endswith(".py"):
+        return _from_file(Path(name_or_file))
+    name = name_or_file.replace("-", "_")
+    known = listing()
+    if name not in known:
+        raise UserError(f"there is no comparison {name_or_file!r}: {nearest(name, known)} (or give a file, FILE.py)")
+    package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
+    return importlib.import_module(f"{package}.{name}").comparison
+
+
+def lessons() -> list[str]:
+    """The names of the lessons that ship."""
+    return [name for name in listing() if (_PACKAGE / "lessons" / f"{name}.py").exists()]
+
+
+def find_lesson(name: str) -> Lesson:
+    """The lesson that ships under this name."""
+    return importlib.import_module(f"comparisons.lessons.{name}").lesson
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    """The names that a statement assigns."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _from_file(path: Path) -> Comparison:
+    from torchref.compare.comparison import Comparison
+    from torchref.compare.faults import explained, message, user_line
+
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    try:
+        module = load_file(path)
+    except (Exception, SystemExit) as error:
+        line = explained(error) if user_line(error) else f"{path}: {type(error).__name__}: {message(error)}"
+        raise UserError(line) from error
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Comparison)}
+    if len(found) != 1:
+        names = ", ".join(comparison.name for comparison in found.values())
+        what = f"{len(found)} Comparisons ({names})" if found else "no Comparison"
+        raise UserError(f"{path} holds {what}; it must hold exactly one")
+    return replace(next(iter(found.values())), file=str(path.resolve()))

@@ -1,0 +1,148 @@
+"""Comparison: everything that defines a training, written once and built twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torchref.compare.data import Data
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
+
+__all__ = ["Comparison"]
+
+DTYPES = ("float32", "float64")
+DEVICES = ("auto", "cpu", "cuda")
+OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # functions that may be None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A network, its loss, its optimizer and its data, to be trained in NumPy and in torch side by side.
+
+    `model`, `loss` and `optimizer` are functions of the namespace, so that one definition serves both engines:
+
+        Comparison(
+            name="digits",
+            claim="dropout narrows the gap between training and held-out loss",
+            model=lambda nn, p: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(p), nn.Linear(128, 10)),
+            loss=lambda nn: nn.CrossEntropyLoss(),
+            optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.1),
+            data=digits,
+            variants={"plain": {"p": 0.0}, "dropout": {"p": 0.5}},
+        )
+
+    Where torch.nn cannot express the network this way, `model(nn, ...)` gives the NumPy one and
+    `torch_model(nn, ...)` its torch twin, with equal `state_dict` keys; `torch_loss(nn)` likewise. A network that
+    returns a tuple has all its outputs handed to the loss, in front of the target: `criterion(*outputs, target)`.
+    """
+
+    name: str
+    claim: str  # one line: what the comparison shows
+    model: Callable[..., Any]  # model(nn, **variant) -> network, nn is torchref.nn or torch.nn
+    loss: Callable[[Any], Any]  # loss(nn) -> criterion
+    optimizer: Callable[[Any, Any], Any]  # optimizer(optim, parameters), optim is torchref.optim or torch.optim
+    data: Callable[[], Data]
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"default": {}})
+    epochs: int = 10
+    batch_size: int = 64
+    seed: int = 0
+    dtype: str = "float64"
+    device: str = "auto"
+    torch_model: Callable[..., Any] | None = None
+    torch_loss: Callable[[Any], Any] | None = None
+    scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch ...
+    schedule_each_step: bool = False  # ... or after each step
+    accumulate: int = 1  # parts of a batch that go through the network one by one, their gradients added up
+    max_norm: float | None = None  # to which the norm of all gradients together is clipped before the step
+    adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)  # set in every parameter group
+    file: str | None = None  # the Python file that holds it, where it does not ship
+    source: Mapping[str, str] = field(default_factory=dict)  # where other data came from: path, label
+
+    def on(self, data: Data, source: Mapping[str, str]) -> Comparison:
+        """The same comparison on other data, its networks' sizes adapted: each variant gets them as options.
+
+        UserError where it is no comparison for other data, or not for these.
+        """
+        if self.adapt is None:
+            raise UserError(f"data: {self.name} is a comparison on its own data alone")
+        adapted, sizes = self.adapt(data)
+        variants = {name: {**options, **sizes} for name, options in self.variants.items()}
+        return replace(self, data=lambda: adapted, variants=variants, source=dict(source))
+
+    def chosen(self, only: str | None = None) -> list[str]:
+        """The names of the variants to train: all, or one. UserError where there is none of that name."""
+        if only is None:
+            return list(self.variants)
+        if only not in self.variants:
+            raise UserError(f"only: there is no variant {only!r}: {nearest(only, self.variants)}")
+        return [only]
+
+    def __post_init__(self) -> None:
+        for name, kind in (("name", str), ("claim", str), ("variants", Mapping), ("optimizer_options", Mapping)):
+            if not isinstance(getattr(self, name), kind):
+                what = "a text" if kind is str else "a dict"
+                raise UserError(f"{name} must be {what}, not {_short(getattr(self, name))}")
+        for name in ("epochs", "batch_size", "accumulate"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"{name} must be a whole number of at least 1, not {_short(value)}")
+        if self.max_norm is not None and not (isinstance(self.max_norm, int | float) and self.max_norm > 0):
+            raise UserError(f"max_norm must be a positive number, not {_short(self.max_norm)}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise UserError(f"seed must be a whole number from 0 to 2^32 - 1, not {_short(self.seed)}")
+        if self.dtype not in DTYPES:
+            raise UserError(f"dtype must be one of {', '.join(DTYPES)}, not {_short(self.dtype)}")
+        if self.device not in DEVICES:
+            raise UserError(f"device must be one of {', '.join(DEVICES)}, not {_short(self.device)}")
+        if not self.variants:
+            raise UserError("variants must name at least one variant, and is empty")
+        for name in (self.name, *self.variants):
+            if not isinstance(name, str) or not name or any(c in name for c in "/\\\0") or name in (".", ".."):
+                raise UserError(
+                    f"a comparison's and a variant's name is a folder's name, which {_short(name)} cannot be"
+                )
+        self._check_functions()
+
+    def _check_functions(self) -> None:
+        """Each must be a function of what it will be called with."""
+        called: list[tuple[str, int]] = [("loss", 1), ("torch_loss", 1), ("optimizer", 2), ("data", 0)]
+        for name, count in [*called, ("scheduler", 2), ("adapt", 1)]:
+            _check_call(name, getattr(self, name), name not in OPTIONAL, [None] * count, {})
+        for variant, options in self.variants.items():
+            if not isinstance(options, Mapping) or not all(isinstance(option, str) for option in options):
+                raise UserError(f"variant {variant!r} must be a dict of the model's options, not {_short(options)}")
+            for name in ("model", "torch_model"):
+                _check_call(name, getattr(self, name), name not in OPTIONAL, [None], options, f"variant {variant!r}: ")
+
+
+def _check_call(
+    name: str, function: Any, needed: bool, arguments: list[None], options: Mapping[str, Any], where: str = ""
+) -> None:
+    """UserError unless `function` can be called so, or is None where it may be."""
+    if function is None and not needed:
+        return
+    if not callable(function):
+        raise UserError(f"{name} must be a function, not {_short(function)}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some of C's have none
+        return
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        raise UserError(f"{where}{name}, called as {name}{_call(arguments, options)}, fails: {error}") from None
+
+
+def _call(arguments: list[None], options: Mapping[str, Any]) -> str:
+    """(_, width=4): how a function is called."""
+    return f"({', '.join(['_'] * len(arguments) + [f'{key}={_short(value)}' for key, value in options.items()])})"
+
+
+def _short(value: Any) -> str:
+    """A value in a message of one line."""
+    said = " ".join(repr(value).split())
+    return said if len(said) <= 60 else said[:57] + "..."

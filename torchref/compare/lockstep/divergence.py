@@ -1,0 +1,133 @@
+"""Where do two twins part first? And the fault that a user may plant to see it found."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from torchref.compare.errors import UserError
+from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
+from torchref.compare.lockstep.observe import observe_numpy, observe_torch
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
+from torchref.nearest import nearest
+from torchref.nn.module import Array, Module
+
+__all__ = ["first_divergence", "sabotage"]
+
+
+def first_divergence(
+    mismatch: Mismatch,
+    step: int,
+    numpy_twin: NumpyTwin,
+    torch_twin: TorchTwin,
+    batch: tuple[Array, Array],
+    rewind: Callable[[], None],
+    limits: Mapping[str, Any],
+) -> Divergence:
+    """Run the step again with every layer watched, and name the first tensor that differs and the layer that made it.
+
+    In forward order each layer's output, then the loss; in backward order each layer's output gradient, the gradients
+    of its parameters, and its input gradient. `rewind` puts torch's generator back to where the step began. What
+    flows between layers has no bound of its own: `screen` allows it a share of its largest entry.
+    """
+    judge = Judge()
+    u = float(np.finfo(next(iter(numpy_twin.parameters.values())).dtype).eps) / 2
+    equal: list[str] = []
+
+    def divergence(layer: str, found: Mismatch) -> Divergence:
+        return Divergence(
+            step=step,
+            layer=layer or "(the network itself)",
+            tensor=found.tensor,
+            index=found.index,
+            numpy=found.numpy,
+            torch=found.torch,
+            bound=found.bound,
+            equal_before=equal,
+        )
+
+    def compare(kind: str, our: Mapping[str, Any], their: Mapping[str, Any]) -> None:
+        label = f"{kind} {next(iter(our))}"
+        # 2^13 u: the rounding of sums of some ten thousand terms.
+        screen = {
+            label: 2**13
+            * u
+            * max((float(np.abs(a).max(initial=0.0)) for a in our.values() if a is not None), default=0)
+        }
+        judge.compare(kind, our, their, {label: limits.get(label, screen[label])})
+
+    if mismatch.tensor.startswith("update "):  # the weights have moved on: the step cannot be run again
+        equal += ["output", "loss", *(f"gradient {name}" for name in numpy_twin.parameters)]
+        return divergence(mismatch.tensor.removeprefix("update ").rpartition(".")[0], mismatch)
+    rewind()
+    layer = ""
+    try:
+        with observe_torch(torch_twin.model, gradients=True) as theirs, warnings.catch_warnings():
+            # The first layer's input needs no gradient; torch warns that a hook will see none.
+            warnings.filterwarnings("ignore", message="Full backward hook is firing", category=UserWarning)
+            _, their_loss, tape = torch_twin.gradients(*batch)
+        with observe_numpy(numpy_twin.model) as ours:
+            _, our_loss = numpy_twin.gradients(*batch, tape)
+        for layer in ours.outputs:
+            compare("output of", {layer: ours.outputs[layer]}, theirs.outputs)
+            equal.append(f"output of {layer}")
+        layer = "loss"
+        compare("loss", {"": our_loss}, {"": their_loss})
+        equal.append("loss")
+        our_gradients, their_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
+        for layer in ours.output_gradients:  # in the order in which the backward ran
+            for kind, our, their in (
+                ("gradient of the output of", ours.output_gradients, theirs.output_gradients),
+                ("gradient", our_gradients, their_gradients),
+                ("gradient of the input of", ours.input_gradients, theirs.input_gradients),
+            ):
+                for name in our:
+                    if (name == layer or name.rpartition(".")[0] == layer.split(" (")[0]) and name in their:
+                        compare(kind, {name: our[name]}, their)
+                        equal.append(f"{kind} {name}")
+    except Mismatch as found:
+        return divergence(layer, found)
+    except RuntimeError:  # torch refuses to watch the backward of layers that work in place
+        pass
+    return divergence(mismatch.tensor.rpartition(" ")[2].rpartition(".")[0], mismatch)
+
+
+def sabotage(model: Module, layer: str, factor: float = 1.01) -> None:
+    """Plant a fault: every gradient that `layer`'s backward computes is `factor` times what it should be.
+
+    Where nothing in front of a layer without parameters needs its gradient, its output is disturbed instead.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    if layer not in names:
+        raise UserError(f"sabotage: there is no layer {layer!r}; {nearest(layer, names)}")
+    module = model.get_submodule(layer)
+    forward = module.forward
+    parameters = list(module.parameters())
+    gradients_matter = bool(parameters) or module.needs_input_grad
+
+    def scaled(gradient: Any) -> Any:
+        if isinstance(gradient, tuple):
+            return tuple(scaled(part) for part in gradient)
+        return None if gradient is None else gradient * gradient.dtype.type(factor)
+
+    def disturbed_forward(*inputs: Any, **options: Any) -> Any:
+        output, layer_backward = forward(*inputs, **options)
+        if not gradients_matter:
+            return scaled(output), layer_backward
+
+        def backward(*doutput: Any) -> Any:
+            before = [parameter.grad for parameter in parameters]
+            for parameter in parameters:
+                parameter.grad = None
+            dinput = layer_backward(*doutput)
+            for parameter, old in zip(parameters, before, strict=True):
+                fresh = scaled(parameter.grad)
+                parameter.grad = old if fresh is None else fresh if old is None else old + fresh
+            return scaled(dinput)
+
+        return output, backward
+
+    module.forward = disturbed_forward  # type: ignore[method-assign]

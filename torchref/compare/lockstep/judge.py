@@ -1,0 +1,145 @@
+"""Are two lists of tensors equal up to rounding? Counts, keeps the largest difference, names the first wrong one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.module import Array
+
+__all__ = ["Divergence", "Judge", "Mismatch"]
+
+TINY = float(np.finfo(np.float64).tiny)
+
+
+@dataclass(eq=False)
+class Mismatch(Exception):
+    """One tensor that is further from its twin than its bound."""
+
+    tensor: str  # for instance "gradient 0.weight"
+    index: tuple[int, ...]
+    numpy: float
+    torch: float
+    bound: float
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first tensor in which the twins part: what it is, both values, and what was still equal before it."""
+
+    step: int
+    layer: str
+    tensor: str  # for instance "gradient of 0.weight"
+    index: tuple[int, ...]
+    numpy: float
+    torch: float
+    bound: float  # the largest difference that rounding explains
+    equal_before: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        difference = abs(self.numpy - self.torch)
+        excess = f", {difference / self.bound:.3g} times the bound" if 0 < self.bound < difference < math.inf else ""
+        shown = self.equal_before[-6:]
+        more = len(self.equal_before) - len(shown)
+        before = ", ".join(shown) if shown else "nothing"
+        return "\n".join(
+            [
+                f"first divergence at step {self.step}, layer {self.layer}: {self.tensor}{place}",
+                f"  NumPy       {self.numpy!r}",
+                f"  torch       {self.torch!r}",
+                f"  difference  {difference:.3g}{excess}",
+                f"  bound       {self.bound:.3g}",
+                f"  still equal before it: {f'{more} more, then ' if more else ''}{before}",
+            ]
+        )
+
+
+@dataclass
+class Judge:
+    """Compares tensors by name with their bounds, and keeps the books."""
+
+    tensors: int = 0  # how many were compared
+    step: int = 0
+    largest: float = 0.0  # the largest difference of a gradient
+    largest_share: float = 0.0  # the largest share of its bound that a difference took
+    largest_tensor: str = ""
+    largest_step: int = 0
+
+    def compare(
+        self,
+        kind: str,
+        ours: Mapping[str, Array | None],
+        theirs: Mapping[str, Array | None],
+        limits: Mapping[str, Any],
+        referee: Mapping[str, Array | None] | None = None,
+    ) -> float:
+        """Compare the tensors of one kind; `limits["kind name"]` is a tensor's bound, one number or one an entry.
+
+        With a `referee` (float64 results for the same inputs) each side must lie within the bound of it. Returns the
+        largest difference between the sides. Raises Mismatch for the first tensor outside its bound.
+        """
+        apart = 0.0
+        for name, our in ours.items():
+            their, label = theirs[name], f"{kind} {name}"
+            if our is None and their is None:
+                continue
+            if our is None or their is None:
+                raise Mismatch(f"{label} (one of the twins has none)", (), np.nan, np.nan, 0.0)
+            if our.shape != their.shape or our.dtype != their.dtype:
+                raise Mismatch(
+                    f"{label} ({our.shape} {our.dtype}, {their.shape} {their.dtype})", (), np.nan, np.nan, 0.0
+                )
+            if not our.size:
+                continue
+            self.tensors += 1
+            limit = limits[label]
+            if referee is None:
+                difference = error = distance(our, their)
+            else:
+                truth = referee[name]
+                assert truth is not None
+                difference = distance(our, their)
+                error = np.maximum(distance(our, truth, 1), distance(their, truth, 2))
+            largest = float(error.max())
+            if isinstance(limit, float) and largest <= limit:  # the usual case, in as few passes as there are
+                share = largest / max(limit, TINY)
+            else:
+                check_entries(label, our, their, error, limit)
+                difference, error = np.nan_to_num(difference, posinf=0.0), np.where(error <= limit, error, 0.0)
+                share = float((error / np.maximum(limit, TINY)).max())
+            apart = max(apart, largest if difference is error else float(difference.max()))
+            if share > self.largest_share:
+                self.largest_share, self.largest_tensor, self.largest_step = share, label.strip(), self.step
+        if kind == "gradient":
+            self.largest = max(self.largest, apart)
+        return apart
+
+
+@lru_cache
+def workspace(shape: tuple[int, ...], place: int) -> Array:
+    """Kept between calls: memory of this size, asked for anew, costs more than what is computed in it."""
+    return np.empty(shape)
+
+
+def distance(a: Array, b: Array, place: int = 0) -> Array:
+    """|a - b| in float64, in a workspace that the next call for this shape and place overwrites."""
+    difference = workspace(a.shape, place)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        np.subtract(a, b, out=difference, dtype=np.float64 if b.dtype == np.float64 else None)
+    return np.abs(difference, out=difference)
+
+
+def check_entries(label: str, ours: Array, theirs: Array, error: Array, limit: Any) -> None:
+    """Mismatch at the first entry outside its bound; equal infinities and nan at the same place are equal."""
+    same = ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))) & ~np.isfinite(ours)
+    wrong = np.argwhere(~same & ~(error <= limit))
+    if len(wrong):
+        index = tuple(int(i) for i in wrong[0])
+        bound = float(np.broadcast_to(limit, ours.shape)[index])
+        raise Mismatch(label.strip(), index, float(ours[index]), float(theirs[index]), bound)

@@ -1,0 +1,100 @@
+"""Look at what flows between the layers of a network, in either engine, without changing a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from torchref.nn.module import Array, Module
+from torchref.twin.weights import to_array
+
+__all__ = ["Seen", "observe_numpy", "observe_torch"]
+
+
+@dataclass
+class Seen:
+    """By layer, in the order in which the layers ran: what came in, what went out, and the gradients of both."""
+
+    inputs: dict[str, Array] = field(default_factory=dict)
+    outputs: dict[str, Array] = field(default_factory=dict)
+    output_gradients: dict[str, Array] = field(default_factory=dict)
+    input_gradients: dict[str, Array] = field(default_factory=dict)
+
+
+@contextmanager
+def observe_numpy(model: Module) -> Iterator[Seen]:
+    """Within this context every layer (module without children) of `model` is watched, forward and backward."""
+    seen = Seen()
+    watched = [(name, module) for name, module in model.named_modules() if not any(module.children())]
+    for name, module in watched:
+        module.forward = _watched(name, module.forward, seen)  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        for _, module in watched:
+            module.forward = module.forward.unwatched  # type: ignore[attr-defined, method-assign]
+
+
+def _watched(name: str, forward: Any, seen: Seen) -> Any:
+    def watched_forward(*inputs: Any, **options: Any) -> Any:
+        output, layer_backward = forward(*inputs, **options)
+        keep(seen.inputs, name, inputs[0] if inputs else None)
+        keep(seen.outputs, name, output)
+
+        def backward(*doutput: Any) -> Any:
+            dinput = layer_backward(*doutput)
+            keep(seen.output_gradients, name, doutput[0] if doutput else None)  # a loss is given none
+            keep(seen.input_gradients, name, dinput)
+            return dinput
+
+        return output, backward
+
+    watched_forward.unwatched = forward  # type: ignore[attr-defined]
+    return watched_forward
+
+
+@contextmanager
+def observe_torch(model: torch.nn.Module, gradients: bool = False) -> Iterator[Seen]:
+    """The same for a torch network; `gradients` watches the backward as well (refused by layers that work in place)."""
+    seen = Seen()
+    handles = []
+
+    def watch(name: str, module: torch.nn.Module) -> None:
+        def forward_hook(_module: Any, inputs: Any, output: Any) -> None:
+            keep(seen.inputs, name, inputs[0] if inputs else None)
+            keep(seen.outputs, name, output)
+
+        def backward_hook(_module: Any, dinput: Any, doutput: Any) -> None:
+            keep(seen.output_gradients, name, doutput[0])
+            keep(seen.input_gradients, name, dinput[0])
+
+        handles.append(module.register_forward_hook(forward_hook))
+        if gradients:
+            handles.append(module.register_full_backward_hook(backward_hook))
+
+    for name, module in model.named_modules():
+        if not any(module.children()):
+            watch(name, module)
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def keep(place: dict[str, Array], name: str, value: Any) -> None:
+    """Note an array or tensor under the layer's name; a layer that runs again gets its turn: `name (2)`, ..."""
+    if isinstance(value, tuple):  # several outputs: the first is the one that the next layer sees
+        value = value[0] if value else None
+    if value is None:
+        return
+    turn = name
+    count = 1
+    while turn in place:
+        count += 1
+        turn = f"{name} ({count})"
+    place[turn] = to_array(value) if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,108 @@
+"""TensorBoard on this machine, opened where NumPy's curves lie over torch's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import tomllib
+import webbrowser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
+
+__all__ = ["PINNED", "deep_link", "find_run", "has_browser", "start"]
+
+HOST = "127.0.0.1"  # this machine alone
+RUNS = Path("runs")
+PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")
+
+
+def find_run(run: str | None) -> Path:
+    """A folder, a name in runs/, or the newest run (of a sweep: the sweep). UserError where nothing is recorded."""
+    known = {path.parent.relative_to(RUNS).as_posix(): path.parent for path in RUNS.glob("**/config.toml")}
+    if run is None:
+        if not known:
+            raise UserError(f"view: there is no run in {RUNS.absolute()}: make one with torchref compare")
+        newest = max(known.values(), key=lambda folder: max(p.stat().st_mtime for p in folder.glob("*")))
+        return newest.parent if (newest.parent / "sweep.json").exists() else newest
+    for folder in (Path(run), RUNS / run):
+        if folder.is_dir():
+            if not next(folder.glob("**/events.out.tfevents.*"), None):
+                raise UserError(f"view: nothing is recorded in {folder}")
+            return folder
+    raise UserError(f"view: there is no run {run!r}: {nearest(run, known)}")
+
+
+def start(folder: Path, port: int | None) -> str:
+    """Start TensorBoard in this process; returns its address."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore", category=UserWarning, message="pkg_resources is deprecated")
+    from tensorboard import default, program
+
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    board = program.TensorBoard(plugins=default.get_plugins())
+    # 0 would mean all points, but shows none: a number larger than any run.
+    arguments = ["--logdir", str(folder), "--host", HOST, "--samples_per_plugin", "scalars=1000000,images=1000"]
+    if port is not None:
+        arguments += ["--port", str(port)]
+    board.configure(argv=["tensorboard", *arguments])
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # it announces that it loads data fast
+            return board.launch()
+    except program.TensorBoardServerException as error:
+        raise UserError(f"view: TensorBoard cannot listen on {HOST}:{port or 6006}: {error.msg}") from None
+
+
+def deep_link(address: str, folder: Path) -> str:
+    """The page with unsmoothed curves, and the losses, or the curves that a lesson names, pinned to its top.
+
+    A colour for each variant, NumPy's curve over torch's; where there is but one variant, a colour for each engine.
+    """
+    variants = {path.parent.parent for path in folder.glob("**/numpy/events.out.tfevents.*")}
+    colors = (configuration(folder).get("colors") or "^(.*)/") if len(variants) > 1 else "(numpy|torch|difference)$"
+    query = {
+        "smoothing": "0",
+        "runColorGroup": f"regex:{colors}",
+        "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in cards(folder)]),
+    }
+    return f"{address.rstrip('/')}/?{urlencode(query)}#{page(folder)}"
+
+
+def cards(folder: Path) -> list[str]:
+    """The tags on top: those that a lesson names."""
+    named = configuration(folder).get("cards")
+    return [str(tag) for tag in named] if isinstance(named, list) and named else list(PINNED)
+
+
+def page(folder: Path) -> str:
+    """The page that shows most: the curves, unless a lesson names another."""
+    return str(configuration(folder).get("page", "timeseries"))
+
+
+def configuration(folder: Path) -> dict[str, Any]:
+    """The config.toml of the run that `folder` is or lies in; empty where there is none that can be read."""
+    for place in (folder, folder.parent):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            return tomllib.loads((place / "config.toml").read_text(encoding="utf-8"))
+    return {}
+
+
+def has_browser() -> bool:
+    """Whether a window can be opened: a text browser would take the terminal over."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True

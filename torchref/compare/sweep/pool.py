@@ -1,0 +1,119 @@
+"""Tasks over a pool of processes: a task that raises, or whose process is killed, fails alone; the others go on."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from torchref.compare.faults import explained, message, report_fault
+
+__all__ = ["run_tasks"]
+
+Task = tuple[Any, ...]  # the arguments of the function: what can be pickled
+OnProgress = Callable[[int, int, int], None]  # task, steps done, steps in all
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run_tasks(
+    function: Callable[..., None], tasks: Sequence[Task], workers: int, on_progress: OnProgress
+) -> Iterator[tuple[int, str | None]]:
+    """Call `function(report, *task)` for each task in one of `workers` processes; yields (task's number, its error).
+
+    `report(step, steps)` says how far it is. Processes are spawned, with one thread for BLAS each, so that what a task
+    computes does not depend on how many there are. On an exception in here (Ctrl-C) all of them are ended.
+    """
+    waiting = list(reversed(range(len(tasks))))
+    processes: dict[Any, _Worker] = {}
+    try:
+        while waiting or processes:
+            while waiting and len(processes) < workers:
+                worker = _Worker(function)
+                processes[worker.connection] = worker
+                worker.give(waiting.pop(), tasks)
+            for connection in wait(list(processes)):
+                worker = processes[connection]
+                try:
+                    kind, content = worker.connection.recv()
+                except (EOFError, OSError):  # its end is closed: it is gone
+                    del processes[connection]
+                    yield worker.task, worker.epitaph()
+                    continue
+                if kind == "progress":
+                    on_progress(worker.task, *content)
+                    continue
+                finished = worker.task
+                if waiting:
+                    worker.give(waiting.pop(), tasks)
+                else:
+                    del processes[connection]
+                    worker.dismiss()
+                yield finished, content
+    finally:
+        for worker in processes.values():
+            worker.process.terminate()
+        for worker in processes.values():
+            worker.process.join()
+
+
+class _Worker:
+    """One process, and the number of the task that it has."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, other_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other_end, function), daemon=True)
+        with _one_thread():
+            self.process.start()
+        other_end.close()  # so that its death closes the last one
+        self.task = -1
+
+    def give(self, number: int, tasks: Sequence[Task]) -> None:
+        self.task = number
+        with contextlib.suppress(OSError):  # it has died: its end is closed, which is found where it is waited for
+            self.connection.send(tasks[number])
+
+    def dismiss(self) -> None:
+        self.connection.send(None)
+        self.process.join()
+
+    def epitaph(self) -> str:
+        self.process.join()
+        code = self.process.exitcode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        return f"its process {how}"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes started within this context compute with one thread."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(connection: Connection, function: Callable[..., None]) -> None:
+    """What a process does: one task after the other, until there is None."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
+    while (task := connection.recv()) is not None:
+        try:
+            function(lambda step, steps: connection.send(("progress", (step, steps))), *task)
+            connection.send(("done", None))
+        except (Exception, SystemExit) as error:
+            line = explained(error)
+            if line is None:
+                report_fault(error)
+                line = f"a fault of torchref's own: {type(error).__name__}: {message(error)}"
+            connection.send(("done", line))

@@ -1,0 +1,63 @@
+"""What a lesson found: for the terminal, for TensorBoard, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torchref.compare.teach.findings import Finding
+from torchref.compare.train.report import plain
+
+__all__ = ["Taught"]
+
+
+@dataclass
+class Taught:
+    """What a lesson found."""
+
+    name: str
+    claim: str
+    verdict: str
+    findings: list[Finding]
+    figures: dict[str, dict[str, list[float]]]  # variant -> figure -> one number per seed
+    seeds: int
+    steps: int
+    gradients: int  # tensors of gradients asserted
+    largest_difference: float  # of a gradient, NumPy - torch
+    seconds: float
+    quick: bool = False
+    mismatch: str = ""  # the first tensor that differs by more than rounding explains, or a canary that was missed
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gradient was equal; a claim that does not hold is a result, not a failure."""
+        return not self.mismatch
+
+    def text(self) -> str:
+        """The verdict and what it rests on, for the terminal."""
+        lines = [f"{self.name}: {self.claim}", ""]
+        for finding in self.findings:
+            mark = "yes" if finding.confirmed else "no "
+            role = {"claim": "", "limit": "but: ", "instead": "instead: ", "beside": "beside: "}[finding.role]
+            lines += [f"  {mark}  {role}{finding.text}", f"         {finding.figures}"]
+        equality = (
+            f"MISMATCH: {self.mismatch}"
+            if self.mismatch
+            else f"{self.gradients:,} gradients in {self.steps:,} steps equal to torch's"
+            f" (largest difference {self.largest_difference:.1e})"
+        )
+        lines += ["", f"verdict: {self.verdict} ({self.seeds} seeds, {self.seconds:.1f} s{', quick' * self.quick})"]
+        return "\n".join([*lines, equality])
+
+    def markdown(self) -> str:
+        """The same for TensorBoard and for reports."""
+        rows = [f"| {f.role} | {f.text} | {'yes' if f.confirmed else 'no'} | {f.figures} |" for f in self.findings]
+        head = f"**{self.verdict}**: {self.claim}"
+        return "\n".join([head, "", "| role | finding | confirmed | figures |", "|---|---|---|---|", *rows])
+
+    def to_json(self) -> str:
+        """Everything, as JSON (nan and inf as strings)."""
+        fields = {**asdict(self), "passed": self.passed}
+        return json.dumps(plain(fields), indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,183 @@
+"""Train a lesson's variants in lockstep over its seeds, judge the figures, record the curves: `teach(lesson)`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import tomli_w
+import torch
+
+from torchref.compare.errors import UserError
+from torchref.compare.files import write_whole
+from torchref.compare.lockstep.step import Diverged
+from torchref.compare.record.recorder import Recorder
+from torchref.compare.teach.curves import record, record_across
+from torchref.compare.teach.findings import Figures, verdict
+from torchref.compare.teach.lesson import Lesson
+from torchref.compare.teach.taught import Taught
+from torchref.compare.teach.trained import Trained, epochs
+from torchref.compare.train.report import environment
+
+__all__ = ["QUICK_SEEDS", "teach"]
+
+QUICK_SEEDS = 3
+# Criteria were chosen, and mended, after a look at trainings with smaller seeds: those take no part in a verdict.
+FRESH_SEEDS = 200
+CONTROL_SEEDS = 1000  # in the A/A control each variant has seeds of its own, so far apart
+
+OnProgress = Callable[[str, int, int], None]  # what is trained, trainings done, trainings in all
+
+
+@dataclass
+class Trainings:
+    """A lesson's trainings so far, and their figures; `mismatch` says why they were broken off."""
+
+    trained: dict[str, list[Trained]] = field(default_factory=dict)  # by variant
+    figures: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # variant -> figure -> one per seed
+    mismatch: str = ""
+
+    @property
+    def arrays(self) -> Figures:
+        return {name: {k: np.array(values) for k, values in each.items()} for name, each in self.figures.items()}
+
+
+def teach(
+    lesson: Lesson,
+    *,
+    out: Path | str | None = "runs",
+    quick: bool = False,
+    control: bool = False,
+    seeds: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Taught:
+    """Train the lesson's variants over its seeds, every gradient of every step asserted; judge, and record in `out`.
+
+    `control` switches the effect off: every variant becomes the lesson's `control`. Nothing is recorded if `out` is
+    None.
+    """
+    started = time.perf_counter()
+    folder = None if out is None else open_folder(Path(out) / lesson.name, lesson)
+    seeds = seeds or (QUICK_SEEDS if quick else lesson.seeds)
+    with one_thread():
+        trainings = train_all(lesson, seeds, quick, control, on_progress)
+        taught = judged(lesson, trainings, seeds, quick)
+        if folder is not None:
+            record_all(folder, lesson, trainings, taught)
+    taught.seconds = time.perf_counter() - started
+    if folder is not None:
+        write_whole(folder / "lesson.json", taught.to_json())
+    return taught
+
+
+def train_all(lesson: Lesson, seeds: int, quick: bool, control: bool, on_progress: OnProgress | None) -> Trainings:
+    """Every variant with every seed; up to the first gradient that differs, or canary that is missed."""
+    trainings = Trainings()
+    for index, name in enumerate(lesson.variants):
+        comparison = lesson.variants[lesson.control if control else name]
+        data = comparison.data().astype(np.dtype(comparison.dtype))
+        for seed in range(seeds):
+            if on_progress is not None:
+                done, total = index * seeds + seed, len(lesson.variants) * seeds
+                on_progress(f"{lesson.name}: {name}, seed {seed}", done, total)
+            first = comparison.seed + (0 if quick else FRESH_SEEDS) + CONTROL_SEEDS * index * control
+            trained = Trained(name, replace(comparison, seed=first + seed), data, control, lesson.watch)
+            trained.limit = lesson.quick if quick else np.inf
+            trainings.trained.setdefault(name, []).append(trained)
+            mismatch = train_one(lesson, trained)
+            if mismatch:
+                trainings.mismatch = f"{name}, seed {seed}: {mismatch}"
+                return trainings
+            for figure, value in lesson.measure(trained).items():
+                trainings.figures.setdefault(name, {}).setdefault(figure, []).append(float(value))
+    return trainings
+
+
+def train_one(lesson: Lesson, trained: Trained) -> str:
+    """Train; returns why its gradients count for nothing, or "" where they were equal and every canary was noticed."""
+    try:
+        (lesson.train or epochs)(trained)
+    except Diverged as found:
+        return str(found)
+    canary = trained.lockstep.canary
+    missed = [tensor for tensor, caught in canary.items() if not caught]
+    if missed or not canary:
+        return f"a planted error was not noticed in {', '.join(missed) or 'any'}"
+    return ""
+
+
+def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Taught:
+    """What the figures say; nothing where a gradient differed."""
+    findings = [] if trainings.mismatch else lesson.judge(trainings.arrays)
+    every = [trained.lockstep for variant in trainings.trained.values() for trained in variant]
+    return Taught(
+        name=lesson.name,
+        claim=lesson.headline,
+        verdict=verdict(findings),
+        findings=findings,
+        figures=trainings.figures,
+        seeds=seeds,
+        steps=sum(lockstep.steps for lockstep in every),
+        gradients=sum(lockstep.steps * len(lockstep.numpy_twin.parameters) for lockstep in every),
+        largest_difference=max(lockstep.judge.largest for lockstep in every),
+        seconds=0.0,
+        quick=quick,
+        mismatch=trainings.mismatch,
+        environment=environment(),
+    )
+
+
+def record_all(folder: Path, lesson: Lesson, trainings: Trainings, taught: Taught) -> None:
+    """The curves, figures and pictures of every variant; the verdict beside the first one's."""
+    for number, (name, variant) in enumerate(trainings.trained.items()):
+        with Recorder(folder / name) as recorder:
+            record(recorder, variant)
+            for figure, values in trainings.figures.get(name, {}).items():
+                for seed, value in enumerate(values):
+                    recorder.scalar("numpy", f"figures/{figure}", value, seed)
+            if number == 0:
+                recorder.text("difference", "verdict", taught.markdown(), 0)
+            if lesson.show is not None and not trainings.mismatch:
+                lesson.show(recorder, variant[0])
+    if lesson.across is not None and not trainings.mismatch:
+        record_across(folder, lesson.across(trainings.arrays))
+
+
+def open_folder(folder: Path, lesson: Lesson) -> Path:
+    """The lesson's folder, empty but for config.toml. A lesson gives the same again, so what it left is replaced."""
+    try:
+        if folder.exists():
+            if not (folder / "config.toml").exists():
+                raise UserError(
+                    f"out: {folder} is already there, and no lesson made it: name another folder with --out"
+                )
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        config = {
+            "comparison": lesson.name,
+            "claim": lesson.headline,
+            "page": lesson.page,
+            "cards": list(lesson.cards),
+            "colors": lesson.colors,
+            "variants": {name: {} for name in lesson.variants},
+        }
+        write_whole(folder / "config.toml", tomli_w.dumps(config))
+    except OSError as error:
+        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
+    return folder
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: a second one costs these small networks time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

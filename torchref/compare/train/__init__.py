@@ -1,0 +1,1 @@
+"""Whole trainings: one run, checkpoints, the report, and sweeps over seeds and settings."""

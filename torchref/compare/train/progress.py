@@ -1,0 +1,87 @@
+"""How far a run is: a bar with the time left on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["OnProgress", "ProgressDisplay", "silent"]
+
+
+class OnProgress(Protocol):
+    """Called by `torchref.compare.run` after every step: `step` of `steps`, in variant `index` (from 0) of `count`."""
+
+    def __call__(self, variant: str, step: int, steps: int, index: int, count: int) -> None: ...
+
+
+def silent(variant: str, step: int, steps: int, index: int, count: int) -> None:
+    """Show nothing."""
+
+
+class ProgressDisplay:
+    """An `OnProgress` that shows on stderr; use it as a context manager. `quiet` shows nothing."""
+
+    def __init__(
+        self,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        seconds_between_lines: float = 5.0,
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._seconds = seconds_between_lines
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._variant = ""
+        self._shown = -float("inf")  # when anything was shown last
+        self._begin: tuple[float, int] | None = None  # when the first step was reported, and how many were done then
+
+    def __enter__(self) -> ProgressDisplay:
+        if not self._quiet and self._stream.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+            self._bar = Progress(*columns, *times, console=Console(file=self._stream), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, variant: str, step: int, steps: int, index: int = 0, count: int = 1) -> None:
+        if self._quiet:
+            return
+        now = time.monotonic()
+        done, total = index * steps + step, count * steps
+        if self._begin is None:
+            self._begin = now, done
+        waited = now - self._shown >= (0.1 if self._bar else self._seconds)
+        if variant == self._variant and done < total and not waited:
+            return
+        self._shown, self._variant = now, variant
+        if self._bar is not None:
+            self._bar.update(self._task, description=variant, completed=done, total=total)
+            return
+        began, first = self._begin
+        left = f", {_duration((now - began) / (done - first) * (total - done))} left" if first < done < total else ""
+        percent = 100 * done // max(total, 1)
+        line = f"{variant}: step {step} of {steps} ({percent} %{left})"
+        print(line, file=self._stream, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"

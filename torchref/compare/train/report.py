@@ -1,0 +1,241 @@
+"""What a comparison found: per variant and as a whole, for programs (JSON) and for readers (a table)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from torchref.compare.files import write_whole
+from torchref.compare.lockstep.judge import Divergence
+
+__all__ = ["Report", "VariantReport", "environment", "plain"]
+
+
+@dataclass(frozen=True)
+class VariantReport:
+    """One variant's training, in both engines. Losses and accuracies are those at the end; None where there is none."""
+
+    name: str
+    steps: int
+    tensors: int  # how many were compared
+    training_loss_numpy: float | None = None
+    training_loss_torch: float | None = None
+    validation_loss_numpy: float | None = None
+    validation_loss_torch: float | None = None
+    training_accuracy_numpy: float | None = None
+    training_accuracy_torch: float | None = None
+    validation_accuracy_numpy: float | None = None
+    validation_accuracy_torch: float | None = None
+    largest_difference: float | None = None  # of a gradient, numpy - torch
+    largest_share: float | None = None  # the largest share of its bound that a difference took; above 1 is a mismatch
+    largest_tensor: str = ""  # the tensor and the step of that share
+    largest_step: int | None = None
+    numpy_seconds: float | None = None  # per training step
+    torch_seconds: float | None = None
+    lockstep_seconds: float | None = None  # per training step: comparing and recording
+    canary_caught: bool = False
+    canary_step: int | None = None
+    kinks: int = 0  # decisions (ReLU, max) the twins took differently where the value lay within its own bound
+    drift_weights: float | None = None  # free running: relative L2 distance of the weights at the end
+    drift_losses: float | None = None  # free running: largest relative difference of the losses
+    drift_small: bool = True  # float64 alone: whether the weights that ran free stayed together as they must
+    parts_loss: float | None = None  # with accumulate: the first step's relative distance from the whole batch's
+    parts_gradient: float | None = None
+    parts_note: str = ""  # why they are not the same
+    divergence: Divergence | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Equal everywhere, the planted error noticed, and in float64 the twins together when they run free."""
+        return self.divergence is None and self.canary_caught and self.drift_small
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `torchref.compare.run` returns and `report.json` holds."""
+
+    comparison: str
+    claim: str
+    config: Mapping[str, Any]
+    variants: list[VariantReport]
+    environment: Mapping[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every variant passed; a comparison without variants proves nothing."""
+        return bool(self.variants) and all(variant.passed for variant in self.variants)
+
+    @property
+    def verdict(self) -> str:
+        """The result in a sentence."""
+        for variant in self.variants:
+            if variant.divergence is not None:
+                found = variant.divergence
+                return f"MISMATCH: {variant.name}, step {found.step}, layer {found.layer}: {found.tensor}"
+        for variant in self.variants:
+            if not variant.canary_caught:
+                return f"NOT PROVEN: {variant.name} did not notice the canary, an error planted to test the comparison"
+        for variant in self.variants:
+            if not variant.drift_small:
+                return (
+                    f"DRIFT: {variant.name}: every step is equal, but running free the weights part by "
+                    f"{variant.drift_weights:.1g}: rounding grows at this learning rate; try a lower one"
+                )
+        steps = sum(variant.steps for variant in self.variants)
+        tensors = sum(variant.tensors for variant in self.variants)
+        if not steps:
+            return "NOT PROVEN: not one step was compared"
+        return f"EQUAL: {steps:,} steps, {tensors:,} tensors, every one within its bound; every canary was caught"
+
+    def to_json(self) -> str:
+        """The report as JSON (nan and inf as strings, so that any reader can read it)."""
+        fields = {**asdict(self), "passed": self.passed, "verdict": self.verdict}
+        return json.dumps(plain(fields), indent=2, allow_nan=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write `to_json()` to a file, all of it or nothing."""
+        write_whole(path, self.to_json())
+
+    def table(self) -> Table:
+        """A column per variant, so that it fits into 80 characters."""
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("", no_wrap=True)
+        for variant in self.variants:
+            table.add_column(variant.name, justify="right")
+        for label, show in _ROWS:
+            cells = [show(variant) for variant in self.variants]
+            if any(cells):
+                table.add_row(label, *(cell or "-" for cell in cells))
+        return table
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the table, the first divergence where there is one, and the verdict."""
+        console = console or Console()
+        table = self.table()
+        wanted = Console(width=10_000).measure(table).maximum
+        if not console.is_terminal and wanted > console.width:  # a file or a pipe has no width to respect
+            console.width = wanted
+        console.print(f"{self.comparison}: {self.claim}", markup=False, highlight=False, soft_wrap=True)
+        console.print(table)
+        worst = max(self.variants, key=lambda variant: variant.largest_share or 0.0, default=None)
+        if worst is not None and worst.largest_share is not None:
+            where = f"{worst.name}, step {worst.largest_step}, {worst.largest_tensor}"
+            console.print(
+                f"largest share of a bound: {worst.largest_share:.3f} ({where})", soft_wrap=True, markup=False
+            )
+        for variant in self.variants:
+            if variant.parts_note:
+                console.print(f"{variant.name}: {variant.parts_note}", markup=False, highlight=False, soft_wrap=True)
+            if variant.divergence is not None:
+                console.print(f"{variant.name}: {variant.divergence}", markup=False, highlight=False, soft_wrap=True)
+        console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)
+
+
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """What a result depends on beside its configuration: versions, processor, threads, and how torch is set up."""
+    import numpy as np
+    import torch
+
+    facts: dict[str, Any] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "torchref": _version("torchref"),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "torch_threads": torch.get_num_threads(),
+        "torch_deterministic": torch.are_deterministic_algorithms_enabled(),
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or "not set",
+        "device": device,
+    }
+    if device.startswith("cuda"):
+        facts |= {
+            "cuda": torch.version.cuda,
+            "gpu": torch.cuda.get_device_name(),
+            "cudnn": torch.backends.cudnn.version(),
+            "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
+            "tf32_cudnn": torch.backends.cudnn.allow_tf32,
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
+            "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", "not set"),
+        }
+    return facts
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def plain(value: Any) -> Any:
+    """Only what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{1e6 * seconds:,.0f} µs" if seconds < 0.01 else f"{1e3 * seconds:,.0f} ms"
+
+
+def _canary(variant: VariantReport) -> str:
+    if not variant.canary_caught:
+        return "" if variant.divergence is not None and variant.canary_step is None else "MISSED"
+    return "caught" if variant.canary_step is None else f"step {variant.canary_step}"
+
+
+def _result(variant: VariantReport) -> str:
+    if variant.divergence is not None:
+        return "MISMATCH"
+    return "equal" if variant.passed else "NOT PROVEN" if variant.drift_small else "DRIFT"
+
+
+_ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
+    ("training loss, NumPy", lambda v: _number(v.training_loss_numpy, ".6f")),
+    ("training loss, torch", lambda v: _number(v.training_loss_torch, ".6f")),
+    ("validation loss, NumPy", lambda v: _number(v.validation_loss_numpy, ".6f")),
+    ("validation loss, torch", lambda v: _number(v.validation_loss_torch, ".6f")),
+    ("training accuracy, NumPy", lambda v: _number(v.training_accuracy_numpy, ".2%")),
+    ("training accuracy, torch", lambda v: _number(v.training_accuracy_torch, ".2%")),
+    ("validation accuracy, NumPy", lambda v: _number(v.validation_accuracy_numpy, ".2%")),
+    ("validation accuracy, torch", lambda v: _number(v.validation_accuracy_torch, ".2%")),
+    ("steps in lockstep", lambda v: f"{v.steps:,}"),
+    ("tensors compared", lambda v: f"{v.tensors:,}"),
+    ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
+    ("largest share of a bound", lambda v: _number(v.largest_share, ".3f")),
+    ("canary caught", _canary),
+    ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
+    ("parts from whole batch, loss", lambda v: _number(v.parts_loss, ".1e")),
+    ("parts from whole batch, gradient", lambda v: _number(v.parts_gradient, ".1e")),
+    ("free running, weights", lambda v: _number(v.drift_weights, ".1e")),
+    ("free running, losses", lambda v: _number(v.drift_losses, ".1e")),
+    ("time a step, NumPy", lambda v: _time(v.numpy_seconds)),
+    ("time a step, torch", lambda v: _time(v.torch_seconds)),
+    ("  lockstep adds", lambda v: _time(v.lockstep_seconds)),
+    ("result", _result),
+]

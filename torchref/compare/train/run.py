@@ -1,0 +1,98 @@
+"""Train every variant of a comparison in lockstep, record it, and report: `run(comparison) -> Report`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchref.compare.comparison import Comparison
+from torchref.compare.configuration import as_config, write_config
+from torchref.compare.errors import UserError
+from torchref.compare.train.parts import checked_data
+from torchref.compare.train.progress import OnProgress, silent
+from torchref.compare.train.rehearse import rehearse
+from torchref.compare.train.report import Report, environment
+from torchref.compare.train.variant import VariantTraining
+
+__all__ = ["pick_device", "run"]
+
+
+def run(
+    comparison: Comparison,
+    *,
+    out: Path | str = "runs",
+    folder: Path | None = None,
+    only: str | None = None,
+    resume: bool = False,
+    sabotage: str | None = None,
+    on_progress: OnProgress = silent,
+) -> Report:
+    """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`
+    (or `folder/<variant>/`).
+
+    Every output, loss, gradient, buffer and update of every step is compared; the first one that differs by more than
+    rounding explains ends the run with `report.passed` False. `only` picks one variant, `resume` continues an
+    interrupted run to the same bits, `sabotage` plants a fault in a layer of the NumPy twin, to see it found.
+
+    UserError, before anything is written: a variant or layer that does not exist, data that does not fit the network,
+    CUDA where there is none, a run folder that is already there (without `resume`).
+    """
+    chosen = comparison.chosen(only)
+    device = pick_device(comparison.device)
+    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
+    for variant in chosen:
+        rehearse(comparison, variant, data, device, sabotage)
+
+    folder = folder or Path(out) / comparison.name
+    open_folder(folder, chosen, as_config(comparison), resume)
+    reports = []
+    for index, variant in enumerate(chosen):
+
+        def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
+            on_progress(variant, step, steps, index, len(chosen))
+
+        if not folder.exists():
+            raise UserError(f"out: {folder} was removed while the run was writing it")
+        training = VariantTraining(comparison, variant, data, folder / variant, device, sabotage)
+        reports.append(training.train(resume, show))
+        if reports[-1].divergence is not None:
+            break
+    report = Report(comparison.name, comparison.claim, as_config(comparison), reports, environment(str(device)))
+    report.write(folder / "report.json")
+    return report
+
+
+def pick_device(name: str) -> torch.device:
+    """The device, set up so that the same step gives the same bits. UserError where there is no CUDA."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: 'cuda' is asked for, but torch finds no CUDA device (use 'cpu' or 'auto')")
+    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        torch.use_deterministic_algorithms(True)
+        # Both hide their random draws: cuDNN's recurrent dropout, and attention kernels other than the plain one.
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+    return device
+
+
+def open_folder(folder: Path, variants: list[str], config: dict[str, Any], resume: bool) -> None:
+    """Make the run's folder, or with `resume` check that the one there holds the same configuration."""
+    there = [folder / variant for variant in variants if (folder / variant).exists()]
+    if there and not resume:
+        raise UserError(
+            f"out: {there[0]} is already there; continue it with --resume, or name another folder with --out"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(folder / "config.toml", config, resume)
+    except OSError as error:
+        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None

@@ -1,0 +1,264 @@
+"""One variant"s training, from its first step, or where it left off, to its report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchref.compare.comparison import Comparison
+from torchref.compare.configuration import as_config
+from torchref.compare.data import Data, batches
+from torchref.compare.errors import UserError
+from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.lockstep.state import rebuilt
+from torchref.compare.lockstep.step import Diverged, Lockstep, Step
+from torchref.compare.record.effects import record_effects
+from torchref.compare.record.kept import NOTHING, Kept
+from torchref.compare.record.recorder import Recorder, log10_difference
+from torchref.compare.train import checkpoint
+from torchref.compare.train.evaluate import evaluate
+from torchref.compare.train.report import VariantReport
+from torchref.compare.train.resume import anew, is_finished, left_off, whose
+from torchref.nn.module import Array
+
+__all__ = ["VariantTraining"]
+
+CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
+DRIFT_STEPS = 300  # float64 twins that run free must agree for so many steps ...
+DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights
+WATCH = 32  # steps, at least, between two at which the layers are watched
+BATCH = 10  # steps whose losses and largest differences are recorded together
+HISTOGRAMS = 8  # times in a training
+EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
+
+
+class VariantTraining:
+    """One variant from its first step to its report."""
+
+    def __init__(
+        self, comparison: Comparison, variant: str, data: Data, folder: Path, device: torch.device, fault: str | None
+    ) -> None:
+        self.comparison, self.variant, self.data, self.folder = comparison, variant, data, folder
+        self.lockstep = Lockstep(comparison, comparison.variants[variant], device, fault)
+        self.order = np.random.default_rng(comparison.seed)
+        self.epoch = 0
+        self.batch = 0  # batches of this epoch that are done
+        self.drift_300: float | None = None
+        self.largest_loss_drift = 0.0
+        self.losses: list[tuple[int, float, float]] = []  # step, NumPy's, torch's: not recorded yet
+        self.watched = 0  # the step at which the layers were last watched
+        self.differences: dict[str, float] = {}  # the largest of each kind since they were last recorded
+        self.lockstep_seconds = 0.0
+        self.final: dict[str, float | None] = {}
+        per_epoch = len(list(batches(len(data.train_inputs), comparison.batch_size, np.random.default_rng(0))))
+        self.steps = per_epoch * comparison.epochs
+
+    def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
+        begun = left_off(self.folder, self.comparison, self.variant) if resume else None
+        if begun is None:
+            recorder = Recorder(self.folder, kept=NOTHING if resume else None)
+        else:
+            step, arrays, state = begun
+            try:
+                if is_finished(state, self.comparison):
+                    return rebuilt(VariantReport, state["report"])
+                self.restore(arrays, state)
+                per_epoch = self.steps // self.comparison.epochs
+                if not self.lockstep.steps == self.epoch * per_epoch + self.batch == step:
+                    raise ValueError(f"its step is {step}, and its epoch and batch are another's")
+            except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
+                cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                remedy = anew(self.folder, self.variant)
+                raise UserError(f"resume: the checkpoint does not fit this comparison ({cause}); {remedy}") from error
+            recorder = Recorder(self.folder, kept=state["record"])
+        checkpoints = self.folder / "checkpoint"
+        divergence = None
+        with recorder:
+            try:
+                self.run_epochs(recorder, checkpoints, on_progress)
+            except Diverged as found:
+                divergence = found.divergence
+                self.record_losses(recorder)
+            kept = recorder.flush()
+            report = self.report(divergence)
+            self.record_summary(recorder, report)
+        if divergence is None:
+            self.save(checkpoints, kept, report=asdict(report), finished=recorder.kept())
+        return report
+
+    def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[int, int], None]) -> None:
+        comparison, data, lockstep = self.comparison, self.data, self.lockstep
+        saved = time.monotonic()
+        while self.epoch < comparison.epochs:
+            order_state = self.order.bit_generator.state
+            epoch_batches = list(batches(len(data.train_inputs), comparison.batch_size, self.order))
+            for indices in epoch_batches[self.batch :]:
+                started = time.perf_counter()
+                own = lockstep.seconds()
+                observe = self.batch == 0 and (lockstep.steps == 0 or lockstep.steps - self.watched >= WATCH)
+                step = lockstep.step(data.train_inputs[indices], data.train_targets[indices], observe)
+                self.record_step(recorder, step)
+                self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
+                self.batch += 1
+                on_progress(lockstep.steps, self.steps)
+                if self.batch < len(epoch_batches) and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    self.record_losses(recorder)
+                    self.save(checkpoints, recorder.flush(), order_state)
+                    saved = time.monotonic()
+            self.epoch, self.batch = self.epoch + 1, 0
+            lockstep.end_epoch()
+            self.record_epoch(recorder)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self.save(checkpoints, recorder.flush())
+                saved = time.monotonic()
+
+    # --- what is recorded -------------------------------------------------------------------------------------------
+
+    def record_step(self, recorder: Recorder, step: Step) -> None:
+        n = self.lockstep.steps
+        self.losses.append((n, step.numpy_loss, step.torch_loss))
+        if n == DRIFT_STEPS:
+            self.drift_300 = self.lockstep.drift()
+        self.largest_loss_drift = max(
+            self.largest_loss_drift, abs(step.free_loss - step.torch_loss) / max(abs(step.torch_loss), 1e-12)
+        )
+        latest = step.largest_difference | {"free running/loss": abs(step.free_loss - step.torch_loss)}
+        self.differences = {kind: max(d, self.differences.get(kind, 0.0)) for kind, d in latest.items()}
+        if n % BATCH == 0 or n == 1:
+            self.record_losses(recorder)
+            values = {f"{kind} (log10)": log10_difference(d) for kind, d in self.differences.items()}
+            recorder.scalars("difference", values, n)
+            self.differences = {}
+        if step.numpy_seen is not None:
+            self.watched = n
+            rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
+            record_effects(recorder, step, self.lockstep, rates, n, histograms=self.shows_histograms())
+
+    def record_losses(self, recorder: Recorder) -> None:
+        """The losses of the last steps: written together they cost a fifth of what they cost between two steps."""
+        for n, ours, theirs in self.losses:
+            recorder.scalar("numpy", "loss/step", ours, n)
+            recorder.scalar("torch", "loss/step", theirs, n)
+        self.losses = []
+
+    def record_epoch(self, recorder: Recorder) -> None:
+        """Losses and accuracies of both twins in evaluation mode, and how far the free twin has drifted."""
+        self.record_losses(recorder)
+        n = self.lockstep.steps
+        data = self.data
+        parts = {
+            "training": (data.train_inputs[:EVALUATED], data.train_targets[:EVALUATED]),
+            "validation": (data.validation_inputs, data.validation_targets),
+        }
+        for part, (x, target) in parts.items():
+            for engine, twin in (("numpy", self.lockstep.numpy_twin), ("torch", self.lockstep.torch_twin)):
+                loss, accuracy = evaluate(twin, x, target)
+                values = {f"loss/{part}": loss} | ({} if accuracy is None else {f"accuracy/{part}": accuracy})
+                recorder.scalars(engine, values, n)
+                self.final[f"{part}_loss_{engine}"], self.final[f"{part}_accuracy_{engine}"] = loss, accuracy
+            apart = abs(self.final[f"{part}_loss_numpy"] - self.final[f"{part}_loss_torch"])  # type: ignore[operator]
+            recorder.scalar("difference", f"difference/{part} loss (log10)", log10_difference(apart), n)
+        recorder.scalar("difference", "free running/weights (log10)", log10_difference(self.lockstep.drift()), n)
+
+    def shows_histograms(self) -> bool:
+        """At the beginning of every eighth part of the training: a histogram costs as much as a small step."""
+        return self.epoch % max(1, self.comparison.epochs // HISTOGRAMS) == 0
+
+    def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
+        n = self.lockstep.steps
+        options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
+        options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
+        config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
+        for engine in ("numpy", "torch"):
+            metrics = {
+                f"final/{name.removesuffix('_' + engine)}": value
+                for name, value in self.final.items()
+                if name.endswith(engine) and value is not None
+            }
+            recorder.hparams(engine, config | {"variant": self.variant} | options, metrics, n)
+            recorder.text(engine, "configuration", as_markdown(config | options), n)
+            recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
+        recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
+
+    def report(self, divergence: Divergence | None) -> VariantReport:
+        lockstep = self.lockstep
+        judge = lockstep.judge
+        steps = max(lockstep.steps, 1)
+        drift = lockstep.drift()
+        checked = self.drift_300 if self.drift_300 is not None else drift
+        apart, modules = lockstep.apart, lockstep.numpy_twin.model.named_modules()
+        batch_norms = [name for name, m in modules if m.training and "BatchNorm" in type(m).__name__]
+        return VariantReport(
+            name=self.variant,
+            steps=lockstep.steps,
+            tensors=judge.tensors,
+            **self.final,
+            largest_difference=judge.largest,
+            largest_share=judge.largest_share,
+            largest_tensor=judge.largest_tensor,
+            largest_step=judge.largest_step,
+            numpy_seconds=lockstep.numpy_twin.seconds / steps,
+            torch_seconds=lockstep.torch_twin.seconds / steps,
+            lockstep_seconds=self.lockstep_seconds / steps,
+            canary_caught=bool(lockstep.canary) and all(lockstep.canary.values()),
+            canary_step=0 if lockstep.canary else None,
+            kinks=lockstep.kinks,
+            drift_weights=drift,
+            drift_losses=self.largest_loss_drift,
+            drift_small=self.comparison.dtype != "float64" or checked <= DRIFT_BOUND,
+            parts_loss=None if apart is None else apart.loss,
+            parts_gradient=None if apart is None else apart.gradient,
+            parts_note="" if apart is None else apart.sentence(batch_norms),
+            divergence=divergence,
+        )
+
+    # --- interruption -----------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        checkpoints: Path,
+        kept: Kept,
+        order_state: Any = None,
+        report: dict[str, Any] | None = None,
+        finished: Kept | None = None,
+    ) -> None:
+        """Write a checkpoint, beside a record that has come as far as `kept`; with its report a variant is finished."""
+        arrays: dict[str, Array] = {}
+        state = {
+            "of": whose(self.comparison, self.variant),
+            "record": kept,
+            "lockstep": self.lockstep.state(arrays),
+            "order": order_state or self.order.bit_generator.state,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "drift": [self.drift_300, self.largest_loss_drift],
+            "watched": self.watched,
+            "differences": self.differences,
+            "final": self.final,
+            "seconds": self.lockstep_seconds,
+            "report": report,
+            "finished": finished,
+        }
+        checkpoint.save(checkpoints, self.lockstep.steps, arrays, state)
+
+    def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
+        self.lockstep.restore(state["lockstep"], arrays)
+        self.order.bit_generator.state = state["order"]
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+        drift_300, largest = state["drift"]
+        self.drift_300, self.largest_loss_drift = None if drift_300 is None else float(drift_300), float(largest)
+        self.watched = int(state["watched"])
+        self.differences = {str(kind): float(apart) for kind, apart in state["differences"].items()}
+        self.final = {str(k): None if value is None else float(value) for k, value in state["final"].items()}
+        self.lockstep_seconds = float(state["seconds"])
+
+
+def as_markdown(facts: dict[str, Any]) -> str:
+    """A Markdown table of names and values."""
+    return "\n".join(["| name | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
