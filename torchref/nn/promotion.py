@@ -52,7 +52,7 @@ def gradients_of(arrays: tuple[Any, ...], *gradients: Array) -> tuple[Array | No
 def of_any_array(
     function: Callable[Concatenate[Array, P], tuple[Any, Backward]],
 ) -> Callable[Concatenate[Array, P], tuple[Any, Backward]]:
-    """For a function of one array x: 0-d results stay arrays, an integer x has no gradient, another's has x's dtype.
+    """For a function of one array x: 0-d results stay arrays; dx has x's dtype, and is None for integers.
 
     (NumPy makes scalars of 0-d results; a function may compute in another dtype than x's.)
     """
