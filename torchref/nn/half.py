@@ -20,6 +20,7 @@ REFUSED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "affine_grid": lambda given: 1 in tuple(given["size"])[2:],
     "avg_pool3d": lambda given: True,
     "ctc_loss": lambda given: True,
+    "interpolate": lambda given: bool(given.get("antialias")),
     "local_response_norm": lambda given: given["x"].ndim > 3 and given["x"].size > 0,
     "lp_pool3d": lambda given: True,
     "multi_margin_loss": lambda given: given["x"].size > 0,
