@@ -54,7 +54,7 @@ class Call(torchref.nn.Module):
 def bound(function: Callable[..., Any], inputs: tuple[Any, ...], fixed: dict[str, Any], options: dict[str, Any]) -> Any:
     """What a module makes of a function: its backward returns the gradients of the floating arrays among its inputs.
 
-    Arrays among the options have theirs after those of the inputs, or none. A number in the place of an array has the
+    Arrays among the options have theirs after those of the inputs, or none. A number instead of an array has the
     gradient None (the `var` of gaussian_nll_loss); numbers between arrays have none at all (`num_heads` in attention).
     """
     named = [option for option in options.values() if option is None or is_floating(option)]

@@ -57,6 +57,8 @@ AVERAGE = [
     Case("LPPool2d", (1, 2), inputs=(normal(3, 7, 6),)),
     Case("LPPool2d", (2, 2), inputs=(choice([0.0, 0.0, 0.0, 1.0], 2, 3, 6, 6),), witness=False, note="zeros"),
     Case("LPPool2d", (1, 2), inputs=(choice([0.0, 0.0, 0.0, 1.0], 2, 3, 6, 6),), witness=False, note="zeros"),
+    Case("LPPool1d", (float("inf"), 3, 2), inputs=(normal(2, 3, 8),), smooth=False),
+    Case("LPPool2d", (float("inf"), (3, 2), (2, 1), True), inputs=(normal(2, 3, 8, 6),), smooth=False),
     Case("LPPool3d", (2, 2), inputs=(normal(2, 2, 4, 5, 6),)),
     Case("LPPool3d", (2, (2, 1, 3), 2, True), inputs=(normal(2, 4, 5, 6),)),
 ]

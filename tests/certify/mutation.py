@@ -125,6 +125,7 @@ def _live(owner: Owner) -> FunctionType:
     thing: Any = importlib.import_module(owner.module)
     for part in owner.name.split("."):
         thing = inspect.getattr_static(thing, part)
+    thing = inspect.unwrap(thing)  # a decorator calls it by a name of its own
     if not isinstance(thing, FunctionType):
         raise TypeError(f"{owner.module}.{owner.name} is a {type(thing).__name__}, not a plain function")
     return thing

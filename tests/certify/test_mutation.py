@@ -1,5 +1,7 @@
 """Mutation testing: the machinery, and the universal checks of two files (all: tests/certify/test_certificate.py)."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,12 @@ def test_a_forgotten_memory_order_is_noticed(file, function, module):
     (owner,) = [owner for owner in ordered(f"torchref.nn.{file}") if owner.name == function]
     (score,) = survive_forgotten_orders({owner: found[owner]})
     assert score.caught == score.planted == len(list(forgotten_orders(owner))) == 1
+
+
+def test_the_tests_that_survivors_name_are_there():
+    """Catches a test that was moved or renamed: the certificate would end in an error after minutes."""
+    named = {reason.removeprefix("noticed by ") for reason in excused().values() if reason.startswith("noticed by ")}
+    assert named
+    for name in named:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function)), name

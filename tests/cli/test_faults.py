@@ -65,7 +65,7 @@ MISTAKES = {  # what is written in place of what, and the answer
     "type of an option": (
         '": 4',
         '": "4"',
-        "mine.py, line 11: TypeError: Linear(): argument 'out_features' must be an int, not str",
+        "mine.py, line 11: TypeError: Linear(): argument 'out_features' must be an int, not str: '4'",
     ),
     "no return": (
         "return nn.Seq",

@@ -108,7 +108,9 @@ def functions_called(case: Case) -> Iterator[Case]:
         name = getattr(function, "__name__", "")
         if name == "embedding_bag":  # its arrays stand in another order than torch's
             continue
-        if getattr(torchref.nn.functional, name, None) is function and hasattr(torch.nn.functional, name):
+        entry = getattr(torchref.nn.functional, name, None)
+        same = entry is not None and inspect.unwrap(entry) is inspect.unwrap(function)
+        if same and hasattr(torch.nn.functional, name):
             data = tuple(a.data if isinstance(a, torchref.nn.Parameter) else a for a in arrays)
             options = {key: value for key, value in options.items() if key not in ("rng", "needs_input_grad")}
             yield Case(f"functional.{name}", (), options, inputs=data)

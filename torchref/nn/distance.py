@@ -138,6 +138,8 @@ def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     if x.shape[1] == 0:
         difference = np.zeros_like(x, shape=(len(i), 1), order="C")  # rows without entries are equal
     norm, norm_backward = vector_norm(difference, p, 1)
+    if p == 0:  # whether a nan differs is not known
+        norm = np.where(np.isnan(difference).any(axis=1, keepdims=True), np.nan, norm)
 
     def backward(ddistance: Array) -> Array:
         ddistance = ddistance.reshape(norm.shape)

@@ -47,6 +47,7 @@ from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
 from torchref.nn.multi_head_attention import multi_head_attention_forward
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.padding import pad
+from torchref.nn.promotion import without_scalars
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
@@ -170,4 +171,4 @@ __all__ = [
 ]
 
 for _name in __all__:
-    globals()[_name] = in_single(globals()[_name])
+    globals()[_name] = in_single(without_scalars(globals()[_name]))

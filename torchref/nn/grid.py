@@ -41,7 +41,10 @@ def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = 
     spatial = tuple(size[2:])
     points = np.ones_like(theta, shape=(*spatial, len(spatial) + 1), order="C")  # (x, y, 1) or (x, y, z, 1)
     for axis, n in enumerate(spatial):
-        centres = 2 * np.arange(n) / max(n - 1, 1) - (n > 1) if align else (2 * np.arange(n) + 1) / n - 1
+        if align:  # the first and the last pixel's centres are -1 and 1; a single one is at 0
+            centres = np.linspace(-1, 1, n) if n > 1 else np.zeros(1)
+        else:  # the edges are -1 and 1
+            centres = (2 * np.arange(n) + 1) / n - 1
         points[..., len(spatial) - 1 - axis] = centres.reshape(-1, *[1] * (len(spatial) - 1 - axis))  # x is the last
     rows = points.reshape(-1, len(spatial) + 1)  # (P, d + 1)
     grid = rows @ theta.swapaxes(1, 2)  # (N, P, d)

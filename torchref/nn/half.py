@@ -1,8 +1,9 @@
 """float16: computed in float32 and rounded once, as torch's kernels for the processor do.
 
 float16 holds 11 bits and ends at 65504: the squares of a layer norm over entries of 300 are infinite in it, an eps of
-1e-12 is 0. So no function computes in it. `in_single` stands where functions are entered, in `bind` and in
-`torchref.nn.functional`, so that the functions themselves need to know nothing.
+1e-12 is 0. So no function computes in it. `in_single` stands where functions are entered: in `bind`, for modules, and
+in `torchref.nn.functional`. A function that is called from its own file computes in the dtype that it is given. Where a
+module binds a closure, or statistics stay float32, the module itself calls `in_single`, `widened` or `rounded`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ REFUSED: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "affine_grid": lambda given: 1 in tuple(given["size"])[2:],
     "avg_pool3d": lambda given: True,
     "ctc_loss": lambda given: True,
+    "interpolate": lambda given: bool(given.get("antialias")),
     "local_response_norm": lambda given: given["x"].ndim > 3 and given["x"].size > 0,
     "lp_pool3d": lambda given: True,
     "multi_margin_loss": lambda given: given["x"].size > 0,

@@ -86,9 +86,8 @@ def multi_head_attention(
     q, q_backward = linear(batch_major(query), w_q, b_q)  # (N, L, E)
     k, k_backward = linear(batch_major(key), w_k, b_k)  # (N, S, E)
     v, v_backward = linear(batch_major(value), w_v, b_v)
-    k_heads, k_heads_backward = rows_of_heads(
-        k, static_k, bias_k, add_zero_attn, num_heads
-    )  # (N, heads, S', E / heads)
+    # (N, heads, S', E / heads)
+    k_heads, k_heads_backward = rows_of_heads(k, static_k, bias_k, add_zero_attn, num_heads)
     v_heads, v_heads_backward = rows_of_heads(v, static_v, bias_v, add_zero_attn, num_heads)
     batch, targets, added = len(q), q.shape[1], int(bias_k is not None) + int(add_zero_attn)
     sources = k_heads.shape[2] - added
@@ -417,7 +416,7 @@ def check_given(
     in_proj_weight: Array | None,
     separate: tuple[Array | None, ...],
 ) -> None:
-    """That the sizes that are told are query's, and that the weights that are asked for are there."""
+    """embed_dim_to_check must be that of the query, and the weights that the options ask for must be there."""
     check_floating(function, query=query)
     if query.ndim in (2, 3) and query.shape[-1] != embed_dim:
         raise AssertionError(f"{function}(): embed_dim_to_check is {embed_dim}, but query has shape {query.shape}")

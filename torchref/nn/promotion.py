@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 
 from torchref.nn.errors import check_arrays, check_floating
-from torchref.nn.module import Array, Backward
+from torchref.nn.module import Array, Backward, unscalar
 
 P = ParamSpec("P")
 
@@ -52,7 +52,7 @@ def gradients_of(arrays: tuple[Any, ...], *gradients: Array) -> tuple[Array | No
 def of_any_array(
     function: Callable[Concatenate[Array, P], tuple[Any, Backward]],
 ) -> Callable[Concatenate[Array, P], tuple[Any, Backward]]:
-    """For a function of one array x: 0-d results stay arrays, an integer x has no gradient, another's has x's dtype.
+    """For a function of one array x: 0-d results stay arrays; dx has x's dtype, and is None for integers.
 
     (NumPy makes scalars of 0-d results; a function may compute in another dtype than x's.)
     """
@@ -72,6 +72,22 @@ def of_any_array(
             return np.asanyarray(function_backward(dy)).astype(x.dtype, order="K", copy=False)
 
         return output, backward
+
+    return wrapped
+
+
+def without_scalars(function: Callable[P, tuple[Any, Backward]]) -> Callable[P, tuple[Any, Backward]]:
+    """`function`, whose outputs and gradients of no dimension are arrays: NumPy makes scalars of them."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Backward]:
+        output, function_backward = function(*args, **kwargs)
+
+        def backward(*doutput: Any) -> Any:
+            gradients = function_backward(*doutput)
+            return tuple(map(unscalar, gradients)) if type(gradients) is tuple else unscalar(gradients)
+
+        return unscalar(output), backward
 
     return wrapped
 
