@@ -7,18 +7,6 @@ import pytest
 
 CHECK = Path(__file__).parents[2] / "torchref" / "check"
 FILES = [p for p in sorted(CHECK.glob("**/*.py")) if p.parent.name != "ops"]
-WINDOWS = {  # convolutions and pools have no record in ops/ yet: these files ask for them
-    "adapt.py",
-    "arguments.py",
-    "axes.py",
-    "catalogue/__init__.py",
-    "correct.py",
-    "derivations.py",
-    "diagnosis/forward.py",
-    "intermediates/__init__.py",
-    "saved.py",
-    "signatures.py",
-}
 
 
 def asks(node: ast.AST) -> bool:
@@ -49,12 +37,8 @@ def questions(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CHECK)))
 def test_nobody_asks_for_a_name(path):
-    """Catches knowledge of one operation outside its record; and a file that is still excused without need."""
-    found = questions(ast.parse(path.read_text()))
-    if str(path.relative_to(CHECK)) in WINDOWS:
-        assert found, f"{path.name} asks no more: take it out of WINDOWS"
-    else:
-        assert not found, "\n".join(found)
+    """Catches knowledge of one operation outside its record."""
+    assert not (found := questions(ast.parse(path.read_text()))), "\n".join(found)
 
 
 @pytest.mark.parametrize(
