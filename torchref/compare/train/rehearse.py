@@ -14,7 +14,7 @@ from torchref.compare.faults import message, user_line
 from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.lockstep.twins import joinable, outputs_of, parts
 from torchref.compare.train.evaluate import ignored_label
-from torchref.compare.train.parts import check_parts
+from torchref.compare.train.functions import check_functions
 from torchref.nn.module import Array
 
 __all__ = ["rehearse"]
@@ -22,7 +22,7 @@ __all__ = ["rehearse"]
 
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
     """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
-    check_parts(comparison, variant)
+    check_functions(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
     if own:
