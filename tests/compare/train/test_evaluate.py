@@ -12,8 +12,11 @@ from torchref import compare
 from torchref.compare import Data
 from torchref.compare.errors import UserError
 from torchref.compare.lockstep.step import Lockstep
+from torchref.compare.record.kept import NOTHING
+from torchref.compare.train import checkpoint
 from torchref.compare.train import evaluate as evaluation
 from torchref.compare.train.evaluate import CHUNK, LARGEST, evaluate, fitting
+from torchref.compare.train.variant import VariantTraining
 
 N = 2 * CHUNK + 77
 
@@ -136,6 +139,18 @@ def test_an_output_that_cannot_be_joined(tmp_path, capsys):
         assert capsys.readouterr().out.count("the first 1,000 of 1,090") == 1
     twin = twin_of("numpy", **PENALISED)
     assert evaluate(twin, x, target) == evaluate(twin, x[:CHUNK], target[:CHUNK])
+
+
+def test_a_checkpoint_keeps_how_many_were_evaluated(tmp_path):
+    """Catches a run, killed after its last epoch, whose report then says that all examples were evaluated."""
+    comparison = changed()
+    ours, resumed = (
+        VariantTraining(comparison, "plain", comparison.data(), tmp_path, torch.device("cpu"), None) for _ in range(2)
+    )
+    ours.validated = 7
+    ours.save(tmp_path / "checkpoint", NOTHING)
+    resumed.restore(*checkpoint.load(tmp_path / "checkpoint")[1:])
+    assert resumed.report(None).validation_note.startswith("validation is on the first 7 of 31 examples: ")
 
 
 def test_an_output_that_cannot_be_joined_is_refused_in_parts(tmp_path):
