@@ -55,7 +55,7 @@ class Comparison:
     torch_loss: Callable[[Any], Any] | None = None
     scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch ...
     schedule_each_step: bool = False  # ... or after each step
-    accumulate: int = 1  # parts of a batch that go through the network one by one, their gradients added up
+    accumulate: int = 1  # parts of a batch that go through the network one by one: gradients add up, no memory is saved
     max_norm: float | None = None  # to which the norm of all gradients together is clipped before the step
     adapt: Callable[[Data], tuple[Data, Mapping[str, Any]]] | None = None  # other data as the model takes it, its sizes
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)  # set in every parameter group

@@ -12,7 +12,7 @@ import tomli_w
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.errors import UserError
-from torchref.compare.faults import message
+from torchref.compare.faults import message, reason
 from torchref.compare.files import write_whole
 from torchref.nearest import nearest
 
@@ -84,6 +84,6 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"config: cannot read {path}: {error.strerror}") from None
+        raise UserError(f"config: cannot read {path}: {reason(error)}") from None
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, a deep nesting
         raise UserError(f"config: {path} is no TOML: {message(error)}") from None

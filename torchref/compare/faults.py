@@ -104,6 +104,6 @@ def writing(path: Path | str) -> Iterator[None]:
 
 
 def report_fault(error: BaseException) -> None:
-    """Print a fault of torchref's own, so that it can be told from everything that a user can put right."""
+    """Print a fault of torchref's own, apart from everything that a user can put right."""
     traceback.print_exception(error, file=sys.stderr)
     print("torchref: this is a fault of torchref's own: please report it, with the lines above", file=sys.stderr)

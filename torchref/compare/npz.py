@@ -71,10 +71,7 @@ def _header(name: str, content: IO[bytes], member: zipfile.ZipInfo) -> Header:
     wanted, there = math.prod(shape) * dtype.itemsize, member.file_size - content.tell()
     if min(shape, default=0) < 0 or len(shape) > 64 or wanted != there:
         raise BadArrays(f"{name} of shape {shape} needs {wanted} bytes, and there are {there}")
-    if there > DEFLATED * member.compress_size or member.compress_type not in (
-        zipfile.ZIP_STORED,
-        zipfile.ZIP_DEFLATED,
-    ):
+    if there > DEFLATED * member.compress_size or member.compress_type not in PACKED:
         raise BadArrays(f"{name} of {there} bytes is not packed as numpy.savez packs it")
     return shape, columns_first, dtype
 

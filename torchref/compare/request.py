@@ -37,7 +37,7 @@ class Request:
         """The comparison with its settings: its own, over them those of `config`, over them `settings`.
 
         `resumed_in` is the folder of the runs: without `config`, the stored run's configuration stands in for it.
-        `tell` is told what data of the user's own were taken for.
+        `tell` gets a line for each guess about data of the user's own.
         """
         config = read_config(self.config) if self.config else {}
         named = self.name or config.get("file") or config.get("comparison", DEFAULT)

@@ -12,7 +12,7 @@ import torchref
 from tests.compare.small import changed, network, small
 from torchref import compare
 from torchref.compare import Comparison
-from torchref.compare.data import Data
+from torchref.compare.data import Data, batches
 from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, parts
 
@@ -278,6 +278,18 @@ def test_the_same_units_are_dropped_in_parts_and_in_the_whole():
     assert apart.sentence([]) == ""
 
 
+def statistics_apart():
+    """How far the first step's running statistics are from the whole batch's, in torch."""
+    running = []
+    for accumulate in (4, 1):
+        defined = changed(accumulate=accumulate)
+        twin, data = TorchTwin(defined, defined.variants["both"], np.dtype(np.float64), CPU), defined.data()
+        indices = next(batches(len(data.train_inputs), defined.batch_size, np.random.default_rng(defined.seed)))
+        twin.gradients(data.train_inputs[indices], data.train_targets[indices])
+        running.append(np.concatenate([twin.named_buffers()[f"1.running_{name}"] for name in ("mean", "var")]))
+    return np.linalg.norm(running[0] - running[1]) / np.linalg.norm(running[1])
+
+
 def test_batch_norm_in_parts_is_told_with_figures(tmp_path, capsys):
     """Catches an EQUAL that hides that parts and whole are two different trainings."""
     report = compare.run(changed(accumulate=4, epochs=1), out=tmp_path)
@@ -288,6 +300,7 @@ def test_batch_norm_in_parts_is_told_with_figures(tmp_path, capsys):
     assert 1e-2 < both.parts_gradient < 1
     assert 1e-3 < both.parts_loss < 1
     assert "batch norm (1) normalises each part by the part's own mean" in both.parts_note
+    assert f"they are {statistics_apart():.1e} of their size away" in both.parts_note
     report.show()
     said = capsys.readouterr().out
     assert f"gradient is {both.parts_gradient:.1e} of its size away" in said

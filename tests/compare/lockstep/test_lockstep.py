@@ -299,9 +299,10 @@ def test_a_long_evaluation_gives_the_loss_of_all_examples(reduction, engine):
     rng = np.random.default_rng(0)
     x, target = rng.standard_normal((2 * CHUNK + 77, 5)), rng.integers(0, 3, 2 * CHUNK + 77)
     target[: CHUNK + 500] = -1
-    loss, accuracy = evaluate(twin, x, target)
+    loss, accuracy, count = evaluate(twin, x, target)
     output, expected = twin.evaluate(x, target)
     assert loss == pytest.approx(expected, rel=1e-13)
+    assert count == len(x)
     assert accuracy == np.mean(output.argmax(axis=1)[CHUNK + 500 :] == target[CHUNK + 500 :])
 
 

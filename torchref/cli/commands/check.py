@@ -10,6 +10,7 @@ import tyro
 
 from torchref.cli.commands import option
 from torchref.compare.errors import UserError
+from torchref.compare.faults import reason
 
 __all__ = ["Options", "run"]
 
@@ -63,7 +64,7 @@ def run(options: Options) -> int:
         try:
             options.html.write_text(page(verdicts, options.hints), encoding="utf-8")
         except OSError as error:
-            raise UserError(f"check: cannot write {options.html}: {error.strerror}") from None
+            raise UserError(f"check: cannot write {options.html}: {reason(error)}") from None
     if options.json:
         print(command.as_json(verdicts, options.hints))
     else:

@@ -237,7 +237,7 @@ def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Optio
     import tomli_w
 
     from torchref.compare.configuration import as_config
-    from torchref.compare.train.parts import checked_data
+    from torchref.compare.train.functions import checked_data
     from torchref.compare.train.rehearse import rehearse
     from torchref.compare.train.run import pick_device
 

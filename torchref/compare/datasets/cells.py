@@ -44,7 +44,7 @@ class Cells:
 
 
 def read_cells(path: Path, tell: Tell) -> Cells:
-    """UserError for what is no text, no CSV, empty, or of unequal rows; `tell` is told what was guessed."""
+    """UserError for what is no text, no CSV, empty, or of unequal rows; `tell` gets a line for each guess."""
     lines, rows = _parted(path, read_text(path, tell))
     rows = _with_points(path, lines, rows, tell)
     if _has_header(rows):

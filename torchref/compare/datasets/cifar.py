@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchref.compare.errors import UserError
+from torchref.compare.faults import reason
 from torchref.nn.module import Array
 
 __all__ = ["SHAPE", "read_binary", "read_pickle"]
@@ -27,7 +28,7 @@ def read_binary(path: Path) -> tuple[Array, Array]:
             raise UserError(f"data: {path} has {size} bytes, which is no multiple of a record's {PIXELS + 1}")
         records = np.memmap(path, np.uint8, "r", shape=(size // (PIXELS + 1), PIXELS + 1))
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}") from None
+        raise UserError(f"data: cannot read {path}: {reason(error)}") from None
     return records[:, 1:], checked_labels(path, records[:, 0].astype(np.int64))
 
 
@@ -39,7 +40,7 @@ def read_pickle(path: Path) -> tuple[Array, Array]:
     try:
         content = ArraysAlone(path.read_bytes()).load()
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}") from None
+        raise UserError(f"data: cannot read {path}: {reason(error)}") from None
     except Refused as error:
         raise UserError(f"data: {path} is refused: {error}") from None
     except Exception as error:  # a damaged pickle can end in any exception

@@ -1,4 +1,4 @@
-"""A user's own data: what a path holds is told from its name and its content."""
+"""A user's own data: its name and its content say what a path holds."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torchref.compare.datasets.cells import BOMS, Tell
 from torchref.compare.datasets.idx import read_idx
 from torchref.compare.datasets.table import Choices, read_csv
 from torchref.compare.errors import UserError
+from torchref.compare.faults import reason
 from torchref.nn.module import Array
 
 __all__ = ["load"]
@@ -30,7 +31,8 @@ def load(path: Path, choices: Choices | None = None, window: int = WINDOW, tell:
 
     A folder holds IDX files (train-images..., train-labels..., t10k-..., each plain or packed, or in a folder of its
     name; as torchvision keeps them, below raw) or CIFAR-10's batches (data_batch_1.bin or data_batch_1, ...,
-    test_batch). A single IDX file of images finds its labels beside it. `tell` is told what a CSV file was taken for.
+    test_batch). A single IDX file of images finds its labels beside it. `tell` gets a line for each guess about
+    a CSV file.
     """
     if not path.exists():
         raise UserError(f"data: there is no {path}")
@@ -72,7 +74,7 @@ def read_text(path: Path, window: int = WINDOW) -> Data:
                 return text_windows(encode(data.decode(encoding))[0], window)
         return _byte_windows(path, window)
     except OSError as error:
-        raise UserError(f"data: cannot read {path}: {error.strerror}") from None
+        raise UserError(f"data: cannot read {path}: {reason(error)}") from None
 
 
 def _byte_windows(path: Path, window: int) -> Data:

@@ -45,7 +45,7 @@ def read_csv(path: Path, choices: Choices | None = None, tell: Tell = lambda lin
 
     A header is there if a cell of the first row, in a column that is otherwise numbers, is none. The label is the
     column of that name; without one, a column named as in LABELS, else the last. A column that counts the rows, named
-    as in INDICES, is left out. 20 % of the rows are held out. `tell` is told what was found and chosen.
+    as in INDICES, is left out. 20 % of the rows are held out. `tell` gets a line for each guess.
 
     UserError, with line and column: rows of unequal length, cells that are no finite number, an unknown column, a label
     of one value; texts and missing values unless `choices` say what becomes of them.

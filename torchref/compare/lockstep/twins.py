@@ -18,7 +18,17 @@ from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
 from torchref.twin.weights import to_array, to_tensor
 
-__all__ = ["NumpyTwin", "TorchTwin", "check_same_names", "joined", "named_outputs", "outputs_of", "parts", "put_back"]
+__all__ = [
+    "NumpyTwin",
+    "TorchTwin",
+    "check_same_names",
+    "joinable",
+    "joined",
+    "named_outputs",
+    "outputs_of",
+    "parts",
+    "put_back",
+]
 
 
 def outputs_of(output: Any) -> tuple[Any, ...]:
@@ -39,6 +49,11 @@ def parts(examples: int, accumulate: int) -> list[slice]:
     count = max(1, min(accumulate, examples // 2))
     ends = [round(i * examples / count) for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def joinable(output: Any, examples: int) -> bool:
+    """Whether each of the outputs counts the examples along its first axis, so that `joined` can join it."""
+    return all(part.ndim > 0 and len(part) == examples for part in outputs_of(output))
 
 
 def joined(outputs: Sequence[Any], concatenate: Any) -> Any:
@@ -63,7 +78,7 @@ def split(doutputs: tuple[Any, ...], outputs: Sequence[Any]) -> list[tuple[Any, 
 
 def read_only(array: Array) -> Array:
     """A view that cannot be written: a network that changes its input fails at the line that does."""
-    view = array.view()
+    view = np.asanyarray(array).view()  # a NumPy scalar, as np.mean returns one, has no flag to set
     view.flags.writeable = False
     return view
 

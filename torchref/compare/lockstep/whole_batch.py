@@ -23,6 +23,7 @@ class Apart:
 
     loss: float | None
     gradient: float | None  # Euclidean norms over all parameters
+    statistics: float | None  # ... and over all floating-point buffers: batch norm's running mean and variance
 
     def sentence(self, batch_norms: list[str]) -> str:
         """What is to be said of it; nothing where both are the same."""
@@ -33,7 +34,7 @@ class Apart:
         if batch_norms:
             why = (
                 f"batch norm ({', '.join(batch_norms)}) normalises each part by the part's own mean and variance, "
-                "and moves its running statistics once a part"
+                f"and moves its running statistics once a part: they are {self.statistics:.1e} of their size away"
             )
         else:
             why = "the network looks at the other examples of its part"
@@ -51,11 +52,12 @@ def apart_from_whole(twin: NumpyTwin, x: Array, target: Array, tape: Tape) -> Ap
     try:
         whole = results(twin, x, target, JoinedTape(tape.draws, count), lambda value: value)
     except Unjoined:
-        return Apart(None, None)
+        return Apart(None, None, None)
     finally:
         twin.accumulate = accumulate
     gradients = [name for name in whole if name.startswith("gradient ")]
-    return Apart(distance(ours, whole, ["loss "]), distance(ours, whole, gradients))
+    statistics = [name for name in whole if name.startswith("buffer ") and whole[name].dtype.kind == "f"]
+    return Apart(*(distance(ours, whole, names) for names in (["loss "], gradients, statistics)))
 
 
 def distance(ours: dict[str, Array], theirs: dict[str, Array], names: Iterable[str]) -> float:

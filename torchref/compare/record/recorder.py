@@ -19,7 +19,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from torchref.compare.errors import UserError
-from torchref.compare.faults import writing
+from torchref.compare.faults import reason, writing
 from torchref.compare.record.events import EventFile, histogram, png
 from torchref.compare.record.kept import NOTHING, Kept, take_back
 from torchref.compare.record.metrics import ENGINES, MetricsFile
@@ -60,7 +60,7 @@ class Recorder:
             self._metrics = MetricsFile(metrics, kept["count"], kept["chain"])
             self._events = {engine: EventFile(self.folder / engine, self._latest + 1) for engine in engines}
         except OSError as error:
-            raise UserError(f"cannot record in {self.folder}: {error.strerror}") from None
+            raise UserError(f"cannot record in {self.folder}: {reason(error)}") from None
         self._pending: dict[str, tuple[int, dict[str, float]]] = {}
         self._flushed = time.monotonic()
 
@@ -190,7 +190,7 @@ class Recorder:
 
     def close(self, finished: bool = True) -> None:
         """Flush and close the files; `finished` adds the closing line, without which a record counts as cut short."""
-        with nullcontext() if finished else suppress(UserError):  # what ended the run is told, and nothing else
+        with nullcontext() if finished else suppress(UserError):  # the user sees what ended the run, and nothing else
             for engine in list(self._pending):
                 self._write(engine)
             if finished:

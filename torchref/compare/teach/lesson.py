@@ -38,7 +38,7 @@ class Lesson:
     train: Callable[[Trained], None] | None = None  # instead of going through the data `epochs` times
     watch: Callable[[Trained, Step], None] | None = None  # called after every step
     show: Callable[[Recorder, Trained], None] | None = None  # pictures of a variant's first training
-    across: Callable[[Figures], Across] | None = None  # curves over what is varied, in the place of steps
+    across: Callable[[Figures], Across] | None = None  # curves over what is varied, instead of over steps
     page: str = "timeseries"  # of TensorBoard, where the claim is seen
     colors: str = ""  # a regular expression: runs whose group is the same have the same colour there
     cards: tuple[str, ...] = ()  # tags of the curves that show the claim: on top of TensorBoard's page, in this order

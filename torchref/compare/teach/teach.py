@@ -14,6 +14,7 @@ import tomli_w
 import torch
 
 from torchref.compare.errors import UserError
+from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.step import Diverged
 from torchref.compare.record.recorder import Recorder
@@ -168,7 +169,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
         }
         write_whole(folder / "config.toml", tomli_w.dumps(config))
     except OSError as error:
-        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
+        raise UserError(f"out: cannot write to {folder}: {reason(error)}") from None
     return folder
 
 

@@ -86,7 +86,7 @@ class Trained:
         twins = self.lockstep.numpy_twin, self.lockstep.torch_twin
         for part in ("train", "validation"):
             x, target = (getattr(self.data, f"{part}_{kind}")[:EVALUATED] for kind in ("inputs", "targets"))
-            (loss, accuracy), (torch_loss, torch_accuracy) = (evaluate(twin, x, target) for twin in twins)
+            (loss, accuracy, _), (torch_loss, torch_accuracy, _) = (evaluate(twin, x, target) for twin in twins)
             name = "training" if part == "train" else part
             self.note(f"loss/{name}", loss, torch_loss)
             if accuracy is not None:

@@ -54,7 +54,7 @@ def save(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mappi
             if other.stem != path.stem:
                 other.unlink()
     except OSError as error:
-        raise UserError(f"cannot write the checkpoint {path}: {error.strerror}") from None
+        raise UserError(f"cannot write the checkpoint {path}: {reason(error)}") from None
     return path
 
 

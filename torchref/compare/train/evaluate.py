@@ -7,20 +7,46 @@ from typing import Any
 import numpy as np
 
 from torchref.compare.data import Rows
-from torchref.compare.lockstep.twins import joined, outputs_of
+from torchref.compare.lockstep.twins import joinable, joined, outputs_of
 from torchref.nn.module import Array
 
-__all__ = ["CHUNK", "evaluate", "ignored_label"]
+__all__ = ["CHUNK", "LARGEST", "evaluate", "ignored_label", "note"]
 
-CHUNK = 1_000  # examples evaluated at once
+CHUNK = 1_000  # examples that the network sees at once
+LARGEST = 2**25  # numbers that the outputs of several chunks hold together, at most: 256 MiB in float64
 
 
-def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None]:
-    """Loss and accuracy in evaluation mode: the network sees a chunk at a time, the loss all of its outputs."""
-    chunks = range(0, len(x), CHUNK)
-    output = joined([twin.predict(x[start : start + CHUNK]) for start in chunks], np.concatenate)
-    targets = target[:]
-    return twin.loss_of(output, targets), share_right(outputs_of(output)[0], targets, ignored_label(twin))
+def evaluate(twin: Any, x: Array | Rows, target: Array | Rows) -> tuple[float, float | None, int]:
+    """Loss and accuracy in evaluation mode, and how many examples they are of: of all, or of the first that fit.
+
+    The network sees a chunk at a time, the loss all outputs at once: only so it is right whatever it divides by.
+    """
+    first = twin.predict(x[:CHUNK])
+    count = fitting(first, len(x))
+    rest = (twin.predict(x[start : min(start + CHUNK, count)]) for start in range(CHUNK, count, CHUNK))
+    output = joined([first, *rest], np.concatenate)
+    targets = target[:count]
+    right = share_right(outputs_of(output)[0], targets, ignored_label(twin))
+    return twin.loss_of(output, targets), right, count
+
+
+def fitting(first: Any, examples: int) -> int:
+    """How many of the examples are evaluated, where `first` is the output for the first chunk of them."""
+    chunk = min(CHUNK, examples)
+    if not joinable(first, chunk):
+        return chunk
+    numbers = sum(part.size for part in outputs_of(first))  # not bytes: both engines evaluate the same examples
+    return min(examples, max(chunk, LARGEST * chunk // max(numbers, 1)))
+
+
+def note(evaluated: int, examples: int) -> str:
+    """What is to be said of a validation part of which the first examples alone are evaluated; else nothing."""
+    if evaluated == examples:
+        return ""
+    return (
+        f"validation is on the first {evaluated:,} of {examples:,} examples: the outputs of more cannot be joined "
+        f"along their first axis, or hold over {LARGEST:,} numbers"
+    )
 
 
 def share_right(output: Array, target: Array, ignored: int) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -10,9 +12,9 @@ from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import message, user_line
 from torchref.compare.lockstep.step import Lockstep
-from torchref.compare.lockstep.twins import outputs_of
+from torchref.compare.lockstep.twins import joinable, outputs_of, parts
 from torchref.compare.train.evaluate import ignored_label
-from torchref.compare.train.parts import check_parts
+from torchref.compare.train.functions import check_functions
 from torchref.nn.module import Array
 
 __all__ = ["rehearse"]
@@ -20,7 +22,7 @@ __all__ = ["rehearse"]
 
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
     """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
-    check_parts(comparison, variant)
+    check_functions(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
     if own:
@@ -30,6 +32,7 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
     try:
         output = lockstep.free_twin.predict(x[:2])
+        check_joinable(output, x[:2], len(parts(size, comparison.accumulate)))
         check_labels(data, outputs_of(output)[0], ignored_label(lockstep.free_twin))
         loss, _ = lockstep.free_twin.loss(output, target[:2])
         if loss.ndim:
@@ -40,6 +43,16 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
         place = user_line(error)
         said = f"{type(error).__name__}: {message(error)}{f', {place}' if place else ''}"
         raise UserError(f"{where}: {said}") from error
+
+
+def check_joinable(output: Any, x: Array, count: int) -> None:
+    """UserError where a batch is taken in several parts, whose outputs cannot be joined."""
+    for number, part in enumerate(outputs_of(output)):
+        if count > 1 and not joinable(part, len(x)):
+            raise UserError(
+                f"accumulate: output {number} of the network has shape {part.shape} for {len(x)} examples; the parts "
+                "of a batch are joined along the first axis, which must count the examples"
+            )
 
 
 def check_labels(data: Data, output: Array, ignored: int) -> None:

@@ -53,6 +53,7 @@ class VariantReport:
     parts_loss: float | None = None  # with accumulate: the first step's relative distance from the whole batch's
     parts_gradient: float | None = None
     parts_note: str = ""  # why they are not the same
+    validation_note: str = ""  # where the first examples alone were evaluated: how many, and why
     divergence: Divergence | None = None
 
     @property
@@ -135,10 +136,9 @@ class Report:
                 f"largest share of a bound: {worst.largest_share:.3f} ({where})", soft_wrap=True, markup=False
             )
         for variant in self.variants:
-            if variant.parts_note:
-                console.print(f"{variant.name}: {variant.parts_note}", markup=False, highlight=False, soft_wrap=True)
-            if variant.divergence is not None:
-                console.print(f"{variant.name}: {variant.divergence}", markup=False, highlight=False, soft_wrap=True)
+            for said in (variant.validation_note, variant.parts_note, variant.divergence):
+                if said:
+                    console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
         console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)
 
 

@@ -12,7 +12,8 @@ import torch
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, write_config
 from torchref.compare.errors import UserError
-from torchref.compare.train.parts import checked_data
+from torchref.compare.faults import reason
+from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, silent
 from torchref.compare.train.rehearse import rehearse
 from torchref.compare.train.report import Report, environment
@@ -95,4 +96,4 @@ def open_folder(folder: Path, variants: list[str], config: dict[str, Any], resum
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder / "config.toml", config, resume)
     except OSError as error:
-        raise UserError(f"out: cannot write to {folder}: {error.strerror}") from None
+        raise UserError(f"out: cannot write to {folder}: {reason(error)}") from None

@@ -1,4 +1,4 @@
-"""One variant"s training, from its first step, or where it left off, to its report."""
+"""One variant's training, from its first step, or where it left off, to its report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torchref.compare.record.effects import record_effects
 from torchref.compare.record.kept import NOTHING, Kept
 from torchref.compare.record.recorder import Recorder, log10_difference
 from torchref.compare.train import checkpoint
-from torchref.compare.train.evaluate import evaluate
+from torchref.compare.train.evaluate import evaluate, note
 from torchref.compare.train.report import VariantReport
 from torchref.compare.train.resume import anew, is_finished, left_off, whose
 from torchref.nn.module import Array
@@ -56,6 +56,7 @@ class VariantTraining:
         self.differences: dict[str, float] = {}  # the largest of each kind since they were last recorded
         self.lockstep_seconds = 0.0
         self.final: dict[str, float | None] = {}
+        self.validated = len(data.validation_inputs)  # validation examples that are evaluated
         per_epoch = len(list(batches(len(data.train_inputs), comparison.batch_size, np.random.default_rng(0))))
         self.steps = per_epoch * comparison.epochs
 
@@ -158,10 +159,12 @@ class VariantTraining:
         }
         for part, (x, target) in parts.items():
             for engine, twin in (("numpy", self.lockstep.numpy_twin), ("torch", self.lockstep.torch_twin)):
-                loss, accuracy = evaluate(twin, x, target)
+                loss, accuracy, count = evaluate(twin, x, target)
                 values = {f"loss/{part}": loss} | ({} if accuracy is None else {f"accuracy/{part}": accuracy})
                 recorder.scalars(engine, values, n)
                 self.final[f"{part}_loss_{engine}"], self.final[f"{part}_accuracy_{engine}"] = loss, accuracy
+            if part == "validation":
+                self.validated = count
             apart = abs(self.final[f"{part}_loss_numpy"] - self.final[f"{part}_loss_torch"])  # type: ignore[operator]
             recorder.scalar("difference", f"difference/{part} loss (log10)", log10_difference(apart), n)
         recorder.scalar("difference", "free running/weights (log10)", log10_difference(self.lockstep.drift()), n)
@@ -215,6 +218,7 @@ class VariantTraining:
             parts_loss=None if apart is None else apart.loss,
             parts_gradient=None if apart is None else apart.gradient,
             parts_note="" if apart is None else apart.sentence(batch_norms),
+            validation_note=note(self.validated, len(self.data.validation_inputs)),
             divergence=divergence,
         )
 
@@ -241,6 +245,7 @@ class VariantTraining:
             "watched": self.watched,
             "differences": self.differences,
             "final": self.final,
+            "validated": self.validated,
             "seconds": self.lockstep_seconds,
             "report": report,
             "finished": finished,
@@ -256,6 +261,7 @@ class VariantTraining:
         self.watched = int(state["watched"])
         self.differences = {str(kind): float(apart) for kind, apart in state["differences"].items()}
         self.final = {str(k): None if value is None else float(value) for k, value in state["final"].items()}
+        self.validated = int(state["validated"])
         self.lockstep_seconds = float(state["seconds"])
 
 

@@ -14,7 +14,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.faults import definition
 from torchref.nearest import nearest
 
-__all__ = ["check_parts", "checked_data"]
+__all__ = ["check_functions", "checked_data"]
 
 
 def checked_data(comparison: Comparison) -> Data:
@@ -25,7 +25,7 @@ def checked_data(comparison: Comparison) -> Data:
     return data
 
 
-def check_parts(comparison: Comparison, variant: str) -> None:
+def check_functions(comparison: Comparison, variant: str) -> None:
     """UserError unless the functions give a network, a loss, an optimizer and a schedule of each engine."""
     options = comparison.variants[variant]
     theirs = comparison.torch_model or comparison.model, comparison.torch_loss or comparison.loss
