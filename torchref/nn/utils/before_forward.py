@@ -152,19 +152,40 @@ def remove_spectral_norm(module: Layer, name: str = "weight") -> Layer:
 def compute_before_forward(module: Module, norm: WeightNorm | SpectralNorm) -> None:
     """Let the layer's class, from now on a subclass of the same name, compute `norm` at the start of every forward."""
     if "_norms" not in vars(module):
-        cls = type(module)
-
-        def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-            for each in self._norms:
-                set_computed(self, each.name, ComputedParameter(*each.compute(self)))
-            return cls.forward(self, *args, **kwargs)
-
-        module.__class__ = type(cls.__name__, (cls,), {"__module__": cls.__module__, "forward": forward})
+        module.__class__ = computing_class(type(module))
         module._norms = []  # type: ignore[attr-defined]
         module._computed = {}  # type: ignore[attr-defined]
     module._norms.append(norm)  # type: ignore[attr-defined]
-    name = norm.name
-    setattr(type(module), name, property(lambda self: self._computed[name]))
+    add_property(type(module), norm.name)
+
+
+def computing_class(cls: type) -> type:
+    """A subclass of `cls` for one layer: each layer has its own, as the properties differ."""
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        for each in self._norms:
+            set_computed(self, each.name, ComputedParameter(*each.compute(self)))
+        return cls.forward(self, *args, **kwargs)  # type: ignore[attr-defined]
+
+    def reduced(self: Any) -> tuple[Any, ...]:
+        # pickle finds a class by its name, and this one has none: the copy makes its own. Nor can a backward be
+        # written down: until its first forward, the copy's weight is a value without one.
+        values = {name: Parameter(weight.data, requires_grad=False) for name, weight in self._computed.items()}
+        return empty_layer, (cls, [norm.name for norm in self._norms]), {**vars(self), "_computed": values}
+
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "forward": forward, "__reduce__": reduced})
+
+
+def empty_layer(cls: type, names: list[str]) -> Any:
+    """A layer of a `computing_class` with properties of these names; pickle and copy fill it with its state."""
+    computing = computing_class(cls)
+    for name in names:
+        add_property(computing, name)
+    return computing.__new__(computing)
+
+
+def add_property(cls: type, name: str) -> None:
+    setattr(cls, name, property(lambda self: self._computed[name]))
 
 
 def set_computed(module: Any, name: str, weight: ComputedParameter) -> None:
