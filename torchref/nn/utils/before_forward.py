@@ -181,7 +181,7 @@ def empty_layer(cls: type, names: list[str]) -> Any:
     computing = computing_class(cls)
     for name in names:
         add_property(computing, name)
-    return computing.__new__(computing)
+    return object.__new__(computing)
 
 
 def add_property(cls: type, name: str) -> None:
