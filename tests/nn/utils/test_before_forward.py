@@ -137,6 +137,7 @@ def test_weight_norm_warns_as_torch():
         lambda nn: nn.utils.weight_norm(nn.BatchNorm1d(3), "running_mean"),
         lambda nn: nn.utils.weight_norm(nn.LazyLinear(3)),
         lambda nn: nn.utils.weight_norm(nn.Linear(3, 2), dim=2),
+        lambda nn: nn.utils.weight_norm(nn.Linear(3, 2), dim=1.5),
         lambda nn: nn.utils.weight_norm(nn.utils.weight_norm(nn.Linear(3, 2))),
         lambda nn: nn.utils.weight_norm(nn.utils.spectral_norm(nn.Linear(3, 2))),
         lambda nn: nn.utils.spectral_norm(nn.utils.weight_norm(nn.Linear(3, 2))),

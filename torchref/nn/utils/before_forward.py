@@ -10,6 +10,7 @@ import warnings
 from typing import Any, TypeVar
 
 from torchref.nn import random
+from torchref.nn.errors import check_integers
 from torchref.nn.half import widened
 from torchref.nn.lazy import UninitializedParameter
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
@@ -69,7 +70,8 @@ def weight_norm(module: Layer, name: str = "weight", dim: int | None = 0) -> Lay
     The parameters are `module.<name>_g` and `module.<name>_v`; at first they give the weight as it is. `dim` is the
     dimension that keeps a length for each index (None: one length for all). Warns (FutureWarning) that
     `parametrizations.weight_norm` is the new form. Errors: AttributeError without such an attribute, KeyError if it is
-    no parameter, TypeError for None, ValueError for a lazy one, RuntimeError if it has a weight_norm already.
+    no parameter, TypeError for None or a dim that is no integer, ValueError for a lazy one, RuntimeError if it has a
+    weight_norm already.
     Equals `torch.nn.utils.weight_norm`. Salimans & Kingma 2016.
     """
     warnings.warn(
@@ -77,6 +79,8 @@ def weight_norm(module: Layer, name: str = "weight", dim: int | None = 0) -> Lay
         FutureWarning,
         stacklevel=2,
     )
+    if dim is not None:
+        check_integers("weight_norm", dim=dim)
     norm = WeightNorm(name, dim)
     check_single(module, norm)
     if not hasattr(module, name):
