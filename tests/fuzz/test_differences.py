@@ -267,6 +267,13 @@ def test_what_we_alone_take(start, name, arrays, options, gradient):
     equal(ours(getattr(R, name), *arrays, **options)[1][0], gradient)
 
 
+@row("`pdist` of no rows")
+def test_pdist_of_no_rows():  # torch is not asked
+    output, (gradient,) = ours(R.pdist, np.ones((0, 3)))
+    assert output.shape == (0,)
+    assert gradient.shape == (0, 3)
+
+
 @row("`max_pool1d` of integers")
 def test_integers_in_max_pool1d():
     x = np.array([[3, 7, 1, 2]])
