@@ -39,8 +39,8 @@ class Ending:
         last = self.frames[-1] if self.frames else None
         return last is not None and "torchref/nn" in last.filename and str(last.line).startswith("raise")
 
-    def said_with(self, pattern: str) -> bool:
-        return self.error is not None and re.search(pattern, str(self.error)) is not None
+    def says(self, pattern: str) -> bool:
+        return re.search(pattern, "" if self.error is None else str(self.error)) is not None
 
 
 def ended_by(error: BaseException) -> Ending:

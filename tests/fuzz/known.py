@@ -8,103 +8,289 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.checks import floating, leaves
 from tests.fuzz.endings import Difference
-
-# Where a nan or an infinity in an argument gives another nan or infinity, or another gradient beside it.
-NOT_FINITE = re.compile(
-    "relu6|hardtanh|hardshrink|softshrink|hardswish|elu|softsign|l1loss|withlogits|bcewithlogits|kldiv|poisson|"
-    "softmargin|lppool|pairwise|triplet|upsampl|interpolate|conv|norm|gumbel|dropout|embedding|rnn|attention|transformer"
-)
 
 
 @dataclass(frozen=True)
 class Known:
+    """What differs in which functions once which argument is spoiled. `row` is the name in brackets on the page."""
+
     row: str
-    shown: Callable[[Difference], bool]
+    functions: str  # exact names
+    spoiled: str  # a pattern: the argument, and what was done to it
+    how: str  # a pattern: the result that differs (output, gradient), or which library raises
+    says: str = ""  # a pattern: of torch's message where torch alone raises, else of ours
+    holds: Callable[[Difference], bool] = lambda difference: True
+
+    def shown(self, d: Difference) -> bool:
+        return (
+            d.name in self.functions.split()
+            and any(re.match(rf"({self.spoiled})(\W|$)", what) is not None for what in d.spoiled)
+            and re.match(self.how, d.how) is not None
+            and (d.theirs if d.ours.error is None else d.ours).says(self.says)
+            and self.holds(d)
+        )
 
 
-def we_alone(pattern: str) -> Callable[[Difference], bool]:
-    """We raise what matches `pattern`, and torch returns something."""
-    return lambda d: d.theirs.error is None and d.ours.said_with(pattern)
+def ends_in_blank(d: Difference) -> bool:
+    """A target of ctc_loss has the blank as its last label."""
+    _, targets, _, lengths = d.case.inputs
+    if targets.ndim != 2:
+        return False
+    labels = zip(targets, np.ravel(lengths), strict=True)
+    return any(n > 0 and row[n - 1] == d.case.kwargs.get("blank", 0) for row, n in labels)
 
 
-def torch_alone(pattern: str) -> Callable[[Difference], bool]:
-    return lambda d: d.ours.error is None and d.theirs.said_with(pattern)
-
-
-def we_say(pattern: str) -> Callable[[Difference], bool]:
-    """We raise what matches `pattern`, whatever torch does."""
-    return lambda d: d.ours.said_with(pattern)
-
-
-def both_return(d: Difference) -> bool:
-    return d.ours.error is None and d.theirs.error is None
-
-
-def arguments(d: Difference) -> list[object]:
-    case = d.case
-    return [leaf for _, leaf in leaves((case.inputs, case.options, case.args, case.kwargs))]
-
-
-def not_finite(d: Difference) -> bool:
-    """An argument is, or holds, a nan or an infinity."""
-    numbers = [value for value in arguments(d) if floating(value) or isinstance(value, float)]
-    return any(not np.all(np.isfinite(value)) for value in numbers)
-
-
-def has_integers(d: Difference) -> bool:
-    return any(isinstance(value, np.ndarray) and value.dtype.kind in "biu" for value in arguments(d))
-
-
-def is_empty(d: Difference) -> bool:
-    return any(isinstance(value, np.ndarray) and value.size == 0 for value in arguments(d))
-
-
-def integers(shown: Callable[[Difference], bool]) -> Known:
-    return Known("integers", lambda d: has_integers(d) and shown(d))
+def an_array(d: Difference) -> bool:
+    return isinstance(d.case.inputs[0], np.ndarray)
 
 
 SIZES = (
     "must be the same|must have the same shape|does not fit input|expected inputs .N, D.|margin_loss.*target has|"
     "does not broadcast to"
 )
+NAN = r"with.*nan.*"
+INFINITE = r"with.*(nan|inf).*"
+VALUE = "gradient: another value"
 KNOWN = [
-    Known("broadcasting", we_say(SIZES)),
-    Known("broadcasting", we_alone("bias has shape .(1,)?.,|equally many rows|to one batch of scores")),
-    Known("two dtypes", we_alone("to have the same dtype|has dtype float|expected a target of dtype int64")),
-    integers(we_alone("must be floating point|must hold numbers|dtype int64")),
-    integers(torch_alone("dtype|result type|output type|not implemented for|Integral inputs")),
-    integers(both_return),
-    Known("not finite", lambda d: not_finite(d) and both_return(d) and NOT_FINITE.search(plain(d.name)) is not None),
-    Known("not finite", lambda d: not_finite(d) and d.ours.said_with("probability has to be")),
+    Known(
+        "not finite",
+        "ReLU6 functional.relu6 Hardtanh functional.hardtanh",
+        f"input 0 {NAN}|argument (0|max_val) nan",
+        VALUE,
+    ),
+    Known("not finite", "Hardshrink functional.hardshrink Softshrink functional.softshrink", f"input 0 {NAN}", VALUE),
+    Known("not finite", "Hardswish functional.hardswish SELU functional.selu functional.elu", f"input 0 {NAN}", VALUE),
+    Known("not finite", "LPPool1d LPPool2d functional.lp_pool1d functional.l1_loss RNNCell", f"input 0 {NAN}", VALUE),
+    Known(
+        "not finite",
+        "PairwiseDistance functional.pairwise_distance TripletMarginLoss functional.triplet_margin_loss "
+        "TripletMarginWithDistanceLoss",
+        f"input (0|1) {NAN}",
+        "gradient: (other nan|another value)",
+    ),
+    Known("not finite", "Softsign functional.softsign", f"input 0 {INFINITE}", "gradient: other nan"),
+    Known(
+        "not finite",
+        "KLDivLoss PoissonNLLLoss functional.poisson_nll_loss",
+        f"input 1 {INFINITE}",
+        "gradient: other nan",
+    ),
+    Known(
+        "not finite",
+        "BCEWithLogitsLoss functional.binary_cross_entropy_with_logits",
+        f"input (0|1) {INFINITE}",
+        "gradient: other nan",
+    ),
+    Known(
+        "not finite",
+        "MultiLabelSoftMarginLoss functional.multilabel_soft_margin_loss",
+        f"(input (0|1)|option weight) {INFINITE}",
+        "(output|gradient): other nan",
+    ),
+    Known(
+        "not finite",
+        "ELU functional.elu functional.celu functional.leaky_relu",
+        "argument (0|alpha|negative_slope) (nan|inf)",
+        "output: another value",
+    ),
+    Known("not finite", "functional.prelu", f"input 1 {INFINITE}", "output: another value"),
+    Known("not finite", "functional.conv2d", f"input 1 {INFINITE}", "gradient: other nan"),
+    Known("not finite", "functional.group_norm", f"option weight {INFINITE}", "output: other nan"),
+    Known(
+        "not finite",
+        "UpsamplingBilinear2d functional.upsample_bilinear functional.interpolate functional.upsample",
+        f"input 0 {INFINITE}",
+        "output: (other nan|another value)",
+    ),
+    Known(
+        "not finite",
+        "MultiMarginLoss functional.multi_margin_loss MultiLabelMarginLoss functional.multilabel_margin_loss",
+        f"input 0 {INFINITE}",
+        "output: (other nan|another value)",
+    ),
+    Known(
+        "not finite",
+        "MultiheadAttention functional.multi_head_attention_forward",
+        f"input (0|6) {INFINITE}",
+        "(output|gradient): another value",
+    ),
+    Known("integers", "PoissonNLLLoss functional.poisson_nll_loss", "input 0 as (int32|bool)", "output: another value"),
+    Known("integers", "Softsign functional.softsign", "input 0 as uint8", "output: other nan"),
+    Known(
+        "blank at the end",
+        "CTCLoss functional.ctc_loss",
+        "as it is|argument zero_infinity",
+        "gradient: another value",
+        holds=ends_in_blank,
+    ),
+    Known("nothing there", "GroupNorm functional.group_norm", "input 0 dimension 2 of 0", "gradient: other nan"),
+    Known(
+        "nothing there", "functional.scaled_dot_product_attention", "input 0 dimension 0 of 0", "output: another shape"
+    ),
+    Known(
+        "sequences",
+        "utils.rnn.pack_sequence utils.rnn.pad_sequence",
+        "input 0",
+        "gradient: another shape",
+        holds=an_array,
+    ),
+    Known("broadcasting", "SoftMarginLoss functional.soft_margin_loss", "input 0", "both raise", SIZES),
+    Known(
+        "broadcasting",
+        (
+            "CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss HuberLoss KLDivLoss L1Loss MSELoss "
+            "MultiLabelSoftMarginLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss "
+            "functional.cosine_embedding_loss functional.gaussian_nll_loss functional.hinge_embedding_loss "
+            "functional.huber_loss functional.kl_div functional.l1_loss functional.margin_ranking_loss "
+            "functional.mse_loss functional.multilabel_margin_loss functional.multilabel_soft_margin_loss "
+            "functional.poisson_nll_loss functional.smooth_l1_loss functional.soft_margin_loss"
+        ),
+        "input (0|1|2)|option weight",
+        "we alone raise",
+        SIZES,
+    ),
+    Known(
+        "broadcasting",
+        ("functional.linear functional.multi_head_attention_forward functional.scaled_dot_product_attention"),
+        "input (1|12|2)",
+        "we alone raise",
+        "bias has shape .(1,)?.,|equally many rows|to one batch of scores",
+    ),
+    Known(
+        "two dtypes",
+        (
+            "AdaptiveLogSoftmaxWithLoss BCEWithLogitsLoss BatchNorm1d CosineEmbeddingLoss CosineSimilarity "
+            "GaussianNLLLoss KLDivLoss L1Loss MarginRankingLoss MultiLabelSoftMarginLoss MultiMarginLoss "
+            "PairwiseDistance PoissonNLLLoss TransformerEncoder TripletMarginWithDistanceLoss "
+            "functional.binary_cross_entropy_with_logits functional.conv_transpose1d "
+            "functional.hinge_embedding_loss functional.instance_norm functional.kl_div "
+            "functional.margin_ranking_loss functional.mse_loss functional.pairwise_distance "
+            "functional.poisson_nll_loss functional.rms_norm functional.smooth_l1_loss "
+            "functional.soft_margin_loss functional.triplet_margin_loss"
+        ),
+        "argument eps|input (0|1|2)|option mask",
+        "we alone raise",
+        "to have the same dtype|has dtype float|expected a target of dtype int64",
+    ),
+    Known(
+        "integers",
+        (
+            "AlphaDropout CrossEntropyLoss Dropout1d Dropout2d HingeEmbeddingLoss InstanceNorm1d LPPool1d "
+            "LPPool2d LPPool3d LocalResponseNorm LogSoftmax MultiMarginLoss Softmax Softmax2d Unfold "
+            "UpsamplingBilinear2d UpsamplingNearest2d functional.adaptive_avg_pool1d "
+            "functional.adaptive_avg_pool2d functional.conv_transpose2d functional.cross_entropy "
+            "functional.dropout3d functional.embedding functional.feature_alpha_dropout "
+            "functional.hinge_embedding_loss functional.interpolate functional.log_softmax "
+            "functional.lp_pool1d functional.lp_pool3d functional.multi_margin_loss functional.rms_norm "
+            "functional.softmax functional.softmin functional.unfold functional.upsample_bilinear "
+            "functional.upsample_nearest"
+        ),
+        "argument (0|weight)|input (0|1|2)|option weight",
+        "we alone raise",
+        "must be floating point|must hold numbers|dtype int64",
+    ),
+    Known(
+        "integers",
+        "HuberLoss SoftMarginLoss functional.huber_loss",
+        "input (0|1)",
+        "torch alone raises",
+        "dtype|result type|output type|not implemented for|Integral inputs",
+    ),
+    Known(
+        "not finite",
+        (
+            "AlphaDropout Dropout Dropout2d Dropout3d FeatureAlphaDropout TransformerDecoderLayer "
+            "functional.dropout functional.dropout1d functional.dropout2d functional.dropout3d"
+        ),
+        "argument (0|3|p)",
+        "both raise",
+        "probability has to be",
+    ),
     Known(
         "types of numbers",
-        lambda d: d.theirs.error is not None and d.ours.said_with("must be (an int|a number)|should be of type int"),
+        (
+            "BatchNorm2d Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Embedding "
+            "EmbeddingBag GroupNorm InstanceNorm2d LSTM MaxUnpool1d MaxUnpool2d MaxUnpool3d "
+            "MultiheadAttention RNN Transformer TransformerEncoderLayer functional.embedding "
+            "functional.max_unpool1d functional.max_unpool2d functional.max_unpool3d functional.normalize"
+        ),
+        "argument (0|1|2|6|groups|p|padding|padding_idx|stride)",
+        "both raise",
+        "must be (an int|a number)|should be of type int",
     ),
-    Known("types of numbers", we_alone("must be (numpy.ndarray, not (float|int)|a number, not NoneType)")),
-    Known("types of numbers", lambda d: "align_corners" in " ".join(d.spoiled)),
+    Known(
+        "types of numbers",
+        ("GaussianNLLLoss functional.gumbel_softmax functional.multilabel_soft_margin_loss functional.normalize"),
+        "argument p|input (0|1)",
+        "we alone raise",
+        "must be (numpy.ndarray, not (float|int)|a number, not NoneType)",
+    ),
+    Known(
+        "types of numbers", "functional.interpolate", "argument align_corners", "torch alone raises", "align_corners"
+    ),
     Known(
         "unused arguments",
-        we_alone("must be an int|must not be negative|dropout probability|local_resp|does not fit into"),
+        (
+            "BatchNorm1d ConstantPad1d InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm "
+            "functional.local_response_norm functional.max_unpool2d functional.max_unpool3d "
+            "functional.normalize"
+        ),
+        "argument (0|alpha|beta|dim|kernel_size|padding|size)",
+        "we alone raise",
+        "must be an int|must not be negative|dropout probability|local_resp|does not fit into",
     ),
-    Known("unused arguments", torch_alone("momentum.*must be float")),
-    Known("nothing there", torch_alone("non-zero size|invalid gradient|Number of groups|divisible by the square")),
-    Known("nothing there", we_alone("has no classes|should contain|cuts off more|only the batch may be empty")),
-    Known("nothing there", lambda d: "ReflectionPad" in d.name and both_return(d)),
-    Known("padded windows", torch_alone("smaller than kernel size")),
-    Known("sequences", lambda d: "_sequence" in d.name and isinstance(d.case.inputs[0], np.ndarray) and both_return(d)),
-    Known("sequences", we_alone("one length for each of")),
-    Known("sequences", torch_alone("must either be a single Int|There should be exactly")),
-    Known("nothing there", lambda d: is_empty(d) and both_return(d)),
-    Known("inplace", torch_alone("In-place")),
-    Known("sequences", we_alone("single integer or")),
-    Known("label smoothing", we_alone("label_smoothing")),
+    Known(
+        "nothing there",
+        (
+            "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d "
+            "AdaptiveMaxPool3d ChannelShuffle PixelShuffle functional.adaptive_avg_pool1d "
+            "functional.adaptive_max_pool3d functional.channel_shuffle functional.pixel_shuffle "
+            "functional.pixel_unshuffle"
+        ),
+        "argument (0|output_size)|input 0",
+        "torch alone raises",
+        "non-zero size|invalid gradient|Number of groups|divisible by the square",
+    ),
+    Known(
+        "nothing there",
+        (
+            "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d BatchNorm1d BatchNorm3d CircularPad3d "
+            "FractionalMaxPool2d InstanceNorm1d functional.adaptive_avg_pool1d "
+            "functional.adaptive_avg_pool3d functional.adaptive_max_pool1d functional.adaptive_max_pool2d "
+            "functional.instance_norm"
+        ),
+        "argument 0|input 0",
+        "we alone raise",
+        "has no classes|should contain|cuts off more|only the batch may be empty",
+    ),
+    Known("padded windows", "functional.avg_pool3d", "input 0", "torch alone raises", "smaller than kernel size"),
+    Known(
+        "sequences", "utils.rnn.pack_padded_sequence", "argument lengths", "we alone raise", "one length for each of"
+    ),
+    Known(
+        "sequences",
+        "MaxUnpool3d functional.fractional_max_pool2d functional.max_unpool2d",
+        "argument (0|kernel_size|output_size)",
+        "torch alone raises",
+        "must either be a single Int|There should be exactly",
+    ),
+    Known("inplace", "CELU ELU LeakyReLU", "argument 0", "torch alone raises", "In-place"),
+    Known(
+        "sequences",
+        "functional.max_unpool1d functional.max_unpool2d",
+        "argument (padding|stride)",
+        "we alone raise",
+        "single integer or",
+    ),
+    Known(
+        "label smoothing",
+        "CrossEntropyLoss LinearCrossEntropyLoss functional.cross_entropy",
+        "argument label_smoothing",
+        "we alone raise",
+        "label_smoothing",
+    ),
 ]
-
-
-def plain(name: str) -> str:
-    return name.lower().replace("_", "").removeprefix("functional.")
 
 
 def known(difference: Difference) -> Known | None:

@@ -97,6 +97,62 @@ def test_infinite_slope():
         equal(ours(R.leaky_relu, [1.0, -1.0], negative_slope=INF)[0], [NAN, -INF])
 
 
+@row("a nan in other losses")
+def test_nan_that_torch_drops():
+    x, target = np.array([[NAN, 0.3]]), np.array([1])
+    assert not np.isnan(theirs(lambda x, t: T.multi_margin_loss(x, t, margin=INF), x, target)[0])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(ours(lambda x, t: R.multi_margin_loss(x, t, margin=INF), x, target)[0])
+
+
+@row("`softsign` of uint8")
+def test_unsigned_softsign():
+    x = np.array([255], np.uint8)
+    assert np.isinf(T.softsign(torch.tensor(x)).numpy()).all()
+    equal(R.softsign(x)[0], [255 / 256], rtol=1e-6)
+
+
+@row("`poisson_nll_loss` of int32")
+def test_integers_in_poisson_nll_loss():
+    x, target = np.array([1, 2], np.int32), np.array([0.3, 0.7])
+    exact = np.mean(np.exp(x) - target * x)
+    assert abs(T.poisson_nll_loss(torch.tensor(x), torch.tensor(target)).item() - exact) > 1e-9
+    equal(R.poisson_nll_loss(x, target)[0], exact)
+
+
+@row("`ctc_loss` of a target that ends")
+def test_blank_at_the_end():
+    """The derivative by the logits is the quotient of torch's own values."""
+    logits, step = np.random.default_rng(0).standard_normal((4, 1, 3)), 1e-6 * np.eye(12)[9].reshape(4, 1, 3)
+    targets, lengths = torch.tensor([[1, 0]]), ((4,), (2,))
+
+    def value(z):
+        return T.ctc_loss(torch.log_softmax(z, -1), targets, *lengths, reduction="sum")
+
+    slope = (value(torch.tensor(logits + step)) - value(torch.tensor(logits - step))).item() / 2e-6
+    x, softmax_backward = R.log_softmax(logits, -1)
+    _, backward = R.ctc_loss(x, targets.numpy(), *lengths, reduction="sum")
+    dlogits = softmax_backward(backward(np.ones(()))[0])
+    tensor = torch.tensor(logits, requires_grad=True)
+    value(tensor).backward()
+    equal(dlogits[3, 0, 0], slope, rtol=1e-6)
+    assert abs(tensor.grad[3, 0, 0] - slope) > 1e-3
+
+
+@row("attention without queries")
+def test_attention_without_queries():
+    query, key, value = np.ones((0, 3)), np.ones((2, 7, 3)), np.ones((7, 5))
+    assert T.scaled_dot_product_attention(*map(torch.tensor, (query, key, value))).shape == (0, 5)
+    assert R.scaled_dot_product_attention(query, key, value)[0].shape == (2, 0, 5)
+
+
+@row("`group_norm` of size 0")
+def test_group_norm_of_nothing():
+    x, weight = np.ones((5, 6, 0)), np.ones(6)
+    assert np.isnan(theirs(lambda x, w: T.group_norm(x, 3, w), x, weight)[1][1]).all()
+    equal(ours(lambda x, w: R.group_norm(x, 3, w), x, weight)[1][1], np.zeros(6))
+
+
 @row("nan in `interpolate`")
 def test_nan_in_interpolate():
     x = np.array([[[NAN, 1.0, 2.0, 3.0]]])
@@ -209,6 +265,13 @@ def test_what_we_alone_take(start, name, arrays, options, gradient):
     with pytest.raises(RuntimeError):
         theirs(getattr(T, name), *arrays, **options)
     equal(ours(getattr(R, name), *arrays, **options)[1][0], gradient)
+
+
+@row("`pdist` of no rows")
+def test_pdist_of_no_rows():  # torch is not asked
+    output, (gradient,) = ours(R.pdist, np.ones((0, 3)))
+    assert output.shape == (0,)
+    assert gradient.shape == (0, 3)
 
 
 @row("`max_pool1d` of integers")

@@ -252,6 +252,12 @@ def both_forwards(**changed):
         {"static_k": np.zeros((3, 7, 3))},
         {"static_v": np.zeros((6, 7, 6))},
         {"is_causal": True},
+        {"num_heads": -1},
+        {"in_proj_bias": np.zeros(())},
+        {"out_proj_weight": np.zeros(())},
+        {"out_proj_weight": None},
+        {"bias_k": np.zeros((1, 1, 6)), "bias_v": np.zeros((1, 1, 7))},
+        {"bias_k": np.zeros((1, 1, 6)), "bias_v": np.zeros((1, 1, 1, 6))},
     ],
     ids=lambda changed: ",".join(changed),
 )

@@ -126,9 +126,11 @@ def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     dd_k is that of `vector_norm`, 0 for equal rows. For p = inf every entry that attains the maximum gets the whole of
     ddistance, torch's choice at the kink (`pairwise_distance` shares it among them).
 
-    Errors: RuntimeError unless x has 2 dimensions and p >= 0. Equals `torch.nn.functional.pdist`.
+    Errors: RuntimeError unless x has 2 dimensions and p >= 0, TypeError if p is no number. Equals
+    `torch.nn.functional.pdist`.
     """
     check_floating("pdist", input=x)
+    check_numbers("pdist", p=p)
     if x.ndim != 2:
         raise RuntimeError(f"pdist(): x must have 2 dimensions, but has shape {x.shape}")
     if not p >= 0:

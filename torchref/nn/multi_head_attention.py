@@ -65,6 +65,7 @@ def multi_head_attention(
     `torch.nn.functional.multi_head_attention_forward`. Vaswani et al. 2017.
     """
     function = "multi_head_attention"
+    check_weights(function, in_proj_weight, in_proj_bias, bias_k, bias_v, out_proj_weight, num_heads)
     embed_dim = len(out_proj_weight)
     check_attention(function, query, key, value, key_padding_mask, attn_mask, num_heads)
     batched = query.ndim == 3
@@ -366,6 +367,31 @@ def check_attention(
         expected = (num_heads, len(query), len(key))
         if attn_mask.shape != expected:
             raise AssertionError(f"{function}(): attn_mask must have shape {expected}, but has {attn_mask.shape}")
+
+
+def check_weights(
+    function: str,
+    in_proj_weight: Array | None,
+    in_proj_bias: Array | None,
+    bias_k: Array | None,
+    bias_v: Array | None,
+    out_proj_weight: Array | None,
+    num_heads: int,
+) -> None:
+    """What must hold before a weight can be split, or heads made of its rows."""
+    if num_heads < 1:
+        raise RuntimeError(f"{function}(): num_heads must be positive, but is {num_heads}")
+    if out_proj_weight is None:
+        raise TypeError(f"{function}(): out_proj_weight must be an array, not None")
+    if out_proj_weight.ndim != 2:
+        raise RuntimeError(f"{function}(): out_proj_weight must be 2-D, but has shape {out_proj_weight.shape}")
+    for name, packed in (("in_proj_weight", in_proj_weight), ("in_proj_bias", in_proj_bias)):
+        if packed is not None and (packed.ndim == 0 or len(packed) % 3):
+            raise RuntimeError(f"{function}(): {name} must have three parts of equal length, not shape {packed.shape}")
+    wanted = (1, 1, len(out_proj_weight))
+    for name, bias in (("bias_k", bias_k), ("bias_v", bias_v)):
+        if bias is not None and bias.shape != wanted:
+            raise RuntimeError(f"{function}(): {name} must have shape {wanted}, but has {bias.shape}")
 
 
 def check_projections(

@@ -1,6 +1,7 @@
 """Weight and spectral normalisation computed before every forward: torch's keys, values, gradients, errors."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -87,14 +88,34 @@ def test_removed(kind):
     assert_same_step(ours, theirs, X)
 
 
-def test_a_copy_is_on_its_own():
-    """Catches a copy whose weight is computed from the parameters of the first."""
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda layer: pickle.loads(pickle.dumps(layer))}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+def test_a_copy_goes_on_as_the_layer_does(kind, copied):
+    """Catches a layer that pickle refuses, before its first forward or after it, and a copy without its norm."""
+    layer, theirs = twins(kind)
+    copied(layer)
+    assert_same_step(layer, theirs, X)
+    other = copied(layer)
+    np.testing.assert_array_equal(other.weight.data, layer.weight.data)
+    assert list(other.state_dict()) == list(layer.state_dict())
+    assert_same_step(other, theirs, X)
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_a_copy_is_on_its_own(copied):
+    """Catches a copy whose weight is computed from the first one's parameters, and one that shares its class."""
     ours, _ = twins("weight_norm")
     before, _ = ours(X)
-    copied = copy.deepcopy(ours)
-    copied.weight_g.data = 2 * copied.weight_g.data
-    y, _ = copied(X)
-    np.testing.assert_allclose(y - copied.bias.data, 2 * (before - ours.bias.data))
+    other = copied(ours)
+    other.weight_g.data = 2 * other.weight_g.data
+    y, _ = other(X)
+    np.testing.assert_allclose(y - other.bias.data, 2 * (before - ours.bias.data))
+    np.testing.assert_array_equal(ours(X)[0], before)
+    torchref.nn.utils.remove_weight_norm(other)
+    assert type(other) is torchref.nn.Linear
     np.testing.assert_array_equal(ours(X)[0], before)
 
 
@@ -116,6 +137,7 @@ def test_weight_norm_warns_as_torch():
         lambda nn: nn.utils.weight_norm(nn.BatchNorm1d(3), "running_mean"),
         lambda nn: nn.utils.weight_norm(nn.LazyLinear(3)),
         lambda nn: nn.utils.weight_norm(nn.Linear(3, 2), dim=2),
+        lambda nn: nn.utils.weight_norm(nn.Linear(3, 2), dim=1.5),
         lambda nn: nn.utils.weight_norm(nn.utils.weight_norm(nn.Linear(3, 2))),
         lambda nn: nn.utils.weight_norm(nn.utils.spectral_norm(nn.Linear(3, 2))),
         lambda nn: nn.utils.spectral_norm(nn.utils.weight_norm(nn.Linear(3, 2))),

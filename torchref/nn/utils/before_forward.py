@@ -10,6 +10,7 @@ import warnings
 from typing import Any, TypeVar
 
 from torchref.nn import random
+from torchref.nn.errors import check_integers
 from torchref.nn.half import widened
 from torchref.nn.lazy import UninitializedParameter
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
@@ -69,7 +70,8 @@ def weight_norm(module: Layer, name: str = "weight", dim: int | None = 0) -> Lay
     The parameters are `module.<name>_g` and `module.<name>_v`; at first they give the weight as it is. `dim` is the
     dimension that keeps a length for each index (None: one length for all). Warns (FutureWarning) that
     `parametrizations.weight_norm` is the new form. Errors: AttributeError without such an attribute, KeyError if it is
-    no parameter, TypeError for None, ValueError for a lazy one, RuntimeError if it has a weight_norm already.
+    no parameter, TypeError for None or a dim that is no integer, ValueError for a lazy one, RuntimeError if it has a
+    weight_norm already.
     Equals `torch.nn.utils.weight_norm`. Salimans & Kingma 2016.
     """
     warnings.warn(
@@ -77,6 +79,8 @@ def weight_norm(module: Layer, name: str = "weight", dim: int | None = 0) -> Lay
         FutureWarning,
         stacklevel=2,
     )
+    if dim is not None:
+        check_integers("weight_norm", dim=dim)
     norm = WeightNorm(name, dim)
     check_single(module, norm)
     if not hasattr(module, name):
@@ -152,19 +156,40 @@ def remove_spectral_norm(module: Layer, name: str = "weight") -> Layer:
 def compute_before_forward(module: Module, norm: WeightNorm | SpectralNorm) -> None:
     """Let the layer's class, from now on a subclass of the same name, compute `norm` at the start of every forward."""
     if "_norms" not in vars(module):
-        cls = type(module)
-
-        def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-            for each in self._norms:
-                set_computed(self, each.name, ComputedParameter(*each.compute(self)))
-            return cls.forward(self, *args, **kwargs)
-
-        module.__class__ = type(cls.__name__, (cls,), {"__module__": cls.__module__, "forward": forward})
+        module.__class__ = computing_class(type(module))
         module._norms = []  # type: ignore[attr-defined]
         module._computed = {}  # type: ignore[attr-defined]
     module._norms.append(norm)  # type: ignore[attr-defined]
-    name = norm.name
-    setattr(type(module), name, property(lambda self: self._computed[name]))
+    add_property(type(module), norm.name)
+
+
+def computing_class(cls: type) -> type:
+    """A subclass of `cls` for one layer: each layer has its own, as the properties differ."""
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        for each in self._norms:
+            set_computed(self, each.name, ComputedParameter(*each.compute(self)))
+        return cls.forward(self, *args, **kwargs)  # type: ignore[attr-defined]
+
+    def reduced(self: Any) -> tuple[Any, ...]:
+        # pickle finds a class by its name, and this one has none: the copy makes its own. Nor can a backward be
+        # written down: until its first forward, the copy's weight is a value without one.
+        values = {name: Parameter(weight.data, requires_grad=False) for name, weight in self._computed.items()}
+        return empty_layer, (cls, [norm.name for norm in self._norms]), {**vars(self), "_computed": values}
+
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "forward": forward, "__reduce__": reduced})
+
+
+def empty_layer(cls: type, names: list[str]) -> Any:
+    """A layer of a `computing_class` with properties of these names; pickle and copy fill it with its state."""
+    computing = computing_class(cls)
+    for name in names:
+        add_property(computing, name)
+    return object.__new__(computing)
+
+
+def add_property(cls: type, name: str) -> None:
+    setattr(cls, name, property(lambda self: self._computed[name]))
 
 
 def set_computed(module: Any, name: str, weight: ComputedParameter) -> None:
