@@ -172,7 +172,13 @@ TEXTBOOK = [op for op in CATALOGUE if isinstance(op.formula, FromTextbook)]
 
 
 @pytest.mark.parametrize(
-    "op", [o for o in TEXTBOOK if hasattr(functional, o.name.replace("norm2d", "norm"))], ids=lambda op: op.name
+    "op",
+    [
+        o
+        for o in TEXTBOOK  # dropout draws a mask of its own; upsample is deprecated
+        if hasattr(functional, o.name.replace("norm2d", "norm")) and o.name not in ("dropout", "upsample")
+    ],
+    ids=lambda op: op.name,
 )
 def test_formula_equals_torchref(op):
     """Catches a formula in which the textbook and torchref.nn have drifted apart, at random inputs."""
@@ -188,11 +194,12 @@ def test_formula_equals_torchref(op):
         outputs, _ = p.evaluate()
         np.testing.assert_allclose(outputs["output"], y, rtol=1e-9, atol=1e-11)
         reference = probes.gradients_only(p.reference(p.upstream))
-        found = [g for g in (gradients if isinstance(gradients, tuple) else (gradients,)) if g is not None]
-        graded = op.formula.graded(op.formula.page(p.namespace()))  # a loss of two has its target's gradient, too
-        for n, g in zip(graded, found, strict=True):
+        arrays = [n for n in known if isinstance(given.get(n), np.ndarray) and not n.startswith("running_")]
+        of = dict(zip(arrays, gradients if isinstance(gradients, tuple) else (gradients,), strict=False))
+        of = {n if n in reference else SHORT.get(n, n): gradient for n, gradient in of.items()}
+        for n in reference:
             told = f"seed {seed}, d{n}"  # torchref.nn has torch's 1/6 in float32
-            np.testing.assert_allclose(reference[n], g, rtol=1e-7, atol=1e-9, err_msg=told)
+            np.testing.assert_allclose(reference[n], of[n], rtol=1e-7, atol=1e-9, err_msg=told)
 
 
 APART = " ".join(f"{s}_proj_{kind}" for s in "qkv" for kind in ("weight", "bias"))
