@@ -206,7 +206,7 @@ def strides(sizes: Sequence[int]) -> list[int]:
 def aligned(function: str, align_corners: bool | None) -> bool:
     if align_corners is None:
         warnings.warn(
-            f"{function}: align_corners is not given and is taken as False, the default since torch 1.3.0", stacklevel=4
+            f"{function}: align_corners is not given and is taken as False, the default since torch 1.3.0", stacklevel=5
         )
     return bool(align_corners)
 
@@ -231,7 +231,7 @@ def check_affine(theta: Array, size: Sequence[int], align: bool) -> None:
     if align and min(size[2:]) == 1:
         warnings.warn(
             f"affine_grid: with align_corners a dimension of size 1 lies at 0 (size={size!r}), since torch 1.3.0",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -111,7 +111,7 @@ def upsample_bilinear(x: Array, size: Size | None = None, scale_factor: Factor |
 
 
 def warn_deprecated(function: str) -> None:
-    warnings.warn(f"{function} is deprecated: use interpolate instead", stacklevel=4)
+    warnings.warn(f"{function} is deprecated: use interpolate instead", stacklevel=5)
 
 
 def along(matrix: Array, x: Array, axis: int) -> Array:
