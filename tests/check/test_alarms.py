@@ -15,9 +15,6 @@ from torchref.nn import functional
 # what functional has not under torch's signature: torch itself stands for the right gradient
 ELSEWHERE = {
     "multi_head_attention",
-    "exp",
-    "upsample",
-    "dropout",
     "instance_norm",
     "rnn",
     "rnn_cell",
@@ -29,6 +26,10 @@ ELSEWHERE = {
 NAMED_X1 = ("bilinear", "margin_ranking_loss", "cosine_embedding_loss")  # torch's input1 is x1 in the library
 BY_NAME = ("pairwise_distance", "triplet_margin_loss")  # the library's p stands in front of the options: it is 2 here
 PROBES = 10_000  # of each operation, in the slow test
+
+
+def by_torch(op):
+    return op.name in ELSEWHERE or op.in_torch is not None
 
 
 def own(p):
@@ -52,7 +53,7 @@ def own(p):
 
 def right(p):
     """The first output and the gradients by name, from code that is known to be right."""
-    if p.op.name in ELSEWHERE:
+    if by_torch(p.op):
         return from_torch(p)
     (output, backward), names = own(p)
     gradients = backward(p.upstream["output"])
@@ -68,7 +69,7 @@ def alarms(op, seeds):
     for seed in seeds:
         p = probes.make(op, seed)
         output, named = right(p)
-        upstream = p.upstream if op.name in ELSEWHERE else {"output": p.upstream["output"]}
+        upstream = p.upstream if by_torch(op) else {"output": p.upstream["output"]}
         reference = probes.gradients_only(p.reference(upstream))
         expected = p.evaluate()[0]["output"]
         wrong = [n for n, r in reference.items() if named.get(n) is not None and not close(named[n], r)]

@@ -1,10 +1,11 @@
-"""The manual's page names every slug, operation and alias, and its transcript is what the command prints."""
+"""The manual's page names every slug and alias, and its transcript is what the command prints."""
 
 import re
 from pathlib import Path
 
 from torchref.check.arguments import ALIASES
 from torchref.check.catalogue import CATALOGUE
+from torchref.check.forms.step import DEFAULTS
 from torchref.check.verdict import SLUGS
 from torchref.cli.command_line import main
 
@@ -12,15 +13,21 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "manual" / "checking-a-gradient.md").read_text()
 
 
-def test_slugs_operations_aliases():
-    """Catches a slug, an operation or an alias that the page does not have."""
+def test_slugs_and_aliases():
+    """Catches a slug or an alias that the page does not have."""
     for slug, sentence in SLUGS.items():
         assert f"| `{slug}` | {sentence} |" in PAGE
-    for op in CATALOGUE:
-        assert f"`{op.name}`" in PAGE
     for names in (names for names in ALIASES.values() if len(names) > 1):
         for name in names:
             assert f"`{name}`" in PAGE
+
+
+def test_every_operation_is_listed(capsys):
+    """Catches an operation, or an optimizer, that `torchref check --list` does not print."""
+    assert main(["check", "--list"]) == 0
+    printed = set(re.findall(r"\w+", capsys.readouterr().out))
+    assert {op.name for op in CATALOGUE} | set(DEFAULTS) <= printed
+    assert "`torchref check --list`" in PAGE
 
 
 def test_transcript(tmp_path, monkeypatch, capfd):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.certify.proof import prove
-from torchref.check.ops.activations import ACTIVATIONS
+from torchref.check.ops import activations as records
+from torchref.check.ops.log_cosh_loss import log_cosh_loss
 from torchref.check.textbook import (
     activations,
     attention,
@@ -142,7 +143,7 @@ def given(function, options):
     return lambda x: function(x, *options)
 
 
-CLAIMS |= {op.name: (given(op.formula.textbook, OPTIONS.get(op.name, ())), ENTRIES) for op in ACTIVATIONS}
+CLAIMS |= {op.name: (given(op.formula.textbook, OPTIONS.get(op.name, ())), ENTRIES) for op in records.OPERATIONS}
 CLAIMS["gelu, tanh"] = given(activations.gelu, ("tanh",)), ENTRIES[:2]
 
 
@@ -154,6 +155,9 @@ def pair(function, *options):
         return y, lambda dloss: (*backward(dloss), None)[:2]
 
     return loss
+
+
+REDUCTIONS = ("mean", "sum", "none")
 
 
 def loss_claims():
@@ -172,7 +176,7 @@ def loss_claims():
     ranking, cosine = losses.margin_ranking_loss, distances.cosine_embedding_loss
     triplet = distances.triplet_margin_loss
     distance = distances.pairwise_distance
-    for r in ("mean", "sum", "none"):
+    for r in REDUCTIONS:
         yield f"mse_loss, {r}", (pair(losses.mse_loss, r), x, t)
         yield f"l1_loss, {r}", (pair(losses.l1_loss, r), x, t)
         yield f"smooth_l1_loss, {r}", (pair(losses.smooth_l1_loss, 0.75, r), t + differ, t)
@@ -214,6 +218,7 @@ def loss_claims():
 
 
 CLAIMS |= dict(loss_claims())
+CLAIMS |= {f"log_cosh_loss, {r}": (pair(log_cosh_loss, r), NORMAL((2, 2)), NORMAL((2, 2))) for r in REDUCTIONS}
 IMAGE, MASK = NORMAL((1, 2, 3, 4)), np.array([[1.0, 0.0], [0.0, 1.0]])
 CLAIMS |= {
     "dropout": (lambda x: dropout.dropout(x, 0.25, True, MASK), NORMAL((2, 2))),

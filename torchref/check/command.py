@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 
 from torchref.check.api import in_file
+from torchref.check.catalogue import CATALOGUE
+from torchref.check.forms.step import DEFAULTS
 from torchref.check.verdict import COULD_NOT_RUN, STATUS, Verdict
 
 
@@ -47,3 +50,12 @@ def as_json(verdicts: Sequence[Verdict], hints: int) -> str:
     worst = max(verdicts, key=lambda v: STATUS[v.verdict]).verdict
     findings = [{"name": a["name"], **f} for a in answers for f in a["findings"]]
     return json.dumps({"verdict": worst, "findings": findings, "results": answers}, indent=2)
+
+
+def listing() -> str:
+    """Every operation that `against` may name, family by family, and the optimizers."""
+    families: dict[str, list[str]] = {}
+    for op in CATALOGUE:
+        families.setdefault(op.family, []).append(op.name)
+    families["optimizer"] = list(DEFAULTS)
+    return "\n".join(textwrap.fill(f"{family}: {', '.join(names)}", 120) for family, names in families.items())

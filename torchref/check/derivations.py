@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torchref import nn
 from torchref.check.ops import Op
+from torchref.check.ops.formula import FromTextbook
 from torchref.nn import functional
 
 MANUAL = "manual/derivations"
@@ -18,4 +19,6 @@ def derivation(op: Op) -> str:
         places.append(f"the docstring of torchref.nn.functional.{name}")
     elif hasattr(nn, module):  # derived with the module
         places.append(f"the docstring of torchref.nn.{module}")
+    elif isinstance(op.formula, FromTextbook) and op.formula.textbook.__doc__:  # derived beside its record
+        places.append(f"the docstring of {op.formula.textbook.__module__}.{op.formula.textbook.__name__}")
     return ", and ".join(places)

@@ -1,33 +1,18 @@
-"""Every operation that gradients are checked against, family by family."""
+"""Every operation that gradients are checked against: what the files of `ops` name OPERATIONS."""
 
 from __future__ import annotations
 
-from torchref.check.ops.activations import ACTIVATIONS
-from torchref.check.ops.attention import ATTENTION
-from torchref.check.ops.distances import DISTANCES
-from torchref.check.ops.dropout import DROPOUT
-from torchref.check.ops.labels import LABELS
-from torchref.check.ops.losses import LOSSES
-from torchref.check.ops.norms import NORMS
-from torchref.check.ops.products import GATES, PRODUCTS
-from torchref.check.ops.record import Op
-from torchref.check.ops.recurrences import RECURRENCES
-from torchref.check.ops.rows import ROWS
-from torchref.check.ops.shapes import SHAPES
-from torchref.check.ops.windows import WINDOWS
+import importlib
+import pkgutil
 
-CATALOGUE: tuple[Op, ...] = (
-    *ACTIVATIONS,
-    *ROWS,
-    *GATES,
-    *PRODUCTS,
-    *LOSSES,
-    *LABELS,
-    *DISTANCES,
-    *NORMS,
-    *RECURRENCES,
-    *ATTENTION,
-    *WINDOWS,
-    *SHAPES,
-    *DROPOUT,
-)
+from torchref.check import ops
+from torchref.check.ops.record import Op
+
+
+def found() -> tuple[Op, ...]:
+    """The operations of every file, in the order of the files' names."""
+    names = [m.name for m in pkgutil.iter_modules(ops.__path__, f"{ops.__name__}.")]
+    return tuple(op for name in names for op in getattr(importlib.import_module(name), "OPERATIONS", ()))
+
+
+CATALOGUE = found()

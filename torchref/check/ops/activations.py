@@ -191,7 +191,7 @@ def activation(
 ALPHA = option("alpha", 1.0, 0.7, "a")
 LAMBD = option("lambd", 0.5, 0.7, "lambda_", "lam", "lmbda", "threshold", "alpha")
 
-ACTIVATIONS = (
+OPERATIONS = (
     activation("relu", "ReLU", kinks=True),
     activation(
         "leaky_relu",
@@ -245,5 +245,5 @@ ACTIVATIONS = (
         options=(option("threshold", 0.3, 0.3, "theta", "t", "th"), option("value", 1.7, 1.7, "v", "val")),
         kinks=True,
     ),
-    activation("exp", "Exp"),
+    activation("exp", "Exp", in_torch=lambda torch, v: v.input.exp()),
 )

@@ -192,7 +192,7 @@ def projection(s: str, word: str) -> tuple[Argument, Argument]:
 STACKED = ("w_qkv", "wqkv", "qkv", "c_attn", "w_in", "qkv_weight")
 OUT = ("wo", "w_o", "w_out", "wout", "wp", "w_proj", "c_proj", "w_output", "o_weight", "out_weight", "o_proj")
 
-ATTENTION = (
+OPERATIONS = (
     from_textbook(
         "scaled_dot_product_attention",
         ("attention", "sdpa", "dot_product_attention", "self_attention"),

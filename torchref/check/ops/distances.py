@@ -90,7 +90,7 @@ LENGTHS = (array("x1", "a", "x", "u", "input1", "input"), array("x2", "b", "y", 
 VECTORS = (array("input1", "x1", "a"), array("input2", "x2", "b"))
 TRIPLE = (array("anchor", "a"), array("positive", "pos", "p"), array("negative", "neg", "n"))
 
-DISTANCES = (
+OPERATIONS = (
     from_textbook(
         "pairwise_distance",
         ("PairwiseDistance", "euclidean_distance"),

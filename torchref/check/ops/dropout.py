@@ -51,10 +51,15 @@ def share_kept(values: Mapping[str, Any]) -> list[list[Convention]]:
     return [[Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})]]
 
 
+def in_torch(torch: Any, v: Any) -> Any:
+    """With a mask of its own; torch draws one."""
+    return v.input * v.mask / (1 - v.p) if v.training else v.input * 1
+
+
 KEPT = ("keep_prob", "p_keep", "keep_p", "retain_prob", "keep_rate")
 DROPPED = ("prob", "rate", "dropout_rate", "drop_rate", "ratio", "p_drop", "dropout_ratio")
 
-DROPOUT = (
+OPERATIONS = (
     from_textbook(
         "dropout",
         ("Dropout",),
@@ -71,5 +76,6 @@ DROPOUT = (
         family="dropout",
         conventions=share_kept,
         draws=True,
+        in_torch=in_torch,
     ),
 )

@@ -70,7 +70,7 @@ MARGIN = (
     *ROW,
 )  # fmt: skip
 
-LABELS = (
+OPERATIONS = (
     from_textbook(
         "multilabel_soft_margin_loss",
         ("MultiLabelSoftMarginLoss",),

@@ -382,7 +382,7 @@ def one_hot(values: Mapping[str, Any]) -> list[list[Convention]]:
 
 
 def pair_loss(
-    name: str,
+    formula: Callable[..., Any],
     *modules: str,
     values: Any,
     patches: tuple[Patch, ...],
@@ -392,7 +392,7 @@ def pair_loss(
 ) -> Op:
     """A loss of each entry of two arrays of the same shape."""
     return from_textbook(
-        name, modules, (X, TARGET, *options, reduction), getattr(textbook, name), (*patches, *PAIR), REDUCED,
+        formula.__name__, modules, (X, TARGET, *options, reduction), formula, (*patches, *PAIR), REDUCED,
         make=make_pair(values), loss=True, family="loss", variants=("rich", "vector", "column"), deeper=True, **more,
     )  # fmt: skip
 
@@ -402,40 +402,40 @@ ROWS_OF_LOSS = array("input", axes="N K")
 WEIGHTS = ("class_weight", "class_weights", "weights", "w")
 IGNORE = option("ignore_index", -100, 1)
 
-LOSSES = (
+OPERATIONS = (
     pair_loss(
-        "mse_loss", "MSELoss", "mse", "mean_squared_error", "l2_loss",
+        textbook.mse_loss, "MSELoss", "mse", "mean_squared_error", "l2_loss",
         values=differences, patches=MSE, known=DIFFERENCE,
     ),
-    pair_loss("l1_loss", "L1Loss", "l1", "mae", values=differences, patches=L1),
+    pair_loss(textbook.l1_loss, "L1Loss", "l1", "mae", values=differences, patches=L1),
     pair_loss(
-        "smooth_l1_loss", "SmoothL1Loss",
+        textbook.smooth_l1_loss, "SmoothL1Loss",
         options=(option("beta", 1.0, 0.7, "delta", "b"),), values=differences, patches=SMOOTH_L1,
     ),
     pair_loss(
-        "huber_loss", "HuberLoss",
+        textbook.huber_loss, "HuberLoss",
         options=(option("delta", 1.0, 0.7, "beta", "d"),), values=differences, patches=HUBER,
     ),
     pair_loss(
-        "binary_cross_entropy", "BCELoss", "bce", "bce_loss",
+        textbook.binary_cross_entropy, "BCELoss", "bce", "bce_loss",
         values=probabilities, patches=BINARY, known=BINARY_KNOWN,
     ),
     pair_loss(
-        "binary_cross_entropy_with_logits", "BCEWithLogitsLoss", "bce_with_logits", "bce_with_logits_loss", "sigmoid_cross_entropy",
+        textbook.binary_cross_entropy_with_logits, "BCEWithLogitsLoss", "bce_with_logits", "bce_with_logits_loss", "sigmoid_cross_entropy",
         options=(data("pos_weight", optional=True),), values=logits, patches=LOGITS, known=LOGITS_KNOWN, logits=True, finite=True,
     ),
     pair_loss(
-        "kl_div", "KLDivLoss", "kl_divergence", "kl",
+        textbook.kl_div, "KLDivLoss", "kl_divergence", "kl",
         options=(option("log_target", False, vary=(True,)),), reduction=option("reduction", "mean", vary=("batchmean", "sum", "none")),
         values=distributions, patches=KL,
     ),
     pair_loss(
-        "hinge_embedding_loss", "HingeEmbeddingLoss",
+        textbook.hinge_embedding_loss, "HingeEmbeddingLoss",
         options=(option("margin", 1.0, 0.75, "m"),), values=signs, patches=HINGE,
     ),
-    pair_loss("soft_margin_loss", "SoftMarginLoss", values=signs, patches=SOFT_MARGIN),
+    pair_loss(textbook.soft_margin_loss, "SoftMarginLoss", values=signs, patches=SOFT_MARGIN),
     pair_loss(
-        "poisson_nll_loss", "PoissonNLLLoss",
+        textbook.poisson_nll_loss, "PoissonNLLLoss",
         options=(option("log_input", True, vary=(False,)), option("eps", 1e-8)), values=counts, patches=POISSON,
     ),
     from_textbook(

@@ -303,7 +303,7 @@ def batch_norm(name: str, rank: int, *modules: str) -> Op:
     )
 
 
-NORMS = (
+OPERATIONS = (
     batch_norm("batch_norm", 2, "BatchNorm1d", "batchnorm", "BatchNorm"),
     batch_norm("batch_norm2d", 4, "BatchNorm2d", "spatial_batchnorm", "spatial_batch_norm"),
     from_textbook(

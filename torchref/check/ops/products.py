@@ -154,7 +154,7 @@ def table_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
     return [[Convention("the weight is stored as (dim, vocabulary)", weight, weight)]]
 
 
-PRODUCTS = (
+OPERATIONS = (
     from_textbook(
         "linear",
         ("Linear", "affine", "dense", "fc"),
@@ -220,9 +220,6 @@ PRODUCTS = (
         conventions=table_conventions,
         derivation="embedding.md",
     ),
-)
-
-GATES = (
     from_textbook(
         "glu",
         ("GLU",),

@@ -82,6 +82,8 @@ class Op:
     formula: Formula
     mistakes: tuple[Mistake, ...]
     make: Maker  # (generator, options, variant) -> arrays
+    in_torch: Callable[[Any, Any], Any] | None = None  # where torch has no function of that name and these arguments:
+    # (torch, the arguments as tensors) -> the output, written in torch's operations; autograd knows the gradients
     outputs: tuple[str, ...] = ("output",)
     loss: bool = False
     logits: bool = False  # must stay finite at +-900

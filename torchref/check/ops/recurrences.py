@@ -368,7 +368,7 @@ LSTM_GATES = (("i",), ("f",), ("g", "c", "cc", "a", "ctilde", "z"), ("o",))
 GRU_GATES = (("r",), ("z", "u"), ("n", "h", "hh", "c", "g", "htilde"))
 RESET = "the reset gate multiplies h, before the matrix product (Cho et al. 2014; torch: the product)"
 
-RECURRENCES = (
+OPERATIONS = (
     *recurrence("rnn", (), rnn_patches, rnn_known, rnn_conventions, option("nonlinearity", "tanh", vary=("relu",))),
     *recurrence("lstm", LSTM_GATES, lstm_patches, lstm_known, lstm_conventions),
     *recurrence("gru", GRU_GATES, gru_patches, gru_known, gru_conventions, fixed={"reset_before": False}, elsewhere=(({"reset_before": True}, RESET),)),

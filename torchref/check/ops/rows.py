@@ -143,7 +143,7 @@ def softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[
     )
 
 
-ROWS = (
+OPERATIONS = (
     softmax("softmax", "Softmax", textbook.softmax, softmax_patches("", "x"), softmax_known("x")),
     softmax("softmin", "Softmin", textbook.softmin, softmax_patches("-", "negative"), softmax_known("negative")),
     softmax("log_softmax", "LogSoftmax", textbook.log_softmax, LOG_SOFTMAX, LOG_KNOWN),

@@ -110,7 +110,7 @@ WINDOWS = (
 )
 MODE = option("mode", "constant", vary=("reflect", "replicate", "circular"))
 
-SHAPES = (
+OPERATIONS = (
     from_textbook(
         "pad",
         ("ConstantPad2d", "ZeroPad2d"),
@@ -128,6 +128,7 @@ SHAPES = (
         UPSAMPLE,
         make=make_image,
         family="shape",
+        in_torch=lambda torch, v: torch.nn.functional.interpolate(v.input, scale_factor=v.scale_factor),
     ),
     from_textbook(
         "pixel_unshuffle",

@@ -280,7 +280,7 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
     )
 
 
-WINDOWS = (
+OPERATIONS = (
     *(convolution(nd) for nd in (1, 2, 3)),
     *(transposed(nd) for nd in (1, 2, 3)),
     *(pooling(kind, nd, adaptive) for kind in ("max", "avg") for nd in (1, 2, 3) for adaptive in (False, True)),

@@ -43,12 +43,17 @@ class Options:
     """Write mine, reference and difference as pictures."""
     json: Annotated[bool, option()] = False
     """Print the verdict as JSON."""
+    list: Annotated[bool, option()] = False
+    """Print every operation that code can be checked against."""
 
 
 def run(options: Options) -> int:
     """Judge, print, and write the page."""
     from torchref.check import command
 
+    if options.list:
+        print(command.listing())
+        return 0
     if options.hints not in (0, 1, 2, 3):
         raise UserError(f"check: --hints must be 0, 1, 2 or 3, not {options.hints}")
     if not options.targets:
