@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torchref.check.arguments import ALIASES
 from torchref.check.catalogue import CATALOGUE
-from torchref.check.forms.step import DEFAULTS
+from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.verdict import SLUGS
 from torchref.cli.command_line import main
 
@@ -26,7 +26,7 @@ def test_every_operation_is_listed(capsys):
     """Catches an operation, or an optimizer, that `torchref check --list` does not print."""
     assert main(["check", "--list"]) == 0
     printed = set(re.findall(r"\w+", capsys.readouterr().out))
-    assert {op.name for op in CATALOGUE} | set(DEFAULTS) <= printed
+    assert {op.name for op in CATALOGUE} | set(OPTIMIZERS) <= printed
     assert "`torchref check --list`" in PAGE
 
 

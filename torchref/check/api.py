@@ -9,6 +9,7 @@ from typing import Any
 
 from torchref.check import child
 from torchref.check.ops import UnknownOp, find
+from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.verdict import COULD_NOT_RUN, Verdict
 from torchref.load import load_file
 
@@ -74,7 +75,7 @@ def judge(
             COULD_NOT_RUN,
             name=name,
             against=against,
-            error=f"{against} is no optimizer; expected SGD, Adam, AdamW, RMSprop or Adagrad",
+            error=f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}",
         )
     if device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")

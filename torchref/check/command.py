@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torchref.check.api import in_file
 from torchref.check.catalogue import CATALOGUE
-from torchref.check.forms.step import DEFAULTS
+from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.verdict import COULD_NOT_RUN, STATUS, Verdict
 
 
@@ -57,5 +57,5 @@ def listing() -> str:
     families: dict[str, list[str]] = {}
     for op in CATALOGUE:
         families.setdefault(op.family, []).append(op.name)
-    families["optimizer"] = list(DEFAULTS)
+    families["optimizer"] = list(OPTIMIZERS)
     return "\n".join(textwrap.fill(f"{family}: {', '.join(names)}", 120) for family, names in families.items())

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """A user's optimizer step against torch's: several steps, the rate changed, decay, a large eps, small gradients."""
 
 from __future__ import annotations
@@ -13,32 +12,35 @@ import numpy as np
 
 from torchref.check.closeness import close, size
 from torchref.check.forms.base import CouldNotRun, UserError
-from torchref.check.forms.step import DEFAULTS, ClassStep, FunctionStep, Settings, role
-from torchref.check.ops.steps import RATE_INSIDE, SLIPS, Slip, right_lines, simulate
+from torchref.check.forms.step import ClassStep, FunctionStep, Settings, role
+from torchref.check.ops.optimizers import OPTIMIZERS
+from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.verdict import COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
 from torchref.nn.module import Array
 
 STEPS = 8
 CONSTANT_EPS = (1e-5, 1e-6, 1e-7, 1e-8)
+SPEED = ("foreach", "fused", "capturable", "differentiable")  # torch's options that change no value
 
 
 def names(against: str) -> str | None:
     """The optimizer that `against` names, if it names one."""
     stem = against.split("(")[0].strip().split(".")[-1].lower()
-    return next((n for n in DEFAULTS if stem == n.lower()), None)
+    return next((n for n in OPTIMIZERS if stem == n.lower()), None)
 
 
 def options_of(name: str, against: str) -> dict[str, Any]:
     tree = ast.parse(against.strip(), mode="eval").body
     given: dict[str, Any] = {}
+    known = OPTIMIZERS[name].defaults
     if isinstance(tree, ast.Call):
         given = {k.arg: ast.literal_eval(k.value) for k in tree.keywords if k.arg}
-        order = list(DEFAULTS[name])
+        order = list(known)
         given.update({order[i]: ast.literal_eval(a) for i, a in enumerate(tree.args)})
-    unknown = [k for k in given if k not in DEFAULTS[name] and k not in ("foreach", "fused", "maximize")]
+    unknown = [k for k in given if k not in known and k not in SPEED]
     if unknown:
-        raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(DEFAULTS[name])}")
-    return {k: v for k, v in given.items() if k in DEFAULTS[name]}
+        raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(known)}")
+    return {k: v for k, v in given.items() if k in known}
 
 
 def problem(seed: int, rate: float) -> tuple[list[Array], list[list[Array]], list[float]]:
@@ -134,14 +136,17 @@ def told(options: dict[str, Any]) -> str:
 
 
 def other_settings(name: str, given: dict[str, Any], taken: set[str], settings: Settings) -> list[dict[str, Any]]:
-    """Settings besides the first: Nesterov's momentum excludes dampening; centring is a path of its own."""
-    if name == "SGD" and "nesterov" in taken and "nesterov" not in given and settings.o.momentum:
-        if settings.o.nesterov:
-            return [{"nesterov": False}]
-        return [] if given.get("dampening") else [{"nesterov": True, "dampening": 0.0}]
-    if name == "RMSprop" and "centered" in taken and "centered" not in given:
-        return [{"centered": True}]
-    return []
+    """Settings besides the first: each switch that the code takes, turned. Nesterov's momentum excludes dampening."""
+    found: list[dict[str, Any]] = []
+    for switch in OPTIMIZERS[name].switches:
+        if switch not in taken or switch in given:
+            continue
+        on = not getattr(settings.o, switch)
+        if switch != "nesterov" or not on:
+            found.append({switch: on})
+        elif settings.o.momentum and not given.get("dampening"):
+            found.append({switch: True, "dampening": 0.0})
+    return found
 
 
 def compare(
@@ -149,7 +154,7 @@ def compare(
 ) -> None:
     """The path that the user's steps have gone, against torch's."""
     path, touched, weights, gradients, rates = run
-    name, o = settings.name, settings.o
+    optimizer, o = OPTIMIZERS[settings.name], settings.o
     if np.shape(path[0][0]) != np.shape(weights[0]):
         raise CouldNotRun(
             f"the step returned a parameter of shape {np.shape(path[0][0])}, expected {np.shape(weights[0])}"
@@ -158,7 +163,7 @@ def compare(
     def reference(*wrong: Slip, options: Any = o) -> list[list[Array]] | None:
         try:
             with np.errstate(all="ignore"):
-                return simulate(name, options, weights, gradients, rates, wrong)
+                return simulate(optimizer, options, weights, gradients, rates, wrong)
         except (ZeroDivisionError, ValueError):  # no such mistake under these options; two may exclude each other
             return None
 
@@ -190,45 +195,45 @@ def compare(
             / max(1e-6 * size(np.subtract(right[-1][0], weights[0])), 1e-300)
         }
         return
-    convention = RATE_INSIDE[name] if getattr(o, "momentum", 0) else None
-    if convention and fits(convention):
-        verdict.verdict = RIGHT
-        verdict.notes.append(
-            "a difference of convention: the learning rate is inside the velocity (v = momentum * v - lr * g); it differs from torch only after the rate has changed"
-        )
-        return
+    conventions = [c for c in optimizer.conventions if (other := reference(c)) and not same(other, right, weights)]
+    for convention in conventions:
+        if fits(convention):
+            verdict.verdict = RIGHT
+            verdict.notes.append(f"a difference of convention: {convention.sentence}")
+            return
     # an eps that stands as a constant in the user's code is theirs to choose
-    fixed = "eps" in DEFAULTS[name] and "eps" not in step.taken and "eps" not in given
+    fixed = "eps" in optimizer.defaults and "eps" not in step.taken and "eps" not in given
     others = [e for e in CONSTANT_EPS if e != o.eps] if fixed else []
     candidates = [o, *(SimpleNamespace(**{**vars(o), "eps": e}) for e in others)]
     for options in candidates[1:]:
         if fits(options=options):
             verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
-            verdict.notes.append(f"eps is {options.eps:g} in this code; torch's default is {DEFAULTS[name]['eps']:g}")
+            verdict.notes.append(
+                f"eps is {options.eps:g} in this code; torch's default is {optimizer.defaults['eps']:g}"
+            )
             return
     verdict.verdict = WRONG
     moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
     evidence = f"the parameters differ from step {moved + 1} on{where}"
-    mistakes = SLIPS[name]
 
     def seen(options: Any) -> list[Slip]:
         """The mistakes that change something."""
         start = reference(options=options)
-        paths = ((m, reference(m, options=options)) for m in mistakes)
+        paths = ((m, reference(m, options=options)) for m in optimizer.slips)
         return [m for m, p in paths if p is not None and start is not None and not same(p, start, weights)]
 
     for options in candidates:
         visible = seen(options)
-        for more in ((), (convention,)) if convention else ((),):
+        for more in ((), *((c,) for c in conventions)):
             for m in visible:
                 if fits(m, *more, options=options):
-                    found(verdict, m, o, evidence, 0.97)
+                    found(verdict, optimizer, m, o, evidence, 0.97)
                     return
     for a, b in itertools.combinations(seen(o), 2):
         if fits(a, b):
-            found(verdict, a, o, evidence, 0.8)
+            found(verdict, optimizer, a, o, evidence, 0.8)
             if b.slug != a.slug:
-                found(verdict, b, o, evidence, 0.75)
+                found(verdict, optimizer, b, o, evidence, 0.75)
             return
     verdict.findings.append(
         Finding(
@@ -237,13 +242,17 @@ def compare(
             evidence + ", and fit no known mistake",
             0.3,
             "The step is wrong in a way that fits no known mistake.",
+            derivation=derivation(optimizer),
+            formula=shown_step(optimizer, o),
         )
     )
 
 
-def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: float) -> None:
-    name = names(verdict.against)
-    assert name is not None
+def derivation(optimizer: Optimizer) -> str:
+    return f"the docstring of torchref.optim.{optimizer.name}"
+
+
+def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: float) -> None:
     verdict.findings.append(
         Finding(
             "param",
@@ -251,8 +260,9 @@ def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: float) -> No
             f"{told}, exactly as with this mistake ({m.told})",
             confidence,
             m.sentence,
-            right_lines(name, o, m),
-            derivation=f"the docstring of torchref.optim.{name}",
+            right_lines(optimizer, o, m),
+            derivation=derivation(optimizer),
+            formula=shown_step(optimizer, o),
         )
     )
 

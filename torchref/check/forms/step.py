@@ -11,24 +11,9 @@ import numpy as np
 from torchref.check import arguments
 from torchref.check.arguments import normal
 from torchref.check.forms.base import CouldNotRun, guarded
+from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.nn.module import Array
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "SGD": {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False},
-    "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
-    "AdamW": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
-    "RMSprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0, "centered": False},
-    "Adagrad": {"lr": 1e-2, "lr_decay": 0.0, "weight_decay": 0.0, "eps": 1e-10},
-}
-PROBE: dict[str, Any] = {
-    "momentum": 0.8,
-    "dampening": 0.3,
-    "weight_decay": 0.1,
-    "betas": (0.8, 0.95),
-    "eps": 1e-3,
-    "alpha": 0.85,
-    "lr_decay": 0.2,
-}
 ALIASES: dict[str, tuple[str, ...]] = {
     "lr": ("lr", "learningrate", "eta", "stepsize", "rate"),
     "momentum": ("momentum", "mu", "rho", "mom", "beta"),
@@ -42,6 +27,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "alpha": ("alpha", "decayrate", "rho", "beta", "gamma", "decay", "beta2"),
     "centered": ("centered",),
     "lr_decay": ("lrdecay",),
+    "initial_accumulator_value": ("initialaccumulatorvalue", "initialaccumulator"),
+    "rho": ("rho", "decayrate", "decay", "gamma", "beta", "alpha"),
+    "momentum_decay": ("momentumdecay", "psi", "scheduledecay"),
+    "amsgrad": ("amsgrad",),
+    "maximize": ("maximize",),
+    "decoupled_weight_decay": ("decoupledweightdecay", "decoupled"),
     "w": ("w", "param", "params", "parameters", "x", "theta", "weights", "weight", "p", "parameter"),
     "dw": ("dw", "grad", "grads", "gradient", "gradients", "g", "dx", "dtheta", "dparams", "dparam", "dweights"),
     "state": ("state", "config", "cache", "optimstate", "optstate", "s", "memory", "states", "cfg", "conf", "buffers", "opt"),
@@ -52,10 +43,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
 def role(name: str, parameter: str) -> str | None:
     """What a hyperparameter of the user's is."""
     n = normal(parameter)
-    known = [*DEFAULTS[name], *(("beta1", "beta2") if "betas" in DEFAULTS[name] else ())]
-    if name in ("Adam", "AdamW", "SGD", "Adagrad") and n == "alpha":
+    options = OPTIMIZERS[name].defaults
+    known = [*options, *(("beta1", "beta2") if "betas" in options else ())]
+    averages = [k for k in ("alpha", "rho") if k in options]  # the weight of an average: its aliases come first
+    if n == "alpha" and not averages:
         return "lr"
-    order = ["alpha", *known] if name == "RMSprop" else known
+    order = [*averages, *known]
     return next((k for k in order if n in ALIASES.get(k, ()) and (k in known)), None)
 
 
@@ -65,18 +58,19 @@ class Settings:
     def __init__(self, name: str, given: dict[str, Any], taken: set[str]) -> None:
         self.name, self.given = name, given
         taken = {"betas" if t in ("beta1", "beta2") else t for t in taken}
-        o = dict(DEFAULTS[name])
+        record = OPTIMIZERS[name]
+        o = record.defaults
         for key in o:
             if key in given:
                 o[key] = given[key]
-            elif key in taken and key in PROBE and not (key == "dampening" and "dampening" not in taken):
-                o[key] = PROBE[key]
+            elif key in taken:
+                o[key] = record.probe[key]
         if o.get("nesterov"):
             o["dampening"] = 0.0
         if "nesterov" in taken and "nesterov" not in given and o.get("momentum") and not o.get("dampening"):
             o["nesterov"] = True
         if "lr" not in given:
-            o["lr"] = 0.05 if name in ("SGD", "Adagrad") else 1e-2
+            o["lr"] = record.probe["lr"]
         self.o = SimpleNamespace(**o)
 
     def value(self, key: str) -> Any:
@@ -127,21 +121,24 @@ class FunctionStep:
         self.taken = set(self.roles.values())
         self.asked: set[str] = set()
         self.empty: Any = None
-        self.as_config = bool(set(self.roles.values()) & {"state"}) and not (self.taken & set(DEFAULTS[name]))
+        self.as_config = bool(set(self.roles.values()) & {"state"}) and not (
+            self.taken & set(OPTIMIZERS[name].defaults)
+        )
 
     def config(self, settings: Settings, lr: float) -> Any:
         table: dict[str, Any] = {}
-        for key in DEFAULTS[self.name]:
+        options = OPTIMIZERS[self.name].defaults
+        for key in options:
             for alias in ALIASES.get(key, (key,)):
                 if key != "betas":
                     table.setdefault(alias, settings.value(key))
         names_ = {"learning_rate": "lr", "weight_decay": "weight_decay", "decay_rate": "alpha", "lr_decay": "lr_decay"}
-        table.update({k: settings.value(v) for k, v in names_.items() if v in DEFAULTS[self.name]})
-        if "betas" in DEFAULTS[self.name]:
+        table.update({k: settings.value(v) for k, v in names_.items() if v in options})
+        if "betas" in options:
             table.update(beta1=settings.value("beta1"), beta2=settings.value("beta2"), betas=settings.o.betas)
         for alias in ("lr", "learning_rate", "learningrate", "eta"):
             table[alias] = lr
-        if self.name in ("Adam", "AdamW"):
+        if "betas" in options:
             table["alpha"] = lr
         for state_like in (
             ("t", "v", "m", "step", "cache", "mu") if self.name != "SGD" else ("t", "v", "m", "step", "cache")
@@ -171,7 +168,7 @@ class FunctionStep:
                         "learning_rate",
                         "learningrate",
                         "eta",
-                        *(("alpha",) if self.name in ("Adam", "AdamW") else ()),
+                        *(("alpha",) if "betas" in OPTIMIZERS[self.name].defaults else ()),
                     ):
                         if key in dict.keys(states[i]):
                             dict.__setitem__(states[i], key, lr)
@@ -220,7 +217,7 @@ class ClassStep:
                 self.given_parameters = p.name
             elif p.default is p.empty:
                 raise CouldNotRun(
-                    f"the constructor's argument {p.name!r} cannot be matched with one of {name}: {', '.join(DEFAULTS[name])}"
+                    f"the constructor's argument {p.name!r} cannot be matched with one of {name}: {', '.join(OPTIMIZERS[name].defaults)}"
                 )
         self.taken = set(self.construction.values())
         self.arguments = arguments.parameters(getattr(cls, self.method))[1:]

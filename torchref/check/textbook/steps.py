@@ -1,4 +1,4 @@
-"""One step of SGD, Adam, AdamW, RMSprop and Adagrad on one weight, and the loop around it.
+"""One step of each optimizer on one weight, and the loop around it.
 
 A step takes the weight w, its gradient g, its state s (a dictionary, empty at first) and the learning rate; it changes
 the state and returns the new weight.
@@ -41,8 +41,11 @@ def sgd(
     dampening: float,
     weight_decay: float,
     nesterov: bool,
+    maximize: bool,
 ) -> Array:
-    decayed = g + weight_decay * w
+    if maximize:
+        g = -g
+    decayed = g + weight_decay * w if weight_decay else g
     if momentum:
         first = "velocity" not in s
         velocity = decayed if first else momentum * s["velocity"] + (1 - dampening) * decayed
@@ -62,16 +65,25 @@ def adam(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
+    amsgrad: bool,
+    maximize: bool,
 ) -> Array:
+    if maximize:
+        g = -g
     beta1 = betas[0]
     beta2 = betas[1]
-    decayed = g + weight_decay * w
+    decayed = g + weight_decay * w if weight_decay else g
     t = s.get("t", 0) + 1
     m = beta1 * s.get("m", 0 * w) + (1 - beta1) * decayed
     v = beta2 * s.get("v", 0 * w) + (1 - beta2) * decayed**2
     s.update(t=t, m=m, v=v)
     m_hat = m / (1 - beta1**t)
-    v_hat = v / (1 - beta2**t)
+    if amsgrad:
+        largest = np.maximum(s.get("largest", 0 * w), v)
+        s["largest"] = largest
+        v_hat = largest / (1 - beta2**t)
+    else:
+        v_hat = v / (1 - beta2**t)
     new = w - lr * m_hat / (np.sqrt(v_hat) + eps)
     return new
 
@@ -84,16 +96,25 @@ def adamw(
     betas: tuple[float, float],
     eps: float,
     weight_decay: float,
+    amsgrad: bool,
+    maximize: bool,
 ) -> Array:
+    if maximize:
+        g = -g
     beta1 = betas[0]
     beta2 = betas[1]
-    shrunk = w - lr * weight_decay * w
+    shrunk = w - lr * weight_decay * w if weight_decay else w
     t = s.get("t", 0) + 1
     m = beta1 * s.get("m", 0 * w) + (1 - beta1) * g
     v = beta2 * s.get("v", 0 * w) + (1 - beta2) * g**2
     s.update(t=t, m=m, v=v)
     m_hat = m / (1 - beta1**t)
-    v_hat = v / (1 - beta2**t)
+    if amsgrad:
+        largest = np.maximum(s.get("largest", 0 * w), v)
+        s["largest"] = largest
+        v_hat = largest / (1 - beta2**t)
+    else:
+        v_hat = v / (1 - beta2**t)
     new = shrunk - lr * m_hat / (np.sqrt(v_hat) + eps)
     return new
 
@@ -108,8 +129,11 @@ def rmsprop(
     weight_decay: float,
     momentum: float,
     centered: bool,
+    maximize: bool,
 ) -> Array:
-    decayed = g + weight_decay * w
+    if maximize:
+        g = -g
+    decayed = g + weight_decay * w if weight_decay else g
     square = alpha * s.get("square", 0 * w) + (1 - alpha) * decayed**2
     s["square"] = square
     if centered:
@@ -130,12 +154,126 @@ def rmsprop(
 
 
 def adagrad(
-    w: Array, g: Array, s: dict[str, Any], lr: float, lr_decay: float, weight_decay: float, eps: float
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    lr: float,
+    lr_decay: float,
+    weight_decay: float,
+    initial_accumulator_value: float,
+    eps: float,
+    maximize: bool,
 ) -> Array:
-    decayed = g + weight_decay * w
+    if maximize:
+        g = -g
+    decayed = g + weight_decay * w if weight_decay else g
     t = s.get("t", 0) + 1
-    total = s.get("total", 0 * w) + decayed**2
+    total = s.get("total", initial_accumulator_value + 0 * w) + decayed**2
     s.update(t=t, total=total)
-    rate = lr / (1 + (t - 1) * lr_decay)
+    rate = lr / (1 + (t - 1) * lr_decay) if lr_decay else lr
     new = w - rate * decayed / (np.sqrt(total) + eps)
+    return new
+
+
+def adadelta(
+    w: Array, g: Array, s: dict[str, Any], lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
+) -> Array:
+    if maximize:
+        g = -g
+    decayed = g + weight_decay * w if weight_decay else g
+    square = rho * s.get("square", 0 * w) + (1 - rho) * decayed**2
+    s["square"] = square
+    moved = s.get("moved", 0 * w)  # the running mean of the squares of the updates so far
+    update = np.sqrt(moved + eps) / np.sqrt(square + eps) * decayed
+    s["moved"] = rho * moved + (1 - rho) * update**2
+    new = w - lr * update
+    return new
+
+
+def adamax(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> Array:
+    if maximize:
+        g = -g
+    beta1 = betas[0]
+    beta2 = betas[1]
+    decayed = g + weight_decay * w if weight_decay else g
+    t = s.get("t", 0) + 1
+    m = beta1 * s.get("m", 0 * w) + (1 - beta1) * decayed
+    u = np.maximum(beta2 * s.get("u", 0 * w), np.abs(decayed) + eps)
+    s.update(t=t, m=m, u=u)
+    m_hat = m / (1 - beta1**t)
+    new = w - lr * m_hat / u
+    return new
+
+
+def nadam(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    momentum_decay: float,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+) -> Array:
+    if maximize:
+        g = -g
+    beta1 = betas[0]
+    beta2 = betas[1]
+    shrunk = w - lr * weight_decay * w if weight_decay and decoupled_weight_decay else w
+    decayed = g + weight_decay * w if weight_decay and not decoupled_weight_decay else g
+    t = s.get("t", 0) + 1
+    mu = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)
+    mu_next = beta1 * (1 - 0.96 ** ((t + 1) * momentum_decay) / 2)
+    product = s.get("product", 1.0) * mu
+    m = beta1 * s.get("m", 0 * w) + (1 - beta1) * decayed
+    v = beta2 * s.get("v", 0 * w) + (1 - beta2) * decayed**2
+    s.update(t=t, product=product, m=m, v=v)
+    m_hat = (1 - mu) / (1 - product) * decayed + mu_next / (1 - product * mu_next) * m
+    v_hat = v / (1 - beta2**t)
+    new = shrunk - lr * m_hat / (np.sqrt(v_hat) + eps)
+    return new
+
+
+def radam(
+    w: Array,
+    g: Array,
+    s: dict[str, Any],
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled_weight_decay: bool,
+    maximize: bool,
+) -> Array:
+    if maximize:
+        g = -g
+    beta1 = betas[0]
+    beta2 = betas[1]
+    shrunk = w - lr * weight_decay * w if weight_decay and decoupled_weight_decay else w
+    decayed = g + weight_decay * w if weight_decay and not decoupled_weight_decay else g
+    t = s.get("t", 0) + 1
+    m = beta1 * s.get("m", 0 * w) + (1 - beta1) * decayed
+    v = beta2 * s.get("v", 0 * w) + (1 - beta2) * decayed**2
+    s.update(t=t, m=m, v=v)
+    m_hat = m / (1 - beta1**t)
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * t * beta2**t / (1 - beta2**t)  # of the average that v is, in steps
+    trusted = length > 5
+    if trusted:
+        rectifier = np.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
+        move = rectifier * m_hat * np.sqrt(1 - beta2**t) / (np.sqrt(v) + eps)
+    else:
+        move = m_hat
+    new = shrunk - lr * move
     return new
