@@ -158,8 +158,13 @@ def _numbers(value: Any) -> Any:
 
 def _extreme(array: Array, name: str, axis: Any = 0, keepdims: bool = False, initial: Any = None, **_: Any) -> Array:
     """The entries themselves that are largest (or smallest) at the samples."""
-    if axis is None:
-        array, axis = array.reshape(-1), 0
+    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if len(axes) != 1:  # one axis for all of them, at the end
+        kept = [a for a in range(array.ndim) if a not in {b % array.ndim for b in axes}]
+        whole = array.transpose(*kept, *axes).reshape(*(array.shape[a] for a in kept), -1)
+        best = _extreme(whole, name, -1)
+        return np.expand_dims(best, axes) if keepdims else best
+    (axis,) = axes
     values = np.frompyfunc(sample, 1, 1)(array).astype(np.float64)
     index = (values.argmax if name == "maximum" else values.argmin)(axis=axis, keepdims=True)
     best = np.take_along_axis(array, index, axis)
