@@ -18,7 +18,7 @@ from typing import Any
 
 from torchref.compare.errors import UserError
 
-__all__ = ["definition", "explained", "message", "reason", "report_fault", "user_line", "writing"]
+__all__ = ["definition", "explained", "is_users", "message", "reason", "report_fault", "user_line", "writing"]
 
 _TORCHREF = Path(__file__).resolve().parents[1]
 _OURS = [_TORCHREF, _TORCHREF.with_name("comparisons")]

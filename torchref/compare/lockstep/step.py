@@ -258,6 +258,7 @@ class Lockstep:
     def state(self, arrays: dict[str, Array]) -> Any:
         """Everything that the next step depends on, arrays apart."""
         tree = {
+            "optimizer": type(self.torch_twin.optimizer).__name__,
             "torch": {
                 "model": dict(self.torch_twin.model.state_dict()),
                 "optimizer": self.torch_twin.optimizer.state_dict(),
@@ -280,6 +281,9 @@ class Lockstep:
     def restore(self, packed: Any, arrays: dict[str, Array]) -> None:
         """Continue where `state` was taken, to the same bits."""
         tree = unpack(packed, arrays)
+        optimizer = type(self.torch_twin.optimizer).__name__
+        if tree["optimizer"] != optimizer:  # the state of one may be loaded into another, whose step then fails
+            raise ValueError(f"its optimizer is {tree['optimizer']}, this one {optimizer}")
         self.torch_twin.model.load_state_dict(tree["torch"]["model"])
         self.torch_twin.optimizer.load_state_dict(tree["torch"]["optimizer"])
         self.free_twin.model.load_state_dict(tree["free"]["model"])
