@@ -55,9 +55,14 @@ def shown(report, **options):
     ("variants", "passed", "verdict"),
     [
         ([PLAIN], True, "EQUAL: 300 steps, 4,200 tensors"),
-        ([PLAIN, replace(PLAIN, canary_caught=False)], False, "NOT PROVEN: plain did not notice the canary"),
+        ([PLAIN, replace(PLAIN, canary_caught=False)], False, "NOT PROVEN: plain: the canary, an error planted"),
+        (
+            [replace(PLAIN, canary_caught=False, canary_step=None)],
+            False,
+            "NOT PROVEN: plain: no error could be planted",
+        ),
         ([replace(PLAIN, divergence=PARTED)], False, "MISMATCH: plain, step 41, layer 2 (ReLU): gradient of 0.weight"),
-        ([replace(PLAIN, drift_weights=0.5, drift_small=False)], False, "DRIFT: plain: every step is equal"),
+        ([replace(PLAIN, drift_weights=0.5, drift_note="the weights part")], True, "EQUAL: 300 steps"),
         ([], False, "NOT PROVEN: not one step"),
     ],
 )

@@ -270,7 +270,7 @@ class Lockstep:
             "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
             "steps": self.steps,
             "judge": vars(self.judge),
-            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned)],
+            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned), self.bounds.zero],
             "canary": self.canary,
             "kinks": self.kinks,
             "apart": None if self.apart is None else vars(self.apart),
@@ -299,7 +299,8 @@ class Lockstep:
         self.steps, self.canary, self.kinks = int(tree["steps"]), dict(tree["canary"]), int(tree["kinks"])
         self.apart = None if tree["apart"] is None else rebuilt(Apart, tree["apart"])
         self.judge = rebuilt(Judge, tree["judge"])
-        self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
+        self.bounds.screen, ill_conditioned, self.bounds.zero = tree["bounds"]
+        self.bounds.ill_conditioned = set(ill_conditioned)
         self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = map(float, tree["seconds"])
 
     def _scheduled(self) -> list[Any]:

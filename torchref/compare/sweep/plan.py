@@ -51,6 +51,10 @@ class Run:
         return self.report is not None and bool(self.report["passed"])
 
     @property
+    def differs(self) -> bool:
+        return self.report is not None and self.report["variants"][0].get("divergence") is not None
+
+    @property
     def name(self) -> str:
         return self.folder.name
 
