@@ -58,7 +58,8 @@ def data():
 comparison = Comparison(
     name="mine", claim="it trains", loss=lambda nn: nn.CrossEntropyLoss(),
     model=lambda nn: nn.Sequential(nn.Linear(5, 4), MIDDLE, nn.Linear(4, 3, bias=False)),
-    optimizer=lambda optim, parameters: optim.Adam(parameters, lr=0.1, eps=1e-13), data=data, epochs=2, batch_size=10, device="cpu")
+    optimizer=lambda optim, parameters: optim.Adam(parameters, lr=0.1, eps=1e-13),
+    data=data, epochs=2, batch_size=10, device="cpu")
 """
 
 

@@ -154,7 +154,7 @@ def run_lessons(options: Options, out: Path) -> int:
 
 
 def run_sweep(options: Options, out: Path) -> int:
-    """Many runs instead of one: 0 where every one was equal, 1 where one was not, 2 where one failed or proved nothing."""
+    """Many runs instead of one: 0 where all were equal, 1 where one was not, 2 where one failed or proved nothing."""
     from torchref.compare.sweep import table
     from torchref.compare.sweep.plan import Sweep, plan
     from torchref.compare.sweep.run import train_all

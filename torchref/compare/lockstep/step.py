@@ -117,6 +117,7 @@ class Lockstep:
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
+            self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
             raise Diverged(found) from None
 
         put_back(numpy_twin, torch_twin)

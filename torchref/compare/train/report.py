@@ -132,7 +132,7 @@ class Report:
         if worst is not None and worst.largest_share is not None:
             where = f"{worst.name}, step {worst.largest_step}, {worst.largest_tensor}"
             console.print(
-                f"largest share of a bound: {worst.largest_share:.3f} ({where})", soft_wrap=True, markup=False
+                f"largest share of a bound: {_share(worst.largest_share)} ({where})", soft_wrap=True, markup=False
             )
         for variant in self.variants:
             for said in (variant.validation_note, variant.parts_note, variant.drift_note, variant.divergence):
@@ -196,6 +196,10 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
+def _share(value: float | None) -> str:
+    return _number(value, ".3f" if value is None or value < 1e3 else ".1e")
+
+
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return ""
@@ -232,7 +236,8 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("steps in lockstep", lambda v: f"{v.steps:,}"),
     ("tensors compared", lambda v: f"{v.tensors:,}"),
     ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
-    ("largest share of a bound", lambda v: _number(v.largest_share, ".3f")),
+    ("largest share of a bound", lambda v: _share(v.largest_share)),
+    ("first difference", lambda v: _number(v.divergence and v.divergence.difference, ".1e")),
     ("canary caught", _canary),
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
     ("parts from whole batch, loss", lambda v: _number(v.parts_loss, ".1e")),
