@@ -289,6 +289,28 @@ def test_a_layer_that_is_held_in_evaluation_mode_stays_there(tmp_path):
     assert [module.training for module in twin.model] == [True, False, True, True, True, True, True]
 
 
+def frozen_by_train(nn, **_):
+    """Batch norm that is frozen as most networks freeze it: by a `train` of its own."""
+
+    class Frozen(nn.BatchNorm1d):
+        def train(self, mode=True):
+            return super().train(False)
+
+    return nn.Sequential(nn.Linear(5, 7), nn.Sequential(Frozen(7), nn.Tanh()), nn.Dropout(0.3), nn.Linear(7, 3))
+
+
+def test_a_train_of_ones_own_is_called(tmp_path):
+    """Catches a batch norm that is trained in both twins though the network's `train` keeps it frozen."""
+    lockstep = steps(changed(model=frozen_by_train), 3)
+    for twin in (lockstep.numpy_twin, lockstep.torch_twin, lockstep.free_twin, lockstep.referee):
+        for _ in range(2):
+            assert [module.training for module in twin.model.modules()] == [True, True, True, False, True, True, True]
+            assert not twin.named_buffers()["1.0.running_mean"].any()
+            assert twin.named_buffers()["1.0.num_batches_tracked"] == 0
+            twin.model.train()  # a child's `train` is called, too
+    assert compare.run(changed(model=frozen_by_train, epochs=2), out=tmp_path).passed
+
+
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_a_long_evaluation_gives_the_loss_of_all_examples(reduction, engine):
