@@ -269,7 +269,7 @@ def test_what_writes_over_its_input_is_told_so(tmp_path, dtype, place):
         for number, text in enumerate(Path(__file__).read_text().splitlines())
         if ("x *= 2" if place == "input" else "target += 1") in text
     )
-    with pytest.raises(UserError, match=rf"output array is read-only, .*test_lockstep\.py, line {line}$"):
+    with pytest.raises(UserError, match=rf"test_lockstep\.py, line {line}: .*output array is read-only"):
         compare.run(comparison, out=tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -360,7 +360,7 @@ def test_other_networks_are_refused_before_anything_is_written(tmp_path):
     labels.train_targets[4] = 3
     comparisons_refused = {
         r"train_targets\[4\] is 3, but the network has 3 outputs": changed(data=lambda: labels),
-        r"inputs of shape \(13, 5\).*shapes cannot be multiplied": changed(
+        r"layer 0 \(Linear.*inputs of shape \(N, 5\).*shapes cannot be multiplied": changed(
             model=lambda nn, **_: nn.Sequential(nn.Linear(4, 3))
         ),
         r"state_dict differ in '0.bias'": changed(
@@ -369,7 +369,7 @@ def test_other_networks_are_refused_before_anything_is_written(tmp_path):
         r"loss: it learns linear.weight, which the optimizer is not given": changed(
             loss=lambda nn: nn.LinearCrossEntropyLoss(3, 3)
         ),
-        r"loss must be a scalar": changed(loss=lambda nn: nn.CrossEntropyLoss(reduction="none")),
+        r"loss \(.*\) must be a scalar": changed(loss=lambda nn: nn.CrossEntropyLoss(reduction="none")),
         r"Expected more than 1 value per channel": changed(batch_size=1),
     }
     if not torch.cuda.is_available():

@@ -237,7 +237,7 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("tensors compared", lambda v: f"{v.tensors:,}"),
     ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
     ("largest share of a bound", lambda v: _share(v.largest_share)),
-    ("first difference", lambda v: _number(v.divergence and v.divergence.difference, ".1e")),
+    ("first difference", lambda v: _number(v.divergence.difference if v.divergence else None, ".1e")),
     ("canary caught", _canary),
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
     ("parts from whole batch, loss", lambda v: _number(v.parts_loss, ".1e")),
