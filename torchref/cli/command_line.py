@@ -1,7 +1,8 @@
 """The `torchref` command. Each subcommand is a module with `Options`, a frozen dataclass whose docstring is its help,
 and `run(options) -> exit status`; the module is imported only when its subcommand is called.
 
-Exit status: 0 equal, 1 a mismatch, 2 what a user can put right (one line on stderr), 3 a fault of torchref's own (its
+Exit status: 0 equal, 1 a mismatch, 2 what a user can put right (one line on stderr; or a report that proves nothing, as
+every gradient is zero), 3 a fault of torchref's own (its
 traceback), 130 interrupted.
 """
 

@@ -11,11 +11,12 @@ from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
-__all__ = ["Comparison"]
+__all__ = ["FUNCTIONS", "Comparison"]
 
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
-OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # functions that may be None
+FUNCTIONS = ("model", "torch_model", "loss", "torch_loss", "optimizer", "data", "scheduler", "adapt")
+OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # those that may be None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torchref.nearest import nearest
 __all__ = ["SETTINGS", "as_config", "check_config", "configured", "plain", "read_config", "write_config"]
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
-KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants")
+KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants", "origin")
 
 
 def as_config(comparison: Comparison) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:
 def check_config(path: Path, config: dict[str, Any]) -> None:
     """UserError unless the run that wrote `path` can be continued with `config`: nothing but more epochs."""
     there = read_config(path)
-    for name in (key for key in KEYS if key != "file"):
+    for name in (key for key in KEYS if key not in ("file", "origin")):
         more = name == "epochs" and isinstance(there.get(name), int) and there[name] < config[name]
         if there.get(name) != config.get(name) and not more:
             raise UserError(f"resume: {path} has {name} = {there.get(name)!r}, this run {config.get(name)!r}")

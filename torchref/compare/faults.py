@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from torchref.compare.errors import UserError
+from torchref.compare.remedies import remedy
 
-__all__ = ["definition", "explained", "message", "reason", "report_fault", "user_line", "writing"]
+__all__ = ["definition", "explained", "is_users", "message", "reason", "report_fault", "user_line", "writing"]
 
 _TORCHREF = Path(__file__).resolve().parents[1]
 _OURS = [_TORCHREF, _TORCHREF.with_name("comparisons")]
@@ -33,7 +34,7 @@ def explained(error: BaseException) -> str | None:
         said = str(error)
         line = said if place is None or place.partition(",")[0] in said else f"{place}: {said}"
     elif place is not None:
-        line = f"{place}: {type(error).__name__}: {message(error)}"
+        line = f"{place}: {type(error).__name__}: {message(error)}{remedy(error)}"
     elif isinstance(error, OSError):
         line = f"{error.filename or 'the output, or an open file'}: {reason(error)}"
     elif isinstance(error, MemoryError):

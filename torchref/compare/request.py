@@ -15,6 +15,7 @@ from torchref.compare.datasets.cells import Tell
 from torchref.compare.datasets.own import load
 from torchref.compare.datasets.table import Choices
 from torchref.compare.errors import UserError
+from torchref.compare.origin import check_origin, digest_files
 from torchref.nearest import nearest
 
 __all__ = ["Request"]
@@ -49,6 +50,7 @@ class Request:
             if not stored.exists():
                 raise UserError(f"resume: there is no run in {resumed_in / comparison.name} (it has no config.toml)")
             config = read_config(stored)
+            check_origin(stored, {"files": digest_files(comparison)})  # before what is stored is put into other files
         comparison = self._on_own_data(comparison, config, tell)
         return replace(configured(comparison, config), **self.settings)
 

@@ -275,8 +275,9 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         if not isinstance(mode, bool):
             raise ValueError(f"training mode is expected to be boolean, but got mode={mode!r}")
-        for module in self.modules():
-            module.training = mode
+        self.training = mode
+        for module in self.children():
+            module.train(mode)  # as in torch: a child may have a `train` of its own, and keep its batch norm frozen
         return self
 
     def eval(self) -> Self:

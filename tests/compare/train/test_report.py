@@ -2,12 +2,15 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.compare.small import changed
+from torchref import compare
 from torchref.compare.lockstep.judge import Divergence
 from torchref.compare.train.report import Report, VariantReport, environment
 
@@ -55,9 +58,14 @@ def shown(report, **options):
     ("variants", "passed", "verdict"),
     [
         ([PLAIN], True, "EQUAL: 300 steps, 4,200 tensors"),
-        ([PLAIN, replace(PLAIN, canary_caught=False)], False, "NOT PROVEN: plain did not notice the canary"),
+        ([PLAIN, replace(PLAIN, canary_caught=False)], False, "NOT PROVEN: plain: the canary, an error planted"),
+        (
+            [replace(PLAIN, canary_caught=False, canary_step=None)],
+            False,
+            "NOT PROVEN: plain: no error could be planted",
+        ),
         ([replace(PLAIN, divergence=PARTED)], False, "MISMATCH: plain, step 41, layer 2 (ReLU): gradient of 0.weight"),
-        ([replace(PLAIN, drift_weights=0.5, drift_small=False)], False, "DRIFT: plain: every step is equal"),
+        ([replace(PLAIN, drift_weights=0.5, drift_note="the weights part")], True, "EQUAL: 300 steps"),
         ([], False, "NOT PROVEN: not one step"),
     ],
 )
@@ -114,6 +122,26 @@ def test_json(tmp_path):
     assert read["variants"][0]["divergence"]["numpy"] == "inf"
     assert read["variants"][0]["divergence"]["index"] == [3, 4]
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_the_figures_hold_the_tensor_that_parted(tmp_path):
+    """Catches a largest gradient difference of 0 beside a gradient that parted, and one where none was compared."""
+    gradient = compare.run(changed(), out=tmp_path / "a", sabotage="1")
+    found = gradient.variants[0]
+    assert found.divergence.tensor.startswith("gradient")
+    assert found.largest_difference >= found.divergence.difference > 0
+    assert found.largest_share >= found.divergence.share > 1
+    assert found.largest_step == found.divergence.step
+    assert re.search(rf"first difference +{found.divergence.difference:.1e}", shown(gradient))
+    output = compare.run(changed(model=tanh_first), out=tmp_path / "b", sabotage="0")
+    found = output.variants[0]
+    assert found.largest_difference is None
+    assert found.largest_share > 1
+    assert "largest gradient difference" not in shown(output)
+
+
+def tanh_first(nn, **_):
+    return nn.Sequential(nn.Tanh(), nn.Linear(5, 3))
 
 
 def test_environment():

@@ -155,11 +155,13 @@ def test_a_checkpoint_of_another_comparison_is_refused(tmp_path, cut_short, name
     [
         {"model": lambda nn, p: nn.Sequential(nn.Linear(5, 9), nn.BatchNorm1d(9), nn.Linear(9, 3))},
         {"optimizer": lambda optim, parameters: optim.SGD([{"params": [p]} for p in parameters], lr=0.1)},
+        {"optimizer": lambda optim, parameters: optim.Adam(parameters, lr=0.1)},
         {"scheduler": lambda lr_scheduler, optimizer: lr_scheduler.StepLR(optimizer, 1)},
     ],
 )
-def test_a_file_that_was_changed_is_refused(tmp_path, cut_short, changes):
-    """Catches a traceback where the code of the network has changed since the run was cut short."""
+def test_a_comparison_in_no_file_that_was_changed_is_refused(tmp_path, cut_short, changes, monkeypatch):
+    """Catches a traceback where the network was typed in, or is torchref's, and is another than the run's."""
+    monkeypatch.setattr(training, "check_origin", lambda path, now: None)
     with pytest.raises(UserError, match=r"checkpoint does not fit this comparison \(\w+Error: .*remove ") as caught:
         compare.run(replace(tiny, **changes), out=tmp_path, resume=True, only="dropout")
     assert "\n" not in str(caught.value)

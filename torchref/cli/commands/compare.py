@@ -30,7 +30,7 @@ OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the 
 class Options:
     """Train a NumPy network and its torch twin in lockstep, every tensor of every step compared.
 
-    Ends with a table and exit status 0 where all are equal, 1 where they are not. What it records is in OUT/NAME;
+    Ends with a table and exit status 0 where all are equal, 1 where one differs. What it records is in OUT/NAME;
     `torchref view` shows it.
     """
 
@@ -125,7 +125,7 @@ def run(options: Options) -> int:
     else:
         report.show()
         print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
-    return 0 if report.passed else 1
+    return 0 if report.passed else 1 if report.differs else 2
 
 
 def run_lessons(options: Options, out: Path) -> int:
@@ -154,7 +154,7 @@ def run_lessons(options: Options, out: Path) -> int:
 
 
 def run_sweep(options: Options, out: Path) -> int:
-    """Many runs instead of one: 0 where every one was equal, 1 where one was not, 2 where one only failed."""
+    """Many runs instead of one: 0 where all were equal, 1 where one was not, 2 where one failed or proved nothing."""
     from torchref.compare.sweep import table
     from torchref.compare.sweep.plan import Sweep, plan
     from torchref.compare.sweep.run import train_all
@@ -181,7 +181,7 @@ def run_sweep(options: Options, out: Path) -> int:
     else:
         table.show(comparison, runs)
         print(f"recorded in {sweep.folder}; to look at it: torchref view {shlex.quote(str(sweep.folder))}")
-    if any(run.report is not None and not run.passed for run in runs):
+    if any(run.differs for run in runs):
         return 1
     return 0 if result["passed"] else 2
 

@@ -32,6 +32,7 @@ class Bounds:
         self.dtype = dtype
         self.screen: dict[str, float] = {}
         self.ill_conditioned: set[str] = set()
+        self.zero: dict[str, Array] = {}  # by parameter: the entries whose gradient was never more than rounding
 
     def refresh(self, twin: NumpyTwin, x: Array, target: Array, tape: Tape) -> dict[str, Array]:
         """Run the criterion on this step, with the weights that `twin` (in float64) holds: a bound for every entry."""
@@ -41,6 +42,9 @@ class Bounds:
             limits[name] = MARGIN * s
             # The rms is an estimate from few samples: half of the last screen keeps a lucky one from a second run.
             self.screen[name] = max(float(limits[name].max(initial=0.0)), self.screen.get(name, 0.0) / 2)
+            kind, _, parameter = name.partition(" ")
+            if kind == "gradient":
+                self.zero[parameter] = (np.abs(exact[name]) <= limits[name]) & self.zero.get(parameter, True)
             largest = float(np.abs(exact[name]).max(initial=0.0))
             if self.dtype == np.float32 and float(s.max(initial=0.0)) > ILL_CONDITIONED * largest:
                 self.ill_conditioned.add(name)

@@ -92,7 +92,8 @@ def first_divergence(
         return divergence(layer, found)
     except RuntimeError:  # torch refuses to watch the backward of layers that work in place
         pass
-    return divergence(mismatch.tensor.rpartition(" ")[2].rpartition(".")[0], mismatch)
+    name = mismatch.tensor.partition(" ")[2].partition(" ")[0]  # "gradient 0.weight (one of the twins has none)"
+    return divergence(name.rpartition(".")[0], mismatch)
 
 
 def sabotage(model: Module, layer: str, factor: float = 1.01) -> None:

@@ -41,10 +41,19 @@ class Divergence:
     bound: float  # the largest difference that rounding explains
     equal_before: list[str] = field(default_factory=list)
 
+    @property
+    def difference(self) -> float:
+        return abs(self.numpy - self.torch)
+
+    @property
+    def share(self) -> float:
+        """How many times the bound the difference is."""
+        return float(shares(np.array(self.difference), self.bound))
+
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        difference = abs(self.numpy - self.torch)
-        excess = f", {difference / self.bound:.3g} times the bound" if 0 < self.bound < difference < math.inf else ""
+        difference = self.difference
+        excess = f", {self.share:.3g} times the bound" if 0 < self.bound < difference < math.inf else ""
         shown = self.equal_before[-6:]
         more = len(self.equal_before) - len(shown)
         before = ", ".join(shown) if shown else "nothing"
@@ -66,7 +75,7 @@ class Judge:
 
     tensors: int = 0  # how many were compared
     step: int = 0
-    largest: float = 0.0  # the largest difference of a gradient
+    largest: float | None = None  # the largest difference of a gradient; None where none was compared
     largest_share: float = 0.0  # the largest share of its bound that a difference took
     largest_tensor: str = ""
     largest_step: int = 0
@@ -107,18 +116,27 @@ class Judge:
                 difference = distance(our, their)
                 error = np.maximum(distance(our, truth, 1), distance(their, truth, 2))
             largest = float(error.max())
-            if isinstance(limit, float) and largest <= limit:  # the usual case, in as few passes as there are
+            screened = isinstance(limit, float) and largest <= limit
+            if screened:  # the usual case, in as few passes as there are
                 share = largest / max(limit, TINY)
+                largest = largest if difference is error else float(difference.max())
             else:
+                same = ((our == their) | (np.isnan(our) & np.isnan(their))) & ~np.isfinite(our)
+                difference, error = (np.where(same, 0.0, d) for d in (difference, error))
+                share = float(shares(error, limit).max())
+                largest = float(difference.max())
+            self.enter(kind, label, largest, share)
+            if not screened:
                 check_entries(label, our, their, error, limit)
-                difference, error = np.nan_to_num(difference, posinf=0.0), np.where(error <= limit, error, 0.0)
-                share = float((error / np.maximum(limit, TINY)).max())
-            apart = max(apart, largest if difference is error else float(difference.max()))
-            if share > self.largest_share:
-                self.largest_share, self.largest_tensor, self.largest_step = share, label.strip(), self.step
-        if kind == "gradient":
-            self.largest = max(self.largest, apart)
+            apart = max(apart, largest)
         return apart
+
+    def enter(self, kind: str, label: str, difference: float, share: float) -> None:
+        """Into the books: a tensor's largest difference, and the share of its bound that it took; above 1 it parted."""
+        if kind == "gradient":
+            self.largest = difference if self.largest is None or not difference <= self.largest else self.largest
+        if share > self.largest_share:
+            self.largest_share, self.largest_tensor, self.largest_step = share, label.strip(), self.step
 
 
 @lru_cache
@@ -135,10 +153,16 @@ def distance(a: Array, b: Array, place: int = 0) -> Array:
     return np.abs(difference, out=difference)
 
 
+def shares(error: Array, limit: Any) -> Array:
+    """error / limit: nan, where there should be a number, is outside every bound; no bound is known where it is inf."""
+    with np.errstate(invalid="ignore"):  # inf / inf
+        share = error / np.maximum(limit, TINY)
+    return np.where(np.isnan(share), np.where(error <= limit, 0.0, np.inf), share)
+
+
 def check_entries(label: str, ours: Array, theirs: Array, error: Array, limit: Any) -> None:
-    """Mismatch at the first entry outside its bound; equal infinities and nan at the same place are equal."""
-    same = ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))) & ~np.isfinite(ours)
-    wrong = np.argwhere(~same & ~(error <= limit))
+    """Mismatch at the first entry whose error is outside its bound."""
+    wrong = np.argwhere(~(error <= limit))
     if len(wrong):
         index = tuple(int(i) for i in wrong[0])
         bound = float(np.broadcast_to(limit, ours.shape)[index])

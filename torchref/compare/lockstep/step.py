@@ -117,6 +117,7 @@ class Lockstep:
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
+            self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
             raise Diverged(found) from None
 
         put_back(numpy_twin, torch_twin)
@@ -258,6 +259,7 @@ class Lockstep:
     def state(self, arrays: dict[str, Array]) -> Any:
         """Everything that the next step depends on, arrays apart."""
         tree = {
+            "optimizer": type(self.torch_twin.optimizer).__name__,
             "torch": {
                 "model": dict(self.torch_twin.model.state_dict()),
                 "optimizer": self.torch_twin.optimizer.state_dict(),
@@ -269,7 +271,7 @@ class Lockstep:
             "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
             "steps": self.steps,
             "judge": vars(self.judge),
-            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned)],
+            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned), self.bounds.zero],
             "canary": self.canary,
             "kinks": self.kinks,
             "apart": None if self.apart is None else vars(self.apart),
@@ -280,6 +282,9 @@ class Lockstep:
     def restore(self, packed: Any, arrays: dict[str, Array]) -> None:
         """Continue where `state` was taken, to the same bits."""
         tree = unpack(packed, arrays)
+        optimizer = type(self.torch_twin.optimizer).__name__
+        if tree["optimizer"] != optimizer:  # the state of one may be loaded into another, whose step then fails
+            raise ValueError(f"its optimizer is {tree['optimizer']}, this one {optimizer}")
         self.torch_twin.model.load_state_dict(tree["torch"]["model"])
         self.torch_twin.optimizer.load_state_dict(tree["torch"]["optimizer"])
         self.free_twin.model.load_state_dict(tree["free"]["model"])
@@ -295,7 +300,8 @@ class Lockstep:
         self.steps, self.canary, self.kinks = int(tree["steps"]), dict(tree["canary"]), int(tree["kinks"])
         self.apart = None if tree["apart"] is None else rebuilt(Apart, tree["apart"])
         self.judge = rebuilt(Judge, tree["judge"])
-        self.bounds.screen, self.bounds.ill_conditioned = tree["bounds"][0], set(tree["bounds"][1])
+        self.bounds.screen, ill_conditioned, self.bounds.zero = tree["bounds"]
+        self.bounds.ill_conditioned = set(ill_conditioned)
         self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = map(float, tree["seconds"])
 
     def _scheduled(self) -> list[Any]:

@@ -76,6 +76,18 @@ def split(doutputs: tuple[Any, ...], outputs: Sequence[Any]) -> list[tuple[Any, 
     return list(zip(*by_output, strict=True))
 
 
+def begin_training(module: Any, base: Any) -> None:
+    """Call `train()` where a user's class has one of its own, as training loops do: it may keep a layer frozen.
+
+    It is not called elsewhere: a layer that the network was built with in evaluation mode stays there.
+    """
+    if getattr(module.train, "__func__", None) is not base.train:
+        module.train()
+        return
+    for child in module.children():
+        begin_training(child, base)
+
+
 def read_only(array: Array) -> Array:
     """A view that cannot be written: a network that changes its input fails at the line that does."""
     view = np.asanyarray(array).view()  # a NumPy scalar, as np.mean returns one, has no flag to set
@@ -88,6 +100,7 @@ class NumpyTwin:
 
     def __init__(self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype) -> None:
         self.model = comparison.model(torchref.nn, **options).to(dtype).skip_input_grad()
+        begin_training(self.model, torchref.nn.Module)
         self.criterion = comparison.loss(torchref.nn).to(dtype)
         optim: Any = torchref.optim
         self.optimizer = comparison.optimizer(optim, self.model.parameters())
@@ -169,6 +182,7 @@ class TorchTwin:
         model = comparison.torch_model or comparison.model
         self.device = device
         self.model = model(torch.nn, **options).to(device=device, dtype=getattr(torch, dtype.name))
+        begin_training(self.model, torch.nn.Module)
         self.criterion = (comparison.torch_loss or comparison.loss)(torch.nn).to(
             device=device, dtype=getattr(torch, dtype.name)
         )

@@ -15,6 +15,7 @@ from torchref.compare.configuration import as_config, check_config
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.options import varied
+from torchref.compare.origin import Origin, check_origin, origin_of
 from torchref.compare.request import Request
 from torchref.compare.train.resume import is_finished, left_off
 
@@ -48,6 +49,10 @@ class Run:
     @property
     def passed(self) -> bool:
         return self.report is not None and bool(self.report["passed"])
+
+    @property
+    def differs(self) -> bool:
+        return self.report is not None and self.report["variants"][0].get("divergence") is not None
 
     @property
     def name(self) -> str:
@@ -84,7 +89,17 @@ def plan(sweep: Sweep, comparison: Comparison, variants: Sequence[str]) -> list[
     if len({run.folder for run in runs}) < len(runs):
         raise UserError("grid: a value is given twice")
     for run in runs:
-        restore(run, comparison, sweep.resume)
+        if run.folder.exists() and not sweep.resume:
+            raise UserError(
+                f"out: {run.folder} is already there: go on with --resume, or name another folder with --out"
+            )
+    done = [run for run in runs if (run.folder / "report.json").exists()]
+    if done:
+        from torchref.compare.train.functions import checked_data  # with torch
+
+        origin = origin_of(comparison, checked_data(comparison))
+        for run in done:
+            restore(run, comparison, origin)
     return runs
 
 
@@ -112,15 +127,10 @@ def parse_value(text: str) -> Any:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def restore(run: Run, comparison: Comparison, resume: bool) -> None:
-    """Give a run that is done already its report. UserError where its folder is there though nothing is resumed."""
-    if not run.folder.exists():
-        return
-    if not resume:
-        raise UserError(f"out: {run.folder} is already there: go on with --resume, or name another folder with --out")
-    if not (run.folder / "report.json").exists():
-        return
+def restore(run: Run, comparison: Comparison, origin: Origin) -> None:
+    """Give a run that is done its report. UserError where it is of other settings, files or data."""
     own = varied(comparison, run.values)
+    check_origin(run.folder / "config.toml", origin)
     check_config(run.folder / "config.toml", as_config(own))
     report = read_report(run.folder / "report.json")
     found = left_off(run.folder / run.variant, own, run.variant)

@@ -125,7 +125,7 @@ def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Tau
         seeds=seeds,
         steps=sum(lockstep.steps for lockstep in every),
         gradients=sum(lockstep.steps * len(lockstep.numpy_twin.parameters) for lockstep in every),
-        largest_difference=max(lockstep.judge.largest for lockstep in every),
+        largest_difference=max(lockstep.judge.largest or 0.0 for lockstep in every),
         seconds=0.0,
         quick=quick,
         mismatch=trainings.mismatch,

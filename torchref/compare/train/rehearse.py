@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,12 +13,14 @@ import torch
 from torchref.compare.comparison import Comparison
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
-from torchref.compare.faults import message, user_line
+from torchref.compare.faults import definition, message, user_line
 from torchref.compare.lockstep.step import Lockstep
-from torchref.compare.lockstep.twins import joinable, outputs_of, parts
+from torchref.compare.lockstep.twins import NumpyTwin, joinable, outputs_of, parts
+from torchref.compare.remedies import remedy
+from torchref.compare.train.contract import held_to_contract, unchanged_input
 from torchref.compare.train.evaluate import ignored_label
 from torchref.compare.train.functions import check_functions
-from torchref.nn.module import Array
+from torchref.nn.module import Array, Module
 
 __all__ = ["rehearse"]
 
@@ -29,20 +34,66 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
         raise UserError(f"loss: it learns {own[0]}, which the optimizer is not given: let the network hold it")
     size = min(comparison.batch_size, len(data.train_inputs))
     x, target = data.train_inputs[:size], data.train_targets[:size]
-    where = f"variant {variant!r}: inputs of shape {x.shape} and targets of shape {target.shape}"
+    where = f"variant {variant!r}, inputs of shape (N, {', '.join(map(str, x.shape[1:]))})"
+    twin, torch_twin = lockstep.free_twin, lockstep.torch_twin
+    with blamed("model", comparison.model, where, twin.model), held_to_contract(twin.model):
+        output = twin.predict(x[:2])
+    check_joinable(output, x[:2], len(parts(size, comparison.accumulate)))
+    check_labels(comparison, data, outputs_of(output)[0], ignored_label(twin))
+    check_loss(comparison, variant, twin, output, target[:2])
+    theirs = "torch_model" if comparison.torch_model else "model", comparison.torch_model or comparison.model
+    with blamed(*theirs, where), unchanged_input(torch_twin.model):
+        _, _, tape = torch_twin.gradients(x, target)
+    twin.model.skip_input_grad(False)  # so that a backward must return the gradient of the first layer's input, too
+    with blamed("model", comparison.model, where, twin.model), held_to_contract(twin.model):
+        twin.gradients(x, target, tape)
+
+
+@contextmanager
+def blamed(name: str, function: Callable[..., Any], where: str, model: Module | None = None) -> Iterator[None]:
+    """An exception in this context as one line: the user's line, or the function at fault and the layer that raised."""
     try:
-        output = lockstep.free_twin.predict(x[:2])
-        check_joinable(output, x[:2], len(parts(size, comparison.accumulate)))
-        check_labels(data, outputs_of(output)[0], ignored_label(lockstep.free_twin))
-        loss, _ = lockstep.free_twin.loss(output, target[:2])
-        if loss.ndim:
-            raise UserError(f"loss must be a scalar, and has shape {loss.shape} (reduction='none'?)")
-        _, _, tape = lockstep.torch_twin.gradients(x, target)
-        lockstep.free_twin.gradients(x, target, tape)
+        yield
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        place = user_line(error)
-        said = f"{type(error).__name__}: {message(error)}{f', {place}' if place else ''}"
-        raise UserError(f"{where}: {said}") from error
+        place = user_line(error) or f"{name} ({definition(function)}){failed_layer(error, model)}"
+        raise UserError(f"{place}: {where}: {type(error).__name__}: {message(error)}{remedy(error)}") from error
+
+
+def failed_layer(error: BaseException, model: Module | None) -> str:
+    """The innermost layer of the network that an exception went through."""
+    names = {id(module): name for name, module in model.named_modules() if name} if model is not None else {}
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = frame.f_locals.get("self")
+        if id(module) in names:
+            return f", layer {names[id(module)]} ({' '.join(repr(module).split())})"
+    return ""
+
+
+def check_loss(comparison: Comparison, variant: str, twin: NumpyTwin, output: Any, target: Array) -> None:
+    """UserError where the loss does not take the network's outputs and the targets, or is no scalar."""
+    sizes = " and ".join(str(("N", *part.shape[1:])).replace("'N'", "N") for part in outputs_of(output))
+    kind = f"targets of shape {str(('N', *target.shape[1:])).replace(chr(39), '')}, {target.dtype}"
+    place = f"loss ({definition(comparison.loss)})"
+    try:
+        loss, _ = twin.loss(output, target)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        said = f"variant {variant!r}, outputs of shape {sizes} and {kind}: {type(error).__name__}: {message(error)}"
+        hint = remedy(error) or fitting(outputs_of(output)[0], target)
+        raise UserError(f"{user_line(error) or place}: {said}{hint}") from error
+    if loss.ndim:
+        said = f"{place} must be a scalar, and has shape {loss.shape}"
+        raise UserError(f"{said}: leave reduction='none' out, if it is there")
+
+
+def fitting(output: Array, target: Array) -> str:
+    """What would make a target fit that a loss has refused, where its shape tells."""
+    if target.ndim == output.ndim - 1 and target.dtype == np.int64:
+        return ": these targets are labels, which a loss of classes takes, as nn.CrossEntropyLoss() does"
+    if target.ndim == output.ndim - 1 and output.shape[1] == 1:
+        return ": give the targets the outputs' shape, targets[:, None]"
+    if target.ndim == output.ndim - 1 and (target == np.rint(target)).all():
+        return ": if these targets are labels, make whole numbers of them, targets.astype(np.int64)"
+    return ""
 
 
 def check_joinable(output: Any, x: Array, count: int) -> None:
@@ -55,7 +106,7 @@ def check_joinable(output: Any, x: Array, count: int) -> None:
             )
 
 
-def check_labels(data: Data, output: Array, ignored: int) -> None:
+def check_labels(comparison: Comparison, data: Data, output: Array, ignored: int) -> None:
     """Integer targets beside (N, K, ...) outputs are labels: each must be one of the K classes."""
     if output.ndim < 2:
         return
@@ -65,7 +116,10 @@ def check_labels(data: Data, output: Array, ignored: int) -> None:
             bad = np.argwhere(((targets < 0) | (targets >= output.shape[1])) & (targets != ignored))
             if len(bad):
                 index = tuple(int(i) for i in bad[0])
+                classes = output.shape[1]
+                from_one = targets.min() == 1 and targets.max() == classes
                 raise UserError(
-                    f"data: {name}{list(index)} is {targets[index]}, "
-                    f"but the network has {output.shape[1]} outputs (labels 0 to {output.shape[1] - 1})"
+                    f"data ({definition(comparison.data)}): {name}{list(index)} is {targets[index]}, "
+                    f"but the network has {classes} outputs (labels 0 to {classes - 1})"
+                    f"{': subtract 1 from the labels' if from_one else ''}"
                 )

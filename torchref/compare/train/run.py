@@ -13,6 +13,7 @@ from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, write_config
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
+from torchref.compare.origin import Origin, check_origin, origin_of
 from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, silent
 from torchref.compare.train.rehearse import rehearse
@@ -44,12 +45,13 @@ def run(
     """
     chosen = comparison.chosen(only)
     device = pick_device(comparison.device)
-    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
+    made = checked_data(comparison)
+    data = made.astype(np.dtype(comparison.dtype))
     for variant in chosen:
         rehearse(comparison, variant, data, device, sabotage)
 
     folder = folder or Path(out) / comparison.name
-    open_folder(folder, chosen, as_config(comparison), resume)
+    open_folder(folder, chosen, as_config(comparison), origin_of(comparison, made), resume)
     reports = []
     for index, variant in enumerate(chosen):
 
@@ -85,8 +87,8 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def open_folder(folder: Path, variants: list[str], config: dict[str, Any], resume: bool) -> None:
-    """Make the run's folder, or with `resume` check that the one there holds the same configuration."""
+def open_folder(folder: Path, variants: list[str], config: dict[str, Any], origin: Origin, resume: bool) -> None:
+    """Make the run's folder, or with `resume` check that the one there is of the same configuration, files and data."""
     there = [folder / variant for variant in variants if (folder / variant).exists()]
     if there and not resume:
         raise UserError(
@@ -94,6 +96,8 @@ def open_folder(folder: Path, variants: list[str], config: dict[str, Any], resum
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_config(folder / "config.toml", config, resume)
+        if resume and (folder / "config.toml").exists():
+            check_origin(folder / "config.toml", origin)
+        write_config(folder / "config.toml", config | {"origin": origin}, resume)
     except OSError as error:
         raise UserError(f"out: cannot write to {folder}: {reason(error)}") from None
