@@ -201,7 +201,13 @@ def _places(claim: Claim, normal: Callable[..., Array]) -> None:
         for name, mode in modes.items():
             claim(f"{name}Pad{d}d", F.pad, normal((1, 1, *(3, 2, 2)[:d])), pad=pad, mode=mode)
     claim("Embedding", F.embedding, np.array([0, 2, 0]), normal((3, 2)))
-    claim("EmbeddingBag", F.embedding_bag, np.array([0, 2, 0, 1]), normal((3, 2)), None, offsets=np.array([0, 3]))
+
+    def bag(x: Array, weight: Array, offsets: Array, factors: Array | None) -> Any:
+        mode = "mean" if factors is None else "sum"
+        return F.embedding_bag(x, weight, offsets, mode=mode, per_sample_weights=factors)
+
+    for factors in (None, normal(4)):
+        claim("EmbeddingBag", bag, np.array([0, 2, 0, 1]), normal((3, 2)), np.array([0, 3]), factors)
     claim("PixelShuffle", F.pixel_shuffle, normal((1, 4, 1, 1)), upscale_factor=2)
     claim("PixelUnshuffle", F.pixel_unshuffle, normal((1, 1, 2, 2)), downscale_factor=2)
     claim("ChannelShuffle", F.channel_shuffle, normal((1, 4, 1)), groups=2)

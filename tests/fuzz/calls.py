@@ -106,8 +106,6 @@ def functions_called(case: Case) -> Iterator[Case]:
             holder.bind = kept  # type: ignore[attr-defined]
     for function, arrays, options in calls:
         name = getattr(function, "__name__", "")
-        if name == "embedding_bag":  # its arrays stand in another order than torch's
-            continue
         entry = getattr(torchref.nn.functional, name, None)
         same = entry is not None and inspect.unwrap(entry) is inspect.unwrap(function)
         if same and hasattr(torch.nn.functional, name):

@@ -120,6 +120,48 @@ def test_integers_in_poisson_nll_loss():
     equal(R.poisson_nll_loss(x, target)[0], exact)
 
 
+@row("`poisson_nll_loss` with `full=True`")
+def test_stirling_of_integers():
+    x, target = np.array([0.3, 0.7]), np.array([3, 8])
+    stirling = target * np.log(target) - target + np.log(2 * np.pi * target) / 2
+    exact = np.exp(x) - target * x + stirling
+    error = abs(theirs(T.poisson_nll_loss, x, target, full=True, reduction="none")[0] - exact).max()
+    assert 1e-9 < error < 1e-6
+    equal(ours(R.poisson_nll_loss, x, target, full=True, reduction="none")[0], exact)
+
+
+@row("`grid_sample` of float16")
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_grid_sample_of_float16(mode):
+    rng = np.random.default_rng(0)
+    x, grid = rng.standard_normal((2, 3, 5, 6)), rng.uniform(-0.9, 0.9, (2, 4, 3, 2))
+    half = x.astype(np.float16), grid.astype(np.float16)
+    options = {"mode": mode, "padding_mode": "border", "align_corners": False}
+    exact, gradients = ours(R.grid_sample, *(a.astype(float) for a in half), **options)
+    wrong, wrong_gradients = theirs(T.grid_sample, *half, **options)
+    y, rounded = ours(R.grid_sample, *half, **options)
+    for right, rough, one in zip((exact, *gradients), (wrong, *wrong_gradients), (y, *rounded), strict=True):
+        limit = 2**-11 * np.abs(right).max()
+        assert one.dtype == np.float16
+        assert abs(one - right).max() <= limit
+        assert abs(rough - right).max() > limit
+
+
+@row("`layer_norm` of float16 with float32 weights")
+def test_sums_of_float16():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((200, 8)).astype(np.float16), rng.standard_normal(8).astype(np.float32)
+    dy = rng.standard_normal(x.shape).astype(np.float16)
+    _, backward = R.layer_norm(x.astype(float), (8,), weight.astype(float), weight.astype(float))
+    exact = backward(dy.astype(float))[1:]
+    tensors = [torch.tensor(a, requires_grad=True) for a in (x, weight, weight)]
+    T.layer_norm(tensors[0], (8,), *tensors[1:]).backward(torch.tensor(dy))
+    _, backward = R.layer_norm(x, (8,), weight, weight)
+    for right, rough, one in zip(exact, tensors[1:], backward(dy)[1:], strict=True):
+        equal(one, right, rtol=1e-5, atol=1e-5)
+        assert 1e-3 < abs(rough.grad.numpy() - right).max() < 0.01 * np.abs(right).max()
+
+
 @row("`ctc_loss` of a target that ends")
 def test_blank_at_the_end():
     """The derivative by the logits is the quotient of torch's own values."""
@@ -208,6 +250,25 @@ REFUSED = [  # row, a call of an engine whose arrays `a` makes, our exception
     ("a bias of one entry", lambda nn, a: nn.functional.linear(a(X), a(np.ones((2, 3))), a(X[0, :1])), RuntimeError),
     ("float32 beside", lambda nn, a: nn.functional.mse_loss(a(X), a(X.astype(np.float32))), RuntimeError),
     ("integers where a formula", lambda nn, a: nn.functional.lp_pool1d(a([[1, 2]]), 2, 2), NotImplementedError),
+    (
+        "integers times a weight",
+        lambda nn, a: nn.functional.linear(a([[1, 2]]), a([[3, 4], [5, 6]])),
+        NotImplementedError,
+    ),
+    (
+        "integers times a weight",
+        lambda nn, a: nn.functional.conv1d(a([[[1, 2, 3]]]), a([[[1, 2]]])),
+        NotImplementedError,
+    ),
+    (
+        "convolutions of no input channels",
+        lambda nn, a: nn.functional.conv1d(a(np.ones((2, 0, 5))), a(np.ones((3, 0, 2)))),
+        RuntimeError,
+    ),
+    ("`inplace` in functional", lambda nn, a: nn.functional.relu(a(X), inplace=True), TypeError),
+    ("`_stacklevel` in", lambda nn, a: nn.functional.softmax(a(X), 1, _stacklevel=3), TypeError),
+    ("`_stacklevel` in", lambda nn, a: nn.functional.gumbel_softmax(a(X), eps=1e-10), TypeError),
+    ("`input`, `input1`", lambda nn, a: nn.functional.relu(input=a(X)), TypeError),
     ("arguments that a call", lambda nn, a: nn.BatchNorm1d(1.5, **NO_WEIGHTS), TypeError),
     (
         "fewer lengths than sequences",
@@ -219,7 +280,7 @@ REFUSED = [  # row, a call of an engine whose arrays `a` makes, our exception
 ]
 
 
-@pytest.mark.filterwarnings("ignore:size_average and reduce")
+@pytest.mark.filterwarnings("ignore:size_average and reduce", "ignore:`eps` parameter is deprecated")
 @pytest.mark.parametrize(("start", "call", "error"), REFUSED, ids=[r[0] for r in REFUSED])
 def test_what_torch_alone_takes(start, call, error):
     call(torch.nn, torch.tensor)
@@ -265,6 +326,15 @@ def test_what_we_alone_take(start, name, arrays, options, gradient):
     with pytest.raises(RuntimeError):
         theirs(getattr(T, name), *arrays, **options)
     equal(ours(getattr(R, name), *arrays, **options)[1][0], gradient)
+
+
+@row("`linear` of 2 dimensions")
+def test_one_output_without_a_dimension():
+    x, weight, bias = np.arange(6.0).reshape(2, 3), np.array([1.0, 2.0, 3.0]), np.array(4.0)
+    with pytest.raises(RuntimeError, match="matrix"):
+        theirs(T.linear, x, weight, bias)
+    equal(theirs(T.linear, x[None], weight, bias)[0], [[12.0, 30.0]])
+    equal(ours(R.linear, x, weight, bias)[0], [12.0, 30.0])
 
 
 @row("`pdist` of no rows")
@@ -314,6 +384,20 @@ def test_sparse():
     _, backward = R.embedding(x, weight, sparse=True)
     assert tensor.grad.is_sparse
     equal(backward(np.ones((2, 2)))[1], tensor.grad.to_dense())
+
+
+@row("integers where floating point is needed")
+def test_integers_are_one_error():
+    query = np.ones((4, 2, 6), int)
+    with pytest.raises(RuntimeError) as torch_error:
+        torch.nn.MultiheadAttention(6, 2)(*[torch.tensor(query)] * 3)
+    assert torch_error.type is RuntimeError
+    with pytest.raises(NotImplementedError, match=r"query.*int64"):
+        torchref.nn.MultiheadAttention(6, 2)(query, query, query)
+    with pytest.raises(NotImplementedError):
+        T.softmax(torch.tensor([1, 2]), 0)
+    with pytest.raises(NotImplementedError):
+        R.softmax(np.array([1, 2]), 0)
 
 
 @row("running statistics")

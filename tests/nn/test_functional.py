@@ -1,37 +1,53 @@
 """torchref.nn.functional is called as torch.nn.functional is."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
 import torch
 
 import torchref.nn.functional as F
+from torchref.nn.convolution import conv, conv_transpose
+from torchref.nn.fractional_pooling import fractional_max_pool
+from torchref.nn.max_pooling import max_pool
 
-# Functions whose arrays that have gradients come first, ahead of torch's order.
-ARRAYS_FIRST = {"embedding_bag"}
-RENAMED = {"input1": "x1", "input2": "x2", "log_probs": "x"}
+RENAMED = {"input": "x", "tensor": "x", "logits": "x", "log_probs": "x", "input1": "x1", "input2": "x2"}
+OUR_OWN = {"rng", "needs_input_grad"}
+# What manual/differences.md says that the functions do not take.
+NOT_TAKEN = {"size_average", "reduce", "inplace", "_stacklevel", "out"}
+TORCH_NN_HAS_NO = {"flatten", "unflatten"}  # they stand in torch itself
+GENERAL = {"conv": conv, "conv_transpose": conv_transpose, "max_pool": max_pool}
+GENERAL |= {"fractional_max_pool": fractional_max_pool}
 
 
-def documented(name):
-    """torch's own signature, where it has one that Python can read."""
+def their_arguments(name):
+    """The names of torch's arguments, from its signature, or from the first line of its docstring."""
+    function = getattr(torch.nn.functional, f"{name}_with_indices", getattr(torch.nn.functional, name))
     try:
-        return inspect.signature(getattr(torch.nn.functional, name)).parameters
-    except (ValueError, AttributeError):
-        return {}
+        names = list(inspect.signature(function).parameters)
+    except ValueError:
+        (arguments,) = re.findall(rf"^{name}\((.*?)\)\s*->", function.__doc__.lstrip(), re.DOTALL)
+        names = [argument.split("=")[0].strip() for argument in arguments.split(",") if argument.strip() != "*"]
+    return [RENAMED.get(n, n) for n in names]
 
 
-@pytest.mark.parametrize("name", F.__all__)
-def test_positional_arguments_stand_in_torchs_order(name):
-    """Catches a call that runs in both and means something else: an argument in another place."""
-    theirs = [RENAMED.get(n, n) for n in documented(name)]
-    if not theirs or theirs[1:2] == ["kwargs"] or name in ARRAYS_FIRST:
-        return
-    theirs[0] = "x" if theirs[0] in ("input", "tensor", "logits") else theirs[0]
-    ours = [
-        p.name for p in inspect.signature(getattr(F, name)).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
-    assert ours == theirs[: len(ours)]
+def our_arguments(name):
+    """The parameters of our function, or of the one that it hands its arguments on to."""
+    parameters = inspect.signature(getattr(F, name)).parameters
+    if "args" in parameters:
+        parameters = inspect.signature(GENERAL[re.sub(r"[123]d$", "", name)]).parameters
+    return [p for p in parameters.values() if p.name not in ("dimensions", "name")]
+
+
+@pytest.mark.parametrize("name", sorted(set(F.__all__) - TORCH_NN_HAS_NO))
+def test_arguments_are_torchs(name):
+    """Catches a call that runs in both and means something else, and an argument of torch's that is missing."""
+    theirs, ours = their_arguments(name), our_arguments(name)
+    positional = [p.name for p in ours if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == theirs[: len(positional)]
+    assert {p.name for p in ours} - set(theirs) <= OUR_OWN
+    assert set(theirs) - {p.name for p in ours} <= NOT_TAKEN | ({"eps"} if name == "gumbel_softmax" else set())
 
 
 @pytest.mark.parametrize(

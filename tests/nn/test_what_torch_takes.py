@@ -240,3 +240,70 @@ def test_errors(call, named):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert_same_error(lambda: call(torchref.nn, np.array), lambda: call(torch.nn, torch.tensor), named)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (4, 2, 3), (2, 0), (0, 3)])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_linear_with_one_output_that_has_no_dimension(shape, with_bias):
+    """Catches a weight of one dimension refused, or a last axis of size 1 that torch's output has not."""
+    rng = np.random.default_rng(6)
+    arrays = [rng.standard_normal(shape), rng.standard_normal(shape[-1:])]
+    arrays += [np.array(0.7)] if with_bias else []
+    tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+    if len(shape) == 2:  # torch takes no bias here: manual/differences.md
+        theirs = T.linear(*tensors[:2]) + (tensors[2] if with_bias else 0)
+    else:
+        theirs = T.linear(*tensors)
+    ours, backward = F.linear(*arrays)
+    np.testing.assert_allclose(ours, theirs.detach(), rtol=1e-12, atol=1e-14)
+    assert ours.shape == theirs.shape
+    dy = rng.standard_normal(ours.shape)
+    theirs.backward(torch.tensor(dy))
+    for gradient, leaf in zip(backward(dy), tensors, strict=False):
+        assert isinstance(gradient, np.ndarray)
+        assert gradient.shape == leaf.shape
+        np.testing.assert_allclose(gradient, leaf.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_embedding_bag_by_position():
+    """Catches arguments in another order than torch's: all of them are given by position."""
+    x, weight, offsets, factors = np.array([1, 0, 2, 2]), np.arange(6.0).reshape(3, 2), np.array([0, 3]), np.arange(4.0)
+    options = (None, 2.0, False, "sum", False)
+    leaves = [torch.tensor(weight, requires_grad=True), torch.tensor(factors, requires_grad=True)]
+    theirs = T.embedding_bag(torch.tensor(x), leaves[0], torch.tensor(offsets), *options, leaves[1], False, 1)
+    ours, backward = F.embedding_bag(x, weight, offsets, *options, factors, False, 1)
+    np.testing.assert_array_equal(ours, theirs.detach())
+    theirs.backward(torch.ones((2, 2)))
+    dx, dweight, doffsets, dfactors = backward(np.ones((2, 2)))
+    assert dx is None
+    assert doffsets is None
+    np.testing.assert_array_equal(dweight, leaves[0].grad)
+    np.testing.assert_array_equal(dfactors, leaves[1].grad)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 1.5, 2.0, 3.0, INF])
+@pytest.mark.parametrize("rows", [
+    [[1, np.nan], [2, 3], [0, 5]], [[np.nan, 1], [np.nan, 1]], [[np.nan, INF], [1, 2]], [[INF, np.nan], [1, 2]],
+    [[1, INF], [2, 3], [0, INF]], [[1, -INF], [2, INF]], [[INF, 1], [1, INF]],
+])  # fmt: skip
+def test_pdist_of_what_is_not_finite(rows, p):
+    """Catches a nan distance with a gradient of numbers, and the difference of two infinities taken for 0."""
+    with np.errstate(invalid="ignore"):
+        output, gradient, ours, dx = both("pdist", np.array(rows), p)
+    np.testing.assert_allclose(ours, output, rtol=1e-12)
+    np.testing.assert_allclose(dx, gradient, rtol=1e-12)
+
+
+def test_a_parameter_that_is_frozen_by_its_own_method():
+    """Catches a network that calls `weight.requires_grad_(False)` and fails, or goes on collecting gradients."""
+    x = np.ones((2, 3))
+    for nn, array in ((torch.nn, torch.tensor), (torchref.nn, np.array)):
+        layer = nn.Linear(3, 2).double()
+        assert layer.weight.requires_grad_(False) is layer.weight
+        if nn is torch.nn:
+            layer(array(x)).sum().backward()
+        else:
+            layer(x)[1](np.ones((2, 2)))
+        assert layer.weight.grad is None
+        assert layer.bias.grad is not None
+        assert layer.weight.requires_grad_().requires_grad

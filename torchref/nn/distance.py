@@ -42,7 +42,7 @@ def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, 
             return np.sign(x) * attained * (dnorm / attained.sum(axis=dim, keepdims=True, dtype=x.dtype))
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = dnorm * (np.abs(x) / norm) ** (p - 1)
-        return np.where(x == 0, 0, slope) * np.sign(x)
+        return np.where((x == 0) & ~np.isnan(norm), 0, slope) * np.sign(x)
 
     return norm, backward
 
@@ -146,7 +146,9 @@ def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     def backward(ddistance: Array) -> Array:
         ddistance = ddistance.reshape(norm.shape)
         if p == math.inf:
-            ddifference = ddistance * np.sign(difference) * (np.abs(difference) == norm)
+            with np.errstate(invalid="ignore"):
+                gap = norm - np.abs(difference)  # nan where both are infinite: which is larger is not known
+            ddifference = ddistance * np.sign(difference) * np.where(np.isnan(gap), gap, gap == 0)
         else:
             ddifference = norm_backward(ddistance)
         dx = np.zeros_like(x, order="C")

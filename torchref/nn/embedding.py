@@ -130,14 +130,13 @@ def renormalized(weight: Array, x: Array, max_norm: float, norm_type: float = 2.
 def embedding_bag(
     x: Array,
     weight: Array,
-    per_sample_weights: Array | None = None,
-    *,
     offsets: Array | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     mode: str = "mean",
     sparse: bool = False,
+    per_sample_weights: Array | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> tuple[Array, Backward]:
@@ -153,7 +152,7 @@ def embedding_bag(
         mean  y_b  = sum_(b(n) = b) r_n / m_b  ->  dr_n = dy_b(n) / m_b(n)
         max   y_bd = max_(b(n) = b) r_nd       ->  dr_nd = dy_b(n)d where n is the first maximum of its bag, else 0
     and, as in `embedding`, dweight_v = sum_n [x_n = v] dr_n, with `scale_grad_by_freq` divided by how often x names v.
-    `backward(dy)` returns None, dweight, dper_sample_weights (None without them).
+    `backward(dy)` returns None, dweight, None (for the offsets), dper_sample_weights (None without them).
 
     Errors: ValueError for shapes of x, offsets or per_sample_weights that do not fit and for an unknown mode;
     RuntimeError for an entry of x that is no row, for a wrong dtype, and unless the offsets rise from 0 to N at most;
@@ -198,7 +197,7 @@ def embedding_bag(
     else:
         y = add_rows(rows if factor is None else rows * factor, bag, bags)
 
-    def backward(dy: Array) -> tuple[None, Array, Array | None]:
+    def backward(dy: Array) -> tuple[None, Array, None, Array | None]:
         drows = dy.take(bag, axis=0)  # (N, D)
         dfactor = (drows * rows).sum(axis=1) if per_sample_weights is not None else None  # (N,)
         if mode == "max":
@@ -209,10 +208,10 @@ def embedding_bag(
             drows = divided_by_frequency(drows, index, len(weight))
         dweight = add_rows(drows, index, len(weight))  # (V, D)
         if dfactor is None:
-            return None, dweight, None
+            return None, dweight, None, None
         dper_sample_weights = np.zeros_like(dfactor, shape=x.size, order="C")
         dper_sample_weights[kept] = dfactor
-        return None, dweight, dper_sample_weights.reshape(x.shape)
+        return None, dweight, None, dper_sample_weights.reshape(x.shape)
 
     return y, backward
 
@@ -432,17 +431,22 @@ class EmbeddingBag(EmbeddingModule):
         self, input: Array, offsets: Array | None = None, per_sample_weights: Array | None = None
     ) -> tuple[Array, Backward]:
         self.renormalize(input)
-        return bind(
-            embedding_bag,
-            input,
-            self.weight,
-            per_sample_weights,
-            offsets=offsets,
-            scale_grad_by_freq=self.scale_grad_by_freq,
-            mode=self.mode,
-            include_last_offset=self.include_last_offset,
-            padding_idx=self.padding_idx,
-        )
+
+        def bag(
+            x: Array, weight: Array, offsets: Array | None, per_sample_weights: Array | None
+        ) -> tuple[Array, Backward]:
+            return embedding_bag(
+                x,
+                weight,
+                offsets,
+                scale_grad_by_freq=self.scale_grad_by_freq,
+                mode=self.mode,
+                per_sample_weights=per_sample_weights,
+                include_last_offset=self.include_last_offset,
+                padding_idx=self.padding_idx,
+            )
+
+        return bind(bag, input, self.weight, offsets, per_sample_weights)
 
     def extra_repr(self) -> str:
         parts = [f"{self.num_embeddings}, {self.embedding_dim}"]

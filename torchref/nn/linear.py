@@ -18,7 +18,8 @@ def linear(
 ) -> tuple[Array, Backward]:
     """y = x weight^T + bias, over any number of leading dimensions.
 
-    Shapes: x (..., in), weight (out, in), bias (out), y (..., out); N is the product of the leading dimensions.
+    Shapes: x (..., in), weight (out, in), bias (out), y (..., out); N is the product of the leading dimensions. For a
+    weight (in) and a bias () see `single_output`.
 
     Backward. With y_no = sum_i x_ni weight_oi + bias_o and dy = dL/dy:
         dL/dx_ni      = sum_o dy_no weight_oi    ->  dx = dy weight
@@ -30,12 +31,14 @@ def linear(
     Errors: RuntimeError if the shapes do not fit, or for dtypes that differ. Equals `torch.nn.functional.linear`.
     """
     check_floating("linear", input=x, weight=weight, optional={"bias": bias})
-    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+    if weight.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise RuntimeError(f"linear(): input {x.shape} and weight^T {weight.shape[::-1]} shapes cannot be multiplied")
-    if bias is not None and bias.shape != weight.shape[:1]:
+    if bias is not None and bias.shape != weight.shape[:-1]:
         raise RuntimeError(
-            f"linear(): bias has shape {bias.shape}, but weight {weight.shape} has {len(weight)} outputs"
+            f"linear(): bias has shape {bias.shape}, but weight {weight.shape} needs {weight.shape[:-1]}"
         )
+    if weight.ndim == 1:
+        return single_output(x, weight, bias, needs_input_grad)
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # (N, in)
     y = rows @ weight.T  # (N, out)
     if bias is not None:
@@ -49,6 +52,19 @@ def linear(
         return dx, dweight, dbias
 
     return y.reshape(*x.shape[:-1], weight.shape[0]), backward
+
+
+def single_output(x: Array, weight: Array, bias: Array | None, needs_input_grad: bool) -> tuple[Array, Backward]:
+    """`linear` with one output that has no dimension of its own: x (..., in), weight (in), bias (), y (...)."""
+    y, linear_backward = linear(
+        x, weight[None], None if bias is None else bias[None], needs_input_grad=needs_input_grad
+    )
+
+    def backward(dy: Array) -> tuple[Array | None, Array, Array | None]:
+        dx, dweight, dbias = linear_backward(dy[..., None])
+        return dx, dweight[0], None if dbias is None else dbias[0, ...]
+
+    return y[..., 0], backward
 
 
 class Linear(Module):

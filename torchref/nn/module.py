@@ -50,6 +50,11 @@ class Parameter:
         if self.requires_grad:
             self.grad = gradient if self.grad is None else self.grad + gradient
 
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Say whether backward calls add to `grad`; returns the parameter itself, as torch's does."""
+        self.requires_grad = requires_grad
+        return self
+
     def __repr__(self) -> str:
         return f"Parameter containing:\n{self.data!r}"
 
@@ -293,7 +298,7 @@ class Module:
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         for parameter in self.parameters():
-            parameter.requires_grad = requires_grad
+            parameter.requires_grad_(requires_grad)
         return self
 
     def skip_input_grad(self, skip: bool = True) -> Self:
