@@ -23,8 +23,8 @@ from tests.called import Call, called
 from tests.cases import Case
 from tests.certify.witness import complex_step, richardson
 from tests.layouts import Layout, constant_along, layouts
-from torchref.check.bound import bound
-from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.check.tolerance.bound import bound
+from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 from torchref.nn.packed import PackedSequence
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws

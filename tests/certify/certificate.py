@@ -32,7 +32,7 @@ from tests.certify.mutants import (
 )
 from tests.certify.mutation import Owner
 from tests.certify.theorems import theorems
-from torchref.check.rounding import MARGIN
+from torchref.check.tolerance.rounding import MARGIN
 
 
 @dataclass

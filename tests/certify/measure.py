@@ -22,7 +22,7 @@ from tests.checks import (
     map_tree,
     memory_order_does_not_matter,
 )
-from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 from torchref.nn.module import Array
 
 WHOLE = 1300  # rows and columns of a Jacobian up to which all of it is asked for: every module has such a case

@@ -29,7 +29,7 @@ from tests.checks import (
     judge_layouts,
     parts_of_the_upstream_may_be_absent,
 )
-from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 
 LIBRARY = str(Path(torchref.__file__).parent)
 LINES = 1_000_000  # of the library: a mutant that runs more has been noticed

@@ -7,7 +7,7 @@ import pytest
 from tests.certify.certificate import Certificate, Row, certify, renewed, write
 from tests.certify.mutants import NOTICED, excused
 from tests.certify.mutation import mutants, owners, planted
-from torchref.check.rounding import MARGIN
+from torchref.check.tolerance.rounding import MARGIN
 
 
 def test_two_modules_are_certified(tmp_path):

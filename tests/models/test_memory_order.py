@@ -8,7 +8,7 @@ import pytest
 import torchref
 from tests.layouts import Layout, layouts
 from tests.models.zoo import ZOO
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 from torchref.compare.lockstep.twins import outputs_of
 from torchref.nn.random import set_rng
 

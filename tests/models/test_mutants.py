@@ -12,7 +12,7 @@ from tests.certify.mutation import mutants, owners, planted
 from tests.checks import TINY, assert_close
 from tests.models.zoo import ZOO
 from torchref import models
-from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 from torchref.compare.lockstep.bounds import results
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, put_back
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import torchref
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 
 ARGUMENTS = (17, 13, [3, 7])
 

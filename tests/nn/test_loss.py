@@ -13,7 +13,7 @@ import torchref
 import torchref.nn.functional as R
 from tests import checks
 from tests.cases import Case, integers, normal, uniform
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 
 INF = float("inf")
 

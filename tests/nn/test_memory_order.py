@@ -11,7 +11,7 @@ import torch
 
 import torchref
 from tests.layouts import layouts
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 from torchref.nn import Parameter, init, utils
 from torchref.nn import functional as F
 

@@ -11,7 +11,7 @@ import pytest
 import torchref
 from tests.layouts import Layout, constant_along, layouts
 from tests.optim.test_optimizers import ALL
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 from torchref.nn import Linear, Parameter, Sequential
 from torchref.optim import inplace, swa_utils
 from torchref.optim.sparse_adam import SparseGradient

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import torchref
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 from torchref.nn import Parameter
 from torchref.twin.optimizer import from_torch_state, to_torch_state
 

@@ -6,7 +6,7 @@ That the page shows what stands in the files is tested with the manual's pages.
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FILE, CASES = "torchref/check/ops/log_cosh_loss.py", "tests/check/test_textbook.py"
+FILE, CASES = "torchref/check/ops/log_cosh_loss.py", "tests/check/textbook/test_textbook.py"
 
 
 def test_the_whole_file_is_shown():

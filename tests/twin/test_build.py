@@ -7,7 +7,7 @@ import torch
 import torchref
 from tests.cases import all_cases
 from tests.checks import Built, assert_close, floating, largest, leaves, map_tree, tensor
-from torchref.check.bound import bound
+from torchref.check.tolerance.bound import bound
 from torchref.nn.random import set_rng
 from torchref.twin import from_torch, to_torch
 from torchref.twin.draws import record_draws

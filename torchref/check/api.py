@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchref.check import child
-from torchref.check.ops import UnknownOp, find
+from torchref.check.diagnosis import optimizers
+from torchref.check.diagnosis.diagnose import diagnose
+from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
-from torchref.check.verdict import COULD_NOT_RUN, Verdict
+from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.reading.forms.recognise import look_up
+from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
+from torchref.check.running import child
+from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file
 
 
@@ -61,9 +66,6 @@ def judge(
     function: Any, against: str, form: str | None, stated: list[str] | None, name: str, device: str | None = None
 ) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
-    from torchref.check import optimizers
-    from torchref.check.diagnosis import diagnose
-
     if optimizers.names(against) is not None:
         return optimizers.diagnose(function, against, stated, name)
     try:
@@ -112,10 +114,6 @@ def in_file(
     stated = split(arguments)
 
     def work() -> Verdict:
-        from torchref.check.forms.base import CouldNotRun
-        from torchref.check.forms.recognise import look_up
-        from torchref.check.tracebacks import last_lines
-
         if not Path(path).is_file():
             return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
         try:
@@ -134,3 +132,28 @@ def in_file(
 
     child.share_torch(path)
     return child_verdict(work, timeout, name, against, device)
+
+
+def in_files(
+    targets: Sequence[str],
+    against: str | None = None,
+    form: str | None = None,
+    arguments: str | None = None,
+    timeout: float = 60.0,
+    device: str | None = None,
+) -> list[Verdict]:
+    """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
+    verdicts: list[Verdict] = []
+    for target in targets:
+        place, equals, op = target.partition("=")
+        path, colon, name = place.rpartition(":")
+        wanted = op if equals else against
+        if not colon or not path or not name:
+            error = f"expected FILE.py:NAME or FILE.py:NAME=OP, found {target!r}"
+            verdicts.append(Verdict(COULD_NOT_RUN, name=target, error=error))
+        elif not wanted:
+            error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
+            verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
+        else:
+            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device))
+    return verdicts

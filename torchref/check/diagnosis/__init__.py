@@ -1,10 +1,6 @@
-"""Run a user's code on probes, compare, and name what is wrong.
+"""What is wrong with a user's gradient, and why.
 
-The order: does it run, and in which convention; is the forward right; what a gradient must keep (shape, dtype, finite,
-nothing changed, the same twice, linear in the upstream gradient); the wrong formulas of the operation; signatures that
-need no formula. Whatever fits is confirmed on a second probe. What fits nothing is "unknown".
+`search` finds the reading in which the code works, and `judge` asks it one question after the other: is the forward
+right; what must any gradient keep; does it equal a wrong formula of the operation; which signature does it have; which
+one change makes it right? Whatever fits is confirmed on a second probe; what fits nothing is "unknown".
 """
-
-from torchref.check.diagnosis.readings import diagnose
-
-__all__ = ["diagnose"]

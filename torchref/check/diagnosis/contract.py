@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.check.closeness import close
-from torchref.check.diagnosis.subject import Subject, Trial
+from torchref.check.running.subject import Subject, Trial
+from torchref.check.tolerance.closeness import close
 
 
 def judge_contract(code: Subject, trial: Trial, second: Trial) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.check import probes
-from torchref.check.diagnosis.subject import Subject
-from torchref.check.forms.base import CouldNotRun
+from torchref.check.ops.probe import make_probe
+from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.running.subject import Subject
 
 
 def judge_extremes(code: Subject) -> None:
     """Logits of +-900, a row entirely below -900, rows of zeros: the result must stay finite."""
     if code.findings or not (code.op.logits or code.op.zero_rows):
         return
-    p = probes.make(code.op, 2, code.form.takes, code.variant)
+    p = make_probe(code.op, 2, code.form.takes, code.variant)
     name = "query" if code.op.has("query") else "x1" if code.op.has("x1") else "input"
     x = np.array(p.values[name])
     if name == "query":

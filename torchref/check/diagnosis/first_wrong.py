@@ -1,18 +1,38 @@
-"""The first named intermediate of the user's backward that differs from the reference's."""
+"""The first named intermediate of the user's backward that differs from the reference's.
+
+A user's variable that carries one of the reference's names is compared with the value of that name. Names mean
+different things to different people, so that a step lists every value that usually goes by its name.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from torchref.check.closeness import close, error, ratio
 from torchref.check.diagnosis.gradients import right
-from torchref.check.diagnosis.subject import Subject, Trial
-from torchref.check.feed import with_value
-from torchref.check.forms.base import CouldNotRun
-from torchref.check.intermediates import Step, plain, steps
-from torchref.check.observe import Observer, observing
-from torchref.check.verdict import Finding
+from torchref.check.ops.formula import intermediates
+from torchref.check.ops.probe import Probe
+from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.report.verdict import Finding
+from torchref.check.running.observed import Observer, observing
+from torchref.check.running.right_value import with_value
+from torchref.check.running.subject import Subject, Trial
+from torchref.check.tolerance.closeness import close, error, ratio
 from torchref.nn.module import Array
+
+
+@dataclass(frozen=True)
+class Step:
+    """An intermediate of the reference: what carries its name in a user's code should have its value."""
+
+    name: str
+    meaning: str
+    names: tuple[str, ...]  # what users call it, in the form of `plain`
+    values: tuple[Array, ...]  # the usual meaning first; the others go by the same name elsewhere
+    feeds: tuple[str, ...]  # the gradients in whose formula it stands
 
 
 def name_first_wrong(code: Subject, trial: Trial) -> None:
@@ -99,3 +119,18 @@ def heals(code: Subject, trial: Trial, observer: Observer, name: str, reference:
         return []
     finally:
         code.form = kept
+
+
+def steps(p: Probe, upstream: dict[str, Any]) -> list[Step]:
+    """The named intermediates of a probe, in backward order."""
+    with np.errstate(all="ignore"):
+        return [
+            Step(k.name, k.meaning, tuple(k.names.split()), values, k.feeds)
+            for k, values in intermediates(p.op, p.namespace(), upstream)
+        ]
+
+
+def plain(name: str) -> str:
+    """A name without case and underscores, its prefix of a gradient shortened to d: grad_x_hat -> dxhat."""
+    name = name.replace("_", "").lower()
+    return re.sub(r"^(dld|dloss|gradientof|gradof|gradient|grad|delta(?=.))", "d", name)

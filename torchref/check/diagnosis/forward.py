@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.check import signatures
-from torchref.check.closeness import TOLERANCE, close, error, ratio
-from torchref.check.diagnosis.subject import Subject, Trial
-from torchref.check.forms.base import CouldNotRun
+from torchref.check.diagnosis import signatures
 from torchref.check.ops.formula import wrong_formulas
+from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.running.subject import Subject, Trial
+from torchref.check.tolerance.closeness import TOLERANCE, close, error, ratio
 from torchref.nn.module import Array
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchref.check import signatures
-from torchref.check.allowance import share
-from torchref.check.closeness import close, error
-from torchref.check.diagnosis.library import match_library
-from torchref.check.diagnosis.subject import Subject, Trial
-from torchref.check.verdict import Finding
+from torchref.check.diagnosis import signatures
+from torchref.check.diagnosis.wrong_formulas import match_library
+from torchref.check.report.verdict import Finding
+from torchref.check.running.subject import Subject, Trial
+from torchref.check.tolerance.allowance import share
+from torchref.check.tolerance.closeness import close, error
 
 
 def right(code: Subject, trial: Trial, name: str) -> bool:

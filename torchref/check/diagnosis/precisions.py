@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check import closeness, signatures
-from torchref.check.allowance import ill_conditioned, share
+from torchref.check.diagnosis import signatures
 from torchref.check.diagnosis.gradients import wrong_gradients
-from torchref.check.diagnosis.library import match_library
-from torchref.check.diagnosis.subject import Subject, Trial
-from torchref.check.forms.base import CouldNotRun
-from torchref.check.forms.function import TOLERANCES
-from torchref.check.verdict import Finding, inside
+from torchref.check.diagnosis.wrong_formulas import match_library
+from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.report.verdict import Finding, inside
+from torchref.check.running.subject import Subject, Trial
+from torchref.check.tolerance import closeness
+from torchref.check.tolerance.allowance import ill_conditioned, share
 
 OTHERS = ("float32", "float16", "bfloat16")
 
@@ -40,7 +40,7 @@ def judge_lower(code: Subject, trial: Trial) -> None:
     try:
         for dtype in OTHERS[OTHERS.index(judged_in) + 1 :] if judged_in in OTHERS else OTHERS:
             code.form.dtype = dtype
-            closeness.allowed["tolerance"] = TOLERANCES[dtype]
+            closeness.allowed["tolerance"] = closeness.TOLERANCES[dtype]
             try:
                 other = code.attempt(trial.probe, trial.convention, [trial.probe.upstream])
             except CouldNotRun as problem:

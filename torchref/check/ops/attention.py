@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.arguments import Convention, flip_T, swap
+from torchref.check.ops.conventions import Convention, flip_T, swap
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Argument, Known, Patch, array, data, option
 from torchref.check.textbook import attention as textbook

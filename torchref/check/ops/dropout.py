@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torchref.check.arguments import Convention
 from torchref.check.ops.common import X, away
+from torchref.check.ops.conventions import Convention
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Patch, data, option
 from torchref.check.textbook import dropout as textbook

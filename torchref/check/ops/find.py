@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
+from torchref.check.ops.catalogue import CATALOGUE
 from torchref.check.ops.record import Op
 from torchref.nearest import nearest
 
@@ -20,8 +21,6 @@ def normal(name: str) -> str:
 
 def find(against: str) -> Op:
     """The operation that `against` names: "layer_norm", "LayerNorm", "nn.LayerNorm" or "conv2d(stride=2)"."""
-    from torchref.check.catalogue import CATALOGUE
-
     text = against.strip()
     try:
         tree = ast.parse(text, mode="eval").body

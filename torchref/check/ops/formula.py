@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.edits import Edit
-from torchref.check.mistakes.base import Gradients, Mistake
+from torchref.check.ops.mistake import Gradients, Mistake
 from torchref.check.ops.record import Argument, Known, Op, Patch
 from torchref.check.textbook.page import Page, Ran, page, shortened, torchs
 from torchref.nn.module import Array

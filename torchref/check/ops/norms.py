@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.arguments import Convention
 from torchref.check.ops.common import EPS, away
+from torchref.check.ops.conventions import Convention
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Known, Op, Patch, array, data, option
 from torchref.check.textbook import norms as textbook

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.arguments import Convention, flip_T
 from torchref.check.ops.common import X
+from torchref.check.ops.conventions import Convention, flip_T
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Known, Patch, array, data, option
 from torchref.check.textbook import products as textbook

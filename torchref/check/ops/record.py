@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torchref.check.mistakes.base import Formula, Mistake
+from torchref.check.ops.mistake import Formula, Mistake
 
 Maker = Callable[[Any, dict[str, Any], str], dict[str, Any]]
 

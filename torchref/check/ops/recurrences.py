@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torchref.check.arguments import Convention, flip_T, gate_order, in_columns, swap, update_gate
+from torchref.check.ops.conventions import Convention, flip_T, gate_order, in_columns, swap, update_gate
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Argument, Known, Op, Patch, array, option
 from torchref.check.textbook import recurrences as textbook

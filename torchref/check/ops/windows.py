@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.arguments import Convention, channels_last
+from torchref.check.ops.conventions import Convention, channels_last
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Known, Op, Patch, array, option
 from torchref.check.textbook import windows as textbook

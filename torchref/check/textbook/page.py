@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.edits import Edit, Scope, Slugs, forward_slips, lines, show, slips
-from torchref.check.mistakes.base import Unreduced
+from torchref.check.ops.mistake import Unreduced
 from torchref.check.ops.record import Patch
 from torchref.check.textbook.flow import needed, reached, reads
 from torchref.nn.module import Array

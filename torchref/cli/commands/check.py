@@ -49,10 +49,12 @@ class Options:
 
 def run(options: Options) -> int:
     """Judge, print, and write the page."""
-    from torchref.check import command
+    from torchref.check.api import in_files
+    from torchref.check.ops import catalogue
+    from torchref.check.report import several
 
     if options.list:
-        print(command.listing())
+        print(catalogue.listing())
         return 0
     if options.hints not in (0, 1, 2, 3):
         raise UserError(f"check: --hints must be 0, 1, 2 or 3, not {options.hints}")
@@ -60,18 +62,18 @@ def run(options: Options) -> int:
         raise UserError("check: say what to judge: FILE.py:NAME --against OP")
     if options.timeout <= 0:
         raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
-    verdicts = command.judge(
+    verdicts = in_files(
         options.targets, options.against, options.form, options.arguments, options.timeout, options.device
     )
     if options.html is not None:
-        from torchref.check.html import page
+        from torchref.check.report.html import page
 
         try:
             options.html.write_text(page(verdicts, options.hints), encoding="utf-8")
         except OSError as error:
             raise UserError(f"check: cannot write {options.html}: {reason(error)}") from None
     if options.json:
-        print(command.as_json(verdicts, options.hints))
+        print(several.as_json(verdicts, options.hints))
     else:
         print("\n".join(v.text(options.hints) for v in verdicts))
-    return command.status(verdicts)
+    return several.status(verdicts)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.rounding import MARGIN, UNIT_ROUNDOFF, rounding_spread
+from torchref.check.tolerance.rounding import MARGIN, UNIT_ROUNDOFF, rounding_spread
 from torchref.compare.lockstep.twins import NumpyTwin, named_outputs
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
@@ -21,8 +21,8 @@ SAMPLES = 4  # fewer than for one judgement alone: most of S is its average over
 class Bounds:
     """For each tensor of a step the largest difference that rounding explains.
 
-    The criterion (`torchref.check.rounding`) runs the step nine times; doing so at every step would cost many times
-    the training. So it is run now and then (`refresh`), and in between a tensor is screened by the largest bound
+    The criterion (`torchref.check.tolerance.rounding`) runs the step nine times; doing so at every step would cost many
+    times the training. So it is run now and then (`refresh`), and in between a tensor is screened by the largest bound
     among its entries when it was last run. A tensor that the screen does not let pass is judged anew, entry by entry,
     by the criterion run on that very step: the screen decides nothing against a tensor, and a stale one costs time,
     never a verdict.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchref.check.rounding import MARGIN, rounding_spread
+from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
 from torchref.nn.container import Sequential

@@ -1,0 +1,46 @@
+"""The manual's page names every slug and alias, and its transcript is what the command prints."""
+
+import re
+from pathlib import Path
+
+from torchref.check.ops.catalogue import CATALOGUE
+from torchref.check.ops.optimizers import OPTIMIZERS
+from torchref.check.reading.arguments import ALIASES
+from torchref.check.report.verdict import SLUGS
+from torchref.cli.command_line import main
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "manual" / "checking-a-gradient.md").read_text()
+
+
+def test_slugs_and_aliases():
+    """Catches a slug or an alias that the page does not have."""
+    for slug, sentence in SLUGS.items():
+        assert f"| `{slug}` | {sentence} |" in PAGE
+    for names in (names for names in ALIASES.values() if len(names) > 1):
+        for name in names:
+            assert f"`{name}`" in PAGE
+
+
+def test_every_operation_is_listed(capsys):
+    """Catches an operation, or an optimizer, that `torchref check --list` does not print."""
+    assert main(["check", "--list"]) == 0
+    printed = set(re.findall(r"\w+", capsys.readouterr().out))
+    assert {op.name for op in CATALOGUE} | set(OPTIMIZERS) <= printed
+    assert "`torchref check --list`" in PAGE
+
+
+def test_transcript(tmp_path, monkeypatch, capfd):
+    """Catches a transcript that is no longer what the command prints."""
+    student = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+    (tmp_path / "student.py").write_text(student)
+    monkeypatch.chdir(tmp_path)
+    for command, said in re.findall(r"```\n\$ torchref (.*?)\n(.*?)```", PAGE, re.DOTALL):
+        assert main(command.split()) == 1
+        assert capfd.readouterr().out == said
+
+
+def test_derivation_pages_exist():
+    """Catches a verdict that sends its reader to a page that is not there."""
+    for page in {op.derivation for op in CATALOGUE} - {""}:
+        assert (ROOT / "manual" / "derivations" / page).exists()

@@ -1,0 +1,270 @@
+"""A user's optimizer step against torch's: several steps, the rate changed, decay, a large eps, small gradients."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops.optimizers import OPTIMIZERS
+from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
+from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.optimizer import ClassStep, FunctionStep, Settings, role
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
+from torchref.check.tolerance.closeness import close, size
+from torchref.nn.module import Array
+
+STEPS = 8
+CONSTANT_EPS = (1e-5, 1e-6, 1e-7, 1e-8)
+SPEED = ("foreach", "fused", "capturable", "differentiable")  # torch's options that change no value
+
+
+def names(against: str) -> str | None:
+    """The optimizer that `against` names, if it names one."""
+    stem = against.split("(")[0].strip().split(".")[-1].lower()
+    return next((n for n in OPTIMIZERS if stem == n.lower()), None)
+
+
+def options_of(name: str, against: str) -> dict[str, Any]:
+    tree = ast.parse(against.strip(), mode="eval").body
+    given: dict[str, Any] = {}
+    known = OPTIMIZERS[name].defaults
+    if isinstance(tree, ast.Call):
+        given = {k.arg: ast.literal_eval(k.value) for k in tree.keywords if k.arg}
+        order = list(known)
+        given.update({order[i]: ast.literal_eval(a) for i, a in enumerate(tree.args)})
+    unknown = [k for k in given if k not in known and k not in SPEED]
+    if unknown:
+        raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(known)}")
+    return {k: v for k, v in given.items() if k in known}
+
+
+def problem(seed: int, rate: float) -> tuple[list[Array], list[list[Array]], list[float]]:
+    """Two parameters, gradients of ordinary size and near 1e-3, a rate that falls after half of the steps."""
+    rng = np.random.default_rng([seed, 77])
+    shape = (5, 3)
+    weights = [rng.normal(size=shape), rng.normal(size=shape)]
+    scale = np.where(rng.random(shape) < 0.5, 1e-3, 1.0)
+    gradients = [
+        [rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape) * scale for _ in weights] for _ in range(STEPS)
+    ]
+    rates = [rate if n < STEPS // 2 else 0.3 * rate for n in range(STEPS)]
+    return weights, gradients, rates
+
+
+def same(a: list[list[Array]], b: list[list[Array]], start: list[Array], tolerance: float = 1e-6) -> bool:
+    """Whether two paths agree, measured against the way gone."""
+    for i in range(len(start)):
+        x, y = np.stack([s[i] for s in a]), np.stack([s[i] for s in b])
+        if x.shape != y.shape or not np.array_equal(np.isfinite(x), np.isfinite(y)):
+            return False
+        if size(x - y) > tolerance * max(size(y - start[i]), 1e-12):
+            return False
+    return True
+
+
+def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -> Verdict:
+    """The verdict on an optimizer's step."""
+    verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer")
+    try:
+        judge(function, against, verdict)
+    except UserError as error:
+        from torchref.check.running.tracebacks import last_lines
+
+        verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
+    except (CouldNotRun, SyntaxError, ValueError) as error:
+        verdict.error = str(error)
+    return verdict
+
+
+def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
+    weights, gradients, rates = problem(seed, settings.o.lr)
+    with np.errstate(all="ignore"):
+        path, touched = step.run(settings, weights, gradients, rates)
+    return path, touched, weights, gradients, rates
+
+
+def runnable(step: Any, settings: Settings) -> tuple[Any, ...]:
+    """Run it, trying the ways in which state and parameters may be handed over."""
+    ways: list[tuple[str, Any]] = (
+        [("empty", {}), ("empty", None)] if isinstance(step, FunctionStep) else [("layout", "dict"), ("layout", "list")]
+    )
+    if isinstance(step, FunctionStep) and step.as_config:
+        ways = [("as_config", True), ("as_config", False)]
+    first: Exception | None = None
+    for attribute, value in ways:
+        setattr(step, attribute, value)
+        try:
+            return attempt(step, settings)
+        except CouldNotRun as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def judge(function: Any, against: str, verdict: Verdict) -> None:
+    name = names(against)
+    assert name is not None
+    given = options_of(name, against)
+    step: Any = ClassStep(function, name) if inspect.isclass(function) else FunctionStep(function, name)
+    settings = Settings(name, given, step.taken)
+    first = runnable(step, settings)
+    if isinstance(step, FunctionStep) and step.as_config:
+        asked = {r for key in step.asked if (r := role(name, key))}
+        step.taken |= asked
+        settings = Settings(name, given, step.taken)
+        first = attempt(step, settings)
+    compare(step, settings, first, given, verdict)
+    for more in other_settings(name, given, step.taken, settings):
+        if verdict.verdict != RIGHT:
+            return
+        settings = Settings(name, {**given, **more}, step.taken)
+        try:
+            again = attempt(step, settings)
+        except (CouldNotRun, UserError) as error:
+            verdict.notes.append(f"with {told(more)} it could not be run: {error}")
+            continue
+        compare(step, settings, again, {**given, **more}, verdict, f" with {told(more)}")
+
+
+def told(options: dict[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in options.items())
+
+
+def other_settings(name: str, given: dict[str, Any], taken: set[str], settings: Settings) -> list[dict[str, Any]]:
+    """Settings besides the first: each switch that the code takes, turned. Nesterov's momentum excludes dampening."""
+    found: list[dict[str, Any]] = []
+    for switch in OPTIMIZERS[name].switches:
+        if switch not in taken or switch in given:
+            continue
+        on = not getattr(settings.o, switch)
+        if switch != "nesterov" or not on:
+            found.append({switch: on})
+        elif settings.o.momentum and not given.get("dampening"):
+            found.append({switch: True, "dampening": 0.0})
+    return found
+
+
+def compare(
+    step: Any, settings: Settings, run: tuple[Any, ...], given: dict[str, Any], verdict: Verdict, where: str = ""
+) -> None:
+    """The path that the user's steps have gone, against torch's."""
+    path, touched, weights, gradients, rates = run
+    optimizer, o = OPTIMIZERS[settings.name], settings.o
+    if np.shape(path[0][0]) != np.shape(weights[0]):
+        raise CouldNotRun(
+            f"the step returned a parameter of shape {np.shape(path[0][0])}, expected {np.shape(weights[0])}"
+        )
+
+    def reference(*wrong: Slip, options: Any = o) -> list[list[Array]] | None:
+        try:
+            with np.errstate(all="ignore"):
+                return simulate(optimizer, options, weights, gradients, rates, wrong)
+        except (ZeroDivisionError, ValueError):  # no such mistake under these options; two may exclude each other
+            return None
+
+    def fits(*wrong: Slip, options: Any = o) -> bool:
+        other = reference(*wrong, options=options)
+        return other is not None and same(path, other, weights)
+
+    right = reference()
+    assert right is not None
+    if touched:
+        verdict.verdict = WRONG
+        verdict.findings.append(
+            Finding(
+                "param",
+                "optimizer-state",
+                "the gradient has other values after the step",
+                0.95,
+                "The step changes the gradient that it was given.",
+                "g = g + weight_decay * w, not g += ...",
+            )
+        )
+        return
+    if same(path, right, weights):
+        verdict.verdict = RIGHT
+        verdict.right = {
+            "param": max(
+                size(np.subtract(p[i], r[i])) for p, r in zip(path, right, strict=True) for i in range(len(weights))
+            )
+            / max(1e-6 * size(np.subtract(right[-1][0], weights[0])), 1e-300)
+        }
+        return
+    conventions = [c for c in optimizer.conventions if (other := reference(c)) and not same(other, right, weights)]
+    for convention in conventions:
+        if fits(convention):
+            verdict.verdict = RIGHT
+            verdict.notes.append(f"a difference of convention: {convention.sentence}")
+            return
+    # an eps that stands as a constant in the user's code is theirs to choose
+    fixed = "eps" in optimizer.defaults and "eps" not in step.taken and "eps" not in given
+    others = [e for e in CONSTANT_EPS if e != o.eps] if fixed else []
+    candidates = [o, *(SimpleNamespace(**{**vars(o), "eps": e}) for e in others)]
+    for options in candidates[1:]:
+        if fits(options=options):
+            verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
+            verdict.notes.append(
+                f"eps is {options.eps:g} in this code; torch's default is {optimizer.defaults['eps']:g}"
+            )
+            return
+    verdict.verdict = WRONG
+    moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
+    evidence = f"the parameters differ from step {moved + 1} on{where}"
+
+    def seen(options: Any) -> list[Slip]:
+        """The mistakes that change something."""
+        start = reference(options=options)
+        paths = ((m, reference(m, options=options)) for m in optimizer.slips)
+        return [m for m, p in paths if p is not None and start is not None and not same(p, start, weights)]
+
+    for options in candidates:
+        visible = seen(options)
+        for more in ((), *((c,) for c in conventions)):
+            for m in visible:
+                if fits(m, *more, options=options):
+                    found(verdict, optimizer, m, o, evidence, 0.97)
+                    return
+    for a, b in itertools.combinations(seen(o), 2):
+        if fits(a, b):
+            found(verdict, optimizer, a, o, evidence, 0.8)
+            if b.slug != a.slug:
+                found(verdict, optimizer, b, o, evidence, 0.75)
+            return
+    verdict.findings.append(
+        Finding(
+            "param",
+            "unknown",
+            evidence + ", and fit no known mistake",
+            0.3,
+            "The step is wrong in a way that fits no known mistake.",
+            derivation=derivation(optimizer),
+            formula=shown_step(optimizer, o),
+        )
+    )
+
+
+def derivation(optimizer: Optimizer) -> str:
+    return f"the docstring of torchref.optim.{optimizer.name}"
+
+
+def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: float) -> None:
+    verdict.findings.append(
+        Finding(
+            "param",
+            m.slug,
+            f"{told}, exactly as with this mistake ({m.told})",
+            confidence,
+            m.sentence,
+            right_lines(optimizer, o, m),
+            derivation=derivation(optimizer),
+            formula=shown_step(optimizer, o),
+        )
+    )
+
+
+__all__ = ["close", "diagnose", "names"]

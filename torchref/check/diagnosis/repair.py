@@ -1,0 +1,206 @@
+"""Which one change of the user's code makes its gradient right: a sign, an axis, a name, a factor.
+
+The last resort, for what no wrong formula and no signature has explained. The functions that the gradient runs through
+are read as syntax trees, changed in one place at a time and run again on the same probe. A change that leaves the
+forward and every right gradient as they are, and makes the wrong ones right, on a second probe too, is the mistake.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.edits import Edit, repairs
+from torchref.check.ops.probe import Probe, make_probe
+from torchref.check.reading.arguments import ALIASES, normal
+from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
+from torchref.check.report.verdict import SLUGS, Finding
+from torchref.check.running.subject import Subject, Trial
+from torchref.check.tolerance.closeness import close
+
+DOUBTFUL = 0.76  # two mistakes at once, and what is less sure
+CANDIDATES = 600  # changes that are tried, the likelier kinds first: the corpus's longest search ends at 204
+
+
+@dataclass
+class Repair:
+    """A change that makes the gradients `healed` right."""
+
+    edit: Edit
+    line: str  # the source line as the user wrote it
+    number: int
+    healed: list[str]
+
+
+def look_for_repair(code: Subject, trial: Trial, third: Trial) -> None:
+    """Put the mistake that one change undoes in the place of findings that are unknown, or in doubt."""
+    if not code.findings or any(f.confidence > DOUBTFUL or f.gradient not in trial.gradients for f in code.findings):
+        return  # beside another mistake, no one change makes the rest right
+    wrong = list(dict.fromkeys(g for f in code.findings for g in (f.gradient, *f.consequences)))
+    found = repair(code, trial, third, wrong)
+    if found is not None:
+        code.findings = [f for f in code.findings if f.gradient not in found.healed]
+        code.findings.append(finding(found))
+
+
+def finding(found: Repair, extra: str = "") -> Finding:
+    slug, (first, *others) = found.edit.slug, found.healed
+    evidence = f"line {found.number}: with `{found.edit.after}` for `{found.edit.before}` it is right{extra}"
+    instead = f"line {found.number}, `{found.line}`: `{found.edit.after}`"
+    return Finding(first, slug, evidence, 0.85, SLUGS[slug], instead, others)
+
+
+def names_one_change(code: Subject, trial: Trial, problem: Exception, spoilt: Sequence[str] = ()) -> bool:
+    """Whether there is one change with which a backward that raises runs, and is right.
+
+    `spoilt` are the gradients that are wrong where all sizes are equal, and it does not raise.
+    """
+    other = make_probe(code.op, 1, code.form.takes, code.variant)
+    try:
+        third = code.attempt(other, code.convention, [])
+    except CouldNotRun:
+        return False
+    found = repair(code, trial, third, list(trial.reference))
+    if found is None:
+        return False
+    found.healed = [n for n in found.healed if n in spoilt] or found.healed
+    code.findings.append(finding(found, f"; as it stands, {problem}"))
+    return True
+
+
+def repair(code: Subject, trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
+    """The first change, the likelier kinds first, that makes the gradients `wrong` right."""
+    source = Source.of(code.form)
+    if source is None:
+        return None
+    good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
+    upstreams = source.upstream_names()
+    likeliest_first = sorted(repairs(source.functions(), code.op, upstreams), key=lambda e: e.rank)
+    for edit in likeliest_first[:CANDIDATES]:
+        changed = source.changed(edit, code.form)
+        if changed is None:
+            continue
+        other = Subject(changed, code.op, code.stated)
+        other.convention, other.variant = code.convention, code.variant
+        healed = heals(other, trial, good, wrong)
+        if healed and heals(other, third, good, healed) == healed:
+            lines = source.text.splitlines()
+            return Repair(edit, lines[edit.line - 1].strip() if edit.line <= len(lines) else "", edit.line, healed)
+    return None
+
+
+def heals(code: Subject, trial: Trial, good: list[str], wrong: list[str]) -> list[str]:
+    """The gradients in `wrong` that are right now; none if the forward or a gradient in `good` is not."""
+    p: Probe = trial.probe
+    try:
+        now = code.attempt(p, code.convention, [p.upstream])
+        if now.outputs and wrong_outputs(code, now):
+            return []
+        if any(n in now.reference and not same(now, n) for n in (*now.gradients, *good)):
+            return []
+        return [n for n in wrong if same(now, n)]
+    except TimeOut:
+        raise
+    except Exception:  # whatever the changed code does
+        return []
+
+
+def same(trial: Trial, name: str) -> bool:
+    g, reference = trial.gradients.get(name), trial.reference.get(name)
+    if g is None or reference is None or np.shape(g) != np.shape(reference):
+        return False
+    return bool(close(np.asarray(g, dtype=float), reference))
+
+
+class Source:
+    """The functions and classes of a file that a form's code runs through, and how to run them changed."""
+
+    def __init__(self, text: str, filename: str, scope: dict[str, Any], roots: list[str]) -> None:
+        self.text, self.filename, self.scope, self.roots = text, filename, scope, roots
+        tops: dict[str, ast.stmt] = {}
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                tops[node.name] = node
+        self.nodes: list[ast.stmt] = []
+        waiting = [r.partition(".")[0] for r in roots]
+        while waiting:
+            node_of = tops.get(waiting.pop(0))
+            if node_of is None or node_of in self.nodes:
+                continue
+            self.nodes.append(node_of)
+            waiting += [n.id for n in ast.walk(node_of) if isinstance(n, ast.Name) and n.id in tops]
+
+    @staticmethod
+    def of(form: Any) -> Source | None:
+        """What a form runs, if its source can be read and stands at the top of its file."""
+        if form.name in ("class", "autograd"):
+            targets = [form.cls]
+        else:
+            targets = [t for t in (getattr(form, "back", None), form.function) if t is not None]
+        try:
+            filename = inspect.getsourcefile(targets[0])
+            roots = [t.__qualname__ for t in targets]
+            scope = vars(sys.modules[targets[0].__module__])
+            if filename is None or any("<" in r for r in roots):
+                return None
+            with open(filename, encoding="utf-8") as file:
+                source = Source(file.read(), filename, scope, roots)
+        except (OSError, TypeError, AttributeError, KeyError, SyntaxError, UnicodeDecodeError):
+            return None
+        whole = len(source.nodes) > 0 and not any(isinstance(n, ast.While) for t in source.nodes for n in ast.walk(t))
+        return source if whole else None
+
+    def functions(self) -> list[ast.FunctionDef]:
+        """Every function and method, those that lead back first."""
+        found = [f for node in self.nodes for f in ast.walk(node) if isinstance(f, ast.FunctionDef)]
+        words = ("back", "bwd", "grad", "deriv", "bprop")
+        return sorted(found, key=lambda f: not any(w in f.name.lower() for w in words))
+
+    def upstream_names(self) -> set[str]:
+        """The parameters of the functions that lead back which look like an upstream gradient."""
+        known = {normal(a) for a in ALIASES["dy"]}
+        return {a.arg for f in self.functions() for a in f.args.args if normal(a.arg) in known}
+
+    def changed(self, edit: Edit, form: Any) -> Any:
+        """The form with the changed code in it; None where that cannot be compiled."""
+        undo = edit.apply()
+        try:
+            tree = ast.Module(body=list(self.nodes), type_ignores=[])
+            ast.fix_missing_locations(tree)
+            scope = dict(self.scope)
+            exec(compile(tree, self.filename, "exec"), scope)  # the user's own code, changed in one place
+        except (Exception, RecursionError):
+            return None
+        finally:
+            undo()
+        other = copy.copy(form)
+
+        def find(path: str) -> Any:
+            return look_up(scope, path)
+
+        if form.name in ("class", "autograd"):
+            other.cls = find(self.roots[0])
+            for method in ("forward_method", "backward_method"):
+                if hasattr(form, method):
+                    setattr(other, method, getattr(other.cls, getattr(form, method.replace("_method", "_name"))))
+        elif getattr(form, "back", None) is not None:
+            other.back, other.function = find(self.roots[0]), find(self.roots[1])
+        else:
+            other.function = find(self.roots[0])
+        return other
+
+
+def look_up(scope: dict[str, Any], path: str) -> Any:
+    first, *rest = path.split(".")
+    found = scope[first]
+    for part in rest:
+        found = getattr(found, part)
+    return found

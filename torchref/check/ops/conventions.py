@@ -1,0 +1,107 @@
+"""Ways of writing an operation that differ from torch's: weights transposed, axes and gates in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.module import Array
+
+Change = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way of writing the operation that differs from torch's: how its arrays are handed over and taken back."""
+
+    sentence: str
+    there: Mapping[str, Any]  # torch's array (or option, or output) -> the user's
+    back: Mapping[str, Any]  # the user's gradient or output -> torch's
+    stated: str = ""  # how a user can ask for it
+
+    def to_user(self, name: str, value: Any) -> Any:
+        return self.there[name](value) if name in self.there and value is not None else value
+
+    def to_torch(self, name: str, value: Any) -> Any:
+        return self.back[name](value) if name in self.back and value is not None else value
+
+
+TORCH = Convention("", {}, {})
+
+
+def both(a: Convention, b: Convention) -> Convention:
+    there = {n: (lambda v, n=n: b.to_user(n, a.to_user(n, v))) for n in {**a.there, **b.there}}
+    back = {n: (lambda v, n=n: a.to_torch(n, b.to_torch(n, v))) for n in {**a.back, **b.back}}
+    return Convention("; ".join(s for s in (a.sentence, b.sentence) if s), there, back)
+
+
+def swap(a: Any) -> Any:
+    return np.ascontiguousarray(np.swapaxes(a, 0, 1)) if np.ndim(a) >= 2 else a
+
+
+def flip_T(a: Any) -> Any:
+    return np.ascontiguousarray(a.T) if np.ndim(a) == 2 else a
+
+
+def gate_order(names: str, order: str) -> Convention:
+    """Blocks of torch's order `names` handed over in the order `order`."""
+    forth = [names.index(c) for c in order]
+    home = [order.index(c) for c in names]
+
+    def permute(block: list[int], axis: int = 0) -> Change:
+        def change(a: Array) -> Array:
+            parts = np.split(a, len(names), axis=axis)
+            return np.concatenate([parts[i] for i in block], axis=axis)
+
+        return change
+
+    keys = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return Convention(f"the gates come in the order {', '.join(order)} (torch: {', '.join(names)})",
+                      {k: permute(forth) for k in keys}, {k: permute(home) for k in keys}, f"gates={order}")  # fmt: skip
+
+
+def update_gate(values: Mapping[str, Any]) -> Convention:
+    """GRU's z and 1 - z exchanged: the sigmoid of a negative sum is 1 minus that of the sum."""
+
+    def negate(a: Array) -> Array:
+        r, z, n = np.split(a, 3)
+        return np.concatenate([r, -z, n])
+
+    keys: dict[str, Any] = dict.fromkeys(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), negate)
+    if "weight_ih" not in values:  # one array for each gate: r, z, n, and again
+        own = [n for n in values if n not in ("input", "hx")]
+        keys = dict.fromkeys(own[1::3], np.negative)
+    return Convention("the update gate weighs the new state, z n + (1 - z) h (torch: (1 - z) n + z h)", keys, keys)
+
+
+def channels_last() -> Convention:
+    """Images as (N, H, W, C), kernels as (h, w, in, out), a bias as (1, 1, 1, out) or (out,)."""
+    last, first = (lambda a: np.moveaxis(a, 1, -1)), (lambda a: np.moveaxis(a, -1, 1))
+    there = {
+        "input": last,
+        "output": last,
+        "weight": lambda w: w.transpose(2, 3, 1, 0),
+        "bias": lambda b: b.reshape(1, 1, 1, -1),
+    }
+    back = {"input": first, "output": first, "weight": lambda w: w.transpose(3, 2, 0, 1),
+            "bias": lambda b: b.reshape(-1) if np.shape(b)[:-1] == (1, 1, 1) else b}  # fmt: skip
+    return Convention("the channels come last, (N, H, W, C) and kernels (h, w, in, out)", there, back)
+
+
+def in_columns() -> Convention:
+    """A recurrence's samples in columns: (D, N), or (D, N, T) for a sequence; the bias as (H, 1)."""
+
+    def turn(a: Any) -> Any:
+        return np.ascontiguousarray(np.transpose(a))
+
+    names = ("input", "hx", "output", "h_n")
+    there = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), lambda b: b.reshape(-1, 1))}
+    back = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), column)}
+    return Convention("the samples stand in columns, (D, N) or (D, N, T)", there, back)
+
+
+def column(b: Any) -> Any:
+    return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b

@@ -1,0 +1,44 @@
+"""What a wrong formula is, and the few helpers that the families share.
+
+A formula is a function `formula(v, wrong)` of the values `v` (arrays and options under torch's names) and the set
+`wrong` of the mistakes that are switched on. It returns `outputs, backward`: a tuple of arrays, and a function of one
+upstream gradient per output that returns a dictionary of gradients under torch's names. With an empty set it is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+from torchref.nn.module import Array
+
+Values: TypeAlias = SimpleNamespace
+Gradients: TypeAlias = dict[str, Any]
+Formula: TypeAlias = Callable[[Any, frozenset[str]], tuple[tuple[Array, ...], Callable[..., Gradients]]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong variation of a formula: how it is named to a student, and where the faulty term stands."""
+
+    flag: str  # as the formula knows it
+    slug: str
+    gradient: str  # the gradient in whose formula the faulty term stands ("output": in the forward)
+    sentence: str  # what is wrong, for a student
+    correction: str = ""  # what to write
+    convention: str = ""  # where it is no mistake in code that says so: the note
+
+    @property
+    def forward(self) -> bool:
+        """Whether the mistake stands in the forward already."""
+        return self.gradient == "output" or self.gradient.startswith("running_")
+
+
+@dataclass(frozen=True)
+class Unreduced:
+    """The gradient of a broadcast parameter before the sum: its terms, and the axes that must be summed."""
+
+    terms: Array
+    axes: tuple[int, ...]

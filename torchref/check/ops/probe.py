@@ -1,0 +1,110 @@
+"""Inputs and upstream gradients that can see every mistake, and the right answer on them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.check.ops.find import find
+from torchref.check.ops.mistake import Gradients, Unreduced
+from torchref.nn.module import Array
+
+
+@dataclass
+class Probe:
+    """Values of an operation's arguments under torch's names, and upstream gradients for its outputs."""
+
+    op: Op
+    variant: str
+    seed: int
+    values: dict[str, Any]  # arrays and options; None: absent
+    upstream: dict[str, Any]  # by output; a scalar for a reduced loss
+    second: dict[str, Any]  # another upstream gradient
+
+    def namespace(self, **changes: Any) -> SimpleNamespace:
+        return SimpleNamespace(**{**self.op.fixed, **self.values, **changes})
+
+    def evaluate(
+        self, wrong: Iterable[str] = (), **changes: Any
+    ) -> tuple[dict[str, Array], Callable[[dict[str, Any]], Gradients]]:
+        """The formula's outputs by name, and its backward: upstream gradients by output -> gradients by argument."""
+        outputs, backward = self.op.formula(self.namespace(**changes), frozenset(wrong))
+
+        def named(upstream: dict[str, Any]) -> Gradients:
+            names = [n for n in self.op.outputs if not n.startswith("running_") and n != "weights"]
+            return backward(*(upstream.get(n) for n in names))
+
+        return dict(zip(self.op.outputs, outputs, strict=False)), named
+
+    def reference(self, upstream: dict[str, Any], **changes: Any) -> Gradients:
+        _, backward = self.evaluate(**changes)
+        return backward(upstream)
+
+
+def gradients_only(gradients: Gradients) -> dict[str, Array]:
+    return {k: np.asarray(v) for k, v in gradients.items() if not isinstance(v, Unreduced) and v is not None}
+
+
+def upstream_like(rng: Any, output: Array) -> Array:
+    """Both signs, no entry near 0 or 1: an upstream gradient that is dropped or replaced by ones is seen."""
+    return np.asarray(rng.uniform(0.4, 1.9, np.shape(output)) * rng.choice([-1.0, 1.0], np.shape(output)))
+
+
+def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: str = "rich") -> Probe:
+    """A probe for code that takes the arguments `takes` (None: all); options that it does not take keep their default."""
+    rng = np.random.default_rng([seed, zlib.crc32(op.name.encode())])
+    options = {}
+    for a in op.options:
+        taken = takes is None or a.name in takes
+        options[a.name] = op.given.get(a.name, a.probe if taken else a.default)
+    if op.has("is_causal") and "is_causal" not in op.given and (takes is None or "attn_mask" in takes):
+        options["is_causal"] = False  # torch takes one mask or the other
+    arrays = op.make(rng, options, variant)
+    values: dict[str, Any] = {}
+    for a in op.arguments:
+        if a.kind == "option":
+            values[a.name] = options[a.name]
+        elif a.optional and takes is not None and a.name not in takes:
+            values[a.name] = None
+        else:
+            values[a.name] = arrays.get(a.name)
+    return finished(op, seed, variant, values, arrays, rng)
+
+
+def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
+    """The inputs of two probes, one behind the other along a new first axis; parameters and options of the first."""
+    first, second = (make_probe(op, seed + i, takes, variant) for i in (0, 1))
+    shape = np.shape(first.values["input"])
+    values = {
+        k: np.stack((v, second.values[k])) if isinstance(v, np.ndarray) and v.shape == shape else v
+        for k, v in first.values.items()
+    }
+    return finished(op, seed, variant, values, values, np.random.default_rng(seed))
+
+
+def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
+    """A probe with its upstream gradients."""
+    if op.draws:
+        values["mask"] = arrays["mask"]
+    if op.has("normalized_shape"):
+        values["normalized_shape"] = arrays["input"].shape[-1:]
+    probe = Probe(op, variant, seed, values, {}, {})
+    outputs, _ = probe.evaluate()
+    for target in (probe.upstream, probe.second):
+        for name, output in outputs.items():
+            if not name.startswith("running_") and name != "weights":
+                target[name] = upstream_like(rng, output)
+    if op.loss and np.ndim(probe.upstream["output"]) == 0:
+        probe.upstream["output"], probe.second["output"] = np.asarray(1.7), np.asarray(-0.6)
+    return probe
+
+
+def probe(op: str | Op, seed: int = 0) -> Probe:
+    """Inputs and upstream gradients that can see every mistake of the manual's list for `op`."""
+    return make_probe(find(op) if isinstance(op, str) else op, seed)

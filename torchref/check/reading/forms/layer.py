@@ -1,0 +1,373 @@
+# ruff: noqa: E501
+"""A class with `forward` and `backward` that keeps what it needs on itself."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.check.ops.probe import make_probe
+from torchref.check.reading import arguments
+from torchref.check.reading.arguments import aliases, normal
+from torchref.check.reading.forms.attributes import collect, get, place, put, read_place
+from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
+from torchref.check.reading.forms.class_names import BACKWARDS, FORWARDS, RESULTS, SIZES, ZERO
+from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
+from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
+
+
+class Layer(Closure):
+    """A class; a fresh instance for each run."""
+
+    name = "class"
+    torch_values: dict[str, Any] | None = None  # the probe's values in torch's convention
+    either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
+    prediction = False  # it is the prediction
+
+    def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
+        self.cls, self.op = cls, op
+        self.is_class = inspect.isclass(cls)
+        self.forward_name = next(
+            (n for n in FORWARDS if n in dir(cls) and (n != "__call__" or calls(cls if self.is_class else type(cls)))),
+            None,
+        )
+        self.backward_name = next(
+            (n for n in BACKWARDS if callable(getattr(cls, n, None))),
+            None,
+        )
+        if self.forward_name is None or self.backward_name is None:
+            missing = "forward" if self.forward_name is None else "backward"
+            raise CouldNotRun(
+                f"the class {getattr(cls, '__name__', type(cls).__name__)} has no method {missing!r}; a class needs forward and backward"
+            )
+        hands_on = self.is_class and not arguments.parameters(getattr(cls, self.forward_name))[1:]
+        if self.forward_name == "forward" and hands_on and calls(cls) and arguments.parameters(cls.__call__)[1:]:
+            self.forward_name = "__call__"  # def forward(self, *args): return self(*args)
+        self.with_momentum = True
+        self.upstream = True
+        self.own_shapes = {}
+        params = arguments.parameters(cls.__init__)[1:] if self.is_class and cls.__init__ is not object.__init__ else []
+        self.sizes: dict[str, tuple[str, int]] = {}
+        free = []
+        for p in params:
+            size = next(
+                (
+                    s
+                    for s in op.sizes
+                    if s[0] not in [k for k, _ in self.sizes.values()]
+                    and normal(p.name) in map(normal, SIZES.get(s[0], (s[0],)))
+                ),
+                None,
+            )
+            if isinstance(p.default, bool) and op.has(p.name) and op.argument(p.name).kind == "array":
+                continue  # bias=True: whether there is one, not the array
+            exact = op.has(p.name) and p.name != "normalized_shape"
+            if size and not exact and not isinstance(p.default, np.ndarray):
+                self.sizes[p.name] = (size[0], size[2])
+            else:
+                free.append(p)
+        self.forward_method = getattr(cls, self.forward_name)
+        self.backward_method = getattr(cls, self.backward_name)
+        fparams = arguments.parameters(self.forward_method)
+        if self.is_class and not isinstance(inspect.getattr_static(cls, self.forward_name), staticmethod | classmethod):
+            fparams = fparams[1:]
+        self.forward_params = fparams
+        # the forward's arguments come first: the input is never the constructor's
+        inputs = [
+            a.name for a in op.arguments if a.name.startswith(("input", "target", "query", "key", "value", "x1", "x2"))
+        ]
+        self.calling = arguments.match(op, fparams, stated=stated)
+        taken = tuple(dict.fromkeys((*self.calling.takes, *inputs)))
+        unsized = [s for s in op.sizes if s[0] not in [k for k, _ in self.sizes.values()]]
+        still = []
+        for p in free:
+            if (
+                p.default is p.empty
+                and unsized
+                and not any(normal(p.name) in aliases(op, a.name) for a in op.arguments if a.name not in taken)
+                and not arguments.CONFIG.match(p.name)
+            ):
+                size = unsized.pop(0)
+                self.sizes[p.name] = (size[0], size[2])
+            else:
+                still.append(p)
+        self.construction = arguments.match(op, still, skip=taken)
+        self.takes = self.calling.takes | self.construction.takes
+        self.matching = self.calling
+        self.attributes: dict[str, tuple[str, Any]] = {}
+        self.discover()
+
+    # --- where the arrays are ----------------------------------------------------------------------------------------
+
+    def size_arrays(self, values: dict[str, Any]) -> dict[str, int]:
+        found = {}
+        for parameter, (name, axis) in self.sizes.items():
+            array = next(s[1] for s in self.op.sizes if s[0] == name)
+            weight = (self.torch_values or values).get(array)  # sizes do not depend on how a weight is stored
+            if weight is None:
+                weight = self.fallback.get(array)
+            if weight is not None:
+                found[parameter] = int(np.shape(weight)[axis])
+        return found
+
+    def discover(self) -> None:
+        """Which of the operation's arrays the class holds as attributes: look at an instance."""
+
+        everything = make_probe(self.op, 0, None).values
+        self.fallback = everything
+        try:
+            instance = self.build(dict(everything))
+        except CouldNotRun:
+            self.fallback = everything
+            return
+        for a in self.op.arguments:
+            if a.kind == "option" or a.name in self.takes or a.name in ("query", "key", "value"):
+                continue  # query, key and value are handed to the forward, if at all
+            at = place(self.op, instance, a.name) or read_place(self.op, self.cls, instance, a.name)
+            key = at and (at[1] if isinstance(at[1], str) else str(at[1][-1]))
+            if key and any(normal(key) == normal(q) and r != a.name for q, r in self.construction.roles.items()):
+                continue  # the constructor's array of that name is another argument
+            if at and at not in self.attributes.values():
+                self.attributes[a.name] = at
+        for a in self.op.options:
+            if a.name in self.takes or a.name in ("training", "dim", "normalized_shape"):
+                continue
+        self.takes = self.takes | set(self.attributes)
+
+    def strange(self) -> list[str]:
+        """Arrays of the class's own making that match no argument: without them the forward cannot be judged."""
+        try:
+            instance = self.build(dict(self.fallback))
+        except CouldNotRun:
+            return []
+        members = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
+        for key, value in list(members.items()):
+            if isinstance(value, dict):
+                members.update({f"{key}[{k!r}]": v for k, v in value.items()})
+        mine = [get(instance, *at) for at in self.attributes.values()]
+        handed = [v for v in self.fallback.values() if isinstance(v, np.ndarray)]
+        return [
+            k
+            for k, v in members.items()
+            if isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.ndim and np.ptp(v) > 0 and (v != np.round(v)).any()
+            and not any(v is a or np.array_equal(v, a) for a in (*mine, *handed))
+        ]  # fmt: skip
+
+    def build(self, values: dict[str, Any]) -> Any:
+        if not self.is_class:
+            return copy.deepcopy(self.cls)
+        if self.cls.__init__ is object.__init__:
+            return guarded("the constructor", self.cls)
+        special = self.size_arrays(values)
+        matching = arguments.Matching({**self.construction.roles, **{p: f"size {p}" for p in self.sizes}})
+        return call(
+            self.cls,
+            matching,
+            values,
+            lambda: self.config(values),
+            "the constructor",
+            {f"size {p}": v for p, v in special.items()},
+        )
+
+    def held(self) -> arguments.Matching:
+        """The class's own names of its arrays: a PReLU's `a` is no input."""
+        named = {str(key if isinstance(key, str) else key[1]): name for name, (_, key) in self.attributes.items()}
+        return arguments.Matching({**self.construction.roles, **named})
+
+    def prepared(self, values: dict[str, Any]) -> Any:
+        instance = self.build(values)
+        for name in self.attributes:
+            if values.get(name) is not None:
+                own = put(
+                    instance, self.attributes[name], values[name], "one slope" in self.op.variants and not self.sizes
+                )
+                if own is not None:
+                    self.own_shapes[name] = own
+        for key, on in (
+            ("training", True),
+            ("train", True),
+            ("is_training", True),
+            ("mode", "train"),
+            ("train_mode", True),
+        ):
+            current = getattr(instance, key, None)
+            wanted = bool(values.get("training", True))
+            if callable(current) and key == "train" and wanted:
+                guarded("train()", current)
+            elif isinstance(current, bool):
+                setattr(instance, key, wanted)
+            elif isinstance(current, str) and key == "mode":
+                setattr(instance, key, on if wanted else "test")
+        return instance
+
+    def run(
+        self,
+        values: dict[str, Any],
+        upstreams: list[dict[str, Any]],
+        expected: dict[str, Any],
+        shapes: dict[str, tuple[int, ...]],
+    ) -> Run:
+        run: Run | None = None
+        instance: Any = None
+        for i, upstream in enumerate(upstreams or [{}]):
+            handed = fresh(upstream)
+            again = run is not None and repeated(upstreams, i)
+            if not again:
+                current = fresh(values)
+                instance = self.prepared(current)
+                before = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
+                watched = {r: current[r] for r in self.takes if r in current and r not in self.attributes}
+                snapshot = Snapshot(watched)
+                result = self.go_forward(instance, current)
+                items = list(result) if isinstance(result, tuple | list) else [result]
+                leaves = [o for o in flatten(items) if is_array(o)]
+                if not leaves:
+                    raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
+                outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
+                for name in ("running_mean", "running_var"):
+                    at = self.attributes.get(name)
+                    if at is None and name in self.construction.takes:
+                        at = place(self.op, instance, name)
+                    if at is not None and name not in outputs:
+                        outputs[name] = get(instance, *at)
+                structure = (
+                    items[0]
+                    if len(items) == 1 and isinstance(items[0], tuple | list)
+                    else tuple(items)
+                    if len(leaves) > 1
+                    else None
+                )
+                frozen = {
+                    k: np.array(v).reshape(np.shape(values[k]))
+                    if k in self.own_shapes and values.get(k) is not None
+                    else np.array(v)
+                    for k, v in outputs.items()
+                    if is_array(v)
+                }
+                if run is None:
+                    run = Run(frozen, [], snapshot.changed(), shapes=dict(self.own_shapes))
+            else:
+                zero = next((n for n in ZERO if callable(getattr(instance, n, None))), None)
+                if zero:
+                    guarded(zero, getattr(instance, zero))
+            if not upstreams:
+                assert run is not None
+                return run
+            backward = getattr(instance, self.backward_name or "backward")
+            watch = Snapshot({f"d{k}": v for k, v in handed.items()})
+            args, kwargs, names = self.backward_arguments(instance, backward, structure, handed, frozen, current)
+            assert run is not None
+            run.handed = names
+            try:
+                value = guarded("the backward", backward, *args, **kwargs)
+            except CouldNotRun:
+                if again:
+                    break
+                if not args or not isinstance(args[0], tuple):
+                    raise
+                run.handed = ["output"]
+                value = guarded("the backward", backward, handed["output"])
+            order = [n for n in shapes if n in self.calling.takes] + [n for n in shapes if n not in self.calling.takes]
+            inputs = [n for n in order if n in self.calling.takes]
+            leaves_back = flatten(value) if isinstance(value, tuple | list) else [value]
+            if len(leaves_back) <= len(inputs):
+                order = inputs
+            gradients = (
+                name_gradients(self.op, value, returned_names(self.backward_method), order, shapes, self.calling)
+                if value is not None
+                else {}
+            )
+            held = collect(self.op, instance, shapes, before, self.takes, self.attributes, self.held())
+            for name, gradient in held.items():
+                gradients.setdefault(name, gradient)
+            if value is None and "input" in shapes and "input" not in gradients:
+                for key in ("dx", "dX", "dinputs", "grad_input", "dinput", "d_input", "dlogits", "grad"):
+                    if isinstance(getattr(instance, key, None), np.ndarray):
+                        gradients["input"] = getattr(instance, key)
+                        break
+            if not gradients:
+                raise CouldNotRun(
+                    "no gradient was found: the backward returned None and no attribute like dW, grad_weight or grads['W'] was set"
+                )
+            run.gradients.append(copied(gradients))
+            changed = snapshot.changed()
+            run.changed += [n for n in (*changed, *watch.changed()) if n not in run.changed]
+        assert run is not None
+        run.shapes = dict(self.own_shapes)
+        return run
+
+    def go_forward(self, instance: Any, values: dict[str, Any]) -> Any:
+        """What the forward returns; if that is nothing, what it has left on the instance."""
+        forward = getattr(instance, self.forward_name or "forward")
+        if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
+            positional = [p.name for p in self.forward_params]
+
+            def forward(*args: Any, **kwargs: Any) -> Any:  # a base class's __call__ keeps what the backward needs
+                return instance(*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs))
+
+            forward.__signature__ = inspect.Signature(self.forward_params)  # type: ignore[attr-defined]
+        result = call(forward, self.calling, values, lambda: self.config(values), "the forward")
+        if result is None:
+            members = {normal(k): v for k, v in vars(instance).items()} if hasattr(instance, "__dict__") else {}
+            result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
+        return result
+
+    def backward_arguments(
+        self,
+        instance: Any,
+        backward: Any,
+        structure: Any,
+        handed: dict[str, Any],
+        frozen: dict[str, Any],
+        values: dict[str, Any],
+    ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
+        params = arguments.parameters(backward)
+        dys = {normal(n) for n in arguments.ALIASES["dy"]}
+        kwargs: dict[str, Any] = {}
+        rest = []
+        for p in params:
+            n = normal(p.name)
+            if n in ("lr", "learningrate", "stepsize", "eta") and len(params) > 1:
+                kwargs[p.name] = 0.0
+            elif (
+                p.default is p.empty
+                and n not in dys
+                and not n.startswith("d")
+                and (role := self.calling.roles.get(p.name))
+                and (len(params) > 1 or self.op.loss)
+            ):
+                kwargs[p.name] = values.get(role)
+            else:
+                rest.append(p)
+        self.upstream = bool(rest) or not self.op.loss
+        if (
+            self.op.loss
+            and "input" not in [self.calling.roles.get(k) for k in kwargs]
+            and len(kwargs) == 1 == len(rest)
+        ):
+            self.either = True  # backward(what, target): what may be the upstream gradient or the prediction
+            if self.prediction:
+                self.upstream = False
+                own: Any = getattr(instance, "output", None)
+                shown = own if np.shape(own) == np.shape(values["input"]) else values.get("input")
+                return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
+        if kwargs:
+            needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
+            return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]
+        args, names = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
+        return args, {}, names
+
+
+def calls(cls: type) -> bool:
+    """Whether the user's class, or a base of it, has a `__call__`."""
+    return any("__call__" in vars(base) for base in cls.__mro__[:-1])
+
+
+def only_any(method: Any) -> bool:
+    """Whether a method hands on whatever it is given: `def __call__(self, *args)`."""
+    kinds = [p.kind for p in inspect.signature(method).parameters.values()]
+    return inspect.Parameter.VAR_POSITIONAL in kinds

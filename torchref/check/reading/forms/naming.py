@@ -1,0 +1,186 @@
+# ruff: noqa: E501
+"""torch's names for the outputs and gradients that a user's code returns."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.check.reading.arguments import Matching, aliases, normal
+
+NAMES: dict[Any, list[str]] = {}  # by code: one piece of code runs many times, and reading its source is slow
+
+
+def returned_names(function: Any) -> list[str]:
+    """The names in the last `return a, b, c` of a function's source, if it can be read."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return read_returned_names(function)
+    if code not in NAMES:
+        NAMES[code] = read_returned_names(function)
+    return NAMES[code]
+
+
+def read_returned_names(function: Any) -> list[str]:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return []
+    top = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)), None)
+    if top is None or isinstance(top, ast.Lambda):
+        return []
+
+    def own_returns(node: ast.AST) -> list[ast.Return]:
+        found = []
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+                continue
+            if isinstance(child, ast.Return):
+                found.append(child)
+            found += own_returns(child)
+        return found
+
+    returns = [r for r in own_returns(top) if r.value is not None]
+    if not returns:
+        return []
+    value = returns[-1].value
+    items: list[Any] = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+    flat: list[Any] = []
+    for item in items:
+        flat += item.elts if isinstance(item, ast.Tuple | ast.List) else [item]
+    return [n.id if isinstance(n, ast.Name) else n.attr if isinstance(n, ast.Attribute) else "" for n in flat]
+
+
+PREFIXES = ("dld", "gradientof", "gradof", "gradient", "gradients", "gradw", "grad", "delta", "d", "g", "nabla")
+SUFFIXES = ("gradients", "gradient", "grads", "grad", "bar", "g")
+
+
+def stem(name: str) -> list[str]:
+    """What a gradient's name may be the gradient of: dW, grad_weight, weight_grad -> w, weight."""
+    name = normal(name)
+    found = [name[len(p) :] for p in PREFIXES if name.startswith(p) and len(name) > len(p)]
+    found += [name[: -len(s)] for s in SUFFIXES if name.endswith(s) and len(name) > len(s)]
+    return found
+
+
+def gradient_name(op: Op, name: str, matching: Matching | None = None) -> str | None:
+    """torch's argument whose gradient the variable `name` holds."""
+    for s in stem(name):
+        if matching:
+            for parameter, role in matching.roles.items():
+                if normal(parameter) == s and op.has(role) and op.argument(role).kind != "option":
+                    return role
+        for a in op.arrays:
+            if normal(a.name) == s:
+                return a.name
+    for s in stem(name):
+        for a in op.arrays:
+            if s in aliases(op, a.name):
+                return a.name
+    return None
+
+
+def flatten(value: Any) -> list[Any]:
+    if isinstance(value, tuple | list):
+        return [leaf for item in value for leaf in flatten(item)]
+    return [value]
+
+
+def name_gradients(
+    op: Op,
+    value: Any,
+    names: list[str],
+    order: list[str],
+    shapes: dict[str, tuple[int, ...]],
+    matching: Matching | None = None,
+) -> dict[str, Any]:
+    """Give the returned gradients torch's names: by key, by the names in the return statement, by order, by shape."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        named: dict[str, Any] = {}
+        for key, gradient in value.items():
+            role = (matching.roles.get(key) if matching else None) or gradient_name(op, str(key), matching)
+            if role is None and isinstance(key, str):
+                role = next((a.name for a in op.arrays if normal(key) in aliases(op, a.name)), None)
+            if role in shapes:
+                named.setdefault(role, gradient)
+        return named
+    if isinstance(value, tuple | list) and any(isinstance(v, dict) for v in value):  # (dx, {"W": dW, "b": db})
+        held: dict[str, Any] = {}
+        for part in value:
+            if isinstance(part, dict):
+                held.update(name_gradients(op, part, [], order, shapes, matching))
+        left = [v for v in value if not isinstance(v, dict)]
+        free = [n for n in order if n not in held]
+        return {**name_gradients(op, left, [], free, shapes, matching), **held} if left else held
+    leaves = flatten(value)
+    if "target" in order and len([g for g in leaves if g is not None]) < len(order):  # its gradient may be left out
+        order = [n for n in order if n != "target"]
+    if len(leaves) == len(names):
+        by_name = [gradient_name(op, n, matching) if n else None for n in names]
+        known = [n for n in by_name if n]
+        if len(leaves) == 1 and known and known[0] in shapes:
+            return {known[0]: leaves[0]}
+        if len(leaves) > 1 and all(by_name) and len(set(by_name)) == len(by_name):
+            return {n: g for n, g in zip(by_name, leaves, strict=True) if n in shapes and n is not None}
+    if len(leaves) == 1:
+        fit = [n for n in order if shapes.get(n) == np.shape(leaves[0])]
+        return {fit[0] if len(fit) == 1 else order[0]: leaves[0]} if order else {}
+    chosen = order
+    if len(leaves) != len(order):
+        without_none = [g for g in leaves if g is not None]
+        if len(without_none) == len(order):
+            leaves = without_none
+        elif len(leaves) > len(order):
+            leaves = leaves[: len(order)]
+    pairs = dict(zip(chosen, leaves, strict=False))
+    fits = sum(np.shape(g) == shapes.get(n) for n, g in pairs.items())
+    if fits < len(pairs) and len({shapes[n] for n in shapes}) == len(shapes):
+        by_shape: dict[str, Any] = {}
+        for gradient in leaves:
+            role = next((n for n, s in shapes.items() if s == np.shape(gradient) and n not in by_shape), None)
+            if role:
+                by_shape[role] = gradient
+        if len(by_shape) == len(leaves):
+            return by_shape
+    return {n: g for n, g in pairs.items() if n in shapes}
+
+
+def name_outputs(op: Op, leaves: list[Any], expected: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
+    """Name the forward's outputs: the first array is the output; the others are what they equal, else what they look like."""
+    result: dict[str, Any] = {}
+    rest = [n for n in expected if n != "output" and n != "weights"]
+    hints = names if names and len(names) >= len(leaves) else [""] * len(leaves)
+    for leaf, hint in zip(leaves, hints, strict=False):
+        if "output" not in result:
+            result["output"] = leaf
+            continue
+        hinted = next(
+            (
+                n
+                for n in rest
+                if n not in result and hint and normal(hint).removeprefix("new").removesuffix("new") in aliases(op, n)
+            ),
+            None,
+        )
+        equal = hinted or next(
+            (
+                n
+                for n in rest
+                if n not in result
+                and np.shape(leaf) == np.shape(expected[n])
+                and np.allclose(leaf, expected[n], rtol=1e-6, atol=1e-9)
+            ),
+            None,
+        )
+        if equal:
+            result[equal] = leaf
+        else:
+            result.setdefault(f"extra {len(result)}", leaf)
+    return result

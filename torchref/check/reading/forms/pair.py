@@ -1,0 +1,115 @@
+"""`NAME_forward` returns its output and a cache, `NAME_backward` takes the upstream gradient and the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.check.reading import arguments
+from torchref.check.reading.arguments import ALIASES, normal
+from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, fresh, guarded
+from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, running
+from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
+
+CACHE = {normal(n) for n in ALIASES["cache"]}
+DY = {normal(n) for n in ALIASES["dy"]}
+
+
+class Pair(Closure):
+    """`forward(*arrays) -> (output, cache)` and `backward(doutput, cache) -> gradients`."""
+
+    name = "pair"
+
+    def __init__(
+        self, pair: tuple[Callable[..., Any], Callable[..., Any]], op: Op, stated: list[str] | None = None
+    ) -> None:
+        super().__init__(pair[0], op, stated)
+        self.back = pair[1]
+        params = arguments.parameters(self.back)
+        roles: dict[str, str] = {}
+        for p in params:
+            n = normal(p.name)
+            if n in CACHE and "cache" not in roles.values():
+                roles[p.name] = "cache"
+        free = [p for p in params if p.name not in roles and (p.default is p.empty or normal(p.name) in DY)]
+        if "cache" not in roles.values():
+            names = [p for p in free if normal(p.name) in DY or normal(p.name).startswith("d")]
+            others = [p for p in free if p not in names]
+            if len(others) == 1 and len(free) > 1:
+                roles[others[0].name] = "cache"
+            elif len(free) == 1 and op.loss:
+                roles[free[0].name] = "cache" if not names else "dy"
+            elif len(free) == 2:
+                roles[free[1].name] = "cache"
+            elif not others and len(free) > 2:
+                roles[free[-1].name] = "cache"
+        free = [p for p in free if p.name not in roles]
+        # what is left takes upstream gradients in the order of the outputs, or arguments by their names
+        named = {
+            p.name: r
+            for p in free
+            if (r := self.matching.roles.get(p.name))
+            and normal(p.name) not in DY
+            and not normal(p.name).startswith("d")
+        }
+        if not named and "cache" not in roles.values():
+            rest = [p for p in free if normal(p.name) not in DY]
+            if len(rest) > 1:
+                named = dict(arguments.match(op, rest, ("output",)).roles.items())
+        roles.update(named)
+        self.upstreams = [p.name for p in free if p.name not in named]
+        self.roles = roles
+
+    def split(self, result: Any) -> tuple[list[Any], Any, Any]:
+        if "cache" not in self.roles.values():
+            items = flatten(result) if isinstance(result, tuple | list) else [result]
+            return [i for i in items if is_array(i)][:1], None, items
+        if not isinstance(result, tuple | list) or len(result) < 2:
+            raise CouldNotRun("the forward returned no cache: expected (output, cache)")
+        outputs = flatten(list(result[:-1]))
+        return [o for o in outputs if is_array(o)], None, result[-1]
+
+    def run(
+        self,
+        values: dict[str, Any],
+        upstreams: list[dict[str, Any]],
+        expected: dict[str, Any],
+        shapes: dict[str, tuple[int, ...]],
+    ) -> Run:
+        values = fresh(values)
+        snapshot = Snapshot({r: values[r] for r in self.takes if r in values})
+        result, config = self.forward(values)
+        leaves, _, cache = self.split(result)
+        outputs = name_outputs(self.op, leaves, expected, returned_names(self.function)[: len(leaves)])
+        running(outputs, values, config, self.op)
+        frozen = {k: np.array(v) for k, v in outputs.items() if is_array(v)}
+        run = Run(frozen, [], snapshot.changed())
+        order = [r for r in dict.fromkeys(self.matching.roles.values()) if r in shapes] or list(shapes)
+        names = returned_names(self.back)
+        self.upstream = bool(self.upstreams) or not self.op.loss
+        live = [n for n in frozen if not n.startswith(("running_", "weights"))]
+        for i, upstream in enumerate(upstreams):
+            handed = fresh(upstream)
+            watch = Snapshot({f"d{k}": v for k, v in handed.items()})
+            given = [handed.get(n) if handed.get(n) is not None else np.zeros_like(frozen[n]) for n in live]
+            kwargs = dict(zip(self.upstreams, given, strict=False))
+            run.handed = live[: len(self.upstreams)] or ["output"]
+            for parameter, role in self.roles.items():
+                kwargs[parameter] = (
+                    cache if role == "cache" else frozen["output"] if role == "output" else values.get(role)
+                )
+            try:
+                places = [p.name for p in arguments.parameters(self.back) if p.kind == p.POSITIONAL_ONLY]
+                args = [kwargs.pop(n) for n in places if n in kwargs]
+                value = guarded("the backward", self.back, *args, **kwargs)
+            except CouldNotRun:
+                if repeated(upstreams, i):
+                    break
+                raise
+            self.gradient_count(value)
+            run.gradients.append(copied(name_gradients(self.op, value, names, order, shapes, self.matching)))
+            run.changed += [n for n in (*snapshot.changed(), *watch.changed()) if n not in run.changed]
+        return run

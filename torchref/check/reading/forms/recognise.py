@@ -1,0 +1,209 @@
+# ruff: noqa: E501
+"""Which form a piece of code is written in."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.check.ops.probe import make_probe
+from torchref.check.reading import arguments
+from torchref.check.reading.arguments import ALIASES, normal
+from torchref.check.reading.conventions import possible_conventions
+from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.calling import CouldNotRun, call
+from torchref.check.reading.forms.closure import Closure, describe
+from torchref.check.reading.forms.gradient import Gradient
+from torchref.check.reading.forms.layer import Layer
+from torchref.check.reading.forms.pair import Pair
+from torchref.nearest import nearest
+
+FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
+DY = {normal(n) for n in ALIASES["dy"]}
+
+
+def is_autograd(target: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
+
+
+def look_up(module: Any, name: str) -> Any:
+    """What `name` is in a user's file: a function or class, or the pair NAME_forward, NAME_backward."""
+    for first, second in (
+        ("_forward", "_backward"),
+        ("_forward_naive", "_backward_naive"),
+        ("Forward", "Backward"),
+        ("_fwd", "_bwd"),
+        ("_fw", "_bw"),
+        ("_f", "_b"),
+    ):
+        stem = name.removesuffix(first)
+        for a, b in ((stem + first, stem + second), (stem, stem + second) if first == "_forward" else ("", "")):
+            if (
+                a
+                and hasattr(module, a)
+                and hasattr(module, b)
+                and (name in (stem, a))
+                and (a != stem or name == stem)
+                and not inspect.isclass(getattr(module, a))
+            ):
+                return getattr(module, a), getattr(module, b)
+    for first, second in (("_forward_", "_backward_"), ("_fwd_", "_bwd_")):  # conv_forward_im2col
+        twin = name.replace(first, second)
+        if twin != name and hasattr(module, name) and hasattr(module, twin):
+            return getattr(module, name), getattr(module, twin)
+    for first, second in (("forward_", "backward_"), ("fwd_", "bwd_")):
+        stem = name.removeprefix(first)
+        if hasattr(module, first + stem) and hasattr(module, second + stem):
+            return getattr(module, first + stem), getattr(module, second + stem)
+    target: Any = module
+    for part in name.split("."):
+        if not hasattr(target, part):
+            raise CouldNotRun(missing(module, name))
+        target = getattr(target, part)
+    return target
+
+
+def missing(module: Any, name: str) -> str:
+    names = [
+        n
+        for n, v in vars(module).items()
+        if callable(v) and not n.startswith("__") and getattr(v, "__module__", None) == module.__name__
+    ]
+    return f"there is no {name!r} in the file: {nearest(name, names)}"
+
+
+def recognise(
+    target: Any,
+    op: Op,
+    form: str | None = None,
+    stated: list[str] | None = None,
+    module: Any = None,
+    device: str | None = None,
+) -> Any:
+    """The form of `target`, ready to run."""
+    if form is not None and form not in FORMS:
+        raise CouldNotRun(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")
+    if form == "autograd" or (form is None and is_autograd(target)):
+        return Function(target, op, stated, device=device)
+    if device is not None and device != "cpu":
+        raise CouldNotRun(f"--device {device} is for a torch.autograd.Function; NumPy computes on the processor")
+    if isinstance(target, tuple | list):
+        if len(target) != 2 or not all(callable(t) for t in target):
+            raise CouldNotRun(f"a pair is (forward, backward), two functions; found {target!r}")
+        return Pair((target[0], target[1]), op, stated)
+    if inspect.ismodule(target):
+        target = SimpleNamespace(forward=target.forward, backward=target.backward)
+    if form == "pair":
+        raise CouldNotRun(
+            "--form pair needs two functions, NAME_forward and NAME_backward (or a tuple (forward, backward))"
+        )
+    if form is None and static(target):
+        return Pair((target.forward, target.backward), op, stated)
+    if form is None and static(target, context=True):
+        return Pair(with_context(target), op, stated)
+    if form == "class" or (
+        form is None and (inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward")))
+    ):
+        return Layer(target, op, stated)
+    if not callable(target):
+        raise CouldNotRun(f"expected a function, a class or a pair of functions, found {type(target).__name__}")
+    if form == "closure":
+        return Closure(target, op, stated)
+    if form == "function":
+        return Gradient(target, op, stated)
+    params = arguments.parameters(target)
+    own = {normal(n) for a in op.arguments for n in (a.name, *a.aliases)} | ({"g"} if op.has("weight") else set())
+    if any(normal(p.name) in DY - own for p in params):
+        return Gradient(target, op, stated)
+    # call it once: a callable among what comes back makes it a closure
+    try:
+        closure = Closure(target, op, stated)
+        result = trial(closure, op)
+    except CouldNotRun as first:
+        try:
+            gradient = Gradient(target, op, stated)
+            if trial(gradient, op) is not None:
+                return gradient
+        except (CouldNotRun, arguments.Unmatched):
+            pass
+        raise first
+    items = result if isinstance(result, tuple | list) else [result]
+    if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
+        return closure
+    if op.loss and isinstance(result, tuple) and len(result) >= 2:
+        return Gradient(target, op, stated)
+    if looks_like_gradient(target) or (op.loss and np.ndim(items[0]) > 0):
+        return Gradient(target, op, stated)
+    raise CouldNotRun(
+        f"no backward was found: the function returned {describe(result)}; expected (output, backward), a pair NAME_forward / NAME_backward, "
+        "a class with forward and backward, or a gradient function that takes the upstream gradient (say --form function if it is one)"
+    )
+
+
+def static(target: Any, context: bool = False) -> bool:
+    """Whether a class is a pair under one name: a static forward that returns its cache, a static backward that takes it."""
+    methods = [inspect.getattr_static(target, n, None) for n in ("forward", "backward")]
+    if not inspect.isclass(target) or not all(isinstance(m, staticmethod | classmethod) for m in methods):
+        return False
+    return all(hands_over_context(getattr(target, n)) == context for n in ("forward", "backward"))
+
+
+def hands_over_context(method: Any) -> bool:
+    """Whether what the backward needs is kept on an object that is handed to both: forward(ctx, x), backward(ctx, dy)."""
+    params = arguments.parameters(method)
+    return bool(params) and normal(params[0].name) in ("ctx", "context", "self", "cls")
+
+
+class Context(SimpleNamespace):
+    """What a static forward(ctx, x) leaves for its backward(ctx, dy), as in torch."""
+
+    saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *arrays: Any) -> None:
+        self.saved_tensors = self.saved_values = self.saved = arrays
+
+
+def with_context(target: Any) -> tuple[Any, Any]:
+    """forward(ctx, x) and backward(ctx, dy) as a pair whose cache is the context."""
+
+    @functools.wraps(target.forward)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        context = Context(needs_input_grad=(True,) * 9)
+        return target.forward(context, *args, **kwargs), context
+
+    own = list(inspect.signature(target.forward).parameters.values())
+    forward.__signature__ = inspect.Signature(own[1:])  # type: ignore[attr-defined]
+    return forward, target.backward
+
+
+def looks_like_gradient(function: Any) -> bool:
+    name = normal(getattr(function, "__name__", ""))
+    return any(
+        word in name for word in ("grad", "backward", "deriv", "bwd", "vjp", "prime", "delta")
+    ) or name.startswith("d")
+
+
+def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:
+    error: CouldNotRun | None = None
+    for variant in op.variants:
+        held = {a.name for a in op.arrays} if "config" in form.takes else set()  # params["W"]
+        p = make_probe(op, 0, form.takes | held, variant)
+        for convention in itertools.islice(possible_conventions(op, p.values, form.takes, stated), 60):
+            values = {k: convention.to_user(k, v) for k, v in p.values.items()}
+            special = {"dy": p.upstream["output"], "output": p.evaluate()[0]["output"], "cache": values.get("input")}
+            try:
+                return call(
+                    form.function, form.matching, values, lambda v=values: form.config(v), "the function", special
+                )
+            except CouldNotRun as e:
+                error = error or e
+    assert error is not None
+    raise error

@@ -1,0 +1,215 @@
+"""User code runs in a child process, with a time limit and a memory limit: whatever it does, the answer is ours."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import importlib.util
+import os
+import re
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from torchref.check.reading.forms.calling import TimeOut
+from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
+from torchref.check.running.message import decode, encode
+from torchref.check.running.tracebacks import last_lines
+
+MEMORY = 4 << 30  # bytes a user's code may allocate beyond what is there
+TOKEN = 32  # bytes of the judge's token
+LONGEST = 64 << 20  # bytes of a verdict, its pictures included
+OURS = (  # lines of a traceback that are no help to the user
+    os.path.join(os.sep, "torchref", "check", ""),
+    os.path.join(os.sep, "torchref", "cli", ""),
+    os.path.join(os.sep, "torchref", "load.py"),
+    "<frozen ",
+    "Extension modules:",
+)
+
+
+def could_not_run(error: str) -> Verdict:
+    """The verdict on code that gave no answer."""
+    return Verdict(COULD_NOT_RUN, error=error)
+
+
+def share_torch(path: str) -> None:
+    """Import torch for a file that will: once for all its children, and outside of their time limit."""
+    with contextlib.suppress(OSError, ImportError):
+        if re.search(r"^\s*(import|from)\s+torch\b", Path(path).read_text(errors="replace"), re.M):
+            importlib.import_module("torch")
+
+
+def limit_memory() -> None:
+    """A huge allocation raises MemoryError instead of taking the machine down."""
+    try:
+        import resource
+
+        with open("/proc/self/statm") as f:
+            pages = int(f.read().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, OSError, ValueError):
+        pass
+
+
+def guarded(work: Callable[[], Verdict]) -> Verdict:
+    """Run `work`; an exception that is not the user's either is reported as such."""
+    try:
+        return work()
+    except TimeOut as problem:
+        return could_not_run(f"{problem}\n{last_lines(problem)}")
+    except MemoryError as problem:
+        return could_not_run(f"it asked for more memory than it may have ({MEMORY >> 30} GiB)\n{last_lines(problem)}")
+    except BaseException as problem:
+        last = "".join(traceback.format_exception(problem)[-4:])
+        return could_not_run(f"the check itself failed on this code:\n{last}")
+
+
+def run(work: Callable[[], Verdict], timeout: float = 60.0, limited: bool = True) -> Verdict:
+    """`work()` in a forked child; a Verdict that says what happened if no answer comes back.
+
+    The child gets a signal when its time is up, so that its traceback says where it was.
+    Two seconds later it is killed.
+    """
+    if not hasattr(os, "fork") or cuda_in_use():
+        return guarded(work)
+    with tempfile.TemporaryFile(mode="w+b") as log:
+        return fork(work, timeout, log, limited)
+
+
+def fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> Verdict:
+    """The child's answer; where it crashes, `log` holds its last traceback.
+
+    The answer is the token, the document's length in 8 bytes, and the document. The token is drawn for this child
+    alone: what user code writes into the pipe does not begin with it, and is refused.
+    """
+    token = os.urandom(TOKEN)
+    read, write = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # forking beside threads
+        pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(read)
+            document = answer(work, timeout, log, limited)
+            with os.fdopen(write, "wb") as pipe:
+                pipe.write(token + len(document).to_bytes(8, "big") + document)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write)
+    verdict = None
+    try:
+        verdict = decode(receive(read, token, time.monotonic() + timeout + 2))
+    except TimeoutError:
+        verdict = could_not_run(f"it did not finish within {timeout:g} s (and could not be interrupted)")
+    except ValueError as problem:
+        verdict = could_not_run(str(problem))
+    except EOFError:
+        pass  # its exit status says why
+    finally:
+        os.close(read)
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)  # it has answered, or it never will
+        _, status = os.waitpid(pid, 0)
+    return verdict or could_not_run(f"the process died ({ending(status)})\n{last_traceback(log)}")
+
+
+def answer(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> bytes:
+    """The child's half: the document of the verdict."""
+    sys.stdout = sys.stderr
+    os.dup2(2, 1)  # what the user's code prints must not mix with our answer
+    faulthandler.enable(log)
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, alarm(timeout))
+    signal.setitimer(signal.ITIMER_REAL, timeout)
+    if limited:  # CUDA asks for far more addresses than memory
+        limit_memory()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    before = dict(vars(np))
+    verdict = guarded(work)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    with contextlib.suppress(BaseException):
+        sys.stderr.flush()
+    changed = [name for name, value in before.items() if name[0] != "_" and vars(np).get(name) is not value]
+    if changed and verdict.verdict != COULD_NOT_RUN:
+        verdict = could_not_run(f"it changed numpy.{changed[0]}, with which the judge compares")
+    try:
+        return encode(verdict)
+    except Exception as problem:  # the user's code has changed what the judge is made of
+        return encode(could_not_run(f"the verdict cannot be written: {problem!r}"))
+
+
+def receive(pipe: int, token: bytes, deadline: float) -> bytes:
+    """The document that the child has sent.
+
+    Errors: ValueError if it is not the child's, too long or torn, EOFError if there is none, TimeoutError.
+    """
+    header = read_exactly(pipe, TOKEN + 8, deadline)
+    if not header:
+        raise EOFError
+    if header[:TOKEN] != token:
+        raise ValueError("it wrote into the judge's pipe: the answer does not begin with the judge's token")
+    size = int.from_bytes(header[TOKEN:], "big")
+    if len(header) == TOKEN + 8 and size > LONGEST:
+        raise ValueError(f"the verdict has {size} bytes; at most {LONGEST} are read")
+    document = read_exactly(pipe, size, deadline)
+    if len(header) < TOKEN + 8 or len(document) < size:
+        raise ValueError(f"the verdict is torn: its end is missing after {len(document)} bytes")
+    return document
+
+
+def read_exactly(pipe: int, size: int, deadline: float) -> bytes:
+    """The next `size` bytes; fewer if the pipe ends before. Errors: TimeoutError."""
+    data = bytearray()
+    while len(data) < size:
+        if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutError
+        chunk = os.read(pipe, min(size - len(data), 1 << 20))
+        if not chunk:
+            break
+        data += chunk
+    return bytes(data)
+
+
+def ending(status: int) -> str:
+    """How a process ended."""
+    if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGKILL:  # by the system, or by us after the pipe's end
+            return "SIGKILL: the machine's memory was full, or the code closed the judge's pipe"
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"exit status {os.waitstatus_to_exitcode(status)}"
+
+
+def last_traceback(log: BinaryIO) -> str:
+    """The user's own lines of what faulthandler has written."""
+    log.seek(0)
+    lines = log.read(1 << 16).decode(errors="replace").splitlines()
+    return "\n".join([line for line in lines if line.strip() and not any(o in line for o in OURS)][:8])
+
+
+def alarm(timeout: float) -> Callable[..., None]:
+    def handler(*_: Any) -> None:
+        raise TimeOut(f"it did not finish within {timeout:g} s; it was at:")
+
+    return handler
+
+
+def cuda_in_use() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized()

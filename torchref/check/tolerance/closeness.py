@@ -1,0 +1,51 @@
+"""When two arrays count as equal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from torchref.nn.module import Array
+
+TOLERANCE = 2e-6  # of the largest entry: no mistake is as small; what rounding allows: torchref.check.allowance
+
+TOLERANCES = {"float64": TOLERANCE, "float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2}  # by precision
+
+allowed = {"tolerance": TOLERANCE}  # wider while code that takes float32 alone is judged
+
+
+def size(a: Array) -> float:
+    a = np.abs(np.asarray(a, dtype=float))
+    a = a[np.isfinite(a)]
+    return float(a.max()) if a.size else 0.0
+
+
+def error(g: Array, reference: Array) -> float:
+    """The largest difference, in units of the reference's largest entry."""
+    g, reference = np.asarray(g, dtype=float), np.asarray(reference, dtype=float)
+    if g.shape != reference.shape:
+        return np.inf
+    if g.size == 0:
+        return 0.0
+    same = (g == reference) | (np.isnan(g) & np.isnan(reference))
+    if same.all():
+        return 0.0
+    with np.errstate(all="ignore"):
+        difference = np.where(same, 0, np.abs(g - reference))
+    if not np.isfinite(difference).all():
+        return np.inf
+    return float(difference.max() / max(size(reference), 1e-12))
+
+
+def close(g: Array, reference: Array, tolerance: float | None = None) -> bool:
+    return error(g, reference) <= max(tolerance or 0.0, allowed["tolerance"])
+
+
+def ratio(g: Array, reference: Array) -> float | None:
+    """The constant c with g = c reference, if there is one."""
+    if np.shape(g) != np.shape(reference):
+        return None
+    g, r = np.asarray(g, dtype=float).ravel(), np.asarray(reference, dtype=float).ravel()
+    if not r.size or not np.isfinite(g).all() or not np.any(r):
+        return None
+    c = float(g @ r / (r @ r))
+    return c if c != 0 and close(g, c * r) else None
