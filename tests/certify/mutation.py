@@ -5,8 +5,8 @@ round, a constant or an axis moved by one, a term or factor dropped, a factor 1 
 another, arguments exchanged, a statement left out. It is compiled in memory and takes the place of the function's code
 while its context lasts; nothing on disk changes. DeMillo, Lipton & Sayward 1978.
 
-What a slip makes of one node is written in `torchref.check.operators`, which the checker's edits share. Here stands what
-only a test must notice: a student would not do it, or no sentence could say what is wrong.
+What a slip makes of one node is written in `torchref.check.operators`, which the checker's edits share. Here stands
+what only a test must notice: a student would not do it, or no sentence could say what is wrong.
 
 One slip more is planted in every function, with a backward or without: the memory order of a new array forgotten.
 """
