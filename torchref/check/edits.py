@@ -363,7 +363,7 @@ def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
     for i, (statement, slot) in enumerate(every):
         if not writes(statement) & whole.shapes.keys():
             continue
-        later = {name for s, _ in every[i:] for name in writes(s)}
+        later = {name for s, _ in every[i:] for name in writes(s)} | loop_variables(body, statement)
         scope = replace(whole, shapes={n: s for n, s in whole.shapes.items() if n not in later})
         held, parts = in_brackets(statement), [slot] if isinstance(statement, ast.AugAssign) else []
         compared = in_comparisons(statement)
@@ -381,6 +381,12 @@ def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
                 yield from told(found, slot)
         yield from everywhere([statement], slugs, scope)
     yield from everywhere([s for s, _ in every], slugs, whole)
+
+
+def loop_variables(body: list[ast.stmt], outside: ast.stmt) -> set[str]:
+    """The variables of the loops that `outside` does not stand in."""
+    loops = [n for s in body for n in ast.walk(s) if isinstance(n, ast.For) and outside not in ast.walk(n)]
+    return {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
 
 
 def forward_slips(body: list[ast.stmt], slugs: Slugs) -> Iterator[Edit]:
