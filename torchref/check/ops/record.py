@@ -80,7 +80,6 @@ class Op:
     modules: tuple[str, ...]  # torch.nn's class names, and other names it is asked for by
     arguments: tuple[Argument, ...]  # in torch's order
     formula: Formula
-    mistakes: tuple[Mistake, ...]
     make: Maker  # (generator, options, variant) -> arrays
     in_torch: Callable[[Any, Any], Any] | None = None  # where torch has no function of that name and these arguments:
     # (torch, the arguments as tensors) -> the output, written in torch's operations; autograd knows the gradients
@@ -114,6 +113,11 @@ class Op:
     pools: str = ""  # what it makes of a window: "mean" or "max"
     elsewhere: tuple[tuple[Mapping[str, Any], str], ...] = ()  # functions that go by its name in other texts: their
     # values of `fixed`, and the note
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """The wrong formulas that no edit makes, under whatever options."""
+        return self.formula.listed(self)
 
     @property
     def arrays(self) -> tuple[Argument, ...]:
