@@ -223,9 +223,12 @@ def loss_claims():
 CLAIMS |= dict(loss_claims())
 CLAIMS |= {f"log_cosh_loss, {r}": (pair(log_cosh_loss, r), NORMAL((2, 2)), NORMAL((2, 2))) for r in REDUCTIONS}
 IMAGE, MASK = NORMAL((1, 2, 3, 4)), np.array([[1.0, 0.0], [0.0, 1.0]])
+CHANNELS = MASK[:, :, None, None] * np.ones((2, 2, 1, 2))
 CLAIMS |= {
     "dropout": (lambda x: dropout.dropout(x, 0.25, True, MASK), NORMAL((2, 2))),
     "dropout, evaluation": (lambda x: dropout.dropout(x, 0.25, False, MASK), NORMAL((2, 2))),
+    "dropout2d": (lambda x: dropout.dropout2d(x, 0.25, True, CHANNELS), NORMAL((2, 2, 1, 2))),
+    "alpha_dropout": (lambda x: dropout.alpha_dropout(x, 0.25, True, MASK), NORMAL((2, 2))),
     "interpolate": (lambda x: shapes.interpolate(x, None, 2, "nearest", None), IMAGE),
     **{
         f"interpolate, {mode}, {size}": (lambda x, m=mode, s=size: shapes.interpolate(x, s, 1.5, m, None), IMAGE)

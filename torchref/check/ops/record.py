@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torchref.check.mistakes.base import Formula, Mistake
+from torchref.nn.module import Array
 
 Maker = Callable[[Any, dict[str, Any], str], dict[str, Any]]
 
@@ -88,7 +89,9 @@ class Op:
     logits: bool = False  # must stay finite at +-900
     finite: bool = False  # is there to stay finite: an infinite loss is a mistake
     probabilities: bool = False  # a gradient function may be handed the softmax of its input in the input's place
-    draws: bool = False  # its forward draws a mask; the user's own is read from the output
+    draws: Callable[[Array, float], Array] | None = None  # its forward draws a mask: how the user's own is read from
+    # the output, given p
+    drawn_together: tuple[int, ...] = ()  # the axes along which one draw counts
     zero_rows: bool = False  # must stay finite for rows of zeros
     deeper: bool = False  # is the same function on more axes, (N, T, D) for (N, D)
     family: str = "elementwise"
