@@ -5,6 +5,9 @@ round, a constant or an axis moved by one, a term or factor dropped, a factor 1 
 another, arguments exchanged, a statement left out. It is compiled in memory and takes the place of the function's code
 while its context lasts; nothing on disk changes. DeMillo, Lipton & Sayward 1978.
 
+What a slip makes of one node is written in `torchref.check.operators`, which the checker's edits share. Here stands
+what only a test must notice: a student would not do it, or no sentence could say what is wrong.
+
 One slip more is planted in every function, with a backward or without: the memory order of a new array forgotten.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +24,17 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-SLIGHT = 1 + 1e-6
-OPERATORS: dict[type, type] = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
-COMPARISONS: dict[type, type] = {
-    ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
+from torchref.check.operators import (
+    CONTRARY,
+    OPPOSITE,
+    opposite,
+    other_comparisons,
+    untransposed,
+    without_operand,
+    without_sign,
+)
 
+SLIGHT = 1 + 1e-6
 # Changes that no test can notice are not made: arguments of what commutes exchanged, arrays of zeros or without values
 # scaled, zip's strict, a reshape's -1 replaced by another negative number.
 COMMUTATIVE = {"swapaxes", "maximum", "minimum", "max", "min", "logaddexp", "plus", "channel_dot", "row_dot"}
@@ -280,38 +288,71 @@ def _values(backward: ast.FunctionDef) -> list[str]:
 
 
 def _variants(node: ast.expr, names: list[str], field: str) -> Iterator[ast.expr]:
-    if isinstance(node, ast.BinOp):
-        if type(node.op) in OPERATORS:
-            yield ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right)
-            yield node.left
-            if isinstance(node.op, ast.Add | ast.Mult):
-                yield node.right
-            elif isinstance(node.op, ast.Sub):
-                yield ast.UnaryOp(ast.USub(), node.right)
-        if isinstance(node.op, ast.Div | ast.Sub | ast.MatMult | ast.Pow | ast.FloorDiv | ast.Mod):
-            yield ast.BinOp(node.right, node.op, node.left)
-    elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
-        yield node.operand
-    elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in COMPARISONS:
-        yield ast.Compare(node.left, [COMPARISONS[type(node.ops[0])]()], node.comparators)
-    elif isinstance(node, ast.BoolOp):
-        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
-    elif isinstance(node, ast.IfExp):
-        yield node.body
-        yield node.orelse
-    elif isinstance(node, ast.Constant):
-        if isinstance(node.value, bool):
-            yield ast.Constant(not node.value)
-        elif isinstance(node.value, int | float):
-            yield ast.Constant(node.value + 1)
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
+    for kind, changed in CHANGED.items():
+        if isinstance(node, kind):
+            yield from changed(node)
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
         other = names[(names.index(node.id) + 1) % len(names)]
         if other != node.id:
             yield ast.Name(other, ast.Load())
-    elif isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
-        yield node.value
-    elif isinstance(node, ast.Call) and len(node.args) > 1 and not any(isinstance(a, ast.Starred) for a in node.args):
-        if _called(node) not in COMMUTATIVE:
-            yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
-    elif isinstance(node, ast.Tuple) and field == "value" and len(node.elts) > 1:  # returned or assigned
+    if isinstance(node, ast.Tuple) and field == "value" and len(node.elts) > 1:  # returned or assigned
         yield ast.Tuple([node.elts[1], node.elts[0], *node.elts[2:]], ast.Load())
+
+
+def _of_operation(node: ast.BinOp) -> Iterator[ast.expr]:
+    if type(node.op) in OPPOSITE:
+        yield opposite(node)
+        yield from (kept for kept, _ in without_operand(node))
+        if isinstance(node.op, ast.Sub):
+            yield ast.UnaryOp(ast.USub(), node.right)
+    if isinstance(node.op, ast.Div | ast.Sub | ast.MatMult | ast.Pow | ast.FloorDiv | ast.Mod):
+        yield ast.BinOp(node.right, node.op, node.left)
+
+
+def _of_comparison(node: ast.Compare) -> Iterator[ast.expr]:
+    yield from itertools.islice(other_comparisons(node), 1)  # the edge; the others are far from it
+    if len(node.ops) == 1 and type(node.ops[0]) in CONTRARY:
+        yield ast.Compare(node.left, [CONTRARY[type(node.ops[0])]()], node.comparators)
+
+
+def _of_both(node: ast.BoolOp) -> Iterator[ast.expr]:
+    yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+
+
+def _of_choice(node: ast.IfExp) -> Iterator[ast.expr]:
+    yield node.body
+    yield node.orelse
+
+
+def _of_constant(node: ast.Constant) -> Iterator[ast.expr]:
+    if isinstance(node.value, bool):
+        yield ast.Constant(not node.value)
+    elif isinstance(node.value, int | float):
+        yield ast.Constant(node.value + 1)
+
+
+def _of_call(node: ast.Call) -> Iterator[ast.expr]:
+    starred = any(isinstance(a, ast.Starred) for a in node.args)
+    if len(node.args) > 1 and not starred and _called(node) not in COMMUTATIVE:
+        yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+
+
+def _if_any(change: Callable[[Any], ast.expr | None]) -> Callable[[Any], Iterator[ast.expr]]:
+    def changed(node: ast.expr) -> Iterator[ast.expr]:
+        new = change(node)
+        if new is not None:
+            yield new
+
+    return changed
+
+
+CHANGED: dict[type[ast.expr], Callable[[Any], Iterator[ast.expr]]] = {
+    ast.BinOp: _of_operation,
+    ast.UnaryOp: _if_any(without_sign),
+    ast.Compare: _of_comparison,
+    ast.BoolOp: _of_both,
+    ast.IfExp: _of_choice,
+    ast.Constant: _of_constant,
+    ast.Attribute: _if_any(untransposed),
+    ast.Call: _of_call,
+}

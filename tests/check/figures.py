@@ -3,20 +3,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 import time
 import warnings
 
 from tests.check import corpus
 from torchref.check.api import judge, split
-
-
-def entries() -> list[corpus.Entry]:
-    for module in pkgutil.iter_modules(corpus.__path__):
-        importlib.import_module(f"{corpus.__name__}.{module.name}")
-    return corpus.ENTRIES
 
 
 def misjudged(entry: corpus.Entry) -> str:
@@ -38,7 +30,7 @@ def misjudged(entry: corpus.Entry) -> str:
 def main() -> None:
     warnings.simplefilter("ignore")
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [e for e in entries() if word in e.name]
+    chosen = [e for e in corpus.entries() if word in e.name]
     bad, start = 0, time.perf_counter()
     for entry in chosen:
         t = time.perf_counter()

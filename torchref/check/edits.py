@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.operators import OPPOSITE, opposite, other_comparisons, untransposed, without_operand, without_sign
 from torchref.check.ops.record import Op
 from torchref.check.textbook.flow import writes
 
 REDUCERS = ("sum", "mean", "max", "var", "std", "amax", "prod")
 AXES = ("0", "1", "-1", "-2", "(0, 2, 3)", "(2, 3)", "(1, 2, 3)", "(0, 1)")
-ORDER = {ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE), ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE)}
 UNSIGNED = (ast.Constant, ast.Tuple, ast.List, ast.Compare)
 FLIPPED = {"convolve2d": "correlate2d", "correlate2d": "convolve2d", "convolve": "correlate", "correlate": "convolve"}
 SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names otherwise; "": it has no such edit
@@ -153,7 +153,7 @@ def places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """Another step of a recurrence, another crop of a convolution."""
     slug = slug_of(slugs, "place")
     if slug and isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.Add | ast.Sub):
-        yield edit(3, slug, slot, turned(slot.node))
+        yield edit(3, slug, slot, opposite(slot.node))
         yield edit(3, slug, slot, slot.node.left)
 
 
@@ -172,20 +172,14 @@ def reversible(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit
     yield from comparisons(slot, slugs)
 
 
-def turned(node: Any) -> ast.BinOp:
-    """A sum for a difference, and the other way round."""
-    return ast.BinOp(node.left, ast.Sub() if isinstance(node.op, ast.Add) else ast.Add(), node.right)
-
-
 def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     node, slug = slot.node, slug_of(slugs, "sign")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-        yield edit(0, slug, slot, turned(node), f"The sign of `{show(node.right)}` is wrong.")
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
-        yield edit(0, slug, slot, node.operand, f"The minus before `{show(node.operand)}` is lost.")
+        yield edit(0, slug, slot, opposite(node), f"The sign of `{show(node.right)}` is wrong.")
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and (bare := without_sign(node)):
+        yield edit(0, slug, slot, bare, f"The minus before `{show(bare)}` is lost.")
     elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add | ast.Sub):
-        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        new = ast.AugAssign(node.target, other, node.value)
+        new = ast.AugAssign(node.target, OPPOSITE[type(node.op)](), node.value)
         yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
     if isinstance(node, ast.expr) and not isinstance(node, UNSIGNED) and signed(slot):
         yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
@@ -193,8 +187,8 @@ def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 def transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     node, slug = slot.node, slug_of(slugs, "transpose")
-    if isinstance(node, ast.Attribute) and node.attr == "T":
-        yield edit(2, slug, slot, node.value, f"`{show(node.value)}` must be transposed here.")
+    if (bare := untransposed(node)) is not None:
+        yield edit(2, slug, slot, bare, f"`{show(bare)}` must be transposed here.")
     elif isinstance(node, ast.Name | ast.Attribute) and multiplied(slot):
         new = ast.Attribute(node, "T", ast.Load())
         yield edit(2, slug, slot, new, f"`{show(node)}` must not be transposed here.")
@@ -220,12 +214,9 @@ def flips(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 
 def comparisons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    node = slot.node
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for order in ORDER.get(type(node.ops[0]), ()):
-            new = ast.Compare(node.left, [order()], node.comparators)
-            sentence = f"`{show(new)}` stands where `{show(node)}` belongs."
-            yield edit(3, slug_of(slugs, "comparison"), slot, new, sentence)
+    for new in other_comparisons(slot.node):
+        sentence = f"`{show(new)}` stands where `{show(slot.node)}` belongs."
+        yield edit(3, slug_of(slugs, "comparison"), slot, new, sentence)
 
 
 def reductions(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
@@ -303,29 +294,36 @@ def atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
     return {k: [*list(dict.fromkeys([*v, *held]))[:24], *constants] for k, v in own.items()}
 
 
+ELSEWHERE = ("func", "targets", "target", "slice", "test", "iter", "keywords")
+
+
 def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
     """Another variable in the place of one, and a factor that is missing."""
-    node = slot.node
-    elsewhere = ("func", "targets", "target", "slice", "test", "iter", "keywords")
-    if not isinstance(node, ast.expr) or slot.field in elsewhere:
+    if not isinstance(slot.node, ast.expr) or slot.field in ELSEWHERE or not slug_of(op.slugs, "name"):
         return
-    context = getattr(node, "ctx", None)
-    if isinstance(context, ast.Store | ast.Del) or isinstance(slot.parent, ast.keyword | ast.Attribute | ast.arguments):
+    stored = isinstance(getattr(slot.node, "ctx", None), ast.Store | ast.Del)
+    if stored or isinstance(slot.parent, ast.keyword | ast.Attribute | ast.arguments):
         return
-    exchanged = slug_of(op.slugs, "name")
-    if not exchanged:
+    yield from other_variables(slot, op, names, upstreams)
+    if factor(slot):
+        yield from factors(slot, op, names, upstreams)
+
+
+def other_variables(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
+    """Another variable in the place of one; switches and upstream gradients are taken for nothing else."""
+    old = show(slot.node)
+    if not isinstance(slot.node, ast.Name | ast.Attribute) or old not in names or old in upstreams:
         return
     switches = {n for o in op.options if isinstance(o.default, bool) for n in (o.name, *o.aliases)}
-    if isinstance(node, ast.Name | ast.Attribute) and show(node) in names:
-        compared = isinstance(slot.parent, ast.Compare)
-        for name in names:
-            if name in switches or name.removeprefix("self.") in switches:
-                continue
-            if name != show(node) and not name[0].isdigit() and name not in upstreams and show(node) not in upstreams:
-                slug = SLUGS["comparison"] if compared else exchanged
-                yield edit(4, slug, slot, ast.parse(name, mode="eval").body)
-    if not factor(slot):
-        return
+    slug = SLUGS["comparison"] if isinstance(slot.parent, ast.Compare) else slug_of(op.slugs, "name")
+    for name in names:
+        if {name, name.removeprefix("self.")} & switches or name[0].isdigit() or name == old or name in upstreams:
+            continue
+        yield edit(4, slug, slot, ast.parse(name, mode="eval").body)
+
+
+def factors(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
+    """A factor or a divisor that is missing."""
     for name in names:
         value = ast.parse(name, mode="eval").body
         slug = slug_of(op.slugs, "upstream" if name in upstreams else "factor")
@@ -335,7 +333,7 @@ def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iter
         if "mask" in name.lower() or "keep" in name.lower():
             slug = slug_of(op.slugs, "mask")
         for operation in (ast.Mult(), ast.Div()):
-            yield edit(5, slug, slot, ast.BinOp(node, operation, value))
+            yield edit(5, slug, slot, ast.BinOp(slot.node, operation, value))
 
 
 def factor(slot: Slot) -> bool:
@@ -365,7 +363,7 @@ def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
     for i, (statement, slot) in enumerate(every):
         if not writes(statement) & whole.shapes.keys():
             continue
-        later = {name for s, _ in every[i:] for name in writes(s)}
+        later = {name for s, _ in every[i:] for name in writes(s)} | loop_variables(body, statement)
         scope = replace(whole, shapes={n: s for n, s in whole.shapes.items() if n not in later})
         held, parts = in_brackets(statement), [slot] if isinstance(statement, ast.AugAssign) else []
         compared = in_comparisons(statement)
@@ -383,6 +381,12 @@ def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
                 yield from told(found, slot)
         yield from everywhere([statement], slugs, scope)
     yield from everywhere([s for s, _ in every], slugs, whole)
+
+
+def loop_variables(body: list[ast.stmt], outside: ast.stmt) -> set[str]:
+    """The variables of the loops that `outside` does not stand in."""
+    loops = [n for s in body for n in ast.walk(s) if isinstance(n, ast.For) and outside not in ast.walk(n)]
+    return {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
 
 
 def forward_slips(body: list[ast.stmt], slugs: Slugs) -> Iterator[Edit]:
@@ -526,18 +530,7 @@ def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
         yield edit(2, slug_of(slugs, "assignment"), slot, ast.Assign([node.target], node.value), sentence)
     if not isinstance(node, ast.BinOp):
         return
-    both, first = (0, 1), (0,)
-    kept = {
-        ast.Mult: both,
-        ast.Add: both,
-        ast.BitAnd: both,
-        ast.BitOr: both,
-        ast.Div: first,
-        ast.Sub: first,
-        ast.Pow: first,
-    }
-    for k in kept.get(type(node.op), ()):
-        lost = (node.right, node.left)[k]
+    for kept, lost in without_operand(node):
         names = {n.id for n in ast.walk(lost) if isinstance(n, ast.Name)} & (scope.fixed | scope.shapes.keys())
         if isinstance(node.op, ast.Add | ast.Sub):
             kind, word = "term", "term"
@@ -549,7 +542,7 @@ def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
             moving = "upstream" if names <= scope.upstream else "factor"
             kind = "mean" if counts(lost) else "constant" if names <= scope.fixed else moving
             word = "divisor" if isinstance(node.op, ast.Div) else "factor"
-        yield edit(3, slug_of(slugs, kind), slot, (node.left, node.right)[k], f"The {word} `{show(lost)}` is missing.")
+        yield edit(3, slug_of(slugs, kind), slot, kept, f"The {word} `{show(lost)}` is missing.")
 
 
 def counts(node: ast.AST) -> bool:

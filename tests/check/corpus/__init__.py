@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +23,29 @@ class Entry:
         return f"{target.__module__.split('.')[-1]}.{target.__qualname__}={self.against}"
 
 
-ENTRIES: list[Entry] = []
+ENTRIES: list[Entry] | tuple[Entry, ...] = []
+
+
+def entries() -> tuple[Entry, ...]:
+    """The entries of every file."""
+    global ENTRIES
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    ENTRIES = tuple(ENTRIES)
+    return ENTRIES
+
+
+def add(*entry: Any) -> None:
+    """One more entry, until all files are loaded: the search for a repair runs them again, with one change."""
+    if isinstance(ENTRIES, list):
+        ENTRIES.append(Entry(*entry))
 
 
 def right(against: str, arguments: str | None = None) -> Any:
     """Mark what is right."""
 
     def mark(target: Any) -> Any:
-        ENTRIES.append(Entry(target, against, None, None, arguments))
+        add(target, against, None, None, arguments)
         return target
 
     return mark
@@ -40,7 +57,7 @@ def wrong(
     """Mark what is wrong, and how."""
 
     def mark(target: Any) -> Any:
-        ENTRIES.append(Entry(target, against, slug, gradient, arguments, second))
+        add(target, against, slug, gradient, arguments, second)
         return target
 
     return mark
@@ -48,7 +65,7 @@ def wrong(
 
 def right_pair(against: str, forward: Any) -> Any:
     def mark(backward: Any) -> Any:
-        ENTRIES.append(Entry((forward, backward), against, None))
+        add((forward, backward), against, None)
         return backward
 
     return mark
@@ -56,7 +73,7 @@ def right_pair(against: str, forward: Any) -> Any:
 
 def wrong_pair(against: str, slug: str, gradient: str | None, forward: Any, second: str | None = None) -> Any:
     def mark(backward: Any) -> Any:
-        ENTRIES.append(Entry((forward, backward), against, slug, gradient, None, second))
+        add((forward, backward), against, slug, gradient, None, second)
         return backward
 
     return mark
@@ -64,8 +81,8 @@ def wrong_pair(against: str, slug: str, gradient: str | None, forward: Any, seco
 
 def right_made(against: str, make: Any) -> None:
     """`make()` builds what is right: its helpers stay out of the module's other names."""
-    ENTRIES.append(Entry(make(), against, None))
+    add(make(), against, None)
 
 
 def wrong_made(against: str, slug: str, gradient: str | None, make: Any) -> None:
-    ENTRIES.append(Entry(make(), against, slug, gradient))
+    add(make(), against, slug, gradient)

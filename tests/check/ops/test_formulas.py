@@ -1,6 +1,8 @@
 """The formulas behind the diagnosis: right without a mistake, and every mistake visible."""
 
 import inspect
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,7 @@ from torchref.check.ops.catalogue import CATALOGUE
 from torchref.check.ops.find import find
 from torchref.check.ops.formula import FromTextbook, shown_formula
 from torchref.check.ops.probe import gradients_only, make_probe
-from torchref.check.textbook.page import SHORT
+from torchref.check.textbook.page import SHORT, page
 from torchref.nn import functional
 
 
@@ -193,6 +195,19 @@ def test_formula_equals_torchref(op):
         for n in reference:
             told = f"seed {seed}, d{n}"  # torchref.nn has torch's 1/6 in float32
             np.testing.assert_allclose(reference[n], of[n], rtol=1e-7, atol=1e-9, err_msg=told)
+
+
+@pytest.mark.parametrize("op", TEXTBOOK, ids=lambda op: op.name)
+def test_every_patch_has_its_line(op):
+    """Catches a mistake whose right line has been rewritten: it would never be found."""
+    whole = page(op.formula.textbook)
+    assert not [p.line for p in op.formula.patches if not whole.right_line(p)]
+
+
+def test_loading_the_catalogue_makes_no_mistakes():
+    """Catches seconds of work before every verdict: a record lists its mistakes when it is asked for them."""
+    code = "from torchref.check.ops.catalogue import CATALOGUE\nassert not any(op.formula.known for op in CATALOGUE)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 APART = " ".join(f"{s}_proj_{kind}" for s in "qkv" for kind in ("weight", "bias"))

@@ -23,6 +23,7 @@ SETTINGS = {
     "batch_norm": ("batch_norm", "batch_norm(training=False)"),
     "batch_norm2d": ("batch_norm2d", "batch_norm2d(training=False)"),
     "pad": ("pad", "pad(mode='reflect')"),
+    "interpolate": ("interpolate", "interpolate(mode='bilinear')", "interpolate(mode='bicubic', scale_factor=1.6)"),
     "max_pool2d": ("max_pool2d", "max_pool2d(kernel_size=3, padding=1)"),
     "avg_pool2d": ("avg_pool2d", "avg_pool2d(kernel_size=3, padding=1)"),
     "cross_entropy": (

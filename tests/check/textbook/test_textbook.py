@@ -72,6 +72,7 @@ def attend_with_heads(x, w_in, w_out, b_out):
 GIVEN = {"mean": NORMAL(2), "var": RNG.uniform(0.5, 2, 2)}
 CLAIMS = {
     "layer_norm": (lambda x, w, b: norms.layer_norm(x, (3,), w, b, EPS), NORMAL((1, 3)), NORMAL(3), NORMAL(3)),
+    "layer_norm2d": (lambda x, w, b: norms.layer_norm2d(x, w, b, EPS), NORMAL((1, 3, 1, 2)), NORMAL(3), NORMAL(3)),
     "batch_norm": (batch(norms.batch_norm), NORMAL((3, 1)), NORMAL(1), NORMAL(1)),
     "batch_norm, evaluation": (batch(norms.batch_norm, **GIVEN), NORMAL((2, 2)), NORMAL(2), NORMAL(2)),
     "batch_norm2d": (batch(norms.batch_norm2d), NORMAL((2, 1, 1, 2)), NORMAL(1), NORMAL(1)),
@@ -222,10 +223,18 @@ def loss_claims():
 CLAIMS |= dict(loss_claims())
 CLAIMS |= {f"log_cosh_loss, {r}": (pair(log_cosh_loss, r), NORMAL((2, 2)), NORMAL((2, 2))) for r in REDUCTIONS}
 IMAGE, MASK = NORMAL((1, 2, 3, 4)), np.array([[1.0, 0.0], [0.0, 1.0]])
+CHANNELS = MASK[:, :, None, None] * np.ones((2, 2, 1, 2))
 CLAIMS |= {
     "dropout": (lambda x: dropout.dropout(x, 0.25, True, MASK), NORMAL((2, 2))),
     "dropout, evaluation": (lambda x: dropout.dropout(x, 0.25, False, MASK), NORMAL((2, 2))),
-    "upsample": (lambda x: shapes.upsample(x, 2), IMAGE),
+    "dropout2d": (lambda x: dropout.dropout2d(x, 0.25, True, CHANNELS), NORMAL((2, 2, 1, 2))),
+    "alpha_dropout": (lambda x: dropout.alpha_dropout(x, 0.25, True, MASK), NORMAL((2, 2))),
+    "interpolate": (lambda x: shapes.interpolate(x, None, 2, "nearest", None), IMAGE),
+    **{
+        f"interpolate, {mode}, {size}": (lambda x, m=mode, s=size: shapes.interpolate(x, s, 1.5, m, None), IMAGE)
+        for mode in ("nearest", "nearest-exact", "bilinear", "bicubic", "area")
+        for size in (None, (2, 5))
+    },
     "pixel_shuffle": (lambda x: shapes.pixel_shuffle(x, 2), NORMAL((1, 4, 2, 1))),
     "pixel_unshuffle": (lambda x: shapes.pixel_unshuffle(x, 2), NORMAL((1, 1, 2, 4))),
     "channel_shuffle": (lambda x: shapes.channel_shuffle(x, 3), NORMAL((1, 6, 1, 2))),
@@ -257,6 +266,8 @@ def window_claims():
         yield f"conv{nd}d", (lambda x, w, b, o=conv: windows.conv(x, w, b, *o), x, weight, NORMAL(len(weight)))
         x, bias = NORMAL((1, len(weight), *(2 for _ in space))), NORMAL(shape[1] * groups)
         yield f"conv_transpose{nd}d", (lambda x, w, b, o=back: windows.conv_transpose(x, w, b, *o), x, weight, bias)
+        yield f"lp_pool{nd}d", (lambda x: windows.lp_pool(x, 4, 2, 1), pooled)
+        yield f"lp_pool{nd}d, odd", (lambda x: windows.lp_pool(x, 3, 2, 1), np.abs(pooled))
         for kind in ("max", "avg"):
             pool, adaptive = getattr(windows, f"{kind}_pool"), getattr(windows, f"adaptive_{kind}_pool")
             yield f"{kind}_pool{nd}d", (lambda x, f=pool: f(x, 2, 1, 0), pooled)

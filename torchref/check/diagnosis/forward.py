@@ -22,8 +22,10 @@ def share_right(code: Subject, trial: Trial) -> bool:
     if "mask" not in trial.changes or not trial.probe.values["training"]:
         return True
     keep = 1 - trial.probe.values["p"]
-    noise = np.sqrt(keep * (1 - keep) / trial.changes["mask"].size)
-    return bool(abs(trial.changes["mask"].mean() - keep) < 6 * noise + 1e-9)
+    mask = trial.changes["mask"]
+    draws = mask.size / np.prod([mask.shape[a] for a in code.op.drawn_together])
+    noise = np.sqrt(keep * (1 - keep) / draws)
+    return bool(abs(mask.mean() - keep) < 6 * noise + 1e-9)
 
 
 def wrong_outputs(code: Subject, trial: Trial) -> list[str]:
@@ -115,7 +117,7 @@ def judge_forward(code: Subject, trial: Trial) -> None:
 
 def judge_dropout(code: Subject, trial: Trial, mine: Array) -> None:
     p, x = trial.probe, trial.probe.values["input"]
-    kept = float((mine != 0).mean())
+    kept = float(np.mean(trial.changes.get("mask", mine != 0)))
     scale = np.unique(np.round((mine / x)[mine != 0], 9))
     told = f"{kept:.0%} of the units are kept, multiplied by {', '.join(f'{s:.6g}' for s in scale[:3])}; p = {p.values['p']:g} asks for {1 - p.values['p']:.0%} and {1 / (1 - p.values['p']):.6g}"
     known = next(
@@ -126,7 +128,7 @@ def judge_dropout(code: Subject, trial: Trial, mine: Array) -> None:
         ),
         None,
     )
-    slug = "dropout-mask-or-scale" if len(scale) <= 2 else "forward-differs"
+    slug = known.slug if known else "dropout-mask-or-scale" if len(scale) <= 2 else "forward-differs"
     code.add(
         "output",
         slug,

@@ -34,6 +34,7 @@ class FromTextbook:
         self.homes = homes or {}  # the beginning of a line: the gradient that a mistake there belongs to
         self.patches = patches
         self.edits: dict[int, dict[str, Edit]] = {}  # by page
+        self.known: tuple[Mistake, ...] | None = None
 
     @property
     def module(self) -> ModuleType:
@@ -101,6 +102,14 @@ class FromTextbook:
             self.edits[id(own)] = {e.told: e for e in found if e.told not in known}
         return self.edits[id(own)]
 
+    def listed(self, op: Op) -> tuple[Mistake, ...]:
+        """The wrong formulas that no edit makes, under whatever options."""
+        if self.known is None:  # made when they are asked for: a verdict needs those of one operation
+            whole = page(self.textbook)
+            told = {p.told: mistake(op, whole, p, self.homes) for p in reversed(self.patches)}
+            self.known = tuple(told.values())[::-1]
+        return self.known
+
     def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
         """The wrong formulas under these options: the patches that have a line there, then the edits."""
         own = self.page(v)
@@ -154,6 +163,9 @@ class Adapted:
 
         return self.outputs(outputs), backward
 
+    def listed(self, op: Op) -> tuple[Mistake, ...]:
+        return self.inner.mistakes
+
     def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
         return wrong_formulas(self.inner, self.values(v))
 
@@ -200,18 +212,13 @@ def from_textbook(
 ) -> Op:
     """The record of an operation whose formula stands in the textbook."""
     formula = FromTextbook(textbook, arguments, patches, slugs, homes)
-    op = Op(name, modules, arguments, formula, (), slugs=slugs or {}, **more)
-    whole = page(textbook)
-    for p in patches:
-        if not whole.right_line(p):
-            raise ValueError(f"{name}: not one line of {textbook.__name__} begins with {p.line!r}")
-    told = {p.told: mistake(op, whole, p, formula.homes) for p in reversed(patches)}
-    return replace(op, mistakes=tuple(told.values())[::-1])
+    return Op(name, modules, arguments, formula, slugs=slugs or {}, **more)
 
 
 def wrong_formulas(op: Op, v: Any) -> tuple[Mistake, ...]:
     """The wrong formulas of an operation at these values, the likelier first."""
-    return op.formula.wrong(op, v) if isinstance(op.formula, Written) else op.mistakes
+    assert isinstance(op.formula, Written)
+    return op.formula.wrong(op, v)
 
 
 def shown_formula(op: Op, name: str, v: Any) -> str:

@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from torchref.nn.module import Array
 
 Values: TypeAlias = SimpleNamespace
 Gradients: TypeAlias = dict[str, Any]
-Formula: TypeAlias = Callable[[Any, frozenset[str]], tuple[tuple[Array, ...], Callable[..., Gradients]]]
+
+
+class Formula(Protocol):
+    """What is said above, and the wrong formulas that it has."""
+
+    def __call__(
+        self, v: Any, wrong: frozenset[str] = frozenset()
+    ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]: ...
+
+    def listed(self, op: Any) -> tuple[Mistake, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,14 @@ def make_instance_norm(rng: Any, o: dict[str, Any], variant: str) -> dict[str, A
     return {"input": x, **affine(rng, 3)}
 
 
+def make_positions(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    """Images; the channels of one place differ little."""
+    c = 5 if variant == "square" else 6
+    x = rng.normal(size=(2, c, 5, 7)) * rng.uniform(0.6, 1.8, (2, 1, 5, 7)) + rng.normal(size=(2, 1, 5, 7))
+    x[1, :, 2] = 0.3 + rng.normal(size=(c, 7)) * 0.02
+    return {"input": x, **affine(rng, c)}
+
+
 def make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": rng.normal(size=(2, 7, 3, 5)) * 2}
 
@@ -73,7 +81,8 @@ EPSILON, POWER, SUMS, AXIS = (
 )
 
 
-KEPT = "axes, keepdims=True"
+KEEP = "keepdims=True"
+KEPT = f"axes, {KEEP}"
 COUNTED = "n = x.size // var.size; "
 
 
@@ -255,6 +264,16 @@ def channels(ndim: int) -> tuple[int, ...]:
     return (0, *range(2, ndim))
 
 
+def of_places(torch: Any, v: Any) -> Any:
+    """torch's layer norm takes the channels last."""
+    last = v.input.movedim(1, -1)
+    return torch.nn.functional.layer_norm(last, last.shape[-1:], v.weight, v.bias, v.eps).movedim(-1, 1)
+
+
+def second(ndim: int) -> tuple[int, ...]:
+    return (1,)
+
+
 def rows(ndim: int) -> tuple[int, ...]:
     return (-1,)
 
@@ -320,6 +339,22 @@ OPERATIONS = (
         known=standard(),
         statistics=rows,
         derivation="layer-norm.md",
+    ),
+    from_textbook(
+        "layer_norm2d",
+        ("LayerNorm2d", "layer_norm_channels_first", "layernorm2d"),
+        (IMAGE, CHANNEL_WEIGHT, CHANNEL_BIAS, EPS),
+        textbook.layer_norm2d,
+        (*standardised(gamma="gamma", axes=f"1, {KEEP}"), *over("(1, 2, 3)")),
+        make=make_positions,
+        family="norm",
+        affine=True,
+        sizes=(("num_channels", "weight", 0),),
+        known=standard(f"1, {KEEP}"),
+        conventions=per_channel,
+        statistics=second,
+        derivation="layer-norm.md",
+        in_torch=of_places,
     ),
     from_textbook(
         "group_norm",

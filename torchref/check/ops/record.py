@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torchref.check.ops.mistake import Formula, Mistake
+from torchref.nn.module import Array
 
 Maker = Callable[[Any, dict[str, Any], str], dict[str, Any]]
 
@@ -80,7 +81,6 @@ class Op:
     modules: tuple[str, ...]  # torch.nn's class names, and other names it is asked for by
     arguments: tuple[Argument, ...]  # in torch's order
     formula: Formula
-    mistakes: tuple[Mistake, ...]
     make: Maker  # (generator, options, variant) -> arrays
     in_torch: Callable[[Any, Any], Any] | None = None  # where torch has no function of that name and these arguments:
     # (torch, the arguments as tensors) -> the output, written in torch's operations; autograd knows the gradients
@@ -89,7 +89,9 @@ class Op:
     logits: bool = False  # must stay finite at +-900
     finite: bool = False  # is there to stay finite: an infinite loss is a mistake
     probabilities: bool = False  # a gradient function may be handed the softmax of its input in the input's place
-    draws: bool = False  # its forward draws a mask; the user's own is read from the output
+    draws: Callable[[Array, float], Array] | None = None  # its forward draws a mask: how the user's own is read from
+    # the output, given p
+    drawn_together: tuple[int, ...] = ()  # the axes along which one draw counts
     zero_rows: bool = False  # must stay finite for rows of zeros
     deeper: bool = False  # is the same function on more axes, (N, T, D) for (N, D)
     family: str = "elementwise"
@@ -114,6 +116,11 @@ class Op:
     pools: str = ""  # what it makes of a window: "mean" or "max"
     elsewhere: tuple[tuple[Mapping[str, Any], str], ...] = ()  # functions that go by its name in other texts: their
     # values of `fixed`, and the note
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """The wrong formulas that no edit makes, under whatever options."""
+        return self.formula.listed(self)
 
     @property
     def arrays(self) -> tuple[Argument, ...]:

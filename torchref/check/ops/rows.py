@@ -10,9 +10,14 @@ from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Known, Op, Patch, array, option
 from torchref.check.textbook import rows as textbook
 
+SHAPES = {"square": (5, 5), "vector": (7,), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
+
 
 def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
-    shape = {"square": (5, 5), "vector": (7,)}.get(variant, (5, 7))
+    """With as many axes as `dim` needs, all of another length."""
+    shape, needed = SHAPES.get(variant, (5, 7)), max(o["dim"] + 1, -o["dim"])
+    if len(shape) < needed:
+        shape = (4, 3, 5, 7, 2, 6)[:needed]
     return {"input": rng.normal(0, 1.2, shape)}
 
 
@@ -128,7 +133,7 @@ def softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[
     return from_textbook(
         name,
         (module,),
-        (X, option("dim", -1, None, "axis", "dimension", vary=(0,))),
+        (X, option("dim", -1, None, "axis", "dimension", vary=(0, 1, 2))),
         formula,
         patches,
         {"axis": AXIS},
@@ -136,7 +141,7 @@ def softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[
         logits=True,
         deeper=True,
         family="softmax",
-        variants=("rich", "vector"),
+        variants=("rich", "vector", "three axes", "four axes"),
         known=known,
         by_output=True,
         derivation="softmax.md",

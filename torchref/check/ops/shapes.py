@@ -15,6 +15,18 @@ def make_image(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": rng.normal(size=(2, c, 5, 7))}
 
 
+def make_resized(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    """A signal, an image or a volume, as the mode asks for."""
+    space = {"linear": (7,), "trilinear": (3, 4, 5)}.get(o["mode"], (5, 7))
+    return {"input": rng.normal(size=(2, 3, *space))}
+
+
+def resized(torch: Any, v: Any) -> Any:
+    """torch takes a size or a factor, and the corners with the modes that have a slope."""
+    factor = v.scale_factor if v.size is None else None
+    return torch.nn.functional.interpolate(v.input, v.size, factor, v.mode, v.align_corners)
+
+
 def make_small_squares(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     r = o["downscale_factor"]
     return {"input": rng.normal(size=(2, 3, 5 * r, 7 * r))}
@@ -42,16 +54,16 @@ PAD = (
     Patch("dx = flat", f"dx = dy[{START}]", CROP, AT_0),
     Patch("dx = flat", f"dx = dy[{ZIPPED}]", CROP, EXCHANGED),
 )  # fmt: skip
-UPSAMPLE = (
-    Patch(
-        "dx =",
-        "dx = copies.mean(axis=(3, 5))",
-        MEAN,
-        "Every copy's gradient counts in full: they must be summed, not averaged.",
-    ),
-    Patch("dx =", "dx = copies[:, :, :, 0, :, 0]", LOST, "Only the first copy's gradient arrives."),
-    Patch("dx =", "dx = copies[:, :, :, -1, :, -1]", LOST, "Only the last copy's gradient arrives."),
-)
+COPIES, BACK = "dx = copies", "dx = along(dx"
+INTERPOLATE = (
+    Patch(COPIES, "dx = copies.mean(axis=(3, 5))", MEAN, "Every copy's gradient counts in full: they must be summed, not averaged."),
+    Patch(COPIES, "dx = copies[:, :, :, 0, :, 0]", LOST, "Only the first copy's gradient arrives."),
+    Patch(COPIES, "dx = copies[:, :, :, -1, :, -1]", LOST, "Only the last copy's gradient arrives."),
+    Patch(BACK, "dx = along(dx, axis, matrix.T / matrix.T.sum(1, keepdims=True))", MEAN, "What reaches one entry must be added up; here it is averaged."),
+    Patch(BACK, "dx = along(dx, axis, (matrix.T != 0) * 1.0)", "scale-forgotten", "Each entry gets the gradient times the weight that the forward gave it; the weights are missing."),
+    Patch(BACK, "dx = along(dx, axis, (matrix == matrix.max(1, keepdims=True)).T * 1.0)", LOST, "Every entry that the forward read gets its share, not only the nearest."),
+    Patch("matrices =", "matrices = resizing(x.shape, size, scale_factor, mode, not align_corners)", "forward-differs", "align_corners is the other way round."),
+)  # fmt: skip
 SQUARES = "The two axes of the small squares are exchanged."
 UNORDERED = "The axes are not put back in order before reshaping."
 SHUFFLE = (
@@ -121,14 +133,20 @@ OPERATIONS = (
         family="shape",
     ),
     from_textbook(
-        "upsample",
-        ("Upsample", "interpolate", "UpsamplingNearest2d"),
-        (X, option("scale_factor", 2, 2, "scale", "factor", "s", vary=(3,))),
-        textbook.upsample,
-        UPSAMPLE,
-        make=make_image,
+        "interpolate",
+        ("Upsample", "UpsamplingNearest2d", "resize"),
+        (
+            X,
+            option("size", None, None, "out_size", "output_size", vary=(9, 4)),
+            option("scale_factor", 2, 2, "scale", "factor", "s", vary=(3, 1.6)),
+            option("mode", "nearest", vary=("nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area")),
+            option("align_corners", None),
+        ),
+        textbook.interpolate,
+        INTERPOLATE,
+        make=make_resized,
         family="shape",
-        in_torch=lambda torch, v: torch.nn.functional.interpolate(v.input, scale_factor=v.scale_factor),
+        in_torch=resized,
     ),
     from_textbook(
         "pixel_unshuffle",

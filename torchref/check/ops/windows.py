@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.ops.common import away
 from torchref.check.ops.conventions import Convention, channels_last
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Known, Op, Patch, array, option
@@ -57,6 +58,17 @@ def make_pool(nd: int, ties: bool) -> Any:
     return make
 
 
+def make_lp_pool(nd: int) -> Any:
+    """Entries off zero; of one sign where the power is odd, since the sum of a window has a root only then."""
+
+    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+        shape = np.shape(make_pool(nd, False)(rng, o, variant)["input"])
+        x = away(rng, shape)
+        return {"input": x if o["norm_type"] % 2 == 0 else np.abs(x)}
+
+    return make
+
+
 # The mistakes that no edit makes.
 
 FLIPPED, ONE, TIES, MASK, PLACE, SHARE = (
@@ -67,6 +79,7 @@ FLIPPED, ONE, TIES, MASK, PLACE, SHARE = (
     "derivative-at-wrong-tensor",
     "wrong-reduction",
 )
+LOCAL, SCALE, SIGN, FORWARD = "local-derivative-missing", "scale-forgotten", "wrong-sign", "forward-differs"
 ADDED = "dx[window] += ..., not ="
 CROP = (
     Patch("dx = dx_padded", "dx = dx_padded[box(0, x.shape[2:])]", FLIPPED, "The padding is not cut off at the start of dx."),
@@ -164,6 +177,20 @@ def avg_pool_patches(nd: int) -> tuple[Patch, ...]:
 ADAPTIVE_AVG = (
     *avg_patches("x", "x[window][0, 0].size", 1),
     Patch("share =", "share = dy[place] / np.prod(np.floor_divide(x.shape, y.shape))", SHARE, "The division is by H // oh; the windows of an adaptive pooling differ in size, and each divides by its own."),
+)  # fmt: skip
+
+SPREAD = "dx[window] += np.expand_dims(share, axes)"
+LP_POOL = (
+    Patch("share =", "share = dy[place]", LOCAL, "The derivative of the root is missing: y^(1 - p)."),
+    Patch("share =", "share = dy[place] * y[place] ** (1 - norm_type) / norm_type", SCALE, "The p of the power cancels the 1/p of the root."),
+    Patch("share =", "share = norm_type * dy[place] * y[place] ** (1 - norm_type)", SCALE, "The p of the power cancels the 1/p of the root."),
+    Patch("share =", "share = dy[place] / y[place]", LOCAL, "The power of y is 1 - p; here it is that of p = 2."),
+    Patch(SPREAD, f"{SPREAD} * x[window]", LOCAL, "The power of x is p - 1; here it is that of p = 2."),
+    Patch(SPREAD, f"{SPREAD} * x[window] ** norm_type", LOCAL, "The derivative of x^p is p x^(p - 1), not x^p."),
+    Patch(SPREAD, f"{SPREAD} * np.abs(x[window]) ** (norm_type - 1)", SIGN, "The gradient has the sign of x; |x| takes it away."),
+    Patch(SPREAD, SPREAD, LOCAL, "The derivative of the power is missing: x^(p - 1)."),
+    Patch("total[place]", "total[place] = (x[window] ** norm_type).mean(axes)", SHARE, "The forward takes the mean of the powers; torch's takes their sum."),
+    Patch("y =", "y = total", FORWARD, "The root is missing."),
 )  # fmt: skip
 
 # The names that people give to what they compute, or ask for.
@@ -280,8 +307,31 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
     )
 
 
+def lp_pooling(nd: int) -> Op:
+    return from_textbook(
+        f"lp_pool{nd}d",
+        (f"LPPool{nd}d", *(("lppool", "lp_pool") if nd == 2 else ())),
+        (
+            image(nd),
+            option("norm_type", 2.0, 4.0, "p", "power", "norm", vary=(2.0, 3.0)),
+            option("kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window", vary=(2,)),
+            option("stride", None, 2, "s", "strides", vary=(None, 1)),
+        ),
+        textbook.lp_pool,
+        LP_POOL,
+        {"mean": SHARE},
+        make=make_lp_pool(nd),
+        family="pool",
+        variants=("rich", "fit"),
+        known=(INPUT_SHAPE,),
+        conventions=window_conventions,
+        derivation="pooling.md",
+    )
+
+
 OPERATIONS = (
     *(convolution(nd) for nd in (1, 2, 3)),
     *(transposed(nd) for nd in (1, 2, 3)),
+    *(lp_pooling(nd) for nd in (1, 2, 3)),
     *(pooling(kind, nd, adaptive) for kind in ("max", "avg") for nd in (1, 2, 3) for adaptive in (False, True)),
 )

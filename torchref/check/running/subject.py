@@ -81,7 +81,7 @@ class Subject:
             and "output" in outputs
             and np.shape(outputs["output"]) == np.shape(p.values["input"])
         ):
-            changes["mask"] = np.asarray(outputs["output"]) != 0
+            changes["mask"] = self.op.draws(outputs["output"], p.values["p"])
         expected, backward = p.evaluate(**changes)
         upstream = upstreams[0] if upstreams else p.upstream
         if not self.form.upstream:  # a loss, or a plain derivative: the upstream gradient is 1

@@ -31,6 +31,28 @@ def layer_norm(x: Array, normalized_shape: tuple[int, ...], weight: Array, bias:
     return y, backward
 
 
+def layer_norm2d(x: Array, weight: Array, bias: Array, eps: float) -> Any:
+    rest, column = (0, 2, 3), (1, -1, 1, 1)
+    gamma, beta = np.reshape(weight, column), np.reshape(bias, column)
+    mean = x.mean(1, keepdims=True)
+    centred = x - mean
+    var = (centred**2).mean(1, keepdims=True)
+    std = np.sqrt(var + eps)
+    x_hat = centred / std
+    y = x_hat * gamma + beta
+
+    def backward(dy: Array) -> tuple[Array, ...]:
+        dx_hat = dy * gamma
+        mean_path = dx_hat.mean(1, keepdims=True)
+        variance_path = x_hat * (dx_hat * x_hat).mean(1, keepdims=True)
+        dx = (dx_hat - mean_path - variance_path) / std
+        dweight = (dy * x_hat).sum(rest)
+        dbias = dy.sum(rest)
+        return dx, dweight, dbias
+
+    return y, backward
+
+
 def batch_norm(
     x: Array,
     running_mean: Array,

@@ -114,17 +114,24 @@ class Page:
                     back()
         return self.compiled[key]
 
+    @cached_property
+    def right_lines(self) -> list[str]:
+        """Every line that computes something, before any change."""
+        return [show(s) for s, _ in lines(self.tree.body)]
+
     def right_line(self, change: Patch) -> str:
         """The line in the place of which a patch stands; empty where there is none under these options."""
-        found = [s for s, _ in lines(self.tree.body) if show(s).startswith(change.line)]
-        return show(found[0]) if len(found) == 1 else ""
+        found = [line for line in self.right_lines if line.startswith(change.line)]
+        return found[0] if len(found) == 1 else ""
 
     def leads_to(self, line: str) -> list[str]:
         """The outputs that the right line `line` leads to, or the gradients if it stands in the backward."""
         if not self.leading:
             for names, body in ((self.outputs, self.forward), (self.gradients, self.back.body)):
                 every = [s for s, _ in lines(body)]
-                self.leading |= {show(s): [n for n in names if n in reached(every, s)] for s in every}
+                for s in every:
+                    found = reached(every, s)
+                    self.leading[show(s)] = [n for n in names if n in found]
         return self.leading[line]
 
     def shown(self, wanted: str) -> list[str]:

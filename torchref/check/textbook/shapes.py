@@ -34,14 +34,66 @@ def pad(x: Array, pad: tuple[int, ...], mode: str, value: float | None) -> Any:
     return y, backward
 
 
-def upsample(x: Array, scale_factor: float) -> Any:
-    f = int(scale_factor)
-    n, c, h, w = x.shape
-    y = np.repeat(np.repeat(x, f, 2), f, 3)
+def cubic(t: Array) -> Array:
+    """the weight of an entry at the distance t: Keys' cubic with a = -3/4"""
+    near = (1.25 * t - 2.25) * t**2 + 1
+    far = -0.75 * (((t - 5) * t + 8) * t - 4)
+    return np.where(t <= 1, near, np.where(t < 2, far, 0))
+
+
+def taps(n: int, out: int, scale: float, mode: str, align_corners: bool | None) -> Array:
+    """the matrix (out, n) that makes `out` entries of n along one axis; `scale` input steps are one output step"""
+    p, i = np.arange(out)[:, None], np.arange(n)
+    if mode == "area":  # the mean from floor(p n / out) to ceil((p + 1) n / out)
+        inside = (i >= p * n // out) & (i < -(-(p + 1) * n // out))
+        return inside / inside.sum(1, keepdims=True)
+    if mode in ("nearest", "nearest-exact"):
+        place = p if mode == "nearest" else p + 0.5
+        return 1.0 * (i == np.minimum(np.floor(place * scale), n - 1))
+    source = p * (n - 1) / max(out - 1, 1) if align_corners else (p + 0.5) * scale - 0.5
+    if mode != "bicubic":
+        return np.maximum(1 - np.abs(np.clip(source, 0, n - 1) - i), 0)
+    matrix = np.zeros((out, n))
+    for near in (-1, 0, 1, 2):  # beyond the border stands its last entry
+        tap = np.floor(source) + near
+        matrix += cubic(np.abs(source - tap)) * (i == np.clip(tap, 0, n - 1))
+    return matrix
+
+
+def along(x: Array, axis: int, matrix: Array) -> Array:
+    """the matrix times x along one axis"""
+    return np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
+
+
+def resizing(
+    shape: tuple[int, ...], size: Any, scale_factor: float, mode: str, align_corners: bool | None
+) -> list[Array]:
+    """the matrix of each spatial axis: to `size`, or by `scale_factor`"""
+    if size is None:
+        return [taps(n, int(n * scale_factor), 1 / scale_factor, mode, align_corners) for n in shape[2:]]
+    sizes = np.broadcast_to(size, len(shape) - 2)
+    return [taps(n, int(out), n / out, mode, align_corners) for n, out in zip(shape[2:], sizes, strict=True)]
+
+
+def interpolate(x: Array, size: Any, scale_factor: float, mode: str, align_corners: bool | None) -> Any:
+    if mode == "nearest" and size is None and scale_factor % 1 == 0:
+        f = int(scale_factor)
+        n, c, h, w = x.shape
+        y = np.repeat(np.repeat(x, f, 2), f, 3)
+    else:
+        matrices = resizing(x.shape, size, scale_factor, mode, align_corners)
+        y = x
+        for axis, matrix in enumerate(matrices, 2):
+            y = along(y, axis, matrix)
 
     def backward(dy: Array) -> tuple[Array, ...]:
-        copies = dy.reshape(n, c, h, f, w, f)
-        dx = copies.sum(axis=(3, 5))
+        if mode == "nearest" and size is None and scale_factor % 1 == 0:
+            copies = dy.reshape(n, c, h, f, w, f)
+            dx = copies.sum(axis=(3, 5))
+        else:
+            dx = dy
+            for axis, matrix in enumerate(matrices, 2):
+                dx = along(dx, axis, matrix.T)
         return (dx,)
 
     return y, backward

@@ -168,6 +168,27 @@ def avg_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> Any
     return y, backward
 
 
+def lp_pool(x: Array, norm_type: float, kernel_size: Sizes, stride: Sizes) -> Any:
+    kernel = np.broadcast_to(kernel_size, x.ndim - 2)
+    step = kernel_size if stride is None else stride
+    size = fits(x, kernel, step)
+    windows = slide(size, kernel, step)
+    axes = tuple(range(2, x.ndim))
+    total = np.zeros_like(x, shape=(*x.shape[:2], *size))
+    for place, window in windows:
+        total[place] = (x[window] ** norm_type).sum(axes)
+    y = total ** (1 / norm_type)
+
+    def backward(dy: Array) -> tuple[Array, ...]:
+        dx = np.zeros_like(x)
+        for place, window in windows:
+            share = dy[place] * y[place] ** (1 - norm_type)
+            dx[window] += np.expand_dims(share, axes) * x[window] ** (norm_type - 1)
+        return (dx,)
+
+    return y, backward
+
+
 def adaptive_max_pool(x: Array, output_size: Sizes) -> Any:
     windows = split(x.shape, output_size)
     y = np.zeros_like(x, shape=(*x.shape[:2], *np.broadcast_to(output_size, x.ndim - 2)))
