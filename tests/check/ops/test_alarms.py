@@ -24,7 +24,6 @@ ELSEWHERE = {
     "gru_cell",
 }
 NAMED_X1 = ("bilinear", "margin_ranking_loss", "cosine_embedding_loss")  # torch's input1 is x1 in the library
-BY_NAME = ("pairwise_distance", "triplet_margin_loss")  # the library's p stands in front of the options: it is 2 here
 PROBES = 10_000  # of each operation, in the slow test
 
 
@@ -39,16 +38,13 @@ def own(p):
     if any(q.kind == q.VAR_POSITIONAL for q in parameters.values()) or p.op.name in NAMED_X1:
         names = [a.name for a in p.op.arguments if a.kind != "option"]
         return function(*(p.values[n] for n in names), **{a.name: p.values[a.name] for a in p.op.options}), names
-    names, options = [], {}
-    for n, q in parameters.items():
-        key = "input" if n == "x" and "x" not in p.values else n
-        if key not in p.values:
-            continue
-        if q.kind == q.KEYWORD_ONLY or (p.op.name in BY_NAME and key in {a.name for a in p.op.options}):
-            options[n] = p.values[key]
-        else:
-            names.append(key)
-    return function(*(p.values[n] for n in names), **options), names
+    options = {a.name for a in p.op.options}
+    keys = {n: "input" if n == "x" and "x" not in p.values else n for n in parameters}
+    given = {n: key for n, key in keys.items() if key in p.values}
+    names = [
+        key for n, key in given.items() if key not in options and parameters[n].kind != inspect.Parameter.KEYWORD_ONLY
+    ]
+    return function(**{n: p.values[key] for n, key in given.items()}), names
 
 
 def right(p):
