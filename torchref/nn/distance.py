@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from torchref.nn.any_array import always, takes_any_array
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import gradients_of, of_any_array, promoted
+from torchref.nn.promotion import gradients_of, promoted
 
 
 def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, Backward]:
@@ -47,7 +48,7 @@ def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, 
     return norm, backward
 
 
-@of_any_array
+@takes_any_array
 def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> tuple[Array, Backward]:
     """y = x / max(norm, eps), the p-norm along `dim`; x and y have one shape.
 
@@ -75,6 +76,7 @@ def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: flo
     return y, backward
 
 
+@takes_any_array
 def pairwise_distance(
     x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> tuple[Array, Backward]:
@@ -116,6 +118,7 @@ class PairwiseDistance(Module):
         return bind(pairwise_distance, x1, x2, p=self.norm, eps=self.eps, keepdim=self.keepdim)
 
 
+@takes_any_array(refuses_half=always)
 def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     """distance_k = (sum_m |x_im - x_jm|^p)^(1/p) for the k-th pair i < j of rows, in the order (0, 1), (0, 2), ...
 
@@ -159,6 +162,7 @@ def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     return norm.reshape(len(i)), backward
 
 
+@takes_any_array
 def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
     """cos = sum_d u1_d u2_d along `dim`, with u1 = x1 / max(|x1|, eps) and u2 = x2 / max(|x2|, eps).
 

@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.exponential import SELU_ALPHA, SELU_SCALE
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array
 from torchref.nn.random import Source
 
 
@@ -29,7 +29,7 @@ def check_dropped(function: str, x: Array, p: float, training: bool) -> None:
         check_floating(function, input=x)
 
 
-@of_any_array
+@takes_any_array
 def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """In training y = x scale, where each entry of scale is 0 with probability p, else 1 / (1 - p); else y = x.
 
@@ -80,7 +80,7 @@ def channel_mask_shape(x: Array, batched: bool) -> tuple[int, ...]:
     return (n, *places[:1], *(1 for _ in places[1:]))
 
 
-@of_any_array
+@takes_any_array
 def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all L places of a channel. x (N, C, L) or (C, L).
 
@@ -92,7 +92,7 @@ def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
     return dropped(x, channel_mask_shape(x, batched=x.ndim == 3), p, training, rng, "dropout1d")
 
 
-@of_any_array
+@takes_any_array
 def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all H W places of a channel. x (N, C, H, W).
 
@@ -107,7 +107,7 @@ def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
     return dropped(x, channel_mask_shape(x, batched=True), p, training, rng, "dropout2d")
 
 
-@of_any_array
+@takes_any_array
 def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all D H W places of a channel. x (N, C, D, H, W) or (C, D, H, W).
 
@@ -132,7 +132,7 @@ def check_channels(function: str, x: Array, p: float, training: bool) -> None:
 SELU_FLOOR = SELU_SCALE * SELU_ALPHA
 
 
-@of_any_array
+@takes_any_array
 def alpha_dropout(
     x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
@@ -152,7 +152,7 @@ def alpha_dropout(
     return alpha_dropped(x, x.shape, p, training, rng, "alpha_dropout")
 
 
-@of_any_array
+@takes_any_array
 def feature_alpha_dropout(
     x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:

@@ -8,15 +8,16 @@ from itertools import repeat
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import check_numeric, is_integer, of_any_array
+from torchref.nn.promotion import check_numeric, is_integer
 from torchref.nn.window import resize
 
 MODES = ("constant", "reflect", "replicate", "circular")
 
 
-@of_any_array
+@takes_any_array
 def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> tuple[Array, Backward]:
     """`x` with entries added along its last dimensions; `pad` = (low, high) of the last, then of the one before, ...
 

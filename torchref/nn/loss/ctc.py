@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from torchref.nn.any_array import always, takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_integers
 from torchref.nn.loss.reduction import Loss, check_reduction, reduce_losses
 from torchref.nn.module import Array, Backward, bind
@@ -13,6 +14,7 @@ from torchref.nn.module import Array, Backward, bind
 Lengths = Array | Sequence[int]
 
 
+@takes_any_array(refuses_half=always)
 def ctc_loss(
     x: Array,
     targets: Array,
