@@ -231,6 +231,8 @@ ERRORS = [  # a call of an engine whose arrays `a` makes, and what our message n
     (lambda nn, a: nn.functional.softshrink(a(X), INF), "inf"),
     (lambda nn, a: nn.functional.smooth_l1_loss(a(X), a(X), beta=np.nan), "nan"),
     (lambda nn, a: nn.functional.cosine_similarity(a(X), a(X), eps=-1.0), "-1.0"),
+    (lambda nn, a: nn.functional.normalize(a(X), dim=(1, -1)), "twice"),
+    (lambda nn, a: nn.functional.normalize(a(ROW), dim=(0, -1)), "twice"),
 ]
 
 

@@ -183,6 +183,8 @@ def adaptive_max_pool3d(x: Array, output_size: OutputSize, return_indices: bool 
 
 
 class _AdaptiveAvgPool(Module):
+    """What the adaptive average poolings have in common."""
+
     function: Callable[..., tuple[Array, Backward]]
 
     def __init__(self, output_size: OutputSize) -> None:
@@ -214,6 +216,8 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 
 
 class _AdaptiveMaxPool(Module):
+    """What the adaptive max poolings have in common."""
+
     function: Callable[..., tuple[Any, Backward]]
 
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:

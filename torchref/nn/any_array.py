@@ -12,6 +12,7 @@ import numpy as np
 from torchref.nn.half import HALF, dtypes_of, rounded, takes_half, widened
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+WITHOUT_GRADIENT = frozenset(np.typecodes["AllInteger"] + "?")  # the type codes of integers and booleans
 Condition = Callable[[Mapping[str, Any]], bool]  # of a call's arguments by name
 
 
@@ -54,12 +55,14 @@ def takes_any_array(
 
     @functools.wraps(function)
     def entered(*args: Any, **kwargs: Any) -> tuple[Any, Callable[..., Any]]:
-        arrays = [value for value in (*args, *kwargs.values()) if isinstance(value, np.ndarray)]
-        casts = kwargs.get("dtype") is not None  # the function is asked for a dtype, and sees to it itself
-        half = HALF in [array.dtype for array in arrays] and not casts and takes_half(arrays, single_beside_half)
+        values = (*args, *kwargs.values()) if kwargs else args
+        arrays = [value for value in values if isinstance(value, np.ndarray)]
+        kinds = {array.dtype.char for array in arrays}
+        casts = "dtype" in kwargs and kwargs["dtype"] is not None  # the function itself sees to the dtype asked for
+        half = HALF.char in kinds and not casts and takes_half(arrays, single_beside_half)
         if not half:
             output, function_backward = function(*args, **kwargs)
-            if not casts and all(array.ndim and array.dtype.kind not in "biu" for array in arrays):
+            if kinds.isdisjoint(WITHOUT_GRADIENT) and 0 not in [array.ndim for array in arrays]:
                 return unscalar(output), function_backward
         elif refuses_half is not None and refuses_half(inspect.signature(function).bind(*args, **kwargs).arguments):
             raise NotImplementedError(f"{function.__name__}(): not implemented for float16, as in torch")
@@ -69,7 +72,7 @@ def takes_any_array(
             output = (rounded(output[0]), *output[1:]) if statistics else rounded(output)
 
         def backward(*doutput: Any) -> Any:
-            if all(array.dtype.kind in "biu" for array in arrays):
+            if kinds <= WITHOUT_GRADIENT:
                 return None
             gradients = function_backward(*(map(widened, doutput) if half else doutput))
             if half and len(dtypes_of(arrays)) == 1:

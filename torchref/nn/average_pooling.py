@@ -260,6 +260,8 @@ class AvgPool1d(Module):
 
 
 class _AvgPool(Module):
+    """What the average poolings have in common."""
+
     function: Callable[..., tuple[Array, Backward]]
 
     def __init__(
@@ -307,6 +309,8 @@ class AvgPool3d(_AvgPool):
 
 
 class _LPPool(Module):
+    """What the power-average poolings have in common."""
+
     function: Callable[..., tuple[Array, Backward]]
 
     def __init__(

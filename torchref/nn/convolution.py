@@ -101,6 +101,7 @@ def correlate_weight(x: Array, dy: Array, weight: Array, windows: Windows, group
 
 
 def is_narrow(weight: Array) -> bool:
+    """Whether one product over all offsets is quicker than one for each offset of the first dimension."""
     return weight.shape[1] * math.prod(weight.shape[3:]) < NARROW
 
 
@@ -300,6 +301,7 @@ def check_convolution(
 
 
 def check_bias(name: str, bias: Array | None, channels: int) -> None:
+    """A bias must have one entry for each output channel. RuntimeError otherwise."""
     if bias is not None and bias.shape != (channels,):
         raise RuntimeError(f"{name}(): expected bias of shape ({channels},), but got {bias.shape}")
 
@@ -453,6 +455,8 @@ class _Convolution(Module):
 
 
 class _Conv(_Convolution):
+    """What the convolutions have in common."""
+
     def __init__(
         self,
         in_channels: int,
@@ -526,6 +530,8 @@ class Conv3d(_Conv):
 
 
 class _ConvTranspose(_Convolution):
+    """What the transposed convolutions have in common."""
+
     transposed = True
 
     def __init__(

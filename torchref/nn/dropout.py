@@ -16,6 +16,7 @@ from torchref.nn.random import Source
 
 
 def check_probability(function: str, p: float) -> None:
+    """p must be a probability. ValueError otherwise."""
     if not 0 <= p <= 1:
         raise ValueError(f"{function}: dropout probability has to be between 0 and 1, but got p={p}")
 
@@ -124,6 +125,7 @@ def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
 
 
 def check_channels(function: str, x: Array, p: float, training: bool) -> None:
+    """Where something is drawn, x must have a batch and channels. RuntimeError otherwise."""
     if x.ndim < 2 and draws(x, p, training):
         raise RuntimeError(f"{function}(): Feature dropout requires at least 2 dimensions in the input, not {x.shape}")
 

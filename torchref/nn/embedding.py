@@ -466,6 +466,7 @@ class EmbeddingBag(EmbeddingModule):
 
 
 def check_embeddings(embeddings: Array) -> tuple[int, int]:
+    """The rows and columns of a table. AssertionError unless it is 2-dimensional."""
     if embeddings.ndim != 2:
         raise AssertionError(f"embeddings is expected to be 2-dimensional, but has shape {embeddings.shape}")
     return embeddings.shape[0], embeddings.shape[1]

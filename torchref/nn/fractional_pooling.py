@@ -111,6 +111,7 @@ def check_output(
 
 
 def each_ratio(value: Ratio, dimensions: int) -> tuple[float, ...]:
+    """One ratio for each dimension: a single one counts for all."""
     return tuple(value) if isinstance(value, Sequence) else (value,) * dimensions
 
 
@@ -133,6 +134,8 @@ def fractional_max_pool3d(x: Array, *args: Any, rng: Source | None = None, **opt
 
 
 class _FractionalMaxPool(Module):
+    """What the fractional max poolings have in common."""
+
     dimensions: int
     function: Callable[..., tuple[Any, Backward]]
     _random_samples: Array | None

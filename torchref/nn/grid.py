@@ -165,6 +165,7 @@ def taps_around(s: Array, n: int, mode: str, padding_mode: str, align: bool) -> 
 
 
 def tap_at(position: Array, n: int, weight: Array, slope: Array) -> Tap:
+    """The tap at a pixel: its index, whether it lies inside the image, its weight and the weight's slope."""
     position = np.rint(position)  # a whole number, whatever rounding has done to it
     inside = (position >= 0) & (position < n)
     return Tap(np.where(inside, position, 0).astype(np.int64), inside, weight, slope)
@@ -207,6 +208,7 @@ def strides(sizes: Sequence[int]) -> list[int]:
 
 
 def aligned(function: str, align_corners: bool | None) -> bool:
+    """`align_corners`; without one False, with torch's warning."""
     if align_corners is None:
         warnings.warn(
             f"{function}: align_corners is not given and is taken as False, the default since torch 1.3.0", stacklevel=4

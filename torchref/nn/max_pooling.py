@@ -191,6 +191,8 @@ def max_pool3d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
 
 
 class _MaxPool(Module):
+    """What the max poolings have in common."""
+
     function: Callable[..., tuple[Any, Backward]]
 
     def __init__(

@@ -326,6 +326,7 @@ class Module:
 
 
 def join(path: str, name: str) -> str:
+    """The dotted name of `name` below `path`, which is empty for the root."""
     return f"{path}.{name}" if path else name
 
 

@@ -347,6 +347,7 @@ class GroupNorm(Module):
 
 
 def as_tuple(module: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """normalized_shape as a tuple: a single size is one dimension. It must hold sizes."""
     shape = tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
     check_sizes(module, **{f"normalized_shape[{d}]": size for d, size in enumerate(shape)})
     return shape

@@ -162,6 +162,8 @@ class ConstantPad3d(_ConstantPad):
 
 
 class _ZeroPad(_ConstantPad):
+    """What the zero paddings have in common."""
+
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__(padding, 0.0)
 
@@ -240,6 +242,8 @@ class ReplicationPad3d(_RepeatingPad):
 
 
 class _CircularPad(_RepeatingPad):
+    """What the circular paddings have in common."""
+
     mode = "circular"
 
     def forward(self, input: Array) -> tuple[Array, Backward]:

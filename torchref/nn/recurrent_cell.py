@@ -283,6 +283,7 @@ def check_cell(
     bias_ih: Array | None,
     bias_hh: Array | None,
 ) -> None:
+    """The dtypes and shapes of a cell's input, state, weights and biases, with torch's exception types."""
     names = dict(zip(("hx[0]", "hx[1]") if len(state) == 2 else ("hx",), state, strict=True))
     optional = {**names, "bias_ih": bias_ih, "bias_hh": bias_hh}
     check_floating(function, input=x, weight_ih=weight_ih, weight_hh=weight_hh, optional=optional)

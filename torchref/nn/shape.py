@@ -161,6 +161,7 @@ def pixel_unshuffle(x: Array, downscale_factor: int) -> tuple[Array, Backward]:
 
 
 def check_shuffle(function: str, x: Array, name: str, factor: int) -> None:
+    """x must have channels, height and width, and the factor be positive. RuntimeError otherwise."""
     if x.ndim < 3:
         raise RuntimeError(f"{function}(): expects input to have at least 3 dimensions, but got {x.shape}")
     if factor < 1:

@@ -127,6 +127,8 @@ def max_unpool3d(
 
 
 class _MaxUnpool(Module):
+    """What the max unpoolings have in common."""
+
     dimensions: int
     function: Callable[..., tuple[Array, Backward]]
 

@@ -116,6 +116,7 @@ def upsample_bilinear(x: Array, size: Size | None = None, scale_factor: Factor |
 
 
 def warn_deprecated(function: str) -> None:
+    """torch's warning, for the line that calls `function`."""
     warnings.warn(f"{function} is deprecated: use interpolate instead", stacklevel=4)
 
 

@@ -166,6 +166,7 @@ def as_lengths(name: str, lengths: Lengths, batch: int, longest: int) -> Array:
 
 
 def check_ctc(x: Array, targets: Array, blank: int) -> None:
+    """Dtypes, dimensions and the blank's type, with torch's exception types."""
     check_floating("ctc_loss", log_probs=x)
     check_arrays("ctc_loss", targets=targets)
     check_integers("ctc_loss", blank=blank)
