@@ -182,7 +182,7 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     x1, x2 = promoted("cosine_similarity", booleans=True, x1=x1, x2=x2)
     check_broadcast("cosine_similarity", x1, x2)
     a, b = np.broadcast_arrays(x1, x2, subok=True)
-    axes = axes_of("cosine_similarity", a, dim)
+    axes = axes_of("cosine_similarity", a, (dim,))
     norm_a, norm_a_backward = vector_norm(a, 2, axes)
     norm_b, norm_b_backward = vector_norm(b, 2, axes)
     n_a, n_b = np.maximum(norm_a, eps), np.maximum(norm_b, eps)

@@ -41,6 +41,7 @@ def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | No
     Errors: ValueError unless 0 <= p <= 1. Nothing is drawn for p = 0, p = 1 or an empty x.
     Equals `torch.nn.functional.dropout`. Srivastava et al. 2014.
     """
+    check_dropped("dropout", x, p, training)
     return dropped(x, x.shape, p, training, rng, "dropout")
 
 
@@ -151,6 +152,7 @@ def alpha_dropout(
     Errors: ValueError unless 0 <= p <= 1. Nothing is drawn for p = 0, p = 1 (y = 0) or an empty x.
     Equals `torch.nn.functional.alpha_dropout`. Klambauer et al. 2017.
     """
+    check_dropped("alpha_dropout", x, p, training)
     return alpha_dropped(x, x.shape, p, training, rng, "alpha_dropout")
 
 
