@@ -2,12 +2,14 @@
 
 import inspect
 import re
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 import torchref.nn.functional as F
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.convolution import conv, conv_transpose
 from torchref.nn.fractional_pooling import fractional_max_pool
 from torchref.nn.max_pooling import max_pool
@@ -83,3 +85,32 @@ def test_the_same_call_gives_the_same_in_both(name, shapes, arguments):
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
     for gradient, leaf in zip(gradients, tensors, strict=False):
         np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", F.__all__)
+def test_every_function_takes_any_array(name):
+    """Catches a function without the decorator, under it twice, or re-exported as another than its file defines."""
+    function = getattr(F, name)
+    assert function is getattr(inspect.getmodule(function), name)
+    assert function.__code__ is takes_any_array(lambda: None).__code__, f"{name} lacks @takes_any_array"
+    assert function.__wrapped__ is inspect.unwrap(function)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"),
+    [
+        ("softmax", (np.ones((2, 3)),), {}),
+        ("log_softmax", (np.ones((2, 3)),), {"dtype": np.float32}),
+        ("softmin", (np.ones((2, 3)),), {}),
+        ("mse_loss", (np.ones(3), np.ones(3)), {"reduction": "elementwise_mean"}),
+        ("soft_margin_loss", (np.ones(3), np.ones(3)), {"reduction": "elementwise_mean"}),
+        ("upsample_nearest", (np.ones((1, 1, 3)), 6), {}),
+        ("dropout2d", (np.ones((2, 3)),), {"training": False}),
+    ],
+)
+def test_warnings_point_to_the_callers_line(name, arguments, options):
+    """Catches a warning that names a line of the library, which its reader can't change."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        getattr(F, name)(*arguments, **options)
+    assert [w.filename for w in caught] == [__file__]

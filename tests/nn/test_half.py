@@ -219,3 +219,22 @@ def test_functions_and_modules_say_the_same():
         torchref.nn.AvgPool3d(2)(np.zeros((1, 1, 2, 2, 2), HALF))
     with pytest.raises(NotImplementedError, match="avg_pool3d"):
         F.avg_pool3d(np.zeros((1, 1, 2, 2, 2), HALF), 2)
+
+
+@pytest.mark.parametrize("given", [np.float64, np.float32, HALF])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, HALF])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_softmax_in_the_dtype_that_is_asked_for(name, dtype, given):
+    """Catches an output in x's dtype instead, and one that is computed, not rounded, in float16."""
+    x = (3 * np.random.default_rng(5).standard_normal((3, 50))).astype(given)
+    dy = np.random.default_rng(6).standard_normal(x.shape).astype(dtype)
+    leaf = torch.tensor(x, requires_grad=True)
+    theirs = getattr(torch.nn.functional, name)(leaf, 1, dtype=getattr(torch, np.dtype(dtype).name))
+    theirs.backward(torch.tensor(dy))
+    y, backward = getattr(F, name)(x, 1, dtype=dtype)
+    dx = backward(dy)
+    assert (y.dtype, dx.dtype) == (dtype, given)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(y.astype(float), theirs.detach().numpy().astype(float), rtol=4 * eps, atol=4e-8)
+    coarse = max(eps, np.finfo(given).eps)
+    np.testing.assert_allclose(dx.astype(float), leaf.grad.numpy().astype(float), rtol=4 * coarse, atol=4 * eps)

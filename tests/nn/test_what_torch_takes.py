@@ -231,6 +231,11 @@ ERRORS = [  # a call of an engine whose arrays `a` makes, and what our message n
     (lambda nn, a: nn.functional.softshrink(a(X), INF), "inf"),
     (lambda nn, a: nn.functional.smooth_l1_loss(a(X), a(X), beta=np.nan), "nan"),
     (lambda nn, a: nn.functional.cosine_similarity(a(X), a(X), eps=-1.0), "-1.0"),
+    (lambda nn, a: nn.functional.normalize(a(X), dim=(1, -1)), "twice"),
+    (lambda nn, a: nn.functional.cosine_similarity(a(X), a(X), dim=(0, 1)), "(0, 1)"),
+    (lambda nn, a: nn.functional.dropout(0.5), "'input'"),
+    (lambda nn, a: nn.functional.alpha_dropout(0.5, training=True), "'input'"),
+    (lambda nn, a: nn.functional.normalize(a(ROW), dim=(0, -1)), "twice"),
 ]
 
 

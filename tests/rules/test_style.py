@@ -62,5 +62,8 @@ def test_public_functions_and_classes_say_what_they_are(path):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             doc = ast.get_docstring(node)
             has_backward = any(isinstance(s, ast.FunctionDef) and s.name == "backward" for s in ast.walk(node))
-            if isinstance(node, ast.FunctionDef) and has_backward:
+            in_nn = "torchref/nn" in path.as_posix() and not any(
+                isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list
+            )
+            if isinstance(node, ast.FunctionDef) and (has_backward or in_nn):
                 assert doc, f"{path.name}:{node.lineno}: {node.name} has no docstring"

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array, real
+from torchref.nn.promotion import real
 
 
 class InplaceModule(Module):
@@ -26,7 +27,7 @@ class InplaceModule(Module):
         return "inplace=True" if self.inplace else ""
 
 
-@of_any_array
+@takes_any_array
 def sigmoid(x: Array) -> tuple[Array, Backward]:
     """y = 1 / (1 + exp(-x)).
 
@@ -54,7 +55,7 @@ class Sigmoid(Module):
         return bind(sigmoid, input)
 
 
-@of_any_array
+@takes_any_array
 def tanh(x: Array) -> tuple[Array, Backward]:
     """y = tanh(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
 
@@ -78,7 +79,7 @@ class Tanh(Module):
         return bind(tanh, input)
 
 
-@of_any_array
+@takes_any_array
 def silu(x: Array) -> tuple[Array, Backward]:
     """y = x s with s = sigmoid(x); also called swish.
 
@@ -104,7 +105,7 @@ class SiLU(InplaceModule):
         return bind(silu, input)
 
 
-@of_any_array
+@takes_any_array
 def mish(x: Array) -> tuple[Array, Backward]:
     """y = x t with t = tanh(softplus(x)), softplus(x) = log(1 + exp(x)).
 
@@ -130,7 +131,7 @@ class Mish(InplaceModule):
         return bind(mish, input)
 
 
-@of_any_array
+@takes_any_array
 def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> tuple[Array, Backward]:
     """y = log(1 + exp(beta x)) / beta, a smooth ReLU; where beta x > threshold, y = x, which is as good there.
 
@@ -171,7 +172,7 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-@of_any_array
+@takes_any_array
 def logsigmoid(x: Array) -> tuple[Array, Backward]:
     """y = log sigmoid(x) = -log(1 + exp(-x)).
 
@@ -199,7 +200,7 @@ class LogSigmoid(Module):
         return bind(logsigmoid, input)
 
 
-@of_any_array
+@takes_any_array
 def softsign(x: Array) -> tuple[Array, Backward]:
     """y = x / (1 + |x|).
 
@@ -224,7 +225,7 @@ class Softsign(Module):
         return bind(softsign, input)
 
 
-@of_any_array
+@takes_any_array
 def tanhshrink(x: Array) -> tuple[Array, Backward]:
     """y = x - t with t = tanh(x).
 
@@ -248,6 +249,7 @@ class Tanhshrink(Module):
         return bind(tanhshrink, input)
 
 
+@takes_any_array
 def glu(x: Array, dim: int = -1) -> tuple[Array, Backward]:
     """y = a s with a, b the two halves of x along `dim` and s = sigmoid(b): one half gates the other.
 

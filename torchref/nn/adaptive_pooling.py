@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating
 from torchref.nn.max_pooling import maximum_at, scatter
 from torchref.nn.module import Array, Backward, Module, bind
@@ -124,6 +125,7 @@ def check_output_size(function: str, dimensions: int, x: Array, output_size: Out
     return output
 
 
+@takes_any_array
 def adaptive_avg_pool1d(x: Array, output_size: OutputSize) -> tuple[Array, Backward]:
     """Adaptive average pooling of sequences: x ([N,] C, L). See `adaptive_avg_pool`.
 
@@ -132,6 +134,7 @@ def adaptive_avg_pool1d(x: Array, output_size: OutputSize) -> tuple[Array, Backw
     return adaptive_avg_pool(1, x, output_size)
 
 
+@takes_any_array
 def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> tuple[Array, Backward]:
     """Adaptive average pooling of images: x ([N,] C, H, W). See `adaptive_avg_pool`.
 
@@ -140,6 +143,7 @@ def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> tuple[Array, Backw
     return adaptive_avg_pool(2, x, output_size)
 
 
+@takes_any_array
 def adaptive_avg_pool3d(x: Array, output_size: OutputSize) -> tuple[Array, Backward]:
     """Adaptive average pooling of volumes: x ([N,] C, D, H, W). See `adaptive_avg_pool`.
 
@@ -148,6 +152,7 @@ def adaptive_avg_pool3d(x: Array, output_size: OutputSize) -> tuple[Array, Backw
     return adaptive_avg_pool(3, x, output_size)
 
 
+@takes_any_array
 def adaptive_max_pool1d(x: Array, output_size: OutputSize, return_indices: bool = False) -> tuple[Any, Backward]:
     """Adaptive max pooling of sequences: x ([N,] C, L). See `adaptive_max_pool`.
 
@@ -156,6 +161,7 @@ def adaptive_max_pool1d(x: Array, output_size: OutputSize, return_indices: bool 
     return adaptive_max_pool(1, x, output_size, return_indices)
 
 
+@takes_any_array
 def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool = False) -> tuple[Any, Backward]:
     """Adaptive max pooling of images: x ([N,] C, H, W). See `adaptive_max_pool`.
 
@@ -164,6 +170,7 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
     return adaptive_max_pool(2, x, output_size, return_indices)
 
 
+@takes_any_array
 def adaptive_max_pool3d(x: Array, output_size: OutputSize, return_indices: bool = False) -> tuple[Any, Backward]:
     """Adaptive max pooling of volumes: x ([N,] C, D, H, W). See `adaptive_max_pool`.
 
@@ -176,6 +183,8 @@ def adaptive_max_pool3d(x: Array, output_size: OutputSize, return_indices: bool 
 
 
 class _AdaptiveAvgPool(Module):
+    """What the adaptive average poolings have in common."""
+
     function: Callable[..., tuple[Array, Backward]]
 
     def __init__(self, output_size: OutputSize) -> None:
@@ -207,6 +216,8 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 
 
 class _AdaptiveMaxPool(Module):
+    """What the adaptive max poolings have in common."""
+
     function: Callable[..., tuple[Any, Backward]]
 
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:

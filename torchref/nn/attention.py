@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.dropout import dropout
 from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.module import Array, Backward
@@ -78,6 +79,7 @@ def attend(
     return (y, dropped), backward
 
 
+@takes_any_array
 def scaled_dot_product_attention(
     query: Array,
     key: Array,

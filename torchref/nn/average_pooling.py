@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from torchref.nn.any_array import always, takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers
 from torchref.nn.max_pooling import max_pool
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array
 from torchref.nn.window import Windows, each, pooling_windows
 
 
@@ -147,7 +147,7 @@ def largest(dimensions: int, x: Array, windows: Windows, ceil_mode: bool, smalle
     return y * sign, backward
 
 
-@of_any_array
+@takes_any_array
 def avg_pool1d(
     x: Array,
     kernel_size: int | Sequence[int],
@@ -160,7 +160,7 @@ def avg_pool1d(
     return avg_pool(1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-@of_any_array
+@takes_any_array
 def avg_pool2d(
     x: Array,
     kernel_size: int | Sequence[int],
@@ -174,7 +174,7 @@ def avg_pool2d(
     return avg_pool(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@of_any_array
+@takes_any_array(refuses_half=always)
 def avg_pool3d(
     x: Array,
     kernel_size: int | Sequence[int],
@@ -188,6 +188,7 @@ def avg_pool3d(
     return avg_pool(3, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@takes_any_array
 def lp_pool1d(
     x: Array,
     norm_type: float,
@@ -199,6 +200,7 @@ def lp_pool1d(
     return lp_pool(1, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@takes_any_array
 def lp_pool2d(
     x: Array,
     norm_type: float,
@@ -210,6 +212,7 @@ def lp_pool2d(
     return lp_pool(2, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@takes_any_array(refuses_half=always)
 def lp_pool3d(
     x: Array,
     norm_type: float,
@@ -257,6 +260,8 @@ class AvgPool1d(Module):
 
 
 class _AvgPool(Module):
+    """What the average poolings have in common."""
+
     function: Callable[..., tuple[Array, Backward]]
 
     def __init__(
@@ -304,6 +309,8 @@ class AvgPool3d(_AvgPool):
 
 
 class _LPPool(Module):
+    """What the power-average poolings have in common."""
+
     function: Callable[..., tuple[Array, Backward]]
 
     def __init__(

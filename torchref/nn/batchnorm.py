@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_device, check_floating, check_numbers, check_sizes
 from torchref.nn.half import rounded, widened
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum
 
 
+@takes_any_array(single_beside_half=True, statistics=True)
 def batch_norm_train(
     x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float = 1e-5
 ) -> tuple[tuple[Array, Array, Array], Backward]:
@@ -69,6 +71,7 @@ def batch_norm_train(
     return (y.reshape(shape), mean[:, 0], var[:, 0]), backward
 
 
+@takes_any_array(single_beside_half=True)
 def batch_norm_eval(
     x: Array,
     weight: Array | None = None,
@@ -112,6 +115,7 @@ def batch_norm_eval(
     return y.reshape(shape), backward
 
 
+@takes_any_array(single_beside_half=True)
 def batch_norm(
     x: Array,
     running_mean: Array | None,

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_device, check_floating, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
 
+@takes_any_array
 def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
     """y_no = sum_ij x1_ni weight_oij x2_nj + bias_o, over any number of leading dimensions.
 

@@ -245,18 +245,21 @@ def pairs(container: Module, values: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def check_module(container: Module, module: Any) -> Module:
+    """`module`, if it is a Module. TypeError otherwise."""
     if not isinstance(module, Module):
         raise TypeError(f"{type(container).__name__}: {module!r} is not a Module subclass")
     return module
 
 
 def check_sequential(other: Any) -> Sequential:
+    """`other`, if it is a Sequential. ValueError otherwise."""
     if not isinstance(other, Sequential):
         raise ValueError(f"add operator supports only objects of Sequential class, but {other!r} is given")
     return other
 
 
 def check_times(times: Any) -> int:
+    """`times`, if it is a positive integer. TypeError and ValueError otherwise."""
     if not isinstance(times, int):
         raise TypeError(f"unsupported operand for *: Sequential and {times!r}")
     if times <= 0:

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_device, check_floating, check_integers, check_sizes
-from torchref.nn.half import in_single
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.padding import pad
 from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
@@ -101,6 +101,7 @@ def correlate_weight(x: Array, dy: Array, weight: Array, windows: Windows, group
 
 
 def is_narrow(weight: Array) -> bool:
+    """Whether one product over all offsets is quicker than one for each offset of the first dimension."""
     return weight.shape[1] * math.prod(weight.shape[3:]) < NARROW
 
 
@@ -300,15 +301,18 @@ def check_convolution(
 
 
 def check_bias(name: str, bias: Array | None, channels: int) -> None:
+    """A bias must have one entry for each output channel. RuntimeError otherwise."""
     if bias is not None and bias.shape != (channels,):
         raise RuntimeError(f"{name}(): expected bias of shape ({channels},), but got {bias.shape}")
 
 
+@takes_any_array
 def conv1d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any) -> tuple[Array, Backward]:
     """Convolution of sequences: x ([N,] C, L), weight (O, C/G, K). See `conv`. Equals `torch.nn.functional.conv1d`."""
     return conv(1, x, weight, bias, *args, **options)
 
 
+@takes_any_array
 def conv2d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any) -> tuple[Array, Backward]:
     """Convolution of images: x ([N,] C, H, W), weight (O, C/G, KH, KW). See `conv`.
 
@@ -317,6 +321,7 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **opt
     return conv(2, x, weight, bias, *args, **options)
 
 
+@takes_any_array
 def conv3d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any) -> tuple[Array, Backward]:
     """Convolution of volumes: x ([N,] C, D, H, W), weight (O, C/G, KD, KH, KW). See `conv`.
 
@@ -325,6 +330,7 @@ def conv3d(x: Array, weight: Array, bias: Array | None = None, *args: Any, **opt
     return conv(3, x, weight, bias, *args, **options)
 
 
+@takes_any_array
 def conv_transpose1d(
     x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any
 ) -> tuple[Array, Backward]:
@@ -335,6 +341,7 @@ def conv_transpose1d(
     return conv_transpose(1, x, weight, bias, *args, **options)
 
 
+@takes_any_array
 def conv_transpose2d(
     x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any
 ) -> tuple[Array, Backward]:
@@ -345,6 +352,7 @@ def conv_transpose2d(
     return conv_transpose(2, x, weight, bias, *args, **options)
 
 
+@takes_any_array
 def conv_transpose3d(
     x: Array, weight: Array, bias: Array | None = None, *args: Any, **options: Any
 ) -> tuple[Array, Backward]:
@@ -447,6 +455,8 @@ class _Convolution(Module):
 
 
 class _Conv(_Convolution):
+    """What the convolutions have in common."""
+
     def __init__(
         self,
         in_channels: int,
@@ -486,7 +496,7 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             return bind(self.function, input, self.weight, self.bias, padding=self.padding, **options)
 
-        padded, pad_backward = in_single(pad)(input, self._both_sides(), mode=self.padding_mode)
+        padded, pad_backward = pad(input, self._both_sides(), mode=self.padding_mode)
         y, conv_backward = bind(self.function, padded, self.weight, self.bias, padding=0, **options)
 
         def backward(dy: Array) -> Array | None:
@@ -520,6 +530,8 @@ class Conv3d(_Conv):
 
 
 class _ConvTranspose(_Convolution):
+    """What the transposed convolutions have in common."""
+
     transposed = True
 
     def __init__(

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from torchref.nn.any_array import always, takes_any_array
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import gradients_of, of_any_array, promoted
+from torchref.nn.promotion import gradients_of, promoted
 
 
 def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, Backward]:
@@ -47,7 +48,7 @@ def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, 
     return norm, backward
 
 
-@of_any_array
+@takes_any_array
 def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> tuple[Array, Backward]:
     """y = x / max(norm, eps), the p-norm along `dim`; x and y have one shape.
 
@@ -60,8 +61,7 @@ def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: flo
     """
     check_floating("normalize", input=x)
     check_numbers("normalize", p=p, eps=eps)
-    axes = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
-    axes = tuple(normalize_dim("normalize", d, x.ndim) for d in axes)[: x.ndim]
+    axes = axes_of("normalize", x, dim)
     if math.isinf(p) and any(x.shape[axis] == 0 for axis in axes):
         raise RuntimeError(f"normalize(): input {x.shape} has no entries along dim={dim!r}, so no norm for p={p}")
     norm, norm_backward = vector_norm(x, p, axes)
@@ -75,6 +75,7 @@ def normalize(x: Array, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: flo
     return y, backward
 
 
+@takes_any_array
 def pairwise_distance(
     x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> tuple[Array, Backward]:
@@ -116,6 +117,7 @@ class PairwiseDistance(Module):
         return bind(pairwise_distance, x1, x2, p=self.norm, eps=self.eps, keepdim=self.keepdim)
 
 
+@takes_any_array(refuses_half=always)
 def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     """distance_k = (sum_m |x_im - x_jm|^p)^(1/p) for the k-th pair i < j of rows, in the order (0, 1), (0, 2), ...
 
@@ -159,6 +161,7 @@ def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     return norm.reshape(len(i)), backward
 
 
+@takes_any_array
 def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> tuple[Array, Backward]:
     """cos = sum_d u1_d u2_d along `dim`, with u1 = x1 / max(|x1|, eps) and u2 = x2 / max(|x2|, eps).
 
@@ -179,7 +182,7 @@ def cosine_similarity(x1: Array, x2: Array, dim: int = 1, eps: float = 1e-8) -> 
     x1, x2 = promoted("cosine_similarity", booleans=True, x1=x1, x2=x2)
     check_broadcast("cosine_similarity", x1, x2)
     a, b = np.broadcast_arrays(x1, x2, subok=True)
-    axes = (normalize_dim("cosine_similarity", dim, a.ndim),)[: a.ndim]
+    axes = axes_of("cosine_similarity", a, (dim,))
     norm_a, norm_a_backward = vector_norm(a, 2, axes)
     norm_b, norm_b_backward = vector_norm(b, 2, axes)
     n_a, n_b = np.maximum(norm_a, eps), np.maximum(norm_b, eps)
@@ -206,7 +209,22 @@ class CosineSimilarity(Module):
         return bind(cosine_similarity, x1, x2, dim=self.dim, eps=self.eps)
 
 
+def axes_of(function: str, x: Array, dim: int | tuple[int, ...]) -> tuple[int, ...]:
+    """`dim` as axes counted from the front; none for a 0-d array, whose only entry is its own norm.
+
+    IndexError if one is out of range, RuntimeError if one comes twice.
+    """
+    dims = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
+    axes = tuple(normalize_dim(function, d, x.ndim) for d in dims)
+    if x.ndim == 0:
+        return ()
+    if len(set(axes)) < len(axes):
+        raise RuntimeError(f"{function}(): an axis comes twice in dim={dim!r} of input {x.shape}")
+    return axes
+
+
 def check_broadcast(function: str, x1: Array, x2: Array) -> None:
+    """x1 and x2 must broadcast to one shape. RuntimeError otherwise."""
     try:
         np.broadcast_shapes(x1.shape, x2.shape)
     except ValueError:

@@ -8,14 +8,15 @@ import warnings
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.exponential import SELU_ALPHA, SELU_SCALE
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array
 from torchref.nn.random import Source
 
 
 def check_probability(function: str, p: float) -> None:
+    """p must be a probability. ValueError otherwise."""
     if not 0 <= p <= 1:
         raise ValueError(f"{function}: dropout probability has to be between 0 and 1, but got p={p}")
 
@@ -29,7 +30,7 @@ def check_dropped(function: str, x: Array, p: float, training: bool) -> None:
         check_floating(function, input=x)
 
 
-@of_any_array
+@takes_any_array
 def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """In training y = x scale, where each entry of scale is 0 with probability p, else 1 / (1 - p); else y = x.
 
@@ -40,6 +41,7 @@ def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | No
     Errors: ValueError unless 0 <= p <= 1. Nothing is drawn for p = 0, p = 1 or an empty x.
     Equals `torch.nn.functional.dropout`. Srivastava et al. 2014.
     """
+    check_dropped("dropout", x, p, training)
     return dropped(x, x.shape, p, training, rng, "dropout")
 
 
@@ -80,7 +82,7 @@ def channel_mask_shape(x: Array, batched: bool) -> tuple[int, ...]:
     return (n, *places[:1], *(1 for _ in places[1:]))
 
 
-@of_any_array
+@takes_any_array
 def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all L places of a channel. x (N, C, L) or (C, L).
 
@@ -92,7 +94,7 @@ def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
     return dropped(x, channel_mask_shape(x, batched=x.ndim == 3), p, training, rng, "dropout1d")
 
 
-@of_any_array
+@takes_any_array
 def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all H W places of a channel. x (N, C, H, W).
 
@@ -107,7 +109,7 @@ def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
     return dropped(x, channel_mask_shape(x, batched=True), p, training, rng, "dropout2d")
 
 
-@of_any_array
+@takes_any_array
 def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | None = None) -> tuple[Array, Backward]:
     """`dropout` of whole channels: one draw for all D H W places of a channel. x (N, C, D, H, W) or (C, D, H, W).
 
@@ -124,6 +126,7 @@ def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
 
 
 def check_channels(function: str, x: Array, p: float, training: bool) -> None:
+    """Where something is drawn, x must have a batch and channels. RuntimeError otherwise."""
     if x.ndim < 2 and draws(x, p, training):
         raise RuntimeError(f"{function}(): Feature dropout requires at least 2 dimensions in the input, not {x.shape}")
 
@@ -132,7 +135,7 @@ def check_channels(function: str, x: Array, p: float, training: bool) -> None:
 SELU_FLOOR = SELU_SCALE * SELU_ALPHA
 
 
-@of_any_array
+@takes_any_array
 def alpha_dropout(
     x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:
@@ -149,10 +152,11 @@ def alpha_dropout(
     Errors: ValueError unless 0 <= p <= 1. Nothing is drawn for p = 0, p = 1 (y = 0) or an empty x.
     Equals `torch.nn.functional.alpha_dropout`. Klambauer et al. 2017.
     """
+    check_dropped("alpha_dropout", x, p, training)
     return alpha_dropped(x, x.shape, p, training, rng, "alpha_dropout")
 
 
-@of_any_array
+@takes_any_array
 def feature_alpha_dropout(
     x: Array, p: float = 0.5, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:

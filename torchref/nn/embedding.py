@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_device, check_floating, check_integers, check_numbers, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
@@ -60,6 +61,7 @@ def divided_by_frequency(rows: Array, index: Array, length: int) -> Array:
     return rows / counts[:, None]
 
 
+@takes_any_array
 def embedding(
     x: Array,
     weight: Array,
@@ -127,6 +129,7 @@ def renormalized(weight: Array, x: Array, max_norm: float, norm_type: float = 2.
     return weight
 
 
+@takes_any_array
 def embedding_bag(
     x: Array,
     weight: Array,
@@ -463,6 +466,7 @@ class EmbeddingBag(EmbeddingModule):
 
 
 def check_embeddings(embeddings: Array) -> tuple[int, int]:
+    """The rows and columns of a table. AssertionError unless it is 2-dimensional."""
     if embeddings.ndim != 2:
         raise AssertionError(f"embeddings is expected to be 2-dimensional, but has shape {embeddings.shape}")
     return embeddings.shape[0], embeddings.shape[1]

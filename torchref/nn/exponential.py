@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn.activation import InplaceModule
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.rectifier import zeros_row
@@ -36,6 +37,7 @@ def exponential_unit(x: Array, function: str, alpha: float, scale: float, rate: 
     return y, backward
 
 
+@takes_any_array
 def elu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
     """y = x where x > 0, else alpha (exp(x) - 1).
 
@@ -60,6 +62,7 @@ class ELU(Module):
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
 
+@takes_any_array
 def celu(x: Array, alpha: float = 1.0) -> tuple[Array, Backward]:
     """y = x where x > 0, else alpha (exp(x / alpha) - 1): an ELU without a kink.
 
@@ -93,6 +96,7 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
+@takes_any_array
 def selu(x: Array) -> tuple[Array, Backward]:
     """y = scale x where x > 0, else scale alpha (exp(x) - 1), with scale 1.0507... and alpha 1.6732...
 

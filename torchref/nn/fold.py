@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating, check_integers
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.window import Windows, per_dimension
@@ -14,6 +15,7 @@ from torchref.nn.window import Windows, per_dimension
 Pair = int | Sequence[int]
 
 
+@takes_any_array
 def unfold(
     x: Array, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
 ) -> tuple[Array, Backward]:
@@ -45,6 +47,7 @@ def unfold(
     return y.reshape(*x.shape[: x.ndim - 3], *y.shape[1:]), backward
 
 
+@takes_any_array
 def fold(
     x: Array, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
 ) -> tuple[Array, Backward]:

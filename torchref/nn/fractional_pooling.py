@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating, check_integers, check_numbers
 from torchref.nn.max_pooling import maximum_at, scatter
 from torchref.nn.module import Array, Backward, Module, bind
@@ -110,9 +111,11 @@ def check_output(
 
 
 def each_ratio(value: Ratio, dimensions: int) -> tuple[float, ...]:
+    """One ratio for each dimension: a single one counts for all."""
     return tuple(value) if isinstance(value, Sequence) else (value,) * dimensions
 
 
+@takes_any_array
 def fractional_max_pool2d(x: Array, *args: Any, rng: Source | None = None, **options: Any) -> tuple[Any, Backward]:
     """Fractional max pooling of images: x ([N,] C, H, W). See `fractional_max_pool`.
 
@@ -121,6 +124,7 @@ def fractional_max_pool2d(x: Array, *args: Any, rng: Source | None = None, **opt
     return fractional_max_pool(2, x, *args, rng=rng, **options)
 
 
+@takes_any_array
 def fractional_max_pool3d(x: Array, *args: Any, rng: Source | None = None, **options: Any) -> tuple[Any, Backward]:
     """Fractional max pooling of volumes: x ([N,] C, D, H, W). See `fractional_max_pool`.
 
@@ -130,6 +134,8 @@ def fractional_max_pool3d(x: Array, *args: Any, rng: Source | None = None, **opt
 
 
 class _FractionalMaxPool(Module):
+    """What the fractional max poolings have in common."""
+
     dimensions: int
     function: Callable[..., tuple[Any, Backward]]
     _random_samples: Array | None

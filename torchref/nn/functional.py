@@ -1,7 +1,4 @@
-"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`.
-
-Here each of them also takes float16 (`torchref.nn.half`).
-"""
+"""The pure functions, each returning its output and its backward; mirrors `torch.nn.functional`."""
 
 from torchref.nn.activation import glu, logsigmoid, mish, sigmoid, silu, softplus, softsign, tanh, tanhshrink
 from torchref.nn.adaptive_pooling import (
@@ -25,7 +22,6 @@ from torchref.nn.fold import fold, unfold
 from torchref.nn.fractional_pooling import fractional_max_pool2d, fractional_max_pool3d
 from torchref.nn.gelu import gelu
 from torchref.nn.grid import affine_grid, grid_sample
-from torchref.nn.half import in_single
 from torchref.nn.hard import hardshrink, hardsigmoid, hardswish, hardtanh, relu6, softshrink
 from torchref.nn.instancenorm import instance_norm
 from torchref.nn.linear import linear
@@ -47,7 +43,6 @@ from torchref.nn.max_pooling import max_pool1d, max_pool2d, max_pool3d
 from torchref.nn.multi_head_attention import multi_head_attention_forward
 from torchref.nn.normalization import group_norm, layer_norm, rms_norm
 from torchref.nn.padding import pad
-from torchref.nn.promotion import without_scalars
 from torchref.nn.rectifier import leaky_relu, prelu, relu, rrelu, threshold
 from torchref.nn.shape import channel_shuffle, flatten, one_hot, pixel_shuffle, pixel_unshuffle, unflatten
 from torchref.nn.softmax import gumbel_softmax, log_softmax, softmax, softmin
@@ -169,6 +164,3 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
-
-for _name in __all__:
-    globals()[_name] = in_single(without_scalars(globals()[_name]))

@@ -7,12 +7,12 @@ import math
 import numpy as np
 from scipy.special import erf
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array
 
 
-@of_any_array
+@takes_any_array
 def gelu(x: Array, *, approximate: str = "none") -> tuple[Array, Backward]:
     """y = x Phi(x), where Phi(x) = (1 + erf(x / sqrt(2))) / 2 is the distribution function of the standard normal.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.module import Array, Backward
 from torchref.nn.upsample import cubic, cubic_slope
@@ -18,6 +19,7 @@ MODES = ("bilinear", "nearest", "bicubic")
 PADDING_MODES = ("zeros", "border", "reflection")
 
 
+@takes_any_array(refuses_half=lambda given: 1 in tuple(given["size"])[2:])
 def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = None) -> tuple[Array, Backward]:
     """grid_p = theta (p, 1): where an affine map takes the centre p = (x, y) or (x, y, z) of each output pixel.
 
@@ -55,6 +57,7 @@ def affine_grid(theta: Array, size: Sequence[int], align_corners: bool | None = 
     return grid.reshape(len(theta), *spatial, len(spatial)), backward
 
 
+@takes_any_array
 def grid_sample(
     x: Array, grid: Array, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> tuple[Array, Backward]:
@@ -162,6 +165,7 @@ def taps_around(s: Array, n: int, mode: str, padding_mode: str, align: bool) -> 
 
 
 def tap_at(position: Array, n: int, weight: Array, slope: Array) -> Tap:
+    """The tap at a pixel: its index, whether it lies inside the image, its weight and the weight's slope."""
     position = np.rint(position)  # a whole number, whatever rounding has done to it
     inside = (position >= 0) & (position < n)
     return Tap(np.where(inside, position, 0).astype(np.int64), inside, weight, slope)
@@ -204,9 +208,10 @@ def strides(sizes: Sequence[int]) -> list[int]:
 
 
 def aligned(function: str, align_corners: bool | None) -> bool:
+    """`align_corners`; without one False, with torch's warning."""
     if align_corners is None:
         warnings.warn(
-            f"{function}: align_corners is not given and is taken as False, the default since torch 1.3.0", stacklevel=5
+            f"{function}: align_corners is not given and is taken as False, the default since torch 1.3.0", stacklevel=4
         )
     return bool(align_corners)
 
@@ -231,7 +236,7 @@ def check_affine(theta: Array, size: Sequence[int], align: bool) -> None:
     if align and min(size[2:]) == 1:
         warnings.warn(
             f"affine_grid: with align_corners a dimension of size 1 lies at 0 (size={size!r}), since torch 1.3.0",
-            stacklevel=5,
+            stacklevel=4,
         )
 
 

@@ -12,12 +12,13 @@ import warnings
 import numpy as np
 
 from torchref.nn.activation import InplaceModule
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import check_numeric, is_integer, of_any_array
+from torchref.nn.promotion import check_numeric, is_integer
 
 
-@of_any_array
+@takes_any_array
 def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> tuple[Array, Backward]:
     """y = x, cut off below min_val and above max_val.
 
@@ -76,6 +77,7 @@ class Hardtanh(Module):
         return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
 
 
+@takes_any_array
 def relu6(x: Array) -> tuple[Array, Backward]:
     """y = min(max(x, 0), 6).
 
@@ -100,7 +102,7 @@ class ReLU6(Hardtanh):
 ONE_SIXTH = float(np.float32(1 / 6))
 
 
-@of_any_array
+@takes_any_array
 def hardsigmoid(x: Array) -> tuple[Array, Backward]:
     """y = min(max(x + 3, 0), 6) / 6: a sigmoid of three straight lines.
 
@@ -126,7 +128,7 @@ class Hardsigmoid(InplaceModule):
         return ""  # torch's does not say `inplace`
 
 
-@of_any_array
+@takes_any_array
 def hardswish(x: Array) -> tuple[Array, Backward]:
     """y = x hardsigmoid(x) = x min(max(x + 3, 0), 6) / 6: a swish of two straight lines and a parabola.
 
@@ -153,7 +155,7 @@ class Hardswish(InplaceModule):
         return ""  # torch's does not say `inplace`
 
 
-@of_any_array
+@takes_any_array
 def hardshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     """y = 0 where -lambd <= x <= lambd, else x.
 
@@ -184,7 +186,7 @@ class Hardshrink(Module):
         return f"{self.lambd}"
 
 
-@of_any_array
+@takes_any_array
 def softshrink(x: Array, lambd: float = 0.5) -> tuple[Array, Backward]:
     """y = x pulled towards 0 by lambd: x - lambd above lambd, x + lambd below -lambd, 0 in between.
 

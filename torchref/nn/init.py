@@ -39,6 +39,7 @@ Rng = np.random.Generator | None
 
 
 def data_of(array: Array | Parameter) -> Array:
+    """The array of a Parameter, or the array itself."""
     return array.data if isinstance(array, Parameter) else array
 
 
@@ -201,6 +202,7 @@ def kaiming_normal_(
 
 
 def kaiming_std(array: Array | Parameter, a: float, mode: str, nonlinearity: str) -> float:
+    """gain / sqrt(fan): the standard deviation that keeps the variance from layer to layer."""
     if mode.lower() not in ("fan_in", "fan_out"):
         raise ValueError(f"Mode {mode!r} not supported, please use one of ['fan_in', 'fan_out']")
     fan = fan_in_and_fan_out(array)[mode.lower() == "fan_out"]

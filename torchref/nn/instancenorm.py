@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 from numpy.typing import DTypeLike
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.batchnorm import _NormBase, batch_norm_eval, check_channels
 from torchref.nn.errors import check_floating, check_numbers
 from torchref.nn.half import widened
@@ -15,6 +16,7 @@ from torchref.nn.module import Array, Backward, bind
 from torchref.nn.normalization import standardize_groups
 
 
+@takes_any_array(single_beside_half=True, statistics=True)
 def instance_norm_train(
     x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: float = 1e-5
 ) -> tuple[tuple[Array, Array, Array], Backward]:
@@ -35,6 +37,7 @@ def instance_norm_train(
     return standardize_groups(x, weight, bias, num_groups=x.shape[1], eps=eps)
 
 
+@takes_any_array(single_beside_half=True)
 def instance_norm(
     x: Array,
     running_mean: Array | None = None,

@@ -153,6 +153,8 @@ class _LazyConv(LazyModuleMixin):
 
 
 class _LazyConvNd(_LazyConv):
+    """What the lazy convolutions have in common."""
+
     def __init__(
         self,
         out_channels: int,
@@ -183,6 +185,8 @@ class _LazyConvNd(_LazyConv):
 
 
 class _LazyConvTransposeNd(_LazyConv):
+    """What the lazy transposed convolutions have in common."""
+
     def __init__(
         self,
         out_channels: int,
@@ -215,6 +219,8 @@ class _LazyConvTransposeNd(_LazyConv):
 
 
 class _LazyNorm(LazyModuleMixin):
+    """What the lazy norms have in common."""
+
     def __init__(
         self,
         eps: float = 1e-5,
@@ -240,6 +246,8 @@ class _LazyNorm(LazyModuleMixin):
 
 
 class _LazyBatchNorm(_LazyNorm):
+    """What the lazy batch norms have in common."""
+
     def infer(self, input: Array) -> int:
         self.check_input_dim(input)  # type: ignore[attr-defined]
         return input.shape[1]

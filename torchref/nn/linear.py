@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_device, check_floating, check_sizes
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
 
+@takes_any_array
 def linear(
     x: Array, weight: Array, bias: Array | None = None, *, needs_input_grad: bool = True
 ) -> tuple[Array, Backward]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.batchnorm import as_channels
 from torchref.nn.errors import check_floating, check_integers, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
 
 
+@takes_any_array(refuses_half=lambda given: given["x"].ndim > 3 and given["x"].size > 0)
 def local_response_norm(
     x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> tuple[Array, Backward]:

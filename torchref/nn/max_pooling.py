@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import check_numeric, is_integer, of_any_array
+from torchref.nn.promotion import check_numeric, is_integer
 from torchref.nn.window import Windows, pooling_windows
 
 
@@ -171,25 +172,27 @@ def flat_places(indices: Array, dimensions: int, size: int) -> Array:
 # --- the functions of one, two and three dimensions -------------------------------------------------------------------
 
 
-@of_any_array
+@takes_any_array
 def max_pool1d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of sequences: x ([N,] C, L). See `max_pool`. Equals `torch.nn.functional.max_pool1d`."""
     return max_pool(1, x, *args, **options)
 
 
-@of_any_array
+@takes_any_array
 def max_pool2d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of images: x ([N,] C, H, W). See `max_pool`. Equals `torch.nn.functional.max_pool2d`."""
     return max_pool(2, x, *args, **options)
 
 
-@of_any_array
+@takes_any_array
 def max_pool3d(x: Array, *args: Any, **options: Any) -> tuple[Any, Backward]:
     """Max pooling of volumes: x ([N,] C, D, H, W). See `max_pool`. Equals `torch.nn.functional.max_pool3d`."""
     return max_pool(3, x, *args, **options)
 
 
 class _MaxPool(Module):
+    """What the max poolings have in common."""
+
     function: Callable[..., tuple[Any, Backward]]
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from torchref.nn.half import has_half, in_single
+from torchref.nn.any_array import unscalar
 
 Array = NDArray[Any]
 Backward = Callable[..., Any]
@@ -65,11 +65,10 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
     `function(*arrays, **options)` returns `output, function_backward`, where `function_backward(doutput)` gives one
     gradient for each of `arrays` (the array itself if there is one; None for integers, booleans and what is absent).
     The module's backward adds the Parameters' gradients to `Parameter.grad` and returns the others, those of the
-    floating-point inputs in call order: the array itself if there is one, else a tuple. float16 is computed in float32.
+    floating-point inputs in call order: the array itself if there is one, else a tuple.
     """
     values = [a.data if isinstance(a, Parameter) else a for a in arrays]
-    entered = in_single(function) if has_half(*values) else function
-    output, function_backward = entered(*values, **options)
+    output, function_backward = function(*values, **options)
     output = unscalar(output)
 
     def backward(*doutput: Any) -> Any:
@@ -83,11 +82,6 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
         return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 
     return output, backward
-
-
-def unscalar(value: Any) -> Any:
-    """`value`, but as an array where NumPy has made a scalar of a 0-d array."""
-    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def is_floating(value: Any) -> bool:
@@ -333,6 +327,7 @@ class Module:
 
 
 def join(path: str, name: str) -> str:
+    """The dotted name of `name` below `path`, which is empty for the root."""
     return f"{path}.{name}" if path else name
 
 

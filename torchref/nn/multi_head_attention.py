@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.attention import attend, causal_mask, hidden
 from torchref.nn.dropout import check_probability
 from torchref.nn.errors import check_device, check_floating, check_integers
@@ -17,6 +18,7 @@ from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.random import Source
 
 
+@takes_any_array
 def multi_head_attention(
     query: Array,
     key: Array,
@@ -156,6 +158,7 @@ def multi_head_attention(
     return (layout(y), shown), backward
 
 
+@takes_any_array
 def multi_head_attention_forward(
     query: Array,
     key: Array,

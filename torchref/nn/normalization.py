@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.batchnorm import as_channels, as_column
 from torchref.nn.errors import check_device, check_floating, check_integers, check_numbers, check_sizes
-from torchref.nn.half import in_single
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 from torchref.nn.reduction import channel_dot, channel_sum, ones, row_dot
 
@@ -45,6 +45,7 @@ def standardize(x: Array, *, eps: float) -> tuple[tuple[Array, Array, Array], Ba
     return (x_hat, mean, var), backward
 
 
+@takes_any_array(single_beside_half=True)
 def layer_norm(
     x: Array,
     normalized_shape: Sequence[int],
@@ -85,6 +86,7 @@ def layer_norm(
     return y.reshape(x.shape), backward
 
 
+@takes_any_array(single_beside_half=True)
 def rms_norm(
     x: Array, normalized_shape: Sequence[int], weight: Array | None = None, eps: float | None = None
 ) -> tuple[Array, Backward]:
@@ -160,6 +162,7 @@ def standardize_groups(
     return (y.reshape(shape), mean.reshape(-1, num_groups), var.reshape(-1, num_groups)), backward
 
 
+@takes_any_array(single_beside_half=True)
 def group_norm(
     x: Array, num_groups: int, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5
 ) -> tuple[Array, Backward]:
@@ -253,7 +256,7 @@ class LayerNorm(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None, bias: Array | None) -> tuple[Array, Backward]:
-            return in_single(layer_norm)(x, self.normalized_shape, weight, bias, self.eps)
+            return layer_norm(x, self.normalized_shape, weight, bias, self.eps)
 
         return bind(function, input, self.weight, self.bias)
 
@@ -286,7 +289,7 @@ class RMSNorm(Module):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None) -> tuple[Array, Backward]:
-            return in_single(rms_norm)(x, self.normalized_shape, weight, self.eps)
+            return rms_norm(x, self.normalized_shape, weight, self.eps)
 
         return bind(function, x, self.weight)
 
@@ -332,7 +335,7 @@ class GroupNorm(Module):
 
     def forward(self, input: Array) -> tuple[Array, Backward]:
         def function(x: Array, weight: Array | None, bias: Array | None) -> tuple[Array, Backward]:
-            return in_single(group_norm)(x, self.num_groups, weight, bias, self.eps)
+            return group_norm(x, self.num_groups, weight, bias, self.eps)
 
         return bind(function, input, self.weight, self.bias)
 
@@ -344,6 +347,7 @@ class GroupNorm(Module):
 
 
 def as_tuple(module: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """normalized_shape as a tuple: a single size is one dimension. It must hold sizes."""
     shape = tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
     check_sizes(module, **{f"normalized_shape[{d}]": size for d, size in enumerate(shape)})
     return shape

@@ -8,15 +8,16 @@ from itertools import repeat
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import check_numeric, is_integer, of_any_array
+from torchref.nn.promotion import check_numeric, is_integer
 from torchref.nn.window import resize
 
 MODES = ("constant", "reflect", "replicate", "circular")
 
 
-@of_any_array
+@takes_any_array
 def pad(x: Array, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> tuple[Array, Backward]:
     """`x` with entries added along its last dimensions; `pad` = (low, high) of the last, then of the one before, ...
 
@@ -161,6 +162,8 @@ class ConstantPad3d(_ConstantPad):
 
 
 class _ZeroPad(_ConstantPad):
+    """What the zero paddings have in common."""
+
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__(padding, 0.0)
 
@@ -239,6 +242,8 @@ class ReplicationPad3d(_RepeatingPad):
 
 
 class _CircularPad(_RepeatingPad):
+    """What the circular paddings have in common."""
+
     mode = "circular"
 
     def forward(self, input: Array) -> tuple[Array, Backward]:

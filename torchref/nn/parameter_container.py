@@ -46,6 +46,7 @@ class ParameterContainer(Module):
 
 
 def as_parameter(value: Any) -> Any:
+    """A Parameter of an array; all else as it is."""
     return Parameter(value) if isinstance(value, np.ndarray) else value
 
 

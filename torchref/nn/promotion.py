@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 import numpy as np
 
 from torchref.nn.errors import check_arrays, check_floating
-from torchref.nn.module import Array, Backward, unscalar
-
-P = ParamSpec("P")
+from torchref.nn.module import Array
 
 
 def promoted(function: str, *, booleans: bool = False, **arrays: Any) -> list[Array]:
@@ -47,49 +43,6 @@ def gradients_of(arrays: tuple[Any, ...], *gradients: Array) -> tuple[Array | No
     """`gradients`, with None for each of `arrays` that is integer or no array."""
     pairs = zip(arrays, gradients, strict=True)
     return tuple(g if isinstance(a, np.ndarray) and not is_integer(a) else None for a, g in pairs)
-
-
-def of_any_array(
-    function: Callable[Concatenate[Array, P], tuple[Any, Backward]],
-) -> Callable[Concatenate[Array, P], tuple[Any, Backward]]:
-    """For a function of one array x: 0-d results stay arrays; dx has x's dtype, and is None for integers.
-
-    (NumPy makes scalars of 0-d results; a function may compute in another dtype than x's.)
-    """
-
-    @functools.wraps(function)
-    def wrapped(x: Array, *args: P.args, **kwargs: P.kwargs) -> tuple[Any, Backward]:
-        check_arrays(function.__name__, input=x)
-        output, function_backward = function(x, *args, **kwargs)
-        if isinstance(output, np.generic):
-            output = np.asanyarray(output)
-        if x.ndim > 0 and not is_integer(x) and getattr(output, "dtype", x.dtype) == x.dtype:
-            return output, function_backward
-
-        def backward(dy: Any = None) -> Array | None:
-            if is_integer(x):
-                return None
-            return np.asanyarray(function_backward(dy)).astype(x.dtype, order="K", copy=False)
-
-        return output, backward
-
-    return wrapped
-
-
-def without_scalars(function: Callable[P, tuple[Any, Backward]]) -> Callable[P, tuple[Any, Backward]]:
-    """`function`, whose outputs and gradients of no dimension are arrays: NumPy makes scalars of them."""
-
-    @functools.wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Backward]:
-        output, function_backward = function(*args, **kwargs)
-
-        def backward(*doutput: Any) -> Any:
-            gradients = function_backward(*doutput)
-            return tuple(map(unscalar, gradients)) if type(gradients) is tuple else unscalar(gradients)
-
-        return unscalar(output), backward
-
-    return wrapped
 
 
 def is_integer(value: Any) -> bool:

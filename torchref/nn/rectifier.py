@@ -13,10 +13,11 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import random
 from torchref.nn.activation import InplaceModule
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_device, check_floating, check_numbers, check_sizes
 from torchref.nn.init import constant_
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
-from torchref.nn.promotion import check_numeric, is_integer, of_any_array
+from torchref.nn.promotion import check_numeric, is_integer
 from torchref.nn.random import Source
 
 
@@ -25,7 +26,7 @@ def zeros_row(x: Array) -> Array:
     return np.zeros_like(x, shape=x.shape[-1:], order="C")
 
 
-@of_any_array
+@takes_any_array
 def relu(x: Array) -> tuple[Array, Backward]:
     """y = max(x, 0).
 
@@ -50,7 +51,7 @@ class ReLU(InplaceModule):
         return bind(relu, input)
 
 
-@of_any_array
+@takes_any_array
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> tuple[Array, Backward]:
     """y = x where x > 0, else negative_slope x.
 
@@ -89,7 +90,7 @@ class LeakyReLU(Module):
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
 
-@of_any_array
+@takes_any_array
 def threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward]:
     """y = x where x > threshold, else the constant `value`.
 
@@ -125,6 +126,7 @@ class Threshold(Module):
         return f"threshold={self.threshold}, value={self.value}" + (", inplace=True" if self.inplace else "")
 
 
+@takes_any_array
 def prelu(x: Array, weight: Array) -> tuple[Array, Backward]:
     """y = x where x > 0, else weight x: a leaky ReLU that learns its slope, one in all or one for each channel.
 
@@ -182,7 +184,7 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-@of_any_array
+@takes_any_array(refuses_half=lambda given: bool(given.get("training")))
 def rrelu(
     x: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, rng: Source | None = None
 ) -> tuple[Array, Backward]:

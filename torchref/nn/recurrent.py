@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.dropout import dropout as drop
 from torchref.nn.errors import check_arrays, check_device, check_floating
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
@@ -282,6 +283,7 @@ def widths(group: Group) -> tuple[int, int]:
     return weight_hh.shape[1], weight_hh.shape[1] if weight_hr is None else weight_hr.shape[1]
 
 
+@takes_any_array
 def lstm(
     x: Array, h0: Array | None, c0: Array | None, *weights: Array, **options: Any
 ) -> tuple[tuple[Array, tuple[Array, Array]], Backward]:
@@ -306,6 +308,7 @@ def lstm(
     return (y, (h_n, c_n)), backward
 
 
+@takes_any_array
 def gru(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tuple[Array, Array], Backward]:
     """Gated recurrent units over a sequence: y, h_n. The step is `gru_gates`, the recurrence `through_time`.
 
@@ -321,6 +324,7 @@ def gru(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tu
     return (y, h_n), backward
 
 
+@takes_any_array
 def rnn_tanh(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tuple[Array, Array], Backward]:
     """h_t = tanh(a_x_t + a_h_t) over a sequence: y, h_n.
 
@@ -334,6 +338,7 @@ def rnn_tanh(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tup
     return (y, h_n), backward
 
 
+@takes_any_array
 def rnn_relu(x: Array, h0: Array | None, *weights: Array, **options: Any) -> tuple[tuple[Array, Array], Backward]:
     """h_t = max(a_x_t + a_h_t, 0) over a sequence: y, h_n. All else as in `rnn_tanh`. Equals `torch.rnn_relu`."""
     (y, (h_n,)), layers_backward = layers("rnn_relu", relu_gates, x, (h0,), weights, **options)

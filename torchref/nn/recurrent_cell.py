@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import init
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_device, check_floating, check_sizes
 from torchref.nn.linear import linear
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
@@ -155,6 +156,7 @@ def cell(
     return new_state, backward
 
 
+@takes_any_array
 def rnn_tanh_cell(
     x: Array,
     h: Array | None,
@@ -172,6 +174,7 @@ def rnn_tanh_cell(
     return one_state_cell("rnn_tanh_cell", tanh_gates, 1, x, h, weight_ih, weight_hh, bias_ih, bias_hh)
 
 
+@takes_any_array
 def rnn_relu_cell(
     x: Array,
     h: Array | None,
@@ -187,6 +190,7 @@ def rnn_relu_cell(
     return one_state_cell("rnn_relu_cell", relu_gates, 1, x, h, weight_ih, weight_hh, bias_ih, bias_hh)
 
 
+@takes_any_array
 def gru_cell(
     x: Array,
     h: Array | None,
@@ -204,6 +208,7 @@ def gru_cell(
     return one_state_cell("gru_cell", gru_gates, 3, x, h, weight_ih, weight_hh, bias_ih, bias_hh)
 
 
+@takes_any_array
 def lstm_cell(
     x: Array,
     h: Array | None,
@@ -278,6 +283,7 @@ def check_cell(
     bias_ih: Array | None,
     bias_hh: Array | None,
 ) -> None:
+    """The dtypes and shapes of a cell's input, state, weights and biases, with torch's exception types."""
     names = dict(zip(("hx[0]", "hx[1]") if len(state) == 2 else ("hx",), state, strict=True))
     optional = {**names, "bias_ih": bias_ih, "bias_hh": bias_hh}
     check_floating(function, input=x, weight_ih=weight_ih, weight_hh=weight_hh, optional=optional)

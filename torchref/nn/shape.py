@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array
 
 
-@of_any_array
+@takes_any_array
 def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> tuple[Array, Backward]:
     """Dimensions start_dim ... end_dim as one: (N, C, H, W) -> (N, C H W) with start_dim=1. A 0-d array becomes (1).
 
@@ -47,7 +47,7 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
-@of_any_array
+@takes_any_array
 def unflatten(x: Array, dim: int, sizes: tuple[int, ...] | list[int]) -> tuple[Array, Backward]:
     """Dimension `dim` as several: (N, C H W) -> (N, C, H, W) with dim=1, sizes=(C, H, W). One size may be -1.
 
@@ -104,7 +104,7 @@ class Unflatten(Module):
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
-@of_any_array
+@takes_any_array
 def pixel_shuffle(x: Array, upscale_factor: int) -> tuple[Array, Backward]:
     """r^2 channels as one of r times the height and width: y_(c, h r + i, w r + j) = x_(c r^2 + i r + j, h, w).
 
@@ -132,7 +132,7 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> tuple[Array, Backward]:
     return y, backward
 
 
-@of_any_array
+@takes_any_array
 def pixel_unshuffle(x: Array, downscale_factor: int) -> tuple[Array, Backward]:
     """The reverse of `pixel_shuffle`: every r x r square of entries becomes r^2 channels.
 
@@ -161,6 +161,7 @@ def pixel_unshuffle(x: Array, downscale_factor: int) -> tuple[Array, Backward]:
 
 
 def check_shuffle(function: str, x: Array, name: str, factor: int) -> None:
+    """x must have channels, height and width, and the factor be positive. RuntimeError otherwise."""
     if x.ndim < 3:
         raise RuntimeError(f"{function}(): expects input to have at least 3 dimensions, but got {x.shape}")
     if factor < 1:
@@ -209,7 +210,7 @@ class PixelUnshuffle(Module):
         return f"downscale_factor={self.downscale_factor}"
 
 
-@of_any_array
+@takes_any_array
 def channel_shuffle(x: Array, groups: int) -> tuple[Array, Backward]:
     """Channels dealt like cards, so that each group gets some of every group: y_(n, k g + a) = x_(n, a K + k).
 
@@ -257,6 +258,7 @@ class ChannelShuffle(Module):
         return f"groups={self.groups}"
 
 
+@takes_any_array
 def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
     """y_(..., k) = [x_(...) = k]: integers as rows of zeros with a single 1. num_classes -1: as many as x needs.
 

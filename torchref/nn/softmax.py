@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn import random
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
-from torchref.nn.promotion import of_any_array
 from torchref.nn.random import Source
 
 
@@ -22,18 +23,25 @@ def softmax_dim(function: str, x: Array, dim: int | None) -> int:
     return normalize_dim(function, dim, x.ndim)
 
 
-def in_dtype(function: str, x: Array, dtype: DTypeLike | None) -> Array:
-    """x in `dtype`, whatever it held, or, without one, as it is if it is floating point. RuntimeError otherwise."""
-    check_arrays(function, input=x)
-    if dtype is not None:
-        if not isinstance(dtype, str | type | np.dtype):
-            raise TypeError(f"{function}(): dtype must be a floating dtype, but got dtype={dtype!r}")
-        x = x.astype(dtype, order="K")
-    check_floating(function, input=x)
-    return x
+def after_cast(
+    function: Callable[..., tuple[Array, Backward]], x: Array, dim: int, dtype: DTypeLike
+) -> tuple[Array, Backward]:
+    """`function` of x in `dtype`, whatever x held; the gradient is in x's own dtype. TypeError if `dtype` is none."""
+    name = function.__name__
+    if not isinstance(dtype, str | type | np.dtype):
+        raise TypeError(f"{name}(): dtype must be a floating dtype, but got dtype={dtype!r}")
+    with np.errstate(over="ignore"):  # beyond float16's 65504
+        x_cast = x.astype(dtype, order="K")
+    y, function_backward = function(x_cast, dim)
+
+    def backward(dy: Array) -> Array:
+        dx: Array = function_backward(dy)
+        return dx.astype(x.dtype, order="K", copy=False)
+
+    return y, backward
 
 
-@of_any_array
+@takes_any_array
 def softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
     """y_k = exp(x_k) / sum_j exp(x_j) along `dim`; x and y have one shape. With `dtype`, x is cast to it first.
 
@@ -46,8 +54,11 @@ def softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None)
     Errors: IndexError if `dim` is out of range. Without `dim` torch's implicit choice, with a warning.
     Equals `torch.nn.functional.softmax`. Bridle 1990.
     """
-    x = in_dtype("softmax", x, dtype)
+    check_arrays("softmax", input=x)
     dim = softmax_dim("softmax", x, dim)
+    if dtype is not None:
+        return after_cast(softmax, x, dim, dtype)
+    check_floating("softmax", input=x)
     y = np.empty_like(x)
     np.subtract(x, x.max(axis=dim, keepdims=True, initial=-np.inf), out=y)
     np.exp(y, out=y)
@@ -74,7 +85,7 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
-@of_any_array
+@takes_any_array
 def log_softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
     """y_k = log softmax(x)_k = x_k - log sum_j exp(x_j) along `dim`; x and y have one shape. `dtype`: as `softmax`.
 
@@ -86,8 +97,11 @@ def log_softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = N
 
     Errors: as `softmax`. Equals `torch.nn.functional.log_softmax`.
     """
-    x = in_dtype("log_softmax", x, dtype)
+    check_arrays("log_softmax", input=x)
     dim = softmax_dim("log_softmax", x, dim)
+    if dtype is not None:
+        return after_cast(log_softmax, x, dim, dtype)
+    check_floating("log_softmax", input=x)
     shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     with np.errstate(divide="ignore"):  # the sum is at least exp(0) = 1, but for K = 0, where y is empty anyway
         y = shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
@@ -113,7 +127,7 @@ class LogSoftmax(Module):
         return f"dim={self.dim}"
 
 
-@of_any_array
+@takes_any_array
 def softmin(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None) -> tuple[Array, Backward]:
     """y = softmax(-x) along `dim`: the smallest gets the most. `dtype`: as `softmax`.
 
@@ -121,8 +135,12 @@ def softmin(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None)
 
     Errors: as `softmax`. Equals `torch.nn.functional.softmin`.
     """
-    x = in_dtype("softmin", x, dtype)
-    y, softmax_backward = softmax(np.asanyarray(-x), dim=softmax_dim("softmin", x, dim))
+    check_arrays("softmin", input=x)
+    dim = softmax_dim("softmin", x, dim)
+    if dtype is not None:
+        return after_cast(softmin, x, dim, dtype)
+    check_floating("softmin", input=x)
+    y, softmax_backward = softmax(np.asanyarray(-x), dim)
 
     def backward(dy: Array) -> Array:
         return -softmax_backward(dy)
@@ -156,7 +174,7 @@ class Softmax2d(Module):
         return bind(softmax, input, dim=-3)
 
 
-@of_any_array
+@takes_any_array
 def gumbel_softmax(
     x: Array, tau: float = 1.0, hard: bool = False, *, dim: int = -1, rng: Source | None = None
 ) -> tuple[Array, Backward]:

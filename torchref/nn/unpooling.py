@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.max_pooling import flat_places
 from torchref.nn.module import Array, Backward, Module, bind
@@ -86,6 +87,7 @@ def unpooled_sizes(
     return sizes
 
 
+@takes_any_array
 def max_unpool1d(
     x: Array,
     indices: Array,
@@ -98,6 +100,7 @@ def max_unpool1d(
     return max_unpool(1, x, indices, kernel_size, stride, padding, output_size)
 
 
+@takes_any_array
 def max_unpool2d(
     x: Array,
     indices: Array,
@@ -110,6 +113,7 @@ def max_unpool2d(
     return max_unpool(2, x, indices, kernel_size, stride, padding, output_size)
 
 
+@takes_any_array
 def max_unpool3d(
     x: Array,
     indices: Array,
@@ -123,6 +127,8 @@ def max_unpool3d(
 
 
 class _MaxUnpool(Module):
+    """What the max unpoolings have in common."""
+
     dimensions: int
     function: Callable[..., tuple[Array, Backward]]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchref.nn.adaptive_pooling import adaptive_avg_pool
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
 
@@ -21,6 +22,7 @@ PLANAR = {"bicubic": 2, "lanczos": 2}
 ANY = ("nearest", "nearest-exact", "area")
 
 
+@takes_any_array(refuses_half=lambda given: bool(given.get("antialias")))
 def interpolate(
     x: Array,
     size: Size | None = None,
@@ -83,6 +85,7 @@ def interpolate(
     return y, backward
 
 
+@takes_any_array
 def upsample(
     x: Array,
     size: Size | None = None,
@@ -95,12 +98,14 @@ def upsample(
     return interpolate(x, size, scale_factor, mode, align_corners)
 
 
+@takes_any_array
 def upsample_nearest(x: Array, size: Size | None = None, scale_factor: Factor | None = None) -> tuple[Array, Backward]:
     """`interpolate` in mode "nearest"; warns that it is deprecated. Equals `torch.nn.functional.upsample_nearest`."""
     warn_deprecated("upsample_nearest")
     return interpolate(x, size, scale_factor, mode="nearest")
 
 
+@takes_any_array
 def upsample_bilinear(x: Array, size: Size | None = None, scale_factor: Factor | None = None) -> tuple[Array, Backward]:
     """`interpolate` in mode "bilinear" with aligned corners; warns that it is deprecated.
 
@@ -111,7 +116,8 @@ def upsample_bilinear(x: Array, size: Size | None = None, scale_factor: Factor |
 
 
 def warn_deprecated(function: str) -> None:
-    warnings.warn(f"{function} is deprecated: use interpolate instead", stacklevel=5)
+    """torch's warning, for the line that calls `function`."""
+    warnings.warn(f"{function} is deprecated: use interpolate instead", stacklevel=4)
 
 
 def along(matrix: Array, x: Array, axis: int) -> Array:

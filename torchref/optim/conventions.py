@@ -13,6 +13,7 @@ remembered, and returns the new point. The first rule of a pair is torch's, as i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -89,7 +90,7 @@ def adam_torch(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
 def adam_eps_hat(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
     """eps outside of the root, before the correction: the paper's shorter form; Keras, torch's SparseAdam and RAdam."""
     m, v = moments(g, t, memory)
-    root = np.sqrt(1 - BETA2**t)
+    root = math.sqrt(1 - BETA2**t)
     return p - lr * m * root / (np.sqrt(v) * root + EPS)
 
 

@@ -148,7 +148,7 @@ class LBFGS(Optimizer):
         for i, (y_i, s_i, ro_i) in reversed(list(enumerate(zip(*history, strict=True)))):
             al[i] = (s_i @ q) * ro_i
             q -= al[i] * y_i
-        d = q * state["H_diag"]
+        d: Array = q * state["H_diag"]
         for i, (y_i, s_i, ro_i) in enumerate(zip(*history, strict=True)):
             d += s_i * (al[i] - (y_i @ d) * ro_i)
         return d

@@ -34,10 +34,10 @@ def strong_wolfe(evaluate: Callable[[Any], Point], start: Point, t: Any, length:
     """
 
     def too_high(point: Point) -> bool:
-        return point.loss > start.loss + ARMIJO * point.t * start.slope
+        return bool(point.loss > start.loss + ARMIJO * point.t * start.slope)
 
     def flat_enough(point: Point) -> bool:
-        return abs(point.slope) <= -CURVATURE * start.slope
+        return bool(abs(point.slope) <= -CURVATURE * start.slope)
 
     previous, new = start, evaluate(t)
     calls = 1

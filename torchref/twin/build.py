@@ -63,7 +63,7 @@ def to_torch(module: Module) -> torch.nn.Module:
     Works for every module of `torchref.nn` and for containers of them. TypeError for a class of one's own, which torch
     cannot know: write its twin beside it.
     """
-    twin = _rebuild(module, torch.nn)
+    twin: torch.nn.Module = _rebuild(module, torch.nn)
     copy_to_torch(module, twin)
     _copy_modes(module, twin)
     return twin

@@ -14,11 +14,11 @@ from torchref.nn.random import Tape
 UNTAGGED = ("aten::binomial", "aten::_sample_dirichlet")  # draw, though torch does not tag them so
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Sees every operation below autograd and copies what the random ones draw, changing nothing."""
 
     def __init__(self, tape: Tape) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tape = tape
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

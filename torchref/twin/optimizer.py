@@ -11,7 +11,8 @@ import torch
 
 def to_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """What torch's optimizer (or scheduler) loads, from the `state_dict()` of ours: arrays become tensors (copies)."""
-    return _map(to_tensor, state_dict)
+    state: dict[str, Any] = _map(to_tensor, state_dict)
+    return state
 
 
 def to_tensor(leaf: Any) -> Any:
@@ -21,12 +22,17 @@ def to_tensor(leaf: Any) -> Any:
     return leaf.item() if isinstance(leaf, np.generic) else leaf
 
 
+def to_array(leaf: Any) -> Any:
+    """A tensor as an array that shares nothing with it, all else as it is."""
+    return leaf.detach().cpu().numpy().copy() if torch.is_tensor(leaf) else leaf
+
+
 def from_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """What our optimizer (or scheduler) loads, from the `state_dict()` of torch's: tensors become arrays, in copies.
 
     The options of a group are numbers here: a learning rate that is a tensor becomes its value.
     """
-    state = _map(lambda leaf: leaf.detach().cpu().numpy().copy() if torch.is_tensor(leaf) else leaf, state_dict)
+    state: dict[str, Any] = _map(to_array, state_dict)
     for group in state.get("param_groups", []):
         group.update({name: value.item() for name, value in group.items() if isinstance(value, np.ndarray)})
     return state

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.container import ModuleList, Sequential
 from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.functional import cross_entropy, log_softmax
-from torchref.nn.half import in_single
 from torchref.nn.linear import Linear
 from torchref.nn.loss.reduction import reduce_losses
 from torchref.nn.module import Array, Backward, Module
@@ -107,7 +107,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         head_logits, head_logits_backward = self.head(x)
         head_losses, head_losses_backward = cross_entropy(head_logits, entry, reduction="none")
         losses = losses + head_losses
-        loss, reduction_backward = in_single(reduce_losses)(losses, "mean")
+        loss, reduction_backward = takes_any_array(reduce_losses)(losses, "mean")
 
         def backward(doutput_and_dloss: tuple[Array | None, Array | None] = (None, None)) -> Array:
             doutput, dloss = doutput_and_dloss

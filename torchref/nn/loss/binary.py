@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn.activation import sigmoid
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_floating
 from torchref.nn.loss.reduction import (
@@ -22,6 +23,7 @@ from torchref.nn.module import Array, Backward, bind
 from torchref.nn.promotion import gradients_of, promoted
 
 
+@takes_any_array
 def binary_cross_entropy(
     x: Array, target: Array, weight: Array | None = None, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -69,6 +71,7 @@ class BCELoss(WeightedLoss):
         return bind(binary_cross_entropy, input, target, weight=self.weight, reduction=self.reduction)
 
 
+@takes_any_array
 def binary_cross_entropy_with_logits(
     x: Array,
     target: Array,
@@ -142,6 +145,7 @@ class BCEWithLogitsLoss(Loss):
         )
 
 
+@takes_any_array
 def soft_margin_loss(x: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Backward]:
     """losses_i = log(1 + exp(-t_i x_i)), for targets t_i = +-1: the logistic loss.
 
@@ -176,6 +180,7 @@ class SoftMarginLoss(Loss):
         return bind(soft_margin_loss, input, target, reduction=self.reduction)
 
 
+@takes_any_array
 def multilabel_soft_margin_loss(
     x: Array, target: Array, weight: Array | None = None, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers
 from torchref.nn.loss.reduction import WeightedLoss, check_reduction, reduce_losses, with_constant_weight
 from torchref.nn.module import Array, Backward, bind
@@ -15,6 +16,7 @@ from torchref.nn.reduction import ones
 BLOCK = 2**17  # entries of a block of rows: small enough that the next pass finds them in the cache
 
 
+@takes_any_array
 def nll_loss(
     x: Array, target: Array, weight: Array | None = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -77,6 +79,7 @@ class NLLLoss2d(NLLLoss):
     """The old name of `NLLLoss` for images. Equals `torch.nn.NLLLoss2d`, which warns that it is deprecated."""
 
 
+@takes_any_array
 def cross_entropy(
     x: Array,
     target: Array,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from torchref.nn.any_array import always, takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_integers
 from torchref.nn.loss.reduction import Loss, check_reduction, reduce_losses
 from torchref.nn.module import Array, Backward, bind
@@ -13,6 +14,7 @@ from torchref.nn.module import Array, Backward, bind
 Lengths = Array | Sequence[int]
 
 
+@takes_any_array(refuses_half=always)
 def ctc_loss(
     x: Array,
     targets: Array,
@@ -164,6 +166,7 @@ def as_lengths(name: str, lengths: Lengths, batch: int, longest: int) -> Array:
 
 
 def check_ctc(x: Array, targets: Array, blank: int) -> None:
+    """Dtypes, dimensions and the blank's type, with torch's exception types."""
     check_floating("ctc_loss", log_probs=x)
     check_arrays("ctc_loss", targets=targets)
     check_integers("ctc_loss", blank=blank)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.distance import PairwiseDistance, pairwise_distance
 from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.loss.reduction import EPSILON, Loss, check_reduction, reduce_losses
@@ -16,6 +17,7 @@ from torchref.nn.promotion import gradients_of, promoted
 Distance = Callable[[Array, Array], tuple[Array, Backward]]
 
 
+@takes_any_array
 def cosine_embedding_loss(
     x1: Array, x2: Array, target: Array, margin: float = 0.0, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -76,6 +78,7 @@ class CosineEmbeddingLoss(Loss):
         return bind(cosine_embedding_loss, input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
+@takes_any_array
 def triplet_margin_with_distance_loss(
     anchor: Array,
     positive: Array,
@@ -169,6 +172,7 @@ class TripletMarginWithDistanceLoss(Loss):
         )
 
 
+@takes_any_array
 def triplet_margin_loss(
     anchor: Array,
     positive: Array,

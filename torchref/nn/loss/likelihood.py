@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_floating, check_numbers
 from torchref.nn.loss.reduction import Loss, broadcast, check_reduction, promote_pair, reduce_losses
@@ -13,6 +14,7 @@ from torchref.nn.module import Array, Backward, bind
 from torchref.nn.promotion import gradients_of, promoted
 
 
+@takes_any_array
 def poisson_nll_loss(
     x: Array,
     target: Array,
@@ -89,6 +91,7 @@ class PoissonNLLLoss(Loss):
         )
 
 
+@takes_any_array
 def gaussian_nll_loss(
     x: Array,
     target: Array,
@@ -166,6 +169,7 @@ class GaussianNLLLoss(Loss):
         return bind(gaussian_nll_loss, input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
 
 
+@takes_any_array
 def kl_div(x: Array, target: Array, *, reduction: str = "mean", log_target: bool = False) -> tuple[Array, Backward]:
     """losses_i = t_i (log t_i - x_i): the divergence of the distribution exp(x) from t, once summed.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.linear import Linear, linear
 from torchref.nn.loss.classification import cross_entropy
@@ -43,6 +44,7 @@ class LinearCrossEntropyOptions:
             raise ValueError(f"LinearCrossEntropyOptions: acc_dtype must be a floating dtype, got {self.acc_dtype!r}")
 
 
+@takes_any_array
 def linear_cross_entropy(
     x: Array,
     linear_weight: Array,

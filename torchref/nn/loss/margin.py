@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.loss.reduction import Loss, WeightedLoss, broadcast, check_reduction, promote_pair, reduce_losses
 from torchref.nn.module import Array, Backward, bind
 from torchref.nn.promotion import gradients_of, promoted
 
 
+@takes_any_array
 def hinge_embedding_loss(
     x: Array, target: Array, margin: float = 1.0, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -56,6 +58,7 @@ class HingeEmbeddingLoss(Loss):
         return bind(hinge_embedding_loss, input, target, margin=self.margin, reduction=self.reduction)
 
 
+@takes_any_array
 def margin_ranking_loss(
     x1: Array, x2: Array, target: Array, margin: float = 0.0, *, reduction: str = "mean"
 ) -> tuple[Array, Backward]:
@@ -108,6 +111,7 @@ class MarginRankingLoss(Loss):
         return bind(margin_ranking_loss, input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
+@takes_any_array(refuses_half=lambda given: given["x"].size > 0)
 def multi_margin_loss(
     x: Array,
     target: Array,
@@ -193,6 +197,7 @@ class MultiMarginLoss(WeightedLoss):
         )
 
 
+@takes_any_array(refuses_half=lambda given: given["x"].size > 0)
 def multilabel_margin_loss(x: Array, target: Array, *, reduction: str = "mean") -> tuple[Array, Backward]:
     """losses_n = 1/K sum_j sum_i max(0, 1 - x_nj + x_ni), over the labels j of row n and all classes i that are none.
 

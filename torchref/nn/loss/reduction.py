@@ -48,7 +48,7 @@ def check_reduction(function: str, reduction: str, old_name: bool = True) -> str
     """`reduction`; 'mean' for its `old_name`, 'elementwise_mean', with torch's warning. ValueError for any other."""
     if reduction == "elementwise_mean" and old_name:
         message = f"{function}(): reduction='elementwise_mean' is deprecated; please use reduction='mean' instead"
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=4)
         return "mean"
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{function}(): {reduction!r} is not a valid value for reduction ('none', 'mean' or 'sum')")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_numbers
 from torchref.nn.loss.reduction import Loss, check_reduction, promote_pair, reduce_losses
 from torchref.nn.module import Array, Backward, bind
 from torchref.nn.promotion import gradients_of
 
 
+@takes_any_array
 def mse_loss(
     x: Array, target: Array, *, reduction: str = "mean", weight: Array | None = None
 ) -> tuple[Array, Backward]:
@@ -64,6 +66,7 @@ class MSELoss(Loss):
         return bind(mse_loss, input, target, reduction=self.reduction)
 
 
+@takes_any_array
 def l1_loss(x: Array, target: Array, *, reduction: str = "mean", weight: Array | None = None) -> tuple[Array, Backward]:
     """losses_i = weight_i |x_i - target_i|, then their mean, sum, or all of them.
 
@@ -105,6 +108,7 @@ class L1Loss(Loss):
         return bind(l1_loss, input, target, reduction=self.reduction)
 
 
+@takes_any_array
 def huber_loss(
     x: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
 ) -> tuple[Array, Backward]:
@@ -159,6 +163,7 @@ class HuberLoss(Loss):
         return bind(huber_loss, input, target, reduction=self.reduction, delta=self.delta)
 
 
+@takes_any_array
 def smooth_l1_loss(x: Array, target: Array, *, reduction: str = "mean", beta: float = 1.0) -> tuple[Array, Backward]:
     """losses_i = d_i^2 / (2 beta) for |d_i| < beta, else |d_i| - beta / 2, with d = x - target: `huber_loss` / beta.
 

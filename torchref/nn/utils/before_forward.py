@@ -189,10 +189,12 @@ def empty_layer(cls: type, names: list[str]) -> Any:
 
 
 def add_property(cls: type, name: str) -> None:
+    """Let the class `cls` look up the weight `name` among those computed."""
     setattr(cls, name, property(lambda self: self._computed[name]))
 
 
 def set_computed(module: Any, name: str, weight: ComputedParameter) -> None:
+    """Keep the weight that was computed for `name`."""
     module._computed[name] = weight  # in a dict, so that it is none of the layer's parameters
 
 
@@ -210,6 +212,7 @@ def remove(module: Any, norm: WeightNorm | SpectralNorm, parts: tuple[str, ...],
 
 
 def registered(module: Module, kind: Any, name: str) -> Any:
+    """The norm of this kind on the parameter `name`. ValueError if there is none."""
     for norm in vars(module).get("_norms", []):
         if isinstance(norm, kind) and norm.name == name:
             return norm
@@ -218,6 +221,7 @@ def registered(module: Module, kind: Any, name: str) -> Any:
 
 
 def check_single(module: Module, norm: WeightNorm | SpectralNorm) -> None:
+    """A parameter can have one norm of a kind. RuntimeError for a second."""
     if any(type(other) is type(norm) and other.name == norm.name for other in vars(module).get("_norms", [])):
         what = "weight_norm" if isinstance(norm, WeightNorm) else "spectral_norm"
         raise RuntimeError(f"Cannot register two {what} hooks on the same parameter {norm.name}")

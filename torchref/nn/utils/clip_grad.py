@@ -107,9 +107,11 @@ def clip_grad_value_(
 
 
 def as_list(parameters: Parameter | Iterable[Parameter]) -> list[Parameter]:
+    """A single Parameter as a list of one."""
     return [parameters] if isinstance(parameters, Parameter) else list(parameters)
 
 
 def check_foreach(foreach: bool | None) -> None:
+    """There is one implementation, so `foreach` may not ask for torch's other. ValueError otherwise."""
     if foreach not in (None, False):
         raise ValueError(f"foreach must be None or False (there is one implementation), but got foreach={foreach!r}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.nn import random
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_integers
 from torchref.nn.half import widened
 from torchref.nn.module import Array, Backward, Module, Parameter
 from torchref.nn.utils.parametrize import register_parametrization
 
 
+@takes_any_array
 def scaled_direction(g: Array, v: Array, *, dim: int = 0) -> tuple[Array, Backward]:
     """weight = g v / |v|: the length g and the direction v of a weight, trained apart.
 
@@ -61,6 +63,7 @@ def other_axes(v: Array, dim: int) -> tuple[int, ...]:
     return tuple(axis for axis in range(v.ndim) if dim == -1 or axis != dim % v.ndim)
 
 
+@takes_any_array
 def divided_by_sigma(weight: Array, *, u: Array, v: Array, dim: int = 0) -> tuple[Array, Backward]:
     """y = weight / sigma with sigma = u^T W v, the largest singular value of W if u and v are its singular vectors.
 

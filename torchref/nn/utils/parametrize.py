@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torchref.nn.any_array import takes_any_array
 from torchref.nn.container import ModuleDict, ModuleList
 from torchref.nn.module import Array, Backward, Module, Parameter, bind
 
@@ -59,6 +60,7 @@ class ParametrizationList(ModuleList):
             getattr(self, name).data = array.copy()
 
     def forward(self) -> tuple[Array, Backward]:
+        @takes_any_array
         def function(*originals: Array) -> tuple[Array, Backward]:
             first, *others = self
             value, first_backward = first(*originals)

@@ -1,0 +1,91 @@
+"""How a function is entered, and what it promises of every array: `takes_any_array` stands over each definition."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast, overload
+
+import numpy as np
+
+from torchref.nn.half import HALF, dtypes_of, rounded, takes_half, widened
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+WITHOUT_GRADIENT = frozenset(np.typecodes["AllInteger"] + "?")  # the type codes of integers and booleans
+Condition = Callable[[Mapping[str, Any]], bool]  # of a call's arguments by name
+
+
+def always(given: Mapping[str, Any]) -> bool:
+    """The condition that every call meets."""
+    return True
+
+
+@overload
+def takes_any_array(function: Function) -> Function: ...
+
+
+@overload
+def takes_any_array(
+    *, refuses_half: Condition | None = None, single_beside_half: bool = False, statistics: bool = False
+) -> Callable[[Function], Function]: ...
+
+
+def takes_any_array(
+    function: Callable[..., Any] | None = None,
+    *,
+    refuses_half: Condition | None = None,
+    single_beside_half: bool = False,
+    statistics: bool = False,
+) -> Any:
+    """A function that returns `output, backward`, for whatever arrays it is given. It promises:
+
+    - the memory order of an array changes nothing (the function itself sees to that);
+    - outputs and gradients of no dimension are arrays, where NumPy makes scalars of them;
+    - without a floating-point array among the arguments there is no gradient: `backward` returns None;
+    - float16 is computed in float32 and rounded once, outputs and gradients (see `half`).
+
+    `refuses_half`: for which arguments torch has no float16, and the call is a NotImplementedError.
+    `single_beside_half`: x may be float16 and all else float32, as the norms have it; the gradients of what is float32
+    are float32. `statistics`: of the outputs only the first is rounded, the others are for running statistics.
+    """
+    if function is None:
+        options = {"refuses_half": refuses_half, "single_beside_half": single_beside_half, "statistics": statistics}
+        return functools.partial(takes_any_array, **options)
+
+    @functools.wraps(function)
+    def entered(*args: Any, **kwargs: Any) -> tuple[Any, Callable[..., Any]]:
+        values = (*args, *kwargs.values()) if kwargs else args
+        arrays = [value for value in values if isinstance(value, np.ndarray)]
+        kinds = {array.dtype.char for array in arrays}
+        casts = "dtype" in kwargs and kwargs["dtype"] is not None  # the function itself sees to the dtype asked for
+        half = HALF.char in kinds and not casts and takes_half(arrays, single_beside_half)
+        if not half:
+            output, function_backward = function(*args, **kwargs)
+            if kinds.isdisjoint(WITHOUT_GRADIENT) and 0 not in [array.ndim for array in arrays]:
+                return unscalar(output), function_backward
+        elif refuses_half is not None and refuses_half(inspect.signature(function).bind(*args, **kwargs).arguments):
+            raise NotImplementedError(f"{function.__name__}(): not implemented for float16, as in torch")
+        else:
+            wide = {name: widened(value) for name, value in kwargs.items()}
+            output, function_backward = function(*map(widened, args), **wide)
+            output = (rounded(output[0]), *output[1:]) if statistics else rounded(output)
+
+        def backward(*doutput: Any) -> Any:
+            if kinds <= WITHOUT_GRADIENT:
+                return None
+            gradients = function_backward(*(map(widened, doutput) if half else doutput))
+            if half and len(dtypes_of(arrays)) == 1:
+                gradients = rounded(gradients)
+            elif half:
+                gradients = rounded(gradients[0]), *gradients[1:]
+            return tuple(map(unscalar, gradients)) if type(gradients) is tuple else unscalar(gradients)
+
+        return unscalar(output), backward
+
+    return cast(Any, entered)
+
+
+def unscalar(value: Any) -> Any:
+    """`value`, but as an array where NumPy has made a scalar of a 0-d array."""
+    return np.asarray(value) if isinstance(value, np.generic) else value
