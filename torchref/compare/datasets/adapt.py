@@ -81,8 +81,8 @@ def count_classes(data: Data) -> int:
         whole = data.train_targets.dtype.kind == "f" and not (data.train_targets[:] % 1).any()
         classes = "; for classes save them as whole numbers, labels.astype(numpy.int64)" if whole else ""
         raise UserError(
-            "data: a label is wanted as each example's target, and the targets are "
-            f"{data.train_targets.dtype} of shape {data.train_targets.shape}: torchref compare regression predicts numbers{classes}"
+            f"data: a label is wanted as each example's target, and the targets are {data.train_targets.dtype} "
+            f"of shape {data.train_targets.shape}: torchref compare regression predicts numbers{classes}"
         )
     if (data.train_targets[:] == data.train_targets[0]).all():
         raise UserError(f"data: every label is {data.train_targets[0]}: with one class there is nothing to be learned")
