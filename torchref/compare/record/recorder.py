@@ -47,10 +47,11 @@ class Recorder:
     def __init__(self, folder: Path, kept: Kept | None = None, engines: Sequence[str] = ENGINES) -> None:
         self.folder = Path(folder)
         self.notes: list[str] = []  # what could not be recorded as asked, and why
+        self.repaired = ""  # what of the record that is continued had to be taken back because it was damaged
         self._embeddings: dict[str, list[str]] = {}  # by engine, what its projector shows
         metrics = self.folder / "metrics.jsonl"
         if kept is not None:
-            take_back(self.folder, kept)
+            self.repaired = take_back(self.folder, kept)
         elif metrics.exists():
             raise UserError(f"{metrics} is already there: resume the run, remove it, or choose another folder")
         kept = NOTHING if kept is None else kept

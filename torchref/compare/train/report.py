@@ -54,6 +54,7 @@ class VariantReport:
     parts_gradient: float | None = None
     parts_note: str = ""  # why they are not the same
     validation_note: str = ""  # where the first examples alone were evaluated: how many, and why
+    record_note: str = ""  # what was repaired in the record of a run that was resumed
     not_finite_step: int | None = None  # where the training was ended, as its loss was no finite number in either twin
     divergence: Divergence | None = None
 
@@ -148,8 +149,8 @@ class Report:
                 f"largest share of a bound: {_share(worst.largest_share)} ({where})", soft_wrap=True, markup=False
             )
         for variant in self.variants:
-            notes = (variant.validation_note, variant.parts_note, variant.drift_note, variant.not_finite_note)
-            for said in (*notes, variant.divergence):
+            notes = (variant.record_note, variant.validation_note, variant.parts_note, variant.drift_note)
+            for said in (*notes, variant.not_finite_note, variant.divergence):
                 if said:
                     console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
         console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class VariantTraining:
                 not_finite = found.step
                 self.record_losses(recorder)
             kept = recorder.flush()
-            report = self.report(divergence, not_finite)
+            report = replace(self.report(divergence, not_finite), record_note=recorder.repaired)
             self.record_summary(recorder, report)
         if divergence is None and not_finite is None:
             self.save(checkpoints, kept, report=asdict(report), finished=recorder.kept())
@@ -121,7 +121,8 @@ class VariantTraining:
             self.epoch, self.batch = self.epoch + 1, 0
             lockstep.end_epoch()
             self.record_epoch(recorder)
-            if not any(np.isfinite(self.final[f"training_loss_{engine}"]) for engine in ("numpy", "torch")):
+            losses = (self.final["training_loss_numpy"], self.final["training_loss_torch"])
+            if not any(loss is not None and np.isfinite(loss) for loss in losses):
                 raise NotFinite(lockstep.steps)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.save(checkpoints, recorder.flush())
