@@ -148,10 +148,8 @@ def _targets(path: Path, cells: Cells, label: int, choices: Choices, tell: Tell)
     if choices.target == "value" or (choices.target is None and fractions) or (numbers and None not in values):
         for line, cell, value in zip(cells.lines, found, values, strict=True):
             if value is None or not np.isfinite(value):
-                classes = ": torchref compare tables takes texts as classes" if not numbers else ""
-                raise UserError(
-                    f"data: {path}, line {line}: {cells.names[label]} is {cell!r}, no finite number{classes}"
-                )
+                hint = ": torchref compare tables takes texts as classes" if not numbers else ""
+                raise UserError(f"data: {path}, line {line}: {cells.names[label]} is {cell!r}, no finite number{hint}")
     known, classes = np.unique(found if None in values else np.array(values, np.float64), return_inverse=True)
     place = _place(cells, label, choices)
     if len(known) == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class VariantTraining:
                 not_finite = found.step
                 self.record_losses(recorder)
             kept = recorder.flush()
-            report = replace(self.report(divergence, not_finite), record_note=recorder.repaired)
+            report = self.report(divergence, not_finite, recorder.repaired)
             self.record_summary(recorder, report)
         if divergence is None and not_finite is None:
             self.save(checkpoints, kept, report=asdict(report), finished=recorder.kept())
@@ -198,7 +198,7 @@ class VariantTraining:
             recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
         recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
 
-    def report(self, divergence: Divergence | None, not_finite: int | None) -> VariantReport:
+    def report(self, divergence: Divergence | None, not_finite: int | None, repaired: str) -> VariantReport:
         lockstep = self.lockstep
         judge = lockstep.judge
         steps = max(lockstep.steps, 1)
@@ -226,6 +226,7 @@ class VariantTraining:
             parts_gradient=None if apart is None else apart.gradient,
             parts_note="" if apart is None else apart.sentence(batch_norms),
             validation_note=note(self.validated, len(self.data.validation_inputs)),
+            record_note=repaired,
             not_finite_step=not_finite,
             divergence=divergence,
         )
