@@ -92,7 +92,7 @@ class Recorder:
             self._note(engine, f"{engine}: histogram {tag!r} at step {step} {found}", step)
         if finite.size:
             self._events[engine].write(step, Summary.Value(tag=tag, histo=histogram(finite.astype(np.float64))))
-        return complete
+        return bool(complete)
 
     def image(self, engine: str, tag: str, array: Any, step: int) -> None:
         """Record an image (H, W), (H, W, 1) or (H, W, 3): uint8, or floating point from 0 to 1."""

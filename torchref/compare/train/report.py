@@ -177,7 +177,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
         facts |= {
             "cuda": torch.version.cuda,
             "gpu": torch.cuda.get_device_name(),
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
             "tf32_cudnn": torch.backends.cudnn.allow_tf32,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
