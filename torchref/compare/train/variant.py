@@ -198,7 +198,9 @@ class VariantTraining:
             recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
         recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
 
-    def report(self, divergence: Divergence | None, not_finite: int | None, repaired: str) -> VariantReport:
+    def report(
+        self, divergence: Divergence | None = None, not_finite: int | None = None, repaired: str = ""
+    ) -> VariantReport:
         lockstep = self.lockstep
         judge = lockstep.judge
         steps = max(lockstep.steps, 1)
