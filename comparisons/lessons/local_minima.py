@@ -35,14 +35,16 @@ class Valley(torchref.nn.Module):
         loss = np.asanyarray((height(w) + noise * w).sum() / len(w))
 
         def backward() -> Array:
-            return (4 * w * (w * w - 1) + TILT + noise) / len(w)
+            dw: Array = (4 * w * (w * w - 1) + TILT + noise) / len(w)
+            return dw
 
         return loss, backward
 
 
 class TorchValley(torch.nn.Module):
     def forward(self, w: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return (height(w) + noise * w).sum() / len(w)
+        loss: torch.Tensor = (height(w) + noise * w).sum() / len(w)
+        return loss
 
 
 def valley(nn: Any) -> Any:

@@ -114,7 +114,8 @@ def attention(model: models.GPT, x: Array) -> Array:
     scores = q @ k.swapaxes(2, 3) / np.sqrt(WIDTH // HEADS)
     scores = np.where(np.tri(x.shape[1], dtype=bool), scores, -np.inf)
     shares = np.exp(scores - scores.max(axis=3, keepdims=True))
-    return (shares / shares.sum(axis=3, keepdims=True)).mean(axis=0)
+    mean: Array = (shares / shares.sum(axis=3, keepdims=True)).mean(axis=0)
+    return mean
 
 
 lesson = Lesson(

@@ -85,7 +85,8 @@ def look(trained: Trained) -> None:
 def codes(model: Any, x: Array) -> Array:
     """The images' codes; of a variational autoencoder their mean. (N, 8)"""
     if isinstance(model, VariationalAutoencoder):
-        return model.predict(x)[1]
+        x = model.predict(x)[1]
+        return x
     for layer in list(model)[:3]:
         x = layer.predict(x)
     return x
@@ -94,13 +95,15 @@ def codes(model: Any, x: Array) -> Array:
 def torch_codes(model: Any, x: Array) -> Array:
     with torch.no_grad():
         encoded = (model.encoder if hasattr(model, "encoder") else model[:3])(torch.from_numpy(x))
-    return encoded[:, :CODE].numpy()
+    found: Array = encoded[:, :CODE].numpy()
+    return found
 
 
 def reconstructed(model: Any, x: Array) -> Array:
     """What comes back through the code, as pixels. (N, 64)"""
     output = model.predict(x)
-    return sigmoid(output[0])[0] if isinstance(output, tuple) else output
+    pixels: Array = sigmoid(output[0])[0] if isinstance(output, tuple) else output
+    return pixels
 
 
 def measure(trained: Trained) -> dict[str, float]:

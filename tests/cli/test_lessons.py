@@ -1,10 +1,13 @@
 """`torchref compare LESSON`: what it refuses, and what it leaves alone."""
 
 import json
+import re
 
 import pytest
 
 from torchref.cli.command_line import main
+from torchref.compare.catalogue import find_lesson
+from torchref.compare.train.progress import ProgressDisplay
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,19 @@ def test_seeds(capsys, tmp_path):
     """Catches a number of seeds that is accepted and ignored."""
     assert main(["compare", "circuit", "--quick", "--json", "--seeds", "2", "--out", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["seeds"] == 2
+
+
+def test_the_first_line_says_how_much_there_is_and_that_it_is_not_resumed(capsys, tmp_path, monkeypatch):
+    """Catches minutes of training without the time left, which are lost unsaid when they are broken off."""
+    monkeypatch.setattr(ProgressDisplay.__init__, "__defaults__", (False, None, 0.0, "step"))  # a line each time
+    assert main(["compare", "circuit", "--quick", "--out", str(tmp_path)]) == 0
+    first, *rest = capsys.readouterr().err.splitlines()
+    variants = len(find_lesson("circuit").variants)
+    said = (
+        f"circuit: {variants} variants with 3 seeds each, {3 * variants} trainings; a lesson is not resumed: broken off"
+    )
+    assert first.startswith(said)
+    assert re.fullmatch(rf"circuit: training 2 of {3 * variants} \(\d+ %, \d:\d\d left\)", rest[2])
 
 
 def test_dry_run(capsys, tmp_path):

@@ -92,7 +92,8 @@ def _dispatch(arguments: list[str]) -> int:
     if command not in COMMANDS:
         raise UserError(f"there is no command {command!r}: {nearest(command, COMMANDS)}")
     module = importlib.import_module(COMMANDS[command][0])
-    return module.run(_parse(module.Options, command, arguments[1:]))
+    status: int = module.run(_parse(module.Options, command, arguments[1:]))
+    return status
 
 
 def _help() -> str:

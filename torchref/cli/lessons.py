@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from torchref.compare.files import write_whole
 
 if TYPE_CHECKING:
     from torchref.compare.teach.taught import Taught
+    from torchref.compare.train.progress import OnProgress
 
 __all__ = ["run_lessons"]
 
@@ -26,22 +27,27 @@ def run_lessons(
     `table`: write OUT/lessons.md and OUT/lessons.json. `json_only`: print the results as JSON, and no progress.
     """
     from torchref.compare.teach.teach import QUICK_SEEDS, teach
-
-    if dry_run:
-        for name in names:
-            lesson = find_lesson(name)
-            count = seeds or (QUICK_SEEDS if quick else lesson.seeds)
-            print(f"would train {name} with {count} seeds each, into {out / name}: {'; '.join(lesson.variants)}")
-        return 0
+    from torchref.compare.train.progress import ProgressDisplay
 
     taught = []
     for name in names:
-        show = None if json_only else Line()
-        taught.append(teach(find_lesson(name), out=out, quick=quick, seeds=seeds, on_progress=show))
-        if show is not None:
-            show.clear()
+        lesson = find_lesson(name)
+        count = seeds or (QUICK_SEEDS if quick else lesson.seeds)
+        if dry_run:
+            print(f"would train {name} with {count} seeds each, into {out / name}: {'; '.join(lesson.variants)}")
+            continue
+        if not json_only:
+            trainings = (
+                f"{len(lesson.variants)} variants with {count} seeds each, {len(lesson.variants) * count} trainings"
+            )
+            print(f"{name}: {trainings}; a lesson is not resumed: broken off, it begins anew", file=sys.stderr)
+        with ProgressDisplay(quiet=json_only, unit="training") as progress:
+            taught.append(teach(lesson, out=out, quick=quick, seeds=seeds, on_progress=partial(shown, name, progress)))
+        if not json_only:
             print(taught[-1].text())
             print(f"recorded in {out / name}; to look at it: torchref view {out / name}\n")
+    if dry_run:
+        return 0
     if table:
         write_table(taught, out)
         if not json_only:
@@ -50,6 +56,11 @@ def run_lessons(
         documents = [json.loads(each.to_json()) for each in taught]
         print(json.dumps(documents if table else documents[0], indent=2))
     return 0 if all(each.passed for each in taught) else 1
+
+
+def shown(name: str, progress: OnProgress, what: str, done: int, total: int) -> None:
+    """A lesson's progress, in trainings."""
+    progress(name, done, total, 0, 1)
 
 
 def write_table(taught: list[Taught], out: Path) -> None:
@@ -69,23 +80,3 @@ def write_table(taught: list[Taught], out: Path) -> None:
     documents = [json.loads(each.to_json()) for each in taught]
     write_whole(out / "lessons.md", "\n".join(lines) + "\n")
     write_whole(out / "lessons.json", json.dumps(documents, indent=2) + "\n")
-
-
-class Line:
-    """Progress: one line that is overwritten on a terminal, a line every five seconds elsewhere; on stderr."""
-
-    def __init__(self) -> None:
-        self.terminal, self.shown = sys.stderr.isatty(), time.monotonic()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        line = f"{what} ({done + 1} of {total})"
-        if self.terminal:
-            print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - self.shown > 5:
-            self.shown = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Leave no line behind."""
-        if self.terminal:
-            print("\r" + " " * 79 + "\r", end="", file=sys.stderr, flush=True)

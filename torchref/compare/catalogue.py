@@ -48,7 +48,8 @@ def find(name_or_file: str) -> Comparison:
     if name not in known:
         raise UserError(f"there is no comparison {name_or_file!r}: {nearest(name, known)} (or give a file, FILE.py)")
     package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
-    return importlib.import_module(f"{package}.{name}").comparison
+    comparison: Comparison = importlib.import_module(f"{package}.{name}").comparison
+    return comparison
 
 
 def lessons() -> list[str]:
@@ -58,7 +59,8 @@ def lessons() -> list[str]:
 
 def find_lesson(name: str) -> Lesson:
     """The lesson that ships under this name."""
-    return importlib.import_module(f"comparisons.lessons.{name}").lesson
+    lesson: Lesson = importlib.import_module(f"comparisons.lessons.{name}").lesson
+    return lesson
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from torchref.compare.data import Data
@@ -66,13 +67,17 @@ class Comparison:
     def on(self, data: Data, source: Mapping[str, str]) -> Comparison:
         """The same comparison on other data, its networks' sizes adapted: each variant gets them as options.
 
+        Its claim was one about its own data, and becomes a line about these.
+
         UserError where it is no comparison for other data, or not for these.
         """
         if self.adapt is None:
             raise UserError(f"data: {self.name} is a comparison on its own data alone")
         adapted, sizes = self.adapt(data)
         variants = {name: {**options, **sizes} for name, options in self.variants.items()}
-        return replace(self, data=lambda: adapted, variants=variants, source=dict(source))
+        sizes_of = f"{len(adapted.train_inputs):,} examples to train on, {len(adapted.validation_inputs):,} held out"
+        claim = f"{', '.join(variants)} on {PurePath(source.get('path', 'other data')).name}: {sizes_of}"
+        return replace(self, claim=claim, data=lambda: adapted, variants=variants, source=dict(source))
 
     def chosen(self, only: str | None = None) -> list[str]:
         """The names of the variants to train: all, or one. UserError where there is none of that name."""

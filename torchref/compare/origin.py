@@ -86,7 +86,8 @@ def _namespace(value: Any) -> dict[str, Any]:
     if isinstance(value, ModuleType):
         return vars(value)
     if hasattr(value, "__globals__"):
-        return value.__globals__
+        names: dict[str, Any] = value.__globals__
+        return names
     kind = value if isinstance(value, type) else type(value)
     return vars(sys.modules.get(kind.__module__, sys))
 

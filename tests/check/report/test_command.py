@@ -264,3 +264,12 @@ def test_our_own_probes_are_not_blind(op):
     p = probe(op, 3)
     said = lint(p.values, p.upstream["output"])
     assert not [s for s in said if "square" in s or "upstream" in s or "gamma" in s or "1/p" in s or "unique" in s]
+
+
+def test_a_cause_of_one_line_stays_on_the_line(student, capfd):
+    """Catches an answer of two lines where one says it all."""
+    status, out = run(capfd, "nowhere.py:f", "--against", "relu")
+    assert (status, out) == (2, "f against relu: could not be run: there is no file nowhere.py\n")
+    status, out = run(capfd, f"{student}:right")
+    assert status == 2
+    assert out.startswith("right: could not be run: say what it should compute")

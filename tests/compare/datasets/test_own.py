@@ -393,14 +393,22 @@ def test_other_paths_are_refused(tmp_path):
 
 
 def test_adapting_names_what_does_not_fit():
-    x, y = np.zeros((6, 9)), np.arange(6) % 3
+    x, y = np.zeros((6, 16)), np.arange(6) % 3
     data, sizes = as_images(Data(x, y, x, y))
-    assert data.train_inputs.shape == (6, 1, 3, 3)
-    assert sizes == {"channels": 1, "side": 3, "classes": 3}
-    assert as_vectors(data)[1] == {"inputs": 9, "classes": 3}
+    assert data.train_inputs.shape == (6, 1, 4, 4)
+    assert sizes == {"channels": 1, "side": 4, "classes": 3}
+    assert as_vectors(data)[1] == {"inputs": 16, "classes": 3}
+    halves = y + 0.5
     for adapt, wrong, message in (
-        (as_images, Data(x[:, :5], y, x[:, :5], y), r"square images are wanted"),
+        (as_images, Data(x[:, :5], y, x[:, :5], y), r"square images of 4 x 4 .* are wanted.*tables .*rows of numbers"),
+        (as_images, Data(x[:, :4], y, x[:, :4], y), r"square images of 4 x 4 .* are wanted.*tables .*rows of numbers"),
         (as_vectors, Data(x, x, x, x), r"a label is wanted as each example's target"),
+        (
+            as_vectors,
+            Data(x, y * 1.0, x, y * 1.0),
+            r"regression predicts numbers; for classes .*astype\(numpy.int64\)$",
+        ),
+        (as_vectors, Data(x, halves, x, halves), r"regression predicts numbers$"),
         (as_vectors, Data(y, y, y, y), r"numbers or pixels are wanted"),
         (as_symbols, Data(x, y, x, y), r"a text is wanted"),
     ):

@@ -78,8 +78,11 @@ def test_missing_values(tmp_path):
     known = np.array([float(cell) if cell.isdigit() else np.nan for cell in column])
     filled = np.where(np.isnan(known), np.nanmean(known[ORDER]), known)
     np.testing.assert_allclose(data.train_inputs[:, 0], standard(filled))
-    no_label = "x,label\n1,0\n2,\n3,1\n"
-    assert ", line 3: label, the label, is missing ('')" in refused(tmp_path, no_label, missing="mean")
+    no_label = "x,label\n1,0\n2,\n,1\n4,1\n"
+    assert ", line 3: label, the label, is missing ('')" in refused(tmp_path, no_label)
+    data, said = read(tmp_path, no_label, missing="mean")  # a label is not filled in: the other columns are
+    assert len(data.train_inputs) + len(data.validation_inputs) == 3
+    assert "1 of 4 rows have a missing label and are left out" in said
     with pytest.raises(UserError, match="missing must be drop or mean, not 'median'"):
         Choices(missing="median")
 
@@ -124,7 +127,9 @@ def test_numbers_to_be_predicted(tmp_path, capsys):
     """Catches whole numbers that become 214 classes, and class numbers that a regression is trained on."""
     prices = [100 + 7 * i for i in range(30)]
     content = "x,z,price\n" + "".join(f"{i},{i % 7},{price}\n" for i, price in enumerate(prices))
-    assert "has 30 different numbers in 30 rows: is it --target value" in refused(tmp_path, content)
+    asked = "regression predicts numbers; for classes say --target class"
+    assert asked in refused(tmp_path, content)
+    assert asked in refused(tmp_path, content.replace("\n", ".0\n").replace("price.0", "price"))
     assert read(tmp_path, content, target="class")[0].train_targets.dtype == np.int64
     data, said = read(tmp_path, content, target="value")
     order = np.random.default_rng(0).permutation(30)[6:]
@@ -136,7 +141,23 @@ def test_numbers_to_be_predicted(tmp_path, capsys):
     assert "outputs = 1" in capsys.readouterr().out
     words[1] = "tables"
     assert main([*words, "--target", "value"]) == 2
-    assert "regression is the comparison for numbers" in capsys.readouterr().err
+    assert "regression predicts numbers" in capsys.readouterr().err
+    words[1] = "regression"
+    (tmp_path / "a.csv").write_text("x,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(10)))
+    assert main(words) == 2
+    assert "label is 'a', no finite number: torchref compare tables takes texts as classes" in capsys.readouterr().err
+
+
+def test_the_title_speaks_of_the_data_that_are_used(tmp_path, capsys, monkeypatch):
+    """Catches a run on one's own table that calls itself one on 569 tumours."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("x,label\n" + "".join(f"{i},{i % 2}\n" for i in range(20)))
+    for name in ("tables", "digits"):
+        words = ["compare", name, "--data", "mine.csv", "--epochs", "1", "--device", "cpu"]
+        assert main(words) == 0
+        title = capsys.readouterr().out.splitlines()[0]
+        assert title.startswith(f"{name}: ")
+        assert title.endswith("on mine.csv: 16 examples to train on, 4 held out")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])

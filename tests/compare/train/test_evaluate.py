@@ -150,7 +150,7 @@ def test_a_checkpoint_keeps_how_many_were_evaluated(tmp_path):
     ours.validated = 7
     ours.save(tmp_path / "checkpoint", NOTHING)
     resumed.restore(*checkpoint.load(tmp_path / "checkpoint")[1:])
-    assert resumed.report(None).validation_note.startswith("validation is on the first 7 of 31 examples: ")
+    assert resumed.report().validation_note.startswith("validation is on the first 7 of 31 examples: ")
 
 
 def test_an_output_that_cannot_be_joined_is_refused_in_parts(tmp_path):

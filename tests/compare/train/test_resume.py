@@ -119,6 +119,17 @@ def test_what_was_stopped_ends_as_what_was_not(tmp_path, whole, at):
     same_record(folder, whole)
 
 
+def test_a_last_line_that_was_cut_is_repaired_and_said(tmp_path, cut_short, whole, capsys):
+    """Catches a repair that nobody hears of."""
+    metrics = cut_short / "dropout" / "metrics.jsonl"
+    with metrics.open("ab") as file:
+        file.write(b'{"count": 99, "st')
+    assert main(["compare", TINY, "--out", str(tmp_path), "--resume"]) == 0
+    said = f"dropout: the last line of {metrics} was cut short: it was taken back to step "
+    assert said in capsys.readouterr().out
+    same_record(cut_short, whole)
+
+
 def test_a_checkpoint_of_another_variant_is_refused(tmp_path, cut_short):
     """Catches weights that go on in a network that they are not of: the two have the same shapes."""
     folder = cut_short

@@ -155,9 +155,11 @@ class Verdict:
 
     def text(self, hints: int = 3) -> str:
         """The answer for a reader."""
-        head = f"{self.name or 'the gradient'} against {self.against}" + (f" (form: {self.form})" if self.form else "")
+        against = f" against {self.against}" if self.against else ""
+        head = f"{self.name or 'the gradient'}{against}" + (f" (form: {self.form})" if self.form else "")
         if self.verdict == COULD_NOT_RUN:
-            return f"{head}: could not be run\n  " + self.error.replace("\n", "\n  ")
+            apart = "\n  " if "\n" in self.error else " "  # a cause of one line stays on the line
+            return f"{head}: could not be run:{apart}" + self.error.replace("\n", "\n  ")
         lines = [f"{head}: {self.verdict.upper()}"]
         if hints >= 1:
             for name, share in self.right.items():

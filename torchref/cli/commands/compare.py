@@ -15,6 +15,7 @@ import tyro
 from torchref.cli.commands import option
 from torchref.compare.catalogue import DEFAULT, lessons
 from torchref.compare.errors import UserError
+from torchref.compare.files import check_folder
 
 if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
@@ -99,14 +100,14 @@ def run(options: Options) -> int:
     if options.workers is not None:
         raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
     comparison = request(options).comparison(out if options.resume else None, silent if options.json else say)
-    chosen = comparison.chosen(options.only)
+    comparison.chosen(options.only)
     check_folder(out / comparison.name, options.resume)
 
     from torchref.compare.train.progress import ProgressDisplay
     from torchref.compare.train.run import run as train
 
     if options.dry_run:
-        return dry_run(comparison, chosen, out, options)
+        return dry_run(comparison, out, options)
     try:
         with ProgressDisplay(quiet=options.json) as progress:
             report = train(
@@ -220,34 +221,17 @@ def request(options: Options) -> Request:
     return Request(options.name, options.config, options.data, choices, settings)
 
 
-def check_folder(folder: Path, resume: bool) -> None:
-    """Before any work: is the run's folder free, and can it be written?"""
-    if (folder / "config.toml").exists() and not resume:
-        raise UserError(f"out: {folder} is already there: continue it with --resume, or name another folder with --out")
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not existing.is_dir():
-        raise UserError(f"out: {folder} cannot be made: {existing} is not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"out: {folder} cannot be written: no permission for {existing}")
-
-
-def dry_run(comparison: Comparison, chosen: list[str], out: Path, options: Options) -> int:
+def dry_run(comparison: Comparison, out: Path, options: Options) -> int:
     """Make the same checks as a run, on the same data and networks, and show what would be done."""
-    import numpy as np
     import tomli_w
 
     from torchref.compare.configuration import as_config
-    from torchref.compare.train.functions import checked_data
-    from torchref.compare.train.rehearse import rehearse
-    from torchref.compare.train.run import pick_device
+    from torchref.compare.train.run import prepare
 
-    device = pick_device(comparison.device)
-    data = checked_data(comparison).astype(np.dtype(comparison.dtype))
-    for variant in chosen:
-        rehearse(comparison, variant, data, device, options.sabotage)
+    prepared = prepare(comparison, options.only, options.sabotage)
     print(tomli_w.dumps(as_config(comparison)))
-    examples = len(data.train_inputs)
-    print(f"would train {', '.join(chosen)} on {device}: {examples} examples, {comparison.epochs} epochs each")
+    examples = f"{len(prepared.data.train_inputs)} examples, {comparison.epochs} epochs each"
+    print(f"would train {', '.join(prepared.variants)} on {prepared.device}: {examples}")
     print(f"would write to {out / comparison.name}")
     return 0
 

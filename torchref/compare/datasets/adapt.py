@@ -13,6 +13,7 @@ from torchref.compare.errors import UserError
 __all__ = ["as_images", "as_symbols", "as_values", "as_vectors"]
 
 Adapted = tuple[Data, dict[str, Any]]
+SIDE = 4  # pixels, at least: LeNet halves an image twice
 FEW = 10_000  # classes or symbols that any data may have, however few the examples are
 
 
@@ -46,8 +47,11 @@ def as_images(data: Data) -> Adapted:
         shape = (1, *shape)
     if len(shape) == 1 and math.isqrt(shape[0]) ** 2 == shape[0]:
         shape = (1, math.isqrt(shape[0]), math.isqrt(shape[0]))
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise UserError(f"data: square images are wanted, and an example has shape {data.train_inputs.shape[1:]}")
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] < SIDE:
+        own = data.train_inputs.shape[1:]
+        rows = ": torchref compare tables (or digits) takes rows of numbers" if len(own) == 1 else ""
+        size = f"of {SIDE} x {SIDE} pixels at least"
+        raise UserError(f"data: square images {size} are wanted, and an example has shape {own}{rows}")
     parts = [inputs.reshape(len(inputs), *shape) for inputs in (data.train_inputs, data.validation_inputs)]
     sizes = {"channels": shape[0], "side": shape[1], "classes": count_classes(data)}
     return Data(parts[0], data.train_targets, parts[1], data.validation_targets), sizes
@@ -56,7 +60,7 @@ def as_images(data: Data) -> Adapted:
 def as_symbols(data: Data) -> Adapted:
     """Windows of symbols, with the next symbols as targets: the sizes `vocabulary` and `length`."""
     if data.train_inputs.dtype != np.int64 or data.train_targets.shape != data.train_inputs.shape:
-        raise UserError("data: a text is wanted, and this is none")
+        raise UserError("data: a text is wanted, and this is none: tables takes rows of numbers, images takes pixels")
     length = data.train_inputs.shape[1]
     if getattr(data.train_inputs, "symbols", False):  # bytes, which nobody has counted
         return data, {"vocabulary": 256, "length": length}
@@ -74,9 +78,11 @@ def check_floating(data: Data) -> None:
 def count_classes(data: Data) -> int:
     """The number of labels 0 .. K - 1. UserError where there are no labels, or one that is no number of a class."""
     if data.train_targets.dtype != np.int64 or data.train_targets.ndim != 1:
+        whole = data.train_targets.dtype.kind == "f" and not (data.train_targets[:] % 1).any()
+        classes = "; for classes save them as whole numbers, labels.astype(numpy.int64)" if whole else ""
         raise UserError(
-            "data: a label is wanted as each example's target, and the targets are "
-            f"{data.train_targets.dtype} of shape {data.train_targets.shape} (regression is the comparison for numbers)"
+            f"data: a label is wanted as each example's target, and the targets are {data.train_targets.dtype} "
+            f"of shape {data.train_targets.shape}: torchref compare regression predicts numbers{classes}"
         )
     if (data.train_targets[:] == data.train_targets[0]).all():
         raise UserError(f"data: every label is {data.train_targets[0]}: with one class there is nothing to be learned")

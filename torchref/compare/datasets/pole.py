@@ -55,7 +55,8 @@ class Episodes:
     @property
     def lengths(self) -> Array:
         """How long each pole stood: (N,)."""
-        return self.alive.sum(axis=0)
+        lengths: Array = self.alive.sum(axis=0)
+        return lengths
 
     def returns(self, discount: float = 0.99) -> Array:
         """The discounted rewards from each step on, G_t = 1 + discount G_(t+1): (T, N)."""

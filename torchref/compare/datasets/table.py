@@ -93,19 +93,23 @@ def _counts_rows(column: list[str]) -> bool:
 
 
 def _without_missing(path: Path, cells: Cells, inputs: list[int], label: int, choices: Choices, tell: Tell) -> Cells:
-    """The rows without a missing value; with "mean", without a missing label. UserError without a choice."""
+    """The rows without a missing value; with "mean", which no label has, without a missing label.
+
+    UserError without a choice.
+    """
     columns = [label] if choices.missing == "mean" else [*inputs, label]
     kept = []
     for i, row in enumerate(cells.rows):
         gap = next((column for column in columns if missing(row[column])), None)
         if gap is None:
             kept.append(i)
-        elif choices.missing != "drop":
+        elif choices.missing is None:
             what = f"data: {path}, line {cells.lines[i]}: {cells.names[gap]}{', the label,' if gap == label else ''}"
             filled = "" if gap == label else ", --missing mean fills in the column's mean"
             raise UserError(f"{what} is missing ({row[gap]!r}): --missing drop leaves such rows out{filled}")
     if len(kept) < len(cells.rows):
-        tell(f"{len(cells.rows) - len(kept)} of {len(cells.rows)} rows have a missing value and are left out")
+        what = "label" if choices.missing == "mean" else "value"
+        tell(f"{len(cells.rows) - len(kept)} of {len(cells.rows)} rows have a missing {what} and are left out")
     return Cells(cells.names, cells.header, [cells.lines[i] for i in kept], [cells.rows[i] for i in kept])
 
 
@@ -144,7 +148,8 @@ def _targets(path: Path, cells: Cells, label: int, choices: Choices, tell: Tell)
     if choices.target == "value" or (choices.target is None and fractions) or (numbers and None not in values):
         for line, cell, value in zip(cells.lines, found, values, strict=True):
             if value is None or not np.isfinite(value):
-                raise UserError(f"data: {path}, line {line}: {cells.names[label]} is {cell!r}, no finite number")
+                hint = ": torchref compare tables takes texts as classes" if not numbers else ""
+                raise UserError(f"data: {path}, line {line}: {cells.names[label]} is {cell!r}, no finite number{hint}")
     known, classes = np.unique(found if None in values else np.array(values, np.float64), return_inverse=True)
     place = _place(cells, label, choices)
     if len(known) == 1:
@@ -155,7 +160,8 @@ def _targets(path: Path, cells: Cells, label: int, choices: Choices, tell: Tell)
         return np.array(values, np.float64)[:, None]
     if choices.target is None and None not in values and len(known) > max(20, len(found) // 2):
         taken = f"data: {path}: {place} was taken as the label and has {len(known)} different numbers"
-        raise UserError(f"{taken} in {len(found)} rows: is it --target value, to be predicted, or --target class?")
+        ask = "torchref compare regression predicts numbers; for classes say --target class"
+        raise UserError(f"{taken} in {len(found)} rows: {ask}")
     named = [f"{value:g}" if isinstance(value, np.floating) else str(value) for value in (known[0], known[-1])]
     tell(f"the label is {place} with {len(known)} classes, from {named[0]} to {named[1]}")
     return classes.astype(np.int64)

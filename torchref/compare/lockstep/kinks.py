@@ -156,7 +156,8 @@ def _jumps(module: Module, a: Array, b: Array, more: tuple[Array, ...]) -> Array
         dx = backward(np.ones_like(first)) if not isinstance(y, tuple) else backward((np.ones_like(first), None))
         derivatives.append(dx[0] if isinstance(dx, tuple) else dx)
     apart = np.abs(derivatives[0] - derivatives[1])
-    return apart > JUMP * max(float(np.abs(d).max(initial=0.0)) for d in derivatives)
+    jumps: Array = apart > JUMP * max(float(np.abs(d).max(initial=0.0)) for d in derivatives)
+    return jumps
 
 
 def _feeds_a_function(modules: Mapping[str, Module], name: str) -> bool:

@@ -22,7 +22,7 @@ from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
-__all__ = ["Diverged", "Lockstep", "Step"]
+__all__ = ["Diverged", "Lockstep", "NotFinite", "Step"]
 
 REFRESH = 256  # steps between two runs of the rounding criterion ...
 EARLY = (4, 32)  # ... and at the beginning, while gradients change fast
@@ -35,6 +35,16 @@ class Diverged(Exception):
     def __init__(self, divergence: Divergence) -> None:
         super().__init__(str(divergence))
         self.divergence = divergence
+
+
+class NotFinite(Exception):
+    """The weights have grown until both twins overflow: nothing is left to be compared."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"the training diverged at step {step}, in both twins alike: their numbers are no longer finite"
+        )
+        self.step = step
 
 
 @dataclass
@@ -88,7 +98,7 @@ class Lockstep:
         self.kinks = 0  # decisions that rounding took differently in the twins, and that were judged as torch took them
 
     def step(self, x: Array, target: Array, observe: bool = False) -> Step:
-        """Train every twin on one batch. Raises Diverged where NumPy and torch differ."""
+        """Train every twin on one batch. Diverged where NumPy and torch differ, NotFinite where both overflow."""
         numpy_twin, torch_twin = self.numpy_twin, self.torch_twin
         generator = torch.get_rng_state() if torch_twin.draws else None
         numpy_seen = torch_seen = None
@@ -106,6 +116,7 @@ class Lockstep:
             ("buffer", numpy_twin.named_buffers(), torch_twin.named_buffers()),
         )
         self.judge.step = self.steps
+        counted = replace(self.judge)
 
         def rewind() -> None:
             if generator is not None:
@@ -117,6 +128,9 @@ class Lockstep:
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
+            if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
+                self.judge = counted
+                raise NotFinite(self.steps) from None
             self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
             raise Diverged(found) from None
 
@@ -245,6 +259,11 @@ class Lockstep:
             except Mismatch:
                 self.canary[name] = True
 
+    def _overflows(self) -> bool:
+        """Whether the weights are so large that products of four overflow: then inf or nan is a matter of the order."""
+        limit = float(np.finfo(self.dtype).max) ** 0.25
+        return not all((np.abs(weight) <= limit).all() for weight in self.torch_twin.named_weights().values())
+
     def seconds(self) -> float:
         """What the training steps of all three twins have taken, without comparing and recording."""
         return self.torch_twin.seconds + self.numpy_twin.seconds + self.free_twin.seconds
@@ -254,7 +273,7 @@ class Lockstep:
         free, theirs = self.free_twin.named_weights(), self.torch_twin.named_weights()
         apart = sum(float(np.sum((free[n].astype(np.float64) - w) ** 2)) for n, w in theirs.items())
         size = sum(float(np.sum(w.astype(np.float64) ** 2)) for w in theirs.values())
-        return float(np.sqrt(apart / size)) if size else 0.0
+        return float(np.sqrt(apart / size)) if 0 < size < np.inf else apart * 0  # too large to be squared: nan
 
     def state(self, arrays: dict[str, Array]) -> Any:
         """Everything that the next step depends on, arrays apart."""

@@ -140,7 +140,8 @@ class NumpyTwin:
 
     def loss(self, output: Any, target: Array) -> tuple[Array, Any]:
         """The loss, and its backward."""
-        return self.criterion(*map(read_only, outputs_of(output)), read_only(target))
+        loss, backward = self.criterion(*map(read_only, outputs_of(output)), read_only(target))
+        return loss, backward
 
     def step(self) -> None:
         started = time.perf_counter()

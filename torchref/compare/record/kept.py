@@ -27,13 +27,23 @@ def check_record(folder: Path, kept: Kept, finished: bool = False) -> None:
             raise UserError(f"{path} is damaged: it was written to after the run")
 
 
-def take_back(folder: Path, kept: Kept) -> None:
-    """Cut a record back to what it held when a checkpoint noted `kept`. UserError where it holds less."""
+def take_back(folder: Path, kept: Kept) -> str:
+    """Cut a record back to what it held when a checkpoint noted `kept`. UserError where it holds less.
+
+    Returns what is to be said of it: that its last line was cut short, as by a kill or a full disk; else nothing.
+    """
     sizes = _sizes(folder, kept)
+    metrics = folder / "metrics.jsonl"
+    torn = metrics.exists() and not read_bytes(metrics).endswith(b"\n") and metrics.stat().st_size > 0
     for path in [folder / "metrics.jsonl", *folder.glob("*/events.out.tfevents.*")]:
         if path.exists():
             with writing(path):
                 os.truncate(path, sizes.get(path, 0))
+    if not torn:
+        return ""
+    return (
+        f"the last line of {metrics} was cut short: it was taken back to step {max(kept['step'], 0)}, and written anew"
+    )
 
 
 def _sizes(folder: Path, kept: Kept) -> dict[Path, int]:

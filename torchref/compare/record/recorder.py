@@ -47,10 +47,11 @@ class Recorder:
     def __init__(self, folder: Path, kept: Kept | None = None, engines: Sequence[str] = ENGINES) -> None:
         self.folder = Path(folder)
         self.notes: list[str] = []  # what could not be recorded as asked, and why
+        self.repaired = ""  # what of the record that is continued had to be taken back because it was damaged
         self._embeddings: dict[str, list[str]] = {}  # by engine, what its projector shows
         metrics = self.folder / "metrics.jsonl"
         if kept is not None:
-            take_back(self.folder, kept)
+            self.repaired = take_back(self.folder, kept)
         elif metrics.exists():
             raise UserError(f"{metrics} is already there: resume the run, remove it, or choose another folder")
         kept = NOTHING if kept is None else kept
@@ -91,7 +92,7 @@ class Recorder:
             self._note(engine, f"{engine}: histogram {tag!r} at step {step} {found}", step)
         if finite.size:
             self._events[engine].write(step, Summary.Value(tag=tag, histo=histogram(finite.astype(np.float64))))
-        return complete
+        return bool(complete)
 
     def image(self, engine: str, tag: str, array: Any, step: int) -> None:
         """Record an image (H, W), (H, W, 1) or (H, W, 3): uint8, or floating point from 0 to 1."""

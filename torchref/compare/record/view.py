@@ -56,7 +56,7 @@ def start(folder: Path, port: int | None) -> str:
     board.configure(argv=["tensorboard", *arguments])
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # it announces that it loads data fast
-            return board.launch()
+            return str(board.launch())
     except program.TensorBoardServerException as error:
         raise UserError(f"view: TensorBoard cannot listen on {HOST}:{port or 6006}: {error.msg}") from None
 

@@ -16,7 +16,7 @@ import torch
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
-from torchref.compare.lockstep.step import Diverged
+from torchref.compare.lockstep.step import Diverged, NotFinite
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach.curves import record, record_across
 from torchref.compare.teach.findings import Figures, verdict
@@ -103,7 +103,7 @@ def train_one(lesson: Lesson, trained: Trained) -> str:
     """Train; returns why its gradients count for nothing, or "" where they were equal and every canary was noticed."""
     try:
         (lesson.train or epochs)(trained)
-    except Diverged as found:
+    except (Diverged, NotFinite) as found:
         return str(found)
     canary = trained.lockstep.canary
     missed = [tensor for tensor, caught in canary.items() if not caught]

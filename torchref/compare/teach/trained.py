@@ -51,7 +51,8 @@ class Trained:
     @property
     def torch_model(self) -> torch.nn.Module:
         """The torch network."""
-        return self.lockstep.torch_twin.model
+        network: torch.nn.Module = self.lockstep.torch_twin.model
+        return network
 
     @property
     def weights(self) -> int:

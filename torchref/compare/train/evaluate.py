@@ -35,7 +35,7 @@ def fitting(first: Any, examples: int) -> int:
     chunk = min(CHUNK, examples)
     if not joinable(first, chunk):
         return chunk
-    numbers = sum(part.size for part in outputs_of(first))  # not bytes: both engines evaluate the same examples
+    numbers: int = sum(part.size for part in outputs_of(first))  # not bytes: both engines evaluate the same examples
     return min(examples, max(chunk, LARGEST * chunk // max(numbers, 1)))
 
 

@@ -31,14 +31,16 @@ def silent(variant: str, step: int, steps: int, index: int, count: int) -> None:
 
 
 class ProgressDisplay:
-    """An `OnProgress` that shows on stderr; use it as a context manager. `quiet` shows nothing."""
+    """An `OnProgress` that shows on stderr; use it as a context manager. `quiet` shows nothing, `unit` is counted."""
 
     def __init__(
         self,
         quiet: bool = False,
         stream: TextIO | None = None,
         seconds_between_lines: float = 5.0,
+        unit: str = "step",
     ) -> None:
+        self._unit = unit
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._seconds = seconds_between_lines
@@ -78,7 +80,7 @@ class ProgressDisplay:
         began, first = self._begin
         left = f", {_duration((now - began) / (done - first) * (total - done))} left" if first < done < total else ""
         percent = 100 * done // max(total, 1)
-        line = f"{variant}: step {step} of {steps} ({percent} %{left})"
+        line = f"{variant}: {self._unit} {step} of {steps} ({percent} %{left})"
         print(line, file=self._stream, flush=True)
 
 

@@ -54,7 +54,19 @@ class VariantReport:
     parts_gradient: float | None = None
     parts_note: str = ""  # why they are not the same
     validation_note: str = ""  # where the first examples alone were evaluated: how many, and why
+    record_note: str = ""  # what was repaired in the record of a run that was resumed
+    not_finite_step: int | None = None  # where the training was ended, as its loss was no finite number in either twin
     divergence: Divergence | None = None
+
+    @property
+    def not_finite_note(self) -> str:
+        """What is to be said of a training that was ended; else nothing."""
+        if self.not_finite_step is None:
+            return ""
+        return (
+            f"the training diverged at step {self.not_finite_step}, in both twins alike: their numbers are no longer "
+            "finite; try a lower learning rate"
+        )
 
     @property
     def passed(self) -> bool:
@@ -96,7 +108,9 @@ class Report:
         tensors = sum(variant.tensors for variant in self.variants)
         if not steps:
             return "NOT PROVEN: not one step was compared"
-        return f"EQUAL: {steps:,} steps, {tensors:,} tensors, every one within its bound; every canary was caught"
+        equal = f"EQUAL: {steps:,} steps, {tensors:,} tensors, every one within its bound; every canary was caught"
+        ended = [variant.name for variant in self.variants if variant.not_finite_step is not None]
+        return equal + (f"; the training diverged: {', '.join(ended)}" if ended else "")
 
     def to_json(self) -> str:
         """The report as JSON (nan and inf as strings, so that any reader can read it)."""
@@ -135,7 +149,8 @@ class Report:
                 f"largest share of a bound: {_share(worst.largest_share)} ({where})", soft_wrap=True, markup=False
             )
         for variant in self.variants:
-            for said in (variant.validation_note, variant.parts_note, variant.drift_note, variant.divergence):
+            notes = (variant.record_note, variant.validation_note, variant.parts_note, variant.drift_note)
+            for said in (*notes, variant.not_finite_note, variant.divergence):
                 if said:
                     console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
         console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)
@@ -162,7 +177,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
         facts |= {
             "cuda": torch.version.cuda,
             "gpu": torch.cuda.get_device_name(),
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
             "tf32_cudnn": torch.backends.cudnn.allow_tf32,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
@@ -193,7 +208,11 @@ def plain(value: Any) -> Any:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+    """A number in ten characters or so, however large it is."""
+    if value is None:
+        return ""
+    shown = format(value, form)
+    return shown if len(shown) <= 14 else format(value, ".6e")
 
 
 def _share(value: float | None) -> str:
@@ -221,7 +240,9 @@ def _canary(variant: VariantReport) -> str:
 def _result(variant: VariantReport) -> str:
     if variant.divergence is not None:
         return "MISMATCH"
-    return "equal" if variant.passed else "NOT PROVEN"
+    if not variant.passed:
+        return "NOT PROVEN"
+    return "equal" if variant.not_finite_step is None else "diverged alike"
 
 
 _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config, write_config
+from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.origin import Origin, check_origin, origin_of
@@ -20,7 +22,7 @@ from torchref.compare.train.rehearse import rehearse
 from torchref.compare.train.report import Report, environment
 from torchref.compare.train.variant import VariantTraining
 
-__all__ = ["pick_device", "run"]
+__all__ = ["Prepared", "pick_device", "prepare", "run"]
 
 
 def run(
@@ -43,30 +45,47 @@ def run(
     UserError, before anything is written: a variant or layer that does not exist, data that does not fit the network,
     CUDA where there is none, a run folder that is already there (without `resume`).
     """
-    chosen = comparison.chosen(only)
-    device = pick_device(comparison.device)
-    made = checked_data(comparison)
-    data = made.astype(np.dtype(comparison.dtype))
-    for variant in chosen:
-        rehearse(comparison, variant, data, device, sabotage)
-
+    prepared = prepare(comparison, only, sabotage)
     folder = folder or Path(out) / comparison.name
-    open_folder(folder, chosen, as_config(comparison), origin_of(comparison, made), resume)
+    open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
     reports = []
-    for index, variant in enumerate(chosen):
+    for index, variant in enumerate(prepared.variants):
 
         def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
-            on_progress(variant, step, steps, index, len(chosen))
+            on_progress(variant, step, steps, index, len(prepared.variants))
 
         if not folder.exists():
             raise UserError(f"out: {folder} was removed while the run was writing it")
-        training = VariantTraining(comparison, variant, data, folder / variant, device, sabotage)
+        training = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
         reports.append(training.train(resume, show))
         if reports[-1].divergence is not None:
             break
-    report = Report(comparison.name, comparison.claim, as_config(comparison), reports, environment(str(device)))
+    report = Report(
+        comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
+    )
     report.write(folder / "report.json")
     return report
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run begins with, once everything is checked."""
+
+    variants: list[str]
+    device: torch.device
+    data: Data  # in the comparison's dtype
+    origin: Origin
+
+
+def prepare(comparison: Comparison, only: str | None = None, sabotage: str | None = None) -> Prepared:
+    """Check everything that a run needs, on its data and its networks; write nothing."""
+    variants = comparison.chosen(only)
+    device = pick_device(comparison.device)
+    made = checked_data(comparison)
+    data = made.astype(np.dtype(comparison.dtype))
+    for variant in variants:
+        rehearse(comparison, variant, data, device, sabotage)
+    return Prepared(variants, device, data, origin_of(comparison, made))
 
 
 def pick_device(name: str) -> torch.device:

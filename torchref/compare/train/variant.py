@@ -18,7 +18,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.lockstep.drift import explain_drift
 from torchref.compare.lockstep.judge import Divergence
 from torchref.compare.lockstep.state import rebuilt
-from torchref.compare.lockstep.step import Diverged, Lockstep, Step
+from torchref.compare.lockstep.step import Diverged, Lockstep, NotFinite, Step
 from torchref.compare.record.effects import record_effects
 from torchref.compare.record.kept import NOTHING, Kept
 from torchref.compare.record.recorder import Recorder, log10_difference
@@ -80,17 +80,20 @@ class VariantTraining:
                 raise UserError(f"resume: the checkpoint does not fit this comparison ({cause}); {remedy}") from error
             recorder = Recorder(self.folder, kept=state["record"])
         checkpoints = self.folder / "checkpoint"
-        divergence = None
-        with recorder:
+        divergence = not_finite = None
+        with recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # torch does not warn, either
             try:
                 self.run_epochs(recorder, checkpoints, on_progress)
             except Diverged as found:
                 divergence = found.divergence
                 self.record_losses(recorder)
+            except NotFinite as found:
+                not_finite = found.step
+                self.record_losses(recorder)
             kept = recorder.flush()
-            report = self.report(divergence)
+            report = self.report(divergence, not_finite, recorder.repaired)
             self.record_summary(recorder, report)
-        if divergence is None:
+        if divergence is None and not_finite is None:
             self.save(checkpoints, kept, report=asdict(report), finished=recorder.kept())
         return report
 
@@ -106,6 +109,8 @@ class VariantTraining:
                 observe = self.batch == 0 and (lockstep.steps == 0 or lockstep.steps - self.watched >= WATCH)
                 step = lockstep.step(data.train_inputs[indices], data.train_targets[indices], observe)
                 self.record_step(recorder, step)
+                if not (np.isfinite(step.numpy_loss) or np.isfinite(step.torch_loss)):
+                    raise NotFinite(lockstep.steps - 1)
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
                 self.batch += 1
                 on_progress(lockstep.steps, self.steps)
@@ -116,6 +121,9 @@ class VariantTraining:
             self.epoch, self.batch = self.epoch + 1, 0
             lockstep.end_epoch()
             self.record_epoch(recorder)
+            losses = (self.final["training_loss_numpy"], self.final["training_loss_torch"])
+            if not any(loss is not None and np.isfinite(loss) for loss in losses):
+                raise NotFinite(lockstep.steps)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.save(checkpoints, recorder.flush())
                 saved = time.monotonic()
@@ -190,7 +198,9 @@ class VariantTraining:
             recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
         recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
 
-    def report(self, divergence: Divergence | None) -> VariantReport:
+    def report(
+        self, divergence: Divergence | None = None, not_finite: int | None = None, repaired: str = ""
+    ) -> VariantReport:
         lockstep = self.lockstep
         judge = lockstep.judge
         steps = max(lockstep.steps, 1)
@@ -218,6 +228,8 @@ class VariantTraining:
             parts_gradient=None if apart is None else apart.gradient,
             parts_note="" if apart is None else apart.sentence(batch_norms),
             validation_note=note(self.validated, len(self.data.validation_inputs)),
+            record_note=repaired,
+            not_finite_step=not_finite,
             divergence=divergence,
         )
 
