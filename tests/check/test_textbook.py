@@ -12,6 +12,7 @@ from torchref.check.textbook import (
     attention,
     distances,
     dropout,
+    grids,
     labels,
     losses,
     norms,
@@ -276,6 +277,18 @@ def window_claims():
 
 
 CLAIMS |= dict(window_claims())
+SMALL = NORMAL((1, 1, 2, 3))
+THETA, GRID = NORMAL((2, 2, 3)), RNG.uniform(-1.2, 1.2, (1, 1, 3, 2))
+PADDINGS = {"bilinear": ("zeros", "border", "reflection"), "nearest": ("zeros",), "bicubic": ("zeros", "border")}
+CLAIMS |= {
+    f"affine_grid, {align}": (lambda t, a=align: grids.affine_grid(t, (2, 1, 2, 3), a), THETA)
+    for align in (False, True)
+}
+CLAIMS |= {
+    f"grid_sample, {m}, {padding}": (lambda x, g, m=m, p=padding: grids.grid_sample(x, g, m, p, False), SMALL, GRID)
+    for m, paddings in PADDINGS.items()
+    for padding in paddings
+}
 NOT_PROVEN: dict[str, str] = {}  # an operation: why its formula is compared with numbers alone
 
 
