@@ -20,13 +20,12 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     if variant == "square":
         t = s = d = 5
     lead = {"rank 3": (2,), "rank 2": (), "self rank 3": (2,), "self rank 2": ()}.get(variant, (2, 3))
-    shape = lambda length: (*lead, length, d)  # noqa: E731
     mask = rng.random((t, s)) < 0.6
     mask[np.arange(t), np.arange(t) % s] = True
     return {
-        "query": rng.normal(size=shape(t)),
-        "key": rng.normal(size=shape(s)),
-        "value": rng.normal(size=shape(s)),
+        "query": rng.normal(size=(*lead, t, d)),
+        "key": rng.normal(size=(*lead, s, d)),
+        "value": rng.normal(size=(*lead, s, d)),
         "attn_mask": mask,
     }
 
@@ -34,9 +33,8 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
 def make_multi_head(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     t, n, h = 5, 3, o["num_heads"]
     e = 7 * h
-    square = lambda: rng.normal(size=(e, e)) / 3  # noqa: E731
     arrays = {name: rng.normal(size=(t, n, e)) for name in ("query", "key", "value")}
-    arrays |= {f"{s}_proj_weight": square() for s in ("q", "k", "v", "out")}
+    arrays |= {f"{s}_proj_weight": rng.normal(size=(e, e)) / 3 for s in ("q", "k", "v", "out")}
     arrays |= {f"{s}_proj_bias": rng.normal(size=e) for s in ("q", "k", "v", "out")}
     return {**arrays, "in_proj_weight": rng.normal(size=(3 * e, e)) / 3, "in_proj_bias": rng.normal(size=3 * e)}
 
