@@ -76,7 +76,7 @@ MEANING: dict[str, Callable[..., Any]] = {  # of a ufunc, on expressions
     "sign": lambda a: sympy.Integer(int(np.sign(sample(a)))),
     "maximum": lambda a, b: a if sample(a) >= sample(b) else b,
     "minimum": lambda a, b: a if sample(a) <= sample(b) else b,
-    "logaddexp": lambda a, b: sympy.log(sympy.exp(a) + sympy.exp(b)),
+    "logaddexp": lambda a, b: b if a == -sympy.oo else a if b == -sympy.oo else sympy.log(sympy.exp(a) + sympy.exp(b)),
     "clip": lambda a, low, high: low if sample(a) < sample(low) else high if sample(a) > sample(high) else a,
     "positive": lambda a: a,
     "conjugate": lambda a: a,
@@ -113,6 +113,8 @@ class Symbolic(np.ndarray):
             result = np.frompyfunc(MEANING[name], len(arguments), 1)(*arguments)
         elif method == "reduce" and name in ("maximum", "minimum"):
             result = _extreme(arguments[0], name, **kwargs)
+        elif method == "reduce" and name == "logaddexp":
+            result = np.frompyfunc(MEANING[name], 2, 1).reduce(arguments[0], **kwargs)
         elif method == "__call__" and name == "vecdot":
             result = (arguments[0] * arguments[1]).sum(axis=-1)
         else:

@@ -1,10 +1,11 @@
-"""A comparison that trains in a second, for the tests of the harness."""
+"""The tiny comparison with more of everything, for the tests of the harness: it trains in a second."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tests.compare.tiny import tiny
 from torchref.compare import Comparison, Data
 
 
@@ -21,12 +22,11 @@ def network(nn: Any, p: float = 0.3, batch_norm: bool = True) -> Any:
     return nn.Sequential(*layers, nn.Linear(11, 7), nn.Tanh(), nn.Linear(7, 3))
 
 
-small = Comparison(
+small = replace(  # loss and optimizer are the same
+    tiny,
     name="small",
     claim="a network small enough to train in a test",
     model=network,
-    loss=lambda nn: nn.CrossEntropyLoss(),
-    optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.05, momentum=0.9),
     data=blobs,
     variants={"plain": {"p": 0.0, "batch_norm": False}, "both": {"p": 0.3, "batch_norm": True}},
     epochs=3,

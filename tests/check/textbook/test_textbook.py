@@ -12,12 +12,14 @@ from torchref.check.textbook import (
     attention,
     distances,
     dropout,
+    grids,
     labels,
     losses,
     norms,
     products,
     recurrences,
     rows,
+    sequences,
     shapes,
     windows,
 )
@@ -276,6 +278,31 @@ def window_claims():
 
 
 CLAIMS |= dict(window_claims())
+SMALL = NORMAL((1, 1, 2, 3))
+THETA, GRID = NORMAL((2, 2, 3)), RNG.uniform(-1.2, 1.2, (1, 1, 3, 2))
+PADDINGS = {"bilinear": ("zeros", "border", "reflection"), "nearest": ("zeros",), "bicubic": ("zeros", "border")}
+CLAIMS |= {
+    f"affine_grid, {align}": (lambda t, a=align: grids.affine_grid(t, (2, 1, 2, 3), a), THETA)
+    for align in (False, True)
+}
+CLAIMS |= {
+    f"grid_sample, {m}, {padding}": (lambda x, g, m=m, p=padding: grids.grid_sample(x, g, m, p, False), SMALL, GRID)
+    for m, paddings in PADDINGS.items()
+    for padding in paddings
+}
+SPOKEN = {  # frames, classes, labels: one label, two that differ, and two of a kind with a blank between them
+    "one": (2, 2, [1]),
+    "two": (2, 3, [2, 1]),
+    "twice": (3, 2, [1, 1]),
+}
+CLAIMS |= {
+    f"ctc_loss, {name}, {r}": (
+        lambda x, t=t, r=r: sequences.ctc_loss(x, np.array([t]), None, None, 0, r, False),
+        NORMAL((frames, 1, classes)),
+    )
+    for name, (frames, classes, t) in SPOKEN.items()
+    for r in REDUCTIONS
+}
 NOT_PROVEN: dict[str, str] = {}  # an operation: why its formula is compared with numbers alone
 
 

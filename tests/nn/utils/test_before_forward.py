@@ -9,37 +9,16 @@ import torch
 
 import torchref
 from tests.errors import assert_same_error
-from tests.nn.utils.test_parametrizations import assert_same_step
+from tests.nn.utils.twins import CASES, IMAGES, X, assert_same_step, twins_of
 
-X = np.random.default_rng(2).standard_normal((7, 5))
-IMAGES = np.random.default_rng(2).standard_normal((5, 2, 4, 3))
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
 
 
 def twins(kind, *args, layer=("Linear", 5, 3), training=True, **kwargs):
-    """A layer of each engine under the same normalisation, with the same random state in float64."""
-    torch.manual_seed(3)
-    name, *sizes = layer
-    theirs = getattr(torch.nn.utils, kind)(getattr(torch.nn, name)(*sizes).double(), *args, **kwargs).train(training)
-    ours = getattr(torchref.nn.utils, kind)(getattr(torchref.nn, name)(*sizes).double(), *args, **kwargs)
-    ours.train(training)
-    ours.load_state_dict({key: value.numpy().copy() for key, value in theirs.state_dict().items()})
-    return ours, theirs
+    return twins_of(torchref.nn.utils, torch.nn.utils, kind, args, kwargs, layer, training)
 
 
-@pytest.mark.parametrize(
-    ("kind", "args", "kwargs", "training"),
-    [
-        ("weight_norm", (), {}, True),
-        ("weight_norm", (), {"dim": 1}, True),
-        ("weight_norm", (), {"dim": None}, False),
-        ("weight_norm", ("bias",), {}, True),
-        ("spectral_norm", (), {}, True),
-        ("spectral_norm", (), {}, False),
-        ("spectral_norm", (), {"n_power_iterations": 3, "dim": 1}, True),
-        ("spectral_norm", ("bias",), {}, True),
-    ],
-)
+@pytest.mark.parametrize(("kind", "args", "kwargs", "training"), CASES)
 def test_equals_torch(kind, args, kwargs, training):
     """Catches a wrong gradient, other keys, a power iteration in evaluation, one in the other order, u or v kept."""
     ours, theirs = twins(kind, *args, training=training, **kwargs)

@@ -20,13 +20,12 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     if variant == "square":
         t = s = d = 5
     lead = {"rank 3": (2,), "rank 2": (), "self rank 3": (2,), "self rank 2": ()}.get(variant, (2, 3))
-    shape = lambda length: (*lead, length, d)  # noqa: E731
     mask = rng.random((t, s)) < 0.6
     mask[np.arange(t), np.arange(t) % s] = True
     return {
-        "query": rng.normal(size=shape(t)),
-        "key": rng.normal(size=shape(s)),
-        "value": rng.normal(size=shape(s)),
+        "query": rng.normal(size=(*lead, t, d)),
+        "key": rng.normal(size=(*lead, s, d)),
+        "value": rng.normal(size=(*lead, s, d)),
         "attn_mask": mask,
     }
 
@@ -34,9 +33,8 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
 def make_multi_head(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     t, n, h = 5, 3, o["num_heads"]
     e = 7 * h
-    square = lambda: rng.normal(size=(e, e)) / 3  # noqa: E731
     arrays = {name: rng.normal(size=(t, n, e)) for name in ("query", "key", "value")}
-    arrays |= {f"{s}_proj_weight": square() for s in ("q", "k", "v", "out")}
+    arrays |= {f"{s}_proj_weight": rng.normal(size=(e, e)) / 3 for s in ("q", "k", "v", "out")}
     arrays |= {f"{s}_proj_bias": rng.normal(size=e) for s in ("q", "k", "v", "out")}
     return {**arrays, "in_proj_weight": rng.normal(size=(3 * e, e)) / 3, "in_proj_bias": rng.normal(size=3 * e)}
 
@@ -58,20 +56,43 @@ SLUGS = {"axis": AXIS, "constant": SCALE, "term": LOST, "name": ""}
 T = "swapaxes(-1, -2)"
 
 
+def wrong(line: str, told: str, slug: str, sentence: str, gradient: str = "", advice: str = "") -> Patch:
+    """Another value of one variable."""
+    return Patch(f"{line} =", f"{line} = {told}", slug, sentence, advice, gradient)
+
+
+VISIBLE = "np.where(allowed, scores, 0)"
+
+
+def of_the_forward(q: str, k: str) -> tuple[Patch, ...]:
+    """The mistakes in scale, softmax and mask of the forward."""
+    masked = "S = np.where(allowed, scores, -np.inf)"
+    return (
+        wrong("factor", "1.0", SCALE, "The scores are not divided by sqrt(d)."),
+        wrong("factor", f"1 / {q}.shape[-1]", SCALE, "The scores are divided by d, not by sqrt(d)."),
+        wrong("factor", f"math.sqrt({q}.shape[-1])", SCALE, "The scores are multiplied by sqrt(d)."),
+        wrong("factor", f"1 / math.sqrt({k}.shape[-2])", SCALE, "The scores are divided by the root of the length, not of d."),
+        wrong("P", f"softmax(np.where(allowed, scores, -np.inf).{T}).{T}", AXIS, "The softmax runs over the queries, not over the keys."),
+        Patch("P =", f"{masked}; e = np.exp(S - S.max(axis=-1, keepdims=True)); P = e / e.sum(axis=-2, keepdims=True)", AXIS, "The denominator adds up over the queries, not over the keys."),
+        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], 1, dtype=bool)", MASK, "The causal mask lets each query see one key of the future."),
+        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], -1, dtype=bool); allowed[0, 0] = True", MASK, "The causal mask hides each query's own key."),
+        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], dtype=bool).T", MASK, "The mask hides what it should show."),
+        Patch("allowed = allowed & ", "allowed = allowed & ~attn_mask", MASK, "The mask hides what it should show."),
+        wrong("P", "softmax(scores)", MASK, "The mask is not applied."),
+        wrong("P", f"softmax({VISIBLE})", MASK, "Masked scores are set to 0, not to minus infinity."),
+        wrong("P", "softmax(scores) * allowed", MASK, "The mask is applied after the softmax: the rows no longer add up to 1."),
+    )  # fmt: skip
+
+
 def softmaxes(q: str, k: str, dy: str) -> tuple[Patch, ...]:
     """The mistakes in softmax(q k^T / sqrt(d)) v, whose gradients are dS, dq, dk and dv = P^T dy."""
 
     def scores(told: str, slug: str, sentence: str) -> Patch:
         return Patch("dS =", f"dS = {told}", slug, sentence)
 
-    def wrong(line: str, told: str, slug: str, sentence: str, gradient: str = "", advice: str = "") -> Patch:
-        return Patch(f"{line} =", f"{line} = {told}", slug, sentence, advice, gradient)
-
     inner = "P * (dP - row_sum)"
-    visible = "np.where(allowed, scores, 0)"
     top = "scores.max(axis=-1, keepdims=True)"
     open_ = f"e = np.exp(scores - {top}); P_open = e / np.where(allowed, e, 0).sum(axis=-1, keepdims=True)"
-    masked = "S = np.where(allowed, scores, -np.inf)"
     again = "The backward computes the weights again, without the mask: hidden keys get a share."
     return (
         wrong("dS", f"{inner} * factor**2", SCALE, "The factor 1 / sqrt(d) is applied twice."),
@@ -87,8 +108,8 @@ def softmaxes(q: str, k: str, dy: str) -> tuple[Patch, ...]:
         scores("(dP - row_sum) * factor", LOCAL, "The factor p in front of the bracket is missing."),
         scores(f"P * ({inner} - ({inner} * P).sum(axis=-1, keepdims=True)) * factor", "softmax-jacobian-twice", "Softmax's Jacobian is applied twice."),
         scores("P * (dP - dP.sum(axis=-1, keepdims=True)) * factor", LOCAL, "The sum inside must be of dp * p, not of dp."),
-        Patch("dS =", f"S = {visible}; dS = S * (dP - (dP * S).sum(axis=-1, keepdims=True)) * factor", TENSOR, "Softmax's backward is evaluated at the scores, not at the weights."),
-        wrong("dv", f"{visible}.{T} @ {dy}", TENSOR, "dv multiplies with the scores, not with the softmax's weights."),
+        Patch("dS =", f"S = {VISIBLE}; dS = S * (dP - (dP * S).sum(axis=-1, keepdims=True)) * factor", TENSOR, "Softmax's backward is evaluated at the scores, not at the weights."),
+        wrong("dv", f"{VISIBLE}.{T} @ {dy}", TENSOR, "dv multiplies with the scores, not with the softmax's weights."),
         Patch("dS =", "P_open = softmax(scores); dS = P_open * (dP - (dP * P_open).sum(axis=-1, keepdims=True)) * factor", MASK, "The backward's softmax does not respect the mask."),
         wrong("dv", f"softmax(scores).{T} @ {dy}", MASK, "dv multiplies with weights that do not respect the mask."),
         Patch("dv =", f"{open_}; dS = P_open * (dP - (dP * P_open).sum(axis=-1, keepdims=True)) * factor; dv = P_open.{T} @ {dy}", MASK, again, gradient="query"),
@@ -98,19 +119,7 @@ def softmaxes(q: str, k: str, dy: str) -> tuple[Patch, ...]:
         wrong("dk", f"dS[..., -1:, :].{T} @ {q}[..., -1:, :]", LOST, "Only the last query's gradient reaches dk.", advice="dk += ..., not ="),
         wrong("dv", f"P[..., -1:, :].{T} @ {dy}[..., -1:, :]", LOST, "Only the last query's gradient reaches dv.", advice="dv += ..., not ="),
         Patch("dq =", f"dq = dk; dk = dS @ {k}", "unknown", "dq and dk are exchanged.", gradient="query"),
-        wrong("factor", "1.0", SCALE, "The scores are not divided by sqrt(d)."),
-        wrong("factor", f"1 / {q}.shape[-1]", SCALE, "The scores are divided by d, not by sqrt(d)."),
-        wrong("factor", f"math.sqrt({q}.shape[-1])", SCALE, "The scores are multiplied by sqrt(d)."),
-        wrong("factor", f"1 / math.sqrt({k}.shape[-2])", SCALE, "The scores are divided by the root of the length, not of d."),
-        wrong("P", f"softmax(np.where(allowed, scores, -np.inf).{T}).{T}", AXIS, "The softmax runs over the queries, not over the keys."),
-        Patch("P =", f"{masked}; e = np.exp(S - S.max(axis=-1, keepdims=True)); P = e / e.sum(axis=-2, keepdims=True)", AXIS, "The denominator adds up over the queries, not over the keys."),
-        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], 1, dtype=bool)", MASK, "The causal mask lets each query see one key of the future."),
-        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], -1, dtype=bool); allowed[0, 0] = True", MASK, "The causal mask hides each query's own key."),
-        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], dtype=bool).T", MASK, "The mask hides what it should show."),
-        Patch("allowed = allowed & ", "allowed = allowed & ~attn_mask", MASK, "The mask hides what it should show."),
-        wrong("P", "softmax(scores)", MASK, "The mask is not applied."),
-        wrong("P", f"softmax({visible})", MASK, "Masked scores are set to 0, not to minus infinity."),
-        wrong("P", "softmax(scores) * allowed", MASK, "The mask is applied after the softmax: the rows no longer add up to 1."),
+        *of_the_forward(q, k),
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ X = array("input")
 def away(rng: Any, shape: tuple[int, ...], low: float = 0.4, high: float = 1.9) -> Array:
     """Entries of both signs whose size is far from 0 and from 1."""
     size = rng.uniform(low, high, shape)
-    return size * rng.choice([-1.0, 1.0], shape)
+    result: Array = size * rng.choice([-1.0, 1.0], shape)
+    return result
 
 
 WEIGHT, BIAS = array("weight", optional=True), array("bias", optional=True)

@@ -80,7 +80,8 @@ def share_kept(values: Mapping[str, Any]) -> list[list[Convention]]:
 
 def not_zero(y: Array, p: float) -> Array:
     """The mask in an output: what was dropped is 0."""
-    return np.asarray(y) != 0
+    result: Array = np.asarray(y) != 0
+    return result
 
 
 def not_at_the_floor(y: Array, p: float) -> Array:

@@ -21,9 +21,24 @@ def normal(name: str) -> str:
 
 def find(against: str) -> Op:
     """The operation that `against` names: "layer_norm", "LayerNorm", "nn.LayerNorm" or "conv2d(stride=2)"."""
-    text = against.strip()
+    name, positional, options = read(against)
+    op = named(name)
+    sizes, known = [s[0] for s in op.sizes], [a.name for a in op.options]
+    for a in op.options:  # an option's other names
+        for alias in a.aliases:
+            if alias in options and a.name not in options and not op.has(alias):
+                options[a.name] = options.pop(alias)
+    options |= dict(zip(known, positional[len(sizes) :], strict=False))  # a constructor's sizes follow from the probe
+    unknown = [k for k in options if k not in (*known, *sizes, "inplace", "bias", "affine")]
+    if unknown:
+        raise UnknownOp(f"{op.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
+    return replace(op, given={k: v for k, v in options.items() if k in known})
+
+
+def read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Name, arguments by position and by name. UnknownOp: it is no call with literals."""
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = ast.parse(against.strip(), mode="eval").body
     except SyntaxError:
         raise UnknownOp(
             f"cannot read --against {against!r}: expected a name such as conv2d or conv2d(stride=2)"
@@ -37,7 +52,11 @@ def find(against: str) -> Op:
         except ValueError:
             raise UnknownOp(f"cannot read the options of --against {against!r}: only literals are allowed") from None
         tree = tree.func
-    name = ast.unparse(tree).split(".")[-1]
+    return ast.unparse(tree).split(".")[-1], positional, options
+
+
+def named(name: str) -> Op:
+    """The operation of this name or alias."""
     table: dict[str, Op] = {}
     for op in CATALOGUE:
         for alias in (op.name, *op.modules):
@@ -46,18 +65,4 @@ def find(against: str) -> Op:
     if found is None:
         names = sorted({op.name for op in CATALOGUE} | {m for op in CATALOGUE for m in op.modules})
         raise UnknownOp(f"there is no operation {name!r}: {nearest(name, names)}")
-    for a in found.options:  # an option's other names
-        for alias in a.aliases:
-            if alias in options and a.name not in options and not found.has(alias):
-                options[a.name] = options.pop(alias)
-    sizes = [s[0] for s in found.sizes]
-    known = [a.name for a in found.options]
-    for i, value in enumerate(positional):
-        if i < len(sizes):
-            continue  # sizes of a module's constructor follow from the probe
-        if i - len(sizes) < len(known):
-            options[known[i - len(sizes)]] = value
-    unknown = [k for k in options if k not in known and k not in sizes and k not in ("inplace", "bias", "affine")]
-    if unknown:
-        raise UnknownOp(f"{found.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
-    return replace(found, given={k: v for k, v in options.items() if k in known})
+    return found

@@ -175,7 +175,8 @@ class Adapted:
         return "".join(made) + lines
 
     def variables(self, v: Any, *dys: Any) -> dict[str, Any]:
-        inner: Any = self.inner.formula
+        inner = self.inner.formula
+        assert isinstance(inner, Written)
         outputs, _ = inner(self.values(v))
         return inner.variables(self.values(v), *(self.upstream(dys, outputs) if dys else ()))
 

@@ -375,7 +375,8 @@ def one_hot(values: Mapping[str, Any]) -> list[list[Convention]]:
     k = values["input"].shape[1]
 
     def rows(t: Any) -> Array:
-        return np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
+        result: Array = np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
+        return result
 
     there = Convention("the target is one-hot", {"target": rows}, {})
     return [[there, Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})]]

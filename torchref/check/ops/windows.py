@@ -19,7 +19,7 @@ SIZES: dict[int, tuple[int, ...]] = {1: (11,), 2: (7, 8), 3: (5, 6, 4)}
 
 
 def first(value: Any) -> int:
-    return value[0] if isinstance(value, tuple | list) else value
+    return int(value[0] if isinstance(value, tuple | list) else value)
 
 
 def make_conv(nd: int, transpose: bool = False) -> Any:

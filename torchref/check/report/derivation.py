@@ -13,11 +13,11 @@ MANUAL = "manual/derivations"
 def derivation(op: Op) -> str:
     """Where the derivation stands: the manual's page and the docstring, as far as there is one."""
     page = op.derivation
-    name, module = op.name.replace("norm2d", "norm"), op.modules[0]
+    name, module = op.name.replace("norm2d", "norm"), next(iter(op.modules), "")
     places = [f"{MANUAL}/{page}"] if page else []
     if hasattr(functional, name):
         places.append(f"the docstring of torchref.nn.functional.{name}")
-    elif hasattr(nn, module):  # derived with the module
+    elif module and hasattr(nn, module):  # derived with the module
         places.append(f"the docstring of torchref.nn.{module}")
     elif isinstance(op.formula, FromTextbook) and op.formula.textbook.__doc__:  # derived beside its record
         places.append(f"the docstring of {op.formula.textbook.__module__}.{op.formula.textbook.__name__}")

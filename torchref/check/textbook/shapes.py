@@ -41,7 +41,7 @@ def cubic(t: Array) -> Array:
     return np.where(t <= 1, near, np.where(t < 2, far, 0))
 
 
-def taps(n: int, out: int, scale: float, mode: str, align_corners: bool | None) -> Array:
+def taps(n: int, out: int, scale: float, mode: str, align_corners: bool | None) -> Any:
     """the matrix (out, n) that makes `out` entries of n along one axis; `scale` input steps are one output step"""
     p, i = np.arange(out)[:, None], np.arange(n)
     if mode == "area":  # the mean from floor(p n / out) to ceil((p + 1) n / out)

@@ -42,7 +42,7 @@ def sgd(
     weight_decay: float,
     nesterov: bool,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -67,7 +67,7 @@ def adam(
     weight_decay: float,
     amsgrad: bool,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -98,7 +98,7 @@ def adamw(
     weight_decay: float,
     amsgrad: bool,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -130,7 +130,7 @@ def rmsprop(
     momentum: float,
     centered: bool,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -163,7 +163,7 @@ def adagrad(
     initial_accumulator_value: float,
     eps: float,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -177,7 +177,7 @@ def adagrad(
 
 def adadelta(
     w: Array, g: Array, s: dict[str, Any], lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -199,7 +199,7 @@ def adamax(
     eps: float,
     weight_decay: float,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -225,7 +225,7 @@ def nadam(
     momentum_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -255,7 +255,7 @@ def radam(
     weight_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-) -> Array:
+) -> Any:
     if maximize:
         g = -g
     beta1 = betas[0]

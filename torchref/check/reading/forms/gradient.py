@@ -164,4 +164,5 @@ def computed(k: Known) -> Compute:
 
 def softmax(x: Array, axis: Any = -1) -> Array:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    y: Array = e / e.sum(axis=axis, keepdims=True)
+    return y
