@@ -25,7 +25,7 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
 )
 ROOMS_OF_CHECK = (
     ("torchref.check.ops", "torchref.check.textbook", "torchref.check.edits"),  # a record, its formula, its mistakes
-    *((f"torchref.check.{room}",) for room in ("report", "reading", "running", "tolerance", "diagnosis")),
+    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis")),
     ("torchref.check.api",),
     ("torchref.check.plugin",),
 )

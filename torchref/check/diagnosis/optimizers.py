@@ -14,8 +14,9 @@ import numpy as np
 from torchref.check.ops.steps import RATE_INSIDE, SLIPS, Slip, right_lines, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.optimizer import DEFAULTS, ClassStep, FunctionStep, Settings, role
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
-from torchref.check.tolerance.closeness import close, size
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
+from torchref.check.running.tracebacks import last_lines
+from torchref.check.tolerance.closeness import size
 from torchref.nn.module import Array
 
 STEPS = 8
@@ -71,8 +72,6 @@ def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -
     try:
         judge(function, against, verdict)
     except UserError as error:
-        from torchref.check.running.tracebacks import last_lines
-
         verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
     except (CouldNotRun, SyntaxError, ValueError) as error:
         verdict.error = str(error)
@@ -175,7 +174,7 @@ def compare(
                 "param",
                 "optimizer-state",
                 "the gradient has other values after the step",
-                0.95,
+                Confidence.CERTAIN,
                 "The step changes the gradient that it was given.",
                 "g = g + weight_decay * w, not g += ...",
             )
@@ -222,26 +221,26 @@ def compare(
         for more in ((), (convention,)) if convention else ((),):
             for m in visible:
                 if fits(m, *more, options=options):
-                    found(verdict, m, o, evidence, 0.97)
+                    found(verdict, m, o, evidence, Confidence.CERTAIN)
                     return
     for a, b in itertools.combinations(seen(o), 2):
         if fits(a, b):
-            found(verdict, a, o, evidence, 0.8)
+            found(verdict, a, o, evidence, Confidence.LIKELY)
             if b.slug != a.slug:
-                found(verdict, b, o, evidence, 0.75)
+                found(verdict, b, o, evidence, Confidence.POSSIBLE)
             return
     verdict.findings.append(
         Finding(
             "param",
             "unknown",
             evidence + ", and fit no known mistake",
-            0.3,
+            Confidence.UNKNOWN,
             "The step is wrong in a way that fits no known mistake.",
         )
     )
 
 
-def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: float) -> None:
+def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: Confidence) -> None:
     name = names(verdict.against)
     assert name is not None
     verdict.findings.append(
@@ -257,4 +256,4 @@ def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: float) -> No
     )
 
 
-__all__ = ["close", "diagnose", "names"]
+__all__ = ["diagnose", "names"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 RIGHT, WRONG, COULD_NOT_RUN = "right", "wrong", "could-not-run"
@@ -78,6 +79,25 @@ CORRECTIONS: dict[str, str] = {
 }
 
 
+class Confidence(IntEnum):
+    """How sure a finding is; what is not sure leaves room for a better explanation."""
+
+    UNKNOWN = 0  # it is wrong, and fits nothing
+    GUESS = 1  # it is like a mistake, and does not equal one
+    POSSIBLE = 2  # two mistakes at once, a part of a path
+    LIKELY = 3  # it fits, where something else might fit as well
+    CERTAIN = 4  # it equals the mistake, number for number
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+    @property
+    def unconfirmed(self) -> Confidence:
+        """Of what fits on one probe alone."""
+        return Confidence.LIKELY if self is Confidence.CERTAIN else Confidence.GUESS
+
+
 @dataclass
 class Finding:
     """One mistake. `gradient` is torch's name of the argument whose gradient holds the faulty term."""
@@ -85,7 +105,7 @@ class Finding:
     gradient: str
     slug: str
     evidence: str
-    confidence: float
+    confidence: Confidence
     sentence: str = ""
     correction: str = ""
     consequences: list[str] = field(default_factory=list)
@@ -94,7 +114,7 @@ class Finding:
     intermediate: str = ""  # the first named intermediate that differs from the reference's
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
-        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": round(self.confidence, 3),
+        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
                                 "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate}  # fmt: skip
         if hints >= 3:
             return full
@@ -173,8 +193,7 @@ class Verdict:
         if hints >= 2:
             for f in self.findings:
                 lines.append(
-                    f"  wrong  {self.title(f.gradient)}: {f.slug}"
-                    + (f"  (confidence {f.confidence:.0%})" if hints >= 3 else "")
+                    f"  wrong  {self.title(f.gradient)}: {f.slug}" + (f"  ({f.confidence.word})" if hints >= 3 else "")
                 )
                 lines.append(f"         {f.sentence or SLUGS.get(f.slug, '')}")
                 lines.append(f"         evidence: {f.evidence}")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from torchref.check.ops import Op
 from torchref.check.reading import arguments
 from torchref.check.reading.forms.calling import CouldNotRun, Run, guarded
 from torchref.check.reading.forms.closure import repeated
+from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.naming import flatten, name_outputs
 
 
-class Function:
+class Function(Form):
     """A subclass of torch.autograd.Function, applied to tensors in `dtype` on `device`."""
 
     name = "autograd"
@@ -32,11 +33,18 @@ class Function:
         self.params = params
         self.matching = arguments.match(op, params, stated=stated)
         self.takes = self.matching.takes
-        self.upstream = True
-        self.own_shapes: dict[str, tuple[int, ...]] = {}
 
-    def choose(self, attempt: Any) -> None:
-        """Run in float64 on the processor; where the code cannot, in float32, and on CUDA (a kernel)."""
+    def code(self) -> list[Any]:
+        return [self.cls]
+
+    def running(self, *code: Any) -> Self:
+        return self.changed(cls=code[0])
+
+    def functions(self) -> list[Any]:
+        return [self.cls]
+
+    def places(self) -> list[Function]:
+        """Copies that run in float64 on the processor; where the code cannot, in float32, and on CUDA (a kernel)."""
         import torch
 
         places = [("float64", "cpu"), ("float32", "cpu")] if self.wanted != "cuda" else []
@@ -45,17 +53,7 @@ class Function:
         if not places:
             raise CouldNotRun("--device cuda: torch finds no CUDA device here (torch.cuda.is_available() is False)")
         places += [("float16", places[-1][1]), ("bfloat16", places[-1][1])]  # kernels for one precision alone
-        first: CouldNotRun | None = None
-        for self.dtype, self.device in places:
-            try:
-                attempt()
-            except CouldNotRun as error:
-                first = first or error
-            else:
-                return
-        self.dtype, self.device = places[0]
-        if first is not None:
-            raise first
+        return [self.changed(dtype=dtype, device=device) for dtype, device in places]
 
     def stored(self, value: Any) -> Any:
         """The same numbers as the precision in use can store them: the referee works on what the code is given."""

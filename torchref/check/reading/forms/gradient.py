@@ -42,7 +42,6 @@ class Gradient(Closure):
         self.takes = self.matching.takes | self.beside()
         self.upstream = "dy" in self.takes
         self.with_momentum = True
-        self.own_shapes = {}
         self.use_output = False  # hand the output where the input's name is not certain
         self.also_loss = False
 

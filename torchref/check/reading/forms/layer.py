@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,31 +25,30 @@ class Layer(Closure):
 
     name = "class"
     torch_values: dict[str, Any] | None = None  # the probe's values in torch's convention
-    either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
-    prediction = False  # it is the prediction
+    prediction = False  # of a loss's backward(what, target): `what` is the prediction, no upstream gradient
 
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
         self.cls, self.op = cls, op
         self.is_class = inspect.isclass(cls)
-        self.forward_name = next(
+        forward = next(
             (n for n in FORWARDS if n in dir(cls) and (n != "__call__" or calls(cls if self.is_class else type(cls)))),
             None,
         )
-        self.backward_name = next(
+        backward = next(
             (n for n in BACKWARDS if callable(getattr(cls, n, None))),
             None,
         )
-        if self.forward_name is None or self.backward_name is None:
-            missing = "forward" if self.forward_name is None else "backward"
+        if forward is None or backward is None:
+            missing = "forward" if forward is None else "backward"
             raise CouldNotRun(
                 f"the class {getattr(cls, '__name__', type(cls).__name__)} has no method {missing!r}; a class needs forward and backward"
             )
+        self.forward_name, self.backward_name = forward, backward
         hands_on = self.is_class and not arguments.parameters(getattr(cls, self.forward_name))[1:]
         if self.forward_name == "forward" and hands_on and calls(cls) and arguments.parameters(cls.__call__)[1:]:
             self.forward_name = "__call__"  # def forward(self, *args): return self(*args)
         self.with_momentum = True
-        self.upstream = True
-        self.own_shapes = {}
+        self.own_shapes: dict[str, tuple[int, ...]] = {}
         params = arguments.parameters(cls.__init__)[1:] if self.is_class and cls.__init__ is not object.__init__ else []
         self.sizes: dict[str, tuple[str, int]] = {}
         free = []
@@ -95,11 +94,46 @@ class Layer(Closure):
                 self.sizes[p.name] = (size[0], size[2])
             else:
                 still.append(p)
-        self.construction = arguments.match(op, still, skip=taken)
+        self.constructed = arguments.match(op, still, skip=taken)
         self.takes = self.calling.takes | self.construction.takes
         self.matching = self.calling
+        back = arguments.parameters(self.backward_method)
+        own = self.is_class and not isinstance(
+            inspect.getattr_static(cls, self.backward_name), staticmethod | classmethod
+        )
+        self.either = self.takes_what_and_target(back[1:] if own else back)
         self.attributes: dict[str, tuple[str, Any]] = {}
         self.discover()
+
+    @property
+    def construction(self) -> arguments.Matching:
+        return self.constructed
+
+    def code(self) -> list[Any]:
+        return [self.cls]
+
+    def running(self, *code: Any) -> Self:
+        (cls,) = code
+        methods = {
+            "forward_method": getattr(cls, self.forward_name),
+            "backward_method": getattr(cls, self.backward_name),
+        }
+        return self.changed(cls=cls, **methods)
+
+    def functions(self) -> list[Any]:
+        return [self.cls, self.forward_method]
+
+    def for_probe(self, values: dict[str, Any]) -> Self:
+        return self.changed(torch_values=values, own_shapes={})
+
+    def exchanged(self) -> Self:
+        other = super().exchanged()
+        return other.changed(calling=other.matching)
+
+    def starting_at_zero(self) -> Self:
+        """A copy for a class that sets its first state to zero whatever it held."""
+        left = {k: v for k, v in self.attributes.items() if k not in ("hx", "cx")}
+        return self.changed(attributes=left, takes=self.takes - {"hx", "cx"})
 
     # --- where the arrays are ----------------------------------------------------------------------------------------
 
@@ -257,7 +291,7 @@ class Layer(Closure):
             if not upstreams:
                 assert run is not None
                 return run
-            backward = getattr(instance, self.backward_name or "backward")
+            backward = getattr(instance, self.backward_name)
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
             args, kwargs, names = self.backward_arguments(instance, backward, structure, handed, frozen, current)
             assert run is not None
@@ -302,7 +336,7 @@ class Layer(Closure):
 
     def go_forward(self, instance: Any, values: dict[str, Any]) -> Any:
         """What the forward returns; if that is nothing, what it has left on the instance."""
-        forward = getattr(instance, self.forward_name or "forward")
+        forward = getattr(instance, self.forward_name)
         if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
             positional = [p.name for p in self.forward_params]
 
@@ -316,6 +350,30 @@ class Layer(Closure):
             result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
         return result
 
+    def by_name(
+        self, params: list[inspect.Parameter], values: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[inspect.Parameter]]:
+        """The arguments of a backward that are arguments of the forward, and the parameters that are left."""
+        dys = {normal(n) for n in arguments.ALIASES["dy"]}
+        kwargs: dict[str, Any] = {}
+        rest = []
+        for p in params:
+            n = normal(p.name)
+            role = self.calling.roles.get(p.name) if n not in dys and not n.startswith("d") else None
+            if n in ("lr", "learningrate", "stepsize", "eta") and len(params) > 1:
+                kwargs[p.name] = 0.0
+            elif p.default is p.empty and role and (len(params) > 1 or self.op.loss):
+                kwargs[p.name] = values.get(role)
+            else:
+                rest.append(p)
+        return kwargs, rest
+
+    def takes_what_and_target(self, params: list[inspect.Parameter]) -> bool:
+        """Whether a loss has backward(what, target): what may be the upstream gradient or the prediction."""
+        kwargs, rest = self.by_name(params, {})
+        handed = [self.calling.roles.get(k) for k in kwargs]
+        return self.op.loss and "input" not in handed and len(kwargs) == 1 == len(rest)
+
     def backward_arguments(
         self,
         instance: Any,
@@ -325,36 +383,14 @@ class Layer(Closure):
         frozen: dict[str, Any],
         values: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
-        params = arguments.parameters(backward)
-        dys = {normal(n) for n in arguments.ALIASES["dy"]}
-        kwargs: dict[str, Any] = {}
-        rest = []
-        for p in params:
-            n = normal(p.name)
-            if n in ("lr", "learningrate", "stepsize", "eta") and len(params) > 1:
-                kwargs[p.name] = 0.0
-            elif (
-                p.default is p.empty
-                and n not in dys
-                and not n.startswith("d")
-                and (role := self.calling.roles.get(p.name))
-                and (len(params) > 1 or self.op.loss)
-            ):
-                kwargs[p.name] = values.get(role)
-            else:
-                rest.append(p)
+        kwargs, rest = self.by_name(arguments.parameters(backward), values)
         self.upstream = bool(rest) or not self.op.loss
-        if (
-            self.op.loss
-            and "input" not in [self.calling.roles.get(k) for k in kwargs]
-            and len(kwargs) == 1 == len(rest)
-        ):
-            self.either = True  # backward(what, target): what may be the upstream gradient or the prediction
-            if self.prediction:
-                self.upstream = False
-                own: Any = getattr(instance, "output", None)
-                shown = own if np.shape(own) == np.shape(values["input"]) else values.get("input")
-                return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
+        if self.either and self.prediction:
+            self.upstream = False
+            own: Any = getattr(instance, "output", None)
+            shown = own if np.shape(own) == np.shape(values["input"]) else values.get("input")
+            return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
+        dys = {normal(n) for n in arguments.ALIASES["dy"]}
         if kwargs:
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
             return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]
