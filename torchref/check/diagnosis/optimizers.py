@@ -1,11 +1,12 @@
-# ruff: noqa: E501
 """A user's optimizer step against torch's: several steps, the rate changed, decay, a large eps, small gradients."""
 
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import itertools
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -85,8 +86,8 @@ def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
     return path, touched, weights, gradients, rates
 
 
-def runnable(step: Any, settings: Settings) -> tuple[Any, ...]:
-    """Run it, trying the ways in which state and parameters may be handed over."""
+def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+    """A step that runs, and its run, trying the ways in which state and parameters may be handed over."""
     ways: list[tuple[str, Any]] = (
         [("empty", {}), ("empty", None)] if isinstance(step, FunctionStep) else [("layout", "dict"), ("layout", "list")]
     )
@@ -94,9 +95,10 @@ def runnable(step: Any, settings: Settings) -> tuple[Any, ...]:
         ways = [("as_config", True), ("as_config", False)]
     first: Exception | None = None
     for attribute, value in ways:
-        setattr(step, attribute, value)
+        there = copy.copy(step)
+        setattr(there, attribute, value)
         try:
-            return attempt(step, settings)
+            return there, attempt(there, settings)
         except CouldNotRun as error:
             first = first or error
     assert first is not None
@@ -109,10 +111,10 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
     given = options_of(name, against)
     step: Any = ClassStep(function, name) if inspect.isclass(function) else FunctionStep(function, name)
     settings = Settings(name, given, step.taken)
-    first = runnable(step, settings)
+    step, first = runnable(step, settings)
     if isinstance(step, FunctionStep) and step.as_config:
         asked = {r for key in step.asked if (r := role(name, key))}
-        step.taken |= asked
+        step.taken = step.taken | asked
         settings = Settings(name, given, step.taken)
         first = attempt(step, settings)
     compare(step, settings, first, given, verdict)
@@ -143,101 +145,110 @@ def other_settings(name: str, given: dict[str, Any], taken: set[str], settings: 
     return []
 
 
+@dataclass(frozen=True)
+class Path:
+    """The path that the user's steps have gone, and those that torch's would go."""
+
+    settings: Settings
+    mine: list[list[Array]]
+    weights: list[Array]
+    gradients: list[list[Array]]
+    rates: list[float]
+
+    def reference(self, *wrong: Slip, options: Any = None) -> list[list[Array]] | None:
+        """The path with these mistakes; None: no such mistake under these options, or two exclude each other."""
+        name, o = self.settings.name, self.settings.o if options is None else options
+        try:
+            with np.errstate(all="ignore"):
+                return simulate(name, o, self.weights, self.gradients, self.rates, wrong)
+        except (ZeroDivisionError, ValueError):
+            return None
+
+    def fits(self, *wrong: Slip, options: Any = None) -> bool:
+        other = self.reference(*wrong, options=options)
+        return other is not None and same(self.mine, other, self.weights)
+
+    def seen(self, options: Any) -> list[Slip]:
+        """The mistakes that change something."""
+        start = self.reference(options=options)
+        paths = ((m, self.reference(m, options=options)) for m in SLIPS[self.settings.name])
+        return [m for m, p in paths if p is not None and start is not None and not same(p, start, self.weights)]
+
+
 def compare(
     step: Any, settings: Settings, run: tuple[Any, ...], given: dict[str, Any], verdict: Verdict, where: str = ""
 ) -> None:
     """The path that the user's steps have gone, against torch's."""
-    path, touched, weights, gradients, rates = run
-    name, o = settings.name, settings.o
-    if np.shape(path[0][0]) != np.shape(weights[0]):
+    mine, touched, *rest = run
+    path = Path(settings, mine, *rest)
+    if np.shape(mine[0][0]) != np.shape(path.weights[0]):
         raise CouldNotRun(
-            f"the step returned a parameter of shape {np.shape(path[0][0])}, expected {np.shape(weights[0])}"
+            f"the step returned a parameter of shape {np.shape(mine[0][0])}, expected {np.shape(path.weights[0])}"
         )
-
-    def reference(*wrong: Slip, options: Any = o) -> list[list[Array]] | None:
-        try:
-            with np.errstate(all="ignore"):
-                return simulate(name, options, weights, gradients, rates, wrong)
-        except (ZeroDivisionError, ValueError):  # no such mistake under these options; two may exclude each other
-            return None
-
-    def fits(*wrong: Slip, options: Any = o) -> bool:
-        other = reference(*wrong, options=options)
-        return other is not None and same(path, other, weights)
-
-    right = reference()
+    right = path.reference()
     assert right is not None
+    candidates = constant_eps(step, settings, given)
+    convention = RATE_INSIDE[settings.name] if getattr(settings.o, "momentum", 0) else None
     if touched:
         verdict.verdict = WRONG
-        verdict.findings.append(
-            Finding(
-                "param",
-                "optimizer-state",
-                "the gradient has other values after the step",
-                Confidence.CERTAIN,
-                "The step changes the gradient that it was given.",
-                "g = g + weight_decay * w, not g += ...",
-            )
-        )
-        return
-    if same(path, right, weights):
-        verdict.verdict = RIGHT
-        verdict.right = {
-            "param": max(
-                size(np.subtract(p[i], r[i])) for p, r in zip(path, right, strict=True) for i in range(len(weights))
-            )
-            / max(1e-6 * size(np.subtract(right[-1][0], weights[0])), 1e-300)
-        }
-        return
-    convention = RATE_INSIDE[name] if getattr(o, "momentum", 0) else None
-    if convention and fits(convention):
+        sentence, instead = "The step changes the gradient that it was given.", "g = g + weight_decay * w, not g += ..."
+        evidence = "the gradient has other values after the step"
+        verdict.findings.append(Finding("param", "optimizer-state", evidence, Confidence.CERTAIN, sentence, instead))
+    elif same(mine, right, path.weights):
+        verdict.verdict, verdict.right = RIGHT, {"param": apart(path, right)}
+    elif convention and path.fits(convention):
         verdict.verdict = RIGHT
         verdict.notes.append(
-            "a difference of convention: the learning rate is inside the velocity (v = momentum * v - lr * g); it differs from torch only after the rate has changed"
+            "a difference of convention: the learning rate is inside the velocity (v = momentum * v - lr * g); "
+            "it differs from torch only after the rate has changed"
         )
-        return
-    # an eps that stands as a constant in the user's code is theirs to choose
-    fixed = "eps" in DEFAULTS[name] and "eps" not in step.taken and "eps" not in given
-    others = [e for e in CONSTANT_EPS if e != o.eps] if fixed else []
-    candidates = [o, *(SimpleNamespace(**{**vars(o), "eps": e}) for e in others)]
-    for options in candidates[1:]:
-        if fits(options=options):
-            verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
-            verdict.notes.append(f"eps is {options.eps:g} in this code; torch's default is {DEFAULTS[name]['eps']:g}")
-            return
-    verdict.verdict = WRONG
-    moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
-    evidence = f"the parameters differ from step {moved + 1} on{where}"
-    mistakes = SLIPS[name]
+    elif (own := next((o for o in candidates if path.fits(options=o)), None)) is not None:
+        verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
+        default = DEFAULTS[settings.name]["eps"]
+        verdict.notes.append(f"eps is {own.eps:g} in this code; torch's default is {default:g}")
+    else:
+        verdict.verdict = WRONG
+        steps = enumerate(zip(mine, right, strict=True))
+        moved = next((n for n, (p, r) in steps if not same([p], [r], path.weights)), 0)
+        evidence = f"the parameters differ from step {moved + 1} on{where}"
+        name_slips(verdict, path, [settings.o, *candidates], convention, evidence)
 
-    def seen(options: Any) -> list[Slip]:
-        """The mistakes that change something."""
-        start = reference(options=options)
-        paths = ((m, reference(m, options=options)) for m in mistakes)
-        return [m for m, p in paths if p is not None and start is not None and not same(p, start, weights)]
 
+def apart(path: Path, right: list[list[Array]]) -> float:
+    """The largest difference, in units of a millionth of the way gone."""
+    differences = (
+        size(np.subtract(p[i], r[i])) for p, r in zip(path.mine, right, strict=True) for i in range(len(path.weights))
+    )
+    return max(differences) / max(1e-6 * size(np.subtract(right[-1][0], path.weights[0])), 1e-300)
+
+
+def constant_eps(step: Any, settings: Settings, given: dict[str, Any]) -> list[SimpleNamespace]:
+    """An eps that stands as a constant in the user's code is theirs to choose: the options with other ones."""
+    if "eps" not in DEFAULTS[settings.name] or "eps" in step.taken or "eps" in given:
+        return []
+    o = settings.o
+    return [SimpleNamespace(**{**vars(o), "eps": e}) for e in CONSTANT_EPS if e != o.eps]
+
+
+def name_slips(verdict: Verdict, path: Path, candidates: list[Any], convention: Slip | None, evidence: str) -> None:
+    """Which mistake the steps make, or which two."""
+    o = path.settings.o
     for options in candidates:
-        visible = seen(options)
+        visible = path.seen(options)
         for more in ((), (convention,)) if convention else ((),):
             for m in visible:
-                if fits(m, *more, options=options):
+                if path.fits(m, *more, options=options):
                     found(verdict, m, o, evidence, Confidence.CERTAIN)
                     return
-    for a, b in itertools.combinations(seen(o), 2):
-        if fits(a, b):
+    for a, b in itertools.combinations(path.seen(o), 2):
+        if path.fits(a, b):
             found(verdict, a, o, evidence, Confidence.LIKELY)
             if b.slug != a.slug:
                 found(verdict, b, o, evidence, Confidence.POSSIBLE)
             return
-    verdict.findings.append(
-        Finding(
-            "param",
-            "unknown",
-            evidence + ", and fit no known mistake",
-            Confidence.UNKNOWN,
-            "The step is wrong in a way that fits no known mistake.",
-        )
-    )
+    sentence = "The step is wrong in a way that fits no known mistake."
+    evidence += ", and fit no known mistake"
+    verdict.findings.append(Finding("param", "unknown", evidence, Confidence.UNKNOWN, sentence))
 
 
 def found(verdict: Verdict, m: Slip, o: Any, told: str, confidence: Confidence) -> None:

@@ -180,37 +180,29 @@ class Verdict:
             return f"{head}: could not be run\n  " + self.error.replace("\n", "\n  ")
         lines = [f"{head}: {self.verdict.upper()}"]
         if hints >= 1:
-            for name, share in self.right.items():
-                how = (
-                    ": equal to the last digit" if share == 0 else f": its error is {share:.1g} of what rounding allows"
-                )
-                how = ": right, with a note" if share > 1 else how
-                how = how if hints >= 3 else ""
-                lines.append(f"  ok     {self.title(name)}{how}")
+            lines += [
+                f"  ok     {self.title(n)}{': ' + inside(s) if hints >= 3 else ''}" for n, s in self.right.items()
+            ]
         if hints == 1:
-            for name in dict.fromkeys(f.gradient for f in self.findings):
-                lines.append(f"  wrong  {self.title(name)}")
+            lines += [f"  wrong  {self.title(n)}" for n in dict.fromkeys(f.gradient for f in self.findings)]
         if hints >= 2:
-            for f in self.findings:
-                lines.append(
-                    f"  wrong  {self.title(f.gradient)}: {f.slug}" + (f"  ({f.confidence.word})" if hints >= 3 else "")
-                )
-                lines.append(f"         {f.sentence or SLUGS.get(f.slug, '')}")
-                lines.append(f"         evidence: {f.evidence}")
-                if f.intermediate:
-                    lines.append(f"         where: {f.intermediate}")
-                if f.consequences:
-                    lines.append(f"         this spoils {', '.join(title(c) for c in f.consequences)}, too")
-                if hints >= 3 and f.correction:
-                    lines.append(f"         instead: {f.correction}")
-                if hints >= 3 and f.formula:
-                    lines.append("         formula: " + f.formula.replace("\n", "\n" + " " * 18))
-                if hints >= 3 and f.derivation:
-                    lines.append(f"         derivation: {f.derivation}")
-            lines += [f"  note   {n}" for n in self.notes]
-        elif self.verdict == RIGHT:
+            lines += [line for f in self.findings for line in self.about(f, hints)]
+        if hints >= 2 or self.verdict == RIGHT:
             lines += [f"  note   {n}" for n in self.notes]
         return "\n".join(lines)
+
+    def about(self, f: Finding, hints: int) -> list[str]:
+        """A finding, line by line."""
+        sure = f"  ({f.confidence.word})" if hints >= 3 else ""
+        lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
+        told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
+        told += [f"where: {f.intermediate}"] if f.intermediate else []
+        told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
+        if hints >= 3:
+            told += [f"instead: {f.correction}"] if f.correction else []
+            told += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
+            told += [f"derivation: {f.derivation}"] if f.derivation else []
+        return lines + [f"         {line}" for line in told]
 
     __str__ = text
 
