@@ -24,13 +24,13 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
     ("comparisons",),
 )
 ROOMS_OF_CHECK = (
-    (
+    (  # a record, its formula, its mistakes
         "torchref.check.ops",
         "torchref.check.textbook",
         "torchref.check.edits",
         "torchref.check.operators",
-    ),  # a record, its formula, its mistakes
-    *((f"torchref.check.{room}",) for room in ("report", "reading", "running", "tolerance", "diagnosis")),
+    ),
+    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis")),
     ("torchref.check.api",),
     ("torchref.check.plugin",),
 )

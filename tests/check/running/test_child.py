@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from torchref.check import Finding, Verdict, check
+from torchref.check.report.verdict import Confidence
 from torchref.check.running.child import LONGEST, TOKEN, receive, run
 from torchref.check.running.message import decode, encode
 
@@ -194,7 +195,7 @@ FULL = Verdict(
     against="linear",
     name="größe",
     form="pair",
-    findings=[Finding("weight", "transposed", "it is W^T", np.float64(0.97), consequences=["input"])],
+    findings=[Finding("weight", "transposed", "it is W^T", Confidence.CERTAIN, consequences=["input"])],
     right={"bias": np.float32(0.25), "input": float("inf")},
     notes=["a note"],
     yours={"weight": "W"},

@@ -2,81 +2,106 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import close
+from torchref.check.diagnosis.found import Found
+from torchref.check.reading.forms.autograd import Function
+from torchref.check.report.verdict import Confidence
+from torchref.check.running.trial import Trial
+
+CERTAIN = Confidence.CERTAIN
 
 
-def judge_contract(code: Subject, trial: Trial, second: Trial) -> None:
-    run = trial.run
-    for name in dict.fromkeys(run.changed):
-        shown = "grad_output" if name in ("doutput", "dh_n", "dc_n") else name
-        code.add(
-            shown,
+def judge_contract(found: Found, trial: Trial) -> None:
+    judge_arguments(found, trial)
+    judge_count(found, trial)
+    if not isinstance(trial.form, Function):
+        judge_dtypes(found, trial)
+    judge_repeats(found, trial)
+
+
+def judge_arguments(found: Found, trial: Trial) -> None:
+    """Nothing that was handed over is changed."""
+    for name in dict.fromkeys(trial.run.changed):
+        upstream = name in ("doutput", "dh_n", "dc_n")
+        what = "the upstream gradient" if upstream else name
+        found.add(
+            "grad_output" if upstream else name,
             "argument-changed",
-            f"{'the upstream gradient' if shown == 'grad_output' else shown} has other values after the call",
-            0.93,
+            f"{what} has other values after the call",
+            CERTAIN,
             "The code changes an array that belongs to its caller.",
             "work on a copy, or write y = ... instead of y += ...",
         )
-    if "count" in run.extras:
-        lost = run.extras["lost"]
-        code.add(
-            lost[0] if lost else code.op.arrays[0].name,
+
+
+def judge_count(found: Found, trial: Trial) -> None:
+    """An autograd.Function returns one gradient for each argument, in the argument's precision."""
+    extras = trial.run.extras
+    if "count" in extras:
+        lost = extras["lost"]
+        found.add(
+            lost[0] if lost else trial.op.arrays[0].name,
             "wrong-shape",
-            run.extras["count"],
-            0.9,
+            extras["count"],
+            CERTAIN,
             "A gradient is missing." if lost else "There are more gradients than arguments.",
             "return one gradient for each argument of forward, None where there is none",
             lost[1:],
         )
-    for key, told in run.extras.items():
-        if key.startswith("none ") and not code.op.loss:
-            code.add(key[5:], "unknown", told, 0.7, "A gradient is missing.")
+    for key, told in extras.items():
+        if key.startswith("none ") and not trial.op.loss:
+            found.add(key[5:], "unknown", told, Confidence.POSSIBLE, "A gradient is missing.")
         if key.startswith("dtype "):
-            code.add(key[6:], "wrong-dtype", f"the gradient is {told}", 0.95)
-    if code.form.name != "autograd":
-        for name, g in trial.gradients.items():
-            if name not in trial.reference or g is None:
-                continue
-            dtype = np.asarray(g).dtype
-            if dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize < 8) or dtype.kind not in "fc":
-                code.add(
-                    name,
-                    "wrong-dtype",
-                    f"the gradient is {dtype}, its argument float64",
-                    0.96,
-                    "The gradient has a lower precision than its argument.",
-                    "make arrays with np.zeros_like(x) or dtype=x.dtype",
-                )
-        output = np.asarray(trial.outputs.get("output", 0.0))
-        if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not code.findings:
-            code.add("output", "wrong-dtype", f"the output is {output.dtype}, the input float64", 0.9)
-    if len(run.gradients) > 1 and not run.changed:
-        apart = [
-            n
-            for n, g in run.gradients[0].items()
-            if n in run.gradients[1]
-            and np.shape(g) == np.shape(run.gradients[1][n])
-            and not close(run.gradients[1][n], np.asarray(g))
-        ]
-        if apart:
-            if code.op.draws:
-                code.add(
-                    "input",
-                    "dropout-mask-or-scale",
-                    "the backward drops other units in each call: it draws a mask of its own",
-                    0.95,
-                    "The backward must use the forward's mask.",
-                    "keep the mask of the forward",
-                )
-            else:
-                code.add(
-                    apart[0],
-                    "not-repeatable",
-                    f"two backwards of one forward disagree in {', '.join('d' + a for a in apart)}",
-                    0.92,
-                    "The second backward gives another answer: something is kept or changed between the calls.",
-                    consequences=apart[1:],
-                )
+            found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN)
+
+
+def judge_dtypes(found: Found, trial: Trial) -> None:
+    for name, g in trial.gradients.items():
+        if name not in trial.reference or g is None:
+            continue
+        dtype = np.asarray(g).dtype
+        if dtype.kind not in "fc" or (dtype.kind == "f" and dtype.itemsize < 8):
+            found.add(
+                name,
+                "wrong-dtype",
+                f"the gradient is {dtype}, its argument float64",
+                CERTAIN,
+                "The gradient has a lower precision than its argument.",
+                "make arrays with np.zeros_like(x) or dtype=x.dtype",
+            )
+    output = np.asarray(trial.outputs.get("output", 0.0))
+    if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not found.findings:
+        found.add("output", "wrong-dtype", f"the output is {output.dtype}, the input float64", CERTAIN)
+
+
+def judge_repeats(found: Found, trial: Trial) -> None:
+    """Two backwards of one forward agree."""
+    if len(trial.run.gradients) < 2 or trial.run.changed:
+        return
+    first, second = trial.run.gradients[:2]
+    apart = [n for n, g in first.items() if n in second and differ(trial, g, second[n])]
+    if apart and trial.op.draws:
+        found.add(
+            "input",
+            "dropout-mask-or-scale",
+            "the backward drops other units in each call: it draws a mask of its own",
+            CERTAIN,
+            "The backward must use the forward's mask.",
+            "keep the mask of the forward",
+        )
+    elif apart:
+        found.add(
+            apart[0],
+            "not-repeatable",
+            f"two backwards of one forward disagree in {', '.join('d' + a for a in apart)}",
+            CERTAIN,
+            "The second backward gives another answer: something is kept or changed between the calls.",
+            consequences=apart[1:],
+        )
+
+
+def differ(trial: Trial, one: Any, other: Any) -> bool:
+    return np.shape(one) == np.shape(other) and not trial.close(other, np.asarray(one))

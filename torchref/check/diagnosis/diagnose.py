@@ -1,5 +1,4 @@
-# ruff: noqa: E501
-"""The verdict on a piece of code, over the ways in which its arguments may be read."""
+"""The verdict on a piece of code, over the forms and the orders in which its arguments may be read."""
 
 from __future__ import annotations
 
@@ -8,20 +7,129 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from torchref.check.diagnosis.judge import judge as judge_subject
+from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
-from torchref.check.reading import arguments, other_signatures, separate_gates
+from torchref.check.reading import other_signatures, separate_gates
+from torchref.check.reading.arguments import Unmatched, parameters
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.form import Form
+from torchref.check.reading.forms.gradient import Gradient
+from torchref.check.reading.forms.layer import Layer
+from torchref.check.reading.forms.recognise import recognise
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
-from torchref.check.running.subject import Subject
 from torchref.check.running.tracebacks import last_lines
+
+
+def diagnose(
+    target: Any,
+    op: Op,
+    form: str | None = None,
+    stated: list[str] | None = None,
+    name: str = "",
+    device: str | None = None,
+) -> Verdict:
+    """The verdict on `target`, in this process."""
+    ways = weights_told_apart(target, op) if not stated else []
+    if ways:
+        verdicts = (diagnose(target, op, form, way, name, device) for way in ways)
+        return which_meets_the_input(list(verdicts))
+    parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
+    if parts:
+        op = separate_gates.per_gate(op, parts)
+    found: Form | None = None
+    try:
+        found = recognised(target, op, form, stated, device)
+        verdict = verdict_on(found, stated)
+    except (Unmatched, CouldNotRun) as problem:
+        verdict = could_not_run(problem)
+    if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
+        verdict = best_of_other_forms(found, verdict)
+    if parts:
+        under_torchs_names(verdict, separate_gates.home(parts))
+    verdict.name, verdict.against = name, op.name
+    verdict.form = verdict.form or (found.name if found is not None else form or "")
+    return verdict
+
+
+def recognised(target: Any, op: Op, form: str | None, stated: list[str] | None, device: str | None) -> Form:
+    """The form of the code; where one x is query, key and value, against attention of one x with itself."""
+    found = recognise(target, op, form, stated, device)
+    alone = {"query", "key", "value"} & found.takes == {"query"}
+    return found.changed(op=other_signatures.self_attention(op)) if alone and not op.argument("key").optional else found
+
+
+def verdict_on(form: Form, stated: list[str] | None) -> Verdict:
+    try:
+        return judge(form, tuple(stated or ()))
+    except (Unmatched, CouldNotRun) as problem:
+        return could_not_run(problem)
+
+
+def could_not_run(problem: Unmatched | CouldNotRun) -> Verdict:
+    if isinstance(problem, UserError):
+        return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
+    return Verdict(COULD_NOT_RUN, error=str(problem))
+
+
+def best_of_other_forms(form: Form, verdict: Verdict) -> Verdict:
+    """The verdict on the first other way to read the arguments that says more, else the one that is there."""
+    for other in other_forms(form, verdict):
+        there = verdict_on(other, None)
+        if there.verdict == RIGHT or better(there, verdict):
+            return there
+    return verdict
+
+
+def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
+    """The arguments read otherwise: a loss's prediction second, or handed to the backward in place of the upstream
+    gradient; a recurrence's first state left at zero.
+
+    The two arguments change places only where the forward (or that the code does not run) says so: a difference of
+    sign in a symmetric loss is a mistake.
+    """
+    forward = verdict.verdict == COULD_NOT_RUN or any(f.gradient == "output" for f in verdict.findings)
+    unnamed = isinstance(form, Gradient) and form.matching.user("input") in form.matching.guessed
+    if (forward or unnamed) and {"input", "target"} <= form.matching.takes:
+        yield form.exchanged()
+    if isinstance(form, Layer) and form.either:
+        yield form.changed(prediction=True)
+    if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
+        yield form.starting_at_zero()
+
+
+def better(other: Verdict, verdict: Verdict) -> bool:
+    """Whether a reading says more: it runs and names the mistake, where the first did not."""
+    return vague(verdict) and not vague(other)
+
+
+def vague(verdict: Verdict) -> bool:
+    return verdict.verdict == COULD_NOT_RUN or any(
+        f.slug == "unknown" or (f.gradient == "output" and f.slug != "wrong-reduction") for f in verdict.findings
+    )
+
+
+def weights_told_apart(target: Any, op: Op) -> list[list[str]]:
+    """Of a recurrence with W and U, the two ways to say which meets the input: texts differ."""
+    if not op.has("weight_hh") or inspect.isclass(target):
+        return []
+    function = target[0] if isinstance(target, tuple) else target
+    letters = {p.name.lower(): p.name for p in parameters(function)}
+    if not {"w", "u"} <= letters.keys():
+        return []
+    return [[f"{letters[a]}=weight_ih", f"{letters[b]}=weight_hh"] for a, b in ("wu", "uw")]
+
+
+def which_meets_the_input(verdicts: list[Verdict]) -> Verdict:
+    """The first way in which the forward is the recurrence's."""
+    forward = (v for v in verdicts if v.error == "" and not any(f.slug == "forward-differs" for f in v.findings))
+    return next(forward, verdicts[0])
 
 
 def names_in(target: Any) -> list[str]:
     """The names that a user's code may hold its arrays under: parameters, attributes, keys of dictionaries."""
     names: list[str] = []
     for part in target if isinstance(target, tuple | list) else (target,):
-        names += [p.name for p in arguments.parameters(part)]
+        names += [p.name for p in parameters(part)]
         try:
             source = inspect.getsource(part) if inspect.isclass(part) else ""
         except (OSError, TypeError):
@@ -30,111 +138,8 @@ def names_in(target: Any) -> list[str]:
     return names
 
 
-def other_readings(form: Any, verdict: Verdict) -> Iterator[Any]:
-    """The arguments read otherwise: a loss's prediction second, or handed to the backward in place of the upstream gradient;
-    a recurrence's first state left at zero.
-
-    The two arguments change places only where the forward (or that the code does not run) says so: a difference of
-    sign in a symmetric loss is a mistake.
-    """
-
-    def swap(other: Any) -> None:
-        for matching in (other.matching.roles, getattr(other, "roles", {})):
-            for parameter, role in list(matching.items()):
-                matching[parameter] = {"input": "target", "target": "input"}.get(role, role)
-
-    def predict(other: Any) -> None:
-        other.prediction = True
-
-    def start_at_zero(other: Any) -> None:
-        """A class that sets its first state to zero whatever it held."""
-        other.attributes = {k: v for k, v in other.attributes.items() if k not in ("hx", "cx")}
-        other.takes = other.takes - {"hx", "cx"}
-
-    forward = verdict.verdict == COULD_NOT_RUN or any(f.gradient == "output" for f in verdict.findings)
-    unnamed = form.name == "function" and form.matching.user("input") in form.matching.guessed
-    if (forward or unnamed) and {"input", "target"} <= form.matching.takes:
-        yield swap
-    if getattr(form, "either", False):
-        yield predict
-    states = {"hx", "cx"} & set(getattr(form, "attributes", {}))
-    if states and forward:
-        yield start_at_zero
-
-
-def better(other: Verdict, verdict: Verdict) -> bool:
-    """Whether a reading says more: it runs and names the mistake, where the first did not."""
-
-    def vague(v: Verdict) -> bool:
-        return v.verdict == COULD_NOT_RUN or any(
-            f.slug == "unknown" or (f.gradient == "output" and f.slug != "wrong-reduction") for f in v.findings
-        )
-
-    return vague(verdict) and not vague(other)
-
-
-def diagnose(
-    target: Any,
-    op: Op,
-    form: str | None = None,
-    stated: list[str] | None = None,
-    module: Any = None,
-    name: str = "",
-    device: str | None = None,
-) -> Verdict:
-    """The verdict on `target`, in this process."""
-    from torchref.check.reading.forms.recognise import recognise
-
-    if op.has("weight_hh") and not stated and not inspect.isclass(target):
-        letters = {
-            p.name.lower(): p.name for p in arguments.parameters(target[0] if isinstance(target, tuple) else target)
-        }
-        if {"w", "u"} <= set(letters):  # texts differ in which of W and U meets the input
-            ways = [
-                diagnose(target, op, form, [f"{letters[a]}=weight_ih", f"{letters[b]}=weight_hh"], module, name, device)
-                for a, b in ("wu", "uw")
-            ]
-            return next(
-                (v for v in ways if v.error == "" and not any(f.slug == "forward-differs" for f in v.findings)), ways[0]
-            )
-    parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
-    if parts:
-        op = separate_gates.per_gate(op, parts)
-    form_of: Any = None
-
-    def judge(reading: Any = None) -> Verdict:
-        """The verdict, in another reading of the code's arguments if `reading` changes its form."""
-        nonlocal form_of, op
-        try:
-            form_of = recognise(target, op, form, stated, module, device)
-            if reading is not None:
-                reading(form_of)
-            alone = {"query", "key", "value"} & form_of.takes == {"query"}
-            if alone and not op.argument("key").optional:  # one x is query, key and value
-                form_of.op = op = other_signatures.self_attention(op)
-            return judge_subject(Subject(form_of, op, stated))
-        except arguments.Unmatched as problem:
-            return Verdict(COULD_NOT_RUN, error=str(problem))
-        except UserError as problem:
-            return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
-        except CouldNotRun as problem:
-            return Verdict(COULD_NOT_RUN, error=str(problem))
-
-    verdict = judge()
-    first = form_of
-    if (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated and first is not None:
-        for reading in other_readings(first, verdict):
-            other = judge(reading)
-            if other.verdict == RIGHT or better(other, verdict):
-                verdict, first = other, form_of
-                break
-    form_of = first
-    for f in verdict.findings if parts else ():
-        torchs = separate_gates.home(parts or {})
-        f.consequences = [
-            c for c in dict.fromkeys(torchs.get(c, c) for c in f.consequences) if c != torchs.get(f.gradient)
-        ]
-        f.gradient = torchs.get(f.gradient, f.gradient)
-    verdict.name, verdict.against = name, op.name
-    verdict.form = verdict.form or getattr(form_of, "name", form or "")
-    return verdict
+def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:
+    """Name torch's stacked arrays in the findings, for those of the single gates."""
+    for f in verdict.findings:
+        f.gradient, mine = home.get(f.gradient, f.gradient), f.consequences
+        f.consequences = [c for c in dict.fromkeys(home.get(c, c) for c in mine) if c != f.gradient]

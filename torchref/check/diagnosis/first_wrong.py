@@ -7,20 +7,21 @@ different things to different people, so that a step lists every value that usua
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import right
 from torchref.check.ops.formula import intermediates
 from torchref.check.ops.probe import Probe
 from torchref.check.reading.forms.calling import CouldNotRun
-from torchref.check.report.verdict import Finding
-from torchref.check.running.observed import Observer, observing
+from torchref.check.running.observed import observing
 from torchref.check.running.right_value import with_value
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import close, error, ratio
+from torchref.check.running.trial import Trial
+from torchref.check.tolerance.closeness import error
 from torchref.nn.module import Array
 
 
@@ -35,90 +36,82 @@ class Step:
     feeds: tuple[str, ...]  # the gradients in whose formula it stands
 
 
-def name_first_wrong(code: Subject, trial: Trial) -> None:
+def name_first_wrong(found: Found, trial: Trial) -> None:
     """Tell the finding that it belongs to which variable is the first that goes wrong, if one is known by its name.
 
     A variable may bear a name and mean another thing. So it is named only where every gradient that it feeds is wrong,
     and said to be no more than the first that differs from the reference's value of that name, unless the right value
     in its place makes everything right.
     """
-    findings = [f for f in code.findings if f.gradient in trial.reference]
+    findings = [f for f in found.findings if f.gradient in trial.reference]
     if not findings:
         return
     try:
         with observing() as observer:
-            again = code.attempt(trial.probe, trial.convention, trial.upstreams[:1])
+            again = trial.again()
         known = steps(trial.probe, again.upstream)
     except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
         return
     for step in known:
         for name, value in observer.values.items():
-            if plain(name) not in step.names or not differs(value, plain(name), known):
+            if plain(name) not in step.names or not differs(again, value, plain(name), known):
                 continue
-            wrong = [n for n in step.feeds if n in again.gradients and not right(code, again, n)]
+            wrong = [n for n in step.feeds if n in again.gradients and not right(again, n)]
             fed = [n for n in step.feeds if n in again.gradients]
             if not wrong or wrong != fed or np.size(value) != step.values[0].size:
                 continue
             finding = next((f for f in findings if {f.gradient, *f.consequences} & set(wrong)), None)
             if finding is not None:
-                finding.intermediate = sentence(code, again, finding, observer, step, name, value)
+                finding.intermediate = sentence(again, observer.code, step, name, value)
                 return
 
 
-def differs(value: Array, name: str, known: list[Step]) -> bool:
+def differs(trial: Trial, value: Array, name: str, known: list[Step]) -> bool:
     """Whether a variable has none of the values that go by its name; what a forward keeps may go by any name."""
     meant = [step for step in known if name in step.names or not name.startswith("d")]
-    return not any(same(value, v) for step in meant for v in step.values)
+    return not any(same(trial, value, v) for step in meant for v in step.values)
 
 
-def same(mine: Array, reference: Array) -> bool:
+def same(trial: Trial, mine: Array, reference: Array) -> bool:
     """Equal, however the axes lie: broadcast, transposed, in another order."""
     if mine.size != reference.size:
         try:
-            return close(mine, np.broadcast_to(reference, mine.shape))
+            return trial.close(mine, np.broadcast_to(reference, mine.shape))
         except ValueError:
             return False
-    if np.squeeze(mine).shape == np.squeeze(reference).shape and close(mine.reshape(reference.shape), reference):
+    if np.squeeze(mine).shape == np.squeeze(reference).shape and trial.close(mine.reshape(reference.shape), reference):
         return True
-    return close(np.sort(mine, axis=None), np.sort(reference, axis=None))
+    return trial.close(np.sort(mine, axis=None), np.sort(reference, axis=None))
 
 
-def sentence(
-    code: Subject, trial: Trial, finding: Finding, observer: Observer, step: Step, name: str, value: Array
-) -> str:
+def sentence(trial: Trial, code: CodeType | None, step: Step, name: str, value: Array) -> str:
+    """How the variable `name` of the user's backward differs, and what the right value in its place makes right."""
     reference = step.values[0]
     told = f"{name!r} is the first named intermediate that differs from the reference's {step.name} ({step.meaning})"
     if np.squeeze(value).shape == np.squeeze(reference).shape:
-        c = ratio(value.reshape(reference.shape), reference)
-        if c is not None:
-            told += f": it is {c:.6g} times that"
-        else:
-            told += f": it differs by up to {error(value.reshape(reference.shape), reference):.3g} of its largest entry"
-    wrong = [n for n in trial.reference if n in trial.gradients and not right(code, trial, n)]
+        shaped = value.reshape(reference.shape)
+        c = trial.ratio(shaped, reference)
+        apart = f"it differs by up to {error(shaped, reference):.3g} of its largest entry"
+        told += f": {apart if c is None else f'it is {c:.6g} times that'}"
+    wrong = [n for n in trial.reference if n in trial.gradients and not right(trial, n)]
     for meant in step.values:
-        healed = heals(code, trial, observer, name, meant, wrong) if meant.size == value.size else []
+        healed = heals(trial, code, name, meant, wrong) if meant.size == value.size else []
         if healed:
             those = "everything" if healed == wrong else "d" + ", d".join(healed)
             return f"{told}; with the right value in its place {those} comes out right"
     return told
 
 
-def heals(code: Subject, trial: Trial, observer: Observer, name: str, reference: Array, wrong: list[str]) -> list[str]:
+def heals(trial: Trial, code: CodeType | None, name: str, reference: Array, wrong: list[str]) -> list[str]:
     """The wrong gradients that the right value in the place of this variable makes right."""
-    if observer.code is None:
-        return []
-    kept = code.form
     try:
-        form = with_value(kept, observer.code, name, reference)
+        form = with_value(trial.form, code, name, reference) if code is not None else None
         if form is None:
             return []
-        code.form = form
-        other = code.attempt(trial.probe, trial.convention, trial.upstreams[:1])
-        return [n for n in wrong if n in other.gradients and right(code, other, n)]
+        other = trial.again(replace(trial.reading, form=form))
+        return [n for n in wrong if n in other.gradients and right(other, n)]
     except Exception:  # the user's source, changed: whatever it raises, nothing is said
         return []
-    finally:
-        code.form = kept
 
 
 def steps(p: Probe, upstream: dict[str, Any]) -> list[Step]:

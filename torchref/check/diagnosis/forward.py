@@ -1,139 +1,122 @@
-# ruff: noqa: E501
 """Is the forward the reference's, and if not, what is it?"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from torchref.check.diagnosis import signatures
+from torchref.check.diagnosis.found import Found
+from torchref.check.diagnosis.signatures import of_the_output
 from torchref.check.ops.formula import wrong_formulas
+from torchref.check.ops.mistake import Mistake
 from torchref.check.reading.forms.calling import CouldNotRun
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import TOLERANCE, close, error, ratio
+from torchref.check.report.verdict import Confidence
+from torchref.check.running.trial import Trial
+from torchref.check.tolerance.closeness import TOLERANCE, error
 from torchref.nn.module import Array
 
+LOSS = 1e-4  # a loss is one number: its formula is right if it is right to four digits
+ALIKE = 1e-5  # the output of a wrong formula
 
-def forward_right(code: Subject, trial: Trial) -> bool:
-    return not wrong_outputs(code, trial)
 
-
-def share_right(code: Subject, trial: Trial) -> bool:
+def share_right(trial: Trial) -> bool:
     """Whether code that draws its own mask keeps the share of the units that it should."""
     if "mask" not in trial.changes or not trial.probe.values["training"]:
         return True
     keep = 1 - trial.probe.values["p"]
     mask = trial.changes["mask"]
-    draws = mask.size / np.prod([mask.shape[a] for a in code.op.drawn_together])
+    draws = mask.size / np.prod([mask.shape[a] for a in trial.op.drawn_together])
     noise = np.sqrt(keep * (1 - keep) / draws)
     return bool(abs(mask.mean() - keep) < 6 * noise + 1e-9)
 
 
-def wrong_outputs(code: Subject, trial: Trial) -> list[str]:
-    if not share_right(code, trial):
+def wrong_outputs(trial: Trial) -> list[str]:
+    if not share_right(trial):
         return ["output"]
-    tolerance = 1e-4 if code.op.loss else max(code.op.loose, TOLERANCE)
-    wrong = []
-    for name, value in trial.outputs.items():
-        if name not in trial.expected or name.startswith("running_") or name == "weights":
-            continue
-        value, right = np.asarray(value), np.asarray(trial.expected[name])
-        if (
-            value.size == right.size
-            and (code.op.loss or value.shape == right.shape)
-            and close(value.reshape(right.shape), right, tolerance)
-        ):
-            continue
-        wrong.append(name)
-    return wrong
+    compared = [n for n in trial.outputs if n in trial.expected and not n.startswith("running_") and n != "weights"]
+    return [n for n in compared if not output_right(trial, trial.outputs[n], trial.expected[n])]
 
 
-def judge_forward(code: Subject, trial: Trial) -> None:
+def output_right(trial: Trial, mine: Any, right: Any) -> bool:
+    mine, right = np.asarray(mine), np.asarray(right)
+    if mine.size != right.size or not (trial.op.loss or mine.shape == right.shape):
+        return False
+    tolerance = LOSS if trial.op.loss else max(trial.op.loose, TOLERANCE)
+    return trial.close(mine.reshape(right.shape), right, tolerance)
+
+
+def judge_forward(found: Found, trial: Trial) -> None:
     """The forward is not the reference's: say why, if it is one of the known ways."""
-    name = wrong_outputs(code, trial)[0]
-    strange: list[str] = getattr(code.form, "strange", list)()
-    if strange:
+    name = wrong_outputs(trial)[0]
+    if strange := trial.form.strange():
         raise CouldNotRun(
-            f"the class holds arrays that match none of {code.op.name}'s arguments: {', '.join(strange)}; "
-            f"expected some of {', '.join(a.name for a in code.op.arrays)}, as attributes, in params[...] or in the constructor"
+            f"the class holds arrays that match none of {trial.op.name}'s arguments: {', '.join(strange)}; "
+            f"expected some of {', '.join(a.name for a in trial.op.arrays)}, "
+            "as attributes, in params[...] or in the constructor"
         )
     mine, right = np.asarray(trial.outputs[name]), np.asarray(trial.expected[name])
-    shown = "output" if name == "output" else name
     if mine.dtype.kind in "fc" and not np.isfinite(mine).all() and np.isfinite(right).all():
-        code.add(
-            shown,
-            "not-finite",
-            f"the forward gives {int((~np.isfinite(mine)).sum())} entries that are nan or infinite",
-            0.97,
-            "The forward overflows or divides by zero.",
-        )
-        return
-    if code.op.draws and mine.shape == right.shape:
-        judge_dropout(code, trial, mine)
-        return
-    for m in wrong_formulas(code.op, trial.probe.namespace(**trial.changes)):
-        if not m.forward or m.gradient != "output":
+        evidence = f"the forward gives {int((~np.isfinite(mine)).sum())} entries that are nan or infinite"
+        found.add(name, "not-finite", evidence, Confidence.CERTAIN, "The forward overflows or divides by zero.")
+    elif trial.op.draws and mine.shape == right.shape:
+        judge_dropout(found, trial, mine)
+    elif (m := wrong_forward(trial, name, mine, right)) is not None:
+        evidence = f"the output equals that of this mistake ({m.flag})"
+        found.add("output", m.slug, evidence, Confidence.CERTAIN, m.sentence, m.correction)
+    else:
+        another_function(found, trial, mine, right)
+
+
+def wrong_forward(trial: Trial, name: str, mine: Array, right: Array) -> Mistake | None:
+    """The wrong formula whose output this is."""
+    for m in wrong_formulas(trial.op, trial.probe.namespace(**trial.changes)):
+        result = trial.with_mistakes((m.flag,)) if m.gradient == "output" else None
+        if result is None or np.shape(result[0][name]) != mine.shape:
             continue
-        found = code.evaluate(trial, (m.flag,))
-        if found is None:
-            continue
-        outputs = found[0]
-        if (
-            np.shape(outputs[name]) == mine.shape
-            and close(mine, outputs[name], 1e-5)
-            and not close(outputs[name], right, 1e-5)
-        ):
-            code.add(
-                "output",
-                m.slug,
-                f"the output equals that of this mistake ({m.flag})",
-                0.95,
-                m.sentence,
-                m.correction,
-            )
-            return
-    c = ratio(mine, right) if mine.shape == right.shape else None
+        if trial.close(mine, result[0][name], ALIKE) and not trial.close(result[0][name], right, ALIKE):
+            return m
+    return None
+
+
+def another_function(found: Found, trial: Trial, mine: Array, right: Array) -> None:
+    """The output is a constant times the right one, or it is of another function."""
+    c = trial.ratio(mine, right) if mine.shape == right.shape else None
     if c is not None:
-        fake = signatures.constant(trial.probe, mine, right, None, "output")
-        if code.op.loss and fake is not None and fake.confidence > 0.9:
-            code.add("output", fake.slug, f"the loss is {c:.6g} times the right one", 0.9, fake.sentence)
+        known = of_the_output(trial, mine, right)
+        if trial.op.loss and known is not None and known.confidence is Confidence.CERTAIN:
+            evidence = f"the loss is {c:.6g} times the right one"
+            found.add("output", known.slug, evidence, Confidence.CERTAIN, known.sentence)
             return
-        if code.op.pools == "mean":
-            code.add("output", "wrong-reduction", f"the output is {c:.6g} times the right one", 0.9)
+        if trial.op.pools == "mean":
+            evidence = f"the output is {c:.6g} times the right one"
+            found.add("output", "wrong-reduction", evidence, Confidence.CERTAIN)
             return
-    if mine.shape != right.shape and not (code.op.loss and mine.size == right.size):
+        evidence = f"the output is {c:.6g} times {trial.op.name}'s"
+    elif mine.shape != right.shape and not (trial.op.loss and mine.size == right.size):
         evidence = f"the output has shape {mine.shape}, expected {right.shape}"
     else:
-        evidence = f"the output differs from {code.op.name}'s by up to {error(mine.reshape(right.shape), right):.3g} of its largest entry"
-        if c is not None:
-            evidence = f"the output is {c:.6g} times {code.op.name}'s"
-    code.add(
-        "output",
-        "forward-differs",
-        evidence,
-        0.95,
-        "The forward is not this operation's; its backward cannot be judged before that is right.",
-    )
+        apart = error(mine.reshape(right.shape), right)
+        evidence = f"the output differs from {trial.op.name}'s by up to {apart:.3g} of its largest entry"
+    sentence = "The forward is not this operation's; its backward cannot be judged before that is right."
+    found.add("output", "forward-differs", evidence, Confidence.CERTAIN, sentence)
 
 
-def judge_dropout(code: Subject, trial: Trial, mine: Array) -> None:
-    p, x = trial.probe, trial.probe.values["input"]
+def judge_dropout(found: Found, trial: Trial, mine: Array) -> None:
+    p, x = trial.probe.values["p"], trial.probe.values["input"]
     kept = float(np.mean(trial.changes.get("mask", mine != 0)))
     scale = np.unique(np.round((mine / x)[mine != 0], 9))
-    told = f"{kept:.0%} of the units are kept, multiplied by {', '.join(f'{s:.6g}' for s in scale[:3])}; p = {p.values['p']:g} asks for {1 - p.values['p']:.0%} and {1 / (1 - p.values['p']):.6g}"
-    known = next(
-        (
-            m
-            for m in wrong_formulas(code.op, trial.probe.namespace(**trial.changes))
-            if m.forward and (r := code.evaluate(trial, (m.flag,))) is not None and close(mine, r[0]["output"])
-        ),
-        None,
+    evidence = (
+        f"{kept:.0%} of the units are kept, multiplied by {', '.join(f'{s:.6g}' for s in scale[:3])}; "
+        f"p = {p:g} asks for {1 - p:.0%} and {1 / (1 - p):.6g}"
     )
+    ways = wrong_formulas(trial.op, trial.probe.namespace(**trial.changes))
+    known = next((m for m in ways if m.forward and drops_alike(trial, m, mine)), None)
     slug = known.slug if known else "dropout-mask-or-scale" if len(scale) <= 2 else "forward-differs"
-    code.add(
-        "output",
-        slug,
-        told,
-        0.95,
-        known.sentence if known else "The forward's mask or scale is not dropout's.",
-        known.correction if known else "",
-    )
+    sentence = known.sentence if known else "The forward's mask or scale is not dropout's."
+    found.add("output", slug, evidence, Confidence.CERTAIN, sentence, known.correction if known else "")
+
+
+def drops_alike(trial: Trial, m: Mistake, mine: Array) -> bool:
+    result = trial.with_mistakes((m.flag,))
+    return result is not None and trial.close(mine, result[0]["output"])

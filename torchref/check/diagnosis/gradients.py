@@ -1,175 +1,161 @@
-# ruff: noqa: E501
 """Which gradients are wrong, and what is wrong with them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from torchref.check.diagnosis import signatures
+from torchref.check.diagnosis.allowance import share
+from torchref.check.diagnosis.found import Found
+from torchref.check.diagnosis.signatures import Wrong, generic, shape
 from torchref.check.diagnosis.wrong_formulas import match_library
-from torchref.check.report.verdict import Finding
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.allowance import share
-from torchref.check.tolerance.closeness import close, error
+from torchref.check.report.verdict import Confidence, Finding
+from torchref.check.running.trial import Trial
+from torchref.check.tolerance.closeness import error
+
+# slugs of what spoils every gradient alike, and is then named once
+EVERYWHERE = (
+    "wrong-sign",
+    "upstream-not-multiplied",
+    "attention-scale",
+    "unknown",
+    "local-derivative-missing",
+    "wrong-reduction",
+)
 
 
-def right(code: Subject, trial: Trial, name: str) -> bool:
+def right(trial: Trial, name: str) -> bool:
     """Whether a gradient is the reference's: within rounding, or beside it by less than any mistake makes.
 
     What lies between the two is right with a note: people add 1e-12 in a log or a denominator.
     """
     g, reference = trial.gradients[name], trial.reference[name]
     return np.shape(g) == reference.shape and (
-        close(np.asarray(g, dtype=float), reference) or share(code, trial, name) <= 1
+        trial.close(np.asarray(g, dtype=float), reference) or share(trial, name) <= 1
     )
 
 
-def wrong_gradients(code: Subject, trial: Trial) -> list[str]:
+def wrong_gradients(trial: Trial) -> list[str]:
     return [
-        n
-        for n, r in trial.reference.items()
-        if n in trial.gradients and trial.gradients[n] is not None and not right(code, trial, n)
+        n for n in trial.reference if n in trial.gradients and trial.gradients[n] is not None and not right(trial, n)
     ]
 
 
-def judge_gradients(code: Subject, trial: Trial, second: Trial, third: Trial, told: str = "") -> None:
-    wrong = wrong_gradients(code, trial)
-    if not wrong and third is not trial and wrong_gradients(code, third):
-        trial, second = third, third
-        wrong = wrong_gradients(code, trial)
+def judge_gradients(found: Found, trial: Trial, second: Trial, third: Trial, told: str = "") -> None:
+    """Name what is wrong with each wrong gradient; `told` is added to the evidence."""
+    wrong = wrong_gradients(trial)
+    if not wrong and third is not trial and (wrong := wrong_gradients(third)):
+        trial = second = third
+    of_another_type = {f.gradient for f in found.findings if f.slug == "wrong-dtype"}
+    wrong = [n for n in wrong if n not in of_another_type]
     if not wrong:
         return
-    already = {f.gradient for f in code.findings}
-    # beside these, wrong gradients are named only if they fit a mistake of their own
-    changed = [f for f in code.findings if f.slug in ("argument-changed", "not-repeatable", "dropout-mask-or-scale")]
-    wrong = [
-        n
-        for n in wrong
-        if not (n in already and any(f.slug == "wrong-dtype" and f.gradient == n for f in code.findings))
-    ]
-    found: list[Finding] = []
-    rest = list(wrong)
     extra = f"; {told}" if told else ""
-
-    # not finite
-    for n in list(rest):
-        g = np.asarray(trial.gradients[n], dtype=float)
-        if not np.isfinite(g).all() and np.isfinite(trial.reference[n]).all():
-            found.append(
-                Finding(
-                    n,
-                    "not-finite",
-                    f"d{n} has {int((~np.isfinite(g)).sum())} entries that are nan or infinite",
-                    0.95,
-                )
-            )
-            rest.remove(n)
-    # the upstream gradient is not multiplied in
-    if second is not trial and code.form.upstream:
-        stuck = [
-            n
-            for n in rest
-            if n in second.gradients
-            and np.any(trial.gradients[n])
-            and np.shape(trial.gradients[n]) == np.shape(second.gradients[n])
-            and close(second.gradients[n], np.asarray(trial.gradients[n], dtype=float), 1e-9)
-            and not close(second.reference[n], trial.reference[n], 1e-3)
-        ]
-        if stuck:
-            found.append(
-                Finding(
-                    stuck[0],
-                    "upstream-not-multiplied",
-                    "the gradient does not change when the upstream gradient does",
-                    0.97,
-                    "The upstream gradient is not multiplied in.",
-                    "multiply the local derivative by the upstream gradient",
-                    stuck[1:],
-                )
-            )
-            rest = [n for n in rest if n not in stuck]
-    # shapes
-    for n in list(rest):
-        g = np.asarray(trial.gradients[n], dtype=float)
-        if g.shape != trial.reference[n].shape:
-            s = signatures.shape(g, trial.reference[n], trial.unreduced.get(n), n)
-            found.append(Finding(n, s.slug, s.evidence, s.confidence, s.sentence))
-            rest.remove(n)
-    rest = match_library(code, trial, third, rest, found, extra)
-    match_signatures(code, trial, rest, found, extra)
-    if changed:
-        unknown = [
-            f for f in found if f.slug == "unknown" or changed[0].slug in ("dropout-mask-or-scale", "argument-changed")
-        ]
-        for f in unknown:
-            changed[0].consequences += [
-                n
-                for n in (f.gradient, *f.consequences)
-                if n not in changed[0].consequences and n != changed[0].gradient
-            ]
-        found = [f for f in found if f not in unknown]
-    code.findings += merged(code, found, trial)
+    new = not_finite(trial, wrong)
+    new += upstream_not_multiplied(trial, second, left(wrong, new))
+    new += wrong_shapes(trial, left(wrong, new))
+    matched, rest = match_library(trial, third, left(wrong, new), extra)
+    new += matched
+    match_signatures(trial, rest, new, extra)
+    found.findings += merged(beside_others(found, new), trial)
 
 
-def match_signatures(code: Subject, trial: Trial, rest: list[str], found: list[Finding], extra: str) -> None:
+def left(wrong: list[str], found: list[Finding]) -> list[str]:
+    """The wrong gradients that no finding explains."""
+    explained = {n for f in found for n in (f.gradient, *f.consequences)}
+    return [n for n in wrong if n not in explained]
+
+
+def not_finite(trial: Trial, names: list[str]) -> list[Finding]:
+    found = []
+    for n in names:
+        finite = np.isfinite(np.asarray(trial.gradients[n], dtype=float))
+        if not finite.all() and np.isfinite(trial.reference[n]).all():
+            evidence = f"d{n} has {int((~finite).sum())} entries that are nan or infinite"
+            found.append(Finding(n, "not-finite", evidence, Confidence.CERTAIN))
+    return found
+
+
+def upstream_not_multiplied(trial: Trial, second: Trial, names: list[str]) -> list[Finding]:
+    """The gradients that do not change when the upstream gradient does."""
+    if second is trial or not trial.takes_upstream:
+        return []
+    stuck = [
+        n
+        for n in names
+        if n in second.gradients
+        and np.any(trial.gradients[n])
+        and np.shape(trial.gradients[n]) == np.shape(second.gradients[n])
+        and trial.close(second.gradients[n], np.asarray(trial.gradients[n], dtype=float))
+        and not trial.close(second.reference[n], trial.reference[n], 1e-3)
+    ]
+    if not stuck:
+        return []
+    return [
+        Finding(
+            stuck[0],
+            "upstream-not-multiplied",
+            "the gradient does not change when the upstream gradient does",
+            Confidence.CERTAIN,
+            "The upstream gradient is not multiplied in.",
+            "multiply the local derivative by the upstream gradient",
+            stuck[1:],
+        )
+    ]
+
+
+def wrong_shapes(trial: Trial, names: list[str]) -> list[Finding]:
+    wrong = [Wrong.of(trial, n) for n in names]
+    signed = [(w.name, shape(w)) for w in wrong if w.mine.shape != w.right.shape]
+    return [Finding(n, s.slug, s.evidence, s.confidence, s.sentence) for n, s in signed]
+
+
+def match_signatures(trial: Trial, rest: list[str], found: list[Finding], extra: str) -> None:
+    """Add a finding for each gradient in `rest` that has a signature, and one for all that have none."""
     unknown: list[str] = []
     for n in rest:
-        g = np.asarray(trial.gradients[n], dtype=float)
-        s = signatures.generic(
-            trial.probe, g, trial.reference[n], trial.unreduced.get(n), n, trial.upstream.get("output")
-        )
+        s = generic(Wrong.of(trial, n))
         if s is None:
             unknown.append(n)
         else:
             found.append(Finding(n, s.slug, s.evidence + extra, s.confidence, s.sentence))
-    if unknown:
+    known = [f for f in found if f.confidence >= Confidence.POSSIBLE]
+    if unknown and known and trial.op.spreads:
+        known[0].consequences += unknown
+    elif unknown:
         n = unknown[0]
-        told = f"d{n} differs by up to {error(np.asarray(trial.gradients[n], dtype=float), trial.reference[n]):.3g} of its largest entry, and fits no known mistake"
-        others = unknown[1:]
-        known = [f for f in found if f.confidence >= 0.7]
-        if known and code.op.spreads:
-            known[0].consequences += unknown
-        else:
-            found.append(
-                Finding(
-                    n,
-                    "unknown",
-                    told + extra,
-                    0.3,
-                    "The gradient is wrong in a way that fits no known mistake.",
-                    "",
-                    others,
-                )
-            )
+        apart = error(np.asarray(trial.gradients[n], dtype=float), trial.reference[n])
+        evidence = f"d{n} differs by up to {apart:.3g} of its largest entry, and fits no known mistake{extra}"
+        sentence = "The gradient is wrong in a way that fits no known mistake."
+        found.append(Finding(n, "unknown", evidence, Confidence.UNKNOWN, sentence, "", unknown[1:]))
 
 
-def merged(code: Subject, found: list[Finding], trial: Trial) -> list[Finding]:
+def beside_others(before: Found, new: list[Finding]) -> list[Finding]:
+    """Beside a changed array, or answers that differ: what fits a mistake of its own; the rest follows from these."""
+    causes = ("argument-changed", "not-repeatable", "dropout-mask-or-scale")
+    cause = next((f for f in before.findings if f.slug in causes), None)
+    if cause is None:
+        return new
+    follows = [f for f in new if f.slug == "unknown" or cause.slug in ("dropout-mask-or-scale", "argument-changed")]
+    for n in (n for f in follows for n in (f.gradient, *f.consequences)):
+        if n not in cause.consequences and n != cause.gradient:
+            cause.consequences.append(n)
+    return [f for f in new if f not in follows]
+
+
+def merged(found: list[Finding], trial: Trial) -> list[Finding]:
     """One mistake that spoils all gradients in the same way is named once, at its root."""
     every = [n for n in trial.gradients if n in trial.reference]
     for slug in {f.slug for f in found}:
-        same = [f for f in found if f.slug == slug]
-        touched = {f.gradient for f in same} | {c for f in same for c in f.consequences}
-        if (
-            len(same) > 1
-            and touched >= set(every)
-            and slug
-            in (
-                "wrong-sign",
-                "upstream-not-multiplied",
-                "attention-scale",
-                "unknown",
-                "local-derivative-missing",
-                "wrong-reduction",
-            )
-        ):
-            first = same[0]
+        first, *others = [f for f in found if f.slug == slug]
+        if not others:
+            continue
+        gradients = [f.gradient for f in others]
+        touched = {n for f in (first, *others) for n in (f.gradient, *f.consequences)}
+        if touched >= set(every) and slug in EVERYWHERE:
             first.consequences = [n for n in every if n != first.gradient and n in touched]
-            found = [f for f in found if f.slug != slug or f is first]
-        elif len(same) > 1 and {f.gradient for f in same} == {"input", "target"}:  # of a difference: one mistake
-            same[0].consequences += [f.gradient for f in same[1:]]
-            found = [f for f in found if f.slug != slug or f is same[0]]
-        elif len(same) > 1 and code.op.spreads:
-            first = same[0]
-            first.consequences += [f.gradient for f in same[1:]]
-            found = [f for f in found if f.slug != slug or f is first]
+        elif trial.op.spreads or {first.gradient, *gradients} == {"input", "target"}:  # of a difference: one mistake
+            first.consequences += gradients
+        else:
+            continue
+        found = [f for f in found if f.slug != slug or f is first]
     return found

@@ -1,5 +1,4 @@
-# ruff: noqa: E501
-"""The course of a diagnosis: in which order a piece of code is asked what."""
+"""In which order a piece of code is asked what, in the reading that fits it best."""
 
 from __future__ import annotations
 
@@ -7,160 +6,161 @@ from dataclasses import replace
 
 import numpy as np
 
+from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
-from torchref.check.diagnosis.gradients import judge_gradients, wrong_gradients
-from torchref.check.diagnosis.gradients import right as is_right
-from torchref.check.diagnosis.more_axes import judge_ranks
+from torchref.check.diagnosis.found import Found
+from torchref.check.diagnosis.gradients import judge_gradients, right, wrong_gradients
+from torchref.check.diagnosis.more_axes import judge_more_axes
 from torchref.check.diagnosis.precisions import judge_precisions
-from torchref.check.diagnosis.repair import look_for_repair, names_one_change
+from torchref.check.diagnosis.repair import look_for_repair, one_change
 from torchref.check.diagnosis.running_statistics import judge_running
-from torchref.check.diagnosis.search import choose_input_or_output, learn_options, settle
+from torchref.check.diagnosis.search import best_trial
 from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.formula import shown_formula
-from torchref.check.ops.probe import make_probe
+from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.form import Form
+from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.report.derivation import derivation
-from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Verdict
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance import closeness
-from torchref.check.tolerance.allowance import ill_conditioned, share
-from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES, error
+from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Confidence, Verdict
+from torchref.check.running.trial import Trial, attempt
+from torchref.check.tolerance.closeness import error
+
+# what a backward raises that works on other sizes
+OF_SIZES = (ValueError, IndexError, RuntimeError, TypeError, AssertionError)
 
 
-def judge(code: Subject) -> Verdict:
-    """The verdict, in one reading of the code."""
-    if hasattr(code.form, "ambiguous") and code.form.ambiguous():
-        choose_input_or_output(code)
-    closeness.allowed["tolerance"] = TOLERANCE
-    learn_options(code)
-    if code.form.name == "autograd":
-        code.form.choose(lambda: settle(code))
-        closeness.allowed["tolerance"] = TOLERANCES[code.form.dtype]
-    trial = settle(code)
-    if trial.outputs and wrong_outputs(code, trial) and for_vectors(code, trial):
-        code.op = code.form.op = replace(code.op, variants=("vector",))
-        code.notes.append("it is judged on one vector: its backward takes no rows")
-        trial = settle(code)
-    if code.convention is not TORCH:
-        code.notes.append(f"a convention that differs from torch's: {code.convention.sentence}")
-    if trial.outputs and wrong_outputs(code, trial):
-        judge_forward(code, trial)
-        return result(code, trial)
+def judge(form: Form, stated: tuple[str, ...] = ()) -> Verdict:
+    """The verdict on code in one form. Errors: CouldNotRun, and Unmatched, with a message for the user."""
+    trial = best_trial(form, stated)
+    reading = trial.reading
+    found = Found(notes=list(reading.notes))
+    if reading.convention is not TORCH:
+        found.notes.append(f"a convention that differs from torch's: {reading.convention.sentence}")
+    if trial.outputs and wrong_outputs(trial):
+        judge_forward(found, trial)
+        return result(found, trial)
     p = trial.probe
     try:
-        trial = code.attempt(p, code.convention, [p.upstream, p.upstream])
+        trial = attempt(reading, p, [p.upstream, p.upstream])
     except UserError as problem:
-        return breaks(code, problem, trial)
-    if (
-        "one slope" in code.op.variants
-        and np.size(trial.gradients.get("weight", p.values["weight"])) == 1 != p.values["weight"].size
-    ):
-        code.variant = "one slope"  # the formula of one slope runs with many, too
-        p = make_probe(code.op, 0, code.form.takes, code.variant)
-        trial = code.attempt(p, code.convention, [p.upstream, p.upstream])
-    second = code.attempt(p, code.convention, [p.second])
-    other = make_probe(code.op, 1, code.form.takes, code.variant)
-    third = code.attempt(other, code.convention, [other.upstream])
-    judge_contract(code, trial, second)
-    judge_running(code, trial)
-    judge_gradients(code, trial, second, third)
-    look_for_repair(code, trial, third)
-    judge_extremes(code)
-    name_first_wrong(code, trial)
-    judge_precisions(code, trial)
-    judge_ranks(code)
-    return result(code, trial)
+        return breaks(found, problem, trial)
+    if has_one_slope(trial):
+        reading = replace(reading, variant="one slope")  # the formula of one slope runs with many, too
+        p = reading.probe(0)
+        trial = attempt(reading, p, [p.upstream, p.upstream])
+    second = attempt(reading, p, [p.second])
+    other = reading.probe(1)
+    third = attempt(reading, other, [other.upstream])
+    judge_contract(found, trial)
+    judge_running(found, trial)
+    judge_gradients(found, trial, second, third)
+    look_for_repair(found, trial, third)
+    judge_extremes(found, reading)
+    name_first_wrong(found, trial)
+    judge_precisions(found, trial)
+    judge_more_axes(found, reading)
+    return result(found, trial)
 
 
-def for_vectors(code: Subject, trial: Trial) -> bool:
-    """Whether code for one vector was given rows: it takes them, but its backward does not."""
-    if "vector" not in code.op.variants or code.variant == "vector":
+def has_one_slope(trial: Trial) -> bool:
+    if "one slope" not in trial.op.variants:
         return False
-    try:
-        rows = code.attempt(trial.probe, code.convention, [trial.probe.upstream])
-    except CouldNotRun:
-        return True
-    return any(np.shape(g) != rows.reference[n].shape for n, g in rows.gradients.items() if n in rows.reference)
+    weight = trial.probe.values["weight"]
+    return np.size(trial.gradients.get("weight", weight)) == 1 != np.size(weight)
 
 
-def breaks(code: Subject, problem: UserError, trial: Trial) -> Verdict:
-    """The backward raises although the forward ran: a shape error is often a transpose that only a square array hides."""
-    if not isinstance(problem.original, ValueError | IndexError | RuntimeError | TypeError | AssertionError):
+def breaks(found: Found, problem: UserError, trial: Trial) -> Verdict:
+    """The backward raises although the forward ran: often a transpose, which runs where all sizes are equal."""
+    if not isinstance(problem.original, OF_SIZES):
         raise problem
     try:
-        p = make_probe(code.op, 0, code.form.takes, "square")
-        square = code.attempt(p, code.convention, [p.upstream])
+        p = trial.reading.probe(0, "square")
+        square = attempt(trial.reading, p, [p.upstream])
     except (CouldNotRun, ValueError, KeyError):
-        if not names_one_change(code, trial, problem):
+        change = one_change(trial, problem)
+        if change is None:
             raise problem from None
-        return result(code, trial)
-    before = len(code.findings)
-    judge_gradients(
-        code,
-        square,
-        square,
-        square,
-        told=f"on sizes that differ it raises {type(problem.original).__name__}: {problem.original}",
-    )
-    if all(f.confidence < 0.9 for f in code.findings[before:]):
-        guesses, code.findings = code.findings, code.findings[:before]
-        if names_one_change(code, trial, problem, wrong_gradients(code, square)):
-            return result(code, trial)
-        code.findings = guesses
-    if len(code.findings) == before:
+        found.findings.append(change)
+        return result(found, trial)
+    guesses = Found()
+    told = f"on sizes that differ it raises {type(problem.original).__name__}: {problem.original}"
+    judge_gradients(guesses, square, square, square, told=told)
+    if not any(f.confidence is Confidence.CERTAIN for f in guesses.findings):
+        change = one_change(trial, problem, wrong_gradients(square))
+        if change is not None:
+            found.findings.append(change)
+            return result(found, trial)
+    if not guesses.findings:
         raise problem
-    return result(code, square)
+    found.findings += guesses.findings
+    return result(found, square)
 
 
-def result(code: Subject, trial: Trial) -> Verdict:
-    right: dict[str, float] = {}
-    named = {f.gradient for f in code.findings} | {c for f in code.findings for c in f.consequences}
-    pictures = []
-    for name, g in trial.gradients.items():
-        if name not in trial.reference or g is None:
-            continue
-        if name not in named and is_right(code, trial, name):
-            right[name] = share(code, trial, name)
-            if ill_conditioned(code, trial, name):
-                del right[name]
-                code.notes.append(
-                    f"d{name} is ill-conditioned: rounding alone moves it as far as a mistake would; this is no pass"
-                )
-            elif right[name] > 1:
-                code.notes.append(beside(name, error(g, trial.reference[name]), right[name]))
-        pictures.append({"name": name, "mine": np.asarray(g, dtype=float), "reference": trial.reference[name]})
-    taken = [a.name for a in code.op.arrays if a.name in code.form.takes and trial.probe.values.get(a.name) is not None]
-    lost = [n for n in taken if trial.gradients.get(n) is None and code.form.name in ("closure", "pair", "class")]
-    if lost and trial.gradients:
-        code.notes.append(f"no gradient was found for {', '.join(lost)}: it is not judged")
-    verdict = WRONG if code.findings else RIGHT
-    if verdict == RIGHT and not right and trial.gradients:
-        return Verdict(COULD_NOT_RUN, error="; ".join(code.notes) or "no gradient could be judged")
+def result(found: Found, trial: Trial) -> Verdict:
+    """What has been found, as a verdict."""
+    shares = right_shares(found, trial)
+    note_what_is_not_judged(found, trial)
+    verdict = WRONG if found.findings else RIGHT
     if verdict == RIGHT and not trial.gradients:
         return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
-    code.findings.sort(key=lambda f: -f.confidence)
-    for f in code.findings:
+    if verdict == RIGHT and not shares:
+        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged")
+    found.findings.sort(key=lambda f: -f.confidence)
+    for f in found.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
-        f.derivation = f.derivation or derivation(code.op)
-        f.formula = f.formula or shown_formula(code.op, f.gradient, trial.probe.namespace())
+        f.derivation = f.derivation or derivation(trial.op)
+        f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
+    compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}
     return Verdict(
         verdict,
-        against=code.op.name,
-        form=code.form.name,
-        findings=code.findings,
-        right=right,
-        notes=code.notes,
-        pictures=pictures,
-        yours=code.names(),
+        against=trial.op.name,
+        form=trial.form.name,
+        findings=found.findings,
+        right=shares,
+        notes=found.notes,
+        pictures=[
+            {"name": n, "mine": np.asarray(g, dtype=float), "reference": trial.reference[n]}
+            for n, g in compared.items()
+        ],
+        yours=trial.form.users_names(),
     )
 
 
-def beside(name: str, error: float, share: float) -> str:
+def right_shares(found: Found, trial: Trial) -> dict[str, float]:
+    """The right gradients, each with its error in units of what rounding allows; notes on those that say less."""
+    named = {n for f in found.findings for n in (f.gradient, *f.consequences)}
+    shares: dict[str, float] = {}
+    for name, g in trial.gradients.items():
+        if name not in trial.reference or g is None or name in named or not right(trial, name):
+            continue
+        if ill_conditioned(trial, name):
+            found.notes.append(
+                f"d{name} is ill-conditioned: rounding alone moves it as far as a mistake would; this is no pass"
+            )
+            continue
+        shares[name] = share(trial, name)
+        if shares[name] > 1:
+            found.notes.append(beside(name, error(g, trial.reference[name]), shares[name]))
+    return shares
+
+
+def beside(name: str, apart: float, share: float) -> str:
     """A gradient that rounding does not explain, and no mistake either."""
     causes = "a small constant added in a denominator or a log does this"
-    if error > 1e-8:
+    if apart > 1e-8:
         causes = "a shortened constant or float32 inside does this, or " + causes.removesuffix(" does this")
-    return f"d{name} differs by {error:.1g} of its largest entry: {float(f'{share:.1g}'):,.0f} times what rounding explains; {causes}"
+    times = f"{float(f'{share:.1g}'):,.0f} times what rounding explains"
+    return f"d{name} differs by {apart:.1g} of its largest entry: {times}; {causes}"
+
+
+def note_what_is_not_judged(found: Found, trial: Trial) -> None:
+    if isinstance(trial.form, Gradient | Function) or not trial.gradients:
+        return
+    arrays = [a.name for a in trial.op.arrays if a.name in trial.reading.takes]
+    lost = [n for n in arrays if trial.probe.values.get(n) is not None and trial.gradients.get(n) is None]
+    if lost:
+        found.notes.append(f"no gradient was found for {', '.join(lost)}: it is not judged")

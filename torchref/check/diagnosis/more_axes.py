@@ -5,36 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import wrong_gradients
-from torchref.check.ops.probe import deeper_probe
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
-from torchref.check.running.subject import Subject
+from torchref.check.reading.forms.gradient import Gradient
+from torchref.check.reading.reading import Reading
+from torchref.check.running.trial import attempt
+
+WILL_NOT = (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError)
 
 
-def judge_ranks(code: Subject) -> None:
+def judge_more_axes(found: Found, reading: Reading) -> None:
     """(N, T, D) in place of (N, D): a backward that does not follow there is worth a note.
 
     It is no mistake: a gradient that is right for (N, D) is right, and NumPy's forward takes more axes by itself.
     """
-    if code.findings or code.form.name == "function" or code.variant != "rich":
-        return
-    if not code.op.deeper:
+    if found.findings or isinstance(reading.form, Gradient) or reading.variant != "rich" or not reading.op.deeper:
         return
     try:
-        p = deeper_probe(code.op, 1, code.form.takes, code.variant)
-        trial = code.attempt(p, code.convention, [])
-        if wrong_outputs(code, trial):
+        p = reading.deeper_probe(1)
+        if wrong_outputs(attempt(reading, p, [])):
             return
-    except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
+    except WILL_NOT:
         return
     where = f"right for (N, D); the forward takes {np.shape(p.values['input'])} as well, where the backward"
     try:
-        trial = code.attempt(p, code.convention, [p.upstream])
+        trial = attempt(reading, p, [p.upstream])
     except UserError as problem:
-        code.notes.append(f"{where} raises {type(problem.original).__name__}")
+        found.notes.append(f"{where} raises {type(problem.original).__name__}")
         return
-    except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
+    except WILL_NOT:
         return
-    wrong = wrong_gradients(code, trial)
+    wrong = wrong_gradients(trial)
     if wrong:
-        code.notes.append(f"{where} returns other gradients than the right d{', d'.join(wrong)}")
+        found.notes.append(f"{where} returns other gradients than the right d{', d'.join(wrong)}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import itertools
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +16,9 @@ from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.optimizer import ClassStep, FunctionStep, Settings, role
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Finding, Verdict
-from torchref.check.tolerance.closeness import close, size
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
+from torchref.check.running.tracebacks import last_lines
+from torchref.check.tolerance.closeness import size
 from torchref.nn.module import Array
 
 STEPS = 8
@@ -73,8 +76,6 @@ def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -
     try:
         judge(function, against, verdict)
     except UserError as error:
-        from torchref.check.running.tracebacks import last_lines
-
         verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
     except (CouldNotRun, SyntaxError, ValueError) as error:
         verdict.error = str(error)
@@ -88,8 +89,8 @@ def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
     return path, touched, weights, gradients, rates
 
 
-def runnable(step: Any, settings: Settings) -> tuple[Any, ...]:
-    """Run it, trying the ways in which state and parameters may be handed over."""
+def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+    """A step that runs, and its run, trying the ways in which state and parameters may be handed over."""
     ways: list[tuple[str, Any]] = (
         [("empty", {}), ("empty", None)] if isinstance(step, FunctionStep) else [("layout", "dict"), ("layout", "list")]
     )
@@ -97,9 +98,10 @@ def runnable(step: Any, settings: Settings) -> tuple[Any, ...]:
         ways = [("as_config", True), ("as_config", False)]
     first: Exception | None = None
     for attribute, value in ways:
-        setattr(step, attribute, value)
+        there = copy.copy(step)
+        setattr(there, attribute, value)
         try:
-            return attempt(step, settings)
+            return there, attempt(there, settings)
         except CouldNotRun as error:
             first = first or error
     assert first is not None
@@ -112,10 +114,10 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
     given = options_of(name, against)
     step: Any = ClassStep(function, name) if inspect.isclass(function) else FunctionStep(function, name)
     settings = Settings(name, given, step.taken)
-    first = runnable(step, settings)
+    step, first = runnable(step, settings)
     if isinstance(step, FunctionStep) and step.as_config:
         asked = {r for key in step.asked if (r := role(name, key))}
-        step.taken |= asked
+        step.taken = step.taken | asked
         settings = Settings(name, given, step.taken)
         first = attempt(step, settings)
     compare(step, settings, first, given, verdict)
@@ -149,98 +151,120 @@ def other_settings(name: str, given: dict[str, Any], taken: set[str], settings: 
     return found
 
 
+@dataclass(frozen=True)
+class Path:
+    """The path that the user's steps have gone, and those that torch's would go."""
+
+    settings: Settings
+    mine: list[list[Array]]
+    weights: list[Array]
+    gradients: list[list[Array]]
+    rates: list[float]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return OPTIMIZERS[self.settings.name]
+
+    def reference(self, *wrong: Slip, options: Any = None) -> list[list[Array]] | None:
+        """The path with these mistakes; None: no such mistake under these options, or two exclude each other."""
+        o = self.settings.o if options is None else options
+        try:
+            with np.errstate(all="ignore"):
+                return simulate(self.optimizer, o, self.weights, self.gradients, self.rates, wrong)
+        except (ZeroDivisionError, ValueError):
+            return None
+
+    def fits(self, *wrong: Slip, options: Any = None) -> bool:
+        other = self.reference(*wrong, options=options)
+        return other is not None and same(self.mine, other, self.weights)
+
+    def seen(self, options: Any) -> list[Slip]:
+        """The mistakes that change something."""
+        start = self.reference(options=options)
+        paths = ((m, self.reference(m, options=options)) for m in self.optimizer.slips)
+        return [m for m, p in paths if p is not None and start is not None and not same(p, start, self.weights)]
+
+
 def compare(
     step: Any, settings: Settings, run: tuple[Any, ...], given: dict[str, Any], verdict: Verdict, where: str = ""
 ) -> None:
     """The path that the user's steps have gone, against torch's."""
-    path, touched, weights, gradients, rates = run
-    optimizer, o = OPTIMIZERS[settings.name], settings.o
-    if np.shape(path[0][0]) != np.shape(weights[0]):
+    mine, touched, *rest = run
+    path = Path(settings, mine, *rest)
+    if np.shape(mine[0][0]) != np.shape(path.weights[0]):
         raise CouldNotRun(
-            f"the step returned a parameter of shape {np.shape(path[0][0])}, expected {np.shape(weights[0])}"
+            f"the step returned a parameter of shape {np.shape(mine[0][0])}, expected {np.shape(path.weights[0])}"
         )
-
-    def reference(*wrong: Slip, options: Any = o) -> list[list[Array]] | None:
-        try:
-            with np.errstate(all="ignore"):
-                return simulate(optimizer, options, weights, gradients, rates, wrong)
-        except (ZeroDivisionError, ValueError):  # no such mistake under these options; two may exclude each other
-            return None
-
-    def fits(*wrong: Slip, options: Any = o) -> bool:
-        other = reference(*wrong, options=options)
-        return other is not None and same(path, other, weights)
-
-    right = reference()
+    right = path.reference()
     assert right is not None
+    candidates = constant_eps(step, settings, given)
+    conventions = [c for c in path.optimizer.conventions if differs(path, c, right)]
     if touched:
         verdict.verdict = WRONG
-        verdict.findings.append(
-            Finding(
-                "param",
-                "optimizer-state",
-                "the gradient has other values after the step",
-                0.95,
-                "The step changes the gradient that it was given.",
-                "g = g + weight_decay * w, not g += ...",
-            )
-        )
-        return
-    if same(path, right, weights):
+        sentence, instead = "The step changes the gradient that it was given.", "g = g + weight_decay * w, not g += ..."
+        evidence = "the gradient has other values after the step"
+        verdict.findings.append(Finding("param", "optimizer-state", evidence, Confidence.CERTAIN, sentence, instead))
+    elif same(mine, right, path.weights):
+        verdict.verdict, verdict.right = RIGHT, {"param": apart(path, right)}
+    elif (usual := next((c for c in conventions if path.fits(c)), None)) is not None:
         verdict.verdict = RIGHT
-        verdict.right = {
-            "param": max(
-                size(np.subtract(p[i], r[i])) for p, r in zip(path, right, strict=True) for i in range(len(weights))
-            )
-            / max(1e-6 * size(np.subtract(right[-1][0], weights[0])), 1e-300)
-        }
-        return
-    conventions = [c for c in optimizer.conventions if (other := reference(c)) and not same(other, right, weights)]
-    for convention in conventions:
-        if fits(convention):
-            verdict.verdict = RIGHT
-            verdict.notes.append(f"a difference of convention: {convention.sentence}")
-            return
-    # an eps that stands as a constant in the user's code is theirs to choose
-    fixed = "eps" in optimizer.defaults and "eps" not in step.taken and "eps" not in given
-    others = [e for e in CONSTANT_EPS if e != o.eps] if fixed else []
-    candidates = [o, *(SimpleNamespace(**{**vars(o), "eps": e}) for e in others)]
-    for options in candidates[1:]:
-        if fits(options=options):
-            verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
-            verdict.notes.append(
-                f"eps is {options.eps:g} in this code; torch's default is {optimizer.defaults['eps']:g}"
-            )
-            return
-    verdict.verdict = WRONG
-    moved = next((n for n, (p, r) in enumerate(zip(path, right, strict=True)) if not same([p], [r], weights)), 0)
-    evidence = f"the parameters differ from step {moved + 1} on{where}"
+        verdict.notes.append(f"a difference of convention: {usual.sentence}")
+    elif (own := next((o for o in candidates if path.fits(options=o)), None)) is not None:
+        verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
+        default = path.optimizer.defaults["eps"]
+        verdict.notes.append(f"eps is {own.eps:g} in this code; torch's default is {default:g}")
+    else:
+        verdict.verdict = WRONG
+        steps = enumerate(zip(mine, right, strict=True))
+        moved = next((n for n, (p, r) in steps if not same([p], [r], path.weights)), 0)
+        evidence = f"the parameters differ from step {moved + 1} on{where}"
+        name_slips(verdict, path, [settings.o, *candidates], conventions, evidence)
 
-    def seen(options: Any) -> list[Slip]:
-        """The mistakes that change something."""
-        start = reference(options=options)
-        paths = ((m, reference(m, options=options)) for m in optimizer.slips)
-        return [m for m, p in paths if p is not None and start is not None and not same(p, start, weights)]
 
+def differs(path: Path, convention: Slip, right: list[list[Array]]) -> bool:
+    """Whether a convention of other texts is seen under these options."""
+    other = path.reference(convention)
+    return other is not None and not same(other, right, path.weights)
+
+
+def apart(path: Path, right: list[list[Array]]) -> float:
+    """The largest difference, in units of a millionth of the way gone."""
+    differences = (
+        size(np.subtract(p[i], r[i])) for p, r in zip(path.mine, right, strict=True) for i in range(len(path.weights))
+    )
+    return max(differences) / max(1e-6 * size(np.subtract(right[-1][0], path.weights[0])), 1e-300)
+
+
+def constant_eps(step: Any, settings: Settings, given: dict[str, Any]) -> list[SimpleNamespace]:
+    """An eps that stands as a constant in the user's code is theirs to choose: the options with other ones."""
+    if "eps" not in OPTIMIZERS[settings.name].defaults or "eps" in step.taken or "eps" in given:
+        return []
+    o = settings.o
+    return [SimpleNamespace(**{**vars(o), "eps": e}) for e in CONSTANT_EPS if e != o.eps]
+
+
+def name_slips(verdict: Verdict, path: Path, candidates: list[Any], conventions: list[Slip], evidence: str) -> None:
+    """Which mistake the steps make, or which two."""
+    optimizer, o = path.optimizer, path.settings.o
     for options in candidates:
-        visible = seen(options)
+        visible = path.seen(options)
         for more in ((), *((c,) for c in conventions)):
             for m in visible:
-                if fits(m, *more, options=options):
-                    found(verdict, optimizer, m, o, evidence, 0.97)
+                if path.fits(m, *more, options=options):
+                    found(verdict, optimizer, m, o, evidence, Confidence.CERTAIN)
                     return
-    for a, b in itertools.combinations(seen(o), 2):
-        if fits(a, b):
-            found(verdict, optimizer, a, o, evidence, 0.8)
+    for a, b in itertools.combinations(path.seen(o), 2):
+        if path.fits(a, b):
+            found(verdict, optimizer, a, o, evidence, Confidence.LIKELY)
             if b.slug != a.slug:
-                found(verdict, optimizer, b, o, evidence, 0.75)
+                found(verdict, optimizer, b, o, evidence, Confidence.POSSIBLE)
             return
     verdict.findings.append(
         Finding(
             "param",
             "unknown",
             evidence + ", and fit no known mistake",
-            0.3,
+            Confidence.UNKNOWN,
             "The step is wrong in a way that fits no known mistake.",
             derivation=derivation(optimizer),
             formula=shown_step(optimizer, o),
@@ -252,7 +276,7 @@ def derivation(optimizer: Optimizer) -> str:
     return f"the docstring of torchref.optim.{optimizer.name}"
 
 
-def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: float) -> None:
+def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: Confidence) -> None:
     verdict.findings.append(
         Finding(
             "param",
@@ -267,4 +291,4 @@ def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, co
     )
 
 
-__all__ = ["close", "diagnose", "names"]
+__all__ = ["diagnose", "names"]

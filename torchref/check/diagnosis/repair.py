@@ -8,29 +8,29 @@ forward and every right gradient as they are, and makes the wrong ones right, on
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.diagnosis.found import Found
 from torchref.check.edits import Edit, repairs
-from torchref.check.ops.probe import Probe, make_probe
+from torchref.check.ops.probe import Probe
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
-from torchref.check.report.verdict import SLUGS, Finding
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import close
+from torchref.check.reading.forms.form import Form
+from torchref.check.reading.reading import Reading
+from torchref.check.report.verdict import SLUGS, Confidence, Finding
+from torchref.check.running.trial import Trial, attempt
 
-DOUBTFUL = 0.76  # two mistakes at once, and what is less sure
 CANDIDATES = 600  # changes that are tried, the likelier kinds first: the corpus's longest search ends at 204
 
 
-@dataclass
+@dataclass(frozen=True)
 class Repair:
     """A change that makes the gradients `healed` right."""
 
@@ -40,69 +40,65 @@ class Repair:
     healed: list[str]
 
 
-def look_for_repair(code: Subject, trial: Trial, third: Trial) -> None:
+def look_for_repair(found: Found, trial: Trial, third: Trial) -> None:
     """Put the mistake that one change undoes in the place of findings that are unknown, or in doubt."""
-    if not code.findings or any(f.confidence > DOUBTFUL or f.gradient not in trial.gradients for f in code.findings):
+    doubtful = all(f.confidence < Confidence.LIKELY and f.gradient in trial.gradients for f in found.findings)
+    if not found.findings or not doubtful:
         return  # beside another mistake, no one change makes the rest right
-    wrong = list(dict.fromkeys(g for f in code.findings for g in (f.gradient, *f.consequences)))
-    found = repair(code, trial, third, wrong)
-    if found is not None:
-        code.findings = [f for f in code.findings if f.gradient not in found.healed]
-        code.findings.append(finding(found))
+    wrong = list(dict.fromkeys(g for f in found.findings for g in (f.gradient, *f.consequences)))
+    change = repair(trial, third, wrong)
+    if change is not None:
+        found.findings = [f for f in found.findings if f.gradient not in change.healed]
+        found.findings.append(finding(change))
 
 
-def finding(found: Repair, extra: str = "") -> Finding:
-    slug, (first, *others) = found.edit.slug, found.healed
-    evidence = f"line {found.number}: with `{found.edit.after}` for `{found.edit.before}` it is right{extra}"
-    instead = f"line {found.number}, `{found.line}`: `{found.edit.after}`"
-    return Finding(first, slug, evidence, 0.85, SLUGS[slug], instead, others)
-
-
-def names_one_change(code: Subject, trial: Trial, problem: Exception, spoilt: Sequence[str] = ()) -> bool:
-    """Whether there is one change with which a backward that raises runs, and is right.
+def one_change(trial: Trial, problem: Exception, spoilt: Sequence[str] = ()) -> Finding | None:
+    """The one change with which a backward that raises runs, and is right.
 
     `spoilt` are the gradients that are wrong where all sizes are equal, and it does not raise.
     """
-    other = make_probe(code.op, 1, code.form.takes, code.variant)
     try:
-        third = code.attempt(other, code.convention, [])
+        third = attempt(trial.reading, trial.reading.probe(1), [])
     except CouldNotRun:
-        return False
-    found = repair(code, trial, third, list(trial.reference))
-    if found is None:
-        return False
-    found.healed = [n for n in found.healed if n in spoilt] or found.healed
-    code.findings.append(finding(found, f"; as it stands, {problem}"))
-    return True
+        return None
+    change = repair(trial, third, list(trial.reference))
+    if change is None:
+        return None
+    healed = [n for n in change.healed if n in spoilt] or change.healed
+    return finding(replace(change, healed=healed), f"; as it stands, {problem}")
 
 
-def repair(code: Subject, trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
+def finding(change: Repair, extra: str = "") -> Finding:
+    slug, (first, *others) = change.edit.slug, change.healed
+    evidence = f"line {change.number}: with `{change.edit.after}` for `{change.edit.before}` it is right{extra}"
+    instead = f"line {change.number}, `{change.line}`: `{change.edit.after}`"
+    return Finding(first, slug, evidence, Confidence.LIKELY, SLUGS[slug], instead, others)
+
+
+def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
     """The first change, the likelier kinds first, that makes the gradients `wrong` right."""
-    source = Source.of(code.form)
+    source = Source.of(trial.form)
     if source is None:
         return None
     good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
-    upstreams = source.upstream_names()
-    likeliest_first = sorted(repairs(source.functions(), code.op, upstreams), key=lambda e: e.rank)
-    for edit in likeliest_first[:CANDIDATES]:
-        changed = source.changed(edit, code.form)
-        if changed is None:
+    edits = repairs(source.functions(), trial.op, source.upstream_names())
+    for edit in sorted(edits, key=lambda e: e.rank)[:CANDIDATES]:
+        form = source.changed(edit, trial.form)
+        if form is None:
             continue
-        other = Subject(changed, code.op, code.stated)
-        other.convention, other.variant = code.convention, code.variant
-        healed = heals(other, trial, good, wrong)
-        if healed and heals(other, third, good, healed) == healed:
+        reading = replace(trial.reading, form=form)
+        healed = heals(reading, trial.probe, good, wrong)
+        if healed and heals(reading, third.probe, good, healed) == healed:
             lines = source.text.splitlines()
             return Repair(edit, lines[edit.line - 1].strip() if edit.line <= len(lines) else "", edit.line, healed)
     return None
 
 
-def heals(code: Subject, trial: Trial, good: list[str], wrong: list[str]) -> list[str]:
+def heals(reading: Reading, p: Probe, good: list[str], wrong: list[str]) -> list[str]:
     """The gradients in `wrong` that are right now; none if the forward or a gradient in `good` is not."""
-    p: Probe = trial.probe
     try:
-        now = code.attempt(p, code.convention, [p.upstream])
-        if now.outputs and wrong_outputs(code, now):
+        now = attempt(reading, p, [p.upstream])
+        if now.outputs and wrong_outputs(now):
             return []
         if any(n in now.reference and not same(now, n) for n in (*now.gradients, *good)):
             return []
@@ -117,7 +113,7 @@ def same(trial: Trial, name: str) -> bool:
     g, reference = trial.gradients.get(name), trial.reference.get(name)
     if g is None or reference is None or np.shape(g) != np.shape(reference):
         return False
-    return bool(close(np.asarray(g, dtype=float), reference))
+    return trial.close(np.asarray(g, dtype=float), reference)
 
 
 class Source:
@@ -139,12 +135,9 @@ class Source:
             waiting += [n.id for n in ast.walk(node_of) if isinstance(n, ast.Name) and n.id in tops]
 
     @staticmethod
-    def of(form: Any) -> Source | None:
+    def of(form: Form) -> Source | None:
         """What a form runs, if its source can be read and stands at the top of its file."""
-        if form.name in ("class", "autograd"):
-            targets = [form.cls]
-        else:
-            targets = [t for t in (getattr(form, "back", None), form.function) if t is not None]
+        targets = form.code()
         try:
             filename = inspect.getsourcefile(targets[0])
             roots = [t.__qualname__ for t in targets]
@@ -169,7 +162,7 @@ class Source:
         known = {normal(a) for a in ALIASES["dy"]}
         return {a.arg for f in self.functions() for a in f.args.args if normal(a.arg) in known}
 
-    def changed(self, edit: Edit, form: Any) -> Any:
+    def changed(self, edit: Edit, form: Form) -> Form | None:
         """The form with the changed code in it; None where that cannot be compiled."""
         undo = edit.apply()
         try:
@@ -181,21 +174,7 @@ class Source:
             return None
         finally:
             undo()
-        other = copy.copy(form)
-
-        def find(path: str) -> Any:
-            return look_up(scope, path)
-
-        if form.name in ("class", "autograd"):
-            other.cls = find(self.roots[0])
-            for method in ("forward_method", "backward_method"):
-                if hasattr(form, method):
-                    setattr(other, method, getattr(other.cls, getattr(form, method.replace("_method", "_name"))))
-        elif getattr(form, "back", None) is not None:
-            other.back, other.function = find(self.roots[0]), find(self.roots[1])
-        else:
-            other.function = find(self.roots[0])
-        return other
+        return form.running(*(look_up(scope, root) for root in self.roots))
 
 
 def look_up(scope: dict[str, Any], path: str) -> Any:

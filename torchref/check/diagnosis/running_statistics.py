@@ -1,69 +1,66 @@
-# ruff: noqa: E501
 """The running statistics, where a piece of code keeps them."""
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
-from torchref.check.reading import arguments
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import close
+from torchref.check.diagnosis.found import Found
+from torchref.check.ops.mistake import Mistake
+from torchref.check.report.verdict import Confidence
+from torchref.check.running.trial import Trial
 
 
-def judge_running(code: Subject, trial: Trial) -> None:
+def judge_running(found: Found, trial: Trial) -> None:
     """The running statistics, where the user's code keeps them."""
-    wrong = []
-    for name in ("running_mean", "running_var"):
-        if name not in trial.expected:
-            continue
-        value = trial.outputs.get(name)
-        if value is None:
-            value = trial.outputs.get(name + " in place")
-            if value is not None and np.array_equal(value, trial.probe.values[name]):
-                continue  # handed over, but neither changed nor returned
-        if value is None:
-            continue
-        if np.size(value) != np.size(trial.expected[name]) or not close(
-            np.reshape(value, np.shape(trial.expected[name])), trial.expected[name]
-        ):
-            wrong.append(name)
+    kept = {n: kept_as(trial, n) for n in ("running_mean", "running_var") if n in trial.expected}
+    wrong: dict[str, Any] = {
+        n: np.reshape(v, -1) for n, v in kept.items() if v is not None and not as_torch(trial, n, v)
+    }
     if not wrong:
         return
-    mine = {n: np.asarray(trial.outputs.get(n, trial.outputs.get(n + " in place"))).reshape(-1) for n in wrong}
-    running = [m for m in code.op.mistakes if m.gradient.startswith("running_")]
-    for m in (*(((m,)) for m in running), *itertools.combinations(running, 2)):
-        found = code.evaluate(trial, tuple(k.flag for k in m))
-        if found is None or not all(close(mine[n], found[0][n]) for n in wrong):
-            continue
-        convention = next((k.convention for k in m if k.convention), "")
-        if convention and momentum_convention(code):
-            code.notes.append(convention)
-            m = tuple(k for k in m if not k.convention)
-            if not m:
-                return
-        code.add(m[0].gradient, "running-statistics", f"{' and '.join(wrong)} equal those of this mistake ({', '.join(k.flag for k in m)})", 0.95,
-                 " ".join(k.sentence for k in m), consequences=[w for w in wrong if w != m[0].gradient])  # fmt: skip
+    first, *others = wrong
+    mistakes = updated_by(trial, wrong)
+    if mistakes is None:
+        evidence = f"{' and '.join(wrong)} differ from torch's update"
+        found.add(first, "running-statistics", evidence, Confidence.LIKELY, consequences=others)
         return
-    code.add(
-        wrong[0],
-        "running-statistics",
-        f"{' and '.join(wrong)} differ from torch's update",
-        0.85,
-        consequences=wrong[1:],
-    )
+    flags = ", ".join(m.flag for m in mistakes)
+    convention = next((m.convention for m in mistakes if m.convention), "")
+    if convention and trial.form.keeps_the_old_share():
+        found.notes.append(convention)
+        mistakes = tuple(m for m in mistakes if not m.convention)
+        flags = ", ".join(m.flag for m in mistakes)
+    if mistakes:
+        root = mistakes[0].gradient
+        evidence = f"{' and '.join(wrong)} equal those of this mistake ({flags})"
+        sentence = " ".join(m.sentence for m in mistakes)
+        spoilt = [n for n in wrong if n != root]
+        found.add(root, "running-statistics", evidence, Confidence.CERTAIN, sentence, consequences=spoilt)
 
 
-def momentum_convention(code: Subject) -> bool:
-    """Whether the user's own default says that momentum is the share of the old statistics."""
-    if "momentum" not in code.form.takes:
-        return "config" in code.form.takes
-    for matching in (code.form.matching, getattr(code.form, "construction", code.form.matching)):
-        name = matching.user("momentum")
-        for p in arguments.parameters(getattr(code.form, "function", getattr(code.form, "cls", None))) + list(
-            getattr(code.form, "forward_params", [])
-        ):
-            if p.name == name and isinstance(p.default, float):
-                return p.default > 0.5
-    return False
+def kept_as(trial: Trial, name: str) -> Any:
+    """What the user's code has made of a running statistic; None where it keeps none."""
+    value = trial.outputs.get(name)
+    if value is not None:
+        return value
+    value = trial.outputs.get(name + " in place")
+    untouched = value is not None and np.array_equal(value, trial.probe.values[name])
+    return None if untouched else value  # handed over, but neither changed nor returned
+
+
+def as_torch(trial: Trial, name: str, value: Any) -> bool:
+    right = trial.expected[name]
+    return np.size(value) == np.size(right) and trial.close(np.reshape(value, np.shape(right)), right)
+
+
+def updated_by(trial: Trial, wrong: dict[str, Any]) -> tuple[Mistake, ...] | None:
+    """The mistake, or the two mistakes, that update the statistics in this way."""
+    running = [m for m in trial.op.mistakes if m.gradient.startswith("running_")]
+    for mistakes in (*((m,) for m in running), *itertools.combinations(running, 2)):
+        result = trial.with_mistakes(tuple(m.flag for m in mistakes))
+        if result is not None and all(trial.close(wrong[n], result[0][n]) for n in wrong):
+            return mistakes
+    return None

@@ -1,153 +1,204 @@
-# ruff: noqa: E501
-"""Which variant of the probe, which convention and which options a piece of code works with."""
+"""Which variant of the probe, which convention and which options a piece of code works with.
+
+A search makes readings and changes none: it returns the trial in which the forward is right, or, if it is so in none,
+the first that runs. The trial knows its reading.
+"""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from torchref.check.diagnosis.forward import forward_right
+from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.ops.conventions import TORCH, Convention
-from torchref.check.ops.probe import Probe, make_probe
-from torchref.check.reading import arguments, other_signatures
+from torchref.check.ops.probe import Probe
+from torchref.check.reading import other_signatures
+from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.conventions import possible_conventions, told_conventions
+from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import close
+from torchref.check.reading.forms.form import Form
+from torchref.check.reading.forms.gradient import Gradient
+from torchref.check.reading.reading import Reading
+from torchref.check.running.trial import Trial, attempt
+from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES
+
+LEARNING = 8  # conventions in which the code is tried, to see which options it asks for
 
 
-def settle(code: Subject) -> Trial:
-    """Find the variant and the convention in which the forward is right (or, if none is, in which it runs)."""
+def best_trial(form: Form, stated: tuple[str, ...]) -> Trial:
+    """The trial in the reading that fits a user's code best. Errors: CouldNotRun where it runs in none."""
+    reading = Reading(form, form.op.variants[0], TOLERANCE, stated=stated)
+    if isinstance(form, Gradient) and form.ambiguous():
+        reading = input_or_output(reading, form)
+    reading = with_options(reading)
+    if isinstance(form, Function):
+        reading = in_a_precision(reading, form)
+    trial = settle(reading)
+    if trial.outputs and wrong_outputs(trial) and for_vectors(trial):
+        vector = trial.reading.calling(op=replace(trial.op, variants=("vector",)))
+        trial = settle(vector.noting("it is judged on one vector: its backward takes no rows"))
+    return trial
+
+
+def settle(reading: Reading) -> Trial:
+    """The trial in the variant and the convention in which the forward is right, else the first that runs."""
     first: Trial | None = None
     problem: CouldNotRun | None = None
-    for variant in code.op.variants:
-        p = make_probe(code.op, 0, code.form.takes, variant)
-        for convention in conventions_to_try(code, p):
+    for variant in reading.op.variants:
+        p = reading.probe(0, variant)
+        for convention in conventions_to_try(reading, p):
             try:
-                trial = code.attempt(p, convention, [p.upstream] if code.form.name == "function" else [])
+                trial = attempt(replace(reading, variant=variant, convention=convention), p, upstreams(reading, p))
             except CouldNotRun as e:
-                if problem is None:
-                    problem = e
+                problem = problem or e
                 continue
-            good = scores(code, trial) if code.form.name == "function" else forward_right(code, trial)
-            if good:
-                code.variant, code.convention = variant, convention
+            if works(trial):
                 return trial
-            fits = (
-                np.shape(trial.outputs.get("output", 0)) == np.shape(trial.expected["output"])
-                if trial.outputs
-                else True
-            )
-            adapted = None if fits else other_signatures.fitting(code.op, trial.outputs, trial.expected)
+            fits = has_the_right_shape(trial)
+            adapted = None if fits else other_signatures.fitting(reading.op, trial.outputs, trial.expected)
             if adapted is not None:
-                code.op = code.form.op = adapted
-                return settle(code)
-            if code.form.name == "function":
-                fits = all(
-                    np.shape(g) == trial.reference[n].shape for n, g in trial.gradients.items() if n in trial.reference
-                )
-            if fits and first is None:
+                return settle(reading.calling(op=adapted))
+            if fits_beside(trial, fits) and first is None:
                 first = trial
-                code.variant, code.convention = variant, convention
         if first is not None:
-            break
-    if first is not None:
-        return another(code, first)
-    options = {a.name for a in code.op.options if a.name not in code.op.given} & code.form.takes
-    if options and isinstance(problem, UserError):  # code that works for torch's defaults alone
-        taken, code.form.takes = code.form.takes, code.form.takes - options
+            return another(reading, first)
+    return with_defaults(reading, problem)
+
+
+def upstreams(reading: Reading, p: Probe) -> list[dict[str, Any]]:
+    """What a first trial hands over: a plain gradient function has no forward that could be tried alone."""
+    return [p.upstream] if isinstance(reading.form, Gradient) else []
+
+
+def works(trial: Trial) -> bool:
+    return gradients_right(trial) if isinstance(trial.form, Gradient) else not wrong_outputs(trial)
+
+
+def has_the_right_shape(trial: Trial) -> bool:
+    return not trial.outputs or np.shape(trial.outputs.get("output", 0)) == np.shape(trial.expected["output"])
+
+
+def fits_beside(trial: Trial, fits: bool) -> bool:
+    """Whether a trial that is not right has the right shapes at least."""
+    if not isinstance(trial.form, Gradient):
+        return fits
+    return all(np.shape(g) == trial.reference[n].shape for n, g in trial.gradients.items() if n in trial.reference)
+
+
+def with_defaults(reading: Reading, problem: CouldNotRun | None) -> Trial:
+    """The last resort of code that ran in no convention, or in none with the right shapes: torch's defaults alone."""
+    options = {a.name for a in reading.op.options if a.name not in reading.op.given} & reading.takes
+    if options and isinstance(problem, UserError):
         try:
-            return settle(code)
+            return settle(reading.calling(takes=reading.takes - options))
         except CouldNotRun:
-            code.form.takes = taken
             raise problem from None
-    if code.form.name == "function":
-        p = make_probe(code.op, 0, code.form.takes, code.op.variants[0])
+    first = replace(reading, variant=reading.op.variants[0], convention=TORCH)
+    if isinstance(reading.form, Gradient):
+        p = first.probe(0)
         try:
-            return code.attempt(p, TORCH, [p.upstream])
+            return attempt(first, p, [p.upstream])
         except CouldNotRun:
             raise (problem or CouldNotRun("it ran in no convention")) from None
     if problem is None:
-        p = make_probe(code.op, 0, code.form.takes, code.op.variants[0])
-        return code.attempt(p, TORCH, [])
+        return attempt(first, first.probe(0), [])
     raise problem
 
 
-def another(code: Subject, first: Trial) -> Trial:
+def another(reading: Reading, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
-    if code.form.name == "function":
+    if isinstance(reading.form, Gradient):
         return first
-    kept = code.op, code.variant, code.convention
-    for op, told in other_signatures.other_functions(kept[0]):
-        code.op = code.form.op = op
-        trial = settle(code)
-        if forward_right(code, trial):
-            code.notes.append(f"a convention that differs from torch's: {told}")
-            return trial
-    code.op, code.variant, code.convention = kept
-    code.form.op = code.op
+    for op, told in other_signatures.other_functions(reading.op):
+        trial = settle(reading.calling(op=op))
+        if not wrong_outputs(trial):
+            note = f"a convention that differs from torch's: {told}"
+            return replace(trial, reading=trial.reading.noting(note))
     return first
 
 
-def conventions_to_try(code: Subject, p: Probe) -> Iterator[Convention]:
-    """The conventions to try. Where no forward can tell them apart, dropout's p is torch's unless its name says more."""
-    if code.op.draws and code.form.name == "function" and not told_conventions(code.stated):
-        name = arguments.normal(code.form.matching.user("p") or "")
-        if "keep" in name or "retain" in name:
-            return iter(list(possible_conventions(code.op, p.values, code.form.takes, code.stated))[1:])
-        return iter([TORCH])
-    return possible_conventions(code.op, p.values, code.form.takes, code.stated)
+def conventions_to_try(reading: Reading, p: Probe) -> Iterator[Convention]:
+    """The conventions to try. No forward tells dropout's apart: p is torch's unless its name says more."""
+    stated = list(reading.stated) or None
+    every = possible_conventions(reading.op, p.values, reading.takes, stated)
+    if reading.op.draws and isinstance(reading.form, Gradient) and not told_conventions(stated):
+        name = normal(reading.form.matching.user("p") or "")
+        return iter(list(every)[1:]) if "keep" in name or "retain" in name else iter([TORCH])
+    return every
 
 
-def scores(code: Subject, trial: Trial) -> bool:
+def gradients_right(trial: Trial) -> bool:
     return bool(trial.gradients) and all(
-        np.shape(g) == trial.reference[n].shape and close(g, trial.reference[n])
+        np.shape(g) == trial.reference[n].shape and trial.close(g, trial.reference[n])
         for n, g in trial.gradients.items()
         if n in trial.reference
     )
 
 
-def learn_options(code: Subject) -> None:
-    """Which options the code reads from its dictionary: those vary in the probe, the others stay at their defaults."""
-    if "config" not in code.form.takes:
-        return
-    options = {a.name for a in code.op.arguments if a.name not in ("input", "momentum")}
-    plain = set(code.form.takes)
-    code.form.takes = plain | options
-    for variant in code.op.variants:
-        p = make_probe(code.op, 0, code.form.takes, variant)
-        for convention in itertools.islice(possible_conventions(code.op, p.values, code.form.takes, code.stated), 8):
+def with_options(reading: Reading) -> Reading:
+    """The reading in which the options that the code reads from its dictionary vary, and the others do not."""
+    if "config" not in reading.takes:
+        return reading
+    options = {a.name for a in reading.op.arguments if a.name not in ("input", "momentum")}
+    every = reading.calling(takes=reading.takes | options)
+    for variant in every.op.variants:
+        p = every.probe(0, variant)
+        ways = possible_conventions(every.op, p.values, every.takes, list(every.stated) or None)
+        for convention in itertools.islice(ways, LEARNING):
             try:
-                code.attempt(p, convention, [p.upstream] if code.form.name == "function" else [])
+                trial = attempt(replace(every, convention=convention), p, upstreams(every, p))
             except CouldNotRun:
                 continue
-            asked = code.form.asked.names(code.op) if code.form.asked is not None else options
-            code.form.takes = plain | (options & asked)
-            return
+            asked = trial.asked.names(every.op) if trial.asked is not None else options
+            return reading.calling(takes=reading.takes | (options & asked))
+    return every
 
 
-def choose_input_or_output(code: Subject) -> None:
-    """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
-    flag = "use_probabilities" if code.op.probabilities else "use_output"
-    name = arguments.normal(code.form.matching.user("input") or "")
-    told = flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and code.op.by_output
-    for use_output in (True,) if told else (False, True):  # sigma'(sigma(x)) is a mistake, whatever it is right for
-        setattr(code.form, flag, use_output)
+def in_a_precision(reading: Reading, form: Function) -> Reading:
+    """The reading in the first precision, on the first device, that the code runs in."""
+    first: CouldNotRun | None = None
+    for there in form.places():
         try:
-            p = make_probe(code.op, 0, code.form.takes, code.op.variants[0])
-            if scores(code, code.attempt(p, TORCH, [p.upstream])):
-                if use_output:
-                    what = "softmax's output" if code.op.probabilities else "the forward's output"
-                    code.notes.append(f"{code.form.matching.user('input')!r} is taken to be {what}")
-                return
+            settle(replace(reading, form=there))
+        except CouldNotRun as error:
+            first = first or error
+        else:
+            return replace(reading, form=there, tolerance=TOLERANCES[there.dtype])
+    raise first or CouldNotRun("it ran in no precision")
+
+
+def for_vectors(trial: Trial) -> bool:
+    """Whether code for one vector was given rows: it takes them, but its backward does not."""
+    if "vector" not in trial.op.variants or trial.reading.variant == "vector":
+        return False
+    try:
+        rows = attempt(trial.reading, trial.probe, [trial.probe.upstream])
+    except CouldNotRun:
+        return True
+    return any(np.shape(g) != rows.reference[n].shape for n, g in rows.gradients.items() if n in rows.reference)
+
+
+def input_or_output(reading: Reading, form: Gradient) -> Reading:
+    """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
+    flag = "use_probabilities" if reading.op.probabilities else "use_output"
+    user = form.matching.user("input") or ""
+    name = normal(user)
+    named = flag == "use_output" and re.search("(^|[a-z])out(put)?$", name) and reading.op.by_output
+    for output in (True,) if named else (False, True):  # sigma'(sigma(x)) is a mistake, whatever it is right for
+        there = reading.calling(**{flag: output})
+        try:
+            p = there.probe(0)
+            if gradients_right(attempt(there, p, [p.upstream])):
+                what = "softmax's output" if reading.op.probabilities else "the forward's output"
+                return there.noting(f"{user!r} is taken to be {what}") if output else there
         except CouldNotRun:
             continue
-    role = code.form.matching.user("input") or ""
-    if code.op.probabilities:
-        told = arguments.normal(role) in ("probs", "p", "softmax", "probabilities", "softmaxout", "s")
-        code.form.use_probabilities = told
-        return
-    code.form.use_output = arguments.normal(role) in arguments.ALIASES["output"]
+    softmaxs = ("probs", "p", "softmax", "probabilities", "softmaxout", "s")
+    names = softmaxs if reading.op.probabilities else ALIASES["output"]
+    return reading.calling(**{flag: name in names})

@@ -3,136 +3,209 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from torchref.check.ops import Op
 from torchref.check.ops.mistake import Unreduced
 from torchref.check.ops.probe import Probe
-from torchref.check.tolerance.closeness import TOLERANCE, allowed, close, ratio, size
+from torchref.check.report.verdict import Confidence
+from torchref.check.running.trial import Trial
+from torchref.check.tolerance.closeness import TOLERANCE, close, ratio, size
 from torchref.nn.module import Array
+
+CERTAIN, LIKELY, POSSIBLE, GUESS = Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE, Confidence.GUESS
 
 
 @dataclass
 class Signature:
     slug: str
     evidence: str
-    confidence: float
+    confidence: Confidence
     sentence: str = ""
 
 
-def shape(g: Array, ref: Array, unreduced: Unreduced | None, name: str) -> Signature:
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong gradient (or output) beside the right one."""
+
+    name: str
+    mine: Array
+    right: Array
+    probe: Probe
+    unreduced: Unreduced | None  # a broadcast parameter's gradient before its sum
+    upstream: Any  # the upstream gradient of the output
+    tolerance: float
+
+    @staticmethod
+    def of(trial: Trial, name: str) -> Wrong:
+        mine = np.asarray(trial.gradients[name], dtype=float)
+        upstream, tolerance = trial.upstream.get("output"), trial.reading.tolerance
+        return Wrong(name, mine, trial.reference[name], trial.probe, trial.unreduced.get(name), upstream, tolerance)
+
+    @property
+    def op(self) -> Op:
+        return self.probe.op
+
+    def close(self, mine: Array, right: Array) -> bool:
+        return close(mine, right, self.tolerance)
+
+
+Question = Callable[[Wrong], Signature | None]
+
+
+def first(w: Wrong, questions: tuple[Question, ...]) -> Signature | None:
+    """The signature that the first of these questions finds."""
+    return next((found for ask in questions if (found := ask(w)) is not None), None)
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def shape(w: Wrong) -> Signature:
     """What a gradient of the wrong shape is: its shape tells most of it, its values confirm."""
-    told = f"d{name} has shape {g.shape}, {name} has {ref.shape}"
-    if np.squeeze(g).shape == np.squeeze(ref).shape:
-        return Signature(
-            "keepdims-left-on",
-            f"{told}; without the axes of length 1 they agree",
-            0.97,
-            "The sum keeps an axis of length 1 (keepdims=True).",
-        )
-    if unreduced is not None:
-        terms = np.asarray(unreduced.terms)
-        for n in range(terms.ndim + 1):
-            for axes in itertools.combinations(range(terms.ndim), n):
-                for keep in (False, True):
-                    t = terms.sum(axes, keepdims=keep) if axes else terms
-                    if t.shape == g.shape:
-                        exact = close(g, t) or (axes and close(g, terms.mean(axes, keepdims=keep)))
-                        if not axes or set(axes) < set(unreduced.axes):
-                            return Signature(
-                                "broadcast-axis-not-summed",
-                                f"{told}: "
-                                + ("nothing" if not axes else f"only axis {axes}")
-                                + f" is summed; the axes {unreduced.axes} must be",
-                                0.97 if exact else 0.8,
-                            )
-                        if exact or g.ndim == ref.ndim or g.ndim == 0:
-                            what = "everything" if len(axes) == terms.ndim else f"axis {', '.join(map(str, axes))}"
-                            return Signature(
-                                "summed-over-wrong-axis",
-                                f"{told}: the sum runs over {what}, it must run over {unreduced.axes}",
-                                0.97 if exact else 0.8,
-                            )
-        kept = [a for a in range(terms.ndim) if a not in unreduced.axes]
-        if g.ndim == 1 and terms.ndim > 2 and len(kept) == 1:  # of rows that hold one position each
-            rows = np.moveaxis(terms, kept[0], -1).reshape(-1, terms.shape[kept[0]])
-            if close(g, rows.sum(1)) or close(g, rows.mean(1)):
-                what = f"{told}: the sum runs over axis {kept[0]}, the one that must be kept"
-                return Signature("summed-over-wrong-axis", what, 0.97)
-    if g.ndim == ref.ndim and g.ndim >= 2 and sorted(g.shape) == sorted(ref.shape):
-        for order in itertools.permutations(range(g.ndim)):
-            if tuple(ref.shape[i] for i in order) == g.shape and close(g, ref.transpose(order)):
-                return Signature(
-                    "transposed",
-                    f"{told}; its transpose is right",
-                    0.98,
-                    "The gradient is the transpose of what it should be.",
-                )
-        if g.ndim == 2:
-            return Signature("transposed", f"{told}: the two are exchanged", 0.85)
-    if g.ndim == ref.ndim + 1 and g.shape[1:] == ref.shape:
-        return Signature(
-            "broadcast-axis-not-summed", f"{told}: axis 0 is not summed", 0.95 if close(g.sum(0), ref) else 0.8
-        )
-    if g.ndim > ref.ndim and ref.ndim >= 1:
-        for axes in itertools.combinations(range(g.ndim), g.ndim - ref.ndim):
-            if g.sum(axes).shape == ref.shape and close(g.sum(axes), ref):
-                return Signature("broadcast-axis-not-summed", f"{told}: axis {axes} is not summed", 0.95)
-    return Signature("wrong-shape", told, 0.9)
+    found = first(w, (keepdims, other_sum, rows_of_positions, exchanged_axes, axes_not_summed))
+    return found or Signature("wrong-shape", shapes(w), CERTAIN)
 
 
-def sums(g: Array, ref: Array, unreduced: Unreduced) -> Signature | None:
-    """A parameter's gradient of the right shape, but summed or averaged in another way."""
-    terms = np.asarray(unreduced.terms)
-    count = int(np.prod([terms.shape[a] for a in unreduced.axes]))
-    for axes in subsets(terms.ndim):
-        for reduce, word in ((np.sum, "sum"), (np.mean, "mean")):
-            t = reduce(terms, axis=axes, keepdims=False)
-            if set(axes) == set(unreduced.axes) and t.shape != ref.shape:
-                t = t.reshape(ref.shape)
-            if t.shape != ref.shape:
-                if t.ndim == 0 or t.size == 1:
-                    t = np.broadcast_to(t, ref.shape)
-                else:
-                    continue
-            if not close(g, t) or (word == "sum" and set(axes) == set(unreduced.axes)):
+def shapes(w: Wrong) -> str:
+    return f"d{w.name} has shape {w.mine.shape}, {w.name} has {w.right.shape}"
+
+
+def keepdims(w: Wrong) -> Signature | None:
+    if np.squeeze(w.mine).shape != np.squeeze(w.right).shape:
+        return None
+    evidence = f"{shapes(w)}; without the axes of length 1 they agree"
+    return Signature("keepdims-left-on", evidence, CERTAIN, "The sum keeps an axis of length 1 (keepdims=True).")
+
+
+def other_sum(w: Wrong) -> Signature | None:
+    """A broadcast parameter's gradient, summed over other axes."""
+    if w.unreduced is None:
+        return None
+    terms, must = np.asarray(w.unreduced.terms), w.unreduced.axes
+    for axes in itertools.chain([()], subsets(terms.ndim)):
+        for keep in (False, True):
+            t = terms.sum(axes, keepdims=keep) if axes else terms
+            if t.shape != w.mine.shape:
                 continue
-            if set(axes) == set(unreduced.axes):
+            exact = w.close(w.mine, t) or bool(axes and w.close(w.mine, terms.mean(axes, keepdims=keep)))
+            how_sure = CERTAIN if exact else LIKELY
+            if not axes or set(axes) < set(must):
+                what = f"only axis {axes}" if axes else "nothing"
                 return Signature(
-                    "mean-instead-of-sum",
-                    f"it is the right gradient divided by {count}",
-                    0.99,
-                    "The gradient is averaged where it must be summed.",
+                    "broadcast-axis-not-summed", f"{shapes(w)}: {what} is summed; the axes {must} must be", how_sure
                 )
-            return Signature(
-                "summed-over-wrong-axis",
-                f"it is a {word} over the axes {axes}; the axes {unreduced.axes} must be summed",
-                0.97,
-            )
-    for axes in itertools.chain(subsets(terms.ndim), [()]):
-        if axes and set(axes) < set(unreduced.axes):
-            rest = tuple(a for a in unreduced.axes if a not in axes)
-            for index, word in ((0, "first"), (-1, "last")):
-                t = terms.sum(axes, keepdims=True).take(index, rest[0])
-                if len(rest) == 1 and t.size == ref.size and close(g, t.reshape(ref.shape)):
-                    return Signature(
-                        "overwritten-not-accumulated", f"only the {word} entry of axis {rest[0]} has arrived", 0.95
-                    )
-        elif not axes and len(unreduced.axes) == 1:
-            for index, word in ((0, "first"), (-1, "last")):
-                t = terms.take(index, unreduced.axes[0])
-                if t.size == ref.size and close(g, t.reshape(ref.shape)):
-                    return Signature(
-                        "overwritten-not-accumulated",
-                        f"only the {word} entry of axis {unreduced.axes[0]} has arrived",
-                        0.95,
-                    )
-    if len(np.unique(np.round(g.ravel(), 9))) == 1 and ref.size > 2 and np.any(g):
-        return Signature("summed-over-wrong-axis", "all entries are equal: the sum runs over too many axes", 0.8)
+            if exact or w.mine.ndim in (w.right.ndim, 0):
+                what = "everything" if len(axes) == terms.ndim else f"axis {', '.join(map(str, axes))}"
+                return Signature(
+                    "summed-over-wrong-axis",
+                    f"{shapes(w)}: the sum runs over {what}, it must run over {must}",
+                    how_sure,
+                )
     return None
+
+
+def rows_of_positions(w: Wrong) -> Signature | None:
+    """Terms laid out as rows that hold one position each, and summed over the axis that must be kept."""
+    if w.unreduced is None:
+        return None
+    terms = np.asarray(w.unreduced.terms)
+    kept = [a for a in range(terms.ndim) if a not in w.unreduced.axes]
+    if w.mine.ndim != 1 or terms.ndim <= 2 or len(kept) != 1:
+        return None
+    rows = np.moveaxis(terms, kept[0], -1).reshape(-1, terms.shape[kept[0]])
+    if not w.close(w.mine, rows.sum(1)) and not w.close(w.mine, rows.mean(1)):
+        return None
+    evidence = f"{shapes(w)}: the sum runs over axis {kept[0]}, the one that must be kept"
+    return Signature("summed-over-wrong-axis", evidence, CERTAIN)
+
+
+def exchanged_axes(w: Wrong) -> Signature | None:
+    g, right = w.mine, w.right
+    if g.ndim != right.ndim or g.ndim < 2 or sorted(g.shape) != sorted(right.shape):
+        return None
+    for order in itertools.permutations(range(g.ndim)):
+        if tuple(right.shape[i] for i in order) == g.shape and w.close(g, right.transpose(order)):
+            evidence = f"{shapes(w)}; its transpose is right"
+            return Signature("transposed", evidence, CERTAIN, "The gradient is the transpose of what it should be.")
+    return Signature("transposed", f"{shapes(w)}: the two are exchanged", LIKELY) if g.ndim == 2 else None
+
+
+def axes_not_summed(w: Wrong) -> Signature | None:
+    g, right = w.mine, w.right
+    if g.ndim == right.ndim + 1 and g.shape[1:] == right.shape:
+        how_sure = CERTAIN if w.close(g.sum(0), right) else LIKELY
+        return Signature("broadcast-axis-not-summed", f"{shapes(w)}: axis 0 is not summed", how_sure)
+    if g.ndim <= right.ndim or right.ndim < 1:
+        return None
+    for axes in itertools.combinations(range(g.ndim), g.ndim - right.ndim):
+        if g.sum(axes).shape == right.shape and w.close(g.sum(axes), right):
+            return Signature("broadcast-axis-not-summed", f"{shapes(w)}: axis {axes} is not summed", CERTAIN)
+    return None
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def sums(w: Wrong) -> Signature | None:
+    """A parameter's gradient of the right shape, but summed or averaged in another way."""
+    return None if w.unreduced is None else first(w, (other_reduction, one_entry_alone, all_equal))
+
+
+def other_reduction(w: Wrong) -> Signature | None:
+    assert w.unreduced is not None
+    terms, must = np.asarray(w.unreduced.terms), w.unreduced.axes
+    for axes in subsets(terms.ndim):
+        whole = set(axes) == set(must)
+        for reduce, word in ((np.sum, "sum"), (np.mean, "mean")):
+            t = as_shape(reduce(terms, axis=axes, keepdims=False), w.right.shape, whole)
+            if t is None or not w.close(w.mine, t) or (word == "sum" and whole):
+                continue
+            if whole:
+                count = int(np.prod([terms.shape[a] for a in must]))
+                evidence = f"it is the right gradient divided by {count}"
+                return Signature(
+                    "mean-instead-of-sum", evidence, CERTAIN, "The gradient is averaged where it must be summed."
+                )
+            evidence = f"it is a {word} over the axes {axes}; the axes {must} must be summed"
+            return Signature("summed-over-wrong-axis", evidence, CERTAIN)
+    return None
+
+
+def as_shape(t: Any, wanted: tuple[int, ...], whole: bool) -> Any:
+    """A sum in the parameter's shape: one number is that of every entry; None where it is of another shape."""
+    if whole and t.shape != wanted:
+        return t.reshape(wanted)
+    if t.shape == wanted:
+        return t
+    return np.broadcast_to(t, wanted) if t.size == 1 else None
+
+
+def one_entry_alone(w: Wrong) -> Signature | None:
+    """Of an axis that must be summed only the first or the last entry has arrived."""
+    assert w.unreduced is not None
+    terms, must = np.asarray(w.unreduced.terms), w.unreduced.axes
+    for axes in itertools.chain(subsets(terms.ndim), [()]):
+        rest = tuple(a for a in must if a not in axes)
+        if not set(axes) < set(must) or len(rest) != 1:
+            continue
+        left = terms.sum(axes, keepdims=True) if axes else terms
+        for index, word in ((0, "first"), (-1, "last")):
+            t = left.take(index, rest[0])
+            if t.size == w.right.size and w.close(w.mine, t.reshape(w.right.shape)):
+                evidence = f"only the {word} entry of axis {rest[0]} has arrived"
+                return Signature("overwritten-not-accumulated", evidence, CERTAIN)
+    return None
+
+
+def all_equal(w: Wrong) -> Signature | None:
+    if len(np.unique(np.round(w.mine.ravel(), 9))) != 1 or w.right.size <= 2 or not np.any(w.mine):
+        return None
+    return Signature("summed-over-wrong-axis", "all entries are equal: the sum runs over too many axes", LIKELY)
 
 
 def subsets(n: int) -> Iterator[tuple[int, ...]]:
@@ -140,14 +213,18 @@ def subsets(n: int) -> Iterator[tuple[int, ...]]:
         yield from itertools.combinations(range(n), k)
 
 
-def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[tuple[float, str]]:
+# --- constant factors -------------------------------------------------------------------------------------------------
+
+
+def quantities(p: Probe, unreduced: Unreduced | None = None) -> list[tuple[float, str]]:
     """The named numbers that a gradient may be off by."""
     v = p.values
     x: Any = next((v[a.name] for a in p.op.arguments if isinstance(v.get(a.name), np.ndarray)), np.zeros(1))
-    found = [(float(x.shape[0]), "N" if x.ndim else "1")] if x.ndim else []
     time_first = bool(p.op.arrays) and p.op.arrays[0].axes[:2] == ("T", "N")
     if time_first:
         found = [(float(x.shape[1]), "N"), (float(x.shape[0]), "T")]
+    else:
+        found = [(float(x.shape[0]), "N")] if x.ndim else []
     if x.ndim > 1:
         found.append((float(x.shape[-1]), "the last axis's length"))
         found.append((float(x.size), "the number of entries"))
@@ -162,117 +239,146 @@ def quantities(p: Probe, unreduced: Unreduced | None, reference: Array) -> list[
     return [(value, label) for value, label in found if value > 1]
 
 
-def constant(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: str) -> Signature | None:
+@dataclass(frozen=True)
+class Factor(Wrong):
+    """A gradient that is a constant times the right one."""
+
+    c: float = 1.0
+
+    @property
+    def evidence(self) -> str:
+        return f"it is {self.c:.6g} times the right gradient, everywhere"
+
+    def equals(self, value: float) -> bool:
+        """Whether the constant is that, but for its sign."""
+        return abs(abs(self.c) / value - 1) < 1e-6
+
+
+FactorQuestion = Callable[[Factor], Signature | None]
+
+
+def constant(w: Wrong) -> Signature | None:
     """A constant ratio g = c ref, matched to a named quantity."""
-    c = ratio(g, ref)
-    if c is None or abs(c - 1) < allowed["tolerance"]:
+    c = ratio(w.mine, w.right, w.tolerance)
+    if c is None or abs(c - 1) < w.tolerance:
         return None
-    op, v = p.op, p.values
-    told = f"it is {c:.6g} times the right gradient, everywhere"
-    if op.draws:
-        return Signature("dropout-mask-or-scale", told, 0.9)
-    if abs(c + 1) < allowed["tolerance"]:
-        return Signature("wrong-sign", "it is exactly the negative of the right gradient", 0.99, "The sign is wrong.")
-    sign, c = np.sign(c), abs(c)
+    f = Factor(**vars(w), c=c)
+    if w.op.draws:
+        return Signature("dropout-mask-or-scale", f.evidence, CERTAIN)
+    if abs(c + 1) < w.tolerance:
+        return Signature(
+            "wrong-sign", "it is exactly the negative of the right gradient", CERTAIN, "The sign is wrong."
+        )
+    if w.op.has("query") and (found := scale_of_attention(f)) is not None:
+        return found
+    if w.op.loss:
+        return divisor_of_a_loss(f)
+    if w.op.pools:
+        return divisor_of_a_window(f)
+    questions: tuple[FactorQuestion, ...] = (mean_or_sum, option_lost, bessels_correction)
+    found = next((s for ask in questions if (s := ask(f)) is not None), None)
+    return found or (Signature("wrong-sign", f.evidence, GUESS) if c < 0 else None)
 
-    def equals(value: float) -> bool:
-        return abs(c / value - 1) < 1e-6
 
-    if op.has("query"):
-        d = v["query"].shape[-1]
-        for power, label in ((0.5, "sqrt(d)"), (-0.5, "1 / sqrt(d)"), (1, "d"), (-1, "1 / d")):
-            if equals(d**power):
-                return Signature("attention-scale", f"it is {label} times the right gradient, d = {d}", 0.98)
-    numbers = quantities(p, unreduced, ref)
-    if op.loss:
-        products = {
-            1.0: "1",
-            **dict(numbers),
-            **{a * b: f"{la} times {lb}" for a, la in numbers for b, lb in numbers},
-        }
-        for value, label in products.items():
-            for extra, word in ((1, ""), (2, "2 "), (0.5, "half of ")):
-                if equals(value * extra) or equals(1 / (value * extra)):
-                    way = "times" if equals(value * extra) else "divided by"
-                    return Signature(
-                        "wrong-reduction",
-                        f"it is the right gradient {way} {word}{label if label != '1' else ''}".rstrip()
-                        + f" ({sign * c:.6g})",
-                        0.98,
-                    )
-        return Signature("wrong-reduction", told, 0.6)
-    if op.pools:
-        kernel = v.get("kernel_size")
-        sides = np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)
-        area = float(np.prod(sides))
-        share = area > 0 and (equals(area) or equals(1 / area))
-        return Signature("wrong-reduction" if op.pools == "mean" or share else "unknown", told, 0.9)
-    if op.kernel and isinstance(p.upstream.get("output"), np.ndarray):
-        shape = p.upstream["output"].shape
-        numbers.append((float(np.prod(shape) / shape[1]), "N times the number of positions"))
-        numbers.append((float(np.prod(shape[2:])), "the number of positions"))
-    for value, label in numbers:
-        if (equals(value) and not op.summed) or equals(1 / value):
-            way = "times" if equals(value) else "divided by"
-            return Signature(
-                "mean-instead-of-sum",
-                f"it is the right gradient {way} {label} = {value:g}",
-                0.98,
-                "A mean stands where a sum belongs (or the other way round).",
-            )
-    for option in op.options if not op.kernel else ():
-        number: Any = v.get(option.name)
-        if not isinstance(number, float | int) or isinstance(number, bool) or number in (0, 1):
-            continue
-        for value in (abs(number),):
-            if equals(value) or equals(1 / value):
-                return Signature(
-                    "scale-forgotten",
-                    f"it is the right gradient {'times' if equals(value) else 'divided by'} {option.name} = {value:g}",
-                    0.9,
-                )
-    if op.statistics is not None:
-        n = float(np.prod([v["input"].shape[a] for a in op.statistics(v["input"].ndim)]))
-        for value in ((n - 1) / n, n / (n - 1)):
-            if equals(value) or equals(value**0.5):
-                return Signature(
-                    "eps-or-bessel-misplaced",
-                    f"it is {c:.6g} times the right gradient: Bessel's correction of n = {n:g}",
-                    0.95,
-                )
-    if sign < 0:
-        return Signature("wrong-sign", told, 0.6)
+def scale_of_attention(f: Factor) -> Signature | None:
+    d = f.probe.values["query"].shape[-1]
+    for power, label in ((0.5, "sqrt(d)"), (-0.5, "1 / sqrt(d)"), (1, "d"), (-1, "1 / d")):
+        if f.equals(d**power):
+            return Signature("attention-scale", f"it is {label} times the right gradient, d = {d}", CERTAIN)
     return None
 
 
-def residual(p: Probe, g: Array, ref: Array) -> Signature | None:
-    """For a norm: is the difference constant along the statistics' axes, or proportional to x_hat?"""
-    x = p.values.get("input")
-    if p.op.statistics is None or x is None or g.shape != x.shape:
+def divisor_of_a_loss(f: Factor) -> Signature:
+    numbers = quantities(f.probe, f.unreduced)
+    products = {1.0: "1", **dict(numbers), **{a * b: f"{la} times {lb}" for a, la in numbers for b, lb in numbers}}
+    for value, label in products.items():
+        for extra, word in ((1, ""), (2, "2 "), (0.5, "half of ")):
+            times, divided = f.equals(value * extra), f.equals(1 / (value * extra))
+            if times or divided:
+                way = "times" if times else "divided by"
+                what = f"it is the right gradient {way} {word}{label if label != '1' else ''}".rstrip()
+                return Signature("wrong-reduction", f"{what} ({f.c:.6g})", CERTAIN)
+    return Signature("wrong-reduction", f.evidence, GUESS)
+
+
+def divisor_of_a_window(f: Factor) -> Signature:
+    v = f.probe.values
+    kernel = v.get("kernel_size")
+    area = float(np.prod(np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)))
+    share = area > 0 and (f.equals(area) or f.equals(1 / area))
+    return Signature("wrong-reduction" if f.op.pools == "mean" or share else "unknown", f.evidence, CERTAIN)
+
+
+def mean_or_sum(f: Factor) -> Signature | None:
+    numbers = quantities(f.probe, f.unreduced)
+    if f.op.kernel and isinstance(f.probe.upstream.get("output"), np.ndarray):
+        there = f.probe.upstream["output"].shape
+        numbers.append((float(np.prod(there) / there[1]), "N times the number of positions"))
+        numbers.append((float(np.prod(there[2:])), "the number of positions"))
+    for value, label in numbers:
+        if (f.equals(value) and not f.op.summed) or f.equals(1 / value):
+            evidence = f"it is the right gradient {'times' if f.equals(value) else 'divided by'} {label} = {value:g}"
+            return Signature(
+                "mean-instead-of-sum", evidence, CERTAIN, "A mean stands where a sum belongs (or the other way round)."
+            )
+    return None
+
+
+def option_lost(f: Factor) -> Signature | None:
+    for option in f.op.options if not f.op.kernel else ():
+        number: Any = f.probe.values.get(option.name)
+        if not isinstance(number, float | int) or isinstance(number, bool) or number in (0, 1):
+            continue
+        value = abs(number)
+        if f.equals(value) or f.equals(1 / value):
+            way = "times" if f.equals(value) else "divided by"
+            return Signature("scale-forgotten", f"it is the right gradient {way} {option.name} = {value:g}", CERTAIN)
+    return None
+
+
+def bessels_correction(f: Factor) -> Signature | None:
+    if f.op.statistics is None:
         return None
-    axes = p.op.statistics(x.ndim)
-    d = g - ref
-    centre = x.mean(axes, keepdims=True) if p.op.centred else 0
+    x = f.probe.values["input"]
+    n = float(np.prod([x.shape[a] for a in f.op.statistics(x.ndim)]))
+    if not any(f.equals(value) or f.equals(value**0.5) for value in ((n - 1) / n, n / (n - 1))):
+        return None
+    evidence = f"it is {abs(f.c):.6g} times the right gradient: Bessel's correction of n = {n:g}"
+    return Signature("eps-or-bessel-misplaced", evidence, CERTAIN)
+
+
+# --- what is left over ------------------------------------------------------------------------------------------------
+
+
+def residual(w: Wrong) -> Signature | None:
+    """For a norm: is the difference constant along the statistics' axes, or proportional to x_hat?"""
+    x = w.probe.values.get("input")
+    if w.op.statistics is None or x is None or w.mine.shape != x.shape:
+        return None
+    axes, centred = w.op.statistics(x.ndim), w.op.centred
+    d = w.mine - w.right
+    centre = x.mean(axes, keepdims=True) if centred else 0
     x_hat = (x - centre) / np.sqrt(((x - centre) ** 2).mean(axes, keepdims=True))
-    limit = TOLERANCE * max(size(ref), 1e-12) * 10
+    limit = TOLERANCE * max(size(w.right), 1e-12) * 10
     along = d.mean(axes, keepdims=True)
-    if p.op.centred and size(d - along) < limit:
-        return Signature(
-            "statistics-as-constants",
-            "the difference is constant along the axes of the statistics: the path through the mean is wrong",
-            0.9,
-        )
+    if centred and size(d - along) < limit:
+        evidence = "the difference is constant along the axes of the statistics: the path through the mean is wrong"
+        return Signature("statistics-as-constants", evidence, CERTAIN)
     share = (d * x_hat).mean(axes, keepdims=True)
     if size(d - share * x_hat) < limit:
-        if nearly(p, d, x_hat, axes, centre):
-            told = (
+        if nearly(w.probe, d, x_hat, axes, centre):
+            evidence = (
                 "the path through the variance is right but for a few per cent: eps or n - 1 stands in the wrong place"
             )
-            return Signature("eps-or-bessel-misplaced", told, 0.75)
-        slug = "variance-path-missing" if p.op.centred else "statistics-as-constants"
-        return Signature(slug, "the difference is proportional to x_hat: the path through the variance is wrong", 0.85)
-    if p.op.centred and size(d - along - share * x_hat) < limit:
-        return Signature("statistics-as-constants", "the difference lies in the paths through mean and variance", 0.75)
+            return Signature("eps-or-bessel-misplaced", evidence, POSSIBLE)
+        slug = "variance-path-missing" if centred else "statistics-as-constants"
+        return Signature(
+            slug, "the difference is proportional to x_hat: the path through the variance is wrong", LIKELY
+        )
+    if centred and size(d - along - share * x_hat) < limit:
+        return Signature(
+            "statistics-as-constants", "the difference lies in the paths through mean and variance", POSSIBLE
+        )
     return None
 
 
@@ -282,63 +388,91 @@ def nearly(p: Probe, d: Array, x_hat: Array, axes: tuple[int, ...], centre: Any)
     x = v["input"]
     y, dy = p.evaluate()[0]["output"], p.upstream["output"]
     weight = 1.0 if v.get("weight") is None else v["weight"]
-    shape = (-1,) if -1 in axes else (1, -1, *(1,) * (x.ndim - 2))
-    dx_hat = dy * (weight if np.ndim(weight) == 0 else np.reshape(weight, shape))
+    along = (-1,) if -1 in axes else (1, -1, *(1,) * (x.ndim - 2))
+    dx_hat = dy * (weight if np.ndim(weight) == 0 else np.reshape(weight, along))
     variance = ((x - centre) ** 2).mean(axes, keepdims=True)
     path = (dx_hat * x_hat).mean(axes, keepdims=True) / np.sqrt(variance)
     part = (d * x_hat).mean(axes, keepdims=True) / path
     return y.shape == x.shape and bool((np.abs(part) < 0.2).all() and (np.abs(part) > 0).all())
 
 
-def generic(p: Probe, g: Array, ref: Array, unreduced: Unreduced | None, name: str, upstream: Any) -> Signature | None:
+# --- any operation ----------------------------------------------------------------------------------------------------
+
+
+def generic(w: Wrong) -> Signature | None:
     """The signatures of any operation, for a gradient of the right shape."""
-    if g.ndim == 2 and g.shape[0] == g.shape[1] and close(g, ref.T):
-        return Signature(
-            "transposed",
-            "it is the transpose of the right gradient",
-            0.98,
-            "The gradient is the transpose of what it should be.",
-        )
-    for a, b in itertools.combinations(range(g.ndim), 2) if g.ndim > 2 and name == "weight" else ():
-        if g.shape[a] == g.shape[b] and close(g, ref.swapaxes(a, b)) and not close(g, ref):
-            return Signature("transposed", f"the axes {a} and {b} are exchanged", 0.95)
-    if np.shape(upstream) == g.shape and close(g, upstream) and not p.op.draws:
-        return Signature(
-            "local-derivative-missing",
-            "it is the upstream gradient itself",
-            0.97,
-            "The local derivative is not multiplied in.",
-        )
-    if unreduced is not None and (found := sums(g, ref, unreduced)):
-        return found
-    if (found := constant(p, g, ref, unreduced, name)) is not None:
-        return found
-    if p.op.kernel and g.ndim > 2:
-        flipped = np.flip(ref, tuple(range(2, g.ndim)))
-        if close(g, flipped):
-            return Signature("kernel-flipped", "it is the right gradient turned round", 0.97)
-        for axis in range(2, g.ndim) if name == "weight" else ():
-            if close(g, np.flip(ref, axis)):
-                return Signature("kernel-flipped", f"it is the right gradient turned round along axis {axis}", 0.95)
-    if name == "weight" and np.asarray(p.values.get("input")).dtype.kind in "iu":  # rows that an index chooses
-        index = p.values["input"].reshape(-1)
-        counts = np.bincount(index, minlength=len(ref))
-        once = counts <= 1
-        if close(g[once], ref[once]) and not close(g, ref):
-            return Signature("repeated-index-overwritten", "only rows whose index occurs more than once are wrong", 0.9)
-    if p.op.draws and name == "input":
-        return Signature("dropout-mask-or-scale", dropout_evidence(p, g, ref), 0.8)
-    if found := residual(p, g, ref):
-        return found
-    if p.op.kinks:
-        right = np.isclose(g, ref, rtol=1e-6, atol=1e-9)
-        if (~right).sum() <= 6 and right.any():
-            return Signature("wrong-mask", f"only {(~right).sum()} entries at the kinks are wrong", 0.85)
+    questions = (transposed, upstream_itself, sums, constant, flipped, repeated_index, dropped, residual, at_the_kinks)
+    return first(w, questions)
+
+
+def transposed(w: Wrong) -> Signature | None:
+    g = w.mine
+    if g.ndim == 2 and g.shape[0] == g.shape[1] and w.close(g, w.right.T):
+        evidence = "it is the transpose of the right gradient"
+        return Signature("transposed", evidence, CERTAIN, "The gradient is the transpose of what it should be.")
+    for a, b in itertools.combinations(range(g.ndim), 2) if g.ndim > 2 and w.name == "weight" else ():
+        if g.shape[a] == g.shape[b] and w.close(g, w.right.swapaxes(a, b)) and not w.close(g, w.right):
+            return Signature("transposed", f"the axes {a} and {b} are exchanged", CERTAIN)
     return None
 
 
-def dropout_evidence(p: Probe, g: Array, ref: Array) -> str:
-    dropped = ref == 0
-    if np.any(g[dropped]):
-        return f"{(g[dropped] != 0).sum()} dropped units get a gradient"
-    return "the factor at the kept units is wrong"
+def upstream_itself(w: Wrong) -> Signature | None:
+    if np.shape(w.upstream) != w.mine.shape or not w.close(w.mine, w.upstream) or w.op.draws:
+        return None
+    evidence = "it is the upstream gradient itself"
+    return Signature("local-derivative-missing", evidence, CERTAIN, "The local derivative is not multiplied in.")
+
+
+def flipped(w: Wrong) -> Signature | None:
+    g = w.mine
+    if not w.op.kernel or g.ndim <= 2:
+        return None
+    if w.close(g, np.flip(w.right, tuple(range(2, g.ndim)))):
+        return Signature("kernel-flipped", "it is the right gradient turned round", CERTAIN)
+    for axis in range(2, g.ndim) if w.name == "weight" else ():
+        if w.close(g, np.flip(w.right, axis)):
+            return Signature("kernel-flipped", f"it is the right gradient turned round along axis {axis}", CERTAIN)
+    return None
+
+
+def repeated_index(w: Wrong) -> Signature | None:
+    """Rows that an index chooses: those whose index occurs once are right."""
+    index = w.probe.values.get("input")
+    if w.name != "weight" or np.asarray(index).dtype.kind not in "iu":
+        return None
+    once = np.bincount(np.reshape(np.asarray(index), -1), minlength=len(w.right)) <= 1
+    if not w.close(w.mine[once], w.right[once]) or w.close(w.mine, w.right):
+        return None
+    return Signature("repeated-index-overwritten", "only rows whose index occurs more than once are wrong", CERTAIN)
+
+
+def dropped(w: Wrong) -> Signature | None:
+    if not w.op.draws or w.name != "input":
+        return None
+    gone = w.mine[w.right == 0]
+    evidence = (
+        f"{(gone != 0).sum()} dropped units get a gradient" if np.any(gone) else "the factor at the kept units is wrong"
+    )
+    return Signature("dropout-mask-or-scale", evidence, LIKELY)
+
+
+def at_the_kinks(w: Wrong) -> Signature | None:
+    if not w.op.kinks:
+        return None
+    right = np.isclose(w.mine, w.right, rtol=1e-6, atol=1e-9)
+    if (~right).sum() > 6 or not right.any():
+        return None
+    return Signature("wrong-mask", f"only {(~right).sum()} entries at the kinks are wrong", LIKELY)
+
+
+def of_the_output(trial: Trial, mine: Array, right: Array) -> Signature | None:
+    """The constant by which an output is off."""
+    w = Wrong("output", mine, right, trial.probe, None, None, trial.reading.tolerance)
+    return constant(w)
+
+
+def a_turned_sign(trial: Trial, name: str) -> Signature | None:
+    """The one signature that rounding in half precision cannot be mistaken for."""
+    w = replace(Wrong.of(trial, name), unreduced=None)
+    found = constant(w) if w.mine.shape == w.right.shape else None
+    return found if found is not None and found.slug == "wrong-sign" and found.confidence is CERTAIN else None

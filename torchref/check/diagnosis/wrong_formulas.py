@@ -1,136 +1,138 @@
-# ruff: noqa: E501
 """The wrong formulas of the operation, run on the same probe: alone, times a factor, two at once."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 
-from torchref.check.diagnosis import signatures
+from torchref.check.diagnosis.signatures import Wrong, generic, quantities
 from torchref.check.ops.formula import wrong_formulas
-from torchref.check.report.verdict import Finding
-from torchref.check.running.subject import Subject, Trial
-from torchref.check.tolerance.closeness import close
+from torchref.check.ops.mistake import Mistake
+from torchref.check.report.verdict import Confidence, Finding
+from torchref.check.running.trial import Results, Trial
 from torchref.nn.module import Array
 
 PAIRED = 60  # of the likeliest, all pairs are tried
 
+Flags = tuple[str, ...]
 
-def match_library(
-    code: Subject, trial: Trial, third: Trial, rest: list[str], found: list[Finding], extra: str
-) -> list[str]:
-    """Name what equals a wrong formula: alone, then times a factor, then two at once."""
-    every = wrong_formulas(code.op, trial.probe.namespace(**trial.changes))
-    backward = [m for m in every if not m.forward]
-    given = {
-        n: np.asarray(trial.gradients[n], dtype=float)
-        for n in trial.gradients
-        if n in trial.reference and trial.gradients[n] is not None
-    }
-    numbers = {v for v, _ in signatures.quantities(trial.probe, None, np.zeros(1))} if code.op.loss else set()
-    factors = [1.0]
-    cache: dict[tuple[str, ...], dict[str, Array]] = {}
-    for m in backward:
-        result = code.evaluate(trial, (m.flag,))
-        if result is not None:
-            altered = {
-                n: g
-                for n, g in result[1].items()
-                if n in trial.reference and not (g.shape == trial.reference[n].shape and close(g, trial.reference[n]))
-            }
-            if altered:
-                cache[(m.flag,)] = altered
-    by_flag = {m.flag: m for m in backward}
 
-    def best(
-        candidates: dict[tuple[str, ...], dict[str, Array]], factor: float
-    ) -> tuple[tuple[str, ...], list[str]] | None:
-        top: tuple[float, tuple[str, ...], list[str]] | None = None
-        for flags, altered in candidates.items():
-            explained = [
-                n
-                for n in rest
-                if n in altered and altered[n].shape == given[n].shape and close(given[n], factor * altered[n])
-            ]
+@dataclass(frozen=True)
+class Match:
+    """Mistakes that explain wrong gradients."""
+
+    flags: Flags
+    explained: list[str]
+
+
+@dataclass(frozen=True)
+class Library:
+    """The wrong formulas of an operation, and what each makes of the gradients on the probe of a trial."""
+
+    trial: Trial
+    third: Trial  # on a second probe, to confirm what fits
+    by_flag: dict[str, Mistake]
+    altered: dict[Flags, Results]  # the gradients that are other than the right ones
+    extra: str  # what every finding's evidence ends with
+
+    @staticmethod
+    def of(trial: Trial, third: Trial, extra: str) -> Library:
+        every = wrong_formulas(trial.op, trial.probe.namespace(**trial.changes))
+        backward = {m.flag: m for m in every if not m.forward}
+        found = {(flag,): altered(trial, (flag,)) for flag in backward}
+        return Library(trial, third, backward, {flags: gs for flags, gs in found.items() if gs}, extra)
+
+    def mine(self, name: str) -> Array | None:
+        g = self.trial.gradients.get(name)
+        return None if g is None or name not in self.trial.reference else np.asarray(g, dtype=float)
+
+    def best(self, candidates: dict[Flags, Results], rest: list[str], factor: float = 1.0) -> Match | None:
+        """The mistakes that explain most of `rest` and deny least."""
+        top: tuple[float, Match] | None = None
+        for flags, gradients in candidates.items():
+            explained = [n for n in rest if n in gradients and self.equal(n, gradients[n], factor)]
             if not explained:
                 continue
-            denied = [n for n in altered if n in given and n not in explained]
-            score = len(explained) - 0.6 * len(denied) - 0.001 * len(altered)
+            denied = [n for n in gradients if self.mine(n) is not None and n not in explained]
+            score = len(explained) - 0.6 * len(denied) - 0.001 * len(gradients)
             if top is None or score > top[0]:
-                top = (score, flags, explained)
-        return None if top is None else (top[1], top[2])
+                top = (score, Match(flags, explained))
+        return None if top is None else top[1]
 
-    def take(flags: tuple[str, ...], explained: list[str], how: str, confidence: float) -> None:
-        mistakes = [by_flag[f] for f in flags]
-        confirmed = confirm(code, third, flags, explained)
-        root = mistakes[0].gradient
-        if root not in explained:
-            root = explained[0]
+    def equal(self, name: str, g: Array, factor: float) -> bool:
+        mine = self.mine(name)
+        return mine is not None and g.shape == mine.shape and self.trial.close(mine, factor * g)
+
+    def pairs(self) -> dict[Flags, Results]:
+        """Two mistakes at once."""
+        likeliest = [flags[0] for flags in self.altered][:PAIRED]
+        return {pair: altered(self.trial, pair) for pair in itertools.combinations(likeliest, 2)}
+
+    def findings(self, match: Match, how: str, confidence: Confidence) -> list[Finding]:
+        """A match as findings, one for each of its mistakes."""
+        mistakes, explained = [self.by_flag[f] for f in match.flags], match.explained
+        confirmed = self.confirms(match)
+        root = mistakes[0].gradient if mistakes[0].gradient in explained else explained[0]
+        found = []
         for i, m in enumerate(mistakes):
-            home = root if i == 0 else m.gradient if m.gradient in explained else root
+            home = m.gradient if i > 0 and m.gradient in explained else root
+            evidence = (
+                f"{'d' + ', d'.join(explained)} equal{'s' if len(explained) == 1 else ''} that of this mistake"
+                f" ({m.flag}){how}{'' if confirmed else '; not on a second probe'}{self.extra}"
+            )
             others = [n for n in explained if n != home] if i == 0 else []
-            found.append(Finding(home, m.slug, f"{'d' + ', d'.join(explained)} equal{'s' if len(explained) == 1 else ''} that of this mistake ({m.flag}){how}" + ("" if confirmed else "; not on a second probe") + extra,
-                                 confidence if confirmed else confidence - 0.2, m.sentence, m.correction, others))  # fmt: skip
+            how_sure = confidence if confirmed else confidence.unconfirmed
+            found.append(Finding(home, m.slug, evidence, how_sure, m.sentence, m.correction, others))
+        return found
 
-    while rest:
-        hit = best(cache, 1.0)
-        if hit is None:
-            break
-        take(hit[0], hit[1], "", 0.97)
-        rest = [n for n in rest if n not in hit[1]]
+    def confirms(self, match: Match) -> bool:
+        """Whether the mistakes run on the second probe, too, with gradients of the shapes that are there."""
+        result = self.third.with_mistakes(match.flags)
+        if result is None:
+            return False
+        there = self.third.gradients
+        return all(n in there and np.shape(there[n]) == result[1][n].shape for n in match.explained if n in result[1])
+
+
+def altered(trial: Trial, flags: Flags) -> Results:
+    """The gradients that these mistakes make other than the right ones; none where they cannot be run."""
+    result = trial.with_mistakes(flags)
+    return {n: g for n, g in result[1].items() if n in trial.reference and not same(trial, n, g)} if result else {}
+
+
+def same(trial: Trial, name: str, g: Array) -> bool:
+    return g.shape == trial.reference[name].shape and trial.close(g, trial.reference[name])
+
+
+def match_library(trial: Trial, third: Trial, rest: list[str], extra: str) -> tuple[list[Finding], list[str]]:
+    """What equals a wrong formula, alone, then times a factor, then two at once; and the gradients that are left."""
+    library = Library.of(trial, third, extra)
+    found: list[Finding] = []
+    while rest and (hit := library.best(library.altered, rest)):
+        found += library.findings(hit, "", Confidence.CERTAIN)
+        rest = [n for n in rest if n not in hit.explained]
     # signatures of one gradient are simpler than a product of two mistakes
-    simple = [
-        n
-        for n in rest
-        if signatures.generic(
-            trial.probe, given[n], trial.reference[n], trial.unreduced.get(n), n, trial.upstream.get("output")
-        )
-        is not None
-    ]
+    simple = [n for n in rest if generic(Wrong.of(trial, n)) is not None]
     hard = [n for n in rest if n not in simple]
-    if hard:
-        rest = hard
-        factors = [-1.0, *(x for v in numbers for x in (v, 1 / v)), *([2.0, 0.5] if code.op.loss else [])]
-        if code.op.loss:
-            factors += [s * a * b for a in numbers for b in numbers for s in (1,)] + [
-                1 / (a * b) for a in numbers for b in numbers
-            ]
-        if (
-            code.op.loss
-            and code.form.upstream
-            and "output" in trial.upstream
-            and np.ndim(trial.upstream["output"]) == 0
-        ):
-            factors.append(1 / float(trial.upstream["output"]))
-        for factor in factors:
-            hit = best(cache, factor)
-            if hit:
-                take(hit[0], hit[1], f", times {factor:g}", 0.8)
-                rest = [n for n in rest if n not in hit[1]]
-                break
-    if rest and hard:
-        two: dict[tuple[str, ...], dict[str, Array]] = {}
-        for a, b in itertools.combinations([f[0] for f in cache][:PAIRED], 2):
-            result = code.evaluate(trial, (a, b))
-            if result is not None:
-                two[(a, b)] = {
-                    n: g
-                    for n, g in result[1].items()
-                    if n in trial.reference
-                    and not (g.shape == trial.reference[n].shape and close(g, trial.reference[n]))
-                }
-        hit = best(two, 1.0)
-        if hit:
-            take(hit[0], hit[1], ", two at once", 0.75)
-            rest = [n for n in rest if n not in hit[1]]
-    return [*simple, *rest] if hard else simple
+    for factor in factors(trial) if hard else ():
+        if hit := library.best(library.altered, hard, factor):
+            found += library.findings(hit, f", times {factor:g}", Confidence.LIKELY)
+            hard = [n for n in hard if n not in hit.explained]
+            break
+    if hard and (hit := library.best(library.pairs(), hard)):
+        found += library.findings(hit, ", two at once", Confidence.POSSIBLE)
+        hard = [n for n in hard if n not in hit.explained]
+    return found, [*simple, *hard]
 
 
-def confirm(code: Subject, third: Trial, flags: tuple[str, ...], explained: list[str]) -> bool:
-    result = code.evaluate(third, flags)
-    if result is None:
-        return False
-    return all(
-        n in third.gradients and np.shape(third.gradients[n]) == result[1][n].shape for n in explained if n in result[1]
-    )
+def factors(trial: Trial) -> list[float]:
+    """The factors by which a wrong gradient may be off besides."""
+    if not trial.op.loss:
+        return [-1.0]
+    numbers = {v for v, _ in quantities(trial.probe)}
+    found = [-1.0, *(x for v in numbers for x in (v, 1 / v)), 2.0, 0.5]
+    found += [a * b for a in numbers for b in numbers] + [1 / (a * b) for a in numbers for b in numbers]
+    dy = trial.upstream.get("output")
+    return [*found, 1 / float(dy)] if trial.takes_upstream and dy is not None and np.ndim(dy) == 0 else found

@@ -7,6 +7,7 @@ import ast
 import inspect
 import re
 import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 SIDES = {"poolh", "poolw", "poolheight", "poolwidth", "kernelh", "kernelw", "kh", "kw", "ph", "pw", "hh", "ww"}
+SIDE = re.compile(r"(pool|kernel|window|filter|k)(size)?(h|w|height|width)")
 CONFIG = re.compile(
     r"(.*_)?(params?|parameters?|weights_dict|config|cfg|opts|options|h(yper)?_?param(eter)?s|conf|settings)$", re.I
 )
@@ -100,6 +102,116 @@ def unpacked(function: Any, star: str) -> list[str]:
     return []
 
 
+@dataclass
+class Matcher:
+    """Matches parameters with torch's arguments of `op` and other roles, one way after the other."""
+
+    op: Op
+    extra: tuple[str, ...]
+    skip: tuple[str, ...]
+    free: list[inspect.Parameter]  # not matched yet
+    matching: Matching = field(default_factory=Matching)
+    wanted: list[str] = field(default_factory=list)  # torch's arguments that are not stated
+
+    def claim(self, role: str, p: inspect.Parameter) -> None:
+        self.matching.roles[p.name] = role
+        self.free.remove(p)
+
+    def open(self, role: str) -> bool:
+        return role not in self.matching.takes
+
+    def claim_named(self, role: str, names: Iterable[str]) -> None:
+        """Give the role to the first parameter of these names, if it is open."""
+        for name in names:
+            for p in list(self.free):
+                if self.open(role) and normal(p.name) == name:
+                    self.claim(role, p)
+
+    def state(self, stated: list[str]) -> bool:
+        """What the user has said: W=weight, or torch's arguments in order; whether an order was given."""
+        names = [s.partition("=") for s in stated]
+        given = {left.strip(): right.strip() for left, eq, right in names if eq}
+        for p in [p for p in self.free if p.name in given]:
+            hit = re.match(r"[A-Za-z_]\w*", given[p.name].replace("1-", "").replace("1 -", "").strip())
+            if hit and (self.op.has(hit.group()) or hit.group() in ("dy", "output", "cache")):
+                self.claim(hit.group(), p)
+        order = [left.strip() for left, eq, _ in names if not eq]
+        known = [*(a.name for a in self.op.arguments), "dy", "cache", "output"]
+        for name in order:
+            role = next((k for k in known if name == k or normal(name) in aliases(self.op, k)), None)
+            if role is None:
+                takes = ", ".join(a.name for a in self.op.arguments)
+                raise Unmatched(f"--arguments names {name!r}, but {self.op.name} takes {takes}")
+            if self.free:
+                self.claim(role, self.free[0])
+        return bool(order)
+
+    def sides(self, is_side: Callable[[str], object]) -> None:
+        """The two sides of a window are one argument."""
+        for p in list(self.free) if self.op.has("kernel_size") else ():
+            if is_side(normal(p.name)):
+                self.claim("kernel_size", p)
+
+    def torchs_own_names(self) -> None:
+        for role in (*self.wanted, *self.extra):
+            for p in list(self.free):
+                if p.name == role and self.open(role):
+                    self.claim(role, p)
+
+    def dictionaries(self) -> None:
+        for p in list(self.free):
+            if CONFIG.match(p.name) and not any(normal(p.name) in aliases(self.op, w) for w in self.wanted):
+                self.claim("config", p)
+
+    def other_names(self) -> None:
+        """The names that people use: those of this operation alone first, then those of any."""
+        first = [r for r in self.extra if r in ("dy", "cache")]
+        last = [r for r in self.extra if r not in first]
+        targets_first = sorted(self.wanted, key=lambda w: w != "target")
+        # an option's own alias wins over an array's general one (b of hardtanh), specific names over general ones
+        for role in targets_first:
+            a = self.op.argument(role) if self.op.has(role) else None
+            if a is not None:
+                self.claim_named(role, (n for n in map(normal, a.aliases) if len(n) > 1 or a.kind != "option"))
+        rest = [*first, *targets_first, *last]
+        if self.op.affine:  # g is gamma before it is a gradient
+            rest = [*targets_first, *first, *last]
+            if "dy" in self.extra:
+                rest = ["weight", *first, *(w for w in targets_first if w != "weight"), *last]
+        for role in rest:
+            if role in self.extra or role in self.wanted:
+                self.claim_named(role, aliases(self.op, role))
+        for role in targets_first:  # bngain, bnbias: the alias with the layer's name in front
+            known = tuple(a for a in aliases(self.op, role) if len(a) > 3)
+            for p in list(self.free):
+                if self.open(role) and p.default is p.empty and normal(p.name).endswith(known):
+                    self.claim(role, p)
+
+    def torchs_order(self) -> None:
+        """What is left without a default, in torch's order."""
+        upstreams = [r for r in self.extra if r == "dy"]
+        ordered = (*self.wanted, *upstreams) if self.op.loss else (*upstreams, *self.wanted)
+        missing = [w for w in ordered if self.open(w)]
+        options = [w for w in missing if w != "dy" and self.op.argument(w).kind == "option"]
+        left = [w for w in missing if w not in options]
+        left += [w for w in options if self.op.argument(w).default is not None]
+        found = ", ".join(p.name for p in self.parameters)
+        for p in [p for p in self.free if p.default is p.empty]:
+            if not left:
+                roles = [r for r in self.extra if r in ("dy", "cache")]
+                expected = ", ".join([*roles, *(a.name for a in self.op.arguments)])
+                raise Unmatched(
+                    f"the argument {p.name!r} cannot be matched with one of {self.op.name}: "
+                    f"expected some of ({expected}), found ({found}); "
+                    "name torch's arguments in your order with --arguments"
+                )
+            self.claim(left.pop(0), p)
+            self.matching.guessed.add(p.name)
+
+    def __post_init__(self) -> None:
+        self.parameters = list(self.free)
+
+
 def match(
     op: Op,
     params: list[inspect.Parameter],
@@ -107,100 +219,17 @@ def match(
     stated: list[str] | None = None,
     skip: tuple[str, ...] = (),
 ) -> Matching:
-    """Match parameters with torch's arguments of `op` and the roles in `extra`: by name, by alias, then in torch's order."""
-    matching = Matching()
-    free = list(params)
-    if stated:
-        names = [s.partition("=") for s in stated]
-        given = {left.strip(): right.strip() for left, eq, right in names if eq}
-        order = [left.strip() for left, eq, _ in names if not eq]
-        for p in list(free):
-            if p.name in given:
-                hit = re.match(r"[A-Za-z_]\w*", given[p.name].replace("1-", "").replace("1 -", "").strip())
-                if hit and (op.has(hit.group()) or hit.group() in ("dy", "output", "cache")):
-                    matching.roles[p.name] = hit.group()
-                    free.remove(p)
-        known = [a.name for a in op.arguments] + ["dy", "cache", "output"]
-        for name in order:
-            role_name = next((k for k in known if name == k or normal(name) in aliases(op, k)), None)
-            if role_name is None:
-                raise Unmatched(
-                    f"--arguments names {name!r}, but {op.name} takes {', '.join(a.name for a in op.arguments)}"
-                )
-            if free:
-                matching.roles[free.pop(0).name] = role_name
-        if order:
-            return matching
-
-    def claim(role: str, p: inspect.Parameter) -> None:
-        matching.roles[p.name] = role
-        free.remove(p)
-
-    if op.has("kernel_size") and "kernel_size" not in skip:  # a window's two sides
-        for p in list(free):
-            if normal(p.name) in SIDES:
-                claim("kernel_size", p)
-    wanted = [a.name for a in op.arguments if a.name not in matching.takes and a.name not in skip]
-    for role in (*wanted, *extra):  # torch's own names first
-        for p in list(free):
-            if p.name == role and role not in matching.takes:
-                claim(role, p)
-    for p in list(free):  # the two sides of a window
-        if op.has("kernel_size") and re.fullmatch(
-            r"(pool|kernel|window|filter|k)(size)?(h|w|height|width)", normal(p.name)
-        ):
-            claim("kernel_size", p)
-    for p in list(free):
-        if CONFIG.match(p.name) and not any(normal(p.name) in aliases(op, w) for w in wanted):
-            claim("config", p)
-    first = [r for r in extra if r in ("dy", "cache")]
-    last = [r for r in extra if r not in first]
-    targets = [w for w in wanted if w == "target"]
-    # an option's own alias wins over an array's general one (b of hardtanh), specific names over general ones
-    order_of_roles = [*targets, *(w for w in wanted if w != "target")]
-    specific = [w for w in order_of_roles if op.has(w) and op.argument(w).aliases]
-    for role in specific:
-        for alias in [normal(a) for a in op.argument(role).aliases]:
-            for p in list(free):
-                if (
-                    role not in matching.takes
-                    and normal(p.name) == alias
-                    and (len(alias) > 1 or op.argument(role).kind != "option")
-                ):
-                    claim(role, p)
-    rest = [*first, *order_of_roles, *last]
-    if op.affine:  # g is gamma before it is a gradient
-        rest = [*order_of_roles, *first, *last]
-        if "dy" in extra:
-            rest = ["weight", *first, *(w for w in order_of_roles if w != "weight"), *last]
-    for role in rest:
-        for alias in aliases(op, role):
-            for p in list(free):
-                if role not in matching.takes and normal(p.name) == alias and (role in extra or role in wanted):
-                    claim(role, p)
-    for role in order_of_roles:  # bngain, bnbias: the alias with the layer's name in front
-        for p in list(free):
-            known_as = [a for a in aliases(op, role) if len(a) > 3]
-            if role not in matching.takes and p.default is p.empty and normal(p.name).endswith(tuple(known_as)):
-                claim(role, p)
-    # the rest in torch's order
-    upstreams = [r for r in extra if r == "dy"]
-    unordered = (*wanted, *upstreams) if op.loss else (*upstreams, *wanted)
-    missing = [w for w in unordered if w not in matching.takes]
-    arrays_first = [w for w in missing if w == "dy" or op.argument(w).kind != "option"] + [
-        w for w in missing if w != "dy" and op.argument(w).kind == "option" and op.argument(w).default is not None
-    ]
-    for p in list(free):
-        if p.default is not p.empty:
-            continue  # a default of the user's own stays
-        if not arrays_first:
-            expected = ", ".join([*(r for r in extra if r in ("dy", "cache")), *(a.name for a in op.arguments)])
-            found = ", ".join(q.name for q in params)
-            raise Unmatched(
-                f"the argument {p.name!r} cannot be matched with one of {op.name}: expected some of ({expected}), found ({found}); "
-                "name torch's arguments in your order with --arguments"
-            )
-        claim(arrays_first.pop(0), p)
-        matching.guessed.add(p.name)
-    matching.roles = {p.name: matching.roles[p.name] for p in params if p.name in matching.roles}
-    return matching
+    """Match parameters with torch's arguments of `op` and the roles in `extra`: by name, by alias, in torch's order."""
+    m = Matcher(op, extra, skip, list(params))
+    if stated and m.state(stated):
+        return m.matching
+    if "kernel_size" not in skip:
+        m.sides(SIDES.__contains__)
+    m.wanted = [a.name for a in op.arguments if m.open(a.name) and a.name not in skip]
+    m.torchs_own_names()
+    m.sides(SIDE.fullmatch)
+    m.dictionaries()
+    m.other_names()
+    m.torchs_order()
+    roles = m.matching.roles
+    return Matching({p.name: roles[p.name] for p in params if p.name in roles}, m.matching.guessed)

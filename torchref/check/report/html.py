@@ -10,7 +10,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.ops.find import UnknownOp, find
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, Verdict, inside
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, Finding, Verdict, inside
 from torchref.nn.module import Array
 
 STYLE = """
@@ -23,6 +23,7 @@ pre{background:#f5f5f5;padding:1em;overflow:auto} svg{border:1px solid #999;back
 .right{color:#6bd07c}.wrong{color:#ff8078}.none{color:#f0b45a}}
 """
 LIMIT = 40
+LEGEND = "<p>Red: above zero, blue: below, white: zero, black: not finite. Point at a cell for its value.</p>"
 SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
@@ -103,47 +104,46 @@ def pictures(verdict: Verdict, picture: dict[str, Any]) -> str:
 
 def page(verdicts: list[Verdict], hints: int = 3) -> str:
     """The page; `hints` hides as much as elsewhere (pictures need 2: they show the right answer's difference)."""
-    parts = []
-    for v in verdicts:
-        word = {"right": "right", "wrong": "wrong"}.get(v.verdict, "none")
-        parts.append(
-            f'<h2>{html.escape(v.name)} against {html.escape(v.against)}: <span class="{word}">{v.verdict}</span></h2>'
-        )
-        if v.verdict == COULD_NOT_RUN:
-            parts.append(f"<pre>{html.escape(v.error)}</pre>")
-            continue
-        if hints >= 2 or (hints and v.verdict == RIGHT):
-            for f in v.findings:
-                lines = [
-                    f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
-                    html.escape(f.sentence or SLUGS.get(f.slug, "")),
-                    f"Evidence: {html.escape(f.evidence)}",
-                ]
-                if f.intermediate:
-                    lines.append(f"Where: {html.escape(f.intermediate)}")
-                if f.consequences:
-                    lines.append(f"This spoils {html.escape(', '.join(v.title(c) for c in f.consequences))}, too")
-                if hints >= 3 and f.correction:
-                    lines.append(f"Instead: <code>{html.escape(f.correction)}</code>")
-                if hints >= 3 and f.formula:
-                    lines.append(f"Formula: <pre>{html.escape(f.formula)}</pre>")
-                if hints >= 3 and f.derivation:
-                    lines.append(f"Derivation: {html.escape(f.derivation)}")
-                parts.append(f'<div class="finding">{"<br>".join(lines)}</div>')
-            for n, share in v.right.items():
-                how = f": {inside(share)}" if hints >= 3 else ""
-                parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
-            parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
-            parts.append(
-                "<p>Red: above zero, blue: below, white: zero, black: not finite. Point at a cell for its value.</p>"
-                if v.pictures
-                else ""
-            )
-            parts += [pictures(v, p) for p in v.pictures]
-        elif hints == 1:
-            parts += [f'<p class="right">{html.escape(v.title(n))}: right</p>' for n in v.right]
-            parts += [f"<p>{html.escape(v.title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
+    parts = [part for v in verdicts for part in section(v, hints)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
         f"<style>{STYLE}</style></head><body><h1>Is this gradient right?</h1>{''.join(parts)}</body></html>\n"
     )
+
+
+def section(v: Verdict, hints: int) -> list[str]:
+    """One verdict."""
+    word = {"right": "right", "wrong": "wrong"}.get(v.verdict, "none")
+    parts = [
+        f'<h2>{html.escape(v.name)} against {html.escape(v.against)}: <span class="{word}">{v.verdict}</span></h2>'
+    ]
+    if v.verdict == COULD_NOT_RUN:
+        parts.append(f"<pre>{html.escape(v.error)}</pre>")
+    elif hints >= 2 or (hints and v.verdict == RIGHT):
+        parts += [finding(v, f, hints) for f in v.findings]
+        for n, share in v.right.items():
+            how = f": {inside(share)}" if hints >= 3 else ""
+            parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
+        parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
+        parts += [LEGEND] if v.pictures else []
+        parts += [pictures(v, p) for p in v.pictures]
+    elif hints == 1:
+        parts += [f'<p class="right">{html.escape(v.title(n))}: right</p>' for n in v.right]
+        parts += [f"<p>{html.escape(v.title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
+    return parts
+
+
+def finding(v: Verdict, f: Finding, hints: int) -> str:
+    lines = [
+        f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
+        html.escape(f.sentence or SLUGS.get(f.slug, "")),
+        f"Evidence: {html.escape(f.evidence)}",
+    ]
+    lines += [f"Where: {html.escape(f.intermediate)}"] if f.intermediate else []
+    if f.consequences:
+        lines.append(f"This spoils {html.escape(', '.join(v.title(c) for c in f.consequences))}, too")
+    if hints >= 3:
+        lines += [f"Instead: <code>{html.escape(f.correction)}</code>"] if f.correction else []
+        lines += [f"Formula: <pre>{html.escape(f.formula)}</pre>"] if f.formula else []
+        lines += [f"Derivation: {html.escape(f.derivation)}"] if f.derivation else []
+    return f'<div class="finding">{"<br>".join(lines)}</div>'

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 RIGHT, WRONG, COULD_NOT_RUN = "right", "wrong", "could-not-run"
@@ -78,6 +79,25 @@ CORRECTIONS: dict[str, str] = {
 }
 
 
+class Confidence(IntEnum):
+    """How sure a finding is; what is not sure leaves room for a better explanation."""
+
+    UNKNOWN = 0  # it is wrong, and fits nothing
+    GUESS = 1  # it is like a mistake, and does not equal one
+    POSSIBLE = 2  # two mistakes at once, a part of a path
+    LIKELY = 3  # it fits, where something else might fit as well
+    CERTAIN = 4  # it equals the mistake, number for number
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+    @property
+    def unconfirmed(self) -> Confidence:
+        """Of what fits on one probe alone."""
+        return Confidence.LIKELY if self is Confidence.CERTAIN else Confidence.GUESS
+
+
 @dataclass
 class Finding:
     """One mistake. `gradient` is torch's name of the argument whose gradient holds the faulty term."""
@@ -85,7 +105,7 @@ class Finding:
     gradient: str
     slug: str
     evidence: str
-    confidence: float
+    confidence: Confidence
     sentence: str = ""
     correction: str = ""
     consequences: list[str] = field(default_factory=list)
@@ -94,7 +114,7 @@ class Finding:
     intermediate: str = ""  # the first named intermediate that differs from the reference's
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
-        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": round(self.confidence, 3),
+        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
                                 "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate}  # fmt: skip
         if hints >= 3:
             return full
@@ -162,38 +182,29 @@ class Verdict:
             return f"{head}: could not be run:{apart}" + self.error.replace("\n", "\n  ")
         lines = [f"{head}: {self.verdict.upper()}"]
         if hints >= 1:
-            for name, share in self.right.items():
-                how = (
-                    ": equal to the last digit" if share == 0 else f": its error is {share:.1g} of what rounding allows"
-                )
-                how = ": right, with a note" if share > 1 else how
-                how = how if hints >= 3 else ""
-                lines.append(f"  ok     {self.title(name)}{how}")
+            lines += [
+                f"  ok     {self.title(n)}{': ' + inside(s) if hints >= 3 else ''}" for n, s in self.right.items()
+            ]
         if hints == 1:
-            for name in dict.fromkeys(f.gradient for f in self.findings):
-                lines.append(f"  wrong  {self.title(name)}")
+            lines += [f"  wrong  {self.title(n)}" for n in dict.fromkeys(f.gradient for f in self.findings)]
         if hints >= 2:
-            for f in self.findings:
-                lines.append(
-                    f"  wrong  {self.title(f.gradient)}: {f.slug}"
-                    + (f"  (confidence {f.confidence:.0%})" if hints >= 3 else "")
-                )
-                lines.append(f"         {f.sentence or SLUGS.get(f.slug, '')}")
-                lines.append(f"         evidence: {f.evidence}")
-                if f.intermediate:
-                    lines.append(f"         where: {f.intermediate}")
-                if f.consequences:
-                    lines.append(f"         this spoils {', '.join(title(c) for c in f.consequences)}, too")
-                if hints >= 3 and f.correction:
-                    lines.append(f"         instead: {f.correction}")
-                if hints >= 3 and f.formula:
-                    lines.append("         formula: " + f.formula.replace("\n", "\n" + " " * 18))
-                if hints >= 3 and f.derivation:
-                    lines.append(f"         derivation: {f.derivation}")
-            lines += [f"  note   {n}" for n in self.notes]
-        elif self.verdict == RIGHT:
+            lines += [line for f in self.findings for line in self.about(f, hints)]
+        if hints >= 2 or self.verdict == RIGHT:
             lines += [f"  note   {n}" for n in self.notes]
         return "\n".join(lines)
+
+    def about(self, f: Finding, hints: int) -> list[str]:
+        """A finding, line by line."""
+        sure = f"  ({f.confidence.word})" if hints >= 3 else ""
+        lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
+        told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
+        told += [f"where: {f.intermediate}"] if f.intermediate else []
+        told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
+        if hints >= 3:
+            told += [f"instead: {f.correction}"] if f.correction else []
+            told += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
+            told += [f"derivation: {f.derivation}"] if f.derivation else []
+        return lines + [f"         {line}" for line in told]
 
     __str__ = text
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from torchref.check.report.verdict import STATUS, Finding, Verdict
+from torchref.check.report.verdict import STATUS, Confidence, Finding, Verdict
 
 __all__ = ["decode", "encode"]
 
@@ -30,6 +30,8 @@ def encode(verdict: Verdict) -> bytes:
 
 def plain(value: Any) -> Any:
     """The value in JSON's own types."""
+    if isinstance(value, Confidence):
+        return value.word
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
@@ -69,6 +71,13 @@ def outcome(value: Any) -> str:
     if not isinstance(value, str) or value not in STATUS:
         raise ValueError(f"expected one of {', '.join(STATUS)}, found {kind(value)}")
     return value
+
+
+def confidence(value: Any) -> Confidence:
+    found = next((c for c in Confidence if c.word == value), None)
+    if found is None:
+        raise ValueError(f"expected one of {', '.join(c.word for c in Confidence)}, found {kind(value)}")
+    return found
 
 
 def number(value: Any) -> float:
@@ -145,7 +154,7 @@ FINDING = record(
     gradient=text,
     slug=text,
     evidence=text,
-    confidence=number,
+    confidence=confidence,
     sentence=text,
     correction=text,
     consequences=list_of(text),

@@ -7,7 +7,6 @@ what comes after it is right.
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.reading.forms.form import Form
 from torchref.nn.module import Array
 
 HOOK = "_the_right_value"
@@ -94,7 +94,7 @@ def right_value(value: Array) -> Callable[[Any], Any]:
     return give
 
 
-def with_value(form: Any, code: CodeType, name: str, value: Array) -> Any:
+def with_value(form: Form, code: CodeType, name: str, value: Array) -> Form | None:
     """A form like `form` whose backward goes on with the right value, or None where its source does not allow that."""
     for holder in ("back", "function", "cls"):
         target = getattr(form, holder, None)
@@ -102,7 +102,5 @@ def with_value(form: Any, code: CodeType, name: str, value: Array) -> Any:
             continue
         made = fed(inspect.unwrap(target), code, name, value)
         if made is not None:
-            other = copy.copy(form)
-            setattr(other, holder, made)
-            return other
+            return form.changed(**{holder: made})
     return None

@@ -6,11 +6,8 @@ import numpy as np
 
 from torchref.nn.module import Array
 
-TOLERANCE = 2e-6  # of the largest entry: no mistake is as small; what rounding allows: torchref.check.allowance
-
+TOLERANCE = 2e-6  # of the largest entry: no mistake is as small; what rounding allows: diagnosis/allowance.py
 TOLERANCES = {"float64": TOLERANCE, "float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2}  # by precision
-
-allowed = {"tolerance": TOLERANCE}  # wider while code that takes float32 alone is judged
 
 
 def size(a: Array) -> float:
@@ -36,11 +33,11 @@ def error(g: Array, reference: Array) -> float:
     return float(difference.max() / max(size(reference), 1e-12))
 
 
-def close(g: Array, reference: Array, tolerance: float | None = None) -> bool:
-    return error(g, reference) <= max(tolerance or 0.0, allowed["tolerance"])
+def close(g: Array, reference: Array, tolerance: float = TOLERANCE) -> bool:
+    return error(g, reference) <= tolerance
 
 
-def ratio(g: Array, reference: Array) -> float | None:
+def ratio(g: Array, reference: Array, tolerance: float = TOLERANCE) -> float | None:
     """The constant c with g = c reference, if there is one."""
     if np.shape(g) != np.shape(reference):
         return None
@@ -48,4 +45,4 @@ def ratio(g: Array, reference: Array) -> float | None:
     if not r.size or not np.isfinite(g).all() or not np.any(r):
         return None
     c = float(g @ r / (r @ r))
-    return c if c != 0 and close(g, c * r) else None
+    return c if c != 0 and close(g, c * r, tolerance) else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,45 +16,48 @@ from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.forms.class_names import GRADS, HOLDERS
 from torchref.check.reading.forms.naming import gradient_name
 
+Place = tuple[str, Any]  # ("attribute", key), ("dict", (holder, key)) or ("list", (holder, i))
+RESERVED = {"input", "x", "output", "out", "cache", "y"}  # what a class keeps of a call
 
-def place(op: Op, instance: Any, name: str) -> tuple[str, Any] | None:
-    """Where an instance holds an array: ("attribute", key), ("dict", (holder, key)) or ("list", (holder, i))."""
-    wanted = aliases(op, name)
-    if name == "running_mean":
-        wanted += ["runningmean"]
+
+def place(op: Op, instance: Any, name: str) -> Place | None:
+    """Where an instance holds an array."""
     members = vars(instance) if hasattr(instance, "__dict__") else {}
-    reserved = {"input", "x", "output", "out", "cache", "y"}
+    wanted = aliases(op, name) + (["runningmean"] if name == "running_mean" else [])
+    return in_attribute(members, wanted, name) or in_dictionary(members, wanted) or in_list(op, members, name)
+
+
+def in_attribute(members: dict[str, Any], wanted: list[str], name: str) -> Place | None:
     for alias in wanted:
-        for key in members:
-            value = members[key]
-            if (
-                normal(key) == alias
-                and (isinstance(value, np.ndarray) or has_data(value) or value is None)
-                and normal(key) not in reserved
-            ):
-                if value is None and name in ("bias", "weight", "mask"):
-                    continue
-                return ("attribute", key)
-    for holder, content in members.items():
-        if isinstance(content, dict) and normal(holder) not in map(normal, GRADS):
-            for alias in wanted:
-                for key, value in content.items():
-                    if normal(str(key)) == alias and (isinstance(value, np.ndarray) or has_data(value)):
-                        return ("dict", (holder, key))
-    for holder, content in members.items():
-        if (
-            isinstance(content, list)
-            and normal(holder) in map(normal, HOLDERS)
-            and content
-            and all(isinstance(c, np.ndarray) for c in content)
-        ):
-            order = [a.name for a in op.arrays if not a.name.startswith(("input", "hx", "cx"))]
-            if name in order and order.index(name) < len(content):
-                return ("list", (holder, order.index(name)))
+        for key, value in members.items():
+            holds = isinstance(value, np.ndarray) or has_data(value)
+            empty = value is None and name not in ("bias", "weight", "mask")
+            if normal(key) == alias and alias not in RESERVED and (holds or empty):
+                return "attribute", key
     return None
 
 
-def read_place(op: Op, cls: Any, instance: Any, name: str) -> tuple[str, Any] | None:
+def in_dictionary(members: dict[str, Any], wanted: list[str]) -> Place | None:
+    for holder, content in members.items():
+        if not isinstance(content, dict) or normal(holder) in map(normal, GRADS):
+            continue
+        for alias in wanted:
+            for key, value in content.items():
+                if normal(str(key)) == alias and (isinstance(value, np.ndarray) or has_data(value)):
+                    return "dict", (holder, key)
+    return None
+
+
+def in_list(op: Op, members: dict[str, Any], name: str) -> Place | None:
+    order = [a.name for a in op.arrays if not a.name.startswith(("input", "hx", "cx"))]
+    for holder, content in members.items():
+        arrays = isinstance(content, list) and all(isinstance(c, np.ndarray) for c in content)
+        if arrays and normal(holder) in map(normal, HOLDERS) and name in order and order.index(name) < len(content):
+            return "list", (holder, order.index(name))
+    return None
+
+
+def read_place(op: Op, cls: Any, instance: Any, name: str) -> Place | None:
     """Where the source expects the array `name`, if no attribute holds one yet: self.W, self.params["W"]."""
     if op.argument(name).kind != "array" or name.startswith("input"):
         return None
@@ -84,51 +89,52 @@ def read_place(op: Op, cls: Any, instance: Any, name: str) -> tuple[str, Any] | 
     return None
 
 
-def put(instance: Any, at: tuple[str, Any], array: Any, one_slope: bool) -> tuple[int, ...] | None:
+def put(instance: Any, at: Place, array: Any, one_slope: bool) -> tuple[int, ...] | None:
     """Set an array where the instance holds it; its own shape, if that has other axes of length 1."""
-    own = None
-    kind, key = at
-    old = get(instance, kind, key)
-    data = (
-        old
-        if isinstance(old, np.ndarray)
-        else getattr(old, "data", getattr(old, "value", None))
-        if has_data(old)
-        else None
-    )
+    old = get(instance, *at)
+    data = held_data(old)
     if one_slope and data is not None and np.size(data) == 1 < np.size(array):
         raise CouldNotRun("it has one slope for all channels")  # the next probe has one, too
-    if (
-        isinstance(data, np.ndarray)
-        and data.size == np.size(array)
-        and np.squeeze(data).shape == np.squeeze(array).shape
-        and data.shape != np.shape(array)
-    ):
-        own = data.shape
-        array = np.reshape(array, data.shape)
+    own = None
+    if isinstance(data, np.ndarray) and data.shape != np.shape(array) and alike(data, array):
+        own, array = data.shape, np.reshape(array, data.shape)
     if isinstance(old, np.ndarray) or old is None:
-        if kind == "list" and isinstance(old, np.ndarray) and old.shape == np.shape(array):
-            old[...] = array
-        elif kind == "attribute":
-            same = [k for k, v in vars(instance).items() if v is old and old is not None]
-            for k in same or [key]:
-                setattr(instance, k, array)
-            for v in vars(instance).values():  # the same array may stand in a list or a dictionary, too
-                if isinstance(v, list):
-                    for i, item in enumerate(v):
-                        if item is old and old is not None:
-                            v[i] = array
-                elif isinstance(v, dict):
-                    for k, item in list(v.items()):
-                        if item is old and old is not None:
-                            v[k] = array
-        else:
-            getattr(instance, key[0])[key[1]] = array
+        put_array(instance, at, old, array)
     elif hasattr(old, "data") and isinstance(old.data, np.ndarray):
         old.data = array
     else:
         old.value = array
     return own
+
+
+def alike(data: Any, array: Any) -> bool:
+    """Whether two arrays have the same shape but for axes of length 1."""
+    return np.size(data) == np.size(array) and np.squeeze(data).shape == np.squeeze(array).shape
+
+
+def held_data(old: Any) -> Any:
+    """The array of an attribute: itself, or that of a parameter's object."""
+    if isinstance(old, np.ndarray) or not has_data(old):
+        return old if isinstance(old, np.ndarray) else None
+    return getattr(old, "data", getattr(old, "value", None))
+
+
+def put_array(instance: Any, at: Place, old: Any, array: Any) -> None:
+    """Set a plain array, wherever the same one stands."""
+    kind, key = at
+    if kind == "list" and isinstance(old, np.ndarray) and old.shape == np.shape(array):
+        old[...] = array
+    elif kind != "attribute":
+        getattr(instance, key[0])[key[1]] = array
+    else:
+        same = [k for k, v in vars(instance).items() if old is not None and v is old]
+        for k in same or [key]:
+            setattr(instance, k, array)
+        for v in vars(instance).values() if old is not None else ():
+            places = enumerate(v) if isinstance(v, list) else list(v.items()) if isinstance(v, dict) else ()
+            for k, item in places:
+                if item is old:
+                    v[k] = array
 
 
 def collect(
@@ -137,41 +143,68 @@ def collect(
     shapes: dict[str, tuple[int, ...]],
     before: dict[str, Any],
     takes: set[str],
-    attributes: dict[str, tuple[str, Any]],
+    attributes: dict[str, Place],
     held: Matching | None = None,
 ) -> dict[str, Any]:
     """The gradients that the instance holds after its backward."""
-    found: dict[str, Any] = {}
     members = vars(instance) if hasattr(instance, "__dict__") else {}
+    found: dict[str, Any] = {}
+    ways = (
+        gradients_in_attributes(op, members, before, held),
+        gradients_in_holders(op, members, shapes, takes, held),
+        gradients_of_parameters(instance, attributes),
+    )
+    for name, gradient in itertools.chain(*ways):
+        if name in shapes:
+            found.setdefault(name, gradient)
+    return found
+
+
+Named = Iterator[tuple[str | None, Any]]
+
+
+def gradients_in_attributes(op: Op, members: dict[str, Any], before: dict[str, Any], held: Matching | None) -> Named:
+    """self.dW, self.grad_weight."""
     for key, value in members.items():
-        if (
-            isinstance(value, np.ndarray | np.generic | float)
-            and not isinstance(value, bool)
-            and (isinstance(value, np.ndarray) or value is not before.get(key))
-        ):
+        number = isinstance(value, np.generic | float) and value is not before.get(key)
+        if (isinstance(value, np.ndarray) or number) and stem_is_gradient(key):
             name = gradient_name(op, key, held)
-            if name in shapes and name != "input" and stem_is_gradient(key):
-                found.setdefault(name, value)
+            if name != "input":
+                yield name, value
+
+
+def gradients_in_holders(
+    op: Op, members: dict[str, Any], shapes: Iterable[str], takes: set[str], held: Matching | None
+) -> Named:
+    """self.grads["W"], self.params["dW"], self.grads[i]."""
+    of_gradients = set(map(normal, GRADS))
     for key, value in members.items():
-        if isinstance(value, dict) and normal(key) in map(normal, (*GRADS, *HOLDERS, "cache")):
+        holder = normal(key)
+        if isinstance(value, dict) and holder in of_gradients | {*map(normal, HOLDERS), "cache"}:
             for inner, gradient in value.items():
-                name = None
-                if normal(key) in map(normal, GRADS):
-                    name = next((a.name for a in op.arrays if normal(str(inner)) in aliases(op, a.name)), None)
-                name = name or (gradient_name(op, str(inner), held) if stem_is_gradient(str(inner)) else None)
-                if name in shapes and name != "input" and isinstance(gradient, np.ndarray | np.generic):
-                    found.setdefault(name, gradient)
-        elif isinstance(value, list | tuple) and normal(key) in map(normal, GRADS) and value:
+                name = inner_name(op, str(inner), holder in of_gradients, held)
+                if name != "input" and isinstance(gradient, np.ndarray | np.generic):
+                    yield name, gradient
+        elif isinstance(value, list | tuple) and holder in of_gradients:
             order = [n for n in shapes if n in takes and not n.startswith(("input", "hx", "cx"))]
             for name, gradient in zip(order, value, strict=False):
                 if isinstance(gradient, np.ndarray | np.generic):
-                    found.setdefault(name, gradient)
-    for name, (kind, place) in attributes.items():
-        holder = get(instance, kind, place)
+                    yield name, gradient
+
+
+def inner_name(op: Op, inner: str, of_gradients: bool, held: Matching | None) -> str | None:
+    """Whose gradient a dictionary holds under a key."""
+    name = next((a.name for a in op.arrays if normal(inner) in aliases(op, a.name)), None) if of_gradients else None
+    return name or (gradient_name(op, inner, held) if stem_is_gradient(inner) else None)
+
+
+def gradients_of_parameters(instance: Any, attributes: dict[str, Place]) -> Named:
+    """self.weight.grad."""
+    for name, at in attributes.items():
+        holder = get(instance, *at)
         gradient = getattr(holder, "grad", None) if not isinstance(holder, np.ndarray) else None
-        if name in shapes and gradient is not None:
-            found.setdefault(name, gradient)
-    return found
+        if gradient is not None:
+            yield name, gradient
 
 
 def has_data(value: Any) -> bool:

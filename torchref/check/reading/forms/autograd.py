@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from torchref.check.ops import Op
 from torchref.check.reading import arguments
 from torchref.check.reading.forms.calling import CouldNotRun, Run, guarded
 from torchref.check.reading.forms.closure import repeated
+from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.naming import flatten, name_outputs
 
 
-class Function:
+class Function(Form):
     """A subclass of torch.autograd.Function, applied to tensors in `dtype` on `device`."""
 
     name = "autograd"
@@ -32,11 +34,18 @@ class Function:
         self.params = params
         self.matching = arguments.match(op, params, stated=stated)
         self.takes = self.matching.takes
-        self.upstream = True
-        self.own_shapes: dict[str, tuple[int, ...]] = {}
 
-    def choose(self, attempt: Any) -> None:
-        """Run in float64 on the processor; where the code cannot, in float32, and on CUDA (a kernel)."""
+    def code(self) -> list[Any]:
+        return [self.cls]
+
+    def running(self, *code: Any) -> Self:
+        return self.changed(cls=code[0])
+
+    def functions(self) -> list[Any]:
+        return [self.cls]
+
+    def places(self) -> list[Function]:
+        """Copies that run in float64 on the processor; where the code cannot, in float32, and on CUDA (a kernel)."""
         import torch
 
         places = [("float64", "cpu"), ("float32", "cpu")] if self.wanted != "cuda" else []
@@ -45,17 +54,7 @@ class Function:
         if not places:
             raise CouldNotRun("--device cuda: torch finds no CUDA device here (torch.cuda.is_available() is False)")
         places += [("float16", places[-1][1]), ("bfloat16", places[-1][1])]  # kernels for one precision alone
-        first: CouldNotRun | None = None
-        for self.dtype, self.device in places:
-            try:
-                attempt()
-            except CouldNotRun as error:
-                first = first or error
-            else:
-                return
-        self.dtype, self.device = places[0]
-        if first is not None:
-            raise first
+        return [self.changed(dtype=dtype, device=device) for dtype, device in places]
 
     def stored(self, value: Any) -> Any:
         """The same numbers as the precision in use can store them: the referee works on what the code is given."""
@@ -74,48 +73,26 @@ class Function:
     ) -> Run:
         import torch
 
-        dtype = getattr(torch, self.dtype)
-        args: list[Any] = []
-        roles: list[str | None] = []
         tensors: dict[str, Any] = {}
-        for p in self.params:
-            role = self.matching.roles.get(p.name)
-            roles.append(role)
-            if role is None:
-                args.append(p.default)
-                continue
-            value = values.get(role)
-            if isinstance(value, np.ndarray):
-                kind = value.dtype.kind
-                value = torch.from_numpy(value.copy()).to(self.device)
-                if kind == "f":
-                    value = value.to(dtype)
-                    if role in shapes:
-                        value.requires_grad_(True)
-                tensors[role] = value
-            args.append(value)
-        before = {k: t.detach().clone() for k, t in tensors.items()}
+        args = [self.argument(p, values, shapes, tensors) for p in self.params]
+        before = {k: v.detach().clone() for k, v in tensors.items()}
         result = guarded("the forward", self.cls.apply, *args)
-        leaves = [t for t in flatten(result) if isinstance(t, torch.Tensor)]
+        leaves = [v for v in flatten(result) if isinstance(v, torch.Tensor)]
         if not leaves:
             raise CouldNotRun(f"the forward returned no tensor but {type(result).__name__}")
-        outputs = name_outputs(self.op, [to_numpy(t) for t in leaves], expected)
+        outputs = name_outputs(self.op, [to_numpy(v) for v in leaves], expected)
         run = Run(outputs, [])
-        run.changed = [k for k, t in tensors.items() if not torch.equal(t.detach(), before[k])]
+        run.changed = [k for k, v in tensors.items() if not torch.equal(v.detach(), before[k])]
         for k in [k for k in run.changed if k.startswith("running_")]:  # buffers, updated as torch does it
             run.changed.remove(k)
             before[k] = tensors[k].clone()
             outputs.setdefault(f"{k} in place", to_numpy(tensors[k]))
-        given = [t.detach().clone() for t in leaves]
+        given = [v.detach().clone() for v in leaves]
         context = leaves[0].grad_fn
         if context is None:
             raise CouldNotRun("the output has no grad_fn: does the forward return one of its inputs?")
         for i, upstream in enumerate(upstreams):
-            dys = []
-            for name, leaf in zip(outputs, leaves, strict=False):
-                dy = upstream.get(name)
-                dy = np.zeros(leaf.shape) if dy is None else dy
-                dys.append(torch.as_tensor(np.asarray(dy), device=self.device).to(leaf.dtype).reshape(leaf.shape))
+            dys = [self.upstream_of(leaf, upstream.get(n)) for n, leaf in zip(outputs, leaves, strict=False)]
             copies = [d.clone() for d in dys]
             try:
                 with torch.no_grad():  # as torch's engine calls it
@@ -124,37 +101,69 @@ class Function:
                 if repeated(upstreams, i):
                     break
                 raise
-            gradients: dict[str, Any] = {}
-            values_back = list(value) if isinstance(value, tuple | list) else [value]
-            for role, gradient in zip(roles, values_back, strict=False):
-                if role in shapes and gradient is None:
-                    run.extras[f"none {role}"] = f"the backward returns None for {role}, which needs a gradient"
-                if role in shapes and gradient is not None and role is not None:
-                    if not isinstance(gradient, torch.Tensor):
-                        raise CouldNotRun(
-                            f"the backward returned {type(gradient).__name__} as the gradient of {role}, not a tensor"
-                        )
-                    lower = not gradient.is_floating_point() or gradient.dtype.itemsize < dtype.itemsize
-                    array = to_numpy(gradient)
-                    gradients[role] = array
-                    if lower:
-                        run.extras[f"dtype {role}"] = f"{gradient.dtype} for an input of {dtype}"
-            if len(values_back) < len(roles) or any(g is not None for g in values_back[len(roles) :]):
-                lost = [r for r in roles[len(values_back) :] if r in shapes]
-                run.extras["count"] = (
-                    f"backward returned {len(values_back)} gradients for {len(roles)} arguments of forward"
-                    + (f": none for {', '.join(map(str, lost))}" if lost else "")
-                )
-                run.extras["lost"] = lost
-            run.gradients.append(gradients)
-            run.changed += [
-                k for k, t in tensors.items() if not torch.equal(t.detach(), before[k]) and k not in run.changed
-            ]
+            run.gradients.append(self.named(value, shapes, run.extras))
+            touched = [k for k, v in tensors.items() if not torch.equal(v.detach(), before[k])]
+            run.changed += [k for k in touched if k not in run.changed]
             if any(not torch.equal(a.detach(), b) for a, b in zip(leaves, given, strict=True)):
                 run.changed.append("output")  # what it has saved is the caller's
             if any(not torch.equal(a, b) for a, b in zip(dys, copies, strict=True)) and "doutput" not in run.changed:
                 run.changed.append("doutput")
         return run
+
+    def argument(
+        self, p: inspect.Parameter, values: dict[str, Any], shapes: Iterable[str], tensors: dict[str, Any]
+    ) -> Any:
+        """What the forward gets for a parameter; a tensor is kept in `tensors` by its role."""
+        import torch
+
+        role = self.matching.roles.get(p.name)
+        if role is None:
+            return p.default
+        value = values.get(role)
+        if not isinstance(value, np.ndarray):
+            return value
+        tensor = torch.from_numpy(value.copy()).to(self.device)
+        if value.dtype.kind == "f":
+            tensor = tensor.to(getattr(torch, self.dtype))
+            if role in shapes:
+                tensor.requires_grad_(True)
+        tensors[role] = tensor
+        return tensor
+
+    def upstream_of(self, leaf: Any, dy: Any) -> Any:
+        import torch
+
+        dy = np.zeros(leaf.shape) if dy is None else dy
+        return torch.as_tensor(np.asarray(dy), device=self.device).to(leaf.dtype).reshape(leaf.shape)
+
+    def named(self, value: Any, shapes: Iterable[str], extras: dict[str, Any]) -> dict[str, Any]:
+        """The returned gradients by role; what is wrong with their number, kind and precision goes to `extras`."""
+        import torch
+
+        dtype = getattr(torch, self.dtype)
+        roles = [self.matching.roles.get(p.name) for p in self.params]
+        returned = list(value) if isinstance(value, tuple | list) else [value]
+        gradients: dict[str, Any] = {}
+        for role, gradient in zip(roles, returned, strict=False):
+            if role is None or role not in shapes:
+                continue
+            if gradient is None:
+                extras[f"none {role}"] = f"the backward returns None for {role}, which needs a gradient"
+                continue
+            if not isinstance(gradient, torch.Tensor):
+                raise CouldNotRun(
+                    f"the backward returned {type(gradient).__name__} as the gradient of {role}, not a tensor"
+                )
+            gradients[role] = to_numpy(gradient)
+            if not gradient.is_floating_point() or gradient.dtype.itemsize < dtype.itemsize:
+                extras[f"dtype {role}"] = f"{gradient.dtype} for an input of {dtype}"
+        if len(returned) < len(roles) or any(g is not None for g in returned[len(roles) :]):
+            lost = [r for r in roles[len(returned) :] if r is not None and r in shapes]
+            extras["count"] = f"backward returned {len(returned)} gradients for {len(roles)} arguments of forward" + (
+                f": none for {', '.join(map(str, lost))}" if lost else ""
+            )
+            extras["lost"] = lost
+        return gradients
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

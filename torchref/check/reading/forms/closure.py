@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading import arguments
-from torchref.check.reading.arguments import Matching
-from torchref.check.reading.config import Config, make_config
+from torchref.check.reading.config import make_config
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
+from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
 
 
@@ -48,23 +48,28 @@ def upstream_arguments(
     return (upstream["output"],), ["output"]
 
 
-class Closure:
+class Closure(Form):
     """`function(*arrays)` returns `(output, backward)`."""
 
     name = "closure"
 
     def __init__(self, function: Callable[..., Any], op: Op, stated: list[str] | None = None) -> None:
         self.function, self.op = function, op
-        self.matching: Matching = arguments.match(op, arguments.parameters(function), stated=stated)
+        self.matching = arguments.match(op, arguments.parameters(function), stated=stated)
         self.takes = self.matching.takes
-        self.upstream = True
-        self.own_shapes: dict[str, tuple[int, ...]] = {}
         self.with_momentum = False
 
-    asked: Config | None = None  # the dictionary of options last handed over
+    def code(self) -> list[Any]:
+        return [self.function]
+
+    def running(self, *code: Any) -> Self:
+        return self.changed(function=code[0])
+
+    def functions(self) -> list[Any]:
+        return [self.function]
 
     def config(self, values: dict[str, Any]) -> dict[str, Any]:
-        named = self.matching.takes | getattr(self, "construction", self.matching).takes
+        named = self.matching.takes | self.construction.takes
         self.asked = make_config(self.op, values, self.with_momentum, named)
         return self.asked
 

@@ -42,9 +42,7 @@ class Gradient(Closure):
         self.takes = self.matching.takes | self.beside()
         self.upstream = "dy" in self.takes
         self.with_momentum = True
-        self.own_shapes = {}
         self.use_output = False  # hand the output where the input's name is not certain
-        self.also_loss = False
 
     def beside(self) -> set[str]:
         """The bias of a linear function or a norm: its gradient is returned, but needs no bias to be computed."""
@@ -88,30 +86,14 @@ class Gradient(Closure):
         expected: dict[str, Any],
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
-        gradients: list[dict[str, Any]] = []
-        outputs: dict[str, Any] = {}
-        changed: list[str] = []
-        names = returned_names(self.function)
+        run = Run({}, [], handed=["output", "c_n"] if self.cell else None)
         order = [r for r in dict.fromkeys(self.matching.roles.values()) if r in shapes]
         if not order or ("weight" in shapes and "weight" not in order):
             order = list(shapes)
         order += [n for n in shapes if n not in order]
         for i, upstream in enumerate(upstreams):
-            current = fresh(values)
-            if self.use_output:
-                current["input"] = np.array(expected["output"])
-            if self.use_probabilities:
-                current["input"] = softmax(values["input"], 1)
-            handed = fresh(upstream)
-            special: dict[str, Any] = {
-                "dy": handed["output"],
-                "output": np.array(expected["output"]),
-                "cache": current.get("input"),
-                "saved dc": handed.get("c_n"),
-            }
-            for role, (_, compute) in what_is_saved(self.op).items():
-                if role in self.saved.values():
-                    special[f"saved {role}"] = compute(self.op, values, expected)
+            current, handed = self.handed(values, expected), fresh(upstream)
+            special = self.special(values, current, handed, expected)
             watch = Snapshot({**{r: current[r] for r in self.takes if r in current}, "doutput": handed["output"]})
             try:
                 value = call(
@@ -124,32 +106,57 @@ class Gradient(Closure):
                 )
             except CouldNotRun:
                 if repeated(upstreams, i):
-                    return Run(outputs, gradients, changed)
+                    run.handed = None
+                    return run
                 raise
-            if (
-                self.op.loss
-                and isinstance(value, tuple | list)
-                and len(value) >= 2
-                and np.ndim(value[0]) == 0
-                and not isinstance(value[0], dict)
-            ):
-                outputs = {"output": np.array(value[0])}
+            if self.op.loss and returns_the_loss(value):
+                run.outputs = {"output": np.array(value[0])}
                 value = value[1] if len(value) == 2 else tuple(value[1:])
-                self.also_loss = True
             self.gradient_count(value)
             if len(shapes) > 1 and not isinstance(value, tuple | list | dict):
                 fit = [n for n, s in shapes.items() if s == np.shape(value)]
                 order = fit if len(fit) == 1 else order
-            trimmed = (
-                names[-len(value) :]
-                if self.also_loss and isinstance(value, tuple)
-                else names[1:]
-                if self.also_loss
-                else names
-            )
-            gradients.append(copied(name_gradients(self.op, value, trimmed, order, shapes, self.matching)))
-            changed += [n for n in watch.changed() if n not in changed]
-        return Run(outputs, gradients, changed, handed=["output", "c_n"] if self.cell else None)
+            names = self.names_of(value, also_loss=bool(run.outputs))
+            run.gradients.append(copied(name_gradients(self.op, value, names, order, shapes, self.matching)))
+            run.changed += [n for n in watch.changed() if n not in run.changed]
+        return run
+
+    def handed(self, values: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+        """The values as this code wants them: the output, or its probabilities, in the place of the input."""
+        current = fresh(values)
+        if self.use_output:
+            current["input"] = np.array(expected["output"])
+        if self.use_probabilities:
+            current["input"] = softmax(values["input"], 1)
+        return current
+
+    def special(
+        self, values: dict[str, Any], current: dict[str, Any], handed: dict[str, Any], expected: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What is handed over beside the arguments, by role."""
+        special: dict[str, Any] = {
+            "dy": handed["output"],
+            "output": np.array(expected["output"]),
+            "cache": current.get("input"),
+            "saved dc": handed.get("c_n"),
+        }
+        for role, (_, compute) in what_is_saved(self.op).items():
+            if role in self.saved.values():
+                special[f"saved {role}"] = compute(self.op, values, expected)
+        return special
+
+    def names_of(self, value: Any, also_loss: bool) -> list[str]:
+        """The names in the return statement, without that of a loss."""
+        names = returned_names(self.function)
+        if not also_loss:
+            return names
+        return names[-len(value) :] if isinstance(value, tuple) else names[1:]
+
+
+def returns_the_loss(value: Any) -> bool:
+    """Whether what comes back begins with a number: the loss."""
+    several = isinstance(value, tuple | list) and len(value) >= 2
+    return several and np.ndim(value[0]) == 0 and not isinstance(value[0], dict)
 
 
 def what_is_saved(op: Op) -> dict[str, tuple[tuple[str, ...], Compute]]:

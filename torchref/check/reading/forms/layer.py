@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,87 +20,133 @@ from torchref.check.reading.forms.class_names import BACKWARDS, FORWARDS, RESULT
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
 
+FAILED_AGAIN = object()  # in the place of what a backward returns
+INPUT_GRADIENTS = ("dx", "dX", "dinputs", "grad_input", "dinput", "d_input", "dlogits", "grad")
+
+
+@dataclass(frozen=True)
+class Gone:
+    """An instance after its forward."""
+
+    instance: Any
+    before: dict[str, Any]  # its attributes before
+    snapshot: Snapshot  # of the arrays that it was handed
+    structure: Any  # of what came back, where that is more than one array
+    frozen: dict[str, np.ndarray]  # the outputs, copied
+    values: dict[str, Any]
+
 
 class Layer(Closure):
     """A class; a fresh instance for each run."""
 
     name = "class"
     torch_values: dict[str, Any] | None = None  # the probe's values in torch's convention
-    either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
-    prediction = False  # it is the prediction
+    prediction = False  # of a loss's backward(what, target): `what` is the prediction, no upstream gradient
 
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
         self.cls, self.op = cls, op
         self.is_class = inspect.isclass(cls)
-        self.forward_name = next(
-            (n for n in FORWARDS if n in dir(cls) and (n != "__call__" or calls(cls if self.is_class else type(cls)))),
-            None,
-        )
-        self.backward_name = next(
-            (n for n in BACKWARDS if callable(getattr(cls, n, None))),
-            None,
-        )
-        if self.forward_name is None or self.backward_name is None:
-            missing = "forward" if self.forward_name is None else "backward"
-            raise CouldNotRun(
-                f"the class {getattr(cls, '__name__', type(cls).__name__)} has no method {missing!r}; a class needs forward and backward"
-            )
-        hands_on = self.is_class and not arguments.parameters(getattr(cls, self.forward_name))[1:]
-        if self.forward_name == "forward" and hands_on and calls(cls) and arguments.parameters(cls.__call__)[1:]:
-            self.forward_name = "__call__"  # def forward(self, *args): return self(*args)
+        self.forward_name, self.backward_name = self.methods()
+        self.forward_method = getattr(cls, self.forward_name)
+        self.backward_method = getattr(cls, self.backward_name)
         self.with_momentum = True
-        self.upstream = True
-        self.own_shapes = {}
+        self.own_shapes: dict[str, tuple[int, ...]] = {}
+        self.sizes: dict[str, tuple[str, int]] = {}  # a constructor's parameter: torch's size, and its axis
+        free = self.sizes_by_name()
+        self.forward_params = self.own_parameters(self.forward_name)
+        # the forward's arguments come first: the input is never the constructor's
+        first = ("input", "target", "query", "key", "value", "x1", "x2")
+        inputs = [a.name for a in op.arguments if a.name.startswith(first)]
+        self.calling = self.matching = arguments.match(op, self.forward_params, stated=stated)
+        taken = tuple(dict.fromkeys((*self.calling.takes, *inputs)))
+        self.constructed = arguments.match(op, self.sizes_in_order(free, taken), skip=taken)
+        self.takes = self.calling.takes | self.construction.takes
+        self.either = self.takes_what_and_target(self.own_parameters(self.backward_name))
+        self.attributes: dict[str, tuple[str, Any]] = {}
+        self.discover()
+
+    def methods(self) -> tuple[str, str]:
+        """The names of the methods that go forward and back."""
+        cls, own = self.cls, self.cls if self.is_class else type(self.cls)
+        forward = next((n for n in FORWARDS if n in dir(cls) and (n != "__call__" or calls(own))), None)
+        backward = next((n for n in BACKWARDS if callable(getattr(cls, n, None))), None)
+        if forward is None or backward is None:
+            missing = "forward" if forward is None else "backward"
+            name = getattr(cls, "__name__", type(cls).__name__)
+            raise CouldNotRun(f"the class {name} has no method {missing!r}; a class needs forward and backward")
+        hands_on = self.is_class and not arguments.parameters(getattr(cls, forward))[1:]
+        if forward == "forward" and hands_on and calls(cls) and arguments.parameters(cls.__call__)[1:]:
+            forward = "__call__"  # def forward(self, *args): return self(*args)
+        return forward, backward
+
+    def own_parameters(self, method: str) -> list[inspect.Parameter]:
+        """The parameters of a method without self."""
+        params = arguments.parameters(getattr(self.cls, method))
+        static = isinstance(inspect.getattr_static(self.cls, method), staticmethod | classmethod)
+        return params[1:] if self.is_class and not static else params
+
+    def unsized(self) -> list[tuple[str, str, int]]:
+        return [s for s in self.op.sizes if s[0] not in [k for k, _ in self.sizes.values()]]
+
+    def sizes_by_name(self) -> list[inspect.Parameter]:
+        """Find the sizes among the constructor's parameters by their names; the parameters that are left."""
+        cls, op = self.cls, self.op
         params = arguments.parameters(cls.__init__)[1:] if self.is_class and cls.__init__ is not object.__init__ else []
-        self.sizes: dict[str, tuple[str, int]] = {}
         free = []
         for p in params:
-            size = next(
-                (
-                    s
-                    for s in op.sizes
-                    if s[0] not in [k for k, _ in self.sizes.values()]
-                    and normal(p.name) in map(normal, SIZES.get(s[0], (s[0],)))
-                ),
-                None,
-            )
             if isinstance(p.default, bool) and op.has(p.name) and op.argument(p.name).kind == "array":
                 continue  # bias=True: whether there is one, not the array
+            named = (s for s in self.unsized() if normal(p.name) in map(normal, SIZES.get(s[0], (s[0],))))
+            size = next(named, None)
             exact = op.has(p.name) and p.name != "normalized_shape"
             if size and not exact and not isinstance(p.default, np.ndarray):
                 self.sizes[p.name] = (size[0], size[2])
             else:
                 free.append(p)
-        self.forward_method = getattr(cls, self.forward_name)
-        self.backward_method = getattr(cls, self.backward_name)
-        fparams = arguments.parameters(self.forward_method)
-        if self.is_class and not isinstance(inspect.getattr_static(cls, self.forward_name), staticmethod | classmethod):
-            fparams = fparams[1:]
-        self.forward_params = fparams
-        # the forward's arguments come first: the input is never the constructor's
-        inputs = [
-            a.name for a in op.arguments if a.name.startswith(("input", "target", "query", "key", "value", "x1", "x2"))
-        ]
-        self.calling = arguments.match(op, fparams, stated=stated)
-        taken = tuple(dict.fromkeys((*self.calling.takes, *inputs)))
-        unsized = [s for s in op.sizes if s[0] not in [k for k, _ in self.sizes.values()]]
-        still = []
+        return free
+
+    def sizes_in_order(self, free: list[inspect.Parameter], taken: tuple[str, ...]) -> list[inspect.Parameter]:
+        """The sizes that no name tells, in torch's order; the parameters that are left."""
+        unsized, still = self.unsized(), []
+        names = {n for a in self.op.arguments if a.name not in taken for n in aliases(self.op, a.name)}
         for p in free:
-            if (
-                p.default is p.empty
-                and unsized
-                and not any(normal(p.name) in aliases(op, a.name) for a in op.arguments if a.name not in taken)
-                and not arguments.CONFIG.match(p.name)
-            ):
+            known = normal(p.name) in names or arguments.CONFIG.match(p.name)
+            if p.default is p.empty and unsized and not known:
                 size = unsized.pop(0)
                 self.sizes[p.name] = (size[0], size[2])
             else:
                 still.append(p)
-        self.construction = arguments.match(op, still, skip=taken)
-        self.takes = self.calling.takes | self.construction.takes
-        self.matching = self.calling
-        self.attributes: dict[str, tuple[str, Any]] = {}
-        self.discover()
+        return still
+
+    @property
+    def construction(self) -> arguments.Matching:
+        return self.constructed
+
+    def code(self) -> list[Any]:
+        return [self.cls]
+
+    def running(self, *code: Any) -> Self:
+        (cls,) = code
+        methods = {
+            "forward_method": getattr(cls, self.forward_name),
+            "backward_method": getattr(cls, self.backward_name),
+        }
+        return self.changed(cls=cls, **methods)
+
+    def functions(self) -> list[Any]:
+        return [self.cls, self.forward_method]
+
+    def for_probe(self, values: dict[str, Any]) -> Self:
+        return self.changed(torch_values=values, own_shapes={})
+
+    def exchanged(self) -> Self:
+        other = super().exchanged()
+        return other.changed(calling=other.matching)
+
+    def starting_at_zero(self) -> Self:
+        """A copy for a class that sets its first state to zero whatever it held."""
+        left = {k: v for k, v in self.attributes.items() if k not in ("hx", "cx")}
+        return self.changed(attributes=left, takes=self.takes - {"hx", "cx"})
 
     # --- where the arrays are ----------------------------------------------------------------------------------------
 
@@ -211,98 +258,96 @@ class Layer(Closure):
         expected: dict[str, Any],
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
-        run: Run | None = None
-        instance: Any = None
-        for i, upstream in enumerate(upstreams or [{}]):
-            handed = fresh(upstream)
-            again = run is not None and repeated(upstreams, i)
-            if not again:
-                current = fresh(values)
-                instance = self.prepared(current)
-                before = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
-                watched = {r: current[r] for r in self.takes if r in current and r not in self.attributes}
-                snapshot = Snapshot(watched)
-                result = self.go_forward(instance, current)
-                items = list(result) if isinstance(result, tuple | list) else [result]
-                leaves = [o for o in flatten(items) if is_array(o)]
-                if not leaves:
-                    raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
-                outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
-                for name in ("running_mean", "running_var"):
-                    at = self.attributes.get(name)
-                    if at is None and name in self.construction.takes:
-                        at = place(self.op, instance, name)
-                    if at is not None and name not in outputs:
-                        outputs[name] = get(instance, *at)
-                structure = (
-                    items[0]
-                    if len(items) == 1 and isinstance(items[0], tuple | list)
-                    else tuple(items)
-                    if len(leaves) > 1
-                    else None
-                )
-                frozen = {
-                    k: np.array(v).reshape(np.shape(values[k]))
-                    if k in self.own_shapes and values.get(k) is not None
-                    else np.array(v)
-                    for k, v in outputs.items()
-                    if is_array(v)
-                }
-                if run is None:
-                    run = Run(frozen, [], snapshot.changed(), shapes=dict(self.own_shapes))
-            else:
-                zero = next((n for n in ZERO if callable(getattr(instance, n, None))), None)
+        there = self.gone_forward(values, expected)
+        run = Run(there.frozen, [], there.snapshot.changed(), shapes=dict(self.own_shapes))
+        for i, upstream in enumerate(upstreams):
+            again = repeated(upstreams, i)
+            if again:
+                zero = next((n for n in ZERO if callable(getattr(there.instance, n, None))), None)
                 if zero:
-                    guarded(zero, getattr(instance, zero))
-            if not upstreams:
-                assert run is not None
-                return run
-            backward = getattr(instance, self.backward_name or "backward")
+                    guarded(zero, getattr(there.instance, zero))
+            elif i > 0:
+                there = self.gone_forward(values, expected)
+            handed = fresh(upstream)
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
-            args, kwargs, names = self.backward_arguments(instance, backward, structure, handed, frozen, current)
-            assert run is not None
-            run.handed = names
-            try:
-                value = guarded("the backward", backward, *args, **kwargs)
-            except CouldNotRun:
-                if again:
-                    break
-                if not args or not isinstance(args[0], tuple):
-                    raise
-                run.handed = ["output"]
-                value = guarded("the backward", backward, handed["output"])
-            order = [n for n in shapes if n in self.calling.takes] + [n for n in shapes if n not in self.calling.takes]
-            inputs = [n for n in order if n in self.calling.takes]
-            leaves_back = flatten(value) if isinstance(value, tuple | list) else [value]
-            if len(leaves_back) <= len(inputs):
-                order = inputs
-            gradients = (
-                name_gradients(self.op, value, returned_names(self.backward_method), order, shapes, self.calling)
-                if value is not None
-                else {}
-            )
-            held = collect(self.op, instance, shapes, before, self.takes, self.attributes, self.held())
-            for name, gradient in held.items():
-                gradients.setdefault(name, gradient)
-            if value is None and "input" in shapes and "input" not in gradients:
-                for key in ("dx", "dX", "dinputs", "grad_input", "dinput", "d_input", "dlogits", "grad"):
-                    if isinstance(getattr(instance, key, None), np.ndarray):
-                        gradients["input"] = getattr(instance, key)
-                        break
-            if not gradients:
-                raise CouldNotRun(
-                    "no gradient was found: the backward returned None and no attribute like dW, grad_weight or grads['W'] was set"
-                )
-            run.gradients.append(copied(gradients))
-            changed = snapshot.changed()
-            run.changed += [n for n in (*changed, *watch.changed()) if n not in run.changed]
-        assert run is not None
+            value = self.go_back(there, handed, run, again)
+            if value is FAILED_AGAIN:
+                break
+            run.gradients.append(copied(self.gradients(there, value, shapes)))
+            run.changed += [n for n in (*there.snapshot.changed(), *watch.changed()) if n not in run.changed]
         run.shapes = dict(self.own_shapes)
         return run
 
+    def gone_forward(self, values: dict[str, Any], expected: dict[str, Any]) -> Gone:
+        """A fresh instance after its forward."""
+        current = fresh(values)
+        instance = self.prepared(current)
+        before = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
+        snapshot = Snapshot({r: current[r] for r in self.takes if r in current and r not in self.attributes})
+        result = self.go_forward(instance, current)
+        items = list(result) if isinstance(result, tuple | list) else [result]
+        leaves = [o for o in flatten(items) if is_array(o)]
+        if not leaves:
+            raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
+        outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
+        for name in ("running_mean", "running_var"):
+            at = self.attributes.get(name)
+            if at is None and name in self.construction.takes:
+                at = place(self.op, instance, name)
+            if at is not None and name not in outputs:
+                outputs[name] = get(instance, *at)
+        nested = len(items) == 1 and isinstance(items[0], tuple | list)
+        structure = items[0] if nested else tuple(items) if len(leaves) > 1 else None
+        frozen = {k: self.in_torchs_shape(k, v, values) for k, v in outputs.items() if is_array(v)}
+        return Gone(instance, before, snapshot, structure, frozen, current)
+
+    def in_torchs_shape(self, name: str, value: Any, values: dict[str, Any]) -> np.ndarray:
+        """A copy, without the axes of length 1 that the class has given to an array of its own."""
+        own = name in self.own_shapes and values.get(name) is not None
+        return np.array(value).reshape(np.shape(values[name])) if own else np.array(value)
+
+    def go_back(self, there: Gone, handed: dict[str, Any], run: Run, again: bool) -> Any:
+        """What the backward returns; FAILED_AGAIN if it raises, called a second time after one forward."""
+        backward = getattr(there.instance, self.backward_name)
+        args, kwargs, run.handed = self.backward_arguments(
+            there.instance, backward, there.structure, handed, there.frozen, there.values
+        )
+        try:
+            return guarded("the backward", backward, *args, **kwargs)
+        except CouldNotRun:
+            if again:
+                return FAILED_AGAIN
+            if not args or not isinstance(args[0], tuple):
+                raise
+            run.handed = ["output"]
+            return guarded("the backward", backward, handed["output"])
+
+    def gradients(self, there: Gone, value: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+        """The gradients that the backward has returned, and those that it has left on the instance."""
+        inputs = [n for n in shapes if n in self.calling.takes]
+        order = inputs + [n for n in shapes if n not in inputs]
+        if len(flatten(value) if isinstance(value, tuple | list) else [value]) <= len(inputs):
+            order = inputs
+        gradients: dict[str, Any] = {}
+        if value is not None:
+            names = returned_names(self.backward_method)
+            gradients = name_gradients(self.op, value, names, order, shapes, self.calling)
+        held = collect(self.op, there.instance, shapes, there.before, self.takes, self.attributes, self.held())
+        gradients = {**held, **gradients}
+        if value is None and "input" in shapes and "input" not in gradients:
+            left = (getattr(there.instance, key, None) for key in INPUT_GRADIENTS)
+            array = next((g for g in left if isinstance(g, np.ndarray)), None)
+            gradients.update({} if array is None else {"input": array})
+        if not gradients:
+            raise CouldNotRun(
+                "no gradient was found: "
+                "the backward returned None and no attribute like dW, grad_weight or grads['W'] was set"
+            )
+        return gradients
+
     def go_forward(self, instance: Any, values: dict[str, Any]) -> Any:
         """What the forward returns; if that is nothing, what it has left on the instance."""
-        forward = getattr(instance, self.forward_name or "forward")
+        forward = getattr(instance, self.forward_name)
         if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
             positional = [p.name for p in self.forward_params]
 
@@ -316,6 +361,30 @@ class Layer(Closure):
             result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
         return result
 
+    def by_name(
+        self, params: list[inspect.Parameter], values: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[inspect.Parameter]]:
+        """The arguments of a backward that are arguments of the forward, and the parameters that are left."""
+        dys = {normal(n) for n in arguments.ALIASES["dy"]}
+        kwargs: dict[str, Any] = {}
+        rest = []
+        for p in params:
+            n = normal(p.name)
+            role = self.calling.roles.get(p.name) if n not in dys and not n.startswith("d") else None
+            if n in ("lr", "learningrate", "stepsize", "eta") and len(params) > 1:
+                kwargs[p.name] = 0.0
+            elif p.default is p.empty and role and (len(params) > 1 or self.op.loss):
+                kwargs[p.name] = values.get(role)
+            else:
+                rest.append(p)
+        return kwargs, rest
+
+    def takes_what_and_target(self, params: list[inspect.Parameter]) -> bool:
+        """Whether a loss has backward(what, target): what may be the upstream gradient or the prediction."""
+        kwargs, rest = self.by_name(params, {})
+        handed = [self.calling.roles.get(k) for k in kwargs]
+        return self.op.loss and "input" not in handed and len(kwargs) == 1 == len(rest)
+
     def backward_arguments(
         self,
         instance: Any,
@@ -325,36 +394,14 @@ class Layer(Closure):
         frozen: dict[str, Any],
         values: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
-        params = arguments.parameters(backward)
-        dys = {normal(n) for n in arguments.ALIASES["dy"]}
-        kwargs: dict[str, Any] = {}
-        rest = []
-        for p in params:
-            n = normal(p.name)
-            if n in ("lr", "learningrate", "stepsize", "eta") and len(params) > 1:
-                kwargs[p.name] = 0.0
-            elif (
-                p.default is p.empty
-                and n not in dys
-                and not n.startswith("d")
-                and (role := self.calling.roles.get(p.name))
-                and (len(params) > 1 or self.op.loss)
-            ):
-                kwargs[p.name] = values.get(role)
-            else:
-                rest.append(p)
+        kwargs, rest = self.by_name(arguments.parameters(backward), values)
         self.upstream = bool(rest) or not self.op.loss
-        if (
-            self.op.loss
-            and "input" not in [self.calling.roles.get(k) for k in kwargs]
-            and len(kwargs) == 1 == len(rest)
-        ):
-            self.either = True  # backward(what, target): what may be the upstream gradient or the prediction
-            if self.prediction:
-                self.upstream = False
-                own: Any = getattr(instance, "output", None)
-                shown = own if np.shape(own) == np.shape(values["input"]) else values.get("input")
-                return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
+        if self.either and self.prediction:
+            self.upstream = False
+            own: Any = getattr(instance, "output", None)
+            shown = own if np.shape(own) == np.shape(values["input"]) else values.get("input")
+            return (), {**kwargs, rest[0].name: np.array(shown)}, ["output"]
+        dys = {normal(n) for n in arguments.ALIASES["dy"]}
         if kwargs:
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
             return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]

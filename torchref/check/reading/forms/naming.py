@@ -91,57 +91,77 @@ def flatten(value: Any) -> list[Any]:
     return [value]
 
 
+Shapes = dict[str, tuple[int, ...]]
+
+
 def name_gradients(
     op: Op,
     value: Any,
     names: list[str],
     order: list[str],
-    shapes: dict[str, tuple[int, ...]],
+    shapes: Shapes,
     matching: Matching | None = None,
 ) -> dict[str, Any]:
     """Give the returned gradients torch's names: by key, by the names in the return statement, by order, by shape."""
     if value is None:
         return {}
     if isinstance(value, dict):
-        named: dict[str, Any] = {}
-        for key, gradient in value.items():
-            role = (matching.roles.get(key) if matching else None) or gradient_name(op, str(key), matching)
-            if role is None and isinstance(key, str):
-                role = next((a.name for a in op.arrays if normal(key) in aliases(op, a.name)), None)
-            if role in shapes:
-                named.setdefault(role, gradient)
-        return named
+        return by_key(op, value, shapes, matching)
     if isinstance(value, tuple | list) and any(isinstance(v, dict) for v in value):  # (dx, {"W": dW, "b": db})
         held: dict[str, Any] = {}
         for part in value:
             if isinstance(part, dict):
-                held.update(name_gradients(op, part, [], order, shapes, matching))
+                held.update(by_key(op, part, shapes, matching))
         left = [v for v in value if not isinstance(v, dict)]
         free = [n for n in order if n not in held]
         return {**name_gradients(op, left, [], free, shapes, matching), **held} if left else held
     leaves = flatten(value)
     if "target" in order and len([g for g in leaves if g is not None]) < len(order):  # its gradient may be left out
         order = [n for n in order if n != "target"]
-    if len(leaves) == len(names):
-        by_name = [gradient_name(op, n, matching) if n else None for n in names]
-        known = [n for n in by_name if n]
-        if len(leaves) == 1 and known and known[0] in shapes:
-            return {known[0]: leaves[0]}
-        if len(leaves) > 1 and all(by_name) and len(set(by_name)) == len(by_name):
-            return {n: g for n, g in zip(by_name, leaves, strict=True) if n in shapes and n is not None}
+    named = by_returned_name(op, leaves, names, shapes, matching)
+    if named is not None:
+        return named
+    return by_order(leaves, order, shapes)
+
+
+def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | None) -> dict[str, Any]:
+    """A dictionary's gradients."""
+    named: dict[str, Any] = {}
+    for key, gradient in value.items():
+        role = (matching.roles.get(key) if matching else None) or gradient_name(op, str(key), matching)
+        if role is None and isinstance(key, str):
+            role = next((a.name for a in op.arrays if normal(key) in aliases(op, a.name)), None)
+        if role in shapes:
+            named.setdefault(role, gradient)
+    return named
+
+
+def by_returned_name(
+    op: Op, leaves: list[Any], names: list[str], shapes: Shapes, matching: Matching | None
+) -> dict[str, Any] | None:
+    """By the names in the return statement, where they say it for every gradient."""
+    if len(leaves) != len(names):
+        return None
+    by_name = [gradient_name(op, n, matching) if n else None for n in names]
+    known = [n for n in by_name if n]
+    if len(leaves) == 1:
+        return {known[0]: leaves[0]} if known and known[0] in shapes else None
+    if len(known) < len(by_name) or len(set(known)) < len(known):
+        return None
+    return {n: g for n, g in zip(known, leaves, strict=True) if n in shapes}
+
+
+def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, Any]:
+    """In torch's order; by their shapes where these say more."""
     if len(leaves) == 1:
         fit = [n for n in order if shapes.get(n) == np.shape(leaves[0])]
         return {fit[0] if len(fit) == 1 else order[0]: leaves[0]} if order else {}
-    chosen = order
+    there = [g for g in leaves if g is not None]
     if len(leaves) != len(order):
-        without_none = [g for g in leaves if g is not None]
-        if len(without_none) == len(order):
-            leaves = without_none
-        elif len(leaves) > len(order):
-            leaves = leaves[: len(order)]
-    pairs = dict(zip(chosen, leaves, strict=False))
+        leaves = there if len(there) == len(order) else leaves[: len(order)] if len(leaves) > len(order) else leaves
+    pairs = dict(zip(order, leaves, strict=False))
     fits = sum(np.shape(g) == shapes.get(n) for n, g in pairs.items())
-    if fits < len(pairs) and len({shapes[n] for n in shapes}) == len(shapes):
+    if fits < len(pairs) and len(set(shapes.values())) == len(shapes):
         by_shape: dict[str, Any] = {}
         for gradient in leaves:
             role = next((n for n, s in shapes.items() if s == np.shape(gradient) and n not in by_shape), None)
@@ -153,7 +173,7 @@ def name_gradients(
 
 
 def name_outputs(op: Op, leaves: list[Any], expected: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
-    """Name the forward's outputs: the first array is the output; the others are what they equal, else what they look like."""
+    """Name the forward's outputs: the first is the output; the others are what their names say, else what they equal."""
     result: dict[str, Any] = {}
     rest = [n for n in expected if n != "output" and n != "weights"]
     hints = names if names and len(names) >= len(leaves) else [""] * len(leaves)
@@ -161,26 +181,13 @@ def name_outputs(op: Op, leaves: list[Any], expected: dict[str, Any], names: lis
         if "output" not in result:
             result["output"] = leaf
             continue
-        hinted = next(
-            (
-                n
-                for n in rest
-                if n not in result and hint and normal(hint).removeprefix("new").removesuffix("new") in aliases(op, n)
-            ),
-            None,
-        )
-        equal = hinted or next(
-            (
-                n
-                for n in rest
-                if n not in result
-                and np.shape(leaf) == np.shape(expected[n])
-                and np.allclose(leaf, expected[n], rtol=1e-6, atol=1e-9)
-            ),
-            None,
-        )
-        if equal:
-            result[equal] = leaf
-        else:
-            result.setdefault(f"extra {len(result)}", leaf)
+        free = [n for n in rest if n not in result]
+        hinted = normal(hint).removeprefix("new").removesuffix("new")
+        known = next((n for n in free if hint and hinted in aliases(op, n)), None)
+        known = known or next((n for n in free if equal(leaf, expected[n])), None)
+        result.setdefault(known or f"extra {len(result)}", leaf)
     return result
+
+
+def equal(leaf: Any, expected: Any) -> bool:
+    return np.shape(leaf) == np.shape(expected) and np.allclose(leaf, expected, rtol=1e-6, atol=1e-9)

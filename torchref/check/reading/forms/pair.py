@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, fresh, guarded
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, running
+from torchref.check.reading.forms.form import SWAP
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
 
 CACHE = {normal(n) for n in ALIASES["cache"]}
@@ -62,6 +63,16 @@ class Pair(Closure):
         roles.update(named)
         self.upstreams = [p.name for p in free if p.name not in named]
         self.roles = roles
+
+    def code(self) -> list[Any]:
+        return [self.back, self.function]
+
+    def running(self, *code: Any) -> Self:
+        return self.changed(back=code[0], function=code[1])
+
+    def exchanged(self) -> Self:
+        other = super().exchanged()
+        return other.changed(roles={p: SWAP.get(r, r) for p, r in self.roles.items()})
 
     def split(self, result: Any) -> tuple[list[Any], Any, Any]:
         if "cache" not in self.roles.values():

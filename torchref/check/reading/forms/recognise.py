@@ -20,6 +20,7 @@ from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
+from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.pair import Pair
@@ -85,9 +86,8 @@ def recognise(
     op: Op,
     form: str | None = None,
     stated: list[str] | None = None,
-    module: Any = None,
     device: str | None = None,
-) -> Any:
+) -> Form:
     """The form of `target`, ready to run."""
     if form is not None and form not in FORMS:
         raise CouldNotRun(f"there is no form {form!r}; the forms are {', '.join(FORMS)}")
@@ -95,35 +95,49 @@ def recognise(
         return Function(target, op, stated, device=device)
     if device is not None and device != "cpu":
         raise CouldNotRun(f"--device {device} is for a torch.autograd.Function; NumPy computes on the processor")
-    if isinstance(target, tuple | list):
-        if len(target) != 2 or not all(callable(t) for t in target):
-            raise CouldNotRun(f"a pair is (forward, backward), two functions; found {target!r}")
-        return Pair((target[0], target[1]), op, stated)
+    pair = as_pair(target, form)
+    if pair is not None:
+        return Pair(pair, op, stated)
     if inspect.ismodule(target):
         target = SimpleNamespace(forward=target.forward, backward=target.backward)
-    if form == "pair":
-        raise CouldNotRun(
-            "--form pair needs two functions, NAME_forward and NAME_backward (or a tuple (forward, backward))"
-        )
-    if form is None and static(target):
-        return Pair((target.forward, target.backward), op, stated)
-    if form is None and static(target, context=True):
-        return Pair(with_context(target), op, stated)
-    if form == "class" or (
-        form is None and (inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward")))
-    ):
+    if form == "class" or (form is None and is_layer(target)):
         return Layer(target, op, stated)
     if not callable(target):
         raise CouldNotRun(f"expected a function, a class or a pair of functions, found {type(target).__name__}")
     if form == "closure":
         return Closure(target, op, stated)
-    if form == "function":
+    if form == "function" or takes_an_upstream_gradient(target, op):
         return Gradient(target, op, stated)
-    params = arguments.parameters(target)
+    return called_once(target, op, stated)
+
+
+def as_pair(target: Any, form: str | None) -> tuple[Any, Any] | None:
+    """The two functions of a pair: as such, or as static methods of a class; None where the code is no pair."""
+    if isinstance(target, tuple | list):
+        if len(target) != 2 or not all(callable(t) for t in target):
+            raise CouldNotRun(f"a pair is (forward, backward), two functions; found {target!r}")
+        return target[0], target[1]
+    if form == "pair":
+        raise CouldNotRun(
+            "--form pair needs two functions, NAME_forward and NAME_backward (or a tuple (forward, backward))"
+        )
+    if form is None and static(target):
+        return target.forward, target.backward
+    return with_context(target) if form is None and static(target, context=True) else None
+
+
+def is_layer(target: Any) -> bool:
+    return inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward"))
+
+
+def takes_an_upstream_gradient(target: Any, op: Op) -> bool:
+    """Whether a parameter has the name of an upstream gradient, and of nothing else."""
     own = {normal(n) for a in op.arguments for n in (a.name, *a.aliases)} | ({"g"} if op.has("weight") else set())
-    if any(normal(p.name) in DY - own for p in params):
-        return Gradient(target, op, stated)
-    # call it once: a callable among what comes back makes it a closure
+    return any(normal(p.name) in DY - own for p in arguments.parameters(target))
+
+
+def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
+    """The form of a function, as what it returns says: a callable among that makes it a closure."""
     try:
         closure = Closure(target, op, stated)
         result = trial(closure, op)
@@ -138,13 +152,13 @@ def recognise(
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
-    if op.loss and isinstance(result, tuple) and len(result) >= 2:
-        return Gradient(target, op, stated)
-    if looks_like_gradient(target) or (op.loss and np.ndim(items[0]) > 0):
+    of_a_loss = (isinstance(result, tuple) and len(result) >= 2) or np.ndim(items[0]) > 0
+    if (op.loss and of_a_loss) or looks_like_gradient(target):
         return Gradient(target, op, stated)
     raise CouldNotRun(
-        f"no backward was found: the function returned {describe(result)}; expected (output, backward), a pair NAME_forward / NAME_backward, "
-        "a class with forward and backward, or a gradient function that takes the upstream gradient (say --form function if it is one)"
+        f"no backward was found: the function returned {describe(result)}; "
+        "expected (output, backward), a pair NAME_forward / NAME_backward, a class with forward and backward, "
+        "or a gradient function that takes the upstream gradient (say --form function if it is one)"
     )
 
 

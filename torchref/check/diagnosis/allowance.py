@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from torchref.check.ops.probe import gradients_only
+from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun
-from torchref.check.running.subject import Subject, Trial
+from torchref.check.running.trial import Results, Trial
 from torchref.check.tolerance.rounding import (
     MARGIN,
     NOISE,
@@ -24,11 +25,8 @@ from torchref.check.tolerance.rounding import (
     plain,
     rounding_noise,
 )
-from torchref.nn.module import Array
 
 ILL_CONDITIONED = 1e-3  # S of the largest entry, beyond which a comparison in that precision says nothing
-
-Results = dict[str, Array]
 
 
 def spread(exact: Results, sample: Callable[[], Results], precision: str) -> Results:
@@ -62,7 +60,7 @@ def reference_spread(trial: Trial, precision: str) -> Results:
     return spread(trial.reference, sample, precision)
 
 
-def own_spread(code: Subject, trial: Trial, precision: str) -> Results:
+def own_spread(trial: Trial, precision: str) -> Results:
     """S of the user's own code, where the noise runs through it; nothing where it does not."""
     exact = {
         n: np.asarray(g, dtype=float)
@@ -71,7 +69,7 @@ def own_spread(code: Subject, trial: Trial, precision: str) -> Results:
     }
 
     def sample() -> Results:
-        return code.attempt(trial.probe, trial.convention, trial.upstreams[:1], noisy).gradients
+        return trial.again(wrap=noisy).gradients
 
     try:
         return spread(exact, sample, precision)
@@ -79,19 +77,19 @@ def own_spread(code: Subject, trial: Trial, precision: str) -> Results:
         return {}
 
 
-def allowance(code: Subject, trial: Trial) -> Results:
+def allowance(trial: Trial) -> Results:
     """By gradient: how far each of its entries may lie from the reference's."""
     if trial.allowance is None:
-        precision = getattr(code.form, "dtype", "float64")
+        precision = trial.form.dtype
         total = reference_spread(trial, precision)
-        if code.form.name != "autograd":
-            for n, s in own_spread(code, trial, precision).items():
+        if not isinstance(trial.form, Function):
+            for n, s in own_spread(trial, precision).items():
                 total[n] = total[n] + s
         trial.allowance = {n: MARGIN * s for n, s in total.items()}
     return trial.allowance
 
 
-def share(code: Subject, trial: Trial, name: str) -> float:
+def share(trial: Trial, name: str) -> float:
     """The error of a gradient, in units of what rounding allows (1: at the bound)."""
     g, reference = np.asarray(trial.gradients[name], dtype=float), trial.reference[name]
     same = (g == reference) | (np.isnan(g) & np.isnan(reference))
@@ -100,13 +98,13 @@ def share(code: Subject, trial: Trial, name: str) -> float:
     if same.all():
         return 0.0
     with np.errstate(all="ignore"):
-        parts = np.where(same, 0.0, np.abs(g - reference) / allowance(code, trial)[name])
+        parts = np.where(same, 0.0, np.abs(g - reference) / allowance(trial)[name])
     return float(parts.max()) if not np.isnan(parts).any() else np.inf
 
 
-def ill_conditioned(code: Subject, trial: Trial, name: str) -> bool:
+def ill_conditioned(trial: Trial, name: str) -> bool:
     """Whether rounding alone moves the gradient so far that comparing it in this precision says nothing."""
     top = float(np.abs(finite(trial.reference[name])).max()) if trial.reference[name].size else 0.0
-    limit = max(ILL_CONDITIONED, 32 * UNIT_ROUNDOFF[getattr(code.form, "dtype", "float64")])
-    bounds = allowance(code, trial)[name]
+    limit = max(ILL_CONDITIONED, 32 * UNIT_ROUNDOFF[trial.form.dtype])
+    bounds = allowance(trial)[name]
     return bool(bounds.size and np.median(bounds) / MARGIN > limit * top)  # a kink's jump is no ill condition

@@ -1,0 +1,100 @@
+"""What every form has: how the code is called, and which of the operation's arguments it takes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Self
+
+from torchref.check.ops import Op
+from torchref.check.reading.arguments import Matching, parameters
+from torchref.check.reading.config import Config
+from torchref.check.reading.forms.calling import Run
+
+SWAP = {"input": "target", "target": "input"}
+
+
+class Form:
+    """A user's code in one of the forms in which people write a gradient.
+
+    A run may note on the form what it has seen of the code; so a run belongs to a copy (`changed`).
+    """
+
+    name = ""
+    dtype = "float64"  # the precision that the code computes in
+    upstream = True  # whether its backward takes an upstream gradient
+    either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
+    attributes: Mapping[str, tuple[str, Any]] = {}  # the arrays that a class holds, and where
+    asked: Config | None = None  # the dictionary of options last handed over
+    op: Op
+    matching: Matching
+    takes: set[str]
+
+    @property
+    def construction(self) -> Matching:
+        """The arguments of a class's constructor; of what has none, those of its forward."""
+        return self.matching
+
+    def run(
+        self,
+        values: dict[str, Any],
+        upstreams: list[dict[str, Any]],
+        expected: dict[str, Any],
+        shapes: dict[str, tuple[int, ...]],
+    ) -> Run:
+        """One forward, then one backward for each of `upstreams` (by output)."""
+        raise NotImplementedError
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy that differs in this."""
+        other = copy.copy(self)
+        vars(other).update(changes)
+        return other
+
+    def for_probe(self, values: dict[str, Any]) -> Self:
+        """A copy to run on a probe with these values, in torch's convention."""
+        return self.changed()
+
+    def stored(self, value: Any) -> Any:
+        """The same numbers as the precision in use can store them."""
+        return value
+
+    def ambiguous(self) -> bool:
+        """Whether the array that stands for the input might as well be the output."""
+        return False
+
+    def strange(self) -> list[str]:
+        """Arrays of the code's own making that match no argument."""
+        return []
+
+    def users_names(self) -> dict[str, str]:
+        """torch's argument: what the user calls it."""
+        found = {role: parameter for parameter, role in self.matching.roles.items() if self.op.has(role)}
+        held = {role: str(key if isinstance(key, str) else key[1]) for role, (_, key) in self.attributes.items()}
+        return {**found, **held}
+
+    def code(self) -> list[Any]:
+        """The user's functions or classes that a run calls."""
+        raise NotImplementedError
+
+    def running(self, *code: Any) -> Self:
+        """A copy that calls these in the place of `code()`."""
+        raise NotImplementedError
+
+    def functions(self) -> list[Any]:
+        """The user's functions whose signatures say what the options are."""
+        return []
+
+    def keeps_the_old_share(self) -> bool:
+        """Whether the user's own default says that momentum is the share of the old statistics."""
+        if "momentum" not in self.takes:
+            return "config" in self.takes
+        names = {m.user("momentum") for m in (self.matching, self.construction)}
+        every = [p for f in self.functions() for p in parameters(f)]
+        own = (p.default for p in every if p.name in names and isinstance(p.default, float))
+        return next((momentum > 0.5 for momentum in own), False)
+
+    def exchanged(self) -> Self:
+        """A copy in which prediction and target have changed places."""
+        roles = {p: SWAP.get(r, r) for p, r in self.matching.roles.items()}
+        return self.changed(matching=Matching(roles, self.matching.guessed))

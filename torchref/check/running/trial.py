@@ -1,0 +1,163 @@
+"""One probe, run through a user's code in one reading of it, beside the right answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops import Op
+from torchref.check.ops.conventions import TORCH
+from torchref.check.ops.mistake import Unreduced
+from torchref.check.ops.probe import Probe, gradients_only
+from torchref.check.reading.config import Config
+from torchref.check.reading.forms.calling import CouldNotRun, Run
+from torchref.check.reading.forms.form import Form
+from torchref.check.reading.reading import Reading
+from torchref.check.tolerance.closeness import close, ratio
+from torchref.nn.module import Array
+
+Results = dict[str, Array]
+
+
+@dataclass
+class Trial:
+    """One probe, run through the user's code, beside the right answer."""
+
+    reading: Reading
+    probe: Probe
+    run: Run
+    outputs: dict[str, Any]  # the user's, in torch's convention
+    expected: dict[str, Any]
+    upstream: dict[str, Any]
+    reference: Results
+    unreduced: dict[str, Unreduced]
+    gradients: dict[str, Any]  # the user's, in torch's convention; those of the wrong shape as they are
+    changes: dict[str, Any]  # values that the run itself has fixed: a mask that the user's code has drawn
+    upstreams: list[dict[str, Any]]  # as they were handed over
+    takes_upstream: bool  # whether the backward takes an upstream gradient
+    asked: Config | None  # the dictionary of options, where the code takes one
+    allowance: Results | None = None  # what rounding allows, once it has been asked for
+
+    @property
+    def op(self) -> Op:
+        return self.reading.op
+
+    @property
+    def form(self) -> Form:
+        return self.reading.form
+
+    def close(self, mine: Any, reference: Any, at_least: float = 0.0) -> bool:
+        """Whether two arrays are equal in this reading."""
+        return close(mine, reference, max(at_least, self.reading.tolerance))
+
+    def ratio(self, mine: Any, reference: Any) -> float | None:
+        return ratio(mine, reference, self.reading.tolerance)
+
+    def with_mistakes(self, flags: tuple[str, ...]) -> tuple[dict[str, Any], Results] | None:
+        """Outputs and gradients with these mistakes switched on, or None where the sizes do not allow it."""
+        try:
+            with np.errstate(all="ignore"):
+                outputs, backward = self.probe.evaluate(flags, **self.changes)
+                return outputs, gradients_only(backward(self.upstream))
+        except (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, FloatingPointError):
+            return None
+
+    def again(self, reading: Reading | None = None, wrap: Callable[[Any], Any] = lambda value: value) -> Trial:
+        """The same probe and upstream gradient once more: in another reading, or with other arrays."""
+        return attempt(reading or self.reading, self.probe, self.upstreams[:1], wrap)
+
+
+def attempt(
+    reading: Reading,
+    p: Probe,
+    upstreams: Sequence[dict[str, Any]],
+    wrap: Callable[[Any], Any] = lambda value: value,
+) -> Trial:
+    """Run the user's code on probe `p`, with its arrays passed through `wrap`."""
+    form = reading.form.for_probe(p.values)
+    p, upstreams = stored(form, p, upstreams)
+    convention = reading.convention
+    first, _ = p.evaluate()
+    reference = gradients_only(p.reference(p.upstream))
+    names = [a.name for a in reading.op.arguments if a.name in reference and p.values.get(a.name) is not None]
+    shapes = {n: np.shape(convention.to_user(n, reference[n])) for n in names}
+
+    def theirs(values: dict[str, Any]) -> dict[str, Any]:
+        return {k: wrap(convention.to_user(k, v)) for k, v in values.items()}
+
+    handed: list[dict[str, Any]] = []
+    for u in upstreams:  # one that is handed over twice stays one
+        same = next((h for h, v in zip(handed, upstreams, strict=False) if v is u), None)
+        handed.append(same if same is not None else theirs(u))
+    np.random.seed(p.seed + 1)
+    with np.errstate(all="ignore"):
+        values, expected = theirs(p.values), theirs(first)
+        run = form.run(values, handed, expected, shapes)
+    refuse_what_is_no_array(run)
+    outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
+    changes = drawn(reading, p, outputs)
+    expected, backward = p.evaluate(**changes)
+    upstream = upstreams[0] if upstreams else p.upstream
+    if not form.upstream:  # a loss, or a plain derivative: the upstream gradient is 1
+        upstream = {**upstream, "output": np.ones_like(upstream["output"])}
+    live = [n for n in expected if n in (run.handed if run.handed is not None else outputs) or n == "output"]
+    given = {k: v for k, v in upstream.items() if k in live}
+    full = backward(given)
+    reference = {k: v for k, v in gradients_only(full).items() if k in names}
+    unreduced = {k[:-1]: v for k, v in full.items() if isinstance(v, Unreduced)}
+    gradients = {
+        k: home(reading, k, g, reference, shapes, run) for k, g in (run.gradients[0] if run.gradients else {}).items()
+    }
+    if reading.op.loss and "target" in gradients and not np.any(gradients["target"]):
+        del gradients["target"]  # left at zero: no gradient is claimed
+    return Trial(
+        reading, p, run, outputs, expected, given, reference, unreduced, gradients, changes, list(upstreams),
+        form.upstream, form.asked,
+    )  # fmt: skip
+
+
+def stored(form: Form, p: Probe, upstreams: Sequence[dict[str, Any]]) -> tuple[Probe, Sequence[dict[str, Any]]]:
+    """The probe in the precision that the code computes in, if that is lower than float64."""
+    if form.dtype == "float64":
+        return p, upstreams
+    values = {k: form.stored(v) for k, v in p.values.items()}
+    seen = {id(u): {k: form.stored(v) for k, v in u.items()} for u in upstreams}
+    upstream = {k: form.stored(v) for k, v in p.upstream.items()}
+    return replace(p, values=values, upstream=upstream), [seen[id(u)] for u in upstreams]
+
+
+def refuse_what_is_no_array(run: Run) -> None:
+    for kind, found in (("output", run.outputs), *(("gradient", g) for g in run.gradients)):
+        for k, v in found.items():
+            if v is not None and np.asarray(v).dtype.kind not in "biufc":
+                raise CouldNotRun(f"the {kind} of {k} is no array but a {type(v).__name__}")
+
+
+def drawn(reading: Reading, p: Probe, outputs: dict[str, Any]) -> dict[str, Any]:
+    """The mask that the user's code has drawn, read from its output."""
+    if not reading.op.draws or "mask" in reading.takes or "output" not in outputs:
+        return {}
+    if np.shape(outputs["output"]) != np.shape(p.values["input"]):
+        return {}
+    return {"mask": reading.op.draws(outputs["output"], p.values["p"])}
+
+
+def home(reading: Reading, name: str, g: Any, reference: Results, shapes: dict[str, tuple[int, ...]], run: Run) -> Any:
+    """A user's gradient in torch's convention; left as it is if its shape does not allow that."""
+    if name not in reference or g is None:
+        return g
+    convention, array = reading.convention, np.asarray(g)
+    if array.ndim == 0 and reference[name].size == 1:
+        return array.reshape(reference[name].shape)
+    own = run.shapes.get(name)
+    if own is not None and array.shape == own and array.size == reference[name].size:
+        shaped = array.reshape(shapes[name])
+        return shaped if convention is TORCH else convention.to_torch(name, shaped)
+    try:
+        turned = array.shape != shapes[name] and array.T.shape == shapes[name]
+        return convention.to_torch(name, array.T).T if turned else convention.to_torch(name, array)
+    except (ValueError, IndexError):
+        return array
