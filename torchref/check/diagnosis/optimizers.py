@@ -15,7 +15,9 @@ import numpy as np
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
-from torchref.check.reading.forms.optimizer import ClassStep, FunctionStep, Settings, role
+from torchref.check.reading.forms.optimizer import Settings, role
+from torchref.check.reading.forms.optimizer_class import ClassStep
+from torchref.check.reading.forms.optimizer_function import FunctionStep
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import size
@@ -90,20 +92,23 @@ def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
 
 
 def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
-    """A step that runs, and its run, trying the ways in which state and parameters may be handed over."""
-    ways: list[tuple[str, Any]] = (
-        [("empty", {}), ("empty", None)] if isinstance(step, FunctionStep) else [("layout", "dict"), ("layout", "list")]
-    )
-    if isinstance(step, FunctionStep) and step.as_config:
-        ways = [("as_config", True), ("as_config", False)]
+    """A step that runs, and its run: the first way to hand parameters and state over in which all parameters move."""
     first: Exception | None = None
-    for attribute, value in ways:
+    still: tuple[Any, tuple[Any, ...]] | None = None
+    for way in step.ways():
         there = copy.copy(step)
-        setattr(there, attribute, value)
+        vars(there).update(way)
         try:
-            return there, attempt(there, settings)
+            run = attempt(there, settings)
         except CouldNotRun as error:
             first = first or error
+            continue
+        path, weights = run[0], run[2]
+        if all(not np.array_equal(path[-1][i], w) for i, w in enumerate(weights)):
+            return there, run
+        still = still or (there, run)
+    if still is not None:
+        return still
     assert first is not None
     raise first
 
