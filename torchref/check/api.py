@@ -16,7 +16,7 @@ from torchref.check.reading.forms.recognise import look_up
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
-from torchref.load import load_file
+from torchref.load import load_file, project_on_path
 
 
 def check(
@@ -130,8 +130,12 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
         return judge(target, against, form, stated, name, device)
 
+    def among_its_own() -> Verdict:
+        with project_on_path(Path(path)):  # a function may import a module of its project when it is called
+            return work()
+
     child.share_torch(path)
-    return child_verdict(work, timeout, name, against, device)
+    return child_verdict(among_its_own, timeout, name, against, device)
 
 
 def in_files(
