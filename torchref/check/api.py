@@ -27,10 +27,12 @@ def check(
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
     autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
 
+    With `strict` the conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere.
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
     Errors: TypeError where `against` is no name.
@@ -43,7 +45,9 @@ def check(
         type(function).__name__,
     )
     stated = split(arguments)
-    return child_verdict(lambda: judge(function, against, form, stated, name, device), timeout, name, against, device)
+    return child_verdict(
+        lambda: judge(function, against, form, stated, name, device, strict), timeout, name, against, device
+    )
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -63,11 +67,17 @@ def child_verdict(
 
 
 def judge(
-    function: Any, against: str, form: str | None, stated: list[str] | None, name: str, device: str | None = None
+    function: Any,
+    against: str,
+    form: str | None,
+    stated: list[str] | None,
+    name: str,
+    device: str | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
     if optimizers.names(against) is not None:
-        return optimizers.diagnose(function, against, stated, name)
+        return optimizers.diagnose(function, against, stated, name, strict)
     try:
         op = find(against)
     except UnknownOp as problem:
@@ -81,7 +91,7 @@ def judge(
         )
     if device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")
-    return diagnose(function, op, form, stated, name=name, device=device)
+    return diagnose(function, op, form, stated, name=name, device=device, strict=strict)
 
 
 def assert_gradient(
@@ -92,10 +102,11 @@ def assert_gradient(
     *,
     hints: int = 3,
     timeout: float = 60.0,
+    strict: bool = False,
 ) -> None:
     """Fail with the diagnosis if `function` is not right."""
     __tracebackhide__ = True
-    verdict = check(function, against, form, arguments, timeout=timeout)
+    verdict = check(function, against, form, arguments, timeout=timeout, strict=strict)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
 
@@ -109,6 +120,7 @@ def in_file(
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
     stated = split(arguments)
@@ -128,7 +140,7 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
         if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge(target, against, form, stated, name, device)
+        return judge(target, against, form, stated, name, device, strict)
 
     def among_its_own() -> Verdict:
         with project_on_path(Path(path)):  # a function may import a module of its project when it is called
@@ -145,6 +157,7 @@ def in_files(
     arguments: str | None = None,
     timeout: float = 60.0,
     device: str | None = None,
+    strict: bool = False,
 ) -> list[Verdict]:
     """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
     verdicts: list[Verdict] = []
@@ -159,5 +172,6 @@ def in_files(
             error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
             verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
         else:
-            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device))
+            more: dict[str, Any] = {"timeout": timeout, "device": device, "strict": strict}
+            verdicts.append(in_file(path, name, wanted, form, arguments, **more))
     return verdicts

@@ -27,11 +27,12 @@ def diagnose(
     stated: list[str] | None = None,
     name: str = "",
     device: str | None = None,
+    strict: bool = False,
 ) -> Verdict:
-    """The verdict on `target`, in this process."""
+    """The verdict on `target`, in this process; `strict`: the conventions of other texts are mistakes."""
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
-        verdicts = (diagnose(target, op, form, way, name, device) for way in ways)
+        verdicts = (diagnose(target, op, form, way, name, device, strict) for way in ways)
         return which_meets_the_input(list(verdicts))
     parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
     if parts:
@@ -39,11 +40,11 @@ def diagnose(
     found: Form | None = None
     try:
         found = recognised(target, op, form, stated, device)
-        verdict = verdict_on(found, stated)
+        verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem)
     if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
-        verdict = best_of_other_forms(found, verdict)
+        verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
     verdict.name, verdict.against = name, op.name
@@ -58,9 +59,9 @@ def recognised(target: Any, op: Op, form: str | None, stated: list[str] | None, 
     return found.changed(op=other_signatures.self_attention(op)) if alone and not op.argument("key").optional else found
 
 
-def verdict_on(form: Form, stated: list[str] | None) -> Verdict:
+def verdict_on(form: Form, stated: list[str] | None, strict: bool) -> Verdict:
     try:
-        return judge(form, tuple(stated or ()))
+        return judge(form, tuple(stated or ()), strict)
     except (Unmatched, CouldNotRun) as problem:
         return could_not_run(problem)
 
@@ -71,10 +72,10 @@ def could_not_run(problem: Unmatched | CouldNotRun) -> Verdict:
     return Verdict(COULD_NOT_RUN, error=str(problem))
 
 
-def best_of_other_forms(form: Form, verdict: Verdict) -> Verdict:
+def best_of_other_forms(form: Form, verdict: Verdict, strict: bool) -> Verdict:
     """The verdict on the first other way to read the arguments that says more, else the one that is there."""
     for other in other_forms(form, verdict):
-        there = verdict_on(other, None)
+        there = verdict_on(other, None, strict)
         if there.verdict == RIGHT or better(there, verdict):
             return there
     return verdict

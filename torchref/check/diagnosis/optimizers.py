@@ -72,11 +72,11 @@ def same(a: list[list[Array]], b: list[list[Array]], start: list[Array], toleran
     return True
 
 
-def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -> Verdict:
+def diagnose(function: Any, against: str, stated: list[str] | None, name: str, strict: bool = False) -> Verdict:
     """The verdict on an optimizer's step."""
     verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer")
     try:
-        judge(function, against, verdict)
+        judge(function, against, verdict, strict)
     except UserError as error:
         verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
     except (CouldNotRun, SyntaxError, ValueError) as error:
@@ -113,7 +113,7 @@ def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
     raise first
 
 
-def judge(function: Any, against: str, verdict: Verdict) -> None:
+def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
     name = names(against)
     assert name is not None
     given = options_of(name, against)
@@ -125,7 +125,7 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
         step.taken = step.taken | asked
         settings = Settings(name, given, step.taken)
         first = attempt(step, settings)
-    compare(step, settings, first, given, verdict)
+    compare(step, settings, first, given, verdict, strict)
     for more in other_settings(name, given, step.taken, settings):
         if verdict.verdict != RIGHT:
             return
@@ -135,7 +135,7 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
         except (CouldNotRun, UserError) as error:
             verdict.notes.append(f"with {told(more)} it could not be run: {error}")
             continue
-        compare(step, settings, again, {**given, **more}, verdict, f" with {told(more)}")
+        compare(step, settings, again, {**given, **more}, verdict, strict, f" with {told(more)}")
 
 
 def told(options: dict[str, Any]) -> str:
@@ -191,7 +191,13 @@ class Path:
 
 
 def compare(
-    step: Any, settings: Settings, run: tuple[Any, ...], given: dict[str, Any], verdict: Verdict, where: str = ""
+    step: Any,
+    settings: Settings,
+    run: tuple[Any, ...],
+    given: dict[str, Any],
+    verdict: Verdict,
+    strict: bool,
+    where: str = "",
 ) -> None:
     """The path that the user's steps have gone, against torch's."""
     mine, touched, *rest = run
@@ -214,6 +220,9 @@ def compare(
     elif (usual := next((c for c in conventions if path.fits(c)), None)) is not None:
         verdict.verdict = RIGHT
         verdict.notes.append(f"a difference of convention: {usual.sentence}")
+    elif not strict and (other := elsewhere(step, path, [settings.o, *candidates])):
+        verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
+        verdict.notes.append(f"a convention that differs from torch's: {other}")
     elif (own := next((o for o in candidates if path.fits(options=o)), None)) is not None:
         verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
         default = path.optimizer.defaults["eps"]
@@ -224,6 +233,16 @@ def compare(
         moved = next((n for n, (p, r) in steps if not same([p], [r], path.weights)), 0)
         evidence = f"the parameters differ from step {moved + 1} on{where}"
         name_slips(verdict, path, [settings.o, *candidates], conventions, evidence)
+
+
+def elsewhere(step: Any, path: Path, candidates: list[Any]) -> str:
+    """The slip that other texts make: eps stands elsewhere, or the velocity is an average whose weight is called beta."""
+    for options in candidates:
+        for m in path.seen(options):
+            average = m.slug == "optimizer-dampening" and "beta" in getattr(step, "names", ())
+            if (m.elsewhere or average) and path.fits(m, options=options):
+                return m.sentence
+    return ""
 
 
 def differs(path: Path, convention: Slip, right: list[list[Array]]) -> bool:

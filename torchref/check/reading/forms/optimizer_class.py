@@ -62,6 +62,7 @@ class ClassStep:
                     f"the constructor's argument {p.name!r} cannot be matched with one of {name}: {', '.join(OPTIMIZERS[name].defaults)}"
                 )
         self.taken = set(self.construction.values())
+        self.names = [normal(p) for p in self.construction]
         self.roles = self.match(arguments.parameters(getattr(cls, self.method))[1:])
         self.layout: type[Handed] = Dictionary
         self.one_each = False  # one optimizer for each array

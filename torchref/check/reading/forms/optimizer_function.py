@@ -65,6 +65,7 @@ class FunctionStep:
         self.could_be_config = "state" in self.taken and not (self.taken & set(OPTIMIZERS[name].defaults))
         self.as_config = self.could_be_config
         self.returned = returned_names(function)
+        self.names = [normal(p) for p, r in self.roles.items() if r in OPTIMIZERS[name].defaults]
 
     def ways(self) -> list[dict[str, Any]]:
         """How state and parameters may be handed over, the likelier first."""
