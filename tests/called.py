@@ -4,12 +4,38 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import torch
 
 import torchref
+import torchref.tensor
 from torchref.nn.module import is_floating
+
+TENSOR = "tensor."  # in front of the names of plain tensor functions
+ROOMS = (torch, torch.Tensor, torch.linalg, torch.special, torch.nn.functional)  # where torch keeps its counterparts
+
+
+def stands(namespace: Any, path: str) -> Any:
+    """What `path` stands for in torchref.nn or torch.nn; `tensor.mul` in torchref.tensor, and in torch itself."""
+    if not path.startswith(TENSOR):
+        return attrgetter(path)(namespace)
+    name = path.removeprefix(TENSOR)
+    return torch_function(name) if namespace is torch.nn else getattr(torchref.tensor, name)
+
+
+def torch_function(name: str) -> Callable[..., Any]:
+    """torch's function (or method, called as one) that `torchref.tensor` has under this name."""
+    if name in WRITTEN_OUT:
+        return WRITTEN_OUT[name]
+    return next(getattr(room, name) for room in ROOMS if hasattr(room, name))
+
+
+# What is no function in torch, but an expression.
+WRITTEN_OUT: dict[str, Callable[..., Any]] = {
+    "index": lambda x, *where: x[where],
+}
 
 
 def called(namespace: Any, path: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -46,6 +72,10 @@ class Call(torchref.nn.Module):
 
         def backward(*doutput: Any) -> Any:
             gradients = function_backward(*doutput)
+            if isinstance(gradients, tuple):  # of a list among other inputs: the gradients of what is floating
+                gradients = [g for value in gradients for g in (value if isinstance(value, list) else [value])]
+                gradients = [g for g in gradients if g is not None]
+                return gradients[0] if len(gradients) == 1 else tuple(gradients)
             return tuple(gradients) if isinstance(gradients, list) else gradients
 
         return output, backward
@@ -85,7 +115,8 @@ class TorchCall(torch.nn.Module):
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         function = getattr(self.of, self.method) if self.of is not None else self.function
-        return function(*inputs, **self.options, **options)
+        output = function(*inputs, **self.options, **options)
+        return tuple(output) if type(output).__module__ == "torch.return_types" else output
 
     def _get_name(self) -> str:
         return "Call"

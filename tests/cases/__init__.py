@@ -55,6 +55,11 @@ def normal(*shape: int, scale: float = 1.0, shift: float = 0.0) -> Draw:
     return lambda rng: rng.standard_normal(shape) * scale + shift
 
 
+def point(rng: np.random.Generator) -> Any:
+    """An array without dimensions."""
+    return np.array(rng.standard_normal())
+
+
 def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Draw:
     return lambda rng: rng.uniform(low, high, shape)
 
