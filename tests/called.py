@@ -85,7 +85,8 @@ def bound(function: Callable[..., Any], inputs: tuple[Any, ...], fixed: dict[str
     """What a module makes of a function: its backward returns the gradients of the floating arrays among its inputs.
 
     Arrays among the options have theirs after those of the inputs, or none. A number instead of an array has the
-    gradient None (the `var` of gaussian_nll_loss); numbers between arrays have none at all (`num_heads` in attention).
+    gradient None (the `var` of gaussian_nll_loss); numbers and texts between arrays have none at all (`num_heads` in
+    attention, `equation` in einsum).
     """
     named = [option for option in options.values() if option is None or is_floating(option)]
     output, function_backward = function(*inputs, **fixed, **options)
@@ -93,7 +94,7 @@ def bound(function: Callable[..., Any], inputs: tuple[Any, ...], fixed: dict[str
     def backward(*doutput: Any) -> Any:
         gradients = function_backward(*doutput)
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-        places = [value for value in inputs if len(gradients) >= len(inputs) or not is_number(value)] + named
+        places = [value for value in inputs if len(gradients) >= len(inputs) or not is_option(value)] + named
         gradients += (None,) * (len(places) - len(gradients))
         assert not any(g is not None for g in gradients[len(places) :]) or fixed, "a gradient of what was not given"
         dinputs = [gradient for value, gradient in zip(places, gradients, strict=False) if is_floating(value)]
@@ -102,8 +103,8 @@ def bound(function: Callable[..., Any], inputs: tuple[Any, ...], fixed: dict[str
     return output, backward
 
 
-def is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
+def is_option(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str | slice)
 
 
 class TorchCall(torch.nn.Module):

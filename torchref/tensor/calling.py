@@ -164,20 +164,33 @@ def unpacked(gradients: list[Any]) -> Any:
 
 
 def plainly(function: Function[P]) -> Function[P]:
-    """For all other functions: no warnings of infinities and nan, and arrays for what NumPy makes a scalar of."""
+    """For all other functions: no warnings of infinities and nan, and arrays for what NumPy makes a scalar of.
+
+    Outputs of integers have no gradient: `backward` then returns None for each array.
+    """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **options: P.kwargs) -> tuple[Any, Backward]:
         with np.errstate(all="ignore"):
             output, function_backward = function(*args, **options)
 
+        output = as_arrays(output)
+
         def backward(*doutput: Any) -> Any:
+            if all(is_integer(part) for part in parts_of(output)):
+                return unpacked([None for value in (*args, *options.values()) for part in parts_of(value)])
             with np.errstate(all="ignore"):
                 return as_arrays(function_backward(*doutput))
 
-        return as_arrays(output), backward
+        return output, backward
 
     return wrapped
+
+
+def parts_of(value: Any) -> list[Array]:
+    """The arrays in a value: one, several in a tuple or list, or none."""
+    parts = value if isinstance(value, tuple | list) else [value]
+    return [part for part in parts if isinstance(part, np.ndarray)]
 
 
 def as_arrays(value: Any) -> Any:

@@ -1,0 +1,511 @@
+"""Products of matrices and vectors: mm, bmm, matmul, addmm, outer, einsum, tensordot, kron, cross.
+
+All are sums of products y = sum_k a_k b_k, so every gradient is a product of dy with the other factor.
+"""
+
+from __future__ import annotations
+
+import string
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.broadcast import sum_to_shape
+from torchref.nn.errors import check_arrays, check_numbers, normalize_dim
+from torchref.nn.module import Array, Backward
+from torchref.nn.promotion import gradients_of
+from torchref.tensor.arithmetic import scaled
+from torchref.tensor.calling import check_broadcast, in_dtype, operands, plainly, result_type
+
+
+def check_factors(function: str, dims: tuple[int, ...] | None = None, **arrays: Array) -> None:
+    """Arrays of one dtype, with so many dimensions each. RuntimeError otherwise."""
+    check_arrays(function, **arrays)
+    dtypes = {array.dtype for array in arrays.values()}
+    if len(dtypes) > 1:
+        raise RuntimeError(f"{function}(): expected one dtype, but got {', '.join(map(str, dtypes))}")
+    for (name, array), ndim in zip(arrays.items(), dims or (), strict=dims is not None):
+        if array.ndim != ndim:
+            raise RuntimeError(f"{function}(): '{name}' must have {ndim} dimensions, but has shape {array.shape}")
+
+
+def check_inner(function: str, a: Array, b: Array) -> None:
+    """RuntimeError unless the rows of a are as long as the columns of b, and batches are equally many."""
+    rows = b.shape[-2] if b.ndim > 1 else b.shape[-1]
+    if a.shape[-1] != rows or (a.ndim == b.ndim == 3 and len(a) != len(b)):
+        raise RuntimeError(f"{function}(): shapes {a.shape} and {b.shape} cannot be multiplied")
+
+
+def product(a: Array, b: Array) -> tuple[Array, Backward]:
+    """y = a b of matrices, batches of them broadcast: a (..., n, k), b (..., k, m), y (..., n, m).
+
+    Backward. With y_nm = sum_k a_nk b_km:
+        dL/da_nk = sum_m dy_nm b_km  ->  da = dy b^T
+        dL/db_km = sum_n a_nk dy_nm  ->  db = a^T dy
+    summed over the batches to which a factor was repeated.
+    """
+
+    def backward(dy: Array) -> tuple[Array, Array]:
+        da = sum_to_shape(dy @ b.swapaxes(-1, -2), a.shape)
+        db = sum_to_shape(a.swapaxes(-1, -2) @ dy, b.shape)
+        return da, db
+
+    return a @ b, backward
+
+
+@plainly
+def mm(x: Array, mat2: Array) -> tuple[Array, Backward]:
+    """y = x mat2, two matrices: x (n, k), mat2 (k, m), y (n, m).
+
+    Backward, as `product` derives it:  dx = dy mat2^T,  dmat2 = x^T dy.
+
+    Errors: RuntimeError for shapes or dtypes that do not fit. Equals `torch.mm`.
+    """
+    check_factors("mm", (2, 2), input=x, mat2=mat2)
+    check_inner("mm", x, mat2)
+    y, product_backward = product(x, mat2)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        return gradients_of((x, mat2), *product_backward(dy))
+
+    return y, backward
+
+
+@plainly
+def bmm(x: Array, mat2: Array) -> tuple[Array, Backward]:
+    """y_b = x_b mat2_b: `mm` of each pair of a batch: x (B, n, k), mat2 (B, k, m), y (B, n, m).
+
+    Backward, for each b:  dx = dy mat2^T,  dmat2 = x^T dy.
+
+    Errors: as `mm`. Equals `torch.bmm`.
+    """
+    check_factors("bmm", (3, 3), input=x, mat2=mat2)
+    check_inner("bmm", x, mat2)
+    y, product_backward = product(x, mat2)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        return gradients_of((x, mat2), *product_backward(dy))
+
+    return y, backward
+
+
+@plainly
+def mv(x: Array, vec: Array) -> tuple[Array, Backward]:
+    """y_n = sum_k x_nk vec_k: a matrix times a vector.
+
+    Backward:  dx_nk = dy_n vec_k, the outer product;  dvec_k = sum_n dy_n x_nk = (x^T dy)_k.
+
+    Errors: as `mm`. Equals `torch.mv`.
+    """
+    check_factors("mv", (2, 1), input=x, vec=vec)
+    check_inner("mv", x, vec)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        return gradients_of((x, vec), dy[:, None] * vec, x.T @ dy)
+
+    return x @ vec, backward
+
+
+@plainly
+def dot(x: Array, tensor: Array) -> tuple[Array, Backward]:
+    """y = sum_k x_k tensor_k, two vectors.
+
+    Backward:  dx_k = dy tensor_k,  dtensor_k = dy x_k.
+
+    Errors: RuntimeError for what are no vectors of one length and dtype. Equals `torch.dot`.
+    """
+    check_factors("dot", (1, 1), input=x, tensor=tensor)
+    check_inner("dot", x, tensor)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        return gradients_of((x, tensor), dy * tensor, dy * x)
+
+    return x @ tensor, backward
+
+
+@plainly
+def matmul(x: Array, other: Array) -> tuple[Array, Backward]:
+    """y = x other, of whatever dimensions: vectors, matrices, batches of matrices that broadcast.
+
+    A vector x counts as one row (1, k), a vector other as one column (k, 1); y loses that dimension again.
+
+    Backward, of matrices, as `product` derives it:  dx = dy other^T,  dother = x^T dy,  summed over repeated batches.
+
+    Errors: RuntimeError for shapes or dtypes that do not fit, and for 0-d arrays. Equals `torch.matmul`.
+    """
+    check_factors("matmul", None, input=x, other=other)
+    if x.ndim == 0 or other.ndim == 0:
+        raise RuntimeError(f"matmul(): both arguments need a dimension, but have shapes {x.shape} and {other.shape}")
+    a = x[None] if x.ndim == 1 else x
+    b = other[:, None] if other.ndim == 1 else other
+    if a.shape[-1] != b.shape[-2]:
+        raise RuntimeError(f"matmul(): shapes {x.shape} and {other.shape} cannot be multiplied")
+    check_broadcast("matmul", input=a[..., 0, 0], other=b[..., 0, 0]) if a.size and b.size else None
+    y, product_backward = product(a, b)
+    added = tuple(axis for axis, array in ((-2, x), (-1, other)) if array.ndim == 1)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        da, db = product_backward(np.expand_dims(dy, added))
+        return gradients_of((x, other), da.reshape(x.shape), db.reshape(other.shape))
+
+    return np.squeeze(y, added), backward
+
+
+# --- added to what is there -------------------------------------------------------------------------------------------
+
+
+def added_product(
+    function: str, x: Array, a: Array, b: Array, y: Array, product_backward: Backward, beta: float, alpha: float
+) -> tuple[Array, Backward]:
+    """beta x + alpha y, y being a product of a and b. x broadcasts to it; with beta = 0 it is not even looked at.
+
+    Backward:  dx = beta dy, summed to x's shape;  the factors get the product's gradients of alpha dy.
+    """
+    check_numbers(function, beta=beta, alpha=alpha)
+    try:
+        fits = np.broadcast_shapes(x.shape, y.shape) == y.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(f"{function}(): input {x.shape} does not broadcast to the product's shape {y.shape}")
+    total = scaled(function, y, alpha)
+    total = total if beta == 0 else scaled(function, x, beta) + total
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        dx = sum_to_shape(beta * dy, x.shape)
+        return gradients_of((x, a, b), dx, *product_backward(alpha * dy))
+
+    return total, backward
+
+
+@plainly
+def addmm(x: Array, mat1: Array, mat2: Array, *, beta: float = 1, alpha: float = 1) -> tuple[Array, Backward]:
+    """y = beta x + alpha mat1 mat2: mat1 (n, k), mat2 (k, m), y (n, m); x broadcasts to y. beta = 0 ignores x.
+
+    Backward:  dx = beta dy (summed to x's shape),  dmat1 = alpha dy mat2^T,  dmat2 = alpha mat1^T dy.
+
+    Errors: as `mm`. Equals `torch.addmm`.
+    """
+    check_factors("addmm", None, input=x, mat1=mat1, mat2=mat2)
+    check_factors("addmm", (2, 2), mat1=mat1, mat2=mat2)
+    check_inner("addmm", mat1, mat2)
+    return added_product("addmm", x, mat1, mat2, *product(mat1, mat2), beta, alpha)
+
+
+@plainly
+def baddbmm(x: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: float = 1) -> tuple[Array, Backward]:
+    """y_b = beta x_b + alpha batch1_b batch2_b: `addmm` of each of a batch; x broadcasts to y.
+
+    Backward:  dx = beta dy (summed to x's shape),  dbatch1 = alpha dy batch2^T,  dbatch2 = alpha batch1^T dy.
+
+    Errors: as `bmm`. Equals `torch.baddbmm`.
+    """
+    check_factors("baddbmm", None, input=x, batch1=batch1, batch2=batch2)
+    check_factors("baddbmm", (3, 3), batch1=batch1, batch2=batch2)
+    check_inner("baddbmm", batch1, batch2)
+    return added_product("baddbmm", x, batch1, batch2, *product(batch1, batch2), beta, alpha)
+
+
+@plainly
+def addbmm(x: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: float = 1) -> tuple[Array, Backward]:
+    """y = beta x + alpha sum_b batch1_b batch2_b: batch1 (B, n, k), batch2 (B, k, m), y (n, m).
+
+    Backward. Each product of the sum gets all of dy:
+        dx = beta dy (summed to x's shape),  dbatch1_b = alpha dy batch2_b^T,  dbatch2_b = alpha batch1_b^T dy
+
+    Errors: as `bmm`. Equals `torch.addbmm`.
+    """
+    check_factors("addbmm", None, input=x, batch1=batch1, batch2=batch2)
+    check_factors("addbmm", (3, 3), batch1=batch1, batch2=batch2)
+    check_inner("addbmm", batch1, batch2)
+    products, product_backward = product(batch1, batch2)
+
+    def sum_backward(dy: Array) -> tuple[Array, Array]:
+        return product_backward(np.broadcast_to(dy, products.shape))
+
+    return added_product("addbmm", x, batch1, batch2, products.sum(axis=0), sum_backward, beta, alpha)
+
+
+@plainly
+def addmv(x: Array, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1) -> tuple[Array, Backward]:
+    """y = beta x + alpha mat vec: mat (n, k), vec (k), y (n); x broadcasts to y.
+
+    Backward:  dx = beta dy (summed to x's shape),  dmat_nk = alpha dy_n vec_k,  dvec = alpha mat^T dy.
+
+    Errors: as `mv`. Equals `torch.addmv`.
+    """
+    check_factors("addmv", None, input=x, mat=mat, vec=vec)
+    return added_product("addmv", x, mat, vec, *mv.__wrapped__(mat, vec), beta, alpha)  # type: ignore[attr-defined]
+
+
+@plainly
+def addr(x: Array, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 1) -> tuple[Array, Backward]:
+    """y_nm = beta x_nm + alpha vec1_n vec2_m: an outer product added; x broadcasts to y.
+
+    Backward:  dx = beta dy (summed to x's shape),  dvec1 = alpha dy vec2,  dvec2 = alpha dy^T vec1.
+
+    Errors: as `outer`. Equals `torch.addr`.
+    """
+    check_factors("addr", None, input=x, vec1=vec1, vec2=vec2)
+    return added_product("addr", x, vec1, vec2, *outer.__wrapped__(vec1, vec2), beta, alpha)  # type: ignore[attr-defined]
+
+
+# --- products of every pair -------------------------------------------------------------------------------------------
+
+
+@plainly
+def outer(x: Array, vec2: Array) -> tuple[Array, Backward]:
+    """y_nm = x_n vec2_m, two vectors.
+
+    Backward:  dx_n = sum_m dy_nm vec2_m = (dy vec2)_n,  dvec2_m = sum_n dy_nm x_n = (dy^T x)_m.
+
+    Errors: RuntimeError for what are no vectors. Equals `torch.outer`.
+    """
+    a, b = operands("outer", input=x[:, None], vec2=vec2) if x.ndim == vec2.ndim == 1 else (x, vec2)
+    check_factors("outer", (1, 1), input=x if a is x else a[:, 0], vec2=b)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        dx, dvec2 = dy @ b, a[:, 0] @ dy
+        return gradients_of((x, vec2), dx.astype(x.dtype, copy=False), dvec2.astype(vec2.dtype, copy=False))
+
+    return a * b, backward
+
+
+@plainly
+def kron(x: Array, other: Array) -> tuple[Array, Backward]:
+    """y_(i p + j) = x_i other_j along each dimension, p other's size in it: other once for each entry of x, times it.
+
+    Backward. With dy read as one axis for i and one for j in each dimension:
+        dx_i = sum_j dy_(i p + j) other_j,  dother_j = sum_i dy_(i p + j) x_i
+
+    Equals `torch.kron`.
+    """
+    check_arrays("kron", input=x)
+    dtype = result_type(x, other)
+    n = x.ndim if x.ndim > other.ndim else other.ndim
+    a = in_dtype(x, dtype).reshape([size for s in (1,) * (n - x.ndim) + x.shape for size in (s, 1)])
+    b = in_dtype(other, dtype).reshape([size for s in (1,) * (n - other.ndim) + other.shape for size in (1, s)])
+    pairs = a * b  # (i, j, i', j', ...)
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        dpairs = dy.reshape(pairs.shape)
+        dx = sum_to_shape(dpairs * b, a.shape).reshape(x.shape)
+        dother = sum_to_shape(dpairs * a, b.shape).reshape(other.shape)
+        return gradients_of((x, other), dx.astype(x.dtype, copy=False), dother.astype(other.dtype, copy=False))
+
+    return pairs.reshape([p * q for p, q in zip(pairs.shape[::2], pairs.shape[1::2], strict=True)]), backward
+
+
+@plainly
+def cross(x: Array, other: Array, dim: int | None = None) -> tuple[Array, Backward]:
+    """y = x times other, the vector product along `dim`, of size 3: y_0 = x_1 other_2 - x_2 other_1, and so on.
+
+    Without `dim` the first dimension of size 3, which torch warns of. Other dimensions broadcast.
+
+    Backward. dy . (dx times other) = dx . (other times dy), a triple product turned round:
+        dx = other times dy,  dother = dy times x
+
+    Errors: RuntimeError for sizes that do not fit. Equals `torch.cross`.
+    """
+    check_factors("cross", None, input=x, other=other)
+    if x.ndim != other.ndim:
+        raise RuntimeError(f"cross(): both need the same number of dimensions, but got {x.shape} and {other.shape}")
+    shape = check_broadcast("cross", input=x, other=other)
+    if dim is None:
+        if 3 not in shape:
+            raise RuntimeError(f"cross(): no dimension of size 3 in input of shape {shape}")
+        warnings.warn("cross(): without dim the first dimension of size 3 is taken; give dim", stacklevel=3)
+        dim = shape.index(3)
+    axis = normalize_dim("cross", dim, x.ndim)
+    if x.shape[axis] != 3 or other.shape[axis] != 3:
+        raise RuntimeError(f"cross(): dimension {dim} must have size 3, but the shapes are {x.shape} and {other.shape}")
+
+    def backward(dy: Array) -> tuple[Array | None, ...]:
+        dx = sum_to_shape(vector_product(other, dy, axis), x.shape)
+        dother = sum_to_shape(vector_product(dy, x, axis), other.shape)
+        return gradients_of((x, other), dx, dother)
+
+    return vector_product(x, other, axis), backward
+
+
+def vector_product(a: Array, b: Array, axis: int) -> Array:
+    """a_(i+1) b_(i+2) - a_(i+2) b_(i+1) along an axis of size 3, indices modulo 3."""
+    a1, a2, b1, b2 = (np.roll(array, shift, axis) for array in (a, b) for shift in (-1, -2))
+    return a1 * b2 - a2 * b1
+
+
+# --- einsum -----------------------------------------------------------------------------------------------------------
+
+
+@plainly
+def einsum(equation: str, *operands: Array) -> tuple[Array, Backward]:
+    """A sum of products named by its indices: "nk,km->nm" is y_nm = sum_k a_nk b_km.
+
+    Every index that does not stand behind the arrow is summed over. Without an arrow the output has the indices that
+    come once, in the alphabet's order; "..." stands for dimensions that broadcast; an index that an operand has twice
+    takes its diagonal.
+
+    Backward. y is linear in each operand: dL/da_nk = sum_m dy_nm b_km. So da is an einsum, too, of dy and the other
+    operands, to a's own indices. Three cases more:
+        an index that a alone has (it was summed over):  da repeats along it
+        one of size 1 that was repeated:                 da is summed over the copies
+        one that a has twice:                            da is 0 off the diagonal
+    `backward(dy)` returns one gradient for each operand: the array itself if there is one.
+
+    Errors: RuntimeError for an equation that does not fit. Equals `torch.einsum`.
+    """
+    check_factors("einsum", None, **{f"operands[{i}]": array for i, array in enumerate(operands)})
+    inputs, output = indices_of(equation, [array.ndim for array in operands])
+    sizes = index_sizes(equation, inputs, operands)
+    y = contract(inputs, output, operands)
+
+    def backward(dy: Array) -> Any:
+        gradients = []
+        for i, (own, array) in enumerate(zip(inputs, operands, strict=True)):
+            once = "".join(dict.fromkeys(own))
+            others = [other for k, other in enumerate(operands) if k != i]
+            named = [output, *(names for k, names in enumerate(inputs) if k != i)]
+            known = "".join(name for name in once if any(name in names for names in named))
+            da = contract(named, known, [dy, *others])
+            da = np.expand_dims(da, tuple(k for k, name in enumerate(once) if name not in known))
+            shape = tuple(array.shape[own.index(name)] for name in once)
+            full = tuple(sizes[name] if name in known else n for name, n in zip(once, shape, strict=True))
+            da = sum_to_shape(np.broadcast_to(da, full), shape)
+            gradients.append(on_diagonal(da, own, once, array))
+        found = gradients_of(operands, *gradients)
+        return found[0] if len(operands) == 1 else found
+
+    return y, backward
+
+
+def indices_of(equation: str, dims: list[int]) -> tuple[list[str], str]:
+    """The indices of each operand and of the output, one letter a dimension. RuntimeError for what does not fit."""
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum(): equation must be a str, but got {equation!r}")
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(dims):
+        raise RuntimeError(f"einsum(): equation {equation!r} has {len(terms)} operands, but {len(dims)} are given")
+    hidden = [n - len(term.replace("...", "")) for term, n in zip(terms, dims, strict=True)]
+    free = [letter for letter in string.ascii_letters if letter not in equation]
+    for term, n, rest in zip(terms, dims, hidden, strict=True):
+        if rest < 0 or ("..." not in term and rest) or term.count("...") > 1:
+            raise RuntimeError(f"einsum(): {term!r} of equation {equation!r} does not fit an operand of {n} dimensions")
+    most = sorted(hidden)[-1] if hidden else 0
+    dots = "".join(free[:most])
+    named = [term.replace("...", dots[len(dots) - rest :]) for term, rest in zip(terms, hidden, strict=True)]
+    together = "".join(term.replace("...", "") for term in terms)
+    if not arrow:
+        single = sorted(name for name in together if together.count(name) == 1)  # capitals first
+        right = ("..." if "..." in left else "") + "".join(single)
+    output = right.replace("...", dots)
+    for name in [*together, *right.replace("...", "")]:
+        if name not in string.ascii_letters:
+            raise RuntimeError(f"einsum(): {name!r} in equation {equation!r} is no letter")
+    wrong = [name for name in output if output.count(name) > 1 or not any(name in term for term in named)]
+    if wrong:
+        raise RuntimeError(f"einsum(): output index {wrong[0]!r} of {equation!r} must come once, and on the left")
+    return named, output
+
+
+def index_sizes(equation: str, inputs: list[str], arrays: Sequence[Array]) -> dict[str, int]:
+    """The size of each index; 1 counts where no other is. RuntimeError for two sizes of one index."""
+    sizes: dict[str, int] = {}
+    for names, array in zip(inputs, arrays, strict=True):
+        for name, n in zip(names, array.shape, strict=True):
+            if sizes.setdefault(name, n) == 1:
+                sizes[name] = n
+            if n not in (1, sizes[name]):
+                raise RuntimeError(f"einsum(): index {name!r} of equation {equation!r} has sizes {sizes[name]} and {n}")
+    return sizes
+
+
+def contract(inputs: Sequence[str], output: str, arrays: Sequence[Array]) -> Array:
+    """np.einsum with an index for each dimension; products of many go pair by pair, as matrices where they can."""
+    return np.asanyarray(np.einsum(",".join(inputs) + "->" + output, *arrays, optimize=len(arrays) > 1))
+
+
+def on_diagonal(da: Array, own: str, once: str, array: Array) -> Array:
+    """The gradient of an operand that has some index twice: da on that diagonal, 0 elsewhere."""
+    if own == once:
+        return da
+    whole = np.zeros_like(array)
+    np.einsum(f"{own}->{once}", whole)[...] = da  # a view of the diagonal
+    return whole
+
+
+@plainly
+def tensordot(x: Array, other: Array, dims: int | Sequence[Any] = 2) -> tuple[Array, Backward]:
+    """The sum of products over `dims`: the last so many of x and the first of other, or (those of x, those of other).
+
+    Backward: of the einsum that it is.
+
+    Errors: RuntimeError for sizes that differ. Equals `torch.tensordot`.
+    """
+    check_factors("tensordot", None, input=x, other=other)
+    first, second = contracted(x, other, dims)
+    letters = string.ascii_letters
+    of_x = list(letters[: x.ndim])
+    of_other = list(letters[x.ndim : x.ndim + other.ndim])
+    for i, k in zip(first, second, strict=True):
+        if x.shape[i] != other.shape[k]:
+            raise RuntimeError(
+                f"tensordot(): dimension {i} of input {x.shape} and {k} of other {other.shape} must match"
+            )
+        of_other[k] = of_x[i]
+    left = [name for i, name in enumerate(of_x) if i not in first]
+    right = [name for k, name in enumerate(of_other) if k not in second]
+    equation = f"{''.join(of_x)},{''.join(of_other)}->{''.join(left + right)}"
+    return einsum.__wrapped__(equation, x, other)  # type: ignore[attr-defined]
+
+
+def contracted(x: Array, other: Array, dims: int | Sequence[Any]) -> tuple[list[int], list[int]]:
+    """The dimensions of x and of other that `dims` names."""
+    if isinstance(dims, int | np.integer):
+        if not 0 <= dims <= (x.ndim if x.ndim < other.ndim else other.ndim):
+            raise RuntimeError(f"tensordot(): dims={dims} does not fit shapes {x.shape} and {other.shape}")
+        return list(range(x.ndim - dims, x.ndim)), list(range(dims))
+    if len(dims) != 2 or not all(isinstance(named, Sequence) for named in dims):
+        raise RuntimeError(f"tensordot(): dims must be an int, or two lists of dimensions, but got dims={dims!r}")
+    first = [normalize_dim("tensordot", d, x.ndim) for d in dims[0]]
+    second = [normalize_dim("tensordot", d, other.ndim) for d in dims[1]]
+    if len(first) != len(second):
+        raise RuntimeError(f"tensordot(): dims={dims!r} must name equally many dimensions of both")
+    return first, second
+
+
+@plainly
+def inner(x: Array, other: Array) -> tuple[Array, Backward]:
+    """y_nm = sum_k x_nk other_mk over the last dimension of both; a 0-d array multiplies.
+
+    Backward: of the einsum that it is:  dx_nk = sum_m dy_nm other_mk,  dother_mk = sum_n dy_nm x_nk.
+
+    Errors: RuntimeError for last dimensions that differ. Equals `torch.inner`.
+    """
+    check_factors("inner", None, input=x, other=other)
+    if x.ndim == 0 or other.ndim == 0:
+        return tensordot.__wrapped__(x, other, 0)  # type: ignore[attr-defined]
+    if x.shape[-1] != other.shape[-1]:
+        raise RuntimeError(f"inner(): the last dimensions of {x.shape} and {other.shape} must match")
+    return tensordot.__wrapped__(x, other, ([-1], [-1]))  # type: ignore[attr-defined]
+
+
+@plainly
+def vecdot(x: Array, y: Array, *, dim: int = -1) -> tuple[Array, Backward]:
+    """z = sum_i x_i y_i along `dim`; other dimensions broadcast.
+
+    Backward:  dx_i = dz y_i,  dy_i = dz x_i,  summed to the shapes.
+
+    Equals `torch.linalg.vecdot`.
+    """
+    a, b = operands("vecdot", x=x, y=y)
+    pairs = a * b
+    axis = normalize_dim("vecdot", dim, pairs.ndim)
+
+    def backward(dz: Array) -> tuple[Array | None, ...]:
+        dpairs = np.expand_dims(dz, axis)
+        return gradients_of((x, y), sum_to_shape(dpairs * b, x.shape), sum_to_shape(dpairs * a, y.shape))
+
+    return pairs.sum(axis=axis, dtype=pairs.dtype), backward
