@@ -32,9 +32,10 @@ def torch_function(name: str) -> Callable[..., Any]:
     return next(getattr(room, name) for room in ROOMS if hasattr(room, name))
 
 
-# What is no function in torch, but an expression.
+# What torch writes as an expression, or has under another name.
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     "index": lambda x, *where: x[where],
+    "index_put": torch.ops.aten.index_put,  # takes None among the indices, which torch.index_put does not
 }
 
 
@@ -72,11 +73,11 @@ class Call(torchref.nn.Module):
 
         def backward(*doutput: Any) -> Any:
             gradients = function_backward(*doutput)
-            if isinstance(gradients, tuple):  # of a list among other inputs: the gradients of what is floating
-                gradients = [g for value in gradients for g in (value if isinstance(value, list) else [value])]
-                gradients = [g for g in gradients if g is not None]
-                return gradients[0] if len(gradients) == 1 else tuple(gradients)
-            return tuple(gradients) if isinstance(gradients, list) else gradients
+            if not isinstance(gradients, tuple | list):
+                return gradients
+            flat = [g for value in gradients for g in (value if isinstance(value, list) else [value])]
+            dinputs = tuple(g for g in flat if g is not None)  # of integers there is none
+            return dinputs[0] if len(dinputs) == 1 and isinstance(gradients, tuple) else dinputs
 
         return output, backward
 

@@ -8,7 +8,12 @@ INF = float("inf")
 A, B = normal(3, 5), normal(3, 5)
 ROW, COLUMN = normal(5), normal(3, 1)
 POSITIVE = uniform(3, 5, low=0.5, high=2.0)
-SHAPES = [((A, ROW), "row"), ((COLUMN, ROW), "column and row"), ((normal(2, 3, 1), A), "leading"), ((A, point), "0-d")]
+SHAPES = [
+    ((A, ROW), "row"),
+    ((COLUMN, ROW), "column and row"),
+    ((normal(2, 3, 1), A), "leading"),
+    ((A, point), "0-d second"),
+]
 
 
 CASES = [
@@ -24,7 +29,12 @@ CASES = [
     Case("tensor.div", inputs=(integers(7, 5), integers(7, 5, low=1)), note="integers alone"),
     Case("tensor.mul", inputs=(integers(7, 5), 0.5), note="integers and a number"),
     Case("tensor.mul", inputs=(A, choice([True, False], 5)), note="booleans"),
-    Case("tensor.div", inputs=(choice([0.0, -1.0, INF, 2.0], 11), choice([0.0, 1.0, INF], 11)), witness=False),
+    Case(
+        "tensor.div",
+        inputs=(choice([0.0, -1.0, INF, 2.0], 11), choice([0.0, 1.0, INF], 11)),
+        witness=False,
+        note="infinite",
+    ),
     *(Case("tensor.div", (), {"rounding_mode": m}, (A, B), smooth=False) for m in ("trunc", "floor")),
     *(Case("tensor.div", (), {"rounding_mode": m}, (integers(9, 7, low=-9), 3)) for m in ("trunc", "floor")),
     *(
@@ -33,7 +43,7 @@ CASES = [
     ),
     *(Case(f"tensor.{name}", inputs=(A, POSITIVE), smooth=False) for name in ("remainder", "fmod")),
     *(Case(f"tensor.{name}", inputs=(A, 0.7), smooth=False) for name in ("remainder", "fmod")),
-    *(Case(f"tensor.{name}", inputs=(A, COLUMN), smooth=False) for name in ("remainder", "fmod")),
+    *(Case(f"tensor.{name}", inputs=(A, COLUMN), smooth=False, note="column") for name in ("remainder", "fmod")),
     *(
         Case(f"tensor.{name}", inputs=(integers(9, 7, low=-9), choice([-3, 4], 7)), note="integers")
         for name in ("remainder", "fmod")
@@ -45,13 +55,18 @@ CASES = [
     Case("tensor.pow", inputs=(2.5, A)),
     Case("tensor.pow", inputs=(0, A), witness=False, note="a power of 0"),
     Case("tensor.pow", inputs=(integers(5, 7), 3), note="integers"),
-    Case("tensor.pow", inputs=(choice([0.0, -1.0, 2.0], 31), choice([0.0, 1.0, 2.0, -1.0], 31)), witness=False),
-    *(Case("tensor.pow", inputs=(choice([0.0, 1.0], 7), p), witness=False) for p in (0, 1, 2, 0.5, -1)),
+    Case(
+        "tensor.pow",
+        inputs=(choice([0.0, -1.0, 2.0], 31), choice([0.0, 1.0, 2.0, -1.0], 31)),
+        witness=False,
+        note="zeros",
+    ),
+    *(Case("tensor.pow", inputs=(choice([0.0, 1.0], 7), p), witness=False, note="zeros") for p in (0, 1, 2, 0.5, -1)),
     Case("tensor.float_power", inputs=(POSITIVE, ROW)),
     Case("tensor.float_power", inputs=(integers(5, 7), 2)),
     *(Case(f"tensor.{name}", inputs=(A,)) for name in ("neg", "positive", "reciprocal")),
     Case("tensor.reciprocal", inputs=(integers(5, 7),), note="integers"),
-    Case("tensor.reciprocal", inputs=(choice([0.0, -0.0, INF, np.nan], 7),), witness=False),
+    Case("tensor.reciprocal", inputs=(choice([0.0, -0.0, INF, np.nan], 7),), witness=False, note="extremes"),
     Case("tensor.lerp", inputs=(A, B, 0.3)),
     Case("tensor.lerp", inputs=(A, B, 0.8)),
     Case("tensor.lerp", inputs=(A, ROW, normal(3, 1)), smooth=False),

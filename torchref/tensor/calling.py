@@ -178,7 +178,7 @@ def plainly(function: Function[P]) -> Function[P]:
 
         def backward(*doutput: Any) -> Any:
             if all(is_integer(part) for part in parts_of(output)):
-                return unpacked([None for value in (*args, *options.values()) for part in parts_of(value)])
+                return unpacked([absent(value) for value in (*args, *options.values()) if parts_of(value)])
             with np.errstate(all="ignore"):
                 return as_arrays(function_backward(*doutput))
 
@@ -193,6 +193,11 @@ def parts_of(value: Any) -> list[Array]:
     return [part for part in parts if isinstance(part, np.ndarray)]
 
 
+def absent(value: Any) -> Any:
+    """None for an array, a list of None for a list of arrays."""
+    return [None for _ in value] if isinstance(value, tuple | list) else None
+
+
 def as_arrays(value: Any) -> Any:
     """`value` with arrays for scalars, in tuples and lists, too."""
     return type(value)(map(unscalar, value)) if type(value) in (tuple, list) else unscalar(value)
@@ -203,7 +208,7 @@ def elementwise(function: Function[P]) -> Function[P]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **options: P.kwargs) -> tuple[Any, Backward]:
-        x = args[0] if args else options["x"]
+        x: Any = args[0] if args else options["x"]
         check_arrays(function.__name__, input=x)
         with np.errstate(all="ignore"):
             output, function_backward = function(*args, **options)

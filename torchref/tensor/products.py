@@ -20,7 +20,7 @@ from torchref.tensor.arithmetic import scaled
 from torchref.tensor.calling import check_broadcast, in_dtype, operands, plainly, result_type
 
 
-def check_factors(function: str, dims: tuple[int, ...] | None = None, **arrays: Array) -> None:
+def check_factors(function: str, dims: tuple[int, ...] | None = None, **arrays: Any) -> None:
     """Arrays of one dtype, with so many dimensions each. RuntimeError otherwise."""
     check_arrays(function, **arrays)
     dtypes = {array.dtype for array in arrays.values()}
@@ -237,7 +237,8 @@ def addmv(x: Array, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1
     Errors: as `mv`. Equals `torch.addmv`.
     """
     check_factors("addmv", None, input=x, mat=mat, vec=vec)
-    return added_product("addmv", x, mat, vec, *mv.__wrapped__(mat, vec), beta, alpha)  # type: ignore[attr-defined]
+    y, mv_backward = mv(mat, vec)
+    return added_product("addmv", x, mat, vec, y, mv_backward, beta, alpha)
 
 
 @plainly
@@ -249,7 +250,8 @@ def addr(x: Array, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 
     Errors: as `outer`. Equals `torch.addr`.
     """
     check_factors("addr", None, input=x, vec1=vec1, vec2=vec2)
-    return added_product("addr", x, vec1, vec2, *outer.__wrapped__(vec1, vec2), beta, alpha)  # type: ignore[attr-defined]
+    y, outer_backward = outer(vec1, vec2)
+    return added_product("addr", x, vec1, vec2, y, outer_backward, beta, alpha)
 
 
 # --- products of every pair -------------------------------------------------------------------------------------------
@@ -458,7 +460,7 @@ def tensordot(x: Array, other: Array, dims: int | Sequence[Any] = 2) -> tuple[Ar
     left = [name for i, name in enumerate(of_x) if i not in first]
     right = [name for k, name in enumerate(of_other) if k not in second]
     equation = f"{''.join(of_x)},{''.join(of_other)}->{''.join(left + right)}"
-    return einsum.__wrapped__(equation, x, other)  # type: ignore[attr-defined]
+    return einsum(equation, x, other)
 
 
 def contracted(x: Array, other: Array, dims: int | Sequence[Any]) -> tuple[list[int], list[int]]:
@@ -486,10 +488,10 @@ def inner(x: Array, other: Array) -> tuple[Array, Backward]:
     """
     check_factors("inner", None, input=x, other=other)
     if x.ndim == 0 or other.ndim == 0:
-        return tensordot.__wrapped__(x, other, 0)  # type: ignore[attr-defined]
+        return tensordot(x, other, 0)
     if x.shape[-1] != other.shape[-1]:
         raise RuntimeError(f"inner(): the last dimensions of {x.shape} and {other.shape} must match")
-    return tensordot.__wrapped__(x, other, ([-1], [-1]))  # type: ignore[attr-defined]
+    return tensordot(x, other, ([-1], [-1]))
 
 
 @plainly

@@ -90,7 +90,7 @@ def nansum(
     Errors: as `sum`. Equals `torch.nansum`.
     """
     there = ~np.isnan(x)
-    y, sum_backward = sum.__wrapped__(np.where(there, x, 0), dim, keepdim, dtype=dtype)  # type: ignore[attr-defined]
+    y, sum_backward = sum(np.where(there, x, 0), dim, keepdim, dtype=dtype)
 
     def backward(dy: Array) -> Array:
         return sum_backward(dy) * there
@@ -435,7 +435,7 @@ def prod(
         others = np.moveaxis(others, 0, axes[0]) if dim is not None and x.ndim else others.reshape(x.shape)
         return restored(dy, axes, keepdim) * others
 
-    return np.multiply.reduce(a, axis=axes, keepdims=keepdim, dtype=a.dtype), backward
+    return a.prod(axis=axes, keepdims=keepdim, dtype=a.dtype), backward
 
 
 @elementwise
@@ -492,7 +492,7 @@ def norm(
         raise NotImplementedError("norm(): p='nuc' needs singular values, which this library does not compute")
     if p not in ("fro", None):
         check_numbers("norm", p=p)
-    return p_norm("norm", in_dtype(x, dtype or x.dtype), 2.0 if p in ("fro", None) else float(p), dim, keepdim)  # type: ignore[arg-type]
+    return p_norm("norm", in_dtype(x, dtype or x.dtype), 2.0 if p in ("fro", None) else float(p), dim, keepdim)
 
 
 def p_norm(function: str, x: Array, p: float, dim: Dim, keepdim: bool) -> tuple[Array, Backward]:
