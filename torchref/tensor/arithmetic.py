@@ -12,7 +12,7 @@ import numpy as np
 from torchref.nn.errors import check_arrays, check_floating, check_numbers
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer, real
-from torchref.tensor.calling import broadcasting, elementwise, is_number, operands, real_operands
+from torchref.tensor.calling import broadcasting, check_arrays_alone, elementwise, is_number, operands, real_operands
 
 Operand = Any  # an array or a number
 
@@ -119,6 +119,8 @@ def div(x: Operand, other: Operand, *, rounding_mode: str | None = None) -> tupl
 
     Errors: as `add`; RuntimeError for another rounding mode. Equals `torch.div`.
     """
+    if not isinstance(rounding_mode, str | None):
+        raise TypeError(f"div(): argument 'rounding_mode' must be a str, not {rounding_mode!r}")
     if rounding_mode not in (None, "trunc", "floor"):
         raise RuntimeError(f"div(): rounding_mode must be None, 'trunc' or 'floor', but got {rounding_mode!r}")
     if rounding_mode is not None:
@@ -172,7 +174,8 @@ def remainder(x: Operand, other: Operand) -> tuple[Array, Backward]:
 
     Errors: as `add`. Equals `torch.remainder`.
     """
-    check_arrays("remainder", input=x)
+    if is_number(x) and not is_integer(other):
+        raise RuntimeError("remainder(): of a number torch knows no gradient; make it an array")
     a, b = operands("remainder", input=x, other=other)
     refuse_zero(a, b)
 
@@ -210,9 +213,9 @@ def pow(x: Operand, exponent: Operand) -> tuple[Array, Backward]:
 
     Errors: as `add`; RuntimeError for integers to a negative integer number. Equals `torch.pow`.
     """
-    a, b = operands("pow", input=x, exponent=exponent)
-    if is_integer(a) and is_number(exponent) and exponent < 0:
+    if is_integer(x) and isinstance(exponent, int | np.integer) and exponent < 0:
         raise RuntimeError(f"pow(): integers to a negative power are no integers, but got exponent={exponent}")
+    a, b = operands("pow", input=x, exponent=exponent)
     return power(a, b)
 
 
@@ -306,6 +309,7 @@ def addcmul(x: Array, tensor1: Operand, tensor2: Operand, *, value: float = 1) -
     Errors: as `add`. Equals `torch.addcmul`.
     """
     a, b, c = operands("addcmul", input=x, tensor1=tensor1, tensor2=tensor2)
+    check_arrays_alone("addcmul", input=x, tensor1=tensor1, tensor2=tensor2)
     check_numbers("addcmul", value=value)
 
     def backward(dy: Array) -> tuple[Array, Array, Array]:
@@ -324,6 +328,7 @@ def addcdiv(x: Array, tensor1: Array, tensor2: Array, *, value: float = 1) -> tu
     Errors: as `add`; RuntimeError for integers. Equals `torch.addcdiv`.
     """
     a, b, c = operands("addcdiv", input=x, tensor1=tensor1, tensor2=tensor2)
+    check_arrays_alone("addcdiv", input=x, tensor1=tensor1, tensor2=tensor2)
     check_numbers("addcdiv", value=value)
     if is_integer(a):
         raise RuntimeError(f"addcdiv(): quotients of integers are no integers, but all operands hold {a.dtype}")

@@ -49,6 +49,13 @@ def operands(function: str, **values: Any) -> list[Array]:
     return arrays
 
 
+def check_arrays_alone(function: str, **values: Any) -> None:
+    """TypeError for what is no array, where torch takes no number, either."""
+    for name, value in values.items():
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not {type(value).__name__}")
+
+
 def in_dtype(value: Any, dtype: Any) -> Array:
     """An array or a number as an array of `dtype`."""
     if isinstance(value, np.ndarray):

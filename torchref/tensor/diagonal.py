@@ -124,6 +124,7 @@ def triu(x: Array, diagonal: int = 0) -> tuple[Array, Backward]:
 
     Errors: as `tril`. Equals `torch.triu`.
     """
+    check_integers("triu", diagonal=diagonal)
     dropped = triangle("triu", x, diagonal - 1)
 
     def backward(dy: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
-from torchref.tensor.calling import broadcasting, elementwise, operands
+from torchref.tensor.calling import broadcasting, check_arrays_alone, elementwise, operands
 
 
 @elementwise
@@ -184,6 +184,7 @@ def logaddexp(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Errors: as `add`. Equals `torch.logaddexp`.
     """
+    check_arrays_alone("logaddexp", input=x, other=other)
     a, b = operands("logaddexp", input=x, other=other)
     y = np.logaddexp(a, b) if a.dtype.kind != "c" else a + np.log1p(np.exp(b - a))
 
@@ -201,6 +202,7 @@ def logaddexp2(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Errors: as `add`. Equals `torch.logaddexp2`.
     """
+    check_arrays_alone("logaddexp2", input=x, other=other)
     a, b = operands("logaddexp2", input=x, other=other)
     y = np.logaddexp2(a, b) if a.dtype.kind != "c" else a + np.log2(1 + np.exp2(b - a))
 

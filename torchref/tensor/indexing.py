@@ -47,14 +47,20 @@ def check_integer_array(function: str, name: str, index: Any) -> None:
         raise RuntimeError(f"{function}(): '{name}' must hold int64, but holds {index.dtype}")
 
 
+def check_same_dtype(function: str, **arrays: Any) -> None:
+    """TypeError for what is no array, RuntimeError for dtypes that differ: nothing is promoted where it is written."""
+    check_arrays(function, **arrays)
+    dtypes = {array.dtype for array in arrays.values()}
+    if len(dtypes) > 1:
+        raise RuntimeError(f"{function}(): expected one dtype, but got {', '.join(map(str, dtypes))}")
+
+
 def check_places(function: str, x: Array, axis: int, index: Any, src: Array | None = None) -> None:
     """`index` of gather and scatter: as many dimensions as x, no longer than x (or src) but along the axis.
 
     RuntimeError for what does not fit or is out of range.
     """
     check_integer_array(function, "index", index)
-    if index.dtype != np.int64:
-        raise RuntimeError(f"{function}(): 'index' must hold int64, but holds {index.dtype}")
     others = [("input", x)] + ([("src", src)] if src is not None else [])
     if index.size == 0:
         return
@@ -219,18 +225,16 @@ def index_select(x: Array, dim: int, index: Array) -> tuple[Array, Backward]:
     """
     check_arrays("index_select", input=x)
     axis = normalize_dim("index_select", dim, x.ndim)
-    rows = np.atleast_1d(x)
+    rows = lifted(x)
     check_index("index_select", index, rows.shape[axis])
     if index.ndim > 1:
         raise IndexError(f"index_select(): index must be a vector, but has shape {index.shape}")
     places = index.reshape(-1)
+    y = rows.take(places, axis=axis)
 
     def backward(dy: Array) -> tuple[Array, None]:
-        dx = added_along(dy.reshape(shape), places, rows.shape[axis], axis)
-        return dx.reshape(x.shape), None
+        return added_along(dy.reshape(y.shape), places, rows.shape[axis], axis).reshape(x.shape), None
 
-    y = rows.take(places, axis=axis)
-    shape = y.shape
     return y if x.ndim else y.reshape(()), backward
 
 
@@ -283,6 +287,8 @@ def take_along_dim(x: Array, indices: Array, dim: int | None = None) -> tuple[Ar
     """
     check_arrays("take_along_dim", input=x)
     check_integer_array("take_along_dim", "indices", indices)
+    if indices.dtype != np.int64:
+        raise RuntimeError(f"take_along_dim(): 'indices' must hold int64, but holds {indices.dtype}")
     if dim is None:
         rows, places, axis = x.reshape(-1), indices.reshape(-1), 0
     else:
@@ -334,7 +340,9 @@ def scatter(x: Array, dim: int, index: Array, src: Array | float) -> tuple[Array
 
     Errors: RuntimeError for an index that does not fit or is out of range. Equals `torch.scatter`.
     """
-    check_arrays("scatter", input=x, optional={} if is_number(src) else {"src": src})
+    check_arrays("scatter", input=x)
+    if not is_number(src):
+        check_same_dtype("scatter", input=x, src=src)
     axis = normalize_dim("scatter", dim, x.ndim)
     check_places("scatter", x, axis, index, src if isinstance(src, np.ndarray) else None)
     place = places_of(lifted(index), axis) if index.size else ()
@@ -380,7 +388,7 @@ def scatter_add(x: Array, dim: int, index: Array, src: Array) -> tuple[Array, Ba
 
     Errors: as `scatter`. Equals `torch.scatter_add`.
     """
-    check_arrays("scatter_add", input=x, src=src)
+    check_same_dtype("scatter_add", input=x, src=src)
     axis = normalize_dim("scatter_add", dim, x.ndim)
     check_places("scatter_add", x, axis, index, src)
     place = places_of(lifted(index), axis) if index.size else ()
@@ -422,9 +430,11 @@ def scatter_reduce(
 
     Errors: as `scatter`; RuntimeError for another reduction. Equals `torch.scatter_reduce`.
     """
+    if not isinstance(reduce, str):
+        raise TypeError(f"scatter_reduce(): argument 'reduce' must be a str, not {reduce!r}")
     if reduce not in REDUCES:
         raise RuntimeError(f"scatter_reduce(): reduce must be one of {', '.join(REDUCES)}, but got {reduce!r}")
-    check_arrays("scatter_reduce", input=x, src=src)
+    check_same_dtype("scatter_reduce", input=x, src=src)
     axis = normalize_dim("scatter_reduce", dim, x.ndim)
     check_places("scatter_reduce", x, axis, index, src)
     rows, part = lifted(x), part_of(src, index)
@@ -505,7 +515,7 @@ def check_slices(function: str, x: Array, dim: int, index: Any, source: Array | 
         wanted = (*x.shape[:axis], index.size, *x.shape[axis + 1 :]) if x.ndim else source.shape
         if source.shape != wanted:
             raise RuntimeError(f"{function}(): source must have shape {wanted}, but has {source.shape}")
-    check_index(function, index, lifted(x).shape[axis])
+    check_index(function, index, lifted(x).shape[axis], negative=function == "index_fill")
     return axis
 
 
@@ -517,7 +527,7 @@ def index_add(x: Array, dim: int, index: Array, source: Array, *, alpha: float =
 
     Errors: RuntimeError for sizes that do not fit, IndexError for an index out of range. Equals `torch.index_add`.
     """
-    check_arrays("index_add", input=x, source=source)
+    check_same_dtype("index_add", input=x, source=source)
     check_numbers("index_add", alpha=alpha)
     axis = check_slices("index_add", x, dim, index, source)
     place = (slice(None),) * axis + (index.reshape(-1),)
@@ -541,7 +551,7 @@ def index_copy(x: Array, dim: int, index: Array, source: Array) -> tuple[Array, 
 
     Errors: as `index_add`. Equals `torch.index_copy`.
     """
-    check_arrays("index_copy", input=x, source=source)
+    check_same_dtype("index_copy", input=x, source=source)
     axis = check_slices("index_copy", x, dim, index, source)
     place = (slice(None),) * axis + (index.reshape(-1),)
     y = np.array(lifted(x), order="C", subok=True)
@@ -597,9 +607,11 @@ def index_put(
 
     Errors: IndexError for indices that do not fit, RuntimeError for values that do not. Equals `torch.index_put`.
     """
-    check_arrays("index_put", input=x, values=values)
+    check_same_dtype("index_put", input=x, values=values)
     if not isinstance(indices, tuple | list):
         raise TypeError(f"index_put(): argument 'indices' must be a tuple of arrays, not {type(indices).__name__}")
+    if not indices:
+        raise RuntimeError("index_put(): argument 'indices' must not be empty")
     where = tuple(slice(None) if i is None else i for i in indices)
     basic, place = parted(x, where)
     check_window(x[basic], place)
@@ -664,7 +676,7 @@ def masked_scatter(x: Array, mask: Array, source: Array) -> tuple[Array, Backwar
 
     Errors: RuntimeError for too few entries of source, and as `masked_select`. Equals `torch.masked_scatter`.
     """
-    check_arrays("masked_scatter", input=x, source=source)
+    check_same_dtype("masked_scatter", input=x, source=source)
     check_mask("masked_scatter", mask)
     shape = check_broadcast("masked_scatter", input=x, mask=mask)
     kept = np.broadcast_to(mask, shape)

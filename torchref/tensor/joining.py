@@ -5,7 +5,6 @@ A function of a list returns a list of gradients.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -52,8 +51,11 @@ def cat(tensors: Arrays, dim: int = 0) -> tuple[Array, Backward]:
 
     Backward. Each entry of y is an entry of one array:  dtensors_i = the part of dy where the i-th array stands.
 
-    Errors: RuntimeError for shapes that differ elsewhere than along `dim`, or no array. Equals `torch.cat`.
+    Errors: RuntimeError for shapes that differ elsewhere than along `dim`, ValueError for no array.
+    Equals `torch.cat`.
     """
+    if isinstance(tensors, tuple | list) and len(tensors) == 0:
+        raise ValueError("cat(): expected a non-empty list of arrays")
     arrays, dtype = check_list("cat", tensors)
     solid = [array for array in arrays if array.shape != (0,)]
     first = solid[0] if solid else arrays[0]
@@ -176,7 +178,8 @@ def split(x: Array, split_size_or_sections: int | Sequence[int], dim: int = 0) -
     axis = normalize_dim("split", dim, x.ndim)
     n = x.shape[axis]
     if isinstance(split_size_or_sections, Sequence):
-        sizes = [operator.index(size) for size in split_size_or_sections]
+        sizes = list(split_size_or_sections)
+        check_integers("split", **{f"split_sizes[{i}]": size for i, size in enumerate(sizes)})
         if sum(sizes) != n or any(size < 0 for size in sizes):
             raise RuntimeError(f"split(): sizes {sizes} must add up to {n}, the size of dim {dim} of {x.shape}")
     else:
@@ -230,7 +233,8 @@ def tensor_split(
     axis = normalize_dim("tensor_split", dim, x.ndim)
     n = x.shape[axis]
     if isinstance(indices_or_sections, Sequence):
-        marks = [operator.index(i) for i in indices_or_sections]
+        marks = list(indices_or_sections)
+        check_integers("tensor_split", **{f"indices[{i}]": mark for i, mark in enumerate(marks)})
         starts = [0, *(slice(i, None).indices(n)[0] for i in marks)]
         ends = [*(slice(None, i).indices(n)[1] for i in marks), n]
         return cut_between(x, list(zip(starts, ends, strict=True)), axis)
@@ -272,16 +276,16 @@ def unbind(x: Array, dim: int = 0) -> tuple[tuple[Array, ...], Backward]:
 
     def backward(douts: tuple[Array | None, ...]) -> Array:
         dx = np.zeros_like(x)
-        for row, dy in zip(np.moveaxis(dx, axis, 0), douts, strict=True):
+        for i, dy in enumerate(douts):
             if dy is not None:
-                row[...] = dy
+                np.moveaxis(dx, axis, 0)[i] = dy
         return dx
 
     return tuple(np.asanyarray(part) for part in slices), backward
 
 
 @plainly
-def meshgrid(*tensors: Array, indexing: str = "ij") -> tuple[tuple[Array, ...], Backward]:
+def meshgrid(*tensors: Array, indexing: str | None = "ij") -> tuple[tuple[Array, ...], Backward]:
     """One array for each vector: the i-th holds, at (k_1, k_2, ...), the entry k_i of the i-th vector.
 
     With indexing="xy" the first two dimensions change places.
@@ -292,7 +296,9 @@ def meshgrid(*tensors: Array, indexing: str = "ij") -> tuple[tuple[Array, ...], 
     is "ij", too, with a warning).
     """
     arrays, _ = check_list("meshgrid", tensors)
-    if indexing not in ("ij", "xy"):
+    if len({array.dtype for array in arrays}) > 1:
+        raise RuntimeError("meshgrid(): expected one dtype, but got " + ", ".join(str(a.dtype) for a in arrays))
+    if indexing not in ("ij", "xy", None):
         raise RuntimeError(f"meshgrid(): indexing must be 'ij' or 'xy', but got {indexing!r}")
     if any(array.ndim > 1 for array in arrays):
         raise RuntimeError("meshgrid(): expected vectors, but got shapes " + ", ".join(str(a.shape) for a in arrays))

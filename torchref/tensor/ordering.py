@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays, check_integers, normalize_dim
+from torchref.nn.errors import check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
+from torchref.nn.promotion import check_numeric
 from torchref.tensor.calling import elementwise
 
 
@@ -101,7 +102,7 @@ def kthvalue(x: Array, k: int, dim: int | None = None, keepdim: bool = False) ->
     Errors: RuntimeError for a k that x does not have. Equals `torch.kthvalue` (whose index, of equal entries, may be
     another).
     """
-    check_arrays("kthvalue", input=x)
+    check_numeric("kthvalue", x)
     check_integers("kthvalue", k=k)
     axis = normalize_dim("kthvalue", -1 if dim is None else dim, x.ndim)
     if not 1 <= k <= (x.shape[axis] if x.ndim else 1):

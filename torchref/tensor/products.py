@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from torchref.nn.broadcast import sum_to_shape
-from torchref.nn.errors import check_arrays, check_numbers, normalize_dim
+from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import gradients_of
 from torchref.tensor.arithmetic import scaled
-from torchref.tensor.calling import check_broadcast, in_dtype, operands, plainly, result_type
+from torchref.tensor.calling import check_arrays_alone, check_broadcast, in_dtype, operands, plainly, result_type
 
 
 def check_factors(function: str, dims: tuple[int, ...] | None = None, **arrays: Any) -> None:
@@ -265,6 +265,7 @@ def outer(x: Array, vec2: Array) -> tuple[Array, Backward]:
 
     Errors: RuntimeError for what are no vectors. Equals `torch.outer`.
     """
+    check_arrays_alone("outer", input=x, vec2=vec2)
     a, b = operands("outer", input=x[:, None], vec2=vec2) if x.ndim == vec2.ndim == 1 else (x, vec2)
     check_factors("outer", (1, 1), input=x if a is x else a[:, 0], vec2=b)
 
@@ -284,7 +285,7 @@ def kron(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Equals `torch.kron`.
     """
-    check_arrays("kron", input=x)
+    check_arrays_alone("kron", input=x, other=other)
     dtype = result_type(x, other)
     n = x.ndim if x.ndim > other.ndim else other.ndim
     a = in_dtype(x, dtype).reshape([size for s in (1,) * (n - x.ndim) + x.shape for size in (s, 1)])
@@ -452,7 +453,7 @@ def tensordot(x: Array, other: Array, dims: int | Sequence[Any] = 2) -> tuple[Ar
     of_x = list(letters[: x.ndim])
     of_other = list(letters[x.ndim : x.ndim + other.ndim])
     for i, k in zip(first, second, strict=True):
-        if x.shape[i] != other.shape[k]:
+        if x.shape[i] != other.shape[k] and 1 not in (x.shape[i], other.shape[k]):
             raise RuntimeError(
                 f"tensordot(): dimension {i} of input {x.shape} and {k} of other {other.shape} must match"
             )
@@ -469,7 +470,7 @@ def contracted(x: Array, other: Array, dims: int | Sequence[Any]) -> tuple[list[
         if not 0 <= dims <= (x.ndim if x.ndim < other.ndim else other.ndim):
             raise RuntimeError(f"tensordot(): dims={dims} does not fit shapes {x.shape} and {other.shape}")
         return list(range(x.ndim - dims, x.ndim)), list(range(dims))
-    if len(dims) != 2 or not all(isinstance(named, Sequence) for named in dims):
+    if not isinstance(dims, tuple | list) or len(dims) != 2 or not all(isinstance(named, Sequence) for named in dims):
         raise RuntimeError(f"tensordot(): dims must be an int, or two lists of dimensions, but got dims={dims!r}")
     first = [normalize_dim("tensordot", d, x.ndim) for d in dims[0]]
     second = [normalize_dim("tensordot", d, other.ndim) for d in dims[1]]
@@ -502,12 +503,14 @@ def vecdot(x: Array, y: Array, *, dim: int = -1) -> tuple[Array, Backward]:
 
     Equals `torch.linalg.vecdot`.
     """
+    check_arrays_alone("vecdot", x=x, y=y)
+    check_floating("vecdot", x=x, y=y)
     a, b = operands("vecdot", x=x, y=y)
     pairs = a * b
     axis = normalize_dim("vecdot", dim, pairs.ndim)
 
-    def backward(dz: Array) -> tuple[Array | None, ...]:
-        dpairs = np.expand_dims(dz, axis)
-        return gradients_of((x, y), sum_to_shape(dpairs * b, x.shape), sum_to_shape(dpairs * a, y.shape))
+    def backward(dz: Array) -> tuple[Array, Array]:
+        dpairs = np.broadcast_to(np.expand_dims(dz, axis) if pairs.ndim else dz, pairs.shape)
+        return sum_to_shape(dpairs * b, x.shape), sum_to_shape(dpairs * a, y.shape)
 
-    return pairs.sum(axis=axis, dtype=pairs.dtype), backward
+    return pairs.sum(axis=axis if pairs.ndim else None), backward

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import is_integer, real
+from torchref.nn.promotion import check_numeric, is_integer, real
 from torchref.tensor.calling import elementwise, in_dtype
 from torchref.tensor.selection import maximum, minimum, signs
 
@@ -388,6 +388,7 @@ def nanmedian(x: Array, dim: int | None = None, keepdim: bool = False) -> tuple[
 
 def middle(function: str, x: Array, dim: int | None, keepdim: bool, first: Array) -> tuple[Any, Backward]:
     """`median`: entries marked `first` are chosen before all others; of those that are left nan come last."""
+    check_numeric(function, x)
     if dim is None:
         if x.size == 0:
             return evenly(x, np.full_like(x, np.nan, shape=(), order="C"))
@@ -447,6 +448,8 @@ def logsumexp(x: Array, dim: Dim, keepdim: bool = False) -> tuple[Array, Backwar
     Errors: as `sum`. Equals `torch.logsumexp`.
     """
     a = real("logsumexp", x)
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' must be an int or a tuple of ints, not None")
     axes = axes_of("logsumexp", dim, x.ndim)
     largest = a.max(axis=axes, keepdims=True, initial=-INF)
     shift = np.where(np.isfinite(largest), largest, 0).astype(a.dtype, copy=False)

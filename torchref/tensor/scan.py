@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from torchref.nn.errors import check_floating, check_integers, normalize_dim
+from torchref.nn.errors import check_arrays, check_floating, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import elementwise, in_dtype, plainly
@@ -143,6 +143,7 @@ def diff(
 
     Errors: RuntimeError for a negative n, or a 0-d x. Equals `torch.diff`.
     """
+    check_arrays("diff", input=x)
     check_integers("diff", n=n)
     if x.ndim == 0 or n < 0:
         raise RuntimeError(f"diff(): needs a dimension and n >= 0, but got shape {x.shape} and n={n}")

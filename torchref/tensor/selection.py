@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from torchref.nn.errors import check_arrays, check_numbers
+from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import is_integer
+from torchref.nn.promotion import check_numeric, is_integer
 from torchref.tensor.calling import (
     broadcasting,
+    check_arrays_alone,
     check_broadcast,
     elementwise,
     in_dtype,
@@ -39,7 +40,7 @@ def maximum(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Errors: RuntimeError for shapes that do not broadcast, TypeError for numbers. Equals `torch.maximum`.
     """
-    check_both("maximum", x, other)
+    check_arrays_alone("maximum", input=x, other=other)
     a, b = operands("maximum", input=x, other=other)
 
     def backward(dy: Array) -> tuple[Array, Array]:
@@ -52,7 +53,7 @@ def maximum(x: Array, other: Array) -> tuple[Array, Backward]:
 @broadcasting
 def minimum(x: Array, other: Array) -> tuple[Array, Backward]:
     """y = the smaller of x and other; nan if either is. Backward and errors: as `maximum`. Equals `torch.minimum`."""
-    check_both("minimum", x, other)
+    check_arrays_alone("minimum", input=x, other=other)
     a, b = operands("minimum", input=x, other=other)
 
     def backward(dy: Array) -> tuple[Array, Array]:
@@ -71,7 +72,7 @@ def fmax(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Errors: as `maximum`. Equals `torch.fmax`.
     """
-    check_both("fmax", x, other)
+    check_arrays_alone("fmax", input=x, other=other)
     a, b = operands("fmax", input=x, other=other)
     first = (a >= b) | np.isnan(b)
 
@@ -84,7 +85,7 @@ def fmax(x: Array, other: Array) -> tuple[Array, Backward]:
 @broadcasting
 def fmin(x: Array, other: Array) -> tuple[Array, Backward]:
     """y = the smaller of x and other; of a nan and a number the number. Else as `fmax`. Equals `torch.fmin`."""
-    check_both("fmin", x, other)
+    check_arrays_alone("fmin", input=x, other=other)
     a, b = operands("fmin", input=x, other=other)
     first = (a <= b) | np.isnan(b)
 
@@ -92,13 +93,6 @@ def fmin(x: Array, other: Array) -> tuple[Array, Backward]:
         return np.where(first, dy, 0), np.where(first, 0, dy)
 
     return np.fmin(a, b), backward
-
-
-def check_both(function: str, x: Any, other: Any) -> None:
-    """Both must be arrays: TypeError for a number."""
-    for name, value in (("input", x), ("other", other)):
-        if not isinstance(value, np.ndarray):
-            raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not {type(value).__name__}")
 
 
 @broadcasting
@@ -198,8 +192,6 @@ def masked_fill(x: Array, mask: Array, value: Operand) -> tuple[Array, Backward]
             raise RuntimeError(f"masked_fill(): value must be a number or a 0-d array, but has shape {value.shape}")
     else:
         check_numbers("masked_fill", value=value)
-    if is_integer(x) and result_type(value).kind == "f":
-        raise RuntimeError(f"masked_fill(): value={value!r} is no {x.dtype}")
     check_broadcast("masked_fill", input=x, mask=mask)
 
     def backward(dy: Array) -> tuple[Array, None, Array]:
@@ -227,6 +219,9 @@ def abs(x: Array) -> tuple[Array, Backward]:
 
     Equals `torch.abs`.
     """
+
+    if x.dtype == bool:
+        raise NotImplementedError("abs(): argument 'input' must hold numbers, but got bool")
 
     def backward(dy: Array) -> Array:
         return dy * signs(x)
@@ -256,29 +251,37 @@ def flat(x: Array) -> Backward:
     return backward
 
 
+def whole(function: str, x: Array, rounded: Any) -> Array:
+    """x rounded; integers are it already, and booleans no numbers."""
+    check_numeric(function, x)
+    return x if is_integer(x) else rounded(x)
+
+
 @elementwise
 def floor(x: Array) -> tuple[Array, Backward]:
     """y = x rounded downwards. Backward: y is constant but for its jumps, dx = 0. Equals `torch.floor`."""
-    return (x if is_integer(x) else np.floor(x)), flat(x)
+    return whole("floor", x, np.floor), flat(x)
 
 
 @elementwise
 def ceil(x: Array) -> tuple[Array, Backward]:
     """y = x rounded upwards. Backward: y is constant but for its jumps, dx = 0. Equals `torch.ceil`."""
-    return (x if is_integer(x) else np.ceil(x)), flat(x)
+    return whole("ceil", x, np.ceil), flat(x)
 
 
 @elementwise
 def trunc(x: Array) -> tuple[Array, Backward]:
     """y = x rounded towards 0. Backward: y is constant but for its jumps, dx = 0. Equals `torch.trunc`."""
-    return (x if is_integer(x) else np.trunc(x)), flat(x)
+    return whole("trunc", x, np.trunc), flat(x)
 
 
 @elementwise
 def round(x: Array, *, decimals: int = 0) -> tuple[Array, Backward]:
     """y = x rounded to so many decimals, a half to the even neighbour. Backward: dx = 0. Equals `torch.round`."""
-    if decimals == 0 or is_integer(x):
-        return (x if is_integer(x) else np.rint(x)), flat(x)
+    check_integers("round", decimals=decimals)
+    if decimals == 0:
+        return whole("round", x, np.rint), flat(x)
+    check_floating("round", input=x)
     ten = np.asarray(10.0 ** np.abs(decimals), x.dtype)
     return (np.rint(x * ten) / ten if decimals > 0 else np.rint(x / ten) * ten), flat(x)
 
@@ -286,6 +289,7 @@ def round(x: Array, *, decimals: int = 0) -> tuple[Array, Backward]:
 @elementwise
 def frac(x: Array) -> tuple[Array, Backward]:
     """y = x - trunc(x). Backward: the truncated part is constant, dx = dy. Equals `torch.frac`."""
+    check_floating("frac", input=x)
 
     def backward(dy: Array) -> Array:
         return dy
@@ -295,7 +299,7 @@ def frac(x: Array) -> tuple[Array, Backward]:
 
 @elementwise
 def nan_to_num(
-    x: Array, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+    x: Array, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> tuple[Array, Backward]:
     """y = x with these numbers for nan, inf and -inf; without them 0, and the largest and the smallest of x's dtype.
 
@@ -303,10 +307,12 @@ def nan_to_num(
 
     Equals `torch.nan_to_num`.
     """
+    given = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    check_numbers("nan_to_num", **{name: value for name, value in given.items() if value is not None})
     if is_integer(x):
         return x, flat(x)
     there, limits = np.isfinite(x), np.finfo(x.dtype)
-    y = np.where(np.isnan(x), np.asarray(nan, x.dtype), x)
+    y = np.where(np.isnan(x), np.asarray(nan or 0, x.dtype), x)
     y = np.where(x == np.inf, np.asarray(limits.max if posinf is None else posinf, x.dtype), y)
     y = np.where(x == -np.inf, np.asarray(limits.min if neginf is None else neginf, x.dtype), y)
 
@@ -325,6 +331,7 @@ def copysign(x: Array, other: Operand) -> tuple[Array, Backward]:
 
     Equals `torch.copysign`.
     """
+    check_arrays("copysign", input=x)
     a, b = real_operands("copysign", input=x, other=other)
     y = np.copysign(a, b)
 

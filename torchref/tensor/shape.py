@@ -33,6 +33,13 @@ def numbers(function: str, name: str, given: tuple[Any, ...]) -> tuple[int, ...]
         raise TypeError(f"{function}(): argument '{name}' must be ints, but got {given!r}") from None
 
 
+def sequence(function: str, name: str, given: Any) -> tuple[int, ...]:
+    """Integers in one tuple or list. TypeError for others."""
+    if not isinstance(given, Sequence):
+        raise TypeError(f"{function}(): argument '{name}' must be a tuple of ints, not {given!r}")
+    return numbers(function, name, (given,))
+
+
 def moved_back(x: Array) -> Backward:
     """The backward of what gives x's entries, in their order, another shape."""
 
@@ -57,14 +64,14 @@ def placed(x: Array, place: Any) -> Backward:
 
 
 @elementwise
-def reshape(x: Array, shape: Sizes) -> tuple[Array, Backward]:
+def reshape(x: Array, shape: Sequence[int]) -> tuple[Array, Backward]:
     """y = x's entries, row by row, in another shape; one size may be -1.
 
     Backward. Nothing is computed, so nothing but the shape changes:  dx = dy in x's shape.
 
     Errors: RuntimeError for sizes that do not fit. Equals `torch.reshape`.
     """
-    return reshaped("reshape", x, shape if isinstance(shape, Sequence) else (shape,))
+    return reshaped("reshape", x, sequence("reshape", "shape", shape))
 
 
 @elementwise
@@ -99,7 +106,9 @@ def squeeze(x: Array, dim: Sizes | None = None) -> tuple[Array, Backward]:
     Errors: IndexError for a dimension out of range. Equals `torch.squeeze`.
     """
     named = range(x.ndim) if dim is None else dim if isinstance(dim, Sequence) else (dim,)
-    axes = {normalize_dim("squeeze", d, x.ndim) for d in named}
+    axes = [normalize_dim("squeeze", d, x.ndim) for d in named]
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"squeeze(): a dimension appears multiple times in dim={dim!r}")
     return x.reshape([n for axis, n in enumerate(x.shape) if n != 1 or axis not in axes]), moved_back(x)
 
 
@@ -125,8 +134,9 @@ def permute(x: Array, dims: Sequence[int]) -> tuple[Array, Backward]:
 
     Errors: RuntimeError unless each dimension comes once. Equals `torch.permute`.
     """
-    axes = tuple(normalize_dim("permute", d, x.ndim) for d in dims)
-    if len(axes) != x.ndim or len(set(axes)) != x.ndim:
+    named = sequence("permute", "dims", dims)
+    axes = tuple(normalize_dim("permute", d, x.ndim) for d in named) if len(named) == x.ndim else ()
+    if len(named) != x.ndim or len(set(axes)) != x.ndim:
         raise RuntimeError(f"permute(): dims={tuple(dims)} must name each dimension of {x.shape} once")
 
     def backward(dy: Array) -> Array:
@@ -166,6 +176,8 @@ def movedim(x: Array, source: Sizes, destination: Sizes) -> tuple[Array, Backwar
 
     Errors: RuntimeError for dimensions that come twice. Equals `torch.movedim`.
     """
+    if isinstance(source, Sequence) != isinstance(destination, Sequence):
+        raise TypeError(f"movedim(): source={source} and destination={destination} must both be ints, or both tuples")
     sources = [normalize_dim("movedim", d, x.ndim) for d in (source if isinstance(source, Sequence) else [source])]
     targets = destination if isinstance(destination, Sequence) else [destination]
     targets = [normalize_dim("movedim", d, x.ndim) for d in targets]
@@ -207,7 +219,7 @@ def expand(x: Array, *size: Any) -> tuple[Array, Backward]:
 @elementwise
 def broadcast_to(x: Array, size: Sequence[int]) -> tuple[Array, Backward]:
     """y = x repeated to the shape `size`: `expand` under another name. Equals `torch.broadcast_to`."""
-    return expand(x, tuple(size))
+    return expand(x, sequence("broadcast_to", "size", size))
 
 
 @elementwise
@@ -251,7 +263,9 @@ def repeat(x: Array, *repeats: Any) -> tuple[Array, Backward]:
 @elementwise
 def tile(x: Array, dims: Sequence[int]) -> tuple[Array, Backward]:
     """y = x, so many times along its last dimensions: `repeat` with ones in front. Equals `torch.tile`."""
-    times = numbers("tile", "dims", tuple(dims))
+    times = sequence("tile", "dims", dims)
+    if any(n < 0 for n in times):
+        raise RuntimeError(f"tile(): dims={dims} must not be negative")
     return tiled(x, (1,) * (x.ndim - len(times)) + times)
 
 
@@ -280,6 +294,8 @@ def repeat_interleave(
     """
     check_arrays("repeat_interleave", input=x)
     a, axis = (x.reshape(-1), 0) if dim is None else (np.atleast_1d(x), normalize_dim("repeat_interleave", dim, x.ndim))
+    if not isinstance(repeats, np.ndarray):
+        check_integers("repeat_interleave", repeats=repeats)
     times = np.asarray(repeats)
     if times.dtype.kind not in "iu" or times.ndim > 1 or times.size not in (1, a.shape[axis]) or np.any(times < 0):
         raise RuntimeError(f"repeat_interleave(): repeats={repeats!r} does not fit input of shape {x.shape}")
@@ -326,9 +342,9 @@ def roll(x: Array, shifts: Sizes, dims: Sizes | None = None) -> tuple[Array, Bac
 
 
 @elementwise
-def flip(x: Array, dims: Sizes) -> tuple[Array, Backward]:
+def flip(x: Array, dims: Sequence[int]) -> tuple[Array, Backward]:
     """y = x backwards along `dims`: y_i = x_(n - 1 - i). Backward: dx_i = dy_(n - 1 - i). Equals `torch.flip`."""
-    axes = tuple(normalize_dim("flip", d, x.ndim) for d in numbers("flip", "dims", (dims,)))
+    axes = tuple(normalize_dim("flip", d, x.ndim) for d in sequence("flip", "dims", dims))
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"flip(): a dimension appears multiple times in dims={dims}")
 
@@ -362,8 +378,10 @@ def rot90(x: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> tuple[Array, Ba
 
     Errors: RuntimeError for other than two different dimensions. Equals `torch.rot90`.
     """
-    axes = tuple(normalize_dim("rot90", d, x.ndim) for d in dims)
-    if x.ndim < 2 or len(axes) != 2 or axes[0] == axes[1]:
+    check_integers("rot90", k=k)
+    named = sequence("rot90", "dims", dims)
+    axes = tuple(normalize_dim("rot90", d, x.ndim) for d in named) if x.ndim > 1 else ()
+    if len(axes) != 2 or axes[0] == axes[1]:
         raise RuntimeError(f"rot90(): expected two different dimensions of {x.shape}, but got dims={dims}")
 
     def backward(dy: Array) -> Array:
@@ -457,8 +475,9 @@ def as_strided(
 
     Errors: RuntimeError for strides that reach out of x. Equals `torch.as_strided` of a contiguous x.
     """
-    sizes, strides = numbers("as_strided", "size", (size,)), numbers("as_strided", "stride", (stride,))
-    offset = storage_offset or 0
+    sizes, strides = sequence("as_strided", "size", size), sequence("as_strided", "stride", stride)
+    offset = 0 if storage_offset is None else storage_offset
+    check_integers("as_strided", storage_offset=offset)
     if len(sizes) != len(strides) or any(n < 0 for n in (*sizes, *strides, offset)):
         raise RuntimeError(
             f"as_strided(): size={sizes}, stride={strides}, storage_offset={offset} must fit, and not be negative"

@@ -9,7 +9,7 @@ import numpy as np
 
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
-from torchref.tensor.calling import broadcasting, elementwise, operands, real_operands
+from torchref.tensor.calling import broadcasting, check_arrays_alone, elementwise, operands, real_operands
 
 
 @elementwise
@@ -97,6 +97,7 @@ def atan2(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Equals `torch.atan2`.
     """
+    check_arrays_alone("atan2", input=x, other=other)
     a, b = real_operands("atan2", input=x, other=other)
 
     def backward(dy: Array) -> tuple[Array, Array]:
@@ -178,6 +179,7 @@ def hypot(x: Array, other: Array) -> tuple[Array, Backward]:
 
     Equals `torch.hypot`.
     """
+    check_arrays_alone("hypot", input=x, other=other)
     a, b = operands("hypot", input=x, other=other)
     y = np.hypot(a, b) if a.dtype.kind != "c" else np.sqrt(a * a + b * b)
 
