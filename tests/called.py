@@ -35,7 +35,10 @@ def torch_function(name: str) -> Callable[..., Any]:
 # What torch writes as an expression, or has under another name.
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     "index": lambda x, *where: x[where],
-    "index_put": torch.ops.aten.index_put,  # takes None among the indices, which torch.index_put does not
+    # None among the indices is what torch's operator takes, and its function does not.
+    "index_put": lambda x, indices, *rest: (
+        torch.ops.aten.index_put if any(i is None for i in indices) else torch.index_put
+    )(x, indices, *rest),
 }
 
 

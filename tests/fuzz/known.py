@@ -290,6 +290,36 @@ KNOWN = [
         "we alone raise",
         "label_smoothing",
     ),
+    # --- tensor functions ---
+    Known(
+        "not finite",
+        "tensor.addmm tensor.addmv tensor.addbmm tensor.baddbmm tensor.addr tensor.einsum tensor.prod tensor.cumprod "
+        "tensor.logit tensor.scatter_reduce tensor.logcumsumexp",
+        f"(input .|argument (alpha|beta)) (inf|nan|{INFINITE})|input 0 dimension",
+        "(output|gradient): (other nan|another value)",
+    ),
+    Known("mixed dtypes", "tensor.addcmul tensor.addcdiv tensor.lerp", "input . as float32", VALUE),
+    Known("mixed dtypes", "tensor.addr", "input . as", "we alone raise RuntimeError", "expected one dtype"),
+    Known(
+        "longer src",
+        "tensor.scatter tensor.scatter_add tensor.scatter_reduce",
+        "input [23] dimension",
+        "torch alone raises RuntimeError",
+        "invalid gradient|must match the size",
+    ),
+    Known("integers", "tensor.einsum", "input . as (uint8|int32|bool)", "output: dtype"),
+    Known("integers", "tensor.atan2", "input . as uint8", VALUE),
+    Known("integers", "tensor.addcdiv", "input . as", "torch alone raises RuntimeError", "can't be cast"),
+    Known("a single boolean", "tensor.index", "input . 0-d", "we alone raise IndexError"),
+    Known(
+        "none given", "tensor.median tensor.nanmedian tensor.prod", "argument dim None", "torch alone raises TypeError"
+    ),
+    Known(
+        "equal entries",
+        "tensor.topk tensor.kthvalue tensor.median tensor.nanmedian",
+        "input 0",
+        "(output|gradient): another value",
+    ),
 ]
 
 

@@ -508,9 +508,13 @@ def product_shares(dy: Array, rows: Array, start: Array, place: Index, part: Arr
 def check_slices(function: str, x: Array, dim: int, index: Any, source: Array | None) -> int:
     """The axis of index_add and its kin, after torch's checks: a vector of indices, and a slice of source for each."""
     axis = normalize_dim(function, dim, x.ndim)
+    if function == "index_fill" and isinstance(index, np.ndarray) and index.dtype.kind == "f":
+        raise IndexError(f"{function}(): 'index' must hold int64, but holds {index.dtype}")
     check_integer_array(function, "index", index)
     if index.ndim > 1:
         raise IndexError(f"{function}(): index must be a vector, but has shape {index.shape}")
+    if function == "index_copy" and source is not None and source.ndim != x.ndim:
+        raise IndexError(f"{function}(): source {source.shape} must have the dimensions of input {x.shape}")
     if source is not None:
         wanted = (*x.shape[:axis], index.size, *x.shape[axis + 1 :]) if x.ndim else source.shape
         if source.shape != wanted:
@@ -612,6 +616,9 @@ def index_put(
         raise TypeError(f"index_put(): argument 'indices' must be a tuple of arrays, not {type(indices).__name__}")
     if not indices:
         raise RuntimeError("index_put(): argument 'indices' must not be empty")
+    for i, part in enumerate(indices):
+        if part is not None and not isinstance(part, np.ndarray):
+            raise TypeError(f"index_put(): indices[{i}] must be numpy.ndarray or None, not {type(part).__name__}")
     where = tuple(slice(None) if i is None else i for i in indices)
     basic, place = parted(x, where)
     check_window(x[basic], place)
