@@ -35,6 +35,11 @@ from torchref.tensor.diagonal import (
     tril,
     triu,
 )
+from torchref.tensor.einstein import (
+    einsum,
+    inner,
+    tensordot,
+)
 from torchref.tensor.exponential import (
     exp,
     exp2,
@@ -52,16 +57,8 @@ from torchref.tensor.exponential import (
 from torchref.tensor.indexing import (
     gather,
     index,
-    index_add,
-    index_copy,
-    index_fill,
-    index_put,
     index_select,
-    masked_scatter,
     masked_select,
-    scatter,
-    scatter_add,
-    scatter_reduce,
     take,
     take_along_dim,
 )
@@ -80,6 +77,10 @@ from torchref.tensor.joining import (
     unbind,
     vstack,
 )
+from torchref.tensor.norm import (
+    norm,
+    vector_norm,
+)
 from torchref.tensor.ordering import (
     kthvalue,
     msort,
@@ -95,14 +96,11 @@ from torchref.tensor.products import (
     bmm,
     cross,
     dot,
-    einsum,
-    inner,
     kron,
     matmul,
     mm,
     mv,
     outer,
-    tensordot,
     vecdot,
 )
 from torchref.tensor.reduction import (
@@ -117,14 +115,12 @@ from torchref.tensor.reduction import (
     nanmean,
     nanmedian,
     nansum,
-    norm,
     prod,
     std,
     std_mean,
     sum,
     var,
     var_mean,
-    vector_norm,
 )
 from torchref.tensor.scan import (
     cummax,
@@ -133,6 +129,16 @@ from torchref.tensor.scan import (
     cumsum,
     diff,
     logcumsumexp,
+)
+from torchref.tensor.scattering import (
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    masked_scatter,
+    scatter,
+    scatter_add,
+    scatter_reduce,
 )
 from torchref.tensor.selection import (
     abs,

@@ -14,6 +14,26 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer, real
 from torchref.tensor.calling import broadcasting, check_arrays_alone, elementwise, is_number, operands, real_operands
 
+__all__ = [
+    "add",
+    "addcdiv",
+    "addcmul",
+    "div",
+    "float_power",
+    "fmod",
+    "lerp",
+    "mul",
+    "neg",
+    "positive",
+    "pow",
+    "reciprocal",
+    "remainder",
+    "rsub",
+    "scaled",
+    "sub",
+]
+
+
 Operand = Any  # an array or a number
 
 

@@ -18,6 +18,20 @@ from torchref.nn.errors import check_arrays, check_plain
 from torchref.nn.module import Array, Backward, unscalar
 from torchref.nn.promotion import is_integer
 
+__all__ = [
+    "broadcasting",
+    "check_arrays_alone",
+    "check_broadcast",
+    "elementwise",
+    "in_dtype",
+    "is_number",
+    "operands",
+    "plainly",
+    "real_operands",
+    "result_type",
+]
+
+
 P = ParamSpec("P")
 Function = Callable[P, tuple[Any, Backward]]
 

@@ -9,6 +9,8 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import elementwise
 
+__all__ = ["diag", "diag_embed", "diagonal", "trace", "tril", "triu"]
+
 
 def two_axes(function: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
     """Two different axes. RuntimeError for one and the same."""

@@ -10,6 +10,21 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
 from torchref.tensor.calling import broadcasting, check_arrays_alone, elementwise, operands
 
+__all__ = [
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "rsqrt",
+    "sqrt",
+    "square",
+]
+
 
 @elementwise
 def exp(x: Array) -> tuple[Array, Backward]:

@@ -17,6 +17,23 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import check_broadcast, in_dtype, plainly, result_type
 
+__all__ = [
+    "block_diag",
+    "broadcast_tensors",
+    "cat",
+    "chunk",
+    "column_stack",
+    "dstack",
+    "hstack",
+    "meshgrid",
+    "split",
+    "stack",
+    "tensor_split",
+    "unbind",
+    "vstack",
+]
+
+
 Arrays = Sequence[Array]
 Gradients = list[Array | None]
 

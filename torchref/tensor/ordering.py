@@ -11,6 +11,8 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import check_numeric
 from torchref.tensor.calling import elementwise
 
+__all__ = ["kthvalue", "msort", "sort", "topk"]
+
 
 def order_of(x: Array, axis: int, descending: bool) -> Array:
     """The indices that sort x along the axis, equal entries in their order; nan counts as the largest."""

@@ -17,6 +17,8 @@ from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import elementwise, in_dtype, plainly
 from torchref.tensor.joining import cat
 
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
+
 
 def from_the_end(array: Array, axis: int) -> Array:
     """s_i = sum_(j >= i) array_j along the axis."""

@@ -24,6 +24,29 @@ from torchref.tensor.calling import (
     result_type,
 )
 
+__all__ = [
+    "abs",
+    "ceil",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "copysign",
+    "floor",
+    "fmax",
+    "fmin",
+    "frac",
+    "masked_fill",
+    "maximum",
+    "minimum",
+    "nan_to_num",
+    "round",
+    "sign",
+    "signs",
+    "trunc",
+    "where",
+]
+
+
 Operand = Any  # an array or a number
 
 

@@ -20,6 +20,35 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import elementwise, plainly
 
+__all__ = [
+    "added_along",
+    "as_strided",
+    "broadcast_to",
+    "expand",
+    "flip",
+    "fliplr",
+    "flipud",
+    "movedim",
+    "narrow",
+    "permute",
+    "ravel",
+    "repeat",
+    "repeat_interleave",
+    "reshape",
+    "roll",
+    "rot90",
+    "select",
+    "squeeze",
+    "sum_to_size",
+    "t",
+    "tile",
+    "transpose",
+    "unfold",
+    "unsqueeze",
+    "view",
+]
+
+
 Sizes = int | Sequence[int]
 
 

@@ -12,6 +12,9 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
 from torchref.tensor.calling import broadcasting, elementwise, real_operands
 
+__all__ = ["entr", "erf", "erfc", "erfinv", "i0", "lgamma", "logit", "ndtr", "xlogy"]
+
+
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 

@@ -11,6 +11,25 @@ from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
 from torchref.tensor.calling import broadcasting, check_arrays_alone, elementwise, operands, real_operands
 
+__all__ = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "hypot",
+    "rad2deg",
+    "sin",
+    "sinc",
+    "sinh",
+    "tan",
+]
+
 
 @elementwise
 def sin(x: Array) -> tuple[Array, Backward]:
