@@ -35,6 +35,8 @@ def torch_function(name: str) -> Callable[..., Any]:
 # What torch writes as an expression, or has under another name.
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     "index": lambda x, *where: x[where],
+    "copy": lambda x, src: x.clone().copy_(src),
+    "to": lambda x, dtype: x.to(getattr(torch, dtype)),
     # None among the indices is what torch's operator takes, and its function does not.
     "index_put": lambda x, indices, *rest: (
         torch.ops.aten.index_put if any(i is None for i in indices) else torch.index_put

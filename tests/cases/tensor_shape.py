@@ -92,4 +92,15 @@ DIAGONALS = [
     *(Case(f"tensor.{n}", inputs=(A, k)) for n in ("tril", "triu") for k in (0, 1, -1)),
     Case("tensor.tril", inputs=(integers(5, 3, 3),), note="integers"),
 ]
-CASES = JOINING + RESHAPING + REPEATING + MOVING + DIAGONALS
+COPIES = [
+    Case("tensor.clone", inputs=(A,)),
+    Case("tensor.detach", inputs=(A,), witness=False, note="cut off"),
+    *(Case(f"tensor.{n}", inputs=(integers(5, 3),), note="integers") for n in ("clone", "detach")),
+    Case("tensor.to", inputs=(A, "float64"), smooth=False),
+    Case("tensor.to", inputs=(integers(5, 3), "float32"), note="integers"),
+    Case("tensor.copy", inputs=(A, normal(3, 1))),
+    Case("tensor.copy", inputs=(M, integers(5, 5)), note="integers"),
+    Case("tensor.fill", inputs=(M, 0.5)),
+    Case("tensor.fill", inputs=(M, point), note="0-d"),
+]
+CASES = JOINING + RESHAPING + REPEATING + MOVING + DIAGONALS + COPIES

@@ -294,12 +294,28 @@ KNOWN = [
     Known(
         "not finite",
         "tensor.addmm tensor.addmv tensor.addbmm tensor.baddbmm tensor.addr tensor.einsum tensor.prod tensor.cumprod "
-        "tensor.logit tensor.scatter_reduce tensor.logcumsumexp",
-        f"(input .|argument (alpha|beta)) (inf|nan|{INFINITE})|input 0 dimension",
+        "tensor.logit tensor.scatter_reduce tensor.logcumsumexp tensor.var tensor.std tensor.var_mean tensor.std_mean",
+        f"(input .|argument (alpha|beta|eps)) (inf|nan|-0.5|{INFINITE})|input 0 dimension",
         "(output|gradient): (other nan|another value)",
     ),
-    Known("mixed dtypes", "tensor.addcmul tensor.addcdiv tensor.lerp", "input . as float32", VALUE),
-    Known("mixed dtypes", "tensor.addr", "input . as", "we alone raise RuntimeError", "expected one dtype"),
+    Known(
+        "mixed dtypes",
+        "tensor.addcmul tensor.addcdiv tensor.lerp tensor.atan2 tensor.fmax tensor.fmin tensor.pow tensor.div",
+        "input . as (float32|int64|int32)",
+        VALUE,
+    ),
+    Known(
+        "mixed dtypes", "tensor.addr tensor.einsum", "input . as", "we alone raise RuntimeError", "expected one dtype"
+    ),
+    Known(
+        "index errors",
+        "tensor.index_add tensor.index_copy tensor.index_fill tensor.index_put tensor.index_select tensor.index",
+        "input",
+        "both raise: ours",
+    ),
+    Known("index errors", "tensor.gather", "input 2 as", "we alone raise RuntimeError", "must hold int64"),
+    Known("two numbers", "tensor.mul tensor.sub tensor.add tensor.div", "input 1 a number", "we alone raise TypeError"),
+    Known("nothing there", "tensor.block_diag", "input . dimension 0 of 0", VALUE),
     Known(
         "longer src",
         "tensor.scatter tensor.scatter_add tensor.scatter_reduce",
@@ -312,7 +328,10 @@ KNOWN = [
     Known("integers", "tensor.addcdiv", "input . as", "torch alone raises RuntimeError", "can't be cast"),
     Known("a single boolean", "tensor.index", "input . 0-d", "we alone raise IndexError"),
     Known(
-        "none given", "tensor.median tensor.nanmedian tensor.prod", "argument dim None", "torch alone raises TypeError"
+        "none given",
+        "tensor.max tensor.min tensor.median tensor.nanmedian tensor.prod",
+        "argument dim None",
+        "torch alone raises TypeError",
     ),
     Known(
         "equal entries",

@@ -206,7 +206,7 @@ def test_infinite_alpha():
     equal(ours(P.addmv, x, a, b, alpha=INF)[0], [NAN])
 
 
-@row("`addcmul`, `addcdiv`, `lerp`")
+@row("`addcmul`, `addcdiv`, `lerp`, `atan2`")
 def test_mixed_dtypes():
     x, a, b = np.zeros(1), np.array([0.1], np.float32), np.ones(1)
     third = 1 / 3
@@ -235,7 +235,7 @@ def test_equal_entries():
     np.testing.assert_array_equal(indices, [0, 1])
 
 
-@row("`dim=None` in `median`")
+@row("`dim=None` in `median`, `max`")
 def test_none_given():
     with pytest.raises(TypeError):
         torch.median(torch.ones(3), dim=None)
@@ -260,12 +260,45 @@ def test_integer_divisor():
         theirs(torch.addcdiv, x, a, c)
 
 
-@row("`addr` of integers")
+@row("`addr` and `einsum`")
 def test_addr_of_integers():
     x, a = np.zeros((1, 1), int), np.ones(1)
     assert torch.addr(*map(torch.tensor, (x, a, a))).dtype == torch.float64
     with pytest.raises(RuntimeError, match="one dtype"):
         P.addr(x, a, a)
+
+
+@row("`mul` and its kin of two numbers")
+def test_two_numbers():
+    assert torch.mul(2, 3) == 6
+    with pytest.raises(TypeError):
+        P.mul(2, 3)
+
+
+@row("`gather` with an empty index of floats")
+def test_an_empty_index_of_floats():
+    assert torch.gather(torch.ones(3), 0, torch.empty(0)).shape == (0,)
+    with pytest.raises(RuntimeError, match="int64"):
+        P.gather(np.ones(3), 0, np.empty(0))
+
+
+@row("an index that is out of range")
+def test_index_errors():
+    with pytest.raises(RuntimeError):
+        torch.index_select(torch.ones(2, 1, 3), 1, torch.tensor([1]))
+    with pytest.raises(IndexError):
+        P.index_select(np.ones((2, 1, 3)), 1, np.array([1]))
+
+
+@row("`block_diag` of an empty vector")
+def test_block_diag_of_nothing():
+    arrays = np.ones((1, 2)), np.ones(0), np.ones((1, 1))
+    dy = np.arange(9.0).reshape(3, 3)
+    _, backward = P.block_diag(*arrays)
+    equal(backward(dy)[2], [[8.0]])
+    tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+    torch.block_diag(*tensors).backward(torch.tensor(dy))
+    assert tensors[2].grad.item() != 8.0
 
 
 @row("an index that is a single boolean")

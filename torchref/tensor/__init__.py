@@ -27,6 +27,13 @@ from torchref.tensor.arithmetic import (
     rsub,
     sub,
 )
+from torchref.tensor.conversion import (
+    clone,
+    copy,
+    detach,
+    fill,
+    to,
+)
 from torchref.tensor.diagonal import (
     diag,
     diag_embed,
@@ -247,7 +254,9 @@ __all__ = [
     "clamp",
     "clamp_max",
     "clamp_min",
+    "clone",
     "column_stack",
+    "copy",
     "copysign",
     "cos",
     "cosh",
@@ -257,6 +266,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "deg2rad",
+    "detach",
     "diag",
     "diag_embed",
     "diagonal",
@@ -273,6 +283,7 @@ __all__ = [
     "exp2",
     "expand",
     "expm1",
+    "fill",
     "flatten",
     "flip",
     "fliplr",
@@ -376,6 +387,7 @@ __all__ = [
     "tensor_split",
     "tensordot",
     "tile",
+    "to",
     "topk",
     "trace",
     "transpose",

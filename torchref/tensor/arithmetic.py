@@ -331,6 +331,7 @@ def addcmul(x: Array, tensor1: Operand, tensor2: Operand, *, value: float = 1) -
     a, b, c = operands("addcmul", input=x, tensor1=tensor1, tensor2=tensor2)
     check_arrays_alone("addcmul", input=x, tensor1=tensor1, tensor2=tensor2)
     check_numbers("addcmul", value=value)
+    value = int(value) if is_integer(a) else value  # as torch cuts it
 
     def backward(dy: Array) -> tuple[Array, Array, Array]:
         return dy, dy * (value * c), dy * (value * b)

@@ -225,7 +225,7 @@ def as_arrays(value: Any) -> Any:
 
 
 def elementwise(function: Function[P]) -> Function[P]:
-    """For a function of one array x, entry by entry: dx has x's dtype, and is None for integers; else as `plainly`."""
+    """For a function of one array x: dx has x's dtype, and is None for integers, in or out; else as `plainly`."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **options: P.kwargs) -> tuple[Any, Backward]:
@@ -235,7 +235,7 @@ def elementwise(function: Function[P]) -> Function[P]:
             output, function_backward = function(*args, **options)
 
         def backward(dy: Any = None) -> Array | None:
-            if is_integer(x):
+            if is_integer(x) or is_integer(output):
                 return None
             with np.errstate(all="ignore"):
                 return np.asanyarray(function_backward(dy)).astype(x.dtype, order="K", copy=False)

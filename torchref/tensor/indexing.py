@@ -323,6 +323,8 @@ def take(x: Array, index: Array) -> tuple[Array, Backward]:
     Errors: IndexError for an index out of range. Equals `torch.take`.
     """
     check_arrays("take", input=x)
+    if isinstance(index, np.ndarray) and index.dtype == np.int32:
+        raise RuntimeError(f"take(): 'index' must hold int64, but holds {index.dtype}")
     check_index("take", index, x.size, negative=True)
 
     def backward(dy: Array) -> tuple[Array, None]:

@@ -315,6 +315,8 @@ def meshgrid(*tensors: Array, indexing: str | None = "ij") -> tuple[tuple[Array,
     arrays, _ = check_list("meshgrid", tensors)
     if len({array.dtype for array in arrays}) > 1:
         raise RuntimeError("meshgrid(): expected one dtype, but got " + ", ".join(str(a.dtype) for a in arrays))
+    if not isinstance(indexing, str | None):
+        raise TypeError(f"meshgrid(): argument 'indexing' must be a str, not {indexing!r}")
     if indexing not in ("ij", "xy", None):
         raise RuntimeError(f"meshgrid(): indexing must be 'ij' or 'xy', but got {indexing!r}")
     if any(array.ndim > 1 for array in arrays):

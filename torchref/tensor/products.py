@@ -39,6 +39,8 @@ __all__ = [
 def check_factors(function: str, dims: tuple[int, ...] | None = None, **arrays: Any) -> None:
     """Arrays of one dtype, with so many dimensions each. RuntimeError otherwise."""
     check_arrays(function, **arrays)
+    if any(array.dtype == bool for array in arrays.values()):
+        raise NotImplementedError(f"{function}(): not implemented for booleans")
     dtypes = {array.dtype for array in arrays.values()}
     if len(dtypes) > 1:
         raise RuntimeError(f"{function}(): expected one dtype, but got {', '.join(map(str, dtypes))}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
+from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import check_numeric, is_integer, real
 from torchref.tensor.calling import elementwise, in_dtype
@@ -314,6 +314,8 @@ def aminmax(x: Array, *, dim: int | None = None, keepdim: bool = False) -> tuple
 
     Errors: as `amax`; RuntimeError for all of nothing. Equals `torch.aminmax`.
     """
+    if dim is not None:
+        check_integers("aminmax", dim=dim)
     axes = axes_of("aminmax", dim, x.ndim)
     check_not_empty("aminmax", x, axes, RuntimeError if dim is None else IndexError)
     low, high = x.min(axis=axes, keepdims=keepdim), x.max(axis=axes, keepdims=keepdim)
@@ -450,6 +452,8 @@ def prod(
     Errors: as `sum`. Equals `torch.prod`.
     """
     a = in_dtype(x, dtype or (np.int64 if is_integer(x) else x.dtype))
+    if dim is not None:
+        check_integers("prod", dim=dim)
     axes = axes_of("prod", dim, x.ndim)
 
     def backward(dy: Array) -> Array:

@@ -151,11 +151,14 @@ def diff(
         raise RuntimeError(f"diff(): needs a dimension and n >= 0, but got shape {x.shape} and n={n}")
     axis = normalize_dim("diff", dim, x.ndim)
     parts = [part for part in (prepend, x, append) if part is not None]
+    if any(part.ndim != x.ndim for part in parts):
+        raise RuntimeError(f"diff(): prepend and append must have as many dimensions as input, {x.ndim}")
     joined, cat_backward = cat(parts, axis)
     y = joined
     steps = n if n < joined.shape[axis] else joined.shape[axis]  # of which the last ones find nothing
+    step = np.not_equal if joined.dtype == bool else np.subtract
     for _ in range(steps):
-        y = y.take(np.arange(1, y.shape[axis]), axis) - y.take(np.arange(y.shape[axis] - 1), axis)
+        y = step(y.take(np.arange(1, y.shape[axis]), axis), y.take(np.arange(y.shape[axis] - 1), axis))
 
     def backward(dy: Array) -> Any:
         for _ in range(steps):

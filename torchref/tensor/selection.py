@@ -140,13 +140,14 @@ def clamp(x: Array, min: Operand | None = None, max: Operand | None = None) -> t
         y = np.maximum(y, low)
     if high is not None:
         y = np.minimum(y, high)
+    inside = (np.True_ if low is None else a >= low) & (np.True_ if high is None else a <= high)
     below = np.False_ if low is None else a < low
     above = np.False_ if high is None else a > high
     crossed = np.False_ if low is None or high is None else high < low  # then y is max, wherever x is
     met = np.False_ if low is None or high is None else high <= low
 
     def backward(dy: Array) -> tuple[Array, Array | None, Array | None]:
-        dx = np.where(below | above | np.isnan(a), 0, dy)
+        dx = np.where(inside, dy, 0)
         dmin = None if is_number(min) else np.where(below & ~met, dy, 0)
         dmax = None if is_number(max) else np.where(above | crossed, dy, 0)
         return dx, dmin, dmax
@@ -215,6 +216,8 @@ def masked_fill(x: Array, mask: Array, value: Operand) -> tuple[Array, Backward]
             raise RuntimeError(f"masked_fill(): value must be a number or a 0-d array, but has shape {value.shape}")
     else:
         check_numbers("masked_fill", value=value)
+        if is_integer(x) and not np.isfinite(value):
+            raise RuntimeError(f"masked_fill(): value={value!r} is no {x.dtype}")
     check_broadcast("masked_fill", input=x, mask=mask)
 
     def backward(dy: Array) -> tuple[Array, None, Array]:

@@ -214,9 +214,9 @@ def movedim(x: Array, source: Sizes, destination: Sizes) -> tuple[Array, Backwar
         raise RuntimeError(f"movedim(): source={source} and destination={destination} must pair dimensions, each once")
 
     def backward(dy: Array) -> Array:
-        return np.moveaxis(dy, targets, sources)
+        return np.moveaxis(dy, targets, sources) if x.ndim else dy
 
-    return np.moveaxis(x, sources, targets), backward
+    return np.moveaxis(x, sources, targets) if x.ndim else x, backward
 
 
 # --- entries repeated -------------------------------------------------------------------------------------------------

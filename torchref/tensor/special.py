@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from torchref.nn.errors import check_numbers
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
 from torchref.tensor.calling import broadcasting, elementwise, real_operands
@@ -87,6 +88,8 @@ def logit(x: Array, eps: float | None = None) -> tuple[Array, Backward]:
     Equals `torch.logit`.
     """
     a = real("logit", x)
+    if eps is not None:
+        check_numbers("logit", eps=eps)
     low, high = (0.0, 1.0) if eps is None else (eps, 1 - eps)
     held = a if eps is None else np.where(a < low, np.asarray(low, a.dtype), np.where(a > high, high, a))
 
