@@ -304,9 +304,7 @@ KNOWN = [
         "input . as (float32|int64|int32)",
         VALUE,
     ),
-    Known(
-        "mixed dtypes", "tensor.addr tensor.einsum", "input . as", "we alone raise RuntimeError", "expected one dtype"
-    ),
+    Known("mixed dtypes", "tensor.addr tensor.einsum", "input . as", "we alone raise", "expected one dtype|booleans"),
     Known(
         "index errors",
         "tensor.index_add tensor.index_copy tensor.index_fill tensor.index_put tensor.index_select tensor.index",
@@ -314,7 +312,8 @@ KNOWN = [
         "both raise: ours",
     ),
     Known("index errors", "tensor.gather", "input 2 as", "we alone raise RuntimeError", "must hold int64"),
-    Known("two numbers", "tensor.mul tensor.sub tensor.add tensor.div", "input 1 a number", "we alone raise TypeError"),
+    Known("two numbers", "tensor.mul tensor.sub tensor.add tensor.div", "input . a number", "we alone raise TypeError"),
+    Known("wider bounds", "tensor.clamp", "input 0", "torch alone raises RuntimeError", "broadcast shape"),
     Known("nothing there", "tensor.block_diag", "input . dimension 0 of 0", VALUE),
     Known(
         "longer src",

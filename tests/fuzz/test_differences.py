@@ -252,6 +252,14 @@ def test_a_longer_src():
         theirs(lambda x, src: torch.scatter_add(x, 0, torch.tensor(index), src), x, src)
 
 
+@row("`clamp` of x to bounds")
+def test_wider_bounds():
+    x, low, high = np.ones(2), np.zeros((3, 1)), np.full(2, 2.0)
+    equal(ours(P.clamp, x, low, high)[1][0], [3.0, 3.0])
+    with pytest.raises(RuntimeError, match="broadcast"):
+        theirs(torch.clamp, x, low, high)
+
+
 @row("`addcdiv` with an integer divisor")
 def test_integer_divisor():
     x, a, c = np.zeros(1), np.ones(1), np.array([2])

@@ -241,7 +241,8 @@ def documented(name):
     if found is None:
         return None
     arguments = re.sub(r"\[[^\]]*\]+|=\(.*?\)", "", found[1] or found[2])  # no types, no tuples
-    names = ["input"] * (function is None) + [re.split(r"[:=]", part)[0].strip() for part in arguments.split(", ")]
+    method = function is None and torch_function(name) is getattr(torch.Tensor, name, None)
+    names = ["input"] * method + [re.split(r"[:=]", part)[0].strip() for part in arguments.split(", ")]
     return names[: next((i for i, n in enumerate(names) if n.startswith("*")), len(names))]
 
 

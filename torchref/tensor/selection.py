@@ -144,11 +144,11 @@ def clamp(x: Array, min: Operand | None = None, max: Operand | None = None) -> t
     below = np.False_ if low is None else a < low
     above = np.False_ if high is None else a > high
     crossed = np.False_ if low is None or high is None else high < low  # then y is max, wherever x is
-    met = np.False_ if low is None or high is None else high <= low
+    apart = np.True_ if low is None or high is None else low < high
 
     def backward(dy: Array) -> tuple[Array, Array | None, Array | None]:
         dx = np.where(inside, dy, 0)
-        dmin = None if is_number(min) else np.where(below & ~met, dy, 0)
+        dmin = None if is_number(min) else np.where(below & apart, dy, 0)
         dmax = None if is_number(max) else np.where(above | crossed, dy, 0)
         return dx, dmin, dmax
 
