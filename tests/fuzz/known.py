@@ -324,6 +324,7 @@ KNOWN = [
     ),
     Known("integers", "tensor.einsum", "input . as (uint8|int32|bool)", "output: dtype"),
     Known("integers", "tensor.atan2", "input . as uint8", VALUE),
+    Known("integers", "tensor.fill", "input 0 as", "torch alone raises RuntimeError", "not support dtype"),
     Known("integers", "tensor.addcdiv", "input . as", "torch alone raises RuntimeError", "can't be cast"),
     Known("a single boolean", "tensor.index", "input . 0-d", "we alone raise IndexError"),
     Known(

@@ -131,8 +131,9 @@ def test_torchs_warnings():
     """Catches a silence where torch warns: of a variance of one entry, of a vector product without dim."""
     for call in (lambda n, a: n.var(a(X[:1, :1])), lambda n, a: n.cross(a(X), a(X))):
         for namespace, make in ((torch, torch.tensor), (tensor, np.array)):
-            with pytest.warns(UserWarning, match=r"dim|degrees of freedom"):
+            with pytest.warns(UserWarning, match=r"dim|degrees of freedom") as warned:
                 call(namespace, make)
+        assert warned[0].filename == __file__, "it points to the library, not to the caller"
 
 
 I = np.array([0, 1])  # noqa: E741

@@ -337,7 +337,7 @@ def cross(x: Array, other: Array, dim: int | None = None) -> tuple[Array, Backwa
     if dim is None:
         if 3 not in shape:
             raise RuntimeError(f"cross(): no dimension of size 3 in input of shape {shape}")
-        warnings.warn("cross(): without dim the first dimension of size 3 is taken; give dim", stacklevel=3)
+        warnings.warn("cross(): without dim the first dimension of size 3 is taken; give dim", stacklevel=4)
         dim = shape.index(3)
     axis = normalize_dim("cross", dim, x.ndim)
     if x.shape[axis] != 3 or other.shape[axis] != 3:

@@ -180,7 +180,7 @@ def spread_about_mean(
     mu = x.sum(axis=axes, keepdims=True) / np.asarray(n, x.dtype)  # (..., 1, ...)
     centered = x - mu
     if n <= correction:
-        warnings.warn(f"{function}(): no degrees of freedom: {n} entries with correction={correction}", stacklevel=4)
+        warnings.warn(f"{function}(): no degrees of freedom: {n} entries with correction={correction}", stacklevel=5)
     v = (centered * centered).sum(axis=axes, keepdims=keepdim)
     v = v / np.asarray(n - correction if n > correction else 0, x.dtype)
 
