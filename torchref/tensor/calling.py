@@ -187,36 +187,44 @@ def unpacked(gradients: list[Any]) -> Any:
 def plainly(function: Function[P]) -> Function[P]:
     """For all other functions: no warnings of infinities and nan, and arrays for what NumPy makes a scalar of.
 
-    Outputs of integers have no gradient: `backward` then returns None for each array.
+    The function's backward returns a gradient for each array among the arguments, a list for a list of arrays; here
+    each gets its array's dtype, and None takes the place of an integer one's.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **options: P.kwargs) -> tuple[Any, Backward]:
         with np.errstate(all="ignore"):
             output, function_backward = function(*args, **options)
-
         output = as_arrays(output)
+        given = [value for value in operands_of(function, args, options) if parts_of(value)]
 
         def backward(*doutput: Any) -> Any:
             if all(is_integer(part) for part in parts_of(output)):
-                return unpacked([absent(value) for value in (*args, *options.values()) if parts_of(value)])
+                return unpacked([own(None, value) for value in given])
             with np.errstate(all="ignore"):
-                return as_arrays(function_backward(*doutput))
+                gradients = function_backward(*doutput)
+                gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+                return unpacked([own(g, value) for g, value in zip(gradients, given, strict=True)])
 
         return output, backward
 
     return wrapped
 
 
+def own(gradient: Any, value: Any) -> Any:
+    """A gradient in the dtype of the array whose it is; None for an integer one; a list for a list of arrays."""
+    if isinstance(value, list):
+        return [own(g, part) for g, part in zip(gradient or [None] * len(value), value, strict=True)]
+    if gradient is None or is_integer(value):
+        return None
+    gradient = unscalar(gradient)
+    return gradient if gradient.dtype == value.dtype else gradient.astype(value.dtype, order="K")
+
+
 def parts_of(value: Any) -> list[Array]:
     """The arrays in a value: one, several in a tuple or list, or none."""
     parts = value if isinstance(value, tuple | list) else [value]
     return [part for part in parts if isinstance(part, np.ndarray)]
-
-
-def absent(value: Any) -> Any:
-    """None for an array, a list of None for a list of arrays."""
-    return [None for _ in value] if isinstance(value, tuple | list) else None
 
 
 def as_arrays(value: Any) -> Any:

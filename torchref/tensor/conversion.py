@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_arrays, check_numbers
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import elementwise, is_number, plainly
 
 __all__ = ["clone", "copy", "detach", "fill", "to"]
@@ -68,9 +67,8 @@ def copy(x: Array, src: Array) -> tuple[Array, Backward]:
     except ValueError:
         raise RuntimeError(f"copy(): src {src.shape} does not broadcast to self {x.shape}") from None
 
-    def backward(dy: Array) -> tuple[Array | None, Array | None]:
-        dsrc = None if is_integer(src) else sum_to_shape(dy, src.shape).astype(src.dtype, copy=False)
-        return (None if is_integer(x) else np.zeros_like(x)), dsrc
+    def backward(dy: Array) -> tuple[Array, Array]:
+        return np.zeros_like(x), sum_to_shape(dy, src.shape)
 
     return y, backward
 
@@ -91,9 +89,7 @@ def fill(x: Array, value: Any) -> tuple[Array, Backward]:
         check_numbers("fill", value=value)
 
     def backward(dy: Array) -> Any:
-        dx = None if is_integer(x) else np.zeros_like(x)
-        if is_number(value):
-            return dx
-        return dx, None if is_integer(value) else np.asanyarray(dy.sum()).astype(value.dtype, copy=False)
+        dx = np.zeros_like(x)
+        return dx if is_number(value) else (dx, dy.sum())
 
     return np.zeros_like(x) + np.asarray(value, x.dtype), backward

@@ -11,7 +11,6 @@ import numpy as np
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import gradients_of
 from torchref.tensor.calling import plainly
 from torchref.tensor.products import check_factors
 
@@ -53,8 +52,7 @@ def einsum(equation: str, *operands: Array) -> tuple[Array, Backward]:
             full = tuple(sizes[name] if name in known else n for name, n in zip(once, shape, strict=True))
             da = sum_to_shape(np.broadcast_to(da, full), shape)
             gradients.append(on_diagonal(da, own, once, array))
-        found = gradients_of(operands, *gradients)
-        return found[0] if len(operands) == 1 else found
+        return tuple(gradients)
 
     return y, backward
 

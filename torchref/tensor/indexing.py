@@ -102,6 +102,13 @@ def added_at(like: Array, place: Index, values: Array) -> Array:
     return out
 
 
+def placed_at(like: Array, place: Index, values: Array) -> Array:
+    """zeros of `like`'s shape, with the values at their places, none of which comes twice."""
+    out = np.zeros_like(like)
+    out[place] = values
+    return out
+
+
 # --- x[where] ---------------------------------------------------------------------------------------------------------
 
 
@@ -123,20 +130,14 @@ def index(x: Array, *where: Any) -> tuple[Array, Backward]:
     basic, arrays = parted(x, where)
     window = np.asanyarray(x[basic])
     check_window(window, arrays)
-    masks_alone = all(array.dtype == bool for array in arrays if isinstance(array, np.ndarray))
+    read_twice = any(isinstance(item, np.ndarray) and item.dtype != bool for item in arrays)  # possibly
 
     def backward(dy: Array) -> Array:
         dx = np.zeros_like(x)
-        dwindow = dx[basic] if window.ndim else None
-        if dwindow is None:
-            dx[basic] = dy.reshape(())
-        elif masks_alone and len([a for a in arrays if isinstance(a, np.ndarray)]) <= 1:
-            dwindow[arrays] = dy
-        else:
-            dwindow[...] = added_at(window, arrays, dy)
+        dx[basic] = added_at(window, arrays, dy) if read_twice else placed_at(window, arrays, dy)
         return dx
 
-    return window[arrays] if window.ndim else window, backward
+    return window[arrays], backward
 
 
 def parted(x: Array, where: Index) -> tuple[Index, Index]:

@@ -14,7 +14,6 @@ import numpy as np
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_arrays, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import check_broadcast, in_dtype, plainly, result_type
 
 __all__ = [
@@ -54,11 +53,6 @@ def check_one(function: str, name: str, array: Any) -> None:
     check_arrays(function, **{name: array})
 
 
-def own(gradient: Array, array: Array) -> Array | None:
-    """A gradient in the dtype of the array whose it is, or None for an integer one."""
-    return None if is_integer(array) else gradient.astype(array.dtype, copy=False)
-
-
 # --- many become one --------------------------------------------------------------------------------------------------
 
 
@@ -88,7 +82,7 @@ def cat(tensors: Arrays, dim: int = 0) -> tuple[Array, Backward]:
 
     def backward(dy: Array) -> Gradients:
         parts = np.split(dy, ends[:-1], axis=axis)
-        return [own(part.reshape(array.shape), array) for part, array in zip(parts, arrays, strict=True)]
+        return [part.reshape(array.shape) for part, array in zip(parts, arrays, strict=True)]
 
     return y, backward
 
@@ -108,7 +102,7 @@ def stack(tensors: Arrays, dim: int = 0) -> tuple[Array, Backward]:
     axis = normalize_dim("stack", dim, arrays[0].ndim + 1)
 
     def backward(dy: Array) -> Gradients:
-        return [own(dy.take(i, axis=axis), array) for i, array in enumerate(arrays)]
+        return [dy.take(i, axis=axis) for i in range(len(arrays))]
 
     return np.stack([in_dtype(array, dtype) for array in arrays], axis=axis), backward
 
@@ -171,8 +165,7 @@ def block_diag(*tensors: Array) -> tuple[Array, Backward]:
         y[place] = block
 
     def backward(dy: Array) -> Any:
-        gradients = [own(dy[p].reshape(a.shape), a) for p, a in zip(places, arrays, strict=True)]
-        return gradients[0] if len(gradients) == 1 else tuple(gradients)
+        return tuple(dy[p].reshape(a.shape) for p, a in zip(places, arrays, strict=True))
 
     return y, backward
 
@@ -336,8 +329,8 @@ def meshgrid(*tensors: Array, indexing: str | None = "ij") -> tuple[tuple[Array,
         for array, axis, dy in zip(arrays, axes, douts, strict=True):
             others = tuple(k for k in range(n) if k != axis)
             da = np.zeros_like(array) if dy is None else dy.sum(axis=others).reshape(array.shape)
-            gradients.append(own(da, array))
-        return gradients[0] if n == 1 else tuple(gradients)
+            gradients.append(da)
+        return tuple(gradients)
 
     return grids, backward
 
@@ -354,10 +347,9 @@ def broadcast_tensors(*tensors: Array) -> tuple[tuple[Array, ...], Backward]:
     shape = check_broadcast("broadcast_tensors", **{f"tensors[{i}]": a for i, a in enumerate(arrays)})
 
     def backward(douts: tuple[Array | None, ...]) -> Any:
-        gradients = [
-            own(np.zeros_like(array) if dy is None else sum_to_shape(dy, array.shape), array)
+        return tuple(
+            np.zeros_like(array) if dy is None else sum_to_shape(dy, array.shape)
             for array, dy in zip(arrays, douts, strict=True)
-        ]
-        return gradients[0] if len(arrays) == 1 else tuple(gradients)
+        )
 
     return tuple(np.broadcast_to(array, shape) for array in arrays), backward

@@ -13,7 +13,6 @@ import numpy as np
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import gradients_of
 from torchref.tensor.arithmetic import scaled
 from torchref.tensor.calling import check_arrays_alone, check_broadcast, in_dtype, operands, plainly, result_type
 
@@ -85,8 +84,8 @@ def mm(x: Array, mat2: Array) -> tuple[Array, Backward]:
     check_inner("mm", x, mat2)
     y, product_backward = product(x, mat2)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
-        return gradients_of((x, mat2), *product_backward(dy))
+    def backward(dy: Array) -> tuple[Array, ...]:
+        return product_backward(dy)
 
     return y, backward
 
@@ -103,8 +102,8 @@ def bmm(x: Array, mat2: Array) -> tuple[Array, Backward]:
     check_inner("bmm", x, mat2)
     y, product_backward = product(x, mat2)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
-        return gradients_of((x, mat2), *product_backward(dy))
+    def backward(dy: Array) -> tuple[Array, ...]:
+        return product_backward(dy)
 
     return y, backward
 
@@ -120,8 +119,8 @@ def mv(x: Array, vec: Array) -> tuple[Array, Backward]:
     check_factors("mv", (2, 1), input=x, vec=vec)
     check_inner("mv", x, vec)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
-        return gradients_of((x, vec), dy[:, None] * vec, x.T @ dy)
+    def backward(dy: Array) -> tuple[Array, ...]:
+        return dy[:, None] * vec, x.T @ dy
 
     return x @ vec, backward
 
@@ -137,8 +136,8 @@ def dot(x: Array, tensor: Array) -> tuple[Array, Backward]:
     check_factors("dot", (1, 1), input=x, tensor=tensor)
     check_inner("dot", x, tensor)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
-        return gradients_of((x, tensor), dy * tensor, dy * x)
+    def backward(dy: Array) -> tuple[Array, ...]:
+        return dy * tensor, dy * x
 
     return x @ tensor, backward
 
@@ -164,9 +163,9 @@ def matmul(x: Array, other: Array) -> tuple[Array, Backward]:
     y, product_backward = product(a, b)
     added = tuple(axis for axis, array in ((-2, x), (-1, other)) if array.ndim == 1)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, ...]:
         da, db = product_backward(np.expand_dims(dy, added))
-        return gradients_of((x, other), da.reshape(x.shape), db.reshape(other.shape))
+        return da.reshape(x.shape), db.reshape(other.shape)
 
     return np.squeeze(y, added), backward
 
@@ -175,9 +174,9 @@ def matmul(x: Array, other: Array) -> tuple[Array, Backward]:
 
 
 def added_product(
-    function: str, x: Array, a: Array, b: Array, y: Array, product_backward: Backward, beta: float, alpha: float
+    function: str, x: Array, y: Array, product_backward: Backward, beta: float, alpha: float
 ) -> tuple[Array, Backward]:
-    """beta x + alpha y, y being a product of a and b. x broadcasts to it; with beta = 0 it is not even looked at.
+    """beta x + alpha y, y being a product. x broadcasts to it; with beta = 0 it is not even looked at.
 
     Backward:  dx = beta dy, summed to x's shape;  the factors get the product's gradients of alpha dy.
     """
@@ -191,9 +190,9 @@ def added_product(
     total = scaled(function, y, alpha)
     total = total if beta == 0 else scaled(function, x, beta) + total
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, ...]:
         dx = sum_to_shape(beta * dy, x.shape)
-        return gradients_of((x, a, b), dx, *product_backward(alpha * dy))
+        return dx, *product_backward(alpha * dy)
 
     return total, backward
 
@@ -209,7 +208,7 @@ def addmm(x: Array, mat1: Array, mat2: Array, *, beta: float = 1, alpha: float =
     check_factors("addmm", None, input=x, mat1=mat1, mat2=mat2)
     check_factors("addmm", (2, 2), mat1=mat1, mat2=mat2)
     check_inner("addmm", mat1, mat2)
-    return added_product("addmm", x, mat1, mat2, *product(mat1, mat2), beta, alpha)
+    return added_product("addmm", x, *product(mat1, mat2), beta, alpha)
 
 
 @plainly
@@ -223,7 +222,7 @@ def baddbmm(x: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: f
     check_factors("baddbmm", None, input=x, batch1=batch1, batch2=batch2)
     check_factors("baddbmm", (3, 3), batch1=batch1, batch2=batch2)
     check_inner("baddbmm", batch1, batch2)
-    return added_product("baddbmm", x, batch1, batch2, *product(batch1, batch2), beta, alpha)
+    return added_product("baddbmm", x, *product(batch1, batch2), beta, alpha)
 
 
 @plainly
@@ -243,7 +242,7 @@ def addbmm(x: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: fl
     def sum_backward(dy: Array) -> tuple[Array, Array]:
         return product_backward(np.broadcast_to(dy, products.shape))
 
-    return added_product("addbmm", x, batch1, batch2, products.sum(axis=0), sum_backward, beta, alpha)
+    return added_product("addbmm", x, products.sum(axis=0), sum_backward, beta, alpha)
 
 
 @plainly
@@ -256,7 +255,7 @@ def addmv(x: Array, mat: Array, vec: Array, *, beta: float = 1, alpha: float = 1
     """
     check_factors("addmv", None, input=x, mat=mat, vec=vec)
     y, mv_backward = mv(mat, vec)
-    return added_product("addmv", x, mat, vec, y, mv_backward, beta, alpha)
+    return added_product("addmv", x, y, mv_backward, beta, alpha)
 
 
 @plainly
@@ -269,7 +268,7 @@ def addr(x: Array, vec1: Array, vec2: Array, *, beta: float = 1, alpha: float = 
     """
     check_factors("addr", None, input=x, vec1=vec1, vec2=vec2)
     y, outer_backward = outer(vec1, vec2)
-    return added_product("addr", x, vec1, vec2, y, outer_backward, beta, alpha)
+    return added_product("addr", x, y, outer_backward, beta, alpha)
 
 
 # --- products of every pair -------------------------------------------------------------------------------------------
@@ -287,9 +286,8 @@ def outer(x: Array, vec2: Array) -> tuple[Array, Backward]:
     a, b = operands("outer", input=x[:, None], vec2=vec2) if x.ndim == vec2.ndim == 1 else (x, vec2)
     check_factors("outer", (1, 1), input=x if a is x else a[:, 0], vec2=b)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
-        dx, dvec2 = dy @ b, a[:, 0] @ dy
-        return gradients_of((x, vec2), dx.astype(x.dtype, copy=False), dvec2.astype(vec2.dtype, copy=False))
+    def backward(dy: Array) -> tuple[Array, ...]:
+        return dy @ b, a[:, 0] @ dy
 
     return a * b, backward
 
@@ -310,11 +308,11 @@ def kron(x: Array, other: Array) -> tuple[Array, Backward]:
     b = in_dtype(other, dtype).reshape([size for s in (1,) * (n - other.ndim) + other.shape for size in (1, s)])
     pairs = a * b  # (i, j, i', j', ...)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, ...]:
         dpairs = dy.reshape(pairs.shape)
         dx = sum_to_shape(dpairs * b, a.shape).reshape(x.shape)
         dother = sum_to_shape(dpairs * a, b.shape).reshape(other.shape)
-        return gradients_of((x, other), dx.astype(x.dtype, copy=False), dother.astype(other.dtype, copy=False))
+        return dx, dother
 
     return pairs.reshape([p * q for p, q in zip(pairs.shape[::2], pairs.shape[1::2], strict=True)]), backward
 
@@ -343,10 +341,10 @@ def cross(x: Array, other: Array, dim: int | None = None) -> tuple[Array, Backwa
     if x.shape[axis] != 3 or other.shape[axis] != 3:
         raise RuntimeError(f"cross(): dimension {dim} must have size 3, but the shapes are {x.shape} and {other.shape}")
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, ...]:
         dx = sum_to_shape(vector_product(other, dy, axis), x.shape)
         dother = sum_to_shape(vector_product(dy, x, axis), other.shape)
-        return gradients_of((x, other), dx, dother)
+        return dx, dother
 
     return vector_product(x, other, axis), backward
 

@@ -13,7 +13,6 @@ import numpy as np
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_arrays, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import gradients_of, is_integer
 from torchref.tensor.calling import check_broadcast, is_number, plainly
 from torchref.tensor.indexing import (
     Index,
@@ -80,7 +79,7 @@ def scatter(x: Array, dim: int, index: Array, src: Array | float) -> tuple[Array
     def backward(dy: Array) -> Any:
         rows = lifted(dy)
         dx = (without(rows, place) if index.size else rows).reshape(x.shape)
-        return gradients_of(*with_src((x, index), (dx, None), src, read_back(rows, place, index, src)))
+        return (dx, None, read_back(rows, place, index, src)) if isinstance(src, np.ndarray) else (dx, None)
 
     return y.reshape(x.shape), backward
 
@@ -90,21 +89,12 @@ def part_of(src: Any, index: Array) -> Any:
     return lifted(src)[tuple(slice(n) for n in lifted(index).shape)] if isinstance(src, np.ndarray) else src
 
 
-def read_back(dy: Array, place: Index, index: Array, src: Any) -> Array | None:
+def read_back(dy: Array, place: Index, index: Array, src: Array) -> Array:
     """The gradient of src: dy at the places to which it was written, 0 for the part that the index did not reach."""
-    if not isinstance(src, np.ndarray):
-        return None
     dsrc = np.zeros_like(lifted(src))
     if index.size:
         part_of(dsrc, index)[...] = dy[place]
     return dsrc.reshape(src.shape)
-
-
-def with_src(arrays: tuple[Any, ...], gradients: tuple[Any, ...], src: Any, dsrc: Any) -> tuple[Any, ...]:
-    """Arrays and their gradients, and src and its own behind them unless it is a number."""
-    if not isinstance(src, np.ndarray):
-        return arrays, *gradients
-    return (*arrays, src), *gradients, dsrc
 
 
 @plainly
@@ -123,8 +113,8 @@ def scatter_add(x: Array, dim: int, index: Array, src: Array) -> tuple[Array, Ba
     if index.size:
         np.add.at(y, place, part_of(src, index))
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
-        return *gradients_of((x, index), dy, dy), None if is_integer(src) else read_back(lifted(dy), place, index, src)
+    def backward(dy: Array) -> tuple[Array, None, Array]:
+        return dy, None, read_back(lifted(dy), place, index, src)
 
     return y.reshape(x.shape), backward
 
@@ -179,7 +169,7 @@ def scatter_reduce(
     if reduce == "mean":
         y = y / counts.astype(x.dtype) if x.dtype.kind in "fc" else y // counts
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, None, Array]:
         drows = lifted(dy)
         n = counts.astype(x.dtype)
         if reduce == "prod":
@@ -196,7 +186,7 @@ def scatter_reduce(
         dsrc = np.zeros_like(lifted(src))
         if index.size:
             part_of(dsrc, index)[...] = dpart
-        return gradients_of((x, index, src), drows_x.reshape(x.shape), dy, dsrc.reshape(src.shape))
+        return drows_x.reshape(x.shape), None, dsrc.reshape(src.shape)
 
     return y.reshape(x.shape), backward
 
@@ -267,9 +257,9 @@ def index_add(x: Array, dim: int, index: Array, source: Array, *, alpha: float =
     terms = lifted(source) if alpha == 1 else lifted(source) * np.asarray(alpha, x.dtype)
     np.add.at(np.moveaxis(y, axis, 0), index.reshape(-1), np.moveaxis(terms, axis, 0))
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, None, Array]:
         dsource = alpha * lifted(dy)[place]
-        return gradients_of((x, index, source), dy, dy, dsource.reshape(source.shape))
+        return dy, None, dsource.reshape(source.shape)
 
     return y.reshape(x.shape), backward
 
@@ -289,10 +279,10 @@ def index_copy(x: Array, dim: int, index: Array, source: Array) -> tuple[Array, 
     y = np.array(lifted(x), order="C", subok=True)
     y[place] = lifted(source)
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, None, Array]:
         rows = lifted(dy)
         dx, dsource = without(rows, place), rows[place]
-        return gradients_of((x, index, source), dx.reshape(x.shape), dx, dsource.reshape(source.shape))
+        return dx.reshape(x.shape), None, dsource.reshape(source.shape)
 
     return y.reshape(x.shape), backward
 
@@ -316,10 +306,9 @@ def index_fill(x: Array, dim: int, index: Array, value: float | Array) -> tuple[
     y = np.array(lifted(x), order="C", subok=True)
     y[place] = value
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> Any:
         dx = without(lifted(dy), place).reshape(x.shape)
-        dvalue = (lifted(dy) - lifted(dx)).sum()
-        return gradients_of(*with_src((x, index), (dx, dx), value, dvalue))
+        return (dx, None, (lifted(dy) - lifted(dx)).sum()) if isinstance(value, np.ndarray) else (dx, None)
 
     return y.reshape(x.shape), backward
 
@@ -361,11 +350,9 @@ def index_put(
     else:
         y[place] = wide
 
-    def backward(dy: Array) -> tuple[Array | None, None, Array | None]:
-        dx, dvalues = gradients_of(
-            (x, values), dy if accumulate else without(dy, place), sum_to_shape(dy[place], values.shape)
-        )
-        return dx, None, dvalues
+    def backward(dy: Array) -> tuple[Array, None, Array]:
+        dx = dy if accumulate else without(dy, place)
+        return dx, None, sum_to_shape(dy[place], values.shape)
 
     return y, backward
 
@@ -389,10 +376,10 @@ def masked_scatter(x: Array, mask: Array, source: Array) -> tuple[Array, Backwar
     y = np.array(np.broadcast_to(x, shape), order="C", subok=True)
     y[kept] = source.reshape(-1)[:n]
 
-    def backward(dy: Array) -> tuple[Array | None, ...]:
+    def backward(dy: Array) -> tuple[Array, None, Array]:
         dsource = np.zeros_like(source, shape=source.size, order="C")
         dsource[:n] = dy[kept]
         dx = sum_to_shape(np.where(kept, 0, dy), x.shape)
-        return gradients_of((x, mask, source), dx, dx, dsource.reshape(source.shape))
+        return dx, None, dsource.reshape(source.shape)
 
     return y, backward

@@ -17,7 +17,6 @@ from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.embedding import add_rows
 from torchref.nn.errors import check_arrays, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.nn.promotion import is_integer
 from torchref.tensor.calling import elementwise, plainly
 
 __all__ = [
@@ -333,7 +332,7 @@ def repeat_interleave(
         raise RuntimeError(f"repeat_interleave(): output_size={output_size}, but there are {len(source)} copies")
 
     def backward(dy: Array) -> Any:
-        dx = None if is_integer(x) else added_along(dy, source, a.shape[axis], axis).reshape(x.shape)
+        dx = added_along(dy, source, a.shape[axis], axis).reshape(x.shape)
         return (dx, None) if isinstance(repeats, np.ndarray) else dx
 
     return a.take(source, axis=axis), backward
