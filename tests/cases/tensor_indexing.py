@@ -59,6 +59,7 @@ READING = [
 WRITING = [
     Case("tensor.scatter", inputs=(A, 0, columns(3, 2, 5), normal(2, 5))),
     Case("tensor.scatter", inputs=(A, 1, several(5, 3, 2), 0.5)),
+    Case("tensor.scatter", inputs=(A, 1, integers(5, 3, 0), 0.5), note="empty"),
     Case("tensor.scatter_add", inputs=(A, 0, several(3, 4, 5), normal(4, 5))),
     Case("tensor.scatter_add", inputs=(strided(A), 1, several(5, 2, 4), normal(2, 4)), note="strided"),
     *(

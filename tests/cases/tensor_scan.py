@@ -84,7 +84,7 @@ SPECIAL = [
     Case("tensor.xlogy", inputs=(0.7, uniform(5, low=0.1)), note="a number first"),
     Case(
         "tensor.xlogy",
-        inputs=(choice([0.0, 1.0], 31), choice([0.0, 2.0, -1.0, INF, np.nan], 31)),
+        inputs=(choice([0.0, 1.0], 31), choice([0.0, 0.5, 2.0, -1.0, INF, np.nan], 31)),
         witness=False,
         note="extremes",
     ),

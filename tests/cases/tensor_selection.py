@@ -46,7 +46,7 @@ CASES = [
     *(Case(f"tensor.{name}", inputs=(integers(9, 7, low=-9),), note="integers") for name in ROUND if name != "frac"),
     *(Case("tensor.round", (), {"decimals": d}, (normal(3, 5, scale=30.0),), smooth=False) for d in (1, -1)),
     Case("tensor.nan_to_num", inputs=(EXTREMES, 0.5, 3.0, -3.0), witness=False),
-    Case("tensor.copysign", inputs=(A, ROW), smooth=False),
+    Case("tensor.copysign", inputs=(ROW, A), smooth=False),
     Case("tensor.copysign", inputs=(A, -1.0), smooth=False),
     Case("tensor.copysign", inputs=(EXTREMES, choice([0.0, -0.0, 1.0], 31)), witness=False, note="extremes"),
 ]

@@ -16,6 +16,7 @@ JOINING = [
     Case("tensor.cat", inputs=([integers(5, 2), integers(5, 3)],), note="integers alone"),
     *(Case("tensor.stack", (), {"dim": d}, ([normal(2, 3), normal(2, 3)],)) for d in (0, 1, -1)),
     *(Case(f"tensor.{n}", inputs=([normal(3), normal(3)],), note="rows") for n in ("hstack", "vstack", "dstack")),
+    Case("tensor.hstack", inputs=([normal(3), integers(5, 3)],), note="integers"),
     *(Case(f"tensor.{n}", inputs=([M, M],)) for n in ("hstack", "vstack", "dstack", "column_stack")),
     Case("tensor.column_stack", inputs=([normal(4), M],), note="a column"),
     Case("tensor.block_diag", inputs=(normal(2, 3), normal(2), normal(1, 1))),

@@ -248,6 +248,7 @@ def test_a_longer_src():
     y, backward = P.scatter_add(x, 0, index, src)
     equal(y, [0, 2, 0])
     equal(backward(np.ones(3))[2], [1, 0])
+    equal(P.scatter(x, 0, index, src)[1](np.ones(3))[2], [1, 0])
     with pytest.raises(RuntimeError, match="invalid gradient"):
         theirs(lambda x, src: torch.scatter_add(x, 0, torch.tensor(index), src), x, src)
 

@@ -121,6 +121,7 @@ def test_backward_returns_one_gradient_for_each_array():
     assert [type(g) for g in tensor.gather(X, 0, index)[1](X[:1])] == [np.ndarray, type(None)]
     assert [type(g) for g in tensor.where(X > 2, 0.0, X)[1](X)] == [type(None), np.ndarray]
     assert [type(g) for g in tensor.cat([X, X])[1](np.zeros((4, 3)))] == [np.ndarray, np.ndarray]
+    assert [type(g) for g in tensor.gather(X, 0, index[:, :0])[1](X[:0])] == [np.ndarray, type(None)]
     assert isinstance(tensor.repeat_interleave(X, 2)[1](np.zeros(12)), np.ndarray)
     times = tensor.repeat_interleave(X, np.array([1, 2]), 0)[1](np.zeros((3, 3)))
     assert [type(g) for g in times] == [np.ndarray, type(None)]

@@ -29,6 +29,7 @@ __all__ = [
     "plainly",
     "real_operands",
     "result_type",
+    "values_of",
 ]
 
 
@@ -225,6 +226,11 @@ def parts_of(value: Any) -> list[Array]:
     """The arrays in a value: one, several in a tuple or list, or none."""
     parts = value if isinstance(value, tuple | list) else [value]
     return [part for part in parts if isinstance(part, np.ndarray)]
+
+
+def values_of(doutput: Any) -> Array:
+    """The gradient of (values, indices): that of the values, with None for the indices behind it or alone."""
+    return doutput[0] if isinstance(doutput, tuple) else doutput
 
 
 def as_arrays(value: Any) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from torchref.nn.errors import check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import check_numeric
-from torchref.tensor.calling import elementwise
+from torchref.tensor.calling import elementwise, values_of
 
 __all__ = ["kthvalue", "msort", "sort", "topk"]
 
@@ -29,7 +27,7 @@ def taken(x: Array, index: Array, axis: int) -> tuple[tuple[Array, Array], Backw
     """
 
     def backward(doutput: tuple[Array, None] | Array) -> Array:
-        dvalues = doutput[0] if isinstance(doutput, tuple) else doutput
+        dvalues = values_of(doutput)
         dx = np.zeros_like(x)
         np.put_along_axis(dx, index, dvalues, axis)
         return dx
@@ -41,7 +39,7 @@ def of_a_number(x: Array) -> tuple[tuple[Array, Array], Backward]:
     """`taken` of an array without dimensions: itself, at index 0."""
 
     def backward(doutput: tuple[Array, None] | Array) -> Array:
-        return doutput[0] if isinstance(doutput, tuple) else doutput
+        return values_of(doutput)
 
     return (x, np.zeros((), np.int64)), backward
 
@@ -114,7 +112,7 @@ def kthvalue(x: Array, k: int, dim: int | None = None, keepdim: bool = False) ->
     (values, index), taken_backward = taken(x, order_of(x, axis, False).take([k - 1], axis=axis), axis)
 
     def backward(doutput: tuple[Array, None] | Array) -> Array:
-        dvalues: Any = doutput[0] if isinstance(doutput, tuple) else doutput
+        dvalues = values_of(doutput)
         return taken_backward(dvalues.reshape(values.shape))
 
     return ((values, index) if keepdim else (values.squeeze(axis), index.squeeze(axis))), backward

@@ -238,11 +238,7 @@ def addbmm(x: Array, batch1: Array, batch2: Array, *, beta: float = 1, alpha: fl
     check_factors("addbmm", (3, 3), batch1=batch1, batch2=batch2)
     check_inner("addbmm", batch1, batch2)
     products, product_backward = product(batch1, batch2)
-
-    def sum_backward(dy: Array) -> tuple[Array, Array]:
-        return product_backward(np.broadcast_to(dy, products.shape))
-
-    return added_product("addbmm", x, products.sum(axis=0), sum_backward, beta, alpha)
+    return added_product("addbmm", x, products.sum(axis=0), product_backward, beta, alpha)
 
 
 @plainly

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import check_numeric, is_integer, real
-from torchref.tensor.calling import elementwise, in_dtype
+from torchref.tensor.calling import elementwise, in_dtype, values_of
 from torchref.tensor.selection import maximum, minimum
 
 __all__ = [
@@ -386,10 +386,10 @@ def picked(x: Array, index: Array, axis: int, keepdim: bool) -> tuple[tuple[Arra
     drop = () if keepdim or x.ndim == 0 else axis
 
     def backward(doutput: tuple[Array, None] | Array) -> Array:
-        dvalues = doutput[0] if isinstance(doutput, tuple) else doutput
-        dx = np.zeros_like(x)
+        dvalues = values_of(doutput)
         if x.ndim == 0:
-            return dx + dvalues
+            return dvalues
+        dx = np.zeros_like(x)
         np.put_along_axis(dx, index, dvalues.reshape(index.shape), axis)
         return dx
 

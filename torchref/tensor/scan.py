@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from torchref.nn.errors import check_arrays, check_floating, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
-from torchref.tensor.calling import elementwise, in_dtype, plainly
+from torchref.tensor.calling import elementwise, in_dtype, plainly, values_of
 from torchref.tensor.joining import cat
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
@@ -125,7 +125,7 @@ def running(x: Array, axis: int, reaches: Callable[..., Any]) -> tuple[tuple[Arr
         index[i] = np.where(taken, i, index[i - 1])
 
     def backward(doutput: tuple[Array, None] | Array) -> Array:
-        dvalues = doutput[0] if isinstance(doutput, tuple) else doutput
+        dvalues = values_of(doutput)
         dy_rows = np.moveaxis(np.atleast_1d(dvalues), axis, 0)
         dx = np.zeros_like(values)
         place = np.indices(index.shape, sparse=True)
@@ -167,6 +167,6 @@ def diff(
         gradients = cat_backward(dy)
         if prepend is not None:  # x comes first in the call
             gradients = [gradients[1], gradients[0], *gradients[2:]]
-        return gradients[0] if len(gradients) == 1 else tuple(gradients)
+        return tuple(gradients)
 
     return y, backward

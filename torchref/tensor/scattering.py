@@ -173,7 +173,7 @@ def scatter_reduce(
         drows = lifted(dy)
         n = counts.astype(x.dtype)
         if reduce == "prod":
-            drows_x, dpart = product_shares(drows, rows, start, place, part)
+            drows_x, dpart = product_shares(drows, start, place, part)
         elif reduce in ("amax", "amin"):
             reached = part == y[place]
             m = (rows == y).astype(x.dtype) + added_at(rows, place, reached.astype(x.dtype))
@@ -205,7 +205,7 @@ def reduced(reduce: str, start: Array, place: Index, part: Array) -> Array:
     return y
 
 
-def product_shares(dy: Array, rows: Array, start: Array, place: Index, part: Array) -> tuple[Array, Array]:
+def product_shares(dy: Array, start: Array, place: Index, part: Array) -> tuple[Array, Array]:
     """The gradients of a product's terms: dy times the product of the others, of which none may be divided by 0.
 
     For a term that is not 0 the others' product is y / term. For one that is 0 it is the product of all that are not
@@ -218,7 +218,7 @@ def product_shares(dy: Array, rows: Array, start: Array, place: Index, part: Arr
     def share(term: Array, dterm: Array, others_zero: Array, product: Array) -> Array:
         return dterm * np.where(others_zero == 0, product / np.where(term == 0, 1, term), 0)
 
-    dx = share(rows, dy, zeros - (start == 0), nonzero)
+    dx = share(start, dy, zeros - (start == 0), nonzero)
     dpart = share(part, dy[place], zeros[place] - (part == 0), nonzero[place])
     return dx, dpart
 

@@ -361,12 +361,11 @@ def roll(x: Array, shifts: Sizes, dims: Sizes | None = None) -> tuple[Array, Bac
     if len(steps) != (len(named) or 1) or not steps:
         raise RuntimeError(f"roll(): shifts={shifts} and dims={dims} must be equally many")
     axes = tuple(normalize_dim("roll", d, x.ndim) for d in named) or None
-    shift: Any = steps if axes else steps[0]
 
     def backward(dy: Array) -> Array:
-        return np.roll(dy, tuple(-s for s in steps) if axes else -steps[0], axes)
+        return np.roll(dy, tuple(-s for s in steps), axes)
 
-    return np.roll(x, shift, axes) if x.ndim else x, backward
+    return np.roll(x, steps, axes) if x.ndim else x, backward
 
 
 @elementwise
@@ -483,7 +482,7 @@ def unfold(x: Array, dimension: int, size: int, step: int) -> tuple[Array, Backw
     y = np.moveaxis(np.moveaxis(rows[index], 1, -1), 0, axis)  # (..., w, ..., size)
 
     def backward(dy: Array) -> Array:
-        dwindows = np.moveaxis(np.moveaxis(dy, axis, 0) if x.ndim else dy[None], -1, 0)  # (size, w, ...)
+        dwindows = np.moveaxis(np.moveaxis(dy, axis, 0), -1, 0)  # (size, w, ...)
         dx = np.zeros_like(rows, shape=rows.shape, order="C")
         for k in range(size):
             dx[k : k + step * (w - 1) + 1 : step] += dwindows[k]

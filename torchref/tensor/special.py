@@ -94,8 +94,8 @@ def logit(x: Array, eps: float | None = None) -> tuple[Array, Backward]:
     held = a if eps is None else np.where(a < low, np.asarray(low, a.dtype), np.where(a > high, high, a))
 
     def backward(dy: Array) -> Array:
-        outside, edge = (a < low) | (a > high), (a == 0) | (a == 1)
-        return np.where(outside, np.nan if eps is None else 0, np.where(edge, dy * np.inf, dy / (a * (1 - a))))
+        slope = np.where(a == 0, np.inf, 1 / (a * (1 - a)))  # at -0.0, too
+        return np.where((a < low) | (a > high), np.nan if eps is None else 0, dy * slope)
 
     return np.log(held / (1 - held)).astype(a.dtype, copy=False), backward
 
