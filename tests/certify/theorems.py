@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.certify.proof import prove
+from tests.certify.tensor_theorems import tensor_claims
 from torchref.nn import batchnorm, distance, instancenorm, recurrent, recurrent_cell
 from torchref.nn import functional as F
 from torchref.nn.module import Array
@@ -158,6 +159,7 @@ def theorems() -> list[Theorem]:
     _places(claim, normal)
     _draws(claim, normal, pieces)
     _recurrences(claim, normal)
+    found += [Theorem(*claimed) for claimed in tensor_claims()]
     return found
 
 

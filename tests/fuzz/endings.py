@@ -37,7 +37,11 @@ class Ending:
     def said(self) -> bool:
         """Whether the exception was raised in words, by the library, and did not leak out of NumPy or Python."""
         last = self.frames[-1] if self.frames else None
-        return last is not None and "torchref/nn" in last.filename and str(last.line).startswith("raise")
+        return (
+            last is not None
+            and re.search("torchref/(nn|tensor)", last.filename) is not None
+            and str(last.line).startswith("raise")
+        )
 
     def says(self, pattern: str) -> bool:
         return re.search(pattern, "" if self.error is None else str(self.error)) is not None

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*ROOT.glob("torchref/nn/**/*.py"), *ROOT.glob("torchref/models/*.py")])
+PACKAGES = ("torchref/nn", "torchref/tensor", "torchref/models")
+FILES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
 LINES = 700
 
 

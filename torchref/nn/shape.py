@@ -58,6 +58,9 @@ def unflatten(x: Array, dim: int, sizes: tuple[int, ...] | list[int]) -> tuple[A
     """
     check_arrays("unflatten", input=x)
     dim = normalize_dim("unflatten", dim, x.ndim)
+    if not isinstance(sizes, tuple | list):
+        raise TypeError(f"unflatten(): argument 'sizes' must be a tuple of ints, not {sizes!r}")
+    check_integers("unflatten", **{f"sizes[{i}]": size for i, size in enumerate(sizes)})
     if len(sizes) == 0 or x.ndim == 0:
         raise RuntimeError(f"unflatten(): sizes {tuple(sizes)} and x of shape {x.shape} must be non-empty")
     known = math.prod(size for size in sizes if size != -1)
