@@ -10,7 +10,7 @@ from typing import Any
 from torchref.check.diagnosis import optimizers
 from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
-from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
@@ -117,7 +117,7 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
         try:
             module = load_file(Path(path).resolve())
-        except (MemoryError, child.TimeOut):
+        except (MemoryError, TimeOut):
             raise
         except BaseException as problem:
             return Verdict(COULD_NOT_RUN, error=f"{path} cannot be imported:\n{last_lines(problem)}")

@@ -70,7 +70,7 @@ def has_one_slope(trial: Trial) -> bool:
     if "one slope" not in trial.op.variants:
         return False
     weight = trial.probe.values["weight"]
-    return np.size(trial.gradients.get("weight", weight)) == 1 != weight.size
+    return bool(np.size(trial.gradients.get("weight", weight)) == 1 != weight.size)
 
 
 def breaks(found: Found, problem: UserError, trial: Trial) -> Verdict:

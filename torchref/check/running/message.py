@@ -50,7 +50,8 @@ def plain(value: Any) -> Any:
 def decode(document: bytes) -> Verdict:
     """The verdict of a document. Errors: ValueError for whatever `encode` does not write."""
     try:
-        return VERDICT(json.loads(document.decode("ascii"), parse_constant=refuse))
+        verdict: Verdict = VERDICT(json.loads(document.decode("ascii"), parse_constant=refuse))
+        return verdict
     except (ValueError, ArithmeticError, RecursionError) as problem:  # a number of 400 digits, 10,000 brackets
         raise ValueError(f"the verdict cannot be read: {problem}") from None
 

@@ -171,4 +171,4 @@ def to_numpy(tensor: Any) -> np.ndarray:
     tensor = tensor.detach().cpu()
     if tensor.dtype in (torch.bfloat16,):
         tensor = tensor.to(torch.float32)
-    return tensor.numpy().copy()
+    return np.array(tensor.numpy())

@@ -170,4 +170,4 @@ def computed(k: Known) -> Compute:
 
 def softmax(x: Array, axis: Any = -1) -> Array:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
