@@ -334,7 +334,8 @@ class Layer(Closure):
             names = returned_names(self.backward_method)
             gradients = name_gradients(self.op, value, names, order, shapes, self.calling)
         held = collect(self.op, there.instance, shapes, there.before, self.takes, self.attributes, self.held())
-        gradients = {**held, **gradients}
+        for name, gradient in held.items():
+            gradients.setdefault(name, gradient)
         if value is None and "input" in shapes and "input" not in gradients:
             left = (getattr(there.instance, key, None) for key in INPUT_GRADIENTS)
             array = next((g for g in left if isinstance(g, np.ndarray)), None)
