@@ -8,7 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("torchref/nn", "torchref/tensor", "torchref/models")
 FILES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
+ROOMS = ("reading", "running", "tolerance", "diagnosis", "report")
+CHECKER = sorted(path for room in ROOMS for path in ROOT.glob(f"torchref/check/{room}/**/*.py"))
 LINES = 700
+LONGEST = 50  # lines of a function of the checker
 
 
 def functions(tree: ast.AST):
@@ -53,6 +56,13 @@ def test_backward_changes_nothing_it_captured(path):
 def test_files_can_be_read_in_one_sitting(path):
     """Catches a file that has become several concepts."""
     assert len(path.read_text().splitlines()) <= LINES, f"{path.name}: split it by concept"
+
+
+@pytest.mark.parametrize("path", CHECKER, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_of_the_checker_asks_one_question(path):
+    """Catches a function that has grown too long to be seen at once."""
+    lengths = {f"{f.name}:{f.lineno}": f.end_lineno - f.lineno + 1 for f in functions(ast.parse(path.read_text()))}
+    assert not {name: n for name, n in lengths.items() if n > LONGEST}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

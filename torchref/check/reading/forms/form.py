@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, parameters
-from torchref.check.reading.config import Config
+from torchref.check.reading.config import Config, Values
 from torchref.check.reading.forms.calling import Run
 
 SWAP = {"input": "target", "target": "input"}
@@ -37,9 +37,9 @@ class Form:
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         """One forward, then one backward for each of `upstreams` (by output)."""
@@ -51,7 +51,7 @@ class Form:
         vars(other).update(changes)
         return other
 
-    def for_probe(self, values: dict[str, Any]) -> Self:
+    def for_probe(self, values: Values) -> Self:
         """A copy to run on a probe with these values, in torch's convention."""
         return self.changed()
 

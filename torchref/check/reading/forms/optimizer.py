@@ -40,6 +40,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "t": ("t", "step", "timestep", "iteration", "it", "nstep"),
 }  # fmt: skip
 
+RATES = ("lr", "learning_rate", "learningrate", "eta")
+
 
 def role(name: str, parameter: str) -> str | None:
     """What a hyperparameter of the user's is."""
@@ -137,7 +139,7 @@ class FunctionStep:
         table.update({k: settings.value(v) for k, v in names_.items() if v in options})
         if "betas" in options:
             table.update(beta1=settings.value("beta1"), beta2=settings.value("beta2"), betas=settings.o.betas)
-        for alias in ("lr", "learning_rate", "learningrate", "eta"):
+        for alias in RATES:
             table[alias] = lr
         if "betas" in options:
             table["alpha"] = lr
@@ -150,29 +152,18 @@ class FunctionStep:
     def run(
         self, settings: Settings, weights: list[Array], gradients: list[list[Array]], rates: list[float]
     ) -> tuple[list[list[Array]], bool]:
+        """The weights after each step, and whether a gradient was changed."""
         weights = [w.copy() for w in weights]
-        states: list[Any] = [None] * len(weights)
-        if self.as_config:
-            states = [Config(self.config(settings, rates[0])) for _ in weights]
-        elif "state" in self.taken:
-            states = [self.empty if self.empty is None else {} for _ in weights]
+        states = self.first_states(settings, len(weights), rates[0])
         watched = states[:]
         path = []
         touched = False
         for n, (gs, lr) in enumerate(zip(gradients, rates, strict=True)):
             for i, g in enumerate(gs):
                 handed = g.copy()
+                if n and lr != rates[n - 1]:
+                    self.set_rate(states[i], lr)
                 values: dict[str, Any] = {"w": weights[i], "dw": handed, "state": states[i], "t": n + 1, "lr": lr}
-                if self.as_config and isinstance(states[i], dict) and n and lr != rates[n - 1]:
-                    for key in (
-                        "lr",
-                        "learning_rate",
-                        "learningrate",
-                        "eta",
-                        *(("alpha",) if "betas" in OPTIMIZERS[self.name].defaults else ()),
-                    ):
-                        if key in dict.keys(states[i]):
-                            dict.__setitem__(states[i], key, lr)
                 kwargs = {p: values[r] if r in values else settings.value(r) for p, r in self.roles.items()}
                 result = guarded("the step", self.function, **kwargs)
                 if isinstance(result, tuple | list):
@@ -189,6 +180,22 @@ class FunctionStep:
             if isinstance(state, Config):
                 self.asked |= state.asked
         return path, touched
+
+    def first_states(self, settings: Settings, count: int, lr: float) -> list[Any]:
+        """What each parameter's first step gets as its state."""
+        if self.as_config:
+            return [Config(self.config(settings, lr)) for _ in range(count)]
+        if "state" in self.taken:
+            return [self.empty if self.empty is None else {} for _ in range(count)]
+        return [None] * count
+
+    def set_rate(self, state: Any, lr: float) -> None:
+        """A rate that the code keeps in its dictionary falls with the others."""
+        if not self.as_config or not isinstance(state, dict):
+            return
+        for key in (*RATES, *(("alpha",) if "betas" in OPTIMIZERS[self.name].defaults else ())):
+            if key in dict.keys(state):
+                dict.__setitem__(state, key, lr)
 
 
 class ClassStep:
@@ -228,6 +235,7 @@ class ClassStep:
     def run(
         self, settings: Settings, weights: list[Array], gradients: list[list[Array]], rates: list[float]
     ) -> tuple[list[list[Array]], bool]:
+        """The weights after each step, and whether a gradient was changed."""
         keys = [f"W{i + 1}" for i in range(len(weights))]
         kwargs = {p: settings.value(r) for p, r in self.construction.items()}
         holders = [Gone(w.copy()) for w in weights]
@@ -235,47 +243,56 @@ class ClassStep:
         if self.layout == "list":
             params = [w.copy() for w in weights]
         if self.given_parameters:
-            kwargs[self.given_parameters] = holders if self.layout == "dict" and not self.arguments else params
+            kwargs[self.given_parameters] = holders if self.holds_parameters else params
         optimizer = guarded("the constructor", self.cls, **kwargs)
         path, touched = [], False
         for n, (gs, lr) in enumerate(zip(gradients, rates, strict=True)):
             if n and lr != rates[n - 1]:
-                for key, value in vars(optimizer).items():
-                    if role(self.name, key) == "lr" and isinstance(value, float):
-                        setattr(optimizer, key, lr)
+                self.set_rate(optimizer, lr)
             copies = [g.copy() for g in gs]
             grads: Any = dict(zip(keys, copies, strict=True)) if self.layout == "dict" else copies
-            call: dict[str, Any] = {}
-            for p in self.arguments:
-                kind = next(
-                    (k for k in ("w", "dw", "t") if normal(p.name) in ALIASES[k] and k not in call.values()), None
-                )
-                if p.default is not p.empty and kind is None:
-                    continue
-                call[p.name] = kind or "?"
-            order = [k for k in ("w", "dw") if k not in call.values()]
-            values = {"w": params, "dw": grads, "t": n + 1}
-            final = {}
-            for p_name, kind in call.items():
-                kind = order.pop(0) if kind == "?" and order else kind
-                final[p_name] = lr if role(self.name, p_name) == "lr" else values.get(kind)
-            if self.given_parameters and not any(k in ("dw",) for k in call.values()):
+            kinds = self.kinds()
+            if self.given_parameters and "dw" not in kinds.values():
                 for h, g in zip(holders, copies, strict=True):
                     h.grad = g
+            values = {"w": params, "dw": grads, "t": n + 1}
+            final = {p: lr if role(self.name, p) == "lr" else values.get(kind) for p, kind in kinds.items()}
             result = guarded("the step", getattr(optimizer, self.method or "step"), **final)
-            if self.given_parameters and self.layout == "dict" and not self.arguments:
+            if self.given_parameters and self.holds_parameters:
                 path.append([np.array(h.data) for h in holders])
             else:
-                if isinstance(result, dict) and set(result) == set(keys):
-                    params = result
-                elif (
-                    isinstance(result, list | tuple)
-                    and len(result) == len(weights)
-                    and all(isinstance(r, np.ndarray) for r in result)
-                ):
-                    params = list(result)
-                path.append(
-                    [np.array(params[k]) for k in keys] if isinstance(params, dict) else [np.array(w) for w in params]
-                )
+                if returned_parameters(result, keys):
+                    params = result if isinstance(result, dict) else list(result)
+                path.append([np.array(params[k]) for k in (keys if isinstance(params, dict) else range(len(params)))])
             touched |= any(not np.array_equal(c, g) for c, g in zip(copies, gs, strict=True))
         return path, touched
+
+    @property
+    def holds_parameters(self) -> bool:
+        """Whether it was given parameters with .data and .grad, and its step takes nothing, as torch's."""
+        return self.layout == "dict" and not self.arguments
+
+    def kinds(self) -> dict[str, str]:
+        """What each argument of the step is: by its name, else in the order parameters, gradients."""
+        named: dict[str, str] = {}
+        for p in self.arguments:
+            free = [k for k in ("w", "dw", "t") if k not in named.values()]
+            kind = next((k for k in free if normal(p.name) in ALIASES[k]), None)
+            if kind is not None or p.default is p.empty:
+                named[p.name] = kind or "?"
+        left = [k for k in ("w", "dw") if k not in named.values()]
+        return {p: left.pop(0) if kind == "?" and left else kind for p, kind in named.items()}
+
+    def set_rate(self, optimizer: Any, lr: float) -> None:
+        for key, value in vars(optimizer).items():
+            if role(self.name, key) == "lr" and isinstance(value, float):
+                setattr(optimizer, key, lr)
+
+
+def returned_parameters(result: Any, keys: list[str]) -> bool:
+    """Whether a step returns the parameters, as a dictionary or a list."""
+    if isinstance(result, dict):
+        return set(result) == set(keys)
+    return (
+        isinstance(result, list | tuple) and len(result) == len(keys) and all(isinstance(r, np.ndarray) for r in result)
+    )
