@@ -1,3 +1,5 @@
+import numpy as np
+
 from tests.cases import Case, choice, normal, strided
 from tests.cases.loss import zero_d
 
@@ -42,6 +44,7 @@ CASES = [
 ]
 
 pdist = "functional.pdist"
+FAR = np.array([[INF, 1.0], [2.0, INF], [3.0, np.nan], [0.0, 1.0]])
 CASES += [
     *(Case(pdist, (), {"p": p}, (normal(7, 3),), smooth=p == 2.0) for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF)),
     *(
@@ -50,5 +53,6 @@ CASES += [
     ),
     Case(pdist, inputs=(normal(1, 3),), note="one row"),
     Case(pdist, inputs=(normal(5, 0),), note="no features"),
+    Case(pdist, (), {"p": INF}, (FAR,), witness=False, note="infinities"),
     Case(pdist, inputs=(strided(normal(7, 3)),), note="strided"),
 ]
