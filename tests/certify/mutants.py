@@ -174,7 +174,7 @@ def prepared(cases: list[Case]) -> list[Prepared]:
 
 def all_modules() -> list[str]:
     found = pkgutil.walk_packages(torchref.nn.__path__, "torchref.nn.")
-    # half converts dtypes: cases in float64 do not enter it, and the check of float16 is one of its own
+    # cases in float64 do not enter half; test_mutation.py has the check of float16 notice its mutants
     return [module.name for module in found if not module.ispkg and module.name != "torchref.nn.half"]
 
 
