@@ -102,7 +102,9 @@ def bound(function: Callable[..., Any], inputs: tuple[Any, ...], fixed: dict[str
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
         places = [value for value in inputs if len(gradients) >= len(inputs) or not is_option(value)] + named
         gradients += (None,) * (len(places) - len(gradients))
-        assert not any(g is not None for g in gradients[len(places) :]) or fixed, "a gradient of what was not given"
+        assert not any(g is not None for g in gradients[len(places) :]) or any(map(is_floating, fixed.values())), (
+            "a gradient of what was not given"
+        )
         dinputs = [gradient for value, gradient in zip(places, gradients, strict=False) if is_floating(value)]
         return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 

@@ -325,7 +325,9 @@ def equals_torch_in_float64(case: Case) -> None:
 
 
 def gradients_fit_their_arrays(built: Built, results: dict[str, Any]) -> None:
-    """Catches a gradient of another shape or dtype than its array's, where torch has none to compare it with, too."""
+    """Catches a NumPy scalar, and a gradient of another shape or dtype than its array's, also where torch has none."""
+    scalars = [name for name, result in results.items() if isinstance(result, np.generic)]
+    assert not scalars, f"{built.case.name}: NumPy scalars, not arrays: {scalars}"
     inputs = [leaf for _, leaf in leaves((built.inputs, built.options)) if floating(leaf)]
     arrays = {f"gradient of input {i}": array for i, array in enumerate(inputs)}
     arrays |= {f"gradient of {name}": p.data for name, p in built.ours.named_parameters()}

@@ -180,7 +180,7 @@ def all_modules() -> list[str]:
         for package in (torchref.nn, torchref.tensor)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    # half converts dtypes: cases in float64 do not enter it, and the check of float16 is one of its own. calling
+    # cases in float64 do not enter half; test_mutation.py has the check of float16 notice its mutants. calling
     # holds decorators: they have done their work when a mutant of them is planted.
     return [module.name for module in found if not module.ispkg and module.name not in NOT_MUTATED]
 

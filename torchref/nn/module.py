@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from torchref.nn.any_array import unscalar
-
 Array = NDArray[Any]
 Backward = Callable[..., Any]
 T = TypeVar("T")
@@ -69,7 +67,6 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
     """
     values = [a.data if isinstance(a, Parameter) else a for a in arrays]
     output, function_backward = function(*values, **options)
-    output = unscalar(output)
 
     def backward(*doutput: Any) -> Any:
         gradients = function_backward(*doutput)
@@ -78,7 +75,7 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
             if isinstance(array, Parameter):
                 array.accumulate(gradient)
             elif is_floating(array):
-                dinputs.append(unscalar(gradient))
+                dinputs.append(gradient)
         return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 
     return output, backward

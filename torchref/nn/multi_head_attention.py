@@ -133,8 +133,8 @@ def multi_head_attention(
         dquery, dw_q, db_q = q_backward(join_heads(dq_heads))
         dkey, dw_k, db_k = k_backward(dk)
         dvalue, dw_v, db_v = v_backward(dv)
-        flagged = is_causal and key_padding_mask is None and not need_weights  # the flag has stood in for the mask
-        added_mask = None if flagged else attn_mask
+        # the flag has stood in for the mask, where it could
+        added_mask = None if is_causal and key_padding_mask is None and not need_weights else attn_mask
         dkey_padding_mask, dattn_mask = split_mask_gradient(ds[..., :sources], key_padding_mask, added_mask)
         return (
             layout(dquery),
