@@ -72,6 +72,7 @@ WRITING = [
         for r in ("prod", "amax", "amin")
         for c in (True, False)
     ),
+    Case("tensor.scatter_reduce", inputs=(point, 0, integers(1, 1), normal(1), "sum"), note="0-d"),
     Case("tensor.index_add", inputs=(B, 1, several(3, 4), normal(2, 4, 5))),
     Case("tensor.index_add", (), {"alpha": -0.5}, (A, 0, several(3, 4), normal(4, 5))),
     Case("tensor.index_copy", inputs=(B, 1, distinct(3, 2), normal(2, 2, 5))),
