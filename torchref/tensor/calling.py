@@ -201,7 +201,7 @@ def plainly(function: Function[P]) -> Function[P]:
 
         def backward(*doutput: Any) -> Any:
             if all(is_integer(part) for part in parts_of(output)):
-                return unpacked([own(None, value) for value in given])
+                return unpacked([[None] * len(v) if isinstance(v, tuple | list) else None for v in given])
             with np.errstate(all="ignore"):
                 gradients = function_backward(*doutput)
                 gradients = gradients if isinstance(gradients, tuple) else (gradients,)
