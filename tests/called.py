@@ -14,7 +14,14 @@ import torchref.tensor
 from torchref.nn.module import is_floating
 
 TENSOR = "tensor."  # in front of the names of plain tensor functions
-ROOMS = (torch, torch.Tensor, torch.linalg, torch.special, torch.nn.functional)  # where torch keeps its counterparts
+ROOMS = (
+    torch,
+    torch.Tensor,
+    torch.linalg,
+    torch.special,
+    torch.nn.functional,
+    torch.ops.aten,
+)  # where torch keeps its counterparts
 
 
 def stands(namespace: Any, path: str) -> Any:
@@ -36,6 +43,12 @@ def torch_function(name: str) -> Callable[..., Any]:
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     "index": lambda x, *where: x[where],
     "copy": lambda x, src: x.clone().copy_(src),
+    **{
+        f"{name}_backward_data": lambda g, y, dim, name=name: getattr(torch.ops.aten, f"_{name}_backward_data")(
+            g, y, dim, g.dtype
+        )
+        for name in ("softmax", "log_softmax")
+    },
     "to": lambda x, dtype: x.to(getattr(torch, dtype)),
     # None among the indices is what torch's operator takes, and its function does not.
     "index_put": lambda x, indices, *rest: (

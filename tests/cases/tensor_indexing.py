@@ -72,12 +72,14 @@ WRITING = [
         for r in ("prod", "amax", "amin")
         for c in (True, False)
     ),
+    Case("tensor.scatter_reduce", inputs=(point, 0, integers(1, 1), normal(1), "sum"), note="0-d"),
     Case("tensor.index_add", inputs=(B, 1, several(3, 4), normal(2, 4, 5))),
     Case("tensor.index_add", (), {"alpha": -0.5}, (A, 0, several(3, 4), normal(4, 5))),
     Case("tensor.index_copy", inputs=(B, 1, distinct(3, 2), normal(2, 2, 5))),
     Case("tensor.index_fill", inputs=(A, 1, several(5, 3), 0.5)),
     Case("tensor.index_fill", inputs=(A, 0, several(3, 3), point), note="0-d"),
     Case("tensor.index_put", inputs=(A, (distinct(3, 2),), normal(2, 5))),
+    Case("tensor.index_put", inputs=(A, [distinct(3, 2)], normal(2, 5)), note="a list"),
     Case("tensor.index_put", inputs=(A, (distinct(3, 2), distinct(5, 2)), normal(1)), note="two arrays"),
     Case("tensor.index_put", inputs=(A, (several(3, 6), several(5, 6)), normal(6), True)),
     Case("tensor.index_put", inputs=(B, (several(2, 4), None, several(5, 4)), normal(4, 3), True), note="apart"),

@@ -1,6 +1,6 @@
 """torchref.tensor: products of matrices and vectors."""
 
-from tests.cases import Case, integers, normal, strided
+from tests.cases import Case, integers, normal, point, strided
 
 CASES = [
     Case("tensor.mm", inputs=(normal(2, 3), normal(3, 4))),
@@ -67,5 +67,6 @@ CASES = [
     Case("tensor.inner", inputs=(normal(2, 3), normal(4, 3))),
     Case("tensor.inner", inputs=(normal(3), normal(3)), note="vectors"),
     Case("tensor.vecdot", inputs=(normal(2, 3), normal(3))),
+    Case("tensor.vecdot", inputs=(point, point), note="0-d"),
     Case("tensor.vecdot", (), {"dim": 0}, (normal(3, 2), normal(3, 1))),
 ]

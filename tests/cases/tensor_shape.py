@@ -10,6 +10,7 @@ THREE = [normal(2, 3), normal(4, 3), normal(1, 3)]
 
 JOINING = [
     Case("tensor.cat", inputs=(THREE,)),
+    Case("tensor.cat", inputs=(tuple(THREE),), note="a tuple"),
     Case("tensor.cat", (), {"dim": -1}, ([strided(A), normal(2, 3, 1)],), note="strided"),
     Case("tensor.cat", inputs=([normal(2, 3), normal(0)],), note="an empty row"),
     Case("tensor.cat", inputs=([normal(2, 3), integers(5, 2, 3)],), note="integers"),

@@ -313,6 +313,13 @@ KNOWN = [
     ),
     Known("index errors", "tensor.gather", "input 2 as", "we alone raise RuntimeError", "must hold int64"),
     Known("two numbers", "tensor.mul tensor.sub tensor.add tensor.div", "input . a number", "we alone raise TypeError"),
+    Known(
+        "inner operators",
+        "tensor.sigmoid_backward tensor.tanh_backward tensor.threshold_backward tensor.softmax_backward_data "
+        "tensor.log_softmax_backward_data",
+        "input",
+        "both raise: ours|we alone raise|torch alone raises|(output|gradient): other nan",
+    ),
     Known("wider bounds", "tensor.clamp", "input 0", "torch alone raises RuntimeError", "broadcast shape"),
     Known("nothing there", "tensor.block_diag", "input . dimension 0 of 0", VALUE),
     Known(

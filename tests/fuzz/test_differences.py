@@ -341,6 +341,13 @@ def test_index_errors():
         P.index_select(np.ones((2, 1, 3)), 1, np.array([1]))
 
 
+@row("`sigmoid_backward`, `softmax_backward_data`")
+def test_inner_operators():
+    assert torch.ops.aten.sigmoid_backward(torch.ones(3), torch.ones(2, 3)).shape == (2, 3)
+    with pytest.raises(RuntimeError, match="one shape"):
+        P.sigmoid_backward(np.ones(3), np.ones((2, 3)))
+
+
 @row("`block_diag` of an empty vector")
 def test_block_diag_of_nothing():
     arrays = np.ones((1, 2)), np.ones(0), np.ones((1, 1))

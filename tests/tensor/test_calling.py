@@ -120,7 +120,12 @@ def test_backward_returns_one_gradient_for_each_array():
     index = np.array([[0, 1, 0]])
     assert [type(g) for g in tensor.gather(X, 0, index)[1](X[:1])] == [np.ndarray, type(None)]
     assert [type(g) for g in tensor.where(X > 2, 0.0, X)[1](X)] == [type(None), np.ndarray]
-    assert [type(g) for g in tensor.cat([X, X])[1](np.zeros((4, 3)))] == [np.ndarray, np.ndarray]
+    for joined in ([X, X], (X, X)):
+        gradients = tensor.cat(joined)[1](np.zeros((4, 3)))
+        assert isinstance(gradients, list)
+        assert [type(g) for g in gradients] == [np.ndarray, np.ndarray]
+    put = tensor.index_put(X, (np.array([0]),), X[0])[1](X)
+    assert [type(g) for g in put] == [np.ndarray, type(None), np.ndarray]
     assert [type(g) for g in tensor.gather(X, 0, index[:, :0])[1](X[:0])] == [np.ndarray, type(None)]
     assert isinstance(tensor.repeat_interleave(X, 2)[1](np.zeros(12)), np.ndarray)
     times = tensor.repeat_interleave(X, np.array([1, 2]), 0)[1](np.zeros((3, 3)))

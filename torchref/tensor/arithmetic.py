@@ -312,10 +312,11 @@ def lerp(x: Array, end: Array, weight: Operand) -> tuple[Array, Backward]:
     """
     check_floating("lerp", input=x, end=end, optional={} if is_number(weight) else {"weight": weight})
     a, b, w = operands("lerp", input=x, end=end, weight=weight)
-    y = np.where(np.abs(w) < 0.5, a + w * (b - a), b - (1 - w) * (b - a))
+    rest = 1 - w
+    y = np.where(np.abs(w) < 0.5, a + w * (b - a), b - rest * (b - a))
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
-        return dy * (1 - w), dy * w, None if is_number(weight) else dy * (b - a)
+        return dy * rest, dy * w, None if is_number(weight) else dy * (b - a)
 
     return y, backward
 

@@ -202,7 +202,7 @@ def plainly(function: Function[P]) -> Function[P]:
 
         def backward(*doutput: Any) -> Any:
             if all(is_integer(part) for part in parts_of(output)):
-                return unpacked([own(None, value) for value in given])
+                return unpacked([[None] * len(v) if isinstance(v, tuple | list) else None for v in given])
             with np.errstate(all="ignore"):
                 gradients = function_backward(*doutput)
                 gradients = gradients if isinstance(gradients, tuple) else (gradients,)
@@ -215,10 +215,10 @@ def plainly(function: Function[P]) -> Function[P]:
 
 def own(gradient: Any, value: Any) -> Any:
     """A gradient in the dtype of the array whose it is; None for an integer one; a list for a list of arrays."""
-    if isinstance(value, list):
-        return [own(g, part) for g, part in zip(gradient or [None] * len(value), value, strict=True)]
     if gradient is None or is_integer(value):
         return None
+    if isinstance(value, tuple | list):
+        return [own(g, part) for g, part in zip(gradient, value, strict=True)]
     gradient = unscalar(gradient)
     return gradient if gradient.dtype == value.dtype else gradient.astype(value.dtype, order="K")
 

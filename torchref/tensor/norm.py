@@ -61,14 +61,14 @@ def p_norm(function: str, x: Array, p: float, dim: Dim, keepdim: bool) -> tuple[
         check_not_empty(function, x, axes, RuntimeError)
     size = np.abs(x) if x.dtype.kind != "c" else np.sqrt(x * x)  # complex steps know no absolute value
     y = size_of(size, p, axes, keepdim)
+    share_of_bound = shares(size, restored(y, axes, keepdim), axes) if abs(p) == INF else None
 
     def backward(dy: Array) -> Array:
         norm, dnorm = restored(y, axes, keepdim), restored(dy, axes, keepdim)
         if p == 0:
             return np.zeros_like(x)
         if abs(p) == INF:
-            chosen = (size == norm) | (np.isnan(size) & np.isnan(norm))
-            return signs(x) * dnorm * chosen / chosen.sum(axis=axes, keepdims=True).astype(x.dtype)
+            return signs(x) * dnorm * share_of_bound
         if p == 1:
             return signs(x) * dnorm
         if p == 2:
@@ -77,6 +77,12 @@ def p_norm(function: str, x: Array, p: float, dim: Dim, keepdim: bool) -> tuple[
         return share * np.where(norm == 0, 0, dnorm * norm ** (1 - p))
 
     return y, backward
+
+
+def shares(size: Array, norm: Array, axes: tuple[int, ...]) -> Array:
+    """1 / m for the m entries that are the largest or the smallest, nan among them; 0 for the others."""
+    chosen = (size == norm) | (np.isnan(size) & np.isnan(norm))
+    return chosen / chosen.sum(axis=axes, keepdims=True).astype(size.dtype)
 
 
 def size_of(size: Array, p: float, axes: tuple[int, ...], keepdim: bool) -> Array:

@@ -368,8 +368,9 @@ def extreme(function: str, of_two: Any, x: Array, dim: int | Array | None, keepd
 def evenly(x: Array, y: Array) -> tuple[Array, Backward]:
     """y, one of the entries of x, and its backward: all entries that equal it share its gradient evenly."""
 
+    chosen = np.isnan(x) if np.isnan(y) else x == y
+
     def backward(dy: Array) -> Array:
-        chosen = np.isnan(x) if np.isnan(y) else x == y
         return chosen * (dy / chosen.sum().astype(x.dtype))
 
     return y, backward

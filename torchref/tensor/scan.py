@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 from torchref.nn.errors import check_arrays, check_floating, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
+from torchref.nn.window import resize
 from torchref.tensor.calling import elementwise, in_dtype, plainly, values_of
 from torchref.tensor.joining import cat
 
@@ -162,8 +163,8 @@ def diff(
 
     def backward(dy: Array) -> Any:
         for _ in range(steps):
-            zero = np.zeros_like(dy, shape=(*dy.shape[:axis], 1, *dy.shape[axis + 1 :]), order="C")
-            dy = np.concatenate([zero, dy], axis) - np.concatenate([dy, zero], axis)
+            padded = resize(np.moveaxis(dy, axis, -1), [1], [1])  # a 0 in front and one behind
+            dy = np.moveaxis(padded[..., :-1] - padded[..., 1:], -1, axis)
         gradients = cat_backward(dy)
         if prepend is not None:  # x comes first in the call
             gradients = [gradients[1], gradients[0], *gradients[2:]]
