@@ -68,7 +68,7 @@ def takes_any_array(
             output, wide_backward = function(*map(widened, args), **wide)
             output = (rounded(output[0]), *output[1:]) if statistics else rounded(output)
             function_backward = rounded_backward(wide_backward, beside_single=len(dtypes_of(arrays)) > 1)
-        if kinds <= WITHOUT_GRADIENT:
+        if kinds and kinds <= WITHOUT_GRADIENT:
             function_backward = no_gradient
         elif 0 in [array.ndim for array in arrays]:
             function_backward = unscalar_backward(function_backward)
