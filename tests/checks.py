@@ -184,11 +184,16 @@ class Built:
         )
 
     def upstream(self, output: Any) -> Any:
-        """A random gradient for each floating output, drawn from this case's seed; None for the others."""
+        """A random gradient for each floating output, drawn from this case's seed; None for the others.
+
+        Its numbers are those that the case's dtype holds, whatever dtype the output has: all runs have the same.
+        """
         rng = np.random.default_rng(self.seed + 1)
 
         def draw(leaf: Any) -> Any:
-            return np.asarray(rng.standard_normal(leaf.shape), leaf.dtype) if floating(leaf) else None
+            if not floating(leaf):
+                return None
+            return np.asarray(rng.standard_normal(leaf.shape), self.dtype).astype(leaf.dtype)
 
         return map_tree(draw, output)
 
@@ -210,10 +215,7 @@ class Built:
         return referee
 
     def results(self, wrap: Callable[[Any], Any]) -> dict[str, Array]:
-        """Output, gradients and buffers by name, floating ones alone, all of what goes in passed through `wrap`.
-
-        The upstream gradient is the one that float32's run had: drawn anew in float64 it would be another.
-        """
+        """Output, gradients and buffers by name, floating ones alone, all of what goes in passed through `wrap`."""
 
         def wrapped(tree: Any) -> Any:
             return map_tree(lambda leaf: wrap(leaf) if floating(leaf) else leaf, tree)
@@ -226,7 +228,7 @@ class Built:
                 setattr(child, name, wrapped(buffer))
         set_rng(module, Tape(self.tape.draws))
         output, backward = module(*wrapped(self.inputs), **wrapped(self.options))
-        dinputs = backward(wrapped(cast(self.upstream(cast(output, self.dtype)), np.float64)))
+        dinputs = backward(wrapped(cast(self.upstream(output), np.float64)))
         named = Result(
             output,
             list(dinputs) if isinstance(dinputs, tuple) else [dinputs],
@@ -430,7 +432,7 @@ def float32_is_explained_by_rounding(case: Case) -> None:
     for name, array in ours.items():
         if not floating(array) or name not in spread:
             continue
-        their = np.zeros_like(array) if theirs[name] is None else theirs[name]
+        their = np.zeros(array.shape, np.float32) if theirs[name] is None else theirs[name]
         assert array.dtype == their.dtype, f"{where}: {name} has dtype {array.dtype}, not {their.dtype}"
         assert_close(f"what is finite of {name}", np.isfinite(array), np.isfinite(their), 0.0, where)
         finite = np.isfinite(array) & np.isfinite(exact[name])  # float32 overflows where float64 does not
@@ -464,8 +466,8 @@ def float16_is_rounded_once(case: Case) -> None:
     for name, array in ours.items():
         if not floating(array) or name not in spread:
             continue
-        wanted = array.dtype if theirs[name] is None else theirs[name].dtype
-        assert array.dtype == wanted, f"{where}: {name} has dtype {array.dtype}, not {wanted}"
+        dtype = np.float16 if theirs[name] is None else theirs[name].dtype
+        assert array.dtype == dtype, f"{where}: {name} has dtype {array.dtype}, not {dtype}"
         if array.dtype != np.float16:  # integers' quotients and float_power have a dtype of their own
             continue
         with np.errstate(over="ignore"):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from torchref.nn.any_array import takes_any_array
+from torchref.nn.any_array import no_gradient, takes_any_array
 from torchref.nn.errors import check_arrays, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
 
@@ -284,9 +284,4 @@ def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
         num_classes = int(x.max()) + 1
     elif x.size and x.max() >= num_classes:
         raise RuntimeError(f"one_hot(): input has {x.max()}, but must be smaller than num_classes={num_classes}")
-    y = (x[..., None] == np.arange(num_classes)).astype(np.int64)
-
-    def backward(dy: None = None) -> None:
-        return None
-
-    return y, backward
+    return (x[..., None] == np.arange(num_classes)).astype(np.int64), no_gradient
