@@ -286,7 +286,7 @@ def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
         raise RuntimeError(f"one_hot(): input has {x.max()}, but must be smaller than num_classes={num_classes}")
     y = (x[..., None] == np.arange(num_classes)).astype(np.int64)
 
-    def backward(dy: None = None) -> None:
+    def backward(dy: None = None) -> None:  # noqa: ARG001 (integers have no gradient)
         return None
 
     return y, backward

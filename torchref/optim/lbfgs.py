@@ -63,7 +63,7 @@ class LBFGS(Optimizer):
         if len(self.param_groups) != 1:
             raise ValueError(f"LBFGS: there can be one parameter group only, but got {len(self.param_groups)}")
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: C901 (one algorithm, in torch's order)
         if closure is None:
             raise TypeError("LBFGS: step needs a closure that computes the gradients and returns the loss")
         self.stepped = True

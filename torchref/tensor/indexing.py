@@ -246,7 +246,13 @@ def index_select(x: Array, dim: int, index: Array) -> tuple[Array, Backward]:
 
 
 @plainly
-def gather(x: Array, dim: int, index: Array, *, sparse_grad: bool = False) -> tuple[Array, Backward]:
+def gather(
+    x: Array,
+    dim: int,
+    index: Array,
+    *,
+    sparse_grad: bool = False,  # noqa: ARG001 (torch's argument)
+) -> tuple[Array, Backward]:
     """y = x's entries at `index` along `dim`: y_kj = x_(index_kj, j) for dim = 0. y has index's shape.
 
     In the other dimensions the index may be shorter than x. `sparse_grad` is accepted; the gradient is dense.
@@ -277,7 +283,7 @@ def lifted(array: Array) -> Array:
 def nothing_read(x: Array) -> Backward:
     """The backward of an empty index."""
 
-    def backward(dy: Array) -> tuple[Array, None]:
+    def backward(dy: Array) -> tuple[Array, None]:  # noqa: ARG001 (it is zero, whatever dy is)
         return np.zeros_like(x), None
 
     return backward
