@@ -1,3 +1,5 @@
+"""The cases of distances and similarities."""
+
 from tests.cases import Case, choice, normal, strided
 from tests.cases.loss import zero_d
 

@@ -222,14 +222,9 @@ def layers(
     groups = grouped(function, weights, num_layers * directions)
     if x.shape[-1] != groups[0][0].shape[1]:
         raise RuntimeError(f"{function}(): input has {x.shape[-1]} features, but weight_ih {groups[0][0].shape}")
-    batched = batch_sizes is not None or x.ndim == 3
-    if batch_sizes is not None:  # packed: the rows of all times already stand one time after the other
-        layout = Layout(batched, batch_first, (len(x),), sorted_indices, unsorted_indices)
-        sizes = [int(n) for n in batch_sizes]
-    else:
-        times, batch = (len(x), 1) if not batched else x.shape[1::-1] if batch_first else x.shape[:2]
-        layout = Layout(batched, batch_first, (times, batch), sorted_indices, unsorted_indices)
-        sizes = [batch] * times
+    shape = (len(x),) if batch_sizes is not None else times_and_batch(x, batch_first)
+    layout = Layout(batch_sizes is not None or x.ndim == 3, batch_first, shape, sorted_indices, unsorted_indices)
+    sizes = [shape[1]] * shape[0] if batch_sizes is None else [int(n) for n in batch_sizes]
     if not sizes:
         raise RuntimeError(f"{function}(): Expected sequence length to be larger than 0, but input is {x.shape}")
     first = first_states(function, x, dict(zip(names, state, strict=True)), layout, sizes[0], groups)
@@ -274,6 +269,13 @@ def layers(
         return dx, *dgiven, *dweights
 
     return (layout.sequences(rows), last_states), backward
+
+
+def times_and_batch(x: Array, batch_first: bool) -> tuple[int, ...]:
+    """T and N."""
+    if x.ndim == 2:
+        return len(x), 1
+    return x.shape[1::-1] if batch_first else x.shape[:2]
 
 
 def first_states(
