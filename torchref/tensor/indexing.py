@@ -183,6 +183,7 @@ def dimensions_of(item: Any) -> int:
 
 
 def check_index_array(item: Array) -> None:
+    """IndexError unless it holds integers, or booleans of one dimension or more."""
     if item.dtype.kind not in "bi" or (item.dtype == bool and item.ndim == 0):
         raise IndexError(f"index(): arrays used as indices must be integer or boolean, but got {item.dtype}")
 
