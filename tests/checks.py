@@ -569,7 +569,7 @@ def one_hot(output: Any, entry: int) -> Any:
     return map_tree(draw, output)
 
 
-def nothing_is_mutated(case: Case) -> None:
+def nothing_is_mutated(case: Case) -> None:  # noqa: C901 (it freezes, runs and compares: one promise)
     """Catches a write into an argument, a parameter, an output or a captured array: all of them are read-only here.
 
     Also: backward twice gives the same answer and adds to the parameters' gradients; two forwards may be followed by

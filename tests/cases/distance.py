@@ -1,3 +1,5 @@
+"""The cases of distances and similarities."""
+
 import numpy as np
 
 from tests.cases import Case, choice, normal, strided

@@ -1,3 +1,5 @@
+"""The cases of linear layers."""
+
 from tests.cases import Case, normal, strided
 from tests.cases.loss import zero_d
 

@@ -1,3 +1,5 @@
+"""The cases of softmax and its kin."""
+
 import numpy as np
 import torch
 

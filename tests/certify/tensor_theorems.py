@@ -12,7 +12,7 @@ from torchref import tensor
 Claim = tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]  # module, function, arrays, options
 
 
-def tensor_claims() -> list[Claim]:
+def tensor_claims() -> list[Claim]:  # noqa: C901 (one claim after the other)
     """Every function whose backward SymPy can write down; numbers and indices between the arrays are bound first."""
     rng = np.random.default_rng(11)
     normal = rng.standard_normal

@@ -29,7 +29,7 @@ class Theorem(NamedTuple):
         return prove(self.function, *self.arrays, **self.options)
 
 
-def theorems() -> list[Theorem]:
+def theorems() -> list[Theorem]:  # noqa: PLR0915 (one claim after the other)
     rng = np.random.default_rng(7)
     normal, uniform = rng.standard_normal, rng.uniform
     pieces = np.array([-4.1, -1.3, -0.4, 0.3, 0.7, 1.9, 3.6, 7.2])  # every branch of every activation

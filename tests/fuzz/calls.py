@@ -119,7 +119,7 @@ def functions_called(case: Case) -> Iterator[Case]:
 NUMBERS: list[Any] = [0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.5, float("inf"), float("nan"), None, "no"]
 
 
-def spoil_array(array: Array, rng: np.random.Generator) -> tuple[str, Any]:
+def spoil_array(array: Array, rng: np.random.Generator) -> tuple[str, Any]:  # noqa: PLR0911 (one return for each way to spoil it)
     """(what was done, another array, or what is none)."""
     d = int(rng.integers(max(array.ndim, 1)))
     shape = list(array.shape)

@@ -16,7 +16,7 @@ WITHOUT_GRADIENT = frozenset(np.typecodes["AllInteger"] + "?")  # the type codes
 Condition = Callable[[Mapping[str, Any]], bool]  # of a call's arguments by name
 
 
-def always(given: Mapping[str, Any]) -> bool:
+def always(_given: Mapping[str, Any]) -> bool:
     """The condition that every call meets."""
     return True
 

@@ -104,6 +104,7 @@ def result_type(*values: Any) -> np.dtype[Any]:
 
 
 def kind(dtype: np.dtype[Any]) -> int:
+    """Booleans, integers, floats, complex numbers: the higher one is the type of a result."""
     return {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[dtype.kind]
 
 

@@ -183,6 +183,7 @@ def dimensions_of(item: Any) -> int:
 
 
 def check_index_array(item: Array) -> None:
+    """IndexError unless it holds integers, or booleans of one dimension or more."""
     if item.dtype.kind not in "bi" or (item.dtype == bool and item.ndim == 0):
         raise IndexError(f"index(): arrays used as indices must be integer or boolean, but got {item.dtype}")
 
@@ -246,7 +247,13 @@ def index_select(x: Array, dim: int, index: Array) -> tuple[Array, Backward]:
 
 
 @plainly
-def gather(x: Array, dim: int, index: Array, *, sparse_grad: bool = False) -> tuple[Array, Backward]:
+def gather(
+    x: Array,
+    dim: int,
+    index: Array,
+    *,
+    sparse_grad: bool = False,  # noqa: ARG001 (torch's argument)
+) -> tuple[Array, Backward]:
     """y = x's entries at `index` along `dim`: y_kj = x_(index_kj, j) for dim = 0. y has index's shape.
 
     In the other dimensions the index may be shorter than x. `sparse_grad` is accepted; the gradient is dense.
@@ -277,7 +284,7 @@ def lifted(array: Array) -> Array:
 def nothing_read(x: Array) -> Backward:
     """The backward of an empty index."""
 
-    def backward(dy: Array) -> tuple[Array, None]:
+    def backward(dy: Array) -> tuple[Array, None]:  # noqa: ARG001 (it is zero, whatever dy is)
         return np.zeros_like(x), None
 
     return backward

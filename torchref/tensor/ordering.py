@@ -46,7 +46,11 @@ def of_a_number(x: Array) -> tuple[tuple[Array, Array], Backward]:
 
 @elementwise
 def sort(
-    x: Array, dim: int = -1, descending: bool = False, *, stable: bool = False
+    x: Array,
+    dim: int = -1,
+    descending: bool = False,
+    *,
+    stable: bool = False,  # noqa: ARG001 (torch's argument)
 ) -> tuple[tuple[Array, Array], Backward]:
     """(values, indices): x in rising order along `dim`, and where each value stood: values_k = x_(indices_k).
 
@@ -73,7 +77,11 @@ def msort(x: Array) -> tuple[Array, Backward]:
 
 @elementwise
 def topk(
-    x: Array, k: int, dim: int | None = None, largest: bool = True, sorted: bool = True
+    x: Array,
+    k: int,
+    dim: int | None = None,
+    largest: bool = True,
+    sorted: bool = True,  # noqa: ARG001 (torch's argument)
 ) -> tuple[tuple[Array, Array], Backward]:
     """(values, indices): the k largest (or smallest) entries along `dim` (the last), and where they stand.
 
