@@ -12,10 +12,12 @@ from torchref.check.ops import Op
 from torchref.check.reading import other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
+from torchref.check.report.advice import option_that_helps
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -38,10 +40,11 @@ def diagnose(
         op = separate_gates.per_gate(op, parts)
     found: Form | None = None
     try:
-        found = recognised(target, op, form, stated, device)
+        with noting_calls():
+            found = recognised(target, op, form, stated, device)
         verdict = verdict_on(found, stated)
     except (Unmatched, CouldNotRun) as problem:
-        verdict = could_not_run(problem)
+        verdict = could_not_run(problem, None)
     if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
         verdict = best_of_other_forms(found, verdict)
     if parts:
@@ -62,13 +65,16 @@ def verdict_on(form: Form, stated: list[str] | None) -> Verdict:
     try:
         return judge(form, tuple(stated or ()))
     except (Unmatched, CouldNotRun) as problem:
-        return could_not_run(problem)
+        return could_not_run(problem, form)
 
 
-def could_not_run(problem: Unmatched | CouldNotRun) -> Verdict:
+def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None) -> Verdict:
+    """How the code was called, what it raised, and the option that may help."""
+    told = str(problem)
     if isinstance(problem, UserError):
-        return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
-    return Verdict(COULD_NOT_RUN, error=str(problem))
+        told = f"{problem.where} raised an exception:\n{last_lines(problem)}"
+    called = how_called(getattr(problem, "calls", ()), form is None or form.upstream)
+    return Verdict(COULD_NOT_RUN, error=told, called=called, option=option_that_helps(problem, form))
 
 
 def best_of_other_forms(form: Form, verdict: Verdict) -> Verdict:

@@ -22,6 +22,7 @@ from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.formula import shown_formula
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.report.derivation import derivation
@@ -105,10 +106,11 @@ def result(found: Found, trial: Trial) -> Verdict:
     shares = right_shares(found, trial)
     note_what_is_not_judged(found, trial)
     verdict = WRONG if found.findings else RIGHT
+    called = how_called(trial.calls, trial.takes_upstream)
     if verdict == RIGHT and not trial.gradients:
-        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
+        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare", called=called)
     if verdict == RIGHT and not shares:
-        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged")
+        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged", called=called)
     found.findings.sort(key=lambda f: -f.confidence)
     for f in found.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
@@ -127,6 +129,7 @@ def result(found: Found, trial: Trial) -> Verdict:
             for n, g in compared.items()
         ],
         yours=trial.form.users_names(),
+        called=called,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.optimizer import ClassStep, FunctionStep, Settings, role
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
@@ -73,12 +74,14 @@ def same(a: list[list[Array]], b: list[list[Array]], start: list[Array], toleran
 def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -> Verdict:
     """The verdict on an optimizer's step."""
     verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer")
-    try:
-        judge(function, against, verdict)
-    except UserError as error:
-        verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
-    except (CouldNotRun, SyntaxError, ValueError) as error:
-        verdict.error = str(error)
+    with noting_calls() as calls:
+        try:
+            judge(function, against, verdict)
+        except UserError as error:
+            verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
+        except (CouldNotRun, SyntaxError, ValueError) as error:
+            verdict.error = str(error)
+    verdict.called = how_called(calls)
     return verdict
 
 

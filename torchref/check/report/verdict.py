@@ -52,6 +52,7 @@ SLUGS: dict[str, str] = {
     "optimizer-state": "The optimizer's state is not kept properly.",
 }
 
+DOUBTS = ("unknown", "forward-differs")  # what may be wrong with how we called it
 
 CORRECTIONS: dict[str, str] = {
     "mean-instead-of-sum": "sum over the batch: .sum(axis=0), not .mean(axis=0)",
@@ -139,6 +140,8 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     yours: dict[str, str] = field(default_factory=dict)  # torch's argument: the user's name for it
     error: str = ""  # why it could not be run
+    called: str = ""  # how the code was called
+    option: str = ""  # what may help
     pictures: list[dict[str, Any]] = field(default_factory=list)  # mine, reference, difference of each gradient
 
     @property
@@ -164,8 +167,9 @@ class Verdict:
             result["right"] = self.right
         if self.notes and (hints >= 2 or self.verdict == RIGHT):
             result["notes"] = self.notes
-        if self.error:
-            result["error"] = self.error
+        for key in ("error", "called", "option"):
+            if getattr(self, key):
+                result[key] = getattr(self, key)
         return result
 
     def title(self, name: str) -> str:
@@ -178,9 +182,10 @@ class Verdict:
         against = f" against {self.against}" if self.against else ""
         head = f"{self.name or 'the gradient'}{against}" + (f" (form: {self.form})" if self.form else "")
         if self.verdict == COULD_NOT_RUN:
-            apart = "\n  " if "\n" in self.error else " "  # a cause of one line stays on the line
-            return f"{head}: could not be run:{apart}" + self.error.replace("\n", "\n  ")
+            return f"{head}: could not be run:{self.why()}"
         lines = [f"{head}: {self.verdict.upper()}"]
+        if hints >= 2 and any(f.slug in DOUBTS for f in self.findings):
+            lines += [f"  call   {self.called}"]
         if hints >= 1:
             lines += [
                 f"  ok     {self.title(n)}{': ' + inside(s) if hints >= 3 else ''}" for n, s in self.right.items()
@@ -192,6 +197,12 @@ class Verdict:
         if hints >= 2 or self.verdict == RIGHT:
             lines += [f"  note   {n}" for n in self.notes]
         return "\n".join(lines)
+
+    def why(self) -> str:
+        """Why it could not be run: how it was called, what happened, what may help."""
+        told = [t for t in (self.called, self.error) if t] + ([f"option: {self.option}"] if self.option else [])
+        apart = "\n  " if len(told) > 1 or "\n" in self.error else " "  # a cause of one line stays on the line
+        return apart + "\n".join(told).replace("\n", "\n  ")
 
     def about(self, f: Finding, hints: int) -> list[str]:
         """A finding, line by line."""

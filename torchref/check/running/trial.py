@@ -14,6 +14,7 @@ from torchref.check.ops.mistake import Unreduced
 from torchref.check.ops.probe import Probe, gradients_only
 from torchref.check.reading.config import Config
 from torchref.check.reading.forms.calling import CouldNotRun, Run
+from torchref.check.reading.forms.calls import Call, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.reading import Reading
 from torchref.check.tolerance.closeness import close, ratio
@@ -39,6 +40,7 @@ class Trial:
     upstreams: list[dict[str, Any]]  # as they were handed over
     takes_upstream: bool  # whether the backward takes an upstream gradient
     asked: Config | None  # the dictionary of options, where the code takes one
+    calls: list[Call]  # of the user's code, in this run
     allowance: Results | None = None  # what rounding allows, once it has been asked for
 
     @property
@@ -95,8 +97,9 @@ def attempt(
     np.random.seed(p.seed + 1)
     with np.errstate(all="ignore"):
         values, expected = theirs(p.values), theirs(first)
-        run = form.run(values, handed, expected, shapes)
-    refuse_what_is_no_array(run)
+        with noting_calls() as calls:
+            run = form.run(values, handed, expected, shapes)
+            refuse_what_is_no_array(run)
     outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
     changes = drawn(reading, p, outputs)
     expected, backward = p.evaluate(**changes)
@@ -115,7 +118,7 @@ def attempt(
         del gradients["target"]  # left at zero: no gradient is claimed
     return Trial(
         reading, p, run, outputs, expected, given, reference, unreduced, gradients, changes, list(upstreams),
-        form.upstream, form.asked,
+        form.upstream, form.asked, calls,
     )  # fmt: skip
 
 
