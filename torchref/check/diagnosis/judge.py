@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
+from torchref.check.diagnosis.example import example
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
@@ -115,6 +116,7 @@ def result(found: Found, trial: Trial) -> Verdict:
     for f in found.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(trial.op)
+        f.example = example(trial, f.gradient) if f.slug == "unknown" else ""
         f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
     compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}
     return Verdict(

@@ -222,6 +222,20 @@ def compare(
         moved = next((n for n, (p, r) in steps if not same([p], [r], path.weights)), 0)
         evidence = f"the parameters differ from step {moved + 1} on{where}"
         name_slips(verdict, path, [settings.o, *candidates], conventions, evidence)
+        if verdict.findings[-1].slug == "unknown":
+            verdict.findings[-1].example = first_difference(path, right, moved)
+
+
+def first_difference(path: Path, right: list[list[Array]], step: int) -> str:
+    """One entry of the first parameter in the step where it first goes another way: entries do not mix."""
+    mine, ours = path.mine[step][0], right[step][0]
+    at = np.unravel_index(int(np.argmax(np.abs(mine - ours))), ours.shape)
+    before = (path.weights if step == 0 else right[step - 1])[0][at]
+    gradient = path.gradients[step][0][at]
+    return (
+        f"step {step + 1}, entry {list(map(int, at))}: it should go from {before:.4g} to {ours[at]:.4g}, "
+        f"it goes to {mine[at]:.4g} (the gradient is {gradient:.4g}, the rate {path.rates[step]:.4g})"
+    )
 
 
 def differs(path: Path, convention: Slip, right: list[list[Array]]) -> bool:

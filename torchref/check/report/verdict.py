@@ -113,16 +113,17 @@ class Finding:
     derivation: str = ""
     formula: str = ""  # the right one
     intermediate: str = ""  # the first named intermediate that differs from the reference's
+    example: str = ""  # of what has no name: the smallest one, in numbers
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate}  # fmt: skip
+                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate, "example": self.example}  # fmt: skip
         if hints >= 3:
             return full
         kept = (
             ("gradient",)
             if hints == 1
-            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate")
+            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate", "example")
         )
         return {k: full[k] for k in kept}
 
@@ -209,6 +210,7 @@ class Verdict:
         sure = f"  ({f.confidence.word})" if hints >= 3 else ""
         lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
         told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
+        told += [f"example: {f.example}"] if f.example else []
         told += [f"where: {f.intermediate}"] if f.intermediate else []
         told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
         if hints >= 3:

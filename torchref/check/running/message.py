@@ -163,6 +163,7 @@ FINDING = record(
     derivation=text,
     formula=text,
     intermediate=text,
+    example=text,
 )
 VERDICT = record(
     Verdict,
