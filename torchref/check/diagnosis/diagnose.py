@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
 from torchref.check.reading import other_signatures, separate_gates
@@ -29,11 +30,12 @@ def diagnose(
     stated: list[str] | None = None,
     name: str = "",
     device: str | None = None,
+    only: list[str] | None = None,
 ) -> Verdict:
-    """The verdict on `target`, in this process."""
+    """The verdict on `target`, in this process; `only` names the gradients to judge."""
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
-        verdicts = (diagnose(target, op, form, way, name, device) for way in ways)
+        verdicts = (diagnose(target, op, form, way, name, device, only) for way in ways)
         return which_meets_the_input(list(verdicts))
     parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
     if parts:
@@ -41,7 +43,7 @@ def diagnose(
     found: Form | None = None
     try:
         with noting_calls():
-            found = recognised(target, op, form, stated, device)
+            found = restricted(recognised(target, op, form, stated, device), only or [])
         verdict = verdict_on(found, stated)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
@@ -149,3 +151,4 @@ def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:
     for f in verdict.findings:
         f.gradient, mine = home.get(f.gradient, f.gradient), f.consequences
         f.consequences = [c for c in dict.fromkeys(home.get(c, c) for c in mine) if c != f.gradient]
+    verdict.not_judged = {home.get(n, n): why for n, why in verdict.not_judged.items()}

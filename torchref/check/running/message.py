@@ -178,5 +178,9 @@ VERDICT = record(
     error=text,
     called=text,
     option=text,
+    not_judged=names_of(text),
+    not_run=list_of(text),
+    precision=text,
+    device=text,
     pictures=list_of(record(dict, name=text, mine=array, reference=array)),
 )

@@ -109,11 +109,10 @@ def attempt(
     live = [n for n in expected if n in (run.handed if run.handed is not None else outputs) or n == "output"]
     given = {k: v for k, v in upstream.items() if k in live}
     full = backward(given)
-    reference = {k: v for k, v in gradients_only(full).items() if k in names}
+    reference = {k: v for k, v in gradients_only(full).items() if k in names and form.judges(k)}
     unreduced = {k[:-1]: v for k, v in full.items() if isinstance(v, Unreduced)}
-    gradients = {
-        k: home(reading, k, g, reference, shapes, run) for k, g in (run.gradients[0] if run.gradients else {}).items()
-    }
+    judged = {k: g for k, g in (run.gradients[0] if run.gradients else {}).items() if form.judges(k)}
+    gradients = {k: home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
     if reading.op.loss and "target" in gradients and not np.any(gradients["target"]):
         del gradients["target"]  # left at zero: no gradient is claimed
     return Trial(
