@@ -27,11 +27,13 @@ def check(
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    only: str | Sequence[str] | None = None,
 ) -> Verdict:
     """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
     autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
 
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
+    `only` names the gradients to judge, where the others do not matter.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
     Errors: TypeError where `against` is no name.
     """
@@ -42,8 +44,10 @@ def check(
         "__name__",
         type(function).__name__,
     )
-    stated = split(arguments)
-    return child_verdict(lambda: judge(function, against, form, stated, name, device), timeout, name, against, device)
+    stated, chosen = split(arguments), split(only)
+    return child_verdict(
+        lambda: judge(function, against, form, stated, name, device, chosen), timeout, name, against, device
+    )
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -63,7 +67,13 @@ def child_verdict(
 
 
 def judge(
-    function: Any, against: str, form: str | None, stated: list[str] | None, name: str, device: str | None = None
+    function: Any,
+    against: str,
+    form: str | None,
+    stated: list[str] | None,
+    name: str,
+    device: str | None = None,
+    only: list[str] | None = None,
 ) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
     if optimizers.names(against) is not None:
@@ -81,7 +91,7 @@ def judge(
         )
     if device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")
-    return diagnose(function, op, form, stated, name=name, device=device)
+    return diagnose(function, op, form, stated, name=name, device=device, only=only)
 
 
 def assert_gradient(
@@ -92,10 +102,11 @@ def assert_gradient(
     *,
     hints: int = 3,
     timeout: float = 60.0,
+    only: str | Sequence[str] | None = None,
 ) -> None:
-    """Fail with the diagnosis if `function` is not right."""
+    """Fail with the diagnosis if `function` is not right, or if a gradient was not judged; `only` says which count."""
     __tracebackhide__ = True
-    verdict = check(function, against, form, arguments, timeout=timeout)
+    verdict = check(function, against, form, arguments, timeout=timeout, only=only)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
 
@@ -109,9 +120,10 @@ def in_file(
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    only: str | Sequence[str] | None = None,
 ) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
-    stated = split(arguments)
+    stated, chosen = split(arguments), split(only)
 
     def work() -> Verdict:
         if not Path(path).is_file():
@@ -128,7 +140,7 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
         if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge(target, against, form, stated, name, device)
+        return judge(target, against, form, stated, name, device, chosen)
 
     child.share_torch(path)
     return child_verdict(work, timeout, name, against, device)
@@ -141,6 +153,7 @@ def in_files(
     arguments: str | None = None,
     timeout: float = 60.0,
     device: str | None = None,
+    only: str | None = None,
 ) -> list[Verdict]:
     """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
     verdicts: list[Verdict] = []
@@ -155,5 +168,5 @@ def in_files(
             error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
             verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
         else:
-            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device))
+            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device, only=only))
     return verdicts

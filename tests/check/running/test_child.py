@@ -50,7 +50,8 @@ CHEATS = """
         return right(x)
 
     RIGHT = {"verdict": "right", "against": "relu", "name": "", "form": "closure", "findings": [],
-             "right": {"input": 0.0}, "notes": [], "yours": {}, "error": "", "pictures": []}
+             "right": {"input": 0.0}, "notes": [], "yours": {}, "error": "", "called": "", "option": "",
+             "not_judged": {}, "not_run": [], "precision": "", "device": "", "pictures": []}
 
     def forged_json(x):
         send(json.dumps(RIGHT).encode())

@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
 from torchref.check.reading import other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
+from torchref.check.report.advice import option_that_helps
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -27,21 +30,23 @@ def diagnose(
     stated: list[str] | None = None,
     name: str = "",
     device: str | None = None,
+    only: list[str] | None = None,
 ) -> Verdict:
-    """The verdict on `target`, in this process."""
+    """The verdict on `target`, in this process; `only` names the gradients to judge."""
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
-        verdicts = (diagnose(target, op, form, way, name, device) for way in ways)
+        verdicts = (diagnose(target, op, form, way, name, device, only) for way in ways)
         return which_meets_the_input(list(verdicts))
     parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
     if parts:
         op = separate_gates.per_gate(op, parts)
     found: Form | None = None
     try:
-        found = recognised(target, op, form, stated, device)
+        with noting_calls():
+            found = restricted(recognised(target, op, form, stated, device), only or [])
         verdict = verdict_on(found, stated)
     except (Unmatched, CouldNotRun) as problem:
-        verdict = could_not_run(problem)
+        verdict = could_not_run(problem, None)
     if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
         verdict = best_of_other_forms(found, verdict)
     if parts:
@@ -62,13 +67,16 @@ def verdict_on(form: Form, stated: list[str] | None) -> Verdict:
     try:
         return judge(form, tuple(stated or ()))
     except (Unmatched, CouldNotRun) as problem:
-        return could_not_run(problem)
+        return could_not_run(problem, form)
 
 
-def could_not_run(problem: Unmatched | CouldNotRun) -> Verdict:
+def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None) -> Verdict:
+    """How the code was called, what it raised, and the option that may help."""
+    told = str(problem)
     if isinstance(problem, UserError):
-        return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
-    return Verdict(COULD_NOT_RUN, error=str(problem))
+        told = f"{problem.where} raised an exception:\n{last_lines(problem)}"
+    called = how_called(getattr(problem, "calls", ()), form is None or form.upstream)
+    return Verdict(COULD_NOT_RUN, error=told, called=called, option=option_that_helps(problem, form))
 
 
 def best_of_other_forms(form: Form, verdict: Verdict) -> Verdict:
@@ -143,3 +151,4 @@ def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:
     for f in verdict.findings:
         f.gradient, mine = home.get(f.gradient, f.gradient), f.consequences
         f.consequences = [c for c in dict.fromkeys(home.get(c, c) for c in mine) if c != f.gradient]
+    verdict.not_judged = {home.get(n, n): why for n, why in verdict.not_judged.items()}

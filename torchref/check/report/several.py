@@ -9,8 +9,8 @@ from torchref.check.report.verdict import STATUS, Verdict
 
 
 def status(verdicts: Sequence[Verdict]) -> int:
-    """0 if all are right, 1 if one is wrong, 2 if one could not be run."""
-    return max((STATUS[v.verdict] for v in verdicts), default=0)
+    """0 if all are right, 1 if one is wrong, 2 if one could not be run, or not all of it judged."""
+    return max((v.status for v in verdicts), default=0)
 
 
 def as_json(verdicts: Sequence[Verdict], hints: int) -> str:

@@ -14,6 +14,7 @@ from torchref.check.ops.mistake import Unreduced
 from torchref.check.ops.probe import Probe, gradients_only
 from torchref.check.reading.config import Config, Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run
+from torchref.check.reading.forms.calls import Call, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.reading import Reading
 from torchref.check.tolerance.closeness import close, ratio
@@ -39,6 +40,7 @@ class Trial:
     upstreams: list[Values]  # as they were handed over
     takes_upstream: bool  # whether the backward takes an upstream gradient
     asked: Config | None  # the dictionary of options, where the code takes one
+    calls: list[Call]  # of the user's code, in this run
     allowance: Results | None = None  # what rounding allows, once it has been asked for
 
     @property
@@ -95,8 +97,9 @@ def attempt(
     np.random.seed(p.seed + 1)
     with np.errstate(all="ignore"):
         values, expected = theirs(p.values), theirs(first)
-        run = form.run(values, handed, expected, shapes)
-    refuse_what_is_no_array(run)
+        with noting_calls() as calls:
+            run = form.run(values, handed, expected, shapes)
+            refuse_what_is_no_array(run)
     outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
     changes = drawn(reading, p, outputs)
     expected, backward = p.evaluate(**changes)
@@ -106,16 +109,15 @@ def attempt(
     live = [n for n in expected if n in (run.handed if run.handed is not None else outputs) or n == "output"]
     given = {k: v for k, v in upstream.items() if k in live}
     full = backward(given)
-    reference = {k: v for k, v in gradients_only(full).items() if k in names}
+    reference = {k: v for k, v in gradients_only(full).items() if k in names and form.judges(k)}
     unreduced = {k[:-1]: v for k, v in full.items() if isinstance(v, Unreduced)}
-    gradients = {
-        k: home(reading, k, g, reference, shapes, run) for k, g in (run.gradients[0] if run.gradients else {}).items()
-    }
+    judged = {k: g for k, g in (run.gradients[0] if run.gradients else {}).items() if form.judges(k)}
+    gradients = {k: home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
     if reading.op.loss and "target" in gradients and not np.any(gradients["target"]):
         del gradients["target"]  # left at zero: no gradient is claimed
     return Trial(
         reading, p, run, outputs, expected, given, reference, unreduced, gradients, changes, list(upstreams),
-        form.upstream, form.asked,
+        form.upstream, form.asked, calls,
     )  # fmt: skip
 
 

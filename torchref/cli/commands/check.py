@@ -22,7 +22,8 @@ class Options:
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
     Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME: a function returning output
     and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
-    step, or what stands before _forward and _backward. Exit status 0: right, 1: wrong, 2: it could not be run.
+    step, or what stands before _forward and _backward. Exit status 0: all of it is right, 1: wrong,
+    2: it could not be run, or not all of it be judged.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py:NAME[=OP]")]
@@ -33,6 +34,8 @@ class Options:
     """closure, pair, class, function, autograd or optimizer, where it is not recognised."""
     arguments: Annotated[str | None, option("NAMES")] = None
     """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
+    only: Annotated[str | None, option("GRADIENTS")] = None
+    """The gradients to judge (input,weight), where the others do not matter."""
     hints: Annotated[int, option("{0,1,2,3}")] = 3
     """How much is given away: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
     timeout: Annotated[float, option("SECONDS")] = 60.0
@@ -63,7 +66,7 @@ def run(options: Options) -> int:
     if options.timeout <= 0:
         raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
     verdicts = in_files(
-        options.targets, options.against, options.form, options.arguments, options.timeout, options.device
+        options.targets, options.against, options.form, options.arguments, options.timeout, options.device, options.only
     )
     if options.html is not None:
         from torchref.check.report.html import page

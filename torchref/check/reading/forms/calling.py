@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +12,15 @@ import numpy as np
 
 from torchref.check.reading.arguments import Matching, parameters
 from torchref.check.reading.config import Values
+from torchref.check.reading.forms.calls import Call, note
 
 WATCH: ContextVar[Callable[..., Any] | None] = ContextVar("WATCH", default=None)  # calls a backward, and looks on
 
 
 class CouldNotRun(Exception):
     """The user's code could not be run or understood; the message is for the user."""
+
+    calls: Sequence[Call] = ()  # the calls that led here
 
 
 class TimeOut(BaseException):
@@ -65,6 +68,7 @@ def fresh(values: Values) -> Values:
 
 def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call the user's code; what it raises is the user's, and says where."""
+    note(Call(where, function, args, kwargs))
     try:
         watch = WATCH.get() if where in ("the backward", "the gradient function") else None
         return function(*args, **kwargs) if watch is None else watch(function, *args, **kwargs)

@@ -22,6 +22,8 @@ class Form:
 
     name = ""
     dtype = "float64"  # the precision that the code computes in
+    device = "cpu"
+    only: frozenset[str] = frozenset()  # the gradients to judge; empty: all
     upstream = True  # whether its backward takes an upstream gradient
     either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
     attributes: Mapping[str, tuple[str, Any]] = {}  # the arrays that a class holds, and where
@@ -50,6 +52,10 @@ class Form:
         other = copy.copy(self)
         vars(other).update(changes)
         return other
+
+    def judges(self, name: str) -> bool:
+        """Whether the user wants this gradient judged: `--only` names those."""
+        return not self.only or name in self.only
 
     def for_probe(self, values: Values) -> Self:
         """A copy to run on a probe with these values, in torch's convention."""
