@@ -14,6 +14,10 @@ from torchref.check.api import judge, split
 def misjudged(entry: corpus.Entry) -> str:
     """What is said instead of what should be; empty if they agree."""
     verdict = judge(entry.target, entry.against, None, split(entry.arguments), entry.name)
+    if entry.convention:
+        if verdict.verdict != "right" or not verdict.notes:
+            return f"a convention, judged {verdict.verdict} {[(f.slug, f.gradient) for f in verdict.findings]}"
+        verdict = judge(entry.target, entry.against, None, split(entry.arguments), entry.name, strict=True)
     found = [(f.slug, f.gradient) for f in verdict.findings]
     if entry.slug is None:
         return "" if verdict.verdict == "right" else f"accused: {verdict.verdict} {found} {verdict.error}"

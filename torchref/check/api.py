@@ -16,7 +16,7 @@ from torchref.check.reading.forms.recognise import look_up
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
-from torchref.load import load_file
+from torchref.load import load_file, project_on_path
 
 
 def check(
@@ -28,10 +28,12 @@ def check(
     timeout: float = 60.0,
     device: str | None = None,
     only: str | Sequence[str] | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
     autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
 
+    With `strict` the conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere.
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
     `only` names the gradients to judge, where the others do not matter.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
@@ -46,7 +48,7 @@ def check(
     )
     stated, chosen = split(arguments), split(only)
     return child_verdict(
-        lambda: judge(function, against, form, stated, name, device, chosen), timeout, name, against, device
+        lambda: judge(function, against, form, stated, name, device, chosen, strict), timeout, name, against, device
     )
 
 
@@ -74,10 +76,11 @@ def judge(
     name: str,
     device: str | None = None,
     only: list[str] | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
     if optimizers.names(against) is not None:
-        return optimizers.diagnose(function, against, stated, name)
+        return optimizers.diagnose(function, against, stated, name, strict)
     try:
         op = find(against)
     except UnknownOp as problem:
@@ -91,7 +94,7 @@ def judge(
         )
     if device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")
-    return diagnose(function, op, form, stated, name=name, device=device, only=only)
+    return diagnose(function, op, form, stated, name=name, device=device, only=only, strict=strict)
 
 
 def assert_gradient(
@@ -103,10 +106,11 @@ def assert_gradient(
     hints: int = 3,
     timeout: float = 60.0,
     only: str | Sequence[str] | None = None,
+    strict: bool = False,
 ) -> None:
     """Fail with the diagnosis if `function` is not right, or if a gradient was not judged; `only` says which count."""
     __tracebackhide__ = True
-    verdict = check(function, against, form, arguments, timeout=timeout, only=only)
+    verdict = check(function, against, form, arguments, timeout=timeout, only=only, strict=strict)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
 
@@ -121,6 +125,7 @@ def in_file(
     timeout: float = 60.0,
     device: str | None = None,
     only: str | Sequence[str] | None = None,
+    strict: bool = False,
 ) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
     stated, chosen = split(arguments), split(only)
@@ -140,10 +145,14 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
         if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge(target, against, form, stated, name, device, chosen)
+        return judge(target, against, form, stated, name, device, chosen, strict)
+
+    def among_its_own() -> Verdict:
+        with project_on_path(Path(path)):  # a function may import a module of its project when it is called
+            return work()
 
     child.share_torch(path)
-    return child_verdict(work, timeout, name, against, device)
+    return child_verdict(among_its_own, timeout, name, against, device)
 
 
 def in_files(
@@ -154,6 +163,7 @@ def in_files(
     timeout: float = 60.0,
     device: str | None = None,
     only: str | None = None,
+    strict: bool = False,
 ) -> list[Verdict]:
     """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
     verdicts: list[Verdict] = []
@@ -168,5 +178,6 @@ def in_files(
             error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
             verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
         else:
-            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device, only=only))
+            more: dict[str, Any] = {"timeout": timeout, "device": device, "only": only, "strict": strict}
+            verdicts.append(in_file(path, name, wanted, form, arguments, **more))
     return verdicts

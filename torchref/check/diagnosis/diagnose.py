@@ -31,11 +31,15 @@ def diagnose(
     name: str = "",
     device: str | None = None,
     only: list[str] | None = None,
+    strict: bool = False,
 ) -> Verdict:
-    """The verdict on `target`, in this process; `only` names the gradients to judge."""
+    """The verdict on `target`, in this process.
+
+    `only` names the gradients to judge; `strict`: the conventions of other texts are mistakes.
+    """
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
-        verdicts = (diagnose(target, op, form, way, name, device, only) for way in ways)
+        verdicts = (diagnose(target, op, form, way, name, device, only, strict) for way in ways)
         return which_meets_the_input(list(verdicts))
     parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
     if parts:
@@ -44,11 +48,11 @@ def diagnose(
     try:
         with noting_calls():
             found = restricted(recognised(target, op, form, stated, device), only or [])
-        verdict = verdict_on(found, stated)
+        verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
     if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
-        verdict = best_of_other_forms(found, verdict)
+        verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
     verdict.name, verdict.against = name, op.name
@@ -63,9 +67,9 @@ def recognised(target: Any, op: Op, form: str | None, stated: list[str] | None, 
     return found.changed(op=other_signatures.self_attention(op)) if alone and not op.argument("key").optional else found
 
 
-def verdict_on(form: Form, stated: list[str] | None) -> Verdict:
+def verdict_on(form: Form, stated: list[str] | None, strict: bool) -> Verdict:
     try:
-        return judge(form, tuple(stated or ()))
+        return judge(form, tuple(stated or ()), strict)
     except (Unmatched, CouldNotRun) as problem:
         return could_not_run(problem, form)
 
@@ -79,10 +83,10 @@ def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None) -> Verdic
     return Verdict(COULD_NOT_RUN, error=told, called=called, option=option_that_helps(problem, form))
 
 
-def best_of_other_forms(form: Form, verdict: Verdict) -> Verdict:
+def best_of_other_forms(form: Form, verdict: Verdict, strict: bool) -> Verdict:
     """The verdict on the first other way to read the arguments that says more, else the one that is there."""
     for other in other_forms(form, verdict):
-        there = verdict_on(other, None)
+        there = verdict_on(other, None, strict)
         if there.verdict == RIGHT or better(there, verdict):
             return there
     return verdict

@@ -42,6 +42,8 @@ class Options:
     """How long the code may run."""
     device: Annotated[str | None, option("{cpu,cuda}")] = None
     """Where a torch.autograd.Function runs (a Triton or CUDA kernel: cuda)."""
+    strict: Annotated[bool, option()] = False
+    """The conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere."""
     html: Annotated[Path | None, option("FILE")] = None
     """Write mine, reference and difference as pictures."""
     json: Annotated[bool, option()] = False
@@ -66,7 +68,14 @@ def run(options: Options) -> int:
     if options.timeout <= 0:
         raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
     verdicts = in_files(
-        options.targets, options.against, options.form, options.arguments, options.timeout, options.device, options.only
+        options.targets,
+        options.against,
+        options.form,
+        options.arguments,
+        options.timeout,
+        options.device,
+        options.only,
+        options.strict,
     )
     if options.html is not None:
         from torchref.check.report.html import page

@@ -13,6 +13,7 @@ import numpy as np
 from torchref.check.reading.arguments import Matching, parameters
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calls import Call, note
+from torchref.check.reading.unused import UNUSED
 
 WATCH: ContextVar[Callable[..., Any] | None] = ContextVar("WATCH", default=None)  # calls a backward, and looks on
 
@@ -103,6 +104,8 @@ def call(
             positional = False
             continue
         value = special[role] if role in special else config() if role == "config" else values.get(role)
+        if role.startswith("unused "):
+            value = UNUSED[role.removeprefix("unused ")]
         if role == "training":
             value = (
                 ("train" if values.get(role, True) else "test")

@@ -20,6 +20,7 @@ from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
+from torchref.check.reading.forms.derivative import Derivative, has_derivative
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
@@ -100,6 +101,8 @@ def recognise(
         return Pair(pair, op, stated)
     if inspect.ismodule(target):
         target = SimpleNamespace(forward=target.forward, backward=target.backward)
+    if form in (None, "class") and inspect.isclass(target) and has_derivative(target, op):
+        return Derivative(target, op, stated)
     if form == "class" or (form is None and is_layer(target)):
         return Layer(target, op, stated)
     if not callable(target):
