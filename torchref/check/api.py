@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +14,64 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
+from torchref.check.reference import asked
+from torchref.check.reference.inputs import read_sizes
+from torchref.check.reference.judge import judge_against
+from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How a piece of code is to be judged."""
+
+    against: Any  # torch's name, FILE.py:FUNCTION, "forward" or a function
+    form: str | None = None
+    stated: list[str] | None = None
+    device: str | None = None
+    inputs: Any = None  # FILE.py:FUNCTION or a function: makes the arrays of the probe
+    sizes: str | None = None  # N=64,D=32
+
+    @property
+    def label(self) -> str:
+        return asked.label(self.against) if asked.own(self.against) else str(self.against)
+
+
 def check(
     function: Any,
-    against: str,
+    against: str | Callable[..., Any],
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    inputs: str | Callable[..., Any] | None = None,
+    sizes: str | None = None,
 ) -> Verdict:
     """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
     autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
 
+    `against` may also be a function, or its place "FILE.py:NAME": a forward of your own, in torch or in NumPy, that the
+    code is judged by. `inputs` makes its arguments, `sizes` ("N=64,D=32") gives the lengths of their axes.
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
-    Errors: TypeError where `against` is no name.
+    Errors: TypeError where `against` is neither a name nor a function.
     """
-    if not isinstance(against, str) or not against.strip():
-        raise TypeError(f"check(): against must be torch's name of what is computed, such as 'relu'; found {against!r}")
+    if not callable(against) and (not isinstance(against, str) or not against.strip()):
+        raise TypeError(
+            "check(): against must be torch's name of what is computed, such as 'relu', or a function; "
+            f"found {against!r}"
+        )
     name = getattr(
         function[0] if isinstance(function, tuple | list) and function else function,
         "__name__",
         type(function).__name__,
     )
-    stated = split(arguments)
-    return child_verdict(lambda: judge(function, against, form, stated, name, device), timeout, name, against, device)
+    how = Asked(against, form, split(arguments), device, inputs, sizes)
+    return child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -53,13 +81,31 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def child_verdict(
-    work: Callable[[], Verdict], timeout: float, name: str, against: str, device: str | None = None
-) -> Verdict:
-    verdict = child.run(work, timeout, limited=device != "cuda")
+def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+    verdict = child.run(work, timeout, limited=how.device != "cuda")
     verdict.name = verdict.name or name
-    verdict.against = verdict.against or against
+    verdict.against = verdict.against or how.label
     return verdict
+
+
+def judge_as(function: Any, how: Asked, name: str) -> Verdict:
+    """The verdict in this process: against an operation, or against a function of the user's own."""
+    if not asked.own(how.against):
+        own = [option for option, value in (("--inputs", how.inputs), ("--sizes", how.sizes)) if value]
+        if own:
+            error = f"{own[0]} is for a function of your own (--against FILE.py:NAME); {how.against} has a probe"
+            return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
+        return judge(function, how.against, how.form, how.stated, name, how.device)
+    try:
+        make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
+        sizes = read_sizes(how.sizes) if how.sizes is not None else None
+        reference, given = asked.function_of(how.against)
+    except NoWitness as problem:
+        return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
+    return judge_against(
+        function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
+        sizes=sizes, make=make,
+    )  # fmt: skip
 
 
 def judge(
@@ -86,7 +132,7 @@ def judge(
 
 def assert_gradient(
     function: Any,
-    against: str,
+    against: str | Callable[..., Any],
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
@@ -109,9 +155,11 @@ def in_file(
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    inputs: str | None = None,
+    sizes: str | None = None,
 ) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
-    stated = split(arguments)
+    how = Asked(against, form, split(arguments), device, inputs, sizes)
 
     def work() -> Verdict:
         if not Path(path).is_file():
@@ -128,10 +176,11 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
         if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge(target, against, form, stated, name, device)
+        return judge_as(target, how, name)
 
-    child.share_torch(path)
-    return child_verdict(work, timeout, name, against, device)
+    for file in (path, asked.file_of(against)):
+        child.share_torch(file)
+    return child_verdict(work, timeout, name, how)
 
 
 def in_files(
@@ -141,6 +190,8 @@ def in_files(
     arguments: str | None = None,
     timeout: float = 60.0,
     device: str | None = None,
+    inputs: str | None = None,
+    sizes: str | None = None,
 ) -> list[Verdict]:
     """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
     verdicts: list[Verdict] = []
@@ -152,8 +203,13 @@ def in_files(
             error = f"expected FILE.py:NAME or FILE.py:NAME=OP, found {target!r}"
             verdicts.append(Verdict(COULD_NOT_RUN, name=target, error=error))
         elif not wanted:
-            error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
+            error = (
+                "say what it should compute: --against OP, or FILE.py:NAME=OP; --against forward: by its own forward"
+            )
             verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
         else:
-            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device))
+            verdict = in_file(
+                path, name, wanted, form, arguments, timeout=timeout, device=device, inputs=inputs, sizes=sizes
+            )
+            verdicts.append(verdict)
     return verdicts

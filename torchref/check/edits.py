@@ -144,6 +144,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
 def mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
     """What may undo a mistake at one node."""
     yield from reversible(slot, op.slugs, AXES)
+    yield from turned(slot, op.slugs)
     if id(slot.node) in in_loop:
         yield from accumulated(slot, op.slugs)
     yield from exchanges(slot, op, names, upstreams)
@@ -183,6 +184,13 @@ def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
     if isinstance(node, ast.expr) and not isinstance(node, UNSIGNED) and signed(slot):
         yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
+
+
+def turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """b - a for a - b, where no sign may stand in front of the whole."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not signed(slot):
+        yield edit(1, slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
 
 
 def transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
