@@ -52,7 +52,7 @@ class Answer:
             self.outputs = arrays_of(seeded(lambda: self.call(values)))
 
     def call(self, values: dict[str, Any]) -> Any:
-        return call(self.formula.function, values)
+        return self.formula.call(values)
 
     def vector(self, values: dict[str, Any]) -> Array:
         """Every output, one behind the other; complex where an argument is."""
@@ -60,7 +60,7 @@ class Answer:
 
     def jacobian(self, name: str) -> Jacobian:
         if name not in self.jacobians:
-            self.jacobians[name] = jacobian(self.vector, self.values, name)
+            self.jacobians[name] = jacobian(self.vector, self.values, name, self.names)
             self.formula.how.add(self.jacobians[name].how)
         return self.jacobians[name]
 
@@ -97,8 +97,12 @@ class Witnessed:
         self.how: set[str] = set()
         self.answers: dict[Any, Answer] = {}
 
+    def call(self, values: dict[str, Any]) -> Any:
+        """What the function returns for these values."""
+        return call(self.function, values)
+
     def tried(self, values: dict[str, Any]) -> Answer:
-        """The answer on these values; by the other library where the function does not take the likelier one's arrays."""
+        """The answer on these values; by the other library where it does not take the likelier one's arrays."""
         try:
             answer = Answer(self, values)
             if answer.outputs or "torch" not in sys.modules:

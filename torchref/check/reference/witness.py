@@ -12,7 +12,7 @@ the measured noise: rounding, what the series leaves over, or a kink between the
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,15 +42,15 @@ class Jacobian:
     how: str  # "complex step" or "Richardson differences"
 
 
-def jacobian(function: Function, values: Values, name: str, seed: int = 0) -> Jacobian:
+def jacobian(function: Function, values: Values, name: str, beside: Sequence[str] = (), seed: int = 0) -> Jacobian:
     """The derivative of `function` by its argument `name`: from the complex step where that is right."""
     x = np.asarray(values[name], dtype=float)
     base = function(values)
     if x.size == 0:
         return Jacobian(np.zeros((0, base.size)), np.zeros((0, base.size)), "complex step")
     direction = np.random.default_rng(seed).uniform(0.5, 1.0, x.shape)
-    if complex_step_right(function, values, name, base, direction):
-        slopes = np.stack([complex_step(function, values, name, v) for v in units(x)])
+    if complex_step_right(function, values, name, base, direction, beside):
+        slopes = np.stack([complex_step(function, values, name, v, beside) for v in units(x)])
         scale = np.abs(slopes).max(initial=0.0)
         return Jacobian(slopes, np.full(slopes.shape, 64 * 2.0**-53 * scale), "complex step")
     pairs = [richardson(function, values, name, v, base) for v in units(x)]
@@ -65,18 +65,24 @@ def units(x: Array) -> Iterator[Array]:
         yield v.reshape(x.shape)
 
 
-def complex_step(function: Function, values: Values, name: str, direction: Array) -> Array:
-    """The derivative along `direction`. Errors: whatever the function raises on complex numbers."""
-    there = {**values, name: np.asarray(values[name], dtype=float) + IMAGINARY * 1j * direction}
+def complex_step(function: Function, values: Values, name: str, direction: Array, beside: Sequence[str]) -> Array:
+    """The derivative along `direction`. Errors: whatever the function raises on complex numbers.
+
+    The arguments `beside` are complex, too: code stores what it computes of one into arrays made like another.
+    """
+    there = {**values, **{n: np.asarray(values[n], dtype=complex) for n in beside}}
+    there[name] = np.asarray(values[name], dtype=float) + IMAGINARY * 1j * direction
     return np.imag(function(there)) / IMAGINARY
 
 
-def complex_step_right(function: Function, values: Values, name: str, base: Array, direction: Array) -> bool:
+def complex_step_right(
+    function: Function, values: Values, name: str, base: Array, direction: Array, beside: Sequence[str]
+) -> bool:
     """Whether the function takes complex numbers, drops no imaginary part, and agrees with differences."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            slope = complex_step(function, values, name, direction)
+            slope = complex_step(function, values, name, direction, beside)
     except Exception:  # whatever the user's code raises on numbers it was not written for
         return False
     measured, noise = richardson(function, values, name, direction, base)
