@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,21 @@ from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
 from torchref.check.reference import asked
+from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import read_sizes
 from torchref.check.reference.judge import judge_against
+from torchref.check.reference.network.judge import is_network, judge_network
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file
+
+
+NOTHING_SAID = (
+    "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION for a function of your own, "
+    "--against forward for the code's own forward"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Asked:
 
     @property
     def label(self) -> str:
+        if self.against is None:
+            return ""
         return asked.label(self.against) if asked.own(self.against) else str(self.against)
 
 
@@ -90,6 +100,10 @@ def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: A
 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict in this process: against an operation, or against a function of the user's own."""
+    if how.against is None and not is_network(function):
+        return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
+    if how.against is None:
+        how = replace(how, against="forward")
     if not asked.own(how.against):
         own = [option for option, value in (("--inputs", how.inputs), ("--sizes", how.sizes)) if value]
         if own:
@@ -99,8 +113,13 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     try:
         make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
         sizes = read_sizes(how.sizes) if how.sizes is not None else None
-        reference, given = asked.function_of(how.against)
-    except NoWitness as problem:
+        if how.against in asked.FORWARD and is_network(function):
+            return judge_network(function, name, how.label, sizes, make)
+        if how.against in asked.FORWARD:
+            reference, given = forward_of(function, how.form), {}
+        else:
+            reference, given = asked.function_of(how.against)
+    except (NoWitness, CouldNotRun) as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
     return judge_against(
         function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
@@ -149,7 +168,7 @@ def assert_gradient(
 def in_file(
     path: str,
     name: str,
-    against: str,
+    against: str | None,
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
@@ -202,11 +221,6 @@ def in_files(
         if not colon or not path or not name:
             error = f"expected FILE.py:NAME or FILE.py:NAME=OP, found {target!r}"
             verdicts.append(Verdict(COULD_NOT_RUN, name=target, error=error))
-        elif not wanted:
-            error = (
-                "say what it should compute: --against OP, or FILE.py:NAME=OP; --against forward: by its own forward"
-            )
-            verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
         else:
             verdict = in_file(
                 path, name, wanted, form, arguments, timeout=timeout, device=device, inputs=inputs, sizes=sizes

@@ -16,7 +16,7 @@ from torchref.check.reading.arguments import normal
 from torchref.check.reference.witness import NoWitness
 
 Sizes = dict[str, int]
-Shape = tuple[str, ...]  # letters of axes
+Shape = tuple[str | int, ...]  # letters of axes, or lengths that are settled
 SYSTEMS: tuple[Sizes, ...] = (  # distinct primes; even numbers, for what halves an axis; powers of two, for kernels
     {"N": 5, "T": 3, "D": 7, "M": 11, "C": 2, "H": 7, "W": 13, "K": 3},
     {"N": 6, "T": 4, "D": 10, "M": 14, "C": 4, "H": 8, "W": 12, "K": 3},
@@ -46,11 +46,11 @@ class Recipe:
     positive: bool = False
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self.sizes.get(letter, 1) for letter in self.shapes[name])
+        return tuple(a if isinstance(a, int) else self.sizes.get(a, 1) for a in self.shapes[name])
 
     @property
     def letters(self) -> list[str]:
-        return list(dict.fromkeys(letter for s in self.shapes.values() for letter in s if letter))
+        return list(dict.fromkeys(a for s in self.shapes.values() for a in s if isinstance(a, str) and a))
 
     def resized(self, **sizes: int) -> Recipe:
         return replace(self, sizes={**self.sizes, **sizes})
@@ -88,28 +88,30 @@ def shapes_of(a: Argument, first: Shape) -> tuple[Shape, ...]:
     return (first, *(s for s in OTHERS if s != first))
 
 
-def candidates(arguments: tuple[Argument, ...], sizes: Sizes) -> Iterator[Recipe]:
-    """Recipes in turn: each shape of the first array, with those of the others."""
-    arrays = [a for a in arguments if a.kind != "option" and not a.optional]
+def candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str, Shape]) -> Iterator[Recipe]:
+    """Recipes in turn: each shape of the first array, with those of the others; some may be settled."""
+    arrays = [a for a in arguments if a.kind != "option" and not a.optional and a.name not in settled]
+    lengths = dict.fromkeys(n for s in settled.values() for n in s if isinstance(n, int))
+    systems = [{**SYSTEMS[0], "D": n, "C": n} for n in lengths] or list(SYSTEMS)
     for first in FIRST:
         ways = [shapes_of(a, first) for a in arrays[1:]]
-        for chosen in itertools.product(*ways):
+        for system, chosen in itertools.product(systems, list(itertools.product(*ways))):
             shapes = dict(zip([a.name for a in arrays], (first, *chosen), strict=True))
-            for system in SYSTEMS:
-                yield Recipe(shapes, {**system, **sizes})
+            yield Recipe({**shapes, **settled}, {**system, **sizes})
 
 
 def find_recipes(
     arguments: tuple[Argument, ...],
     works: Callable[[dict[str, Any]], bool],
     sizes: Sizes | None = None,
+    settled: dict[str, Shape] | None = None,
 ) -> list[Recipe]:
     """The recipes on whose arrays the reference `works`, one for each shape of the first argument."""
     found: list[Recipe] = []
     tried = 0
     firsts: set[Shape] = set()
     name = next((a.name for a in arguments if a.kind != "option"), "")
-    for recipe in candidates(arguments, sizes or {}):
+    for recipe in candidates(arguments, sizes or {}, settled or {}):
         if recipe.shapes.get(name, ()) in firsts:
             continue
         tried += 1
@@ -128,12 +130,14 @@ def larger(recipe: Recipe, limit: int | None) -> Iterator[tuple[str, Recipe]]:
     """The recipe with one axis of another size: beyond every block, of length 1, empty."""
     small = {letter: min(recipe.sizes[letter], 8 if recipe.sizes[letter] % 2 == 0 else 5) for letter in recipe.letters}
     base = recipe if limit is None else recipe.resized(**small)
-    for letter in recipe.letters:
+    settled = any(isinstance(a, int) for s in recipe.shapes.values() for a in s)
+    free = [a for a in recipe.letters if not settled or a not in ("D", "C", "M")]
+    for letter in free:
         for size in LARGE:
             other = base.resized(**{letter: size})
             if limit is None or other.entries() <= limit:
                 yield f"{letter} = {size}", other
-    for letter in recipe.letters:
+    for letter in free:
         yield f"{letter} = 1", recipe.resized(**{letter: 1})
     if "N" in recipe.letters:
         yield "N = 0", recipe.resized(N=0)

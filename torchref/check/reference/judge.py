@@ -78,7 +78,8 @@ def how_it_was_judged(op: Op, trial: Trial) -> str:
     assert isinstance(op.formula, Witnessed)
     how = " and ".join(sorted(op.formula.how)) or "its output alone"
     shown = [f"{n} {np.shape(v)}" for n, v in trial.probe.values.items() if isinstance(v, np.ndarray)]
-    return f"the gradient of {op.name} by {how}; inputs {', '.join(shown)}"
+    whose = "its own forward's gradient" if op.name in ("forward", "loss") else f"the gradient of {op.name}"
+    return f"{whose} by {how}; inputs {', '.join(shown)}"
 
 
 def makes_sense(output: Any, told: str) -> bool:

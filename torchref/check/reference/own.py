@@ -107,6 +107,8 @@ class Witnessed:
             answer = Answer(self, values)
             if answer.outputs or "torch" not in sys.modules:
                 return answer
+        except NoWitness:
+            raise
         except Exception:  # whatever NumPy raises on tensors, or torch on these sizes
             if "torch" not in sys.modules:
                 raise
@@ -177,11 +179,10 @@ class Inputs:
         """The arrays. Errors: KeyError for a variant that there is not."""
         if self.own is not None:
             return self.own(int(rng.integers(1 << 16)))
-        recipe = (
-            self.others[variant]
-            if variant in self.others
-            else self.recipes[{str(i): i for i in range(len(self.recipes))}[variant]]
-        )
+        if variant in self.others:
+            recipe = self.others[variant]
+        else:
+            recipe = self.recipes[0 if variant == "rich" else {str(i): i for i in range(len(self.recipes))}[variant]]
         return recipe(rng, self.arguments)
 
 
@@ -205,14 +206,15 @@ def own_op(
         values = {**{a.name: a.default for a in args}, **own(0)}
     else:
         formula, own = Witnessed(function, label, args, torch), None
-        recipes, values = found_recipes(formula, args, sizes or {})
+        settled = {n: v.shape for n, v in getattr(function, "held", {}).items()}
+        recipes, values = found_recipes(formula, args, sizes or {}, settled)
     answer = checked(formula, values, label)
     outputs = ("output", *(f"output {i}" for i in range(2, len(answer.outputs) + 1)))
     scalar = len(answer.outputs) == 1 and answer.outputs[0].ndim == 0
     variants = tuple(str(i) for i in range(max(len(recipes), 1)))
     return Op(
         label, (), args, formula, Inputs(args, recipes, own), outputs=outputs, loss=scalar, variants=variants,
-        sizes=constructor_sizes(args, recipes), own=True,
+        sizes=getattr(function, "constructor_sizes", lambda: constructor_sizes(args, recipes))(), own=True,
     )  # fmt: skip
 
 
@@ -246,7 +248,9 @@ def seeded_make(make: Callable[..., Any], seed: int, names: list[str], told: str
         raise NoWitness(f"{told} of --inputs raised an exception:\n{last_lines(problem)}") from None
 
 
-def found_recipes(formula: Witnessed, args: tuple[Argument, ...], sizes: Sizes) -> tuple[list[Recipe], dict[str, Any]]:
+def found_recipes(
+    formula: Witnessed, args: tuple[Argument, ...], sizes: Sizes, settled: dict[str, inputs.Shape]
+) -> tuple[list[Recipe], dict[str, Any]]:
     """The recipes on which the reference runs, and the values of the first. Errors: NoWitness if there is none."""
     options = {a.name: a.default for a in args if a.kind == "option"}
     first: list[Exception] = []
@@ -255,12 +259,14 @@ def found_recipes(formula: Witnessed, args: tuple[Argument, ...], sizes: Sizes) 
         values = {**dict.fromkeys(formula.names), **options, **arrays}
         try:
             outputs = formula.tried(values).outputs
+        except NoWitness:
+            raise
         except Exception as problem:  # whatever the user's function raises on sizes that it was not written for
             first.append(problem)
             return False
         return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
 
-    recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes))
+    recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes), settled)
     if not recipes:
         said = f"; its first exception:\n{last_lines(first[0])}" if first else ": it returned no finite array"
         raise NoWitness(
@@ -275,6 +281,8 @@ def checked(formula: Witnessed, values: dict[str, Any], label: str) -> Answer:
     values = {**dict.fromkeys(formula.names), **values}
     try:
         first, second = formula.tried(values), formula.tried(values)
+    except NoWitness:
+        raise
     except Exception as problem:
         raise NoWitness(f"{label} raised an exception:\n{last_lines(problem)}") from None
     if not first.outputs:

@@ -327,7 +327,9 @@ def datas(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterat
     ways = [list(kinds.examples(lengths, n, rng))]
     if len(names) > 1:
         ways.append(list(kinds.labels(lengths, n, rng)))
-    ways += [list(kinds.states(lengths, n, rng)) for _ in names[2:]]
+    if len(names) > 2:  # a recurrence: sequences first, and few of the others
+        ways = [sorted(ways[0], key=lambda k: "ind" not in k.told and "sequence" not in k.told)[:8], ways[1][-6:]]
+        ways += [list(kinds.states(lengths, n, rng)) for _ in names[2:]]
     flipped = len(names) > 1 and normal(names[0]) in ("y", "t", "labels", "target", "targets", "ytrue")
     order = [names[1], names[0], *names[2:]] if flipped else names
     for chosen in itertools.product(*ways):
