@@ -73,7 +73,7 @@ def same(a: list[list[Array]], b: list[list[Array]], start: list[Array], toleran
     return True
 
 
-def diagnose(function: Any, against: str, stated: list[str] | None, name: str, strict: bool = False) -> Verdict:
+def diagnose(function: Any, against: str, name: str, strict: bool = False) -> Verdict:
     """The verdict on an optimizer's step."""
     verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer", precision="float64", device="cpu")
     with noting_calls() as calls:

@@ -29,13 +29,18 @@ class Options:
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py:NAME[=OP]")]
     """What to judge."""
     against: Annotated[str | None, option("OP")] = None
-    """torch's name of what it should compute, with options if need be."""
+    """torch's name of what it should compute, with options if need be; FILE.py:FUNCTION, a forward of your own, in
+    torch or in NumPy; forward, the code's own forward or loss."""
     form: Annotated[str | None, option("FORM")] = None
     """closure, pair, class, function, autograd or optimizer, where it is not recognised."""
     arguments: Annotated[str | None, option("NAMES")] = None
     """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
     only: Annotated[str | None, option("GRADIENTS")] = None
     """The gradients to judge (input,weight), where the others do not matter."""
+    inputs: Annotated[str | None, option("FILE.py:FUNCTION")] = None
+    """What makes the arrays that a function of your own is run on: by name, or in order."""
+    sizes: Annotated[str | None, option("N=64,D=32")] = None
+    """The lengths of their axes: N, T, D, M, C, H, W, K; of a network, its constructor's arguments."""
     hints: Annotated[int, option("{0,1,2,3}")] = 3
     """How much is given away: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
     timeout: Annotated[float, option("SECONDS")] = 60.0
@@ -54,7 +59,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Judge, print, and write the page."""
-    from torchref.check.api import in_files
+    from torchref.check.api import Asked, in_files, split
     from torchref.check.ops import catalogue
     from torchref.check.report import several
 
@@ -67,16 +72,17 @@ def run(options: Options) -> int:
         raise UserError("check: say what to judge: FILE.py:NAME --against OP")
     if options.timeout <= 0:
         raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
-    verdicts = in_files(
-        options.targets,
+    how = Asked(
         options.against,
         options.form,
-        options.arguments,
-        options.timeout,
+        split(options.arguments),
         options.device,
-        options.only,
+        options.inputs,
+        options.sizes,
+        split(options.only),
         options.strict,
     )
+    verdicts = in_files(options.targets, how, options.timeout)
     if options.html is not None:
         from torchref.check.report.html import page
 

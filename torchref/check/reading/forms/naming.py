@@ -54,7 +54,14 @@ def read_returned_names(function: Any) -> list[str]:
     flat: list[Any] = []
     for item in items:
         flat += item.elts if isinstance(item, ast.Tuple | ast.List) else [item]
-    return [n.id if isinstance(n, ast.Name) else n.attr if isinstance(n, ast.Attribute) else "" for n in flat]
+    return [called(n) for n in flat]
+
+
+def called(node: ast.expr) -> str:
+    """What an expression is called: a name, also one that is divided or multiplied, as in dw / m."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
+        return called(node.left)
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 PREFIXES = ("dld", "gradientof", "gradof", "gradient", "gradients", "gradw", "grad", "delta", "d", "g", "nabla")
