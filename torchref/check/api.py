@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
+from torchref.check.reading.targets import Target
+from torchref.check.reading.targets import targets as find_targets
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
@@ -60,7 +63,9 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
 def child_verdict(
     work: Callable[[], Verdict], timeout: float, name: str, against: str, device: str | None = None
 ) -> Verdict:
+    start = time.perf_counter()
     verdict = child.run(work, timeout, limited=device != "cuda")
+    verdict.seconds = time.perf_counter() - start
     verdict.name = verdict.name or name
     verdict.against = verdict.against or against
     return verdict
@@ -143,7 +148,9 @@ def in_file(
         return judge(target, against, form, stated, name, device, chosen)
 
     child.share_torch(path)
-    return child_verdict(work, timeout, name, against, device)
+    verdict = child_verdict(work, timeout, name, against, device)
+    verdict.file = path
+    return verdict
 
 
 def in_files(
@@ -155,18 +162,23 @@ def in_files(
     device: str | None = None,
     only: str | None = None,
 ) -> list[Verdict]:
-    """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
-    verdicts: list[Verdict] = []
-    for target in targets:
-        place, equals, op = target.partition("=")
-        path, colon, name = place.rpartition(":")
-        wanted = op if equals else against
-        if not colon or not path or not name:
-            error = f"expected FILE.py:NAME or FILE.py:NAME=OP, found {target!r}"
-            verdicts.append(Verdict(COULD_NOT_RUN, name=target, error=error))
-        elif not wanted:
-            error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
-            verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
-        else:
-            verdicts.append(in_file(path, name, wanted, form, arguments, timeout=timeout, device=device, only=only))
-    return verdicts
+    """The verdict on each target that `targets` names: `FILE.py:NAME`, a file or a directory, with `=OP` or without."""
+    return [
+        Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
+        if t.error
+        else as_promised(
+            t, in_file(t.path, t.name, t.against, form, arguments, timeout=timeout, device=device, only=only)
+        )
+        for t in find_targets(targets, against)
+    ]
+
+
+def as_promised(target: Target, verdict: Verdict) -> Verdict:
+    """The verdict on what was found by its name alone: a forward that is not torch's is then no mistake."""
+    if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
+        return verdict
+    error = (
+        f"it has the name of {target.against}, and its forward is another function: "
+        f"say what it should compute, as {target.path}:{target.name}=OP"
+    )
+    return Verdict(COULD_NOT_RUN, against=verdict.against, name=verdict.name, file=verdict.file, error=error)
