@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
+from torchref.check.reading.targets import Target
+from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import read_sizes
@@ -97,7 +100,9 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
 
 
 def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+    start = time.perf_counter()
     verdict = child.run(work, timeout, limited=how.device != "cuda")
+    verdict.seconds = time.perf_counter() - start
     verdict.name = verdict.name or name
     verdict.against = verdict.against or how.label
     return verdict
@@ -121,7 +126,7 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
         if how.against in asked.FORWARD and is_network(function):
             return judge_network(function, name, how.label, sizes, make)
         if how.against in asked.FORWARD:
-            reference, given = forward_of(function, how.form), {}
+            reference, given = forward_of(function, how.form), dict[str, Any]()
         else:
             reference, given = asked.function_of(how.against)
     except (NoWitness, CouldNotRun) as problem:
@@ -146,9 +151,7 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
     if how.device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
-    return diagnose(
-        function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict
-    )
+    return diagnose(function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict)
 
 
 def assert_gradient(

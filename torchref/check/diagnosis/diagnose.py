@@ -74,7 +74,7 @@ def verdict_on(form: Form, stated: list[str] | None, strict: bool) -> Verdict:
         return could_not_run(problem, form)
 
 
-def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None) -> Verdict:
+def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None = None) -> Verdict:
     """How the code was called, what it raised, and the option that may help."""
     told = str(problem)
     if isinstance(problem, UserError):

@@ -135,7 +135,9 @@ class Verdict:
     verdict: str
     against: str = ""
     name: str = ""
+    file: str = ""  # where it stands
     form: str = ""
+    seconds: float = 0.0  # how long it took
     findings: list[Finding] = field(default_factory=list)
     right: dict[str, float] = field(default_factory=dict)  # gradient: error / what rounding allows
     notes: list[str] = field(default_factory=list)
@@ -158,6 +160,11 @@ class Verdict:
     def status(self) -> int:
         """0: all of it is right, 1: something is wrong, 2: it could not be run, or not all of it could be judged."""
         return STATUS[COULD_NOT_RUN] if self.verdict == RIGHT and self.not_judged else STATUS[self.verdict]
+
+    @property
+    def place(self) -> str:
+        """Where the code stands: FILE.py:NAME."""
+        return f"{self.file}:{self.name}" if self.file else self.name
 
     @property
     def outcome(self) -> str:
@@ -185,7 +192,7 @@ class Verdict:
             result["not_judged"] = self.not_judged
         if self.notes and (hints >= 2 or self.verdict == RIGHT):
             result["notes"] = self.notes
-        for key in ("error", "called", "option", "precision", "device", "not_run"):
+        for key in ("file", "error", "called", "option", "precision", "device", "not_run"):
             if getattr(self, key):
                 result[key] = getattr(self, key)
         return result

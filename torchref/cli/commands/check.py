@@ -20,13 +20,14 @@ class Options:
     """Judge a gradient that you have derived by hand, and say what is wrong with it.
 
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
-    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME: a function returning output
-    and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
-    step, or what stands before _forward and _backward. Exit status 0: all of it is right, 1: wrong,
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d; or a file, or a directory, where
+    comments `# torchref: NAME against OP` or the names of operations say what is judged. NAME: a function returning
+    output and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an
+    optimizer's step, or what stands before _forward and _backward. Exit status 0: all of it is right, 1: wrong,
     2: it could not be run, or not all of it be judged.
     """
 
-    targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py:NAME[=OP]")]
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py[:NAME][=OP]")]
     """What to judge."""
     against: Annotated[str | None, option("OP")] = None
     """torch's name of what it should compute, with options if need be; FILE.py:FUNCTION, a forward of your own, in
@@ -51,6 +52,8 @@ class Options:
     """The conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere."""
     html: Annotated[Path | None, option("FILE")] = None
     """Write mine, reference and difference as pictures."""
+    junit: Annotated[Path | None, option("FILE")] = None
+    """Write the verdicts as JUnit XML, for CI."""
     json: Annotated[bool, option()] = False
     """Print the verdict as JSON."""
     list: Annotated[bool, option()] = False
@@ -86,12 +89,20 @@ def run(options: Options) -> int:
     if options.html is not None:
         from torchref.check.report.html import page
 
-        try:
-            options.html.write_text(page(verdicts, options.hints), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"check: cannot write {options.html}: {reason(error)}") from None
+        write(options.html, page(verdicts, options.hints))
+    if options.junit is not None:
+        from torchref.check.report.junit import junit
+
+        write(options.junit, junit(verdicts, options.hints))
     if options.json:
         print(several.as_json(verdicts, options.hints))
     else:
-        print("\n".join(v.text(options.hints) for v in verdicts))
+        print(several.as_text(verdicts, options.hints))
     return several.status(verdicts)
+
+
+def write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"check: cannot write {path}: {reason(error)}") from None

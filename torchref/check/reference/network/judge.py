@@ -6,6 +6,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from torchref.check.reference.network.of_class import looks_like_network, of_cla
 from torchref.check.reference.network.of_functions import looks_like_network_function, of_functions
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 
 TRIALS = 12000  # passes in search of data that the network takes
 SEEDS = 5  # weights that are tried where a kink lies beside the first
@@ -51,7 +52,9 @@ def judge_network(
     shown = ", ".join(f"{k} {describe(v)}" for k, v in network.data.items())
     verdict.notes.insert(0, f"judged by its own loss, {network.told}, by {' and '.join(sorted(formula.how))}; {shown}")
     if kinks:
-        verdict.notes.append(f"{kinks} sets of weights lay beside a kink, where no difference says anything: others were taken")
+        verdict.notes.append(
+            f"{kinks} sets of weights lay beside a kink, where no difference says anything: others were taken"
+        )
     left = network.without_gradient()
     if left:
         verdict.notes.append(f"no gradient was found for {', '.join(left)}: it is not judged")
@@ -59,7 +62,13 @@ def judge_network(
 
 
 def describe(value: Any) -> str:
-    return str(value.shape) if isinstance(value, np.ndarray) else f"of {len(value)}" if isinstance(value, list) else repr(value)
+    return (
+        str(value.shape)
+        if isinstance(value, np.ndarray)
+        else f"of {len(value)}"
+        if isinstance(value, list)
+        else repr(value)
+    )
 
 
 def ways(target: Any, sizes: Sizes, make: Callable[..., Any] | None) -> Iterator[Network]:
@@ -85,7 +94,7 @@ def running(candidates: Iterator[Network]) -> tuple[Network, Passed]:
     for network in itertools.islice(candidates, TRIALS):
         seen = seen or network
         try:
-            passed = seeded(lambda n=network: n.passed(n.weights, n.code()))
+            passed = seeded(partial(run_as_it_stands, network))
         except Exception as problem:  # whatever the user's code raises on data that it was not written for
             first = first or problem
             continue
@@ -103,7 +112,9 @@ def running(candidates: Iterator[Network]) -> tuple[Network, Passed]:
             f"it ran on none of the data that was tried; --inputs FILE.py:make gives it yours; its first exception, for "
             f"{seen.told if seen else 'it'}: {type(first).__name__}: {first}"
         )
-    raise NoWitness("no loss with gradients was found: a method or a function that returns a number, and gradients by name")
+    raise NoWitness(
+        "no loss with gradients was found: a method or a function that returns a number, and gradients by name"
+    )
 
 
 def only_judged(network: Network, passed: Passed) -> Network:
@@ -128,3 +139,8 @@ def steady(formula: OwnLoss, p: Any) -> bool:
     every = [answer.jacobian(n) for n in answer.names]
     top = max((float(np.abs(j.slopes).max(initial=0.0)) for j in every), default=0.0)
     return all(np.isfinite(j.slopes).all() and (j.noise <= STEADY * max(top, 1e-12)).all() for j in every)
+
+
+def run_as_it_stands(network: Network) -> Passed:
+    """What the user's code gives on its own weights."""
+    return network.passed(network.weights, network.code())

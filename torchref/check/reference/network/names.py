@@ -24,7 +24,19 @@ BACKWARDS = (
 OF_LOSS = re.compile(r"(.*(loss|cost|objective|nll|error).*|j|e|l|total|mse|ce|val(ue)?)$", re.I)
 GRADIENTS = re.compile(r"(.*grads?|.*gradients?|d|nabla.*|deltas?)$", re.I)
 RATE = ("lr", "learningrate", "alpha", "eta", "stepsize", "rate")
-STRENGTH = ("reg", "lambda", "lambd", "lam", "l2", "l2reg", "regularization", "regstrength", "weightdecay", "lmbda", "lmbd")
+STRENGTH = (
+    "reg",
+    "lambda",
+    "lambd",
+    "lam",
+    "l2",
+    "l2reg",
+    "regularization",
+    "regstrength",
+    "weightdecay",
+    "lmbda",
+    "lmbd",
+)
 
 
 def scalar(value: Any) -> bool:

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ class OfClass:
                 if same is None and output is not None and n not in map(normal, self.data) and n not in ("x", "y"):
                     found[p.name] = output
                 else:
-                    found[p.name] = fresh(self.data[same or (ordered or [first])[0]])
+                    found[p.name] = fresh(self.data[same or [*ordered, first or ""][0]])
         return found
 
     def passed(self, weights: dict[str, Any], code: list[Any], loss_alone: bool = False) -> Passed:
@@ -197,7 +198,9 @@ def in_list(name: str, value: Any, paths: dict[str, Path]) -> dict[str, Any]:
         if len(p) > 1 and p[-1][0] == "i" and isinstance(p[-1][1], int):
             lists.setdefault(p[:-1], []).append(n)
     fitting = [ns for ns in lists.values() if len(ns) == len(value)]
-    called = [ns for ns in fitting if weight_of(name, [str(paths[ns[0]][-2][1])]) or shares_a_letter(name, paths[ns[0]])]
+    called = [
+        ns for ns in fitting if weight_of(name, [str(paths[ns[0]][-2][1])]) or shares_a_letter(name, paths[ns[0]])
+    ]
     chosen = next(iter(called or fitting), None)
     if chosen is None or not all(is_number(v) for v in value):
         return {}
@@ -227,7 +230,12 @@ def kept_gradient(name: str, path: Path, kept: dict[Path, Array]) -> Any:
                 return array
     for other, array in kept.items():
         last = other[-1][1]
-        if len(other) == 1 and isinstance(last, str) and normal(last) != normal(str(key)) and weight_of(last, [str(key)]):
+        if (
+            len(other) == 1
+            and isinstance(last, str)
+            and normal(last) != normal(str(key))
+            and weight_of(last, [str(key)])
+        ):
             return array
     return None
 
@@ -283,7 +291,7 @@ def of_class(cls: Any, sizes: dict[str, int], given: dict[str, Any] | None) -> I
     for constructed in constructors(cls, sizes):
         network = OfClass(cls, constructed, *found)
         try:
-            instance = seeded(lambda n=network: n.instance(cls))
+            instance = seeded(partial(network.instance, cls))
         except Exception as problem:
             first = first or problem
             continue
@@ -297,13 +305,17 @@ def of_class(cls: Any, sizes: dict[str, int], given: dict[str, Any] | None) -> I
         network.paths, network.weights = held, arrays
         yield from with_data(network, sizes, given)
     if made == 0 and first is not None:
-        raise NoWitness(f"the constructor of {cls.__name__} raised {type(first).__name__}: {first}; --sizes states its numbers")
+        raise NoWitness(
+            f"the constructor of {cls.__name__} raised {type(first).__name__}: {first}; --sizes states its numbers"
+        )
 
 
 def with_data(network: OfClass, sizes: dict[str, int], given: dict[str, Any] | None) -> Iterator[OfClass]:
     method = getattr(network.cls, network.method)
     params = [p for p in parameters(method) if p.name != "self"]
-    needed = [p for p in params if p.default is p.empty or (p.default is None and normal(p.name) in ("y", "labels", "t"))]
+    needed = [
+        p for p in params if p.default is p.empty or (p.default is None and normal(p.name) in ("y", "labels", "t"))
+    ]
     needed = [p for p in needed if normal(p.name) not in (*RATE, *STRENGTH)]
     if given is not None:
         yield replace(network, data=given, told=f"{network.method}({', '.join(given)})")

@@ -70,9 +70,9 @@ class OfFunctions:
                 names = returned_names(f)
                 at = loss_place(items, names)
                 last = f is code[-1]
-                if at is not None and not last and COSTS.match(f.__name__):
-                    loss = items[at]
-                elif at is not None and last and not with_cost:
+                if (at is not None and not last and COSTS.match(f.__name__)) or (
+                    at is not None and last and not with_cost
+                ):
                     loss = items[at]
                 keep(there, f, items, names)
             if with_cost and loss_alone:
@@ -192,7 +192,9 @@ def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any]
         yield (forward, cost, function)
 
 
-def of_functions(function: Callable[..., Any], sizes: dict[str, int], given: dict[str, Any] | None) -> Iterator[OfFunctions]:
+def of_functions(
+    function: Callable[..., Any], sizes: dict[str, int], given: dict[str, Any] | None
+) -> Iterator[OfFunctions]:
     """The ways to run the function, the likelier first."""
     for functions in sequences(function):
         yield from of_sequence(functions, sizes, given)
@@ -211,7 +213,12 @@ def of_sequence(
         if given is not None:
             arrays = {n: v for n, v in given.items() if n in layout.weights}
             own = {**layout.weights, **{n: np.asarray(v, dtype=float) for n, v in arrays.items()}}
-            yield replace(layout, weights=own, data={k: v for k, v in given.items() if k not in own}, told=told_of(functions, "your inputs"))
+            yield replace(
+                layout,
+                weights=own,
+                data={k: v for k, v in given.items() if k not in own},
+                told=told_of(functions, "your inputs"),
+            )
             continue
         every = datas(names, [*lengths_of(layout.weights), *lengths_given(options)], sizes)
         for values, told in itertools.islice(every, WAYS):
@@ -311,7 +318,7 @@ def shapes_of(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tu
 def vectors(weight: str, biases: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:
     """One weight for each feature, and a number beside them."""
     for shape in ((), (1,)) if biases else ((),):
-        yield {weight: (5,), **{n: shape for n in biases}}, () if shape else tuple(biases)
+        yield {weight: (5,), **dict.fromkeys(biases, shape)}, () if shape else tuple(biases)
 
 
 def layer(name: str, among: list[str]) -> int:
