@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import torchref.nn
+import torchref.tensor
 from tests.cases import Case
 from tests.certify.mutation import Mutant, Owner, forgotten_orders, mutants, ordered, owners, planted
 from tests.checks import (
@@ -34,6 +35,7 @@ from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 LIBRARY = str(Path(torchref.__file__).parent)
 LINES = 1_000_000  # of the library: a mutant that runs more has been noticed
 NOTICED = "noticed by "
+NOT_MUTATED = ("torchref.nn.half", "torchref.tensor.calling")
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 
 
@@ -173,9 +175,14 @@ def prepared(cases: list[Case]) -> list[Prepared]:
 
 
 def all_modules() -> list[str]:
-    found = pkgutil.walk_packages(torchref.nn.__path__, "torchref.nn.")
-    # half converts dtypes: cases in float64 do not enter it, and the check of float16 is one of its own
-    return [module.name for module in found if not module.ispkg and module.name != "torchref.nn.half"]
+    found = [
+        module
+        for package in (torchref.nn, torchref.tensor)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
+    # cases in float64 do not enter half; test_mutation.py has the check of float16 notice its mutants. calling
+    # holds decorators: they have done their work when a mutant of them is planted.
+    return [module.name for module in found if not module.ispkg and module.name not in NOT_MUTATED]
 
 
 def cases_by_owner(cases: list[Prepared], modules: list[str]) -> dict[Owner, list[Prepared]]:

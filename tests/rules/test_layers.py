@@ -135,7 +135,11 @@ def test_a_comparison_can_be_copied(path):
 
 @pytest.mark.parametrize(
     "statement",
-    ["import torchref.nn, torchref.optim", "from torchref.compare import Comparison, Data", "import torchref.models"],
+    [
+        "import torchref.nn, torchref.optim, torchref.tensor",
+        "from torchref.compare import Comparison, Data",
+        "import torchref.models",
+    ],
 )
 def test_importing_is_light(statement):
     """Catches an import that costs every NumPy user two seconds."""

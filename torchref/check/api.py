@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +15,81 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
+from torchref.check.reading.targets import Target
+from torchref.check.reading.targets import targets as find_targets
+from torchref.check.reference import asked
+from torchref.check.reference.forward import forward_of
+from torchref.check.reference.inputs import read_sizes
+from torchref.check.reference.judge import judge_against
+from torchref.check.reference.network.judge import is_network, judge_network
+from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
+NOTHING_SAID = (
+    "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION for a function of your own, "
+    "--against forward for the code's own forward"
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a piece of code is to be judged."""
+
+    against: Any  # torch's name, FILE.py:FUNCTION, "forward" or a function
+    form: str | None = None
+    stated: list[str] | None = None
+    device: str | None = None
+    inputs: Any = None  # FILE.py:FUNCTION or a function: makes the arrays of the probe
+    sizes: str | None = None  # N=64,D=32
+    only: list[str] | None = None  # the gradients to judge
+    strict: bool = False
+
+    @property
+    def label(self) -> str:
+        if self.against is None:
+            return ""
+        return asked.label(self.against) if asked.own(self.against) else str(self.against)
+
 
 def check(
     function: Any,
-    against: str,
+    against: str | Callable[..., Any],
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    only: str | Sequence[str] | None = None,
     strict: bool = False,
+    inputs: str | Callable[..., Any] | None = None,
+    sizes: str | None = None,
 ) -> Verdict:
     """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
     autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
 
+    `against` may also be a function, or its place "FILE.py:NAME": a forward of your own, in torch or in NumPy, that the
+    code is judged by. `inputs` makes its arguments, `sizes` ("N=64,D=32") gives the lengths of their axes.
     With `strict` the conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere.
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
+    `only` names the gradients to judge, where the others do not matter.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
-    Errors: TypeError where `against` is no name.
+    Errors: TypeError where `against` is neither a name nor a function.
     """
-    if not isinstance(against, str) or not against.strip():
-        raise TypeError(f"check(): against must be torch's name of what is computed, such as 'relu'; found {against!r}")
+    if not callable(against) and (not isinstance(against, str) or not against.strip()):
+        raise TypeError(
+            "check(): against must be torch's name of what is computed, such as 'relu', or a function; "
+            f"found {against!r}"
+        )
     name = getattr(
         function[0] if isinstance(function, tuple | list) and function else function,
         "__name__",
         type(function).__name__,
     )
-    stated = split(arguments)
-    return child_verdict(
-        lambda: judge(function, against, form, stated, name, device, strict), timeout, name, against, device
-    )
+    how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
+    return child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -57,73 +99,81 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def child_verdict(
-    work: Callable[[], Verdict], timeout: float, name: str, against: str, device: str | None = None
-) -> Verdict:
-    verdict = child.run(work, timeout, limited=device != "cuda")
+def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+    start = time.perf_counter()
+    verdict = child.run(work, timeout, limited=how.device != "cuda")
+    verdict.seconds = time.perf_counter() - start
     verdict.name = verdict.name or name
-    verdict.against = verdict.against or against
+    verdict.against = verdict.against or how.label
     return verdict
 
 
-def judge(
-    function: Any,
-    against: str,
-    form: str | None,
-    stated: list[str] | None,
-    name: str,
-    device: str | None = None,
-    strict: bool = False,
-) -> Verdict:
+def judge_as(function: Any, how: Asked, name: str) -> Verdict:
+    """The verdict in this process: against an operation, or against a function of the user's own."""
+    if how.against is None and not is_network(function):
+        return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
+    if how.against is None:
+        how = replace(how, against="forward")
+    if not asked.own(how.against):
+        own = [option for option, value in (("--inputs", how.inputs), ("--sizes", how.sizes)) if value]
+        if own:
+            error = f"{own[0]} is for a function of your own (--against FILE.py:NAME); {how.against} has a probe"
+            return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
+        return judge(function, how, name)
+    try:
+        make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
+        sizes = read_sizes(how.sizes) if how.sizes is not None else None
+        if how.against in asked.FORWARD and is_network(function):
+            return judge_network(function, name, how.label, sizes, make)
+        if how.against in asked.FORWARD:
+            reference, given = forward_of(function, how.form), dict[str, Any]()
+        else:
+            reference, given = asked.function_of(how.against)
+    except (NoWitness, CouldNotRun) as problem:
+        return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
+    return judge_against(
+        function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
+        sizes=sizes, make=make,
+    )  # fmt: skip
+
+
+def judge(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
+    against: str = how.against
     if optimizers.names(against) is not None:
-        return optimizers.diagnose(function, against, stated, name, strict)
+        return optimizers.diagnose(function, against, name, how.strict)
     try:
         op = find(against)
     except UnknownOp as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
-    if form == "optimizer":
-        return Verdict(
-            COULD_NOT_RUN,
-            name=name,
-            against=against,
-            error=f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}",
-        )
-    if device not in (None, "cpu", "cuda"):
-        return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")
-    return diagnose(function, op, form, stated, name=name, device=device, strict=strict)
+    if how.form == "optimizer":
+        error = f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}"
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
+    if how.device not in (None, "cpu", "cuda"):
+        return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
+    return diagnose(function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict)
 
 
 def assert_gradient(
     function: Any,
-    against: str,
+    against: str | Callable[..., Any],
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
     hints: int = 3,
     timeout: float = 60.0,
+    only: str | Sequence[str] | None = None,
     strict: bool = False,
 ) -> None:
-    """Fail with the diagnosis if `function` is not right."""
+    """Fail with the diagnosis if `function` is not right, or if a gradient was not judged; `only` says which count."""
     __tracebackhide__ = True
-    verdict = check(function, against, form, arguments, timeout=timeout, strict=strict)
+    verdict = check(function, against, form, arguments, timeout=timeout, only=only, strict=strict)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
 
 
-def in_file(
-    path: str,
-    name: str,
-    against: str,
-    form: str | None = None,
-    arguments: str | Sequence[str] | None = None,
-    *,
-    timeout: float = 60.0,
-    device: str | None = None,
-    strict: bool = False,
-) -> Verdict:
+def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
-    stated = split(arguments)
 
     def work() -> Verdict:
         if not Path(path).is_file():
@@ -140,38 +190,35 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
         if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge(target, against, form, stated, name, device, strict)
+        return judge_as(target, how, name)
 
     def among_its_own() -> Verdict:
         with project_on_path(Path(path)):  # a function may import a module of its project when it is called
             return work()
 
-    child.share_torch(path)
-    return child_verdict(among_its_own, timeout, name, against, device)
+    for file in (path, asked.file_of(how.against)):
+        child.share_torch(file)
+    verdict = child_verdict(among_its_own, timeout, name, how)
+    verdict.file = path
+    return verdict
 
 
-def in_files(
-    targets: Sequence[str],
-    against: str | None = None,
-    form: str | None = None,
-    arguments: str | None = None,
-    timeout: float = 60.0,
-    device: str | None = None,
-    strict: bool = False,
-) -> list[Verdict]:
-    """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
-    verdicts: list[Verdict] = []
-    for target in targets:
-        place, equals, op = target.partition("=")
-        path, colon, name = place.rpartition(":")
-        wanted = op if equals else against
-        if not colon or not path or not name:
-            error = f"expected FILE.py:NAME or FILE.py:NAME=OP, found {target!r}"
-            verdicts.append(Verdict(COULD_NOT_RUN, name=target, error=error))
-        elif not wanted:
-            error = "say what it should compute: --against OP, or FILE.py:NAME=OP"
-            verdicts.append(Verdict(COULD_NOT_RUN, name=name, error=error))
-        else:
-            more: dict[str, Any] = {"timeout": timeout, "device": device, "strict": strict}
-            verdicts.append(in_file(path, name, wanted, form, arguments, **more))
-    return verdicts
+def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[Verdict]:
+    """The verdict on each target that `targets` names: `FILE.py:NAME`, a file or a directory, with `=OP` or without."""
+    return [
+        Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
+        if t.error
+        else as_promised(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
+        for t in find_targets(targets, how.against)
+    ]
+
+
+def as_promised(target: Target, verdict: Verdict) -> Verdict:
+    """The verdict on what was found by its name alone: a forward that is not torch's is then no mistake."""
+    if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
+        return verdict
+    error = (
+        f"it has the name of {target.against}, and its forward is another function: "
+        f"say what it should compute, as {target.path}:{target.name}=OP"
+    )
+    return Verdict(COULD_NOT_RUN, against=verdict.against, name=verdict.name, file=verdict.file, error=error)

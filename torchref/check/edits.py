@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,6 +46,10 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names 
     "branch": "wrong-mask",
     "function": "derivative-at-wrong-tensor",
     "sample": "overwritten-not-accumulated",
+    "again": "overwritten-not-accumulated",
+    "index": "repeated-index-overwritten",
+    "key": "derivative-at-wrong-tensor",
+    "derivative": "local-derivative-missing",
 }
 
 
@@ -129,6 +134,10 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
         in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
+        if op.own:
+            counting = {n.id for loop in ast.walk(function) if isinstance(loop, ast.For) for n in names_in(loop.target)}
+            own = [n for n in own if n not in counting]
+        assigned, keys, computed = assigned_again(function), keys_of(function), computed_in(function)
         indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
         for index, statement in enumerate(function.body):
             for slot in (Slot(function, "body", index, statement), *slots(statement)):
@@ -136,6 +145,8 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                     continue
                 seen.add(id(slot.node))
                 found = places(slot, op.slugs) if id(slot.node) in indices else mends(slot, op, own, upstreams, in_loop)
+                if op.own:
+                    found = itertools.chain(found, of_networks(slot, op.slugs, computed, assigned, keys))
                 for e in found:
                     e.rank = 100 * e.rank + nth
                     yield e
@@ -144,9 +155,69 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
 def mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
     """What may undo a mistake at one node."""
     yield from reversible(slot, op.slugs, AXES)
+    yield from turned(slot, op.slugs)
     if id(slot.node) in in_loop:
         yield from accumulated(slot, op.slugs)
     yield from exchanges(slot, op, names, upstreams)
+
+
+def of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], keys: list[str]) -> Iterator[Edit]:
+    """What a function that goes forward and back by itself may need besides."""
+    node = slot.node
+    if id(node) in again:  # the second path to a weight overwrites the first
+        target = node.targets[0]
+        yield edit(1, slug_of(slugs, "again"), slot, ast.AugAssign(target, ast.Add(), node.value))
+    if isinstance(node, ast.AugAssign | ast.Assign) and isinstance(slot.parent, ast.stmt | ast.mod):
+        yield from added_at(slot, slugs)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and isinstance(slot.parent, ast.Subscript):
+        for key in keys:
+            if key != node.value:
+                yield edit(4, slug_of(slugs, "key"), slot, ast.Constant(key))
+    if slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple):
+        for name, how in itertools.product(names, ("({0} > 0)", "(1 - {0} ** 2)", "({0} * (1 - {0}))")):
+            value = ast.parse(how.format(name), mode="eval").body
+            yield edit(3, slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
+
+
+def added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """np.add.at(a, index, b) for a[index] += b, which keeps one of the terms that meet at an index."""
+    target = slot.node.target if isinstance(slot.node, ast.AugAssign) else slot.node.targets[0]
+    if isinstance(target, ast.Subscript) and not isinstance(getattr(slot.node, "op", ast.Add()), ast.Sub):
+        place = copy.deepcopy(target.value)
+        call = ast.Call(ast.parse("np.add.at", mode="eval").body, [place, target.slice, slot.node.value], [])
+        yield edit(2, slug_of(slugs, "index"), slot, ast.Expr(call))
+
+
+def assigned_again(function: ast.FunctionDef) -> set[int]:
+    """The assignments to a place that an earlier one has filled, by id."""
+    seen: dict[str, int] = {}
+    found = set()
+    for n in sorted((n for n in ast.walk(function) if isinstance(n, ast.Assign)), key=lambda n: n.lineno):
+        told = show(n.targets[0])
+        if len(n.targets) == 1 and told in seen and not isinstance(n.targets[0], ast.Tuple):
+            found.add(id(n))
+        seen[told] = n.lineno
+    return found
+
+
+def names_in(target: ast.expr) -> list[ast.Name]:
+    return [n for n in ast.walk(target) if isinstance(n, ast.Name)]
+
+
+def computed_in(function: ast.FunctionDef) -> list[str]:
+    """The variables, and attributes of self, that a function assigns or is handed."""
+    targets = [t for n in ast.walk(function) if isinstance(n, ast.Assign) for t in n.targets]
+    parts = [p for t in targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    named = [show(p) for p in parts if isinstance(p, ast.Name | ast.Attribute)]
+    read = [show(n) for n in ast.walk(function) if isinstance(n, ast.Attribute) and show(n.value) == "self"]
+    return list(dict.fromkeys([*named, *read]))
+
+
+def keys_of(function: ast.FunctionDef) -> list[str]:
+    """The words in square brackets: the keys of a cache, of a dictionary of weights."""
+    held = (n.slice for n in ast.walk(function) if isinstance(n, ast.Subscript))
+    words = (n.value for n in held if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return list(dict.fromkeys(words))
 
 
 def places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
@@ -183,6 +254,13 @@ def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
     if isinstance(node, ast.expr) and not isinstance(node, UNSIGNED) and signed(slot):
         yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
+
+
+def turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """b - a for a - b, where no sign may stand in front of the whole."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not signed(slot):
+        yield edit(1, slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
 
 
 def transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:

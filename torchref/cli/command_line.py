@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `torchref list | head`: nobody reads on
         sys.stderr.close()
         return 0
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, one line and a status are the answer)
         return _answer(error)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from torchref.check.ops.probe import gradients_only
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.reference.own import Witnessed
 from torchref.check.running.trial import Results, Trial
 from torchref.check.tolerance.rounding import (
     MARGIN,
@@ -50,7 +51,11 @@ def spread(exact: Results, sample: Callable[[], Results], precision: str) -> Res
 
 
 def reference_spread(trial: Trial, precision: str) -> Results:
-    """S of the reference's formula on this probe."""
+    """S of the reference's formula on this probe; of a user's own function, the error of its witness."""
+    formula = trial.op.formula
+    if isinstance(formula, Witnessed):
+        upstream = [trial.upstream.get(n) for n in trial.op.outputs]
+        return formula.spread(trial.probe.namespace(**trial.changes), upstream, precision)
 
     def sample() -> Results:
         values = {k: noisy(v) for k, v in {**trial.probe.values, **trial.changes}.items()}

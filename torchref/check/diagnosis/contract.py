@@ -52,7 +52,9 @@ def judge_count(found: Found, trial: Trial) -> None:
             lost[1:],
         )
     for key, told in extras.items():
-        if key.startswith("none ") and not trial.op.loss:
+        if key.startswith("none ") and trial.op.own:
+            found.notes.append(f"{told}: it is not judged")
+        elif key.startswith("none ") and not trial.op.loss:
             found.add(key[5:], "unknown", told, Confidence.POSSIBLE, "A gradient is missing.")
         if key.startswith("dtype "):
             found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN)

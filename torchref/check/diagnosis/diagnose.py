@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
 from torchref.check.reading import joined_gates, other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
+from torchref.check.report.advice import option_that_helps
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -27,12 +30,16 @@ def diagnose(
     stated: list[str] | None = None,
     name: str = "",
     device: str | None = None,
+    only: list[str] | None = None,
     strict: bool = False,
 ) -> Verdict:
-    """The verdict on `target`, in this process; `strict`: the conventions of other texts are mistakes."""
+    """The verdict on `target`, in this process.
+
+    `only` names the gradients to judge; `strict`: the conventions of other texts are mistakes.
+    """
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
-        verdicts = (diagnose(target, op, form, way, name, device, strict) for way in ways)
+        verdicts = (diagnose(target, op, form, way, name, device, only, strict) for way in ways)
         return which_meets_the_input(list(verdicts))
     names = names_in(target, op) if op.gates else []
     parts = separate_gates.split_names(op, names) if op.gates and op.has("weight_hh") else None
@@ -50,10 +57,11 @@ def diagnose(
         op = separate_gates.per_gate(op, parts)
     found: Form | None = None
     try:
-        found = recognised(target, op, form, stated, device)
+        with noting_calls():
+            found = restricted(recognised(target, op, form, stated, device), only or [])
         verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
-        verdict = could_not_run(problem)
+        verdict = could_not_run(problem, None)
     if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
@@ -74,13 +82,16 @@ def verdict_on(form: Form, stated: list[str] | None, strict: bool) -> Verdict:
     try:
         return judge(form, tuple(stated or ()), strict)
     except (Unmatched, CouldNotRun) as problem:
-        return could_not_run(problem)
+        return could_not_run(problem, form)
 
 
-def could_not_run(problem: Unmatched | CouldNotRun) -> Verdict:
+def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None = None) -> Verdict:
+    """How the code was called, what it raised, and the option that may help."""
+    told = str(problem)
     if isinstance(problem, UserError):
-        return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
-    return Verdict(COULD_NOT_RUN, error=str(problem))
+        told = f"{problem.where} raised an exception:\n{last_lines(problem)}"
+    called = how_called(getattr(problem, "calls", ()), form is None or form.upstream)
+    return Verdict(COULD_NOT_RUN, error=told, called=called, option=option_that_helps(problem, form))
 
 
 def best_of_other_forms(form: Form, verdict: Verdict, strict: bool) -> Verdict:
@@ -163,3 +174,4 @@ def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:
     for f in verdict.findings:
         f.gradient, mine = home.get(f.gradient, f.gradient), f.consequences
         f.consequences = [c for c in dict.fromkeys(home.get(c, c) for c in mine) if c != f.gradient]
+    verdict.not_judged = {home.get(n, n): why for n, why in verdict.not_judged.items()}

@@ -8,6 +8,8 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
+from torchref.check.diagnosis.example import example
+from torchref.check.diagnosis.extent import ILL, not_judged, not_run, zero
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
@@ -21,10 +23,9 @@ from torchref.check.diagnosis.running_statistics import judge_running
 from torchref.check.diagnosis.search import best_trial
 from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.formula import shown_formula
-from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called
 from torchref.check.reading.forms.form import Form
-from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.report.derivation import derivation
 from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Confidence, Verdict
 from torchref.check.running.trial import Trial, attempt
@@ -121,17 +122,19 @@ def breaks(found: Found, problem: UserError, trial: Trial) -> Verdict:
 
 def result(found: Found, trial: Trial) -> Verdict:
     """What has been found, as a verdict."""
-    shares = right_shares(found, trial)
-    note_what_is_not_judged(found, trial)
+    shares, ill = right_shares(found, trial)
+    unjudged = not_judged(found, trial, ill)
     verdict = WRONG if found.findings else RIGHT
+    called = how_called(trial.calls, trial.takes_upstream)
     if verdict == RIGHT and not trial.gradients:
-        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
+        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare", called=called)
     if verdict == RIGHT and not shares:
-        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged")
+        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged", called=called)
     found.findings.sort(key=lambda f: -f.confidence)
     for f in found.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(trial.op)
+        f.example = example(trial, f.gradient) if f.slug == "unknown" else ""
         f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
     compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}
     return Verdict(
@@ -146,20 +149,30 @@ def result(found: Found, trial: Trial) -> Verdict:
             for n, g in compared.items()
         ],
         yours=trial.form.users_names(),
+        called=called,
+        option=f"--only {','.join(shares)} judges these alone" if unjudged and verdict == RIGHT else "",
+        not_judged=unjudged,
+        not_run=not_run(trial),
+        precision=trial.form.dtype,
+        device=trial.form.device,
     )
 
 
-def right_shares(found: Found, trial: Trial) -> dict[str, float]:
-    """The right gradients, each with its error in units of what rounding allows; notes on those that say less."""
+def right_shares(found: Found, trial: Trial) -> tuple[dict[str, float], list[str]]:
+    """The right gradients, each with its error in units of what rounding allows; and those that are ill-conditioned."""
+    ill: list[str] = []
     named = {n for f in found.findings for n in (f.gradient, *f.consequences)}
     shares: dict[str, float] = {}
     for name, g in trial.gradients.items():
         if name not in trial.reference or g is None or name in named or not right(trial, name):
             continue
         if ill_conditioned(trial, name):
-            found.notes.append(
-                f"d{name} is ill-conditioned: rounding alone moves it as far as a mistake would; this is no pass"
-            )
+            if zero(trial, name):
+                why = "it is zero in mathematics, and yours is zero within rounding"
+            else:
+                why = f"{ILL}; this is no pass"
+                ill.append(name)
+            found.notes.append(f"d{name} is ill-conditioned: {why}")
             continue
         if share(trial, name) > 1 and of_another_side(trial, name) and not trial.close(g, trial.reference[name]):
             shares[name] = 1.0
@@ -170,7 +183,7 @@ def right_shares(found: Found, trial: Trial) -> dict[str, float]:
         shares[name] = share(trial, name)
         if shares[name] > 1:
             found.notes.append(beside(name, error(g, trial.reference[name]), shares[name]))
-    return shares
+    return shares, ill
 
 
 def beside(name: str, apart: float, share: float) -> str:
@@ -180,12 +193,3 @@ def beside(name: str, apart: float, share: float) -> str:
         causes = "a shortened constant or float32 inside does this, or " + causes.removesuffix(" does this")
     times = f"{float(f'{share:.1g}'):,.0f} times what rounding explains"
     return f"d{name} differs by {apart:.1g} of its largest entry: {times}; {causes}"
-
-
-def note_what_is_not_judged(found: Found, trial: Trial) -> None:
-    if isinstance(trial.form, Gradient | Function) or not trial.gradients:
-        return
-    arrays = [a.name for a in trial.op.arrays if a.name in trial.reading.takes]
-    lost = [n for n in arrays if trial.probe.values.get(n) is not None and trial.gradients.get(n) is None]
-    if lost:
-        found.notes.append(f"no gradient was found for {', '.join(lost)}: it is not judged")

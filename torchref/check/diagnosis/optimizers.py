@@ -15,6 +15,7 @@ import numpy as np
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.optimizer import Settings, role
 from torchref.check.reading.forms.optimizer_class import ClassStep
 from torchref.check.reading.forms.optimizer_function import FunctionStep
@@ -72,15 +73,17 @@ def same(a: list[list[Array]], b: list[list[Array]], start: list[Array], toleran
     return True
 
 
-def diagnose(function: Any, against: str, stated: list[str] | None, name: str, strict: bool = False) -> Verdict:
+def diagnose(function: Any, against: str, name: str, strict: bool = False) -> Verdict:
     """The verdict on an optimizer's step."""
-    verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer")
-    try:
-        judge(function, against, verdict, strict)
-    except UserError as error:
-        verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
-    except (CouldNotRun, SyntaxError, ValueError) as error:
-        verdict.error = str(error)
+    verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer", precision="float64", device="cpu")
+    with noting_calls() as calls:
+        try:
+            judge(function, against, verdict, strict)
+        except UserError as error:
+            verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
+        except (CouldNotRun, SyntaxError, ValueError) as error:
+            verdict.error = str(error)
+    verdict.called = how_called(calls)
     return verdict
 
 
@@ -233,6 +236,20 @@ def compare(
         moved = next((n for n, (p, r) in steps if not same([p], [r], path.weights)), 0)
         evidence = f"the parameters differ from step {moved + 1} on{where}"
         name_slips(verdict, path, [settings.o, *candidates], conventions, evidence)
+        if verdict.findings[-1].slug == "unknown":
+            verdict.findings[-1].example = first_difference(path, right, moved)
+
+
+def first_difference(path: Path, right: list[list[Array]], step: int) -> str:
+    """One entry of the first parameter in the step where it first goes another way: entries do not mix."""
+    mine, ours = path.mine[step][0], right[step][0]
+    at = np.unravel_index(int(np.argmax(np.abs(mine - ours))), ours.shape)
+    before = (path.weights if step == 0 else right[step - 1])[0][at]
+    gradient = path.gradients[step][0][at]
+    return (
+        f"step {step + 1}, entry {list(map(int, at))}: it should go from {before:.4g} to {ours[at]:.4g}, "
+        f"it goes to {mine[at]:.4g} (the gradient is {gradient:.4g}, the rate {path.rates[step]:.4g})"
+    )
 
 
 def elsewhere(step: Any, path: Path, candidates: list[Any]) -> str:

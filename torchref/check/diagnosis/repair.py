@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,8 @@ from torchref.check.report.verdict import SLUGS, Confidence, Finding
 from torchref.check.running.trial import Trial, attempt
 
 CANDIDATES = 600  # changes that are tried, the likelier kinds first: the corpus's longest search ends at 204
+GRADIENT = r"d(?!ata|im|ist|iff|ec)|grad|delta|nabla|G\d|g[A-Z]"
+OF_A_NETWORK = 4000  # of a function that goes forward and back
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,11 @@ def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
     if source is None:
         return None
     good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
-    edits = repairs(source.functions(), trial.op, source.upstream_names())
-    for edit in sorted(edits, key=lambda e: e.rank)[:CANDIDATES]:
+    edits: Iterable[Edit] = repairs(source.functions(), trial.op, source.upstream_names())
+    if trial.op.own and trial.op.loss and (lines_back := gradient_lines(source.functions())):
+        edits = [e for e in edits if e.line in lines_back]
+    count = OF_A_NETWORK if trial.op.own else CANDIDATES
+    for edit in sorted(edits, key=lambda e: e.rank)[:count]:
         form = source.changed(edit, trial.form)
         if form is None:
             continue
@@ -154,8 +160,7 @@ class Source:
     def functions(self) -> list[ast.FunctionDef]:
         """Every function and method, those that lead back first."""
         found = [f for node in self.nodes for f in ast.walk(node) if isinstance(f, ast.FunctionDef)]
-        words = ("back", "bwd", "grad", "deriv", "bprop")
-        return sorted(found, key=lambda f: not any(w in f.name.lower() for w in words))
+        return sorted(found, key=lambda f: not leads_back(f))
 
     def upstream_names(self) -> set[str]:
         """The parameters of the functions that lead back which look like an upstream gradient."""
@@ -175,6 +180,27 @@ class Source:
         finally:
             undo()
         return form.running(*(look_up(scope, root) for root in self.roots))
+
+
+def leads_back(function: ast.FunctionDef) -> bool:
+    return any(w in function.name.lower() for w in ("back", "bwd", "grad", "deriv", "bprop", "prime"))
+
+
+def gradient_lines(functions: list[ast.FunctionDef]) -> set[int]:
+    """The lines of a function that goes forward and back from its first gradient on; all of one that leads back."""
+    found: set[int] = set()
+    for f in functions:
+        targets = [t for n in ast.walk(f) for t in targets_of(n)]
+        starts = [t.lineno for t in targets if re.match(GRADIENT, ast.unparse(t).removeprefix("self."))]
+        if leads_back(f) or starts:
+            found |= set(range(f.lineno if leads_back(f) else min(starts), (f.end_lineno or f.lineno) + 1))
+    return found
+
+
+def targets_of(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return [p for t in node.targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    return [node.target] if isinstance(node, ast.AugAssign) else []
 
 
 def look_up(scope: dict[str, Any], path: str) -> Any:

@@ -217,15 +217,13 @@ def from_textbook(
 
 
 def wrong_formulas(op: Op, v: Any) -> tuple[Mistake, ...]:
-    """The wrong formulas of an operation at these values, the likelier first."""
-    assert isinstance(op.formula, Written)
-    return op.formula.wrong(op, v)
+    """The wrong formulas of an operation at these values, the likelier first; none of a user's own function."""
+    return op.formula.wrong(op, v) if isinstance(op.formula, Written) else ()
 
 
 def shown_formula(op: Op, name: str, v: Any) -> str:
     """The lines that compute the gradient of `name`, or an output, under these options; they run as they stand."""
-    assert isinstance(op.formula, Written)
-    return op.formula.shown(op, name, v)
+    return op.formula.shown(op, name, v) if isinstance(op.formula, Written) else ""
 
 
 def intermediates(op: Op, v: Any, upstream: Mapping[str, Any]) -> list[tuple[Known, tuple[Array, ...]]]:

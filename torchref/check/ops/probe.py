@@ -92,7 +92,7 @@ def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: di
     """A probe with its upstream gradients."""
     if op.draws:
         values["mask"] = arrays["mask"]
-    if op.has("normalized_shape"):
+    if op.has("normalized_shape") and not op.own:
         values["normalized_shape"] = arrays["input"].shape[-1:]
     probe = Probe(op, variant, seed, values, {}, {})
     outputs, _ = probe.evaluate()

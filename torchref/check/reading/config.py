@@ -10,6 +10,8 @@ import numpy as np
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import aliases, normal
 
+Values = dict[str, Any]  # arrays and options by torch's names; None: absent
+
 
 LAYER = re.compile(r"(layer|l|fc|affine|dense|linear|conv)_?\d*", re.IGNORECASE)
 BEHIND = ("wy", "wya", "why", "wyh", "wo2", "v", "by", "bya", "bv")
@@ -21,7 +23,7 @@ class Config(dict[str, Any]):
     Arrays that no argument takes are found in it, too, under any of their names: parameters["W1"].
     """
 
-    def __init__(self, values: dict[str, Any], op: Op | None = None, arrays: dict[str, Any] | None = None) -> None:
+    def __init__(self, values: Values, op: Op | None = None, arrays: Values | None = None) -> None:
         super().__init__(values)
         self.asked: set[str] = set()
         self.found: set[str] = set()  # torch's names of the arrays that were asked for
@@ -81,12 +83,12 @@ class Config(dict[str, Any]):
         return found if self.asked else {a.name for a in op.arguments if a.kind != "array"}
 
 
-def make_config(op: Op, values: dict[str, Any], with_momentum: bool = True, taken: set[str] | None = None) -> Config:
+def make_config(op: Op, values: Values, with_momentum: bool = True, taken: set[str] | None = None) -> Config:
     """The options as a dictionary, under torch's names, their aliases and the names that courses use.
 
     The arrays that are not in `taken` can be found in it, too.
     """
-    result: dict[str, Any] = {}
+    result: Values = {}
     for a in op.arguments:
         if a.kind == "array" or (a.name == "momentum" and not with_momentum):
             continue

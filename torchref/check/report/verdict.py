@@ -52,6 +52,7 @@ SLUGS: dict[str, str] = {
     "optimizer-state": "The optimizer's state is not kept properly.",
 }
 
+DOUBTS = ("unknown", "forward-differs")  # what may be wrong with how we called it
 
 CORRECTIONS: dict[str, str] = {
     "mean-instead-of-sum": "sum over the batch: .sum(axis=0), not .mean(axis=0)",
@@ -112,16 +113,17 @@ class Finding:
     derivation: str = ""
     formula: str = ""  # the right one
     intermediate: str = ""  # the first named intermediate that differs from the reference's
+    example: str = ""  # of what has no name: the smallest one, in numbers
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate}  # fmt: skip
+                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate, "example": self.example}  # fmt: skip
         if hints >= 3:
             return full
         kept = (
             ("gradient",)
             if hints == 1
-            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate")
+            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate", "example")
         )
         return {k: full[k] for k in kept}
 
@@ -133,21 +135,46 @@ class Verdict:
     verdict: str
     against: str = ""
     name: str = ""
+    file: str = ""  # where it stands
     form: str = ""
+    seconds: float = 0.0  # how long it took
     findings: list[Finding] = field(default_factory=list)
     right: dict[str, float] = field(default_factory=dict)  # gradient: error / what rounding allows
     notes: list[str] = field(default_factory=list)
     yours: dict[str, str] = field(default_factory=dict)  # torch's argument: the user's name for it
     error: str = ""  # why it could not be run
+    called: str = ""  # how the code was called
+    option: str = ""  # what may help
+    not_judged: dict[str, str] = field(default_factory=dict)  # gradient: the reason
+    not_run: list[str] = field(default_factory=list)  # what the code takes beyond what it was run with
+    precision: str = ""  # and device: in which, and where, the code was judged
+    device: str = ""
     pictures: list[dict[str, Any]] = field(default_factory=list)  # mine, reference, difference of each gradient
 
     @property
     def ok(self) -> bool:
-        return self.verdict == RIGHT
+        """Whether everything is right, and everything was judged."""
+        return self.status == 0
 
     @property
     def status(self) -> int:
-        return STATUS[self.verdict]
+        """0: all of it is right, 1: something is wrong, 2: it could not be run, or not all of it could be judged."""
+        return STATUS[COULD_NOT_RUN] if self.verdict == RIGHT and self.not_judged else STATUS[self.verdict]
+
+    @property
+    def place(self) -> str:
+        """Where the code stands: FILE.py:NAME."""
+        return f"{self.file}:{self.name}" if self.file else self.name
+
+    @property
+    def outcome(self) -> str:
+        """The word of the headline; what is right is named, and what is not judged."""
+        if self.verdict != RIGHT or self.form == "optimizer":
+            return self.verdict.upper()
+        told = f"RIGHT for {listed(list(self.right))}"
+        for why in dict.fromkeys(self.not_judged.values()):
+            told += f"; {listed([n for n, w in self.not_judged.items() if w == why])} not judged: {why}"
+        return told
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         findings = [f.as_dict(hints) for f in self.findings] if hints > 0 else []
@@ -162,10 +189,12 @@ class Verdict:
         }
         if self.verdict != COULD_NOT_RUN and hints > 0:
             result["right"] = self.right
+            result["not_judged"] = self.not_judged
         if self.notes and (hints >= 2 or self.verdict == RIGHT):
             result["notes"] = self.notes
-        if self.error:
-            result["error"] = self.error
+        for key in ("file", "error", "called", "option", "precision", "device", "not_run"):
+            if getattr(self, key):
+                result[key] = getattr(self, key)
         return result
 
     def title(self, name: str) -> str:
@@ -176,11 +205,13 @@ class Verdict:
     def text(self, hints: int = 3) -> str:
         """The answer for a reader."""
         against = f" against {self.against}" if self.against else ""
-        head = f"{self.name or 'the gradient'}{against}" + (f" (form: {self.form})" if self.form else "")
+        where = f", {self.precision} on {self.device}" if self.precision and self.verdict != COULD_NOT_RUN else ""
+        head = f"{self.name or 'the gradient'}{against}" + (f" (form: {self.form}{where})" if self.form else "")
         if self.verdict == COULD_NOT_RUN:
-            apart = "\n  " if "\n" in self.error else " "  # a cause of one line stays on the line
-            return f"{head}: could not be run:{apart}" + self.error.replace("\n", "\n  ")
-        lines = [f"{head}: {self.verdict.upper()}"]
+            return f"{head}: could not be run:{self.why()}"
+        lines = [f"{head}: {self.outcome}"]
+        if hints >= 2 and any(f.slug in DOUBTS for f in self.findings):
+            lines += [f"  call   {self.called}"]
         if hints >= 1:
             lines += [
                 f"  ok     {self.title(n)}{': ' + inside(s) if hints >= 3 else ''}" for n, s in self.right.items()
@@ -191,13 +222,22 @@ class Verdict:
             lines += [line for f in self.findings for line in self.about(f, hints)]
         if hints >= 2 or self.verdict == RIGHT:
             lines += [f"  note   {n}" for n in self.notes]
+            lines += [f"  not run: {', '.join(self.not_run)}"] if self.not_run else []
+            lines += [f"  option: {self.option}"] if self.option else []
         return "\n".join(lines)
+
+    def why(self) -> str:
+        """Why it could not be run: how it was called, what happened, what may help."""
+        told = [t for t in (self.called, self.error) if t] + ([f"option: {self.option}"] if self.option else [])
+        apart = "\n  " if len(told) > 1 or "\n" in self.error else " "  # a cause of one line stays on the line
+        return apart + "\n".join(told).replace("\n", "\n  ")
 
     def about(self, f: Finding, hints: int) -> list[str]:
         """A finding, line by line."""
         sure = f"  ({f.confidence.word})" if hints >= 3 else ""
         lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
         told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
+        told += [f"example: {f.example}"] if f.example else []
         told += [f"where: {f.intermediate}"] if f.intermediate else []
         told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
         if hints >= 3:
@@ -207,6 +247,11 @@ class Verdict:
         return lines + [f"         {line}" for line in told]
 
     __str__ = text
+
+
+def listed(names: list[str]) -> str:
+    """input, weight and bias"""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def inside(share: float) -> str:

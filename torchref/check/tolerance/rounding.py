@@ -101,6 +101,12 @@ class Noisy(np.ndarray):
             count = max((np.size(i) for i in parts if isinstance(i, np.ndarray | list | int)), default=1)
             place += xi(sizes.shape) * np.sqrt(count) * sizes
             return None
+        elif method == "at":  # in place, as np.multiply.at
+            place = arguments[0]
+            ufunc.at(*arguments)
+            if ufunc not in EXACT:
+                place += xi(place.shape) * place
+            return None
         result = getattr(ufunc, method)(*arguments, out=plain(out), **kwargs)
         if not isinstance(result, np.ndarray | np.floating) or result.dtype.kind != "f":
             return noisy(result) if out is None else out[0] if len(out) == 1 else out

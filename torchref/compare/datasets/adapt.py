@@ -69,6 +69,7 @@ def as_symbols(data: Data) -> Adapted:
 
 
 def check_floating(data: Data) -> None:
+    """UserError for symbols where numbers are needed."""
     if data.train_inputs.dtype.kind != "f":
         raise UserError(
             f"data: numbers or pixels are wanted as inputs, and these are {data.train_inputs.dtype} symbols"

@@ -43,6 +43,7 @@ class Divergence:
 
     @property
     def difference(self) -> float:
+        """How far the two entries lie apart."""
         return abs(self.numpy - self.torch)
 
     @property
@@ -140,7 +141,7 @@ class Judge:
 
 
 @lru_cache
-def workspace(shape: tuple[int, ...], place: int) -> Array:
+def workspace(shape: tuple[int, ...], place: int) -> Array:  # noqa: ARG001 (a key of the cache)
     """Kept between calls: memory of this size, asked for anew, costs more than what is computed in it."""
     return np.empty(shape)
 

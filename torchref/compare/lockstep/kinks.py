@@ -106,6 +106,7 @@ def find_kinks(
 
 
 def decisions(kinks: Kinks) -> int:
+    """How many decisions these kinks hold."""
     return sum(kink.decisions for kink in kinks.values())
 
 
@@ -163,7 +164,7 @@ def _jumps(module: Module, a: Array, b: Array, more: tuple[Array, ...]) -> Array
 def _feeds_a_function(modules: Mapping[str, Module], name: str) -> bool:
     """Whether a layer's output goes into code of its parent's own, where a ReLU may be called that is no module."""
     parent = name.rpartition(".")[0]
-    return name != LOSS and name != "" and not isinstance(modules[parent], Sequential)
+    return name not in (LOSS, "") and not isinstance(modules[parent], Sequential)
 
 
 def _numpy_values(

@@ -128,11 +128,7 @@ class Lockstep:
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
-            if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
-                self.judge = counted
-                raise NotFinite(self.steps) from None
-            self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
-            raise Diverged(found) from None
+            raise self._ending(found, counted) from None
 
         put_back(numpy_twin, torch_twin)
         if self.dtype == np.float32:
@@ -155,6 +151,14 @@ class Lockstep:
             numpy_gradients,
             torch_gradients,
         )
+
+    def _ending(self, found: Divergence, counted: Judge) -> Diverged | NotFinite:
+        """What a mismatch means. Where both twins overflow, the judge forgets it: `counted` is as it was before."""
+        if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
+            self.judge = counted
+            return NotFinite(self.steps)
+        self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
+        return Diverged(found)
 
     def _compare(
         self, tensors: Any, batch: tuple[Array, Array], tape: Tape, rewind: Callable[[], None]

@@ -162,4 +162,5 @@ def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
 
 
 def to_numpy(buffer: Any) -> Array:
+    """The array of either engine's buffer."""
     return buffer if isinstance(buffer, np.ndarray) else buffer.cpu().numpy()

@@ -48,14 +48,17 @@ class Run:
 
     @property
     def passed(self) -> bool:
+        """Whether it is over, and every tensor was equal."""
         return self.report is not None and bool(self.report["passed"])
 
     @property
     def differs(self) -> bool:
+        """Whether it is over, and a tensor differed."""
         return self.report is not None and self.report["variants"][0].get("divergence") is not None
 
     @property
     def name(self) -> str:
+        """That of its folder."""
         return self.folder.name
 
     def metric(self, name: str) -> float | None:
@@ -71,21 +74,14 @@ def plan(sweep: Sweep, comparison: Comparison, variants: Sequence[str]) -> list[
     """
     if (sweep.folder / "config.toml").exists():
         raise UserError(f"out: {sweep.folder} holds a single run; name another folder with --out")
-    grid = parse_grid(sweep.grid)
-    if sweep.seeds is not None:
-        if sweep.seeds < 1:
-            raise UserError(f"seeds: there must be one at least, not {sweep.seeds}")
-        if "seed" in grid:
-            raise UserError("seeds: --seeds and --grid seed=... are given both")
-        grid["seed"] = list(range(comparison.seed, comparison.seed + sweep.seeds))
+    grid = grid_of(sweep, comparison)
     runs = []
-    for variant in variants:
-        for values in itertools.product(*grid.values()):
-            chosen = dict(zip(grid, values, strict=True))
-            varied(comparison, chosen)  # its mistakes are found before anything runs
-            words = [variant, *(f"{key}={value}" for key, value in chosen.items())]
-            name = re.sub(r"[^\w.=+,-]", "_", ",".join(words))
-            runs.append(Run(variant, chosen, sweep.folder / name))
+    for variant, values in itertools.product(variants, itertools.product(*grid.values())):
+        chosen = dict(zip(grid, values, strict=True))
+        varied(comparison, chosen)  # its mistakes are found before anything runs
+        words = [variant, *(f"{key}={value}" for key, value in chosen.items())]
+        name = re.sub(r"[^\w.=+,-]", "_", ",".join(words))
+        runs.append(Run(variant, chosen, sweep.folder / name))
     if len({run.folder for run in runs}) < len(runs):
         raise UserError("grid: a value is given twice")
     for run in runs:
@@ -101,6 +97,18 @@ def plan(sweep: Sweep, comparison: Comparison, variants: Sequence[str]) -> list[
         for run in done:
             restore(run, comparison, origin)
     return runs
+
+
+def grid_of(sweep: Sweep, comparison: Comparison) -> dict[str, list[Any]]:
+    """What is varied, the seeds too. UserError for seeds that are given twice, or none."""
+    grid = parse_grid(sweep.grid)
+    if sweep.seeds is not None:
+        if sweep.seeds < 1:
+            raise UserError(f"seeds: there must be one at least, not {sweep.seeds}")
+        if "seed" in grid:
+            raise UserError("seeds: --seeds and --grid seed=... are given both")
+        grid["seed"] = list(range(comparison.seed, comparison.seed + sweep.seeds))
+    return grid
 
 
 def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:

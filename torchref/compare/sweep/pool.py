@@ -111,7 +111,7 @@ def _serve(connection: Connection, function: Callable[..., None]) -> None:
         try:
             function(lambda step, steps: connection.send(("progress", (step, steps))), *task)
             connection.send(("done", None))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, the parent reports it)
             line = explained(error)
             if line is None:
                 report_fault(error)

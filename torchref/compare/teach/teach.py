@@ -45,6 +45,7 @@ class Trainings:
 
     @property
     def arrays(self) -> Figures:
+        """The figures of all seeds, an array for each variant and name."""
         return {name: {k: np.array(values) for k, values in each.items()} for name, each in self.figures.items()}
 
 

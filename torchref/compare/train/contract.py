@@ -46,7 +46,7 @@ def unchanged_input(model: torch.nn.Module) -> Iterator[None]:
     def keep(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         kept[module] = [(value, value.detach().clone()) for value in inputs if isinstance(value, torch.Tensor)]
 
-    def compare(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def compare(module: torch.nn.Module, _inputs: tuple[Any, ...], _output: Any) -> None:
         if not all(torch.equal(value, before) for value, before in kept.pop(module)):
             where = definition(module.forward)
             raise UserError(f"{where}: torch's forward writes over its input: write x = x * 2 in place of x *= 2")

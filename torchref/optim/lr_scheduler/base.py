@@ -87,6 +87,7 @@ class LRScheduler:
 
 
 def check_optimizer(optimizer: Any) -> None:
+    """TypeError for anything but an optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 

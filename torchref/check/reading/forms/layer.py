@@ -15,6 +15,7 @@ from torchref.check.ops import Op
 from torchref.check.ops.probe import make_probe
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import aliases, normal
+from torchref.check.reading.config import Values
 from torchref.check.reading.forms.attributes import Place, collect, get, place, put, read_place
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
 from torchref.check.reading.forms.class_names import BACKWARDS, FORWARDS, RESULTS, SIZES, ZERO
@@ -33,19 +34,19 @@ class Gone:
     """An instance after its forward."""
 
     instance: Any
-    before: dict[str, Any]  # its attributes before
+    before: Values  # its attributes before
     snapshot: Snapshot  # of the arrays that it was handed
     weights: dict[str, np.ndarray]  # copies of the arrays that it holds
     structure: Any  # of what came back, where that is more than one array
     frozen: dict[str, np.ndarray]  # the outputs, copied
-    values: dict[str, Any]
+    values: Values
 
 
 class Layer(Closure):
     """A class; a fresh instance for each run."""
 
     name = "class"
-    torch_values: dict[str, Any] | None = None  # the probe's values in torch's convention
+    torch_values: Values | None = None  # the probe's values in torch's convention
     late = False  # its parameters are made after its constructor
     prediction = False  # of a loss's backward(what, target): `what` is the prediction, no upstream gradient
 
@@ -145,7 +146,7 @@ class Layer(Closure):
     def functions(self) -> list[Any]:
         return [self.cls, self.forward_method]
 
-    def for_probe(self, values: dict[str, Any]) -> Self:
+    def for_probe(self, values: Values) -> Self:
         return self.changed(torch_values=values, own_shapes={})
 
     def exchanged(self) -> Self:
@@ -159,8 +160,8 @@ class Layer(Closure):
 
     # --- where the arrays are ----------------------------------------------------------------------------------------
 
-    def size_arrays(self, values: dict[str, Any]) -> dict[str, int]:
-        found = {}
+    def size_arrays(self, values: Values) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for parameter, (name, axis) in self.sizes.items():
             if name == "input_shape":  # of one image
                 found[parameter] = np.shape(values["input"])[-(1 + self.op.argument("input").axes.count("W") + 1) :]
@@ -247,7 +248,7 @@ class Layer(Closure):
             and not any(v is a or np.array_equal(v, a) for a in (*mine, *handed))
         ]  # fmt: skip
 
-    def build(self, values: dict[str, Any]) -> Any:
+    def build(self, values: Values) -> Any:
         if not self.is_class:
             return copy.deepcopy(self.cls)
         if self.cls.__init__ is object.__init__:
@@ -268,7 +269,7 @@ class Layer(Closure):
         named = {str(key if isinstance(key, str) else key[1]): name for name, (_, key) in self.attributes.items()}
         return arguments.Matching({**self.construction.roles, **named})
 
-    def prepared(self, values: dict[str, Any]) -> Any:
+    def prepared(self, values: Values) -> Any:
         instance = self.made(values)
         for key in [k for k in vars(instance) if is_rate(k)] if hasattr(instance, "__dict__") else ():
             if isinstance(getattr(instance, key), float):
@@ -299,9 +300,9 @@ class Layer(Closure):
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         there = self.gone_forward(values, expected)
@@ -328,7 +329,7 @@ class Layer(Closure):
         run.shapes = dict(self.own_shapes)
         return run
 
-    def gone_forward(self, values: dict[str, Any], expected: dict[str, Any]) -> Gone:
+    def gone_forward(self, values: Values, expected: Values) -> Gone:
         """A fresh instance after its forward."""
         current = fresh(values)
         instance = self.prepared(current)
@@ -359,12 +360,12 @@ class Layer(Closure):
         own = {n: at for n, at in self.attributes.items() if n in arrays}
         return {**{n: at for n, at in handed.items() if at is not None}, **own}
 
-    def in_torchs_shape(self, name: str, value: Any, values: dict[str, Any]) -> np.ndarray:
+    def in_torchs_shape(self, name: str, value: Any, values: Values) -> np.ndarray:
         """A copy, without the axes of length 1 that the class has given to an array of its own."""
         own = name in self.own_shapes and values.get(name) is not None
         return np.array(value).reshape(np.shape(values[name])) if own else np.array(value)
 
-    def go_back(self, there: Gone, handed: dict[str, Any], run: Run, again: bool) -> Any:
+    def go_back(self, there: Gone, handed: Values, run: Run, again: bool) -> Any:
         """What the backward returns; FAILED_AGAIN if it raises, called a second time after one forward."""
         backward = getattr(there.instance, self.backward_name)
         args, kwargs, run.handed = self.backward_arguments(
@@ -380,15 +381,13 @@ class Layer(Closure):
             run.handed = ["output"]
             return guarded("the backward", backward, handed["output"])
 
-    def gradients(
-        self, there: Gone, value: Any, shapes: dict[str, tuple[int, ...]], updates: dict[str, Any]
-    ) -> dict[str, Any]:
+    def gradients(self, there: Gone, value: Any, shapes: dict[str, tuple[int, ...]], updates: Values) -> Values:
         """The gradients that the backward has returned, has left on the instance, or has taken off the weights."""
         inputs = [n for n in shapes if n in self.calling.takes]
         order = inputs + [n for n in shapes if n not in inputs]
         if len(flatten(value) if isinstance(value, tuple | list) else [value]) <= len(inputs):
             order = inputs
-        gradients: dict[str, Any] = {}
+        gradients: Values = {}
         if value is not None:
             names = returned_names(self.backward_method)
             gradients = name_gradients(self.op, value, names, order, shapes, self.calling)
@@ -405,7 +404,7 @@ class Layer(Closure):
             )
         return gradients
 
-    def go_forward(self, instance: Any, values: dict[str, Any]) -> Any:
+    def go_forward(self, instance: Any, values: Values) -> Any:
         """What the forward returns; if that is nothing, what it has left on the instance."""
         forward = getattr(instance, self.forward_name)
         if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
@@ -421,12 +420,10 @@ class Layer(Closure):
             result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
         return result
 
-    def by_name(
-        self, params: list[inspect.Parameter], values: dict[str, Any]
-    ) -> tuple[dict[str, Any], list[inspect.Parameter]]:
+    def by_name(self, params: list[inspect.Parameter], values: Values) -> tuple[Values, list[inspect.Parameter]]:
         """The arguments of a backward that are arguments of the forward, and the parameters that are left."""
         dys = {normal(n) for n in arguments.ALIASES["dy"]}
-        kwargs: dict[str, Any] = {}
+        kwargs: Values = {}
         rest = []
         for p in params:
             n = normal(p.name)
@@ -450,10 +447,10 @@ class Layer(Closure):
         instance: Any,
         backward: Any,
         structure: Any,
-        handed: dict[str, Any],
-        frozen: dict[str, Any],
-        values: dict[str, Any],
-    ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
+        handed: Values,
+        frozen: Values,
+        values: Values,
+    ) -> tuple[tuple[Any, ...], Values, list[str]]:
         kwargs, rest = self.by_name(arguments.parameters(backward), values)
         self.upstream = bool(rest) or not self.op.loss
         if self.either and self.prediction:

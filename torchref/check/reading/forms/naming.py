@@ -12,6 +12,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, aliases, normal
+from torchref.check.reading.config import Values
 
 NAMES: dict[Any, list[str]] = {}  # by code: one piece of code runs many times, and reading its source is slow
 
@@ -54,7 +55,14 @@ def read_returned_names(function: Any) -> list[str]:
     flat: list[Any] = []
     for item in items:
         flat += item.elts if isinstance(item, ast.Tuple | ast.List) else [item]
-    return [n.id if isinstance(n, ast.Name) else n.attr if isinstance(n, ast.Attribute) else "" for n in flat]
+    return [called(n) for n in flat]
+
+
+def called(node: ast.expr) -> str:
+    """What an expression is called: a name, also one that is divided or multiplied, as in dw / m."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
+        return called(node.left)
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 PREFIXES = ("dld", "gradientof", "gradof", "gradient", "gradients", "gradw", "grad", "delta", "d", "g", "nabla")
@@ -102,14 +110,14 @@ def name_gradients(
     order: list[str],
     shapes: Shapes,
     matching: Matching | None = None,
-) -> dict[str, Any]:
+) -> Values:
     """Give the returned gradients torch's names: by key, by the names in the return statement, by order, by shape."""
     if value is None:
         return {}
     if isinstance(value, dict):
         return by_key(op, value, shapes, matching)
     if isinstance(value, tuple | list) and any(isinstance(v, dict) for v in value):  # (dx, {"W": dW, "b": db})
-        held: dict[str, Any] = {}
+        held: Values = {}
         for part in value:
             if isinstance(part, dict):
                 held.update(by_key(op, part, shapes, matching))
@@ -125,9 +133,9 @@ def name_gradients(
     return by_order(leaves, order, shapes)
 
 
-def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | None) -> dict[str, Any]:
+def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | None) -> Values:
     """A dictionary's gradients."""
-    named: dict[str, Any] = {}
+    named: Values = {}
     for key, gradient in value.items():
         if isinstance(gradient, dict):  # grads[layer]["W"]
             named.update(by_key(op, gradient, shapes, matching))
@@ -142,7 +150,7 @@ def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | N
 
 def by_returned_name(
     op: Op, leaves: list[Any], names: list[str], shapes: Shapes, matching: Matching | None
-) -> dict[str, Any] | None:
+) -> Values | None:
     """By the names in the return statement, where they say it for every gradient."""
     if len(leaves) != len(names):
         return None
@@ -155,7 +163,7 @@ def by_returned_name(
     return {n: g for n, g in zip(known, leaves, strict=True) if n in shapes}
 
 
-def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, Any]:
+def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> Values:
     """In torch's order; by their shapes where these say more."""
     if len(leaves) == 1:
         fit = [n for n in order if shapes.get(n) == np.shape(leaves[0])]
@@ -166,7 +174,7 @@ def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, A
     pairs = dict(zip(order, leaves, strict=False))
     fits = sum(np.shape(g) == shapes.get(n) for n, g in pairs.items())
     if fits < len(pairs) and len(set(shapes.values())) == len(shapes):
-        by_shape: dict[str, Any] = {}
+        by_shape: Values = {}
         for gradient in leaves:
             role = next((n for n, s in shapes.items() if s == np.shape(gradient) and n not in by_shape), None)
             if role:
@@ -176,9 +184,9 @@ def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, A
     return {n: g for n, g in pairs.items() if n in shapes}
 
 
-def name_outputs(op: Op, leaves: list[Any], expected: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
+def name_outputs(op: Op, leaves: list[Any], expected: Values, names: list[str] | None = None) -> Values:
     """Name the forward's outputs: the first is the output; the others are what their names say, else what they equal."""
-    result: dict[str, Any] = {}
+    result: Values = {}
     rest = [n for n in expected if n != "output" and n != "weights"]
     hints = names if names and len(names) >= len(leaves) else [""] * len(leaves)
     for leaf, hint in zip(leaves, hints, strict=False):

@@ -37,6 +37,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "t": ("t", "step", "timestep", "iteration", "it", "nstep"),
 }  # fmt: skip
 
+RATES = ("lr", "learning_rate", "learningrate", "eta")
+
 
 def role(name: str, parameter: str) -> str | None:
     """What a hyperparameter of the user's is."""

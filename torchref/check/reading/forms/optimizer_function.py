@@ -71,7 +71,7 @@ class FunctionStep:
         """How state and parameters may be handed over, the likelier first."""
         if self.could_be_config:
             return [{"as_config": True}, {"as_config": False, "empty": "zeros"}]
-        empty = ["zeros", None, {}] if self.moments else [{}, None, "zeros"]
+        empty: list[Any] = ["zeros", None, {}] if self.moments else [{}, None, "zeros"]
         layouts: list[type[Handed]] = [Each, Numbered, Dictionary, Listed]
         return [{"layout": layout, "empty": e} for layout in layouts for e in empty]
 

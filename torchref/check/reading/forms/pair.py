@@ -10,6 +10,7 @@ import numpy as np
 from torchref.check.ops import Op
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
+from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, fresh, guarded
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, running
 from torchref.check.reading.forms.form import SWAP
@@ -91,9 +92,9 @@ class Pair(Closure):
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         values = fresh(values)

@@ -1,0 +1,166 @@
+"""The forward of a piece of code, as a function by which its backward is judged."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.class_names import FORWARDS
+from torchref.check.reading.forms.recognise import as_pair, is_autograd
+from torchref.check.reference.own import seeded
+from torchref.check.reference.signature import INTEGERS
+from torchref.check.reference.witness import NoWitness
+from torchref.nn.module import Array
+
+LENGTHS = (7, 11, 3, 5)  # of what a constructor asks for
+
+
+def forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
+    """The forward. Errors: NoWitness where the code has none."""
+    if is_autograd(target):
+        return of_autograd(target)
+    pair = as_pair(target, form)
+    if pair is not None:
+        return of_pair(pair[0])
+    if inspect.isclass(target) or hasattr(target, "forward"):
+        return OfLayer(target)
+    if not callable(target):
+        raise NoWitness(f"a {type(target).__name__} has no forward; --against FILE.py:FUNCTION names one")
+    return of_closure(target)
+
+
+def signed(function: Callable[..., Any], params: list[inspect.Parameter]) -> Callable[..., Any]:
+    function.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
+    return function
+
+
+def of_autograd(cls: Any) -> Callable[..., Any]:
+    """forward(ctx, ...) on tensors, run so that autograd sees what is inside."""
+    method = cls.forward
+    params = list(inspect.signature(method).parameters.values())
+    with_context = "setup_context" not in vars(cls)
+
+    @functools.wraps(method)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        context = SimpleNamespace(
+            save_for_backward=lambda *tensors: None,
+            mark_non_differentiable=lambda *tensors: None,
+            set_materialize_grads=lambda value: None,
+            needs_input_grad=(True,) * len(params),
+        )
+        return method(*((context,) if with_context else ()), *args, **kwargs)
+
+    return signed(forward, params[1:] if with_context else params)
+
+
+def of_pair(function: Any) -> Callable[..., Any]:
+    """The first of a pair: what it returns beside its cache, which comes last."""
+
+    @functools.wraps(function)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return result[:-1] if isinstance(result, tuple) and len(result) > 1 else result
+
+    return signed(forward, list(inspect.signature(function).parameters.values()))
+
+
+def of_closure(function: Any) -> Callable[..., Any]:
+    """A function that returns its output and its backward: the output."""
+
+    @functools.wraps(function)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        items = result if isinstance(result, tuple | list) else [result]
+        if not any(callable(i) and not isinstance(i, np.ndarray) for i in items):
+            raise NoWitness(
+                f"{function.__name__} returns no backward beside its output: it has no forward of its own to be judged by; "
+                "--against FILE.py:FUNCTION names one"
+            )
+        return tuple(i for i in items if not callable(i) or isinstance(i, np.ndarray))
+
+    return signed(forward, list(inspect.signature(function).parameters.values()))
+
+
+class OfLayer:
+    """The forward of a class, as a function of its input and of the arrays that an instance holds."""
+
+    def __init__(self, cls: Any) -> None:
+        self.cls = cls
+        name = next((n for n in FORWARDS if n in dir(cls) and (n != "__call__" or not inspect.isclass(cls))), None)
+        if name is None:
+            raise NoWitness(f"the class {getattr(cls, '__name__', type(cls).__name__)} has no forward")
+        self.method, self.__name__ = name, name
+        self.__module__ = getattr(cls, "__module__", "")
+        self.sizes: dict[str, int] = {}
+        self.template = self.made()
+        self.held = {n: v for n, v in vars(self.template).items() if is_weight(n, v)}
+        self.holders = {
+            key: holder
+            for holder in ("params", "parameters", "weights")
+            for key, v in (members(getattr(self.template, holder, None))).items()
+            if is_weight(key, v)
+        }
+        self.held |= {key: getattr(self.template, holder)[key] for key, holder in self.holders.items()}
+        params = [p for p in parameters(getattr(self.template, name)) if p.name not in self.held]
+        more = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in self.held]
+        self.__signature__ = inspect.Signature([*params, *more])
+
+    def made(self) -> Any:
+        if not inspect.isclass(self.cls):
+            return copy.deepcopy(self.cls)
+        params = parameters(self.cls.__init__)[1:] if self.cls.__init__ is not object.__init__ else []
+        needed = [p for p in params if p.default is p.empty]
+        self.sizes = {p.name: n for p, n in zip(needed, LENGTHS * 2, strict=False)}
+        try:
+            return seeded(lambda: self.cls(**self.sizes))
+        except Exception as problem:
+            raise NoWitness(
+                f"the constructor of {self.cls.__name__} raised {type(problem).__name__}: {problem}; "
+                "judge an instance, or name a forward with --against FILE.py:FUNCTION"
+            ) from None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        instance = copy.deepcopy(self.template)
+        for name in [n for n in kwargs if n in self.held]:
+            value = kwargs.pop(name)
+            if name in self.holders:
+                getattr(instance, self.holders[name])[name] = value
+            else:
+                setattr(instance, name, value)
+        result = getattr(instance, self.method)(*args, **kwargs)
+        return getattr(instance, "output", getattr(instance, "out", None)) if result is None else result
+
+    def constructor_sizes(self) -> tuple[tuple[str, str, int], ...]:
+        """Which length of which array each number of the constructor is."""
+        found = []
+        for parameter, number in self.sizes.items():
+            at = ((n, v.shape.index(number)) for n, v in self.held.items() if number in v.shape)
+            place = next(at, None)
+            if place is not None:
+                found.append((parameter, *place))
+        return tuple(found)
+
+
+def members(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def is_weight(name: Any, value: Any) -> bool:
+    """An array of floats with a name of its own, that is neither a gradient nor a statistic."""
+    held = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
+    n = normal(str(name))
+    return (
+        held and str(name).isidentifier() and not n.startswith(("d", "grad", "running", "moving")) and n not in INTEGERS
+    )
+
+
+def fixed_shapes(function: Any) -> dict[str, Array]:
+    """The arrays whose shapes an instance has settled."""
+    return function.held if isinstance(function, OfLayer) else {}

@@ -1,0 +1,127 @@
+"""The course of a verdict against a function of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.diagnosis.diagnose import diagnose, recognised
+from torchref.check.diagnosis.found import Found
+from torchref.check.diagnosis.gradients import judge_gradients
+from torchref.check.diagnosis.search import best_trial
+from torchref.check.ops import Op
+from torchref.check.reading.arguments import Unmatched
+from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.recognise import is_autograd
+from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
+from torchref.check.reference.own import Inputs, Witnessed, own_op
+from torchref.check.reference.witness import NoWitness
+from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Verdict
+from torchref.check.running.trial import Trial, attempt
+
+
+def judge_against(
+    target: Any,
+    function: Callable[..., Any],
+    label: str,
+    *,
+    given: dict[str, Any] | None = None,
+    form: str | None = None,
+    stated: list[str] | None = None,
+    name: str = "",
+    device: str | None = None,
+    sizes: Sizes | None = None,
+    make: Callable[..., Any] | None = None,
+) -> Verdict:
+    """The verdict on `target`, which should compute what `function` computes."""
+    try:
+        op = own_op(function, label, given, sizes, make, is_autograd(target))
+    except NoWitness as problem:
+        return Verdict(COULD_NOT_RUN, name=name, against=label, error=str(problem))
+    verdict = diagnose(target, op, form, stated, name, device)
+    verdict.against = label
+    if verdict.verdict == COULD_NOT_RUN:
+        return with_advice(verdict, op)
+    trial = same_trial(target, op, form, stated, device)
+    if trial is not None:
+        verdict.notes.insert(0, how_it_was_judged(op, trial))
+        if verdict.verdict == RIGHT and make is None:
+            judge_sizes(verdict, trial, stated=sizes or {})
+    return verdict
+
+
+def with_advice(verdict: Verdict, op: Op) -> Verdict:
+    recipes = op.make.recipes if isinstance(op.make, Inputs) else []
+    if recipes:
+        tried = "; ".join(dict.fromkeys(described(r) for r in recipes))
+        verdict.error += f"\ntried: {tried}; --inputs FILE.py:make gives it other arrays, --sizes N=64,D=32 other sizes"
+    return verdict
+
+
+def described(recipe: Recipe) -> str:
+    return ", ".join(f"{n} {recipe.shape(n)}" for n in recipe.shapes)
+
+
+def same_trial(target: Any, op: Op, form: str | None, stated: list[str] | None, device: str | None) -> Trial | None:
+    """The trial that the verdict was found on."""
+    try:
+        return best_trial(recognised(target, op, form, stated, device), tuple(stated or ()))
+    except (CouldNotRun, Unmatched):
+        return None
+
+
+def how_it_was_judged(op: Op, trial: Trial) -> str:
+    """Which witness, and on which inputs."""
+    assert isinstance(op.formula, Witnessed)
+    how = " and ".join(sorted(op.formula.how)) or "its output alone"
+    shown = [f"{n} {np.shape(v)}" for n, v in trial.probe.values.items() if isinstance(v, np.ndarray)]
+    whose = "its own forward's gradient" if op.name in ("forward", "loss") else f"the gradient of {op.name}"
+    return f"{whose} by {how}; inputs {', '.join(shown)}"
+
+
+def makes_sense(output: Any, told: str) -> bool:
+    """Whether the reference does something on these sizes: an odd axis may end empty, a mean of nothing is nan."""
+    finite = output.dtype.kind not in "fc" or bool(np.isfinite(output).all())
+    return finite and (output.size > 0 or told.endswith("= 0"))
+
+
+def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
+    """The code on other sizes: beyond every block, of length 1, empty; on those that the reference takes."""
+    make, formula = trial.op.make, trial.op.formula
+    assert isinstance(make, Inputs)
+    assert isinstance(formula, Witnessed)
+    recipe = make.recipes[int(trial.reading.variant)]
+    kept = axes_sizes(stated)
+    seen: list[str] = []
+    for told, other in larger(recipe, None if formula.torch else ENTRIES):
+        if told.split()[0] in kept:
+            continue
+        make.others[told] = other
+        found = Found()
+        try:
+            p = replace(trial.reading, variant=told).probe(1)
+        except Exception:  # the reference does not take this size
+            continue
+        if not makes_sense(p.evaluate()[0]["output"], told):
+            continue
+        try:
+            there = attempt(trial.reading, p, [p.upstream])
+            judge_gradients(found, there, there, there, told=f"at {told}, not at {described(recipe)}")
+        except CouldNotRun as problem:
+            original = problem.original if isinstance(problem, UserError) else problem
+            said = str(original).splitlines()[0] if str(original) else type(original).__name__
+            verdict.notes.append(f"at {told} it could not be run: {said}")
+            continue
+        if found.findings:
+            verdict.verdict = WRONG
+            for f in found.findings:
+                f.correction = f.correction or CORRECTIONS.get(f.slug, "")
+            verdict.findings += found.findings
+            verdict.right = {n: s for n, s in verdict.right.items() if n not in {f.gradient for f in found.findings}}
+            return
+        seen.append(told)
+    if seen:
+        verdict.notes.append(f"right at other sizes, too: {', '.join(seen)}")

@@ -1,0 +1,85 @@
+"""The data that a network may want: examples and labels in the shapes in which people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.module import Array
+
+BATCH = (6, 8, 9, 10, 14, 15)  # the first that is no length of a weight
+TIME = 4
+SIDES = (6, 8, 5, 7, 10, 12, 4, 16, 28, 32)  # of a picture
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to write the examples, or the labels."""
+
+    told: str
+    value: Any
+
+
+def batch(lengths: list[int]) -> int:
+    return next(n for n in BATCH if n not in lengths)
+
+
+def one_hot(labels: Array, k: int) -> Array:
+    return np.eye(k)[labels]
+
+
+def examples(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
+    """X: rows or columns of numbers, whole numbers for an embedding, sequences, pictures, one example."""
+    for d in lengths:
+        yield Kind("rows", rng.normal(size=(n, d)))
+    for d in lengths:
+        yield Kind("columns", rng.normal(size=(d, n)))
+    if not lengths:
+        return
+    small = min(lengths)
+    yield Kind("indices (N, T)", rng.integers(0, small, (n, TIME)))
+    yield Kind("a list of indices", [int(i) for i in rng.integers(0, small, TIME + 1)])
+    for c in sorted(set(lengths)):
+        for side in SIDES if c <= 4 else ():
+            yield Kind("pictures", rng.normal(size=(n, c, side, side)))
+    for side in SIDES[:4]:
+        yield Kind("pictures", rng.normal(size=(n, side, side)))
+    for d in lengths:
+        yield Kind("sequences", rng.normal(size=(n, TIME, d)))
+        yield Kind("sequences, time first", rng.normal(size=(TIME, n, d)))
+        yield Kind("one example", rng.normal(size=d))
+        yield Kind("one column", rng.normal(size=(d, 1)))
+
+
+def labels(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
+    """y: whole numbers, one-hot rows or columns, zeros and ones, numbers."""
+    classes = [*lengths[::-1]]
+    for k in classes:
+        yield Kind("labels", np.concatenate([np.arange(min(k, n)), rng.integers(0, k, max(n - k, 0))]))
+    for k in classes:
+        yield Kind("one-hot rows", one_hot(rng.integers(0, k, n), k) if k > 1 else rng.integers(0, 2, (n, 1)) * 1.0)
+    for k in classes:
+        yield Kind(
+            "one-hot columns", one_hot(rng.integers(0, k, n), k).T if k > 1 else rng.integers(0, 2, (1, n)) * 1.0
+        )
+    yield Kind("zeros and ones", (np.arange(n) % 2).astype(float))
+    yield Kind("a column of zeros and ones", (np.arange(n) % 2).astype(float)[:, None])
+    yield Kind("a row of zeros and ones", (np.arange(n) % 2).astype(float)[None])
+    for k in classes:
+        yield Kind("numbers", rng.normal(size=(n, k)))
+        yield Kind("one row of numbers", rng.normal(size=k))
+        yield Kind("one column of numbers", rng.normal(size=(k, 1)))
+        yield Kind("one label", int(rng.integers(0, k)))
+    small = min(lengths, default=2)
+    yield Kind("labels (N, T)", rng.integers(0, small, (n, TIME)))
+    yield Kind("a list of labels", [int(i) for i in rng.integers(0, small, TIME + 1)])
+
+
+def states(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
+    """What a recurrence starts from."""
+    for d in lengths:
+        for shape in ((d, 1), (n, d), (d,), (1, d), (d, n)):
+            yield Kind("a state", rng.normal(size=shape) * 0.3)

@@ -1,0 +1,315 @@
+"""The record of an operation whose formula is a function of the user's: witnessed, not derived."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.ops.mistake import Gradients, Mistake
+from torchref.check.ops.record import Argument, Op
+from torchref.check.reference import by_torch, inputs
+from torchref.check.reference.inputs import Recipe, Sizes
+from torchref.check.reference.signature import arguments, call
+from torchref.check.reference.witness import Jacobian, NoWitness, jacobian
+from torchref.check.running.tracebacks import last_lines
+from torchref.check.tolerance.bound import bound
+from torchref.check.tolerance.rounding import MARGIN, UNIT_ROUNDOFF, plain
+from torchref.nn.module import Array
+
+SEED = 7
+SAMPLES = 3  # of rounded arguments
+KEPT = 8  # answers that are remembered: a search asks for the same probe hundreds of times
+
+
+def seeded(function: Callable[[], Any]) -> Any:
+    """`function()` with the global generators in one state, so that what it draws repeats."""
+    np.random.seed(SEED)
+    random.seed(SEED)
+    if "torch" in sys.modules:  # torch.manual_seed queues itself for CUDA, with a traceback, at every call
+        sys.modules["torch"].default_generator.manual_seed(SEED)
+    with np.errstate(all="ignore"):
+        return function()
+
+
+class Answer:
+    """The reference on one set of values: its outputs, and its gradients once they are asked for."""
+
+    def __init__(self, formula: Witnessed, values: dict[str, Any]) -> None:
+        self.formula, self.values = formula, values
+        self.names = [n for n in formula.graded if isinstance(values.get(n), np.ndarray)]
+        self.jacobians: dict[str, Jacobian] = {}
+        if formula.torch:
+            self.tensors, self.given = seeded(lambda: by_torch.forward(self.call, values, self.names))
+            self.outputs = tuple(
+                t.detach().double().numpy().copy() if t.is_floating_point() else t.numpy() for t in self.tensors
+            )
+        else:
+            self.outputs = arrays_of(seeded(lambda: self.call(values)))
+
+    def call(self, values: dict[str, Any]) -> Any:
+        return self.formula.call(values)
+
+    def vector(self, values: dict[str, Any]) -> Array:
+        """Every output, one behind the other; complex where an argument is."""
+        return np.concatenate([np.ravel(y) for y in arrays_of(seeded(lambda: self.call(values)))])
+
+    def jacobian(self, name: str) -> Jacobian:
+        if name not in self.jacobians:
+            self.jacobians[name] = jacobian(self.vector, self.values, name, self.names)
+            self.formula.how.add(self.jacobians[name].how)
+        return self.jacobians[name]
+
+    def backward(self, *upstream: Any) -> tuple[Gradients, Gradients]:
+        """The gradients, and how far off each may be."""
+        if self.formula.torch:
+            self.formula.how.add("autograd in float64")
+            found = seeded(lambda: by_torch.backward(self.tensors, self.given, self.names, list(upstream)))
+            terms = max((float(np.abs(y).max(initial=0.0)) for y in self.outputs), default=0.0)
+            return found, {
+                n: np.full(g.shape, bound(np.abs(g).max(initial=0.0), np.dtype(float), terms) / MARGIN)
+                for n, g in found.items()
+            }
+        every = (*upstream, *(None for _ in self.outputs[len(upstream) :]))
+        u = np.concatenate(
+            [np.zeros(y.size) if dy is None else np.ravel(dy) for y, dy in zip(self.outputs, every, strict=False)]
+        )
+        gradients, noise = {}, {}
+        for n in self.names:
+            j = self.jacobian(n)
+            gradients[n] = (j.slopes @ u).reshape(self.values[n].shape)
+            noise[n] = (j.noise @ np.abs(u)).reshape(self.values[n].shape)
+        return gradients, noise
+
+
+class Witnessed:
+    """The formula `formula(v, wrong)` of a reference: `function` itself, its gradients from a witness."""
+
+    def __init__(self, function: Callable[..., Any], label: str, arguments: tuple[Argument, ...], torch: bool) -> None:
+        self.function, self.label = function, label
+        self.names = [a.name for a in arguments]
+        self.graded = [a.name for a in arguments if a.kind == "array"]
+        self.torch = by_torch.in_torch(function, torch)
+        self.how: set[str] = set()
+        self.answers: dict[Any, Answer] = {}
+
+    def call(self, values: dict[str, Any]) -> Any:
+        """What the function returns for these values."""
+        return call(self.function, values)
+
+    def tried(self, values: dict[str, Any]) -> Answer:
+        """The answer on these values; by the other library where it does not take the likelier one's arrays."""
+        try:
+            answer = Answer(self, values)
+            if answer.outputs or "torch" not in sys.modules:
+                return answer
+        except NoWitness:
+            raise
+        except Exception:  # whatever NumPy raises on tensors, or torch on these sizes
+            if "torch" not in sys.modules:
+                raise
+        self.torch = not self.torch
+        try:
+            return Answer(self, values)
+        except Exception:
+            self.torch = not self.torch
+            return Answer(self, values)
+
+    def answer(self, v: Any) -> Answer:
+        values = {n: plain(getattr(v, n, None)) for n in self.names}
+        key = tuple((n, a.shape, a.tobytes()) if isinstance(a, np.ndarray) else (n, repr(a)) for n, a in values.items())
+        if key not in self.answers:
+            while len(self.answers) >= KEPT:
+                del self.answers[next(iter(self.answers))]
+            self.answers[key] = Answer(self, values)
+        return self.answers[key]
+
+    def __call__(
+        self, v: Any, wrong: frozenset[str] = frozenset()
+    ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]:
+        answer = self.answer(v)
+        return answer.outputs, lambda *upstream: answer.backward(*upstream)[0]
+
+    def spread(self, v: Any, upstream: list[Any], precision: str) -> dict[str, Array]:
+        """How far the witness itself may be off; in a lower precision also how far rounded arguments move it."""
+        gradients, noise = self.answer(v).backward(*upstream)
+        u = UNIT_ROUNDOFF[precision]
+        found = {n: noise[n] + u * np.abs(g).max(initial=0.0) for n, g in gradients.items()}
+        rng = np.random.default_rng(0)
+        for _ in range(0 if precision == "float64" else SAMPLES):
+            there = SimpleNamespace(**{n: rounded(rng, getattr(v, n, None), u) for n in self.names})
+            moved = self.answer(there).backward(*(rounded(rng, dy, u) for dy in upstream))[0]
+            for n, g in moved.items():
+                apart = np.abs(g - gradients[n])
+                found[n] = np.fmax(found[n], 2 * (apart + np.sqrt((apart * apart).sum() / max(apart.size, 1))))
+        return found
+
+    def listed(self, op: Op) -> tuple[Mistake, ...]:
+        """No wrong formula is known of a function that is seen for the first time."""
+        return ()
+
+
+def rounded(rng: Any, value: Any, u: float) -> Any:
+    """A value rounded at random to the unit roundoff `u`."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        return value
+    return value * (1 + rng.uniform(-u, u, value.shape))
+
+
+def arrays_of(result: Any) -> tuple[Array, ...]:
+    """The arrays among what a function returned; a closure's backward and a pair's cache are none."""
+    items = result if isinstance(result, tuple | list) else [result]
+    return tuple(np.asarray(y) for y in items if isinstance(y, np.ndarray | np.generic | float | complex))
+
+
+class Inputs:
+    """What makes the arrays of the probe: one of several recipes, or the user's own function."""
+
+    def __init__(
+        self, arguments: tuple[Argument, ...], recipes: list[Recipe], own: Callable[[int], dict[str, Any]] | None = None
+    ) -> None:
+        self.arguments, self.recipes, self.own = arguments, recipes, own
+        self.others: dict[str, Recipe] = {}  # of other sizes, by what is said of them
+
+    def __call__(self, rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        """The arrays. Errors: KeyError for a variant that there is not."""
+        if self.own is not None:
+            return self.own(int(rng.integers(1 << 16)))
+        if variant in self.others:
+            recipe = self.others[variant]
+        else:
+            recipe = self.recipes[0 if variant == "rich" else {str(i): i for i in range(len(self.recipes))}[variant]]
+        return recipe(rng, self.arguments)
+
+
+def own_op(
+    function: Callable[..., Any],
+    label: str,
+    given: dict[str, Any] | None = None,
+    sizes: Sizes | None = None,
+    make: Callable[..., Any] | None = None,
+    torch: bool = False,
+) -> Op:
+    """The record; `torch` says which library is meant where the function runs with both.
+
+    Errors: NoWitness if the function does not run, draws at random, or returns no array.
+    """
+    args = arguments(function, label, given or {})
+    if make is not None:
+        args, own = by_inputs(args, make, label)
+        formula = Witnessed(function, label, args, torch)
+        recipes: list[Recipe] = []
+        values = {**{a.name: a.default for a in args}, **own(0)}
+    else:
+        formula, own = Witnessed(function, label, args, torch), None
+        settled = {n: v.shape for n, v in getattr(function, "held", {}).items()}
+        recipes, values = found_recipes(formula, args, sizes or {}, settled)
+    answer = checked(formula, values, label)
+    outputs = ("output", *(f"output {i}" for i in range(2, len(answer.outputs) + 1)))
+    scalar = len(answer.outputs) == 1 and answer.outputs[0].ndim == 0
+    variants = tuple(str(i) for i in range(max(len(recipes), 1)))
+    return Op(
+        label, (), args, formula, Inputs(args, recipes, own), outputs=outputs, loss=scalar, variants=variants,
+        sizes=getattr(function, "constructor_sizes", lambda: constructor_sizes(args, recipes))(), own=True,
+    )  # fmt: skip
+
+
+def by_inputs(
+    args: tuple[Argument, ...], make: Callable[..., Any], label: str
+) -> tuple[tuple[Argument, ...], Callable[[int], dict[str, Any]]]:
+    """The arguments as the user's own arrays say what they are, and what makes these arrays."""
+    names, told = [a.name for a in args], getattr(make, "__name__", "--inputs")
+
+    def own(seed: int) -> dict[str, Any]:
+        return seeded_make(make, seed, names, told)
+
+    first = own(0)
+
+    def kind(a: Argument) -> Argument:
+        value = first.get(a.name)
+        if not isinstance(value, np.ndarray):
+            default = value if a.name in first else a.default
+            return Argument(a.name, "option", default, default, True, a.aliases)
+        return Argument(a.name, "array" if value.dtype.kind == "f" else "data", aliases=a.aliases)
+
+    return tuple(map(kind, args)), own
+
+
+def seeded_make(make: Callable[..., Any], seed: int, names: list[str], told: str) -> dict[str, Any]:
+    try:
+        return inputs.made(make, seed, names, told)
+    except NoWitness:
+        raise
+    except Exception as problem:
+        raise NoWitness(f"{told} of --inputs raised an exception:\n{last_lines(problem)}") from None
+
+
+def found_recipes(
+    formula: Witnessed, args: tuple[Argument, ...], sizes: Sizes, settled: dict[str, inputs.Shape]
+) -> tuple[list[Recipe], dict[str, Any]]:
+    """The recipes on which the reference runs, and the values of the first. Errors: NoWitness if there is none."""
+    options = {a.name: a.default for a in args if a.kind == "option"}
+    first: list[Exception] = []
+
+    def works(arrays: dict[str, Any]) -> bool:
+        values = {**dict.fromkeys(formula.names), **options, **arrays}
+        try:
+            outputs = formula.tried(values).outputs
+        except NoWitness:
+            raise
+        except Exception as problem:  # whatever the user's function raises on sizes that it was not written for
+            first.append(problem)
+            return False
+        return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
+
+    recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes), settled)
+    if not recipes:
+        said = f"; its first exception:\n{last_lines(first[0])}" if first else ": it returned no finite array"
+        raise NoWitness(
+            f"{formula.label} runs on none of the inputs that were tried; --inputs FILE.py:make gives it yours, "
+            f"--sizes N=64,D=32 other sizes{said}"
+        )
+    return recipes, {**dict.fromkeys(formula.names), **options, **recipes[0](np.random.default_rng(0), args)}
+
+
+def checked(formula: Witnessed, values: dict[str, Any], label: str) -> Answer:
+    """The answer on these values, if a second call gives the same one. Errors: NoWitness."""
+    values = {**dict.fromkeys(formula.names), **values}
+    try:
+        first, second = formula.tried(values), formula.tried(values)
+    except NoWitness:
+        raise
+    except Exception as problem:
+        raise NoWitness(f"{label} raised an exception:\n{last_lines(problem)}") from None
+    if not first.outputs:
+        raise NoWitness(f"{label} returned no array; a reference returns its output, an array or a tensor")
+    if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, second.outputs, strict=True)):
+        raise NoWitness(
+            f"{label} is not deterministic: two calls on the same arrays differ; seed what it draws, inside it"
+        )
+    if formula.torch and not any(t.requires_grad for t in first.tensors):
+        raise NoWitness(
+            f"autograd finds no way from the output of {label} to its arguments; does it call detach or numpy?"
+        )
+    if not formula.graded:
+        raise NoWitness(f"{label} takes no array of floats, so that there is no gradient to compare")
+    return first
+
+
+def constructor_sizes(args: tuple[Argument, ...], recipes: list[Recipe]) -> tuple[tuple[str, str, int], ...]:
+    """What a class that holds the parameters may ask for in its constructor: features in and out."""
+    found: dict[str, tuple[str, str, int]] = {}
+    shapes = recipes[0].shapes if recipes else {}
+    for a in args[1:]:
+        for axis, letter in enumerate(shapes.get(a.name, ())):
+            name = {"D": "in_features", "M": "out_features", "C": "in_channels", "K": "kernel_size"}.get(str(letter))
+            if name is not None and a.kind == "array":
+                found.setdefault(name, (name, a.name, axis))
+    if set(found) == {"in_features"}:
+        _, array, axis = found["in_features"]
+        return (("num_features", array, axis),)
+    return tuple(found[n] for n in ("in_features", "in_channels", "out_features", "kernel_size") if n in found)

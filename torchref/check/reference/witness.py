@@ -1,0 +1,121 @@
+"""The derivative of a NumPy function without its formula: by the complex step, or by differences.
+
+Complex step: for an analytic f, f(x + ih) = f(x) + ih f'(x) - h^2 f''(x) / 2 - ..., so Im f(x + ih) / h is f'(x) up to
+h^2. Nothing is subtracted, h may be 1e-30, and the result is as exact as f itself (Squire and Trapp 1998). Code that
+takes an absolute value, a variance or a conjugate of x, or that stores into an array of floats, is not analytic.
+
+Richardson: the central difference D(h) = (f(x + h) - f(x - h)) / 2h has the error a h^2 + b h^4 + ... . Of D(h), D(h/2)
+and D(h/4) two values without the h^2 term follow, and of these one without the h^4 term. The difference of the two is
+the measured noise: rounding, what the series leaves over, or a kink between the points.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.module import Array
+
+IMAGINARY = 1e-30
+STEPS = (2.0**-9, 2.0**-14, 2.0**-18)  # of size 1: a kink nearby asks for a smaller one
+STEADY = 1e-9  # noise of a derivative, in units of the largest, that asks for no smaller step
+AGREE = 1e-6  # how well the complex step must agree with differences where it is believed
+
+Values = dict[str, Any]
+Function = Callable[[Values], Array]  # the arguments by name -> every output, in one vector
+
+
+class NoWitness(Exception):
+    """The function cannot be differentiated; the message is for the user."""
+
+
+@dataclass
+class Jacobian:
+    """Of one argument: d output[j] / d argument[i] as slopes[i, j], and how far off each may be."""
+
+    slopes: Array  # (entries of the argument, entries of the output)
+    noise: Array
+    how: str  # "complex step" or "Richardson differences"
+
+
+def jacobian(function: Function, values: Values, name: str, beside: Sequence[str] = (), seed: int = 0) -> Jacobian:
+    """The derivative of `function` by its argument `name`: from the complex step where that is right."""
+    x = np.asarray(values[name], dtype=float)
+    base = function(values)
+    if x.size == 0:
+        return Jacobian(np.zeros((0, base.size)), np.zeros((0, base.size)), "complex step")
+    direction = np.random.default_rng(seed).uniform(0.5, 1.0, x.shape)
+    if complex_step_right(function, values, name, base, direction, beside):
+        slopes = np.stack([complex_step(function, values, name, v, beside) for v in units(x)])
+        scale = np.abs(slopes).max(initial=0.0)
+        return Jacobian(slopes, np.full(slopes.shape, 64 * 2.0**-53 * scale), "complex step")
+    pairs = [richardson(function, values, name, v, base) for v in units(x)]
+    return Jacobian(np.stack([s for s, _ in pairs]), np.stack([n for _, n in pairs]), "Richardson differences")
+
+
+def units(x: Array) -> Iterator[Array]:
+    """The directions of the entries, one after the other."""
+    for i in range(x.size):
+        v = np.zeros(x.size)
+        v[i] = 1.0
+        yield v.reshape(x.shape)
+
+
+def complex_step(function: Function, values: Values, name: str, direction: Array, beside: Sequence[str]) -> Array:
+    """The derivative along `direction`. Errors: whatever the function raises on complex numbers.
+
+    The arguments `beside` are complex, too: code stores what it computes of one into arrays made like another.
+    """
+    there = {**values, **{n: np.asarray(values[n], dtype=complex) for n in beside}}
+    there[name] = np.asarray(values[name], dtype=float) + IMAGINARY * 1j * direction
+    return np.imag(function(there)) / IMAGINARY
+
+
+def complex_step_right(
+    function: Function, values: Values, name: str, base: Array, direction: Array, beside: Sequence[str]
+) -> bool:
+    """Whether the function takes complex numbers, drops no imaginary part, and agrees with differences."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            slope = complex_step(function, values, name, direction, beside)
+    except Exception:  # whatever the user's code raises on numbers it was not written for
+        return False
+    measured, noise = richardson(function, values, name, direction, base)
+    if slope.shape != measured.shape or not np.isfinite(slope).all():
+        return False
+    limit = AGREE * max(np.abs(measured).max(initial=0.0), 1e-12) + 8 * noise
+    return bool((np.abs(slope - measured) <= limit).all())
+
+
+def richardson(function: Function, values: Values, name: str, direction: Array, base: Array) -> tuple[Array, Array]:
+    """The derivative along `direction`, and its noise: at the step at which the noise is least."""
+    best: tuple[Array, Array] | None = None
+    for h in STEPS:
+        slope, noise = at_step(function, values, name, direction, h)
+        noise = noise + 8 * 2.0**-53 * np.abs(base).max(initial=0.0) / h
+        if best is not None:
+            better = ~(noise >= best[1])  # a nan is worse than anything
+            slope, noise = np.where(better, slope, best[0]), np.where(better, noise, best[1])
+        best = slope, noise
+        if (noise <= STEADY * max(np.abs(slope).max(initial=0.0), 1e-3)).all():
+            break
+    assert best is not None
+    return best
+
+
+def at_step(function: Function, values: Values, name: str, direction: Array, h: float) -> tuple[Array, Array]:
+    x = np.asarray(values[name], dtype=float)
+
+    def central(step: float) -> Array:
+        ahead, behind = (function({**values, name: x + s * direction}) for s in (step, -step))
+        result: Array = (ahead - behind) / (2 * step)
+        return result
+
+    one, half, quarter = central(h), central(h / 2), central(h / 4)
+    first, second = (4 * half - one) / 3, (4 * quarter - half) / 3
+    return (16 * second - first) / 15, np.abs(second - first)
