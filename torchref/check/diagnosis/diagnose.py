@@ -49,7 +49,7 @@ def diagnose(
         else None
     )
     if joined:
-        of_gates = (diagnose(target, o, form, [], name, device, strict) for o in joined_gates.joined(op, joined))
+        of_gates = (diagnose(target, o, form, [], name, device, only, strict) for o in joined_gates.joined(op, joined))
         verdict = which_meets_the_input(list(of_gates))
         under_torchs_names(verdict, joined_gates.home(joined))
         return verdict
