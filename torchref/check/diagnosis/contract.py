@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.found import Found
 from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.layer import Layer
 from torchref.check.report.verdict import Confidence
 from torchref.check.running.trial import Trial
 
@@ -61,6 +62,10 @@ def judge_count(found: Found, trial: Trial) -> None:
 
 
 def judge_dtypes(found: Found, trial: Trial) -> None:
+    output = np.asarray(trial.outputs.get("output", 0.0))
+    if output.dtype == np.float32 and not trial.reading.strict:
+        found.notes.append("the code computes in float32, whatever it is given; torch keeps the input's precision")
+        return
     for name, g in trial.gradients.items():
         if name not in trial.reference or g is None:
             continue
@@ -74,7 +79,6 @@ def judge_dtypes(found: Found, trial: Trial) -> None:
                 "The gradient has a lower precision than its argument.",
                 "make arrays with np.zeros_like(x) or dtype=x.dtype",
             )
-    output = np.asarray(trial.outputs.get("output", 0.0))
     if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not found.findings:
         found.add("output", "wrong-dtype", f"the output is {output.dtype}, the input float64", CERTAIN)
 
@@ -94,6 +98,9 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "The backward must use the forward's mask.",
             "keep the mask of the forward",
         )
+    elif apart and adds_up(trial, apart):
+        told = f"{', '.join('d' + a for a in apart)} adds up over the calls, as torch's gradients do: set it to zero before each step"
+        found.notes.append(told)
     elif apart:
         found.add(
             apart[0],
@@ -103,6 +110,13 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "The second backward gives another answer: something is kept or changed between the calls.",
             consequences=apart[1:],
         )
+
+
+def adds_up(trial: Trial, names: list[str]) -> bool:
+    """Whether a class adds its gradients to what it holds: two backwards give twice the gradient of one."""
+    first, second = trial.run.gradients[:2]
+    held = isinstance(trial.form, Layer) and not trial.reading.strict and not set(names) & trial.form.calling.takes
+    return held and all(trial.close(second[n], 2 * np.asarray(first[n], dtype=float)) for n in names)
 
 
 def differ(trial: Trial, one: Any, other: Any) -> bool:
