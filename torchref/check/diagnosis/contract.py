@@ -48,7 +48,9 @@ def judge_count(found: Found, trial: Trial) -> None:
             "wrong-shape",
             extras["count"],
             CERTAIN,
-            "A gradient is missing." if lost else "There are more gradients than arguments.",
+            "A gradient is missing."
+            if lost
+            else f"There are {'fewer' if extras['fewer'] else 'more'} gradients than arguments.",
             "return one gradient for each argument of forward, None where there is none",
             lost[1:],
         )

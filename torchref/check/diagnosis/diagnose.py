@@ -63,7 +63,12 @@ def diagnose(
         verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
-    if found is not None and (op.loss or op.has("hx") or op.name == "linear") and verdict.verdict != RIGHT and not stated:
+    if (
+        found is not None
+        and (op.loss or op.has("hx") or op.name == "linear")
+        and verdict.verdict != RIGHT
+        and not stated
+    ):
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))

@@ -12,6 +12,7 @@ STATUS = {RIGHT: 0, WRONG: 1, COULD_NOT_RUN: 2}
 
 SLUGS: dict[str, str] = {
     "mean-instead-of-sum": "A sum is divided by the number of its terms, or a mean is not.",
+    "memory-layout": "The backward reads the upstream gradient as if it were contiguous.",
     "wrong-reduction": "The loss (or the pooling) divides by the wrong number.",
     "wrong-sign": "A sign is wrong.",
     "transposed": "A matrix is used or returned transposed.",
