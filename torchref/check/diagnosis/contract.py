@@ -101,8 +101,8 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "keep the mask of the forward",
         )
     elif apart and adds_up(trial, apart):
-        told = f"{', '.join('d' + a for a in apart)} adds up over the calls, as torch's gradients do: set it to zero before each step"
-        found.notes.append(told)
+        names = ", ".join("d" + a for a in apart)
+        found.notes.append(f"{names} adds up over the calls, as torch's gradients do: set it to zero before each step")
     elif apart:
         found.add(
             apart[0],

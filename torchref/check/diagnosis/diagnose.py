@@ -18,8 +18,8 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
-from torchref.check.report.advice import option_that_helps
 from torchref.check.reading.other_layouts import bias_as_row
+from torchref.check.report.advice import option_that_helps
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
-from torchref.check.diagnosis.example import example
 from torchref.check.diagnosis.engines import judge_engines
+from torchref.check.diagnosis.example import example
 from torchref.check.diagnosis.extent import ILL, not_judged, not_run, zero
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong

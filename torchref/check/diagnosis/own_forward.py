@@ -43,7 +43,10 @@ def constants(trial: Trial) -> Iterator[Reading]:
         return
     if trial.op.draws is not None:
         if trial.probe.values["training"] and np.shape(output) == expected.shape:
-            told = "it is not inverted: training multiplies by the mask alone, and evaluation by 1 - p; torch divides by 1 - p in training"
+            told = (
+                "it is not inverted: training multiplies by the mask alone, and evaluation by 1 - p; "
+                "torch divides by 1 - p in training"
+            )
             yield of_the_size(trial, told, 1 - trial.probe.values["p"], np.asarray)
         return
     if not trial.op.loss or expected.size != 1 or not expected.all():
