@@ -70,7 +70,7 @@ def _answer(error: BaseException) -> int:
 
 
 def _spelt(error: UnicodeError) -> tuple[str, int]:
-    """What a terminal, or a file, of few characters gets in place of one that it does not know."""
+    """The spelling of a character that the output's encoding lacks."""
     assert isinstance(error, UnicodeEncodeError)
     unknown = error.object[error.start : error.end]
     return "".join(SPELLINGS.get(c, c.encode("ascii", "backslashreplace").decode()) for c in unknown), error.end
