@@ -10,7 +10,7 @@ from typing import Any
 from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
-from torchref.check.reading import other_signatures, separate_gates
+from torchref.check.reading import joined_gates, other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called, noting_calls
@@ -41,7 +41,18 @@ def diagnose(
     if ways:
         verdicts = (diagnose(target, op, form, way, name, device, only, strict) for way in ways)
         return which_meets_the_input(list(verdicts))
-    parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
+    names = names_in(target, op) if op.gates else []
+    parts = separate_gates.split_names(op, names) if op.gates and op.has("weight_hh") else None
+    joined = (
+        joined_gates.joined_names(op, names)
+        if op.gates and parts is None and not stated and op.has("weight_hh")
+        else None
+    )
+    if joined:
+        of_gates = (diagnose(target, o, form, [], name, device, only, strict) for o in joined_gates.joined(op, joined))
+        verdict = which_meets_the_input(list(of_gates))
+        under_torchs_names(verdict, joined_gates.home(joined))
+        return verdict
     if parts:
         op = separate_gates.per_gate(op, parts)
     found: Form | None = None
@@ -137,17 +148,25 @@ def which_meets_the_input(verdicts: list[Verdict]) -> Verdict:
     return next(forward, verdicts[0])
 
 
-def names_in(target: Any) -> list[str]:
+def names_in(target: Any, op: Op) -> list[str]:
     """The names that a user's code may hold its arrays under: parameters, attributes, keys of dictionaries."""
     names: list[str] = []
     for part in target if isinstance(target, tuple | list) else (target,):
         names += [p.name for p in parameters(part)]
         try:
-            source = inspect.getsource(part) if inspect.isclass(part) else ""
+            source = inspect.getsource(part)
         except (OSError, TypeError):
             source = ""
         names += re.findall(r"self\.(\w+)", source) + re.findall(r"\[[\"'](\w+)[\"']\]", source)
+        names += by_letter(source, op)
     return names
+
+
+def by_letter(source: str, op: Op) -> list[str]:
+    """The arrays of dictionaries with a gate's letter as key: self.W[g] for g in "fico"."""
+    letters = {letter for gate in op.gates for letter in gate}
+    words = [w for w in re.findall(r"[\"'](\w+)[\"']", source) if len(w) == len(op.gates) and set(w) <= letters]
+    return [holder + g for holder in re.findall(r"self\.(\w+)\[\w+\]", source) for g in (words or [""])[0]]
 
 
 def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:

@@ -160,7 +160,11 @@ def another_layout(reading: Reading) -> Trial | None:
 def conventions_to_try(reading: Reading, p: Probe) -> Iterator[Convention]:
     """The conventions to try. No forward tells dropout's apart: p is torch's unless its name says more."""
     stated = list(reading.stated) or None
-    every = possible_conventions(reading.op, p.values, reading.takes, stated)
+    every = (
+        c
+        for c in possible_conventions(reading.op, p.values, reading.takes, stated)
+        if not (reading.strict and c.of_values)
+    )
     if reading.op.draws and isinstance(reading.form, Gradient) and not told_conventions(stated):
         name = normal(reading.form.matching.user("p") or "")
         return iter(list(every)[1:]) if "keep" in name or "retain" in name else iter([TORCH])

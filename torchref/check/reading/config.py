@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import aliases, normal
 
 Values = dict[str, Any]  # arrays and options by torch's names; None: absent
+
+
+LAYER = re.compile(r"(layer|l|fc|affine|dense|linear|conv)_?\d*", re.IGNORECASE)
+BEHIND = ("wy", "wya", "why", "wyh", "wo2", "v", "by", "bya", "bv")
 
 
 class Config(dict[str, Any]):
@@ -27,9 +34,25 @@ class Config(dict[str, Any]):
             if self.op is not None and normal(str(key)) in aliases(self.op, role):
                 self.found.add(role)
                 return value
-        raise KeyError(key)
+        extra = self.output_layer(normal(str(key)))
+        if extra is None:
+            raise KeyError(key)
+        return extra
+
+    def output_layer(self, key: str) -> Any:
+        """An array of the layer behind a recurrence, parameters["Wya"], parameters["by"]: it has no part in the step."""
+        if self.op is None or self.op.family != "recurrent" or key not in BEHIND:
+            return None
+        biases = [v for v in self.arrays.values() if np.size(v) == max(np.shape(v), default=0)]
+        hidden = np.size(biases[0]) if biases else 1
+        gates = max(len(self.op.gates), 1) if "bias_ih" in self.arrays else 1
+        if key.startswith("w"):
+            return np.ones((hidden // gates, hidden // gates))
+        return np.zeros((hidden // gates, 1) if np.ndim(biases[0]) == 2 else hidden // gates)
 
     def __getitem__(self, key: str) -> Any:
+        if isinstance(key, int) or LAYER.fullmatch(key):
+            return self  # params[layer]["W"]: every layer is this one
         self.asked.add(key)
         return super().__getitem__(key)
 

@@ -17,6 +17,7 @@ from torchref.check.ops import Op
 from torchref.check.ops.find import find
 from torchref.check.ops.formula import Adapted
 from torchref.check.ops.mistake import Gradients
+from torchref.check.reading import joined_gates
 from torchref.nn.module import Array
 
 
@@ -27,6 +28,13 @@ def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
         yield replace(images, given=op.given), "it is judged on images, (N, C, H, W)"
     if op.name in ("linear", "layer_norm"):
         yield on_sequences(op), "it is judged on (N, T, D)"
+    if op.name == "linear":
+        for last in (True, False):
+            where = "last" if last else "first"
+            yield joined_bias(op, last), f"the bias is the {where} row of the weight, for a column of ones"
+    if op.has("weight_hh") and op.has("weight_ih"):
+        for joined in joined_gates.whole(op):
+            yield joined, "the weights are one matrix on [h, x]"
     if batch_axes(op):
         single = one_example(op)
         yield single, "it is judged on one example, without the axis of the batch"
@@ -95,6 +103,29 @@ def on_sequences(op: Op) -> Op:
         return {**arrays, "input": np.stack([arrays["input"], other], axis=1)}
 
     return replace(op, make=make, deeper=False, variants=op.variants[:1])
+
+
+def joined_bias(op: Op, last: bool) -> Op:
+    """A linear layer with the bias in its weight: the input gets a column of ones."""
+    at = slice(None, -1) if last else slice(1, None)
+
+    def two(v: Any) -> Any:
+        return SimpleNamespace(**{**vars(v), "weight": v.weight[:, at], "bias": v.weight[:, -1 if last else 0]})
+
+    def joint(weight: Array, bias: Array) -> Array:
+        column = bias[:, None]
+        return np.concatenate((weight, column) if last else (column, weight), axis=1)
+
+    def one(gradients: Gradients) -> Gradients:
+        return {"input": gradients["input"], "weight": joint(gradients["weight"], gradients["bias"])}
+
+    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        arrays = op.make(rng, options, variant)
+        return {**arrays, "weight": joint(arrays["weight"], arrays.pop("bias"))}
+
+    arguments = tuple(a for a in op.arguments if a.name != "bias")
+    sizes = (("in_features", "input", -1), ("out_features", "weight", 0))
+    return replace(op, arguments=arguments, formula=Adapted(op, values=two, gradients=one), make=make, sizes=sizes)
 
 
 def of_positions(op: Op) -> Op:

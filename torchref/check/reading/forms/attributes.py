@@ -44,7 +44,8 @@ def in_dictionary(members: Values, wanted: list[str]) -> Place | None:
             continue
         for alias in wanted:
             for key, value in content.items():
-                if normal(str(key)) == alias and (isinstance(value, np.ndarray) or has_data(value)):
+                known = (normal(str(key)), normal(f"{holder}{key}"))  # params["Wf"], or W["f"]
+                if alias in known and (isinstance(value, np.ndarray) or has_data(value)):
                     return "dict", (holder, key)
     return None
 
@@ -186,6 +187,10 @@ def gradients_in_holders(
                 name = inner_name(op, str(inner), holder in of_gradients, held)
                 if name != "input" and isinstance(gradient, np.ndarray | np.generic):
                     yield name, gradient
+        elif isinstance(value, dict) and stem_is_gradient(key):  # self.dW[g]
+            for inner, gradient in value.items():
+                if isinstance(gradient, np.ndarray):
+                    yield gradient_name(op, f"{key}{inner}", held), gradient
         elif isinstance(value, list | tuple) and holder in of_gradients:
             order = [n for n in shapes if n in takes and not n.startswith(("input", "hx", "cx"))]
             for name, gradient in zip(order, value, strict=False):

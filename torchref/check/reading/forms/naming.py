@@ -19,6 +19,7 @@ NAMES: dict[Any, list[str]] = {}  # by code: one piece of code runs many times, 
 
 def returned_names(function: Any) -> list[str]:
     """The names in the last `return a, b, c` of a function's source, if it can be read."""
+    function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     if code is None:
         return read_returned_names(function)
@@ -136,6 +137,9 @@ def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | N
     """A dictionary's gradients."""
     named: Values = {}
     for key, gradient in value.items():
+        if isinstance(gradient, dict):  # grads[layer]["W"]
+            named.update(by_key(op, gradient, shapes, matching))
+            continue
         role = (matching.roles.get(key) if matching else None) or gradient_name(op, str(key), matching)
         if role is None and isinstance(key, str):
             role = next((a.name for a in op.arrays if normal(key) in aliases(op, a.name)), None)
