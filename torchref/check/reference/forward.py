@@ -80,7 +80,7 @@ def of_closure(function: Any) -> Callable[..., Any]:
         items = result if isinstance(result, tuple | list) else [result]
         if not any(callable(i) and not isinstance(i, np.ndarray) for i in items):
             raise NoWitness(
-                f"{function.__name__} returns no backward beside its output: it has no forward of its own to be judged by; "
+                f"{function.__name__} returns no backward beside its output, so that it has no forward of its own; "
                 "--against FILE.py:FUNCTION names one"
             )
         return tuple(i for i in items if not callable(i) or isinstance(i, np.ndarray))
@@ -156,11 +156,11 @@ def is_weight(name: Any, value: Any) -> bool:
     """An array of floats with a name of its own, that is neither a gradient nor a statistic."""
     held = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
     n = normal(str(name))
-    return held and str(name).isidentifier() and not n.startswith(("d", "grad", "running", "moving")) and n not in INTEGERS
+    return (
+        held and str(name).isidentifier() and not n.startswith(("d", "grad", "running", "moving")) and n not in INTEGERS
+    )
 
 
 def fixed_shapes(function: Any) -> dict[str, Array]:
     """The arrays whose shapes an instance has settled."""
     return function.held if isinstance(function, OfLayer) else {}
-
-

@@ -306,7 +306,7 @@ def constructor_sizes(args: tuple[Argument, ...], recipes: list[Recipe]) -> tupl
     shapes = recipes[0].shapes if recipes else {}
     for a in args[1:]:
         for axis, letter in enumerate(shapes.get(a.name, ())):
-            name = {"D": "in_features", "M": "out_features", "C": "in_channels", "K": "kernel_size"}.get(letter)
+            name = {"D": "in_features", "M": "out_features", "C": "in_channels", "K": "kernel_size"}.get(str(letter))
             if name is not None and a.kind == "array":
                 found.setdefault(name, (name, a.name, axis))
     if set(found) == {"in_features"}:
