@@ -171,8 +171,7 @@ class Source:
         """The form with the changed code in it; None where that cannot be compiled."""
         undo = edit.apply()
         try:
-            tree = ast.Module(body=list(self.nodes), type_ignores=[])
-            ast.fix_missing_locations(tree)
+            tree = ast.Module(body=list(self.nodes), type_ignores=[])  # `edit` has given each new node its place
             scope = dict(self.scope)
             exec(compile(tree, self.filename, "exec"), scope)  # the user's own code, changed in one place
         except (Exception, RecursionError):

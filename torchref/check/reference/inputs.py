@@ -128,10 +128,10 @@ def find_recipes(
 
 def larger(recipe: Recipe, limit: int | None) -> Iterator[tuple[str, Recipe]]:
     """The recipe with one axis of another size: beyond every block, of length 1, empty."""
-    small = {letter: min(recipe.sizes[letter], 8 if recipe.sizes[letter] % 2 == 0 else 5) for letter in recipe.letters}
-    base = recipe if limit is None else recipe.resized(**small)
     settled = any(isinstance(a, int) for s in recipe.shapes.values() for a in s)
     free = [a for a in recipe.letters if not settled or a not in ("D", "C", "M")]
+    small = {a: min(recipe.sizes[a], 8 if recipe.sizes[a] % 2 == 0 else 5) for a in free}
+    base = recipe if limit is None else recipe.resized(**small)
     for letter in free:
         for size in LARGE:
             other = base.resized(**{letter: size})

@@ -84,7 +84,29 @@ def moved(w: Array) -> float:
 def network_op(network: Network, label: str) -> Op:
     arguments = tuple(Argument(n, "array") for n in network.weights)
     formula = OwnLoss(network, label, arguments)
-    return Op(label, (), arguments, formula, Weights(network), loss=True, variants=("own",), own=True)
+    return Op(
+        label,
+        (),
+        arguments,
+        formula,
+        Weights(network),
+        loss=True,
+        variants=("own",),
+        lengths=lengths(network),
+        own=True,
+    )
+
+
+def lengths(network: Network) -> tuple[tuple[float, str], ...]:
+    """The lengths of the data, and their products."""
+    found = {
+        (float(n), f"the length of axis {axis} of {name}")
+        for name, v in network.data.items()
+        if isinstance(v, np.ndarray)
+        for axis, n in enumerate(v.shape)
+    }
+    found |= {(float(len(v)), f"the length of {name}") for name, v in network.data.items() if isinstance(v, list)}
+    return tuple(sorted(found))
 
 
 class NetworkForm(Form):
@@ -116,7 +138,9 @@ class NetworkForm(Form):
         watched = Snapshot({n: v for n, v in self.network.data.items() if isinstance(v, np.ndarray)})
         run: Run | None = None
         for _ in upstreams or [{}]:
-            weights = {n: np.array(values[n]) if type(values[n]) is np.ndarray else values[n] for n in self.takes}
+            weights = {
+                n: np.array(values[n]) if type(values[n]) is np.ndarray else values[n] for n in self.network.weights
+            }
             passed = guarded("the network", seeded, lambda w=weights: self.network.passed(w, self.own_code))
             if passed.loss is None:
                 raise CouldNotRun(f"{self.network.told} returned no loss, a single number")
