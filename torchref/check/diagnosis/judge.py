@@ -15,6 +15,7 @@ from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, right, wrong_gradients
+from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
 from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.repair import look_for_repair, one_change
@@ -115,6 +116,7 @@ def result(found: Found, trial: Trial) -> Verdict:
     for f in found.findings:
         f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(trial.op)
+        f.line = f.line or line_of(trial.form, f.gradient)
         f.example = example(trial, f.gradient) if f.slug == "unknown" else ""
         f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
     compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}
@@ -136,6 +138,7 @@ def result(found: Found, trial: Trial) -> Verdict:
         not_run=not_run(trial),
         precision=trial.form.dtype,
         device=trial.form.device,
+        source=source_of(trial.form),
     )
 
 

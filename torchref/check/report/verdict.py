@@ -113,17 +113,28 @@ class Finding:
     derivation: str = ""
     formula: str = ""  # the right one
     intermediate: str = ""  # the first named intermediate that differs from the reference's
+    line: int = 0  # of the user's file, where it is made; 0: not known
     example: str = ""  # of what has no name: the smallest one, in numbers
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate, "example": self.example}  # fmt: skip
+                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate, "example": self.example, "line": self.line}  # fmt: skip
         if hints >= 3:
             return full
         kept = (
             ("gradient",)
             if hints == 1
-            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate", "example")
+            else (
+                "gradient",
+                "slug",
+                "sentence",
+                "confidence",
+                "consequences",
+                "evidence",
+                "intermediate",
+                "example",
+                "line",
+            )
         )
         return {k: full[k] for k in kept}
 
@@ -149,6 +160,7 @@ class Verdict:
     not_run: list[str] = field(default_factory=list)  # what the code takes beyond what it was run with
     precision: str = ""  # and device: in which, and where, the code was judged
     device: str = ""
+    source: list[dict[str, Any]] = field(default_factory=list)  # the user's code: text and number of its first line
     pictures: list[dict[str, Any]] = field(default_factory=list)  # mine, reference, difference of each gradient
 
     @property
@@ -160,6 +172,11 @@ class Verdict:
     def status(self) -> int:
         """0: all of it is right, 1: something is wrong, 2: it could not be run, or not all of it could be judged."""
         return STATUS[COULD_NOT_RUN] if self.verdict == RIGHT and self.not_judged else STATUS[self.verdict]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the code may have been called in another way than it is meant."""
+        return any(f.slug in DOUBTS for f in self.findings)
 
     @property
     def place(self) -> str:
@@ -210,7 +227,7 @@ class Verdict:
         if self.verdict == COULD_NOT_RUN:
             return f"{head}: could not be run:{self.why()}"
         lines = [f"{head}: {self.outcome}"]
-        if hints >= 2 and any(f.slug in DOUBTS for f in self.findings):
+        if hints >= 2 and self.doubtful:
             lines += [f"  call   {self.called}"]
         if hints >= 1:
             lines += [
@@ -247,6 +264,12 @@ class Verdict:
         return lines + [f"         {line}" for line in told]
 
     __str__ = text
+
+    def _repr_html_(self) -> str:
+        """The verdict as a notebook shows it."""
+        from torchref.check.report.html import cell
+
+        return cell(self)
 
 
 def listed(names: list[str]) -> str:
