@@ -54,31 +54,6 @@ SLUGS: dict[str, str] = {
 
 DOUBTS = ("unknown", "forward-differs")  # what may be wrong with how we called it
 
-CORRECTIONS: dict[str, str] = {
-    "mean-instead-of-sum": "sum over the batch: .sum(axis=0), not .mean(axis=0)",
-    "wrong-reduction": "divide by exactly what the forward divides by",
-    "wrong-sign": "turn the sign of this term",
-    "transposed": "transpose it: the gradient has the shape of its argument",
-    "broadcast-axis-not-summed": "sum over the axes along which the parameter was broadcast",
-    "summed-over-wrong-axis": "sum over the axes along which the parameter was broadcast, and only those",
-    "keepdims-left-on": "leave keepdims=True away, or reshape to the parameter's shape",
-    "local-derivative-missing": "multiply the upstream gradient by the whole local derivative",
-    "derivative-at-wrong-tensor": "evaluate the derivative at the tensor that the formula asks for",
-    "upstream-not-multiplied": "multiply the local derivative by the upstream gradient",
-    "wrong-mask": "let through exactly what the forward let through; at a kink, torch's choice",
-    "statistics-as-constants": "mean and variance depend on x, too: add their paths",
-    "scale-forgotten": "put the constant back into the derivative",
-    "dropout-mask-or-scale": "dx = dy * mask / (1 - p), with the forward's mask",
-    "repeated-index-overwritten": "np.add.at(dweight, index, dy)",
-    "overwritten-not-accumulated": "add with +=, do not assign with =",
-    "pool-ties": "give the gradient to the first maximum alone (argmax)",
-    "recurrence-truncated": "go back through every step, and add the gradients up over time",
-    "wrong-shape": "return the gradient in the shape of its argument",
-    "wrong-dtype": "make arrays with np.zeros_like(x) or dtype=x.dtype",
-    "not-repeatable": "leave what the forward has kept unchanged; start gradients afresh (zero_grad)",
-    "not-finite": "subtract the row's maximum before the exponential; guard divisions",
-}
-
 
 class Confidence(IntEnum):
     """How sure a finding is; what is not sure leaves room for a better explanation."""
