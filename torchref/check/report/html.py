@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.ops.find import UnknownOp, find
+from torchref.check.report.judgement import COULD_NOT_RUN, SLUGS, Finding, Judgement, inside
 from torchref.check.report.several import in_one_line, summary
 from torchref.check.report.tiles import tiles
-from torchref.check.report.verdict import COULD_NOT_RUN, SLUGS, Finding, Verdict, inside
 
 STYLE = """
 .torchref{font:15px/1.5 system-ui,sans-serif;max-width:82em;margin:0 auto;padding:1em;color:#1c1c1c;background:#fff}
@@ -39,7 +40,7 @@ SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 COLOURS = {0: "right", 1: "wrong", 2: "none"}
 
 
-def page(verdicts: list[Verdict], hints: int = 3) -> str:
+def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
     """The page of a level of hints; of several targets with a table in front."""
     parts = [part for v in verdicts for part in section(v, hints)]
     return (
@@ -49,12 +50,12 @@ def page(verdicts: list[Verdict], hints: int = 3) -> str:
     )
 
 
-def cell(verdict: Verdict) -> str:
+def cell(verdict: Judgement) -> str:
     """A verdict on its own, as a notebook shows it."""
     return f'<style>{STYLE}</style><div class="torchref">{"".join(section(verdict, 3))}</div>'
 
 
-def overview(verdicts: list[Verdict], hints: int) -> str:
+def overview(verdicts: Sequence[Judgement], hints: int) -> str:
     if len(verdicts) < 2:
         return ""
     rows = (
@@ -65,7 +66,7 @@ def overview(verdicts: list[Verdict], hints: int) -> str:
     return f"<table>{''.join(rows)}</table><p>{html.escape(summary(verdicts))}</p>"
 
 
-def section(v: Verdict, hints: int) -> list[str]:
+def section(v: Judgement, hints: int) -> list[str]:
     """One verdict: 0 the word and the code, 1 which gradients, 2 what is wrong and the pictures, 3 what is right."""
     word = "could not be run" if v.verdict == COULD_NOT_RUN else v.outcome
     against = f" against {v.against}" if v.against else ""
@@ -92,7 +93,7 @@ def section(v: Verdict, hints: int) -> list[str]:
     return parts
 
 
-def code(v: Verdict, hints: int) -> str:
+def code(v: Judgement, hints: int) -> str:
     """The user's code; from level 2 on with the lines marked that the findings know."""
     told: dict[int, list[str]] = {}
     for f in v.findings if hints >= 2 else ():
@@ -110,7 +111,7 @@ def piece(first: int, text: str, told: dict[int, list[str]]) -> str:
     return f'<pre class="code">{"".join(lines)}</pre>'
 
 
-def finding(v: Verdict, f: Finding, hints: int) -> str:
+def finding(v: Judgement, f: Finding, hints: int) -> str:
     lines = [
         f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
         html.escape(f.sentence or SLUGS.get(f.slug, "")),
@@ -127,7 +128,7 @@ def finding(v: Verdict, f: Finding, hints: int) -> str:
     return f'<div class="finding">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
 
 
-def pictures(verdict: Verdict, picture: dict[str, Any]) -> str:
+def pictures(verdict: Judgement, picture: dict[str, Any]) -> str:
     """Mine, reference and difference of one gradient."""
     name = picture["name"]
     mine, reference = np.asarray(picture["mine"]), np.asarray(picture["reference"])
