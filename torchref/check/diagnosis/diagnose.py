@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from torchref.check.diagnosis.advice import option_that_helps
 from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
@@ -18,7 +19,6 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
-from torchref.check.report.advice import option_that_helps
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
