@@ -1,0 +1,64 @@
+"""Rounding at random: what shows how far rounding alone can move a gradient.
+
+The entries run once more on arrays whose every primitive rounds at random (`torchref.check.tolerance.rounding`). A low
+precision is a matter of storage: torch computes a bfloat16 operation in float32, and rounds what it reads and returns.
+So here the arguments of such an operation are rounded at random as their dtype rounds, its primitives as float32 does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchref.check.tolerance.rounding import NOISE, UNIT_ROUNDOFF, noisy, plain, rounding_noise
+from torchref.nn.module import Array
+
+__all__ = ["Noise", "settled", "unit_roundoff"]
+
+NODES = 1_000_003  # more than a run has: each node of each trial has a seed of its own
+
+
+class Noise:
+    """One trial of the rounding errors of a run. `scale` brings the errors that it makes down to the run's own."""
+
+    def __init__(self, dtypes: set[torch.dtype], seed: int) -> None:
+        name = "float64" if dtypes <= {torch.float64} else "float32"
+        self.u = NOISE[name]
+        self.scale = UNIT_ROUNDOFF[name] / NOISE[name]
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
+
+    @contextmanager
+    def of(self, node: int) -> Iterator[None]:
+        """Within this context the primitives round, on arrays that `stored` gave."""
+        with rounding_noise(self.u, self.seed * NODES + node):
+            yield
+
+    def stored(self, array: Array, dtype: torch.dtype) -> Array:
+        """The array as an operation reads it that was stored in `dtype`."""
+        if not dtype.is_floating_point:
+            return array
+        u = unit_roundoff(dtype)
+        if u > UNIT_ROUNDOFF["float32"]:
+            array = np.asarray(array * (1 + self.rng.uniform(-u, u, array.shape)))
+        rounding: Array = noisy(array)
+        return rounding
+
+    def within(self, spread: Array | None) -> Array | float:
+        """Errors at random that are as large as `spread` says."""
+        return 0.0 if spread is None else spread * self.rng.uniform(-1, 1, spread.shape) / self.scale
+
+
+def unit_roundoff(dtype: Any) -> float:
+    """u of a torch dtype."""
+    return UNIT_ROUNDOFF[str(dtype).removeprefix("torch.")]
+
+
+def settled(array: Array) -> Array:
+    """The same numbers in an array that rounds no further."""
+    settled_array: Array = plain(array)
+    return settled_array
