@@ -1,4 +1,4 @@
-"""What makes a run more than a chain of functions: views, writes in place, shared weights, cuts, draws, control flow."""
+"""What makes a run more than a chain: views, writes in place, shared weights, cuts, draws, control flow."""
 
 import pytest
 import torch

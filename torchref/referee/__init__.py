@@ -2,7 +2,7 @@
 
 from torchref.referee.entries import entry
 from torchref.referee.errors import RefereeError
-from torchref.referee.judge import judge
+from torchref.referee.judging import judge
 from torchref.referee.report import Judgement, Report
 
 __all__ = ["Judgement", "RefereeError", "Report", "entry", "judge"]

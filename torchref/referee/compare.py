@@ -34,15 +34,16 @@ class Difference:
 def difference(ours: Array, theirs: Array, spread: Array, u: float) -> Difference:
     """The entry of `theirs` that is furthest beyond what rounding explains.
 
-    Entry i may be off by MARGIN (S_i + rms(S) + u |ours_i|): S, `spread`, is how far rounding moved it in trials, the
-    root mean square stands for what the trials missed, and the last term for the rounding of the result itself.
+    Entry i may be off by MARGIN (S_i + rms(S) + R_i + rms(R)): S, `spread`, is how far rounding moved it in trials, the
+    root mean square stands for what the trials missed, and R = u |ours| is the rounding of the result itself.
     """
     if ours.shape != theirs.shape:
         return Difference(np.inf, 0.0, ())
     if ours.size == 0:
         return Difference(0.0, 0.0, ())
     with np.errstate(all="ignore"):
-        allowed = MARGIN * (spread + np.sqrt(np.mean(spread * spread)) + u * np.abs(ours))
+        stored = u * np.abs(ours)
+        allowed = MARGIN * (spread + rms(spread) + stored + rms(stored))
         same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
         off = np.where(same, 0.0, np.abs(ours - theirs))
         off = np.where(np.isnan(off), np.inf, off)
@@ -52,3 +53,9 @@ def difference(ours: Array, theirs: Array, spread: Array, u: float) -> Differenc
     finite = np.abs(ours[np.isfinite(ours)])
     largest = max(float(finite.max(initial=0.0)), np.finfo(float).tiny)
     return Difference(float(off[worst]) / largest, float(allowed[worst]) / largest, tuple(int(i) for i in worst))
+
+
+def rms(array: Array) -> float:
+    """The root mean square of the entries that are finite."""
+    finite = array[np.isfinite(array)]
+    return float(np.sqrt(np.mean(finite * finite))) if finite.size else 0.0

@@ -47,13 +47,16 @@ class Seen:
     shares: list[Share] = field(default_factory=list)
 
 
-def judge_locally(recording: Recording, leaf_gradients: dict[int, Array], seed: int) -> Iterator[tuple[Key, Seen]]:
+def judge_locally(
+    recording: Recording, leaf_gradients: dict[int, Array], noise: Noise | None = None, wanted: set[Key] | None = None
+) -> Iterator[tuple[Key, Seen]]:
     """What is seen of every tensor whose gradient torch tells, from the loss back to the leaves; freed as it goes.
 
-    Left away is a tensor that is read by an operation without entry: not all of its gradient is known.
+    Left away is a tensor that is read by an operation without entry: not all of its gradient is known. `noise` is a
+    trial of rounding, for the spreads; `wanted` are the tensors that are of interest: the rest is passed over.
     """
-    noise = Noise(dtypes_of(recording), seed)
     lacking: set[Storage] = set()
+    readers = None if wanted is None else readers_of(recording, wanted)
     shadows, spreads = Shadows(), Shadows()
     shares: dict[Storage, list[Share]] = defaultdict(list)
     assert recording.loss is not None
@@ -61,6 +64,7 @@ def judge_locally(recording: Recording, leaf_gradients: dict[int, Array], seed: 
     for node in reversed(recording.nodes):
         if not node.tracked:
             continue
+        passed_over = readers is not None and node.index not in readers
         doutputs: list[Array | None] = []
         dspreads: list[Array | None] = []
         lacks = False
@@ -71,7 +75,8 @@ def judge_locally(recording: Recording, leaf_gradients: dict[int, Array], seed: 
             known = ref.storage not in lacking
             if i in node.hooked:
                 torch_own = np.zeros(ref.size) if theirs is None else theirs.double().numpy()
-                if known and (ours is not None or theirs is not None):
+                key = ("node", node.index, i)
+                if known and (ours is not None or theirs is not None) and (wanted is None or key in wanted):
                     zeros = np.zeros(ref.size)
                     yield (
                         ("node", node.index, i),
@@ -97,35 +102,52 @@ def judge_locally(recording: Recording, leaf_gradients: dict[int, Array], seed: 
         absent = all(d is None for d in doutputs)
         if lacks or (node.entry is None and not absent):
             lacking |= {ref.storage for ref in node.inputs if ref.needs}
-        if absent or node.entry is None:
+        if absent or node.entry is None or passed_over:
             continue
         for ref, gradient, moved in contributions(node, doutputs, dspreads, noise):
             shadows.add(ref, gradient)
-            spreads.add(ref, moved)
+            if moved is not None:
+                spreads.add(ref, moved)
             shares[ref.storage].append(Share(node, ref, gradient))
-    for key, (_, ref) in recording.leaves.items():
-        if ref.storage not in lacking:
-            seen = Seen(ref, None, shadows.see(ref), leaf_gradients[key], spreads.see(ref), shares[ref.storage])
-            yield ("leaf", key, 0), seen
+    for leaf, (_, ref) in recording.leaves.items():
+        key = ("leaf", leaf, 0)
+        if ref.storage not in lacking and (wanted is None or key in wanted):
+            seen = Seen(ref, None, shadows.see(ref), leaf_gradients[leaf], spreads.see(ref), shares[ref.storage])
+            yield key, seen
 
 
 def contributions(
-    node: Node, doutputs: list[Array | None], dspreads: list[Array | None], noise: Noise
-) -> Iterator[tuple[Ref, Array, Array]]:
+    node: Node, doutputs: list[Array | None], dspreads: list[Array | None], noise: Noise | None
+) -> Iterator[tuple[Ref, Array, Array | None]]:
     """What the node passes back to each window that needs it, and how far rounding moves that."""
     _, backward = call_entry(node, Ref.given)
-    exact = dict(enumerate(gradients_of(node, backward, doutputs)))
-    with noise.of(node.index):
+    exact = list(gradients_of(node, backward, doutputs))
+    if noise is None:
+        yield from ((ref, gradient, None) for ref, gradient in exact)
+        return
+    with noise.on():
         _, noisy_backward = call_entry(node, lambda ref: noise.stored(ref.given(), ref.storage.dtype))
         moved = [
             None if d is None else noise.stored(d + noise.within(spread), ref.storage.dtype)
             for d, spread, ref in zip(doutputs, dspreads, node.outputs, strict=True)
         ]
         others = [settled(gradient) for _, gradient in gradients_of(node, noisy_backward, moved)]
-    for i, other in enumerate(others):
-        ref, gradient = exact[i]
+    for (ref, gradient), other in zip(exact, others, strict=True):
         with np.errstate(all="ignore"):
             yield ref, gradient, finite(np.abs(other - gradient)) * noise.scale
+
+
+def readers_of(recording: Recording, wanted: set[Key]) -> set[int]:
+    """The nodes of which the gradient of the wanted tensors is made: their readers, and the readers of what these
+    return, where torch does not tell the gradient of that."""
+    storages = {recording.leaves[key[1]][1].storage for key in wanted if key[0] == "leaf"}
+    storages |= {recording.nodes[key[1]].outputs[key[2]].storage for key in wanted if key[0] == "node"}
+    readers = set()
+    for node in recording.nodes:
+        if any(ref.needs and ref.storage in storages for ref in node.inputs):
+            readers.add(node.index)
+            storages |= {ref.storage for i, ref in enumerate(node.outputs) if i not in node.hooked}
+    return readers
 
 
 def dtypes_of(recording: Recording) -> set[torch.dtype]:

@@ -19,7 +19,24 @@ from torchref.nn.module import Array
 
 __all__ = ["Noise", "settled", "unit_roundoff"]
 
-NODES = 1_000_003  # more than a run has: each node of each trial has a seed of its own
+DRAWS = np.random.default_rng(0).uniform(-1, 1, 2**20)  # the pool from which every trial takes, at its own places
+
+
+class Pool:
+    """Even draws, by the stretch: a draw for each primitive of each trial would cost more than all else."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> Array:
+        """Draws from (-high, high); `low` is -high."""
+        count = int(np.prod(shape, dtype=np.int64))
+        start = int(self.rng.integers(0, DRAWS.size))
+        if start + count <= DRAWS.size:
+            stretch = DRAWS[start : start + count]
+        else:
+            stretch = np.resize(np.roll(DRAWS, -start), count)
+        return (stretch * high).reshape(shape)
 
 
 class Noise:
@@ -29,13 +46,12 @@ class Noise:
         name = "float64" if dtypes <= {torch.float64} else "float32"
         self.u = NOISE[name]
         self.scale = UNIT_ROUNDOFF[name] / NOISE[name]
-        self.seed = seed
-        self.rng = np.random.default_rng(seed)
+        self.rng = Pool(seed)
 
     @contextmanager
-    def of(self, node: int) -> Iterator[None]:
+    def on(self) -> Iterator[None]:
         """Within this context the primitives round, on arrays that `stored` gave."""
-        with rounding_noise(self.u, self.seed * NODES + node):
+        with rounding_noise(self.u, self.rng):
             yield
 
     def stored(self, array: Array, dtype: torch.dtype) -> Array:

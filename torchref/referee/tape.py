@@ -19,7 +19,7 @@ import numpy as np
 from torchref.nn.module import Array
 from torchref.referee.entries import find
 from torchref.referee.entries.table import STORAGE
-from torchref.referee.noise import NODES, Noise, settled
+from torchref.referee.noise import Noise, settled
 from torchref.referee.record import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
 
@@ -100,7 +100,7 @@ def replay(recording: Recording, noise: Noise | None = None) -> tuple[Shadows, s
             lacking |= {ref.storage for ref in node.inputs if ref.needs}
         if backward is None or all(d is None for d in doutputs):
             continue
-        with nullcontext() if noise is None else noise.of(node.index + NODES // 2):
+        with nullcontext() if noise is None else noise.on():
             if noise is not None:
                 doutputs = [
                     None if d is None else noise.stored(d, ref.storage.dtype)
@@ -126,7 +126,7 @@ def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any
         backward = None
         if node.tracked and node.entry is not None:
             try:
-                with nullcontext() if noise is None else noise.of(node.index):
+                with nullcontext() if noise is None else noise.on():
                     output, backward = call_entry(node, lambda ref: read(values, ref, noise))
                 outputs = [settled(array) for array in tensors_in(output, np.ndarray)]
             except Exception as error:  # an entry may be a user's own
