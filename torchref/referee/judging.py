@@ -14,6 +14,7 @@ from torchref.check.tolerance.rounding import finite
 from torchref.nn.module import Array
 from torchref.referee.blame import blamed, off_by_a_factor
 from torchref.referee.compare import Difference, difference
+from torchref.referee.engines import OPAQUE, check_engine, running
 from torchref.referee.errors import RefereeError
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
 from torchref.referee.noise import Noise, unit_roundoff
@@ -30,7 +31,9 @@ def judge(
     model: torch.nn.Module,
     closure: Callable[[], torch.Tensor],
     *,
+    engine: str | None = None,
     trust: Sequence[str] = (),
+    draws: str = "recorded",
 ) -> Report:
     """Whether torch's gradients of `closure()`, a scalar loss computed by `model`, are right; and if not, where.
 
@@ -39,12 +42,19 @@ def judge(
     fed torch's own values and upstream gradients, so that an error shows only where it is made. How far a gradient may
     be off is measured by rounding at random (`noise`); there is no tolerance.
 
-    `trust` names custom autograd.Functions whose backward is meant to differ from the derivative of their forward.
+    `engine` says how the run is made (`engines.ENGINES`; None is eager). The random draws are those of the run:
+    `draws` knows only "recorded". `trust` names custom autograd.Functions whose backward is meant to differ from the
+    derivative of their forward.
+
     The model's gradients and buffers are afterwards what they were. Errors: RefereeError if there is nothing to judge.
     """
-    recording, gradients = run_and_record(model, closure)
+    engine = engine or "eager"
+    check_engine(engine)
+    if draws != "recorded":
+        raise RefereeError(f"draws must be 'recorded', not {draws!r}")
+    recording, gradients = run_and_record(model, closure, "eager" if engine in OPAQUE else engine)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    report = Report(draws=recording.draws, given=recording.given, operations=len(recording.nodes))
+    report = Report(engine=engine, draws=recording.draws, given=recording.given, operations=len(recording.nodes))
     assert recording.loss is not None
     report.loss = float(recording.loss.given())
     refuse_nan(recording)
@@ -70,13 +80,15 @@ def unique(nodes: list[Node]) -> list[Node]:
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
-def run_and_record(model: torch.nn.Module, closure: Callable[[], torch.Tensor]) -> tuple[Recording, dict[int, Array]]:
+def run_and_record(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], engine: str = "eager"
+) -> tuple[Recording, dict[int, Array]]:
     """The recording of `closure()`, and torch's gradient of each leaf, after its backward."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RefereeError("no parameter of the model needs a gradient")
     recorder = Recorder(run_and_record.__code__)
     with as_it_was(model):
-        with recorder.watching(model), recorder:
+        with running(model, engine), recorder.watching(model), recorder:
             loss = closure()
         check_loss(loss)
         recording = recorder.finish(loss)

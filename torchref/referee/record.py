@@ -46,8 +46,8 @@ class Node:
 
     @property
     def op(self) -> str:
-        """What the user called: the custom Function to which it belongs, or the operation itself."""
-        return self.place.function or self.name
+        """What the user called: the custom Function around it, or the operation itself."""
+        return self.name if "::" in self.name else self.place.function or self.name
 
 
 class Recording:
