@@ -15,7 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchref.referee.frames import Place, find_place
-from torchref.referee.storage import Ref, Storage, Version
+from torchref.referee.storage import Ref, Storage, Version, covers
 
 __all__ = ["Node", "Recorder", "Recording", "tensors_in"]
 
@@ -91,8 +91,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         result = func(*args, **kwargs)
         outputs: list[torch.Tensor] = tensors_in(result, torch.Tensor)
         fresh = [t for t in outputs if t.untyped_storage()._cdata not in self.storages]
-        if not fresh and not targets:
-            return result  # views alone
+        if not fresh and not targets:  # views alone
+            if place.call is not None:
+                self.await_views(outputs, place.call)
+            return result
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.recording.draws += 1
         node.tracked = self.may_be_tracked(node) and any(tensor.is_floating_point() for tensor in outputs)
@@ -154,6 +156,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
                 self.pending.append((tensor, node, i))
         self.recording.nodes.append(node)
 
+    def await_views(self, views: list[torch.Tensor], call: int) -> None:
+        """Remember views of whole results inside a custom Function: they may be what it returns."""
+        for view in views:
+            storage = self.storage(view)
+            maker = storage.version.maker
+            if maker is None or not covers(Ref(storage.version, view, True)):
+                continue
+            node = self.recording.nodes[maker]
+            for i, ref in enumerate(node.outputs):
+                if node.place.call == call and ref.needs and ref.version is storage.version and covers(ref):
+                    self.pending.append((view, node, i))
+
     def attach(self, call: int | None) -> None:
         """Ask torch for the gradient of what the last operations returned: by now autograd knows it.
 
@@ -164,7 +178,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if tensor.requires_grad and not tensor.is_leaf:
                 if tensor._base is None:  # of a view written in place torch tells the gradient by that view alone
                     node.hooked.add(i)
-                    tensor.register_hook(self.keeper(node, i))  # type: ignore[no-untyped-call]
+                    tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
             elif node.place.call is None:  # torch says that no gradient passes: the values are given
                 node.outputs[i].needs = False
                 node.tracked = any(ref.needs for ref in node.outputs)
@@ -172,12 +186,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
                 waiting.append((tensor, node, i))
         self.pending = waiting
 
-    def keeper(self, node: Node, i: int) -> Callable[[torch.Tensor], None]:
-        """A hook that keeps the gradient of the node's i-th output, once the run itself is over."""
+    def keeper(self, node: Node, i: int, seen: torch.Tensor) -> Callable[[torch.Tensor], None]:
+        """A hook that keeps the gradient of the node's i-th output, once the run itself is over.
+
+        `seen` is the output, or a view of all of it; the gradient is kept in the places of the output.
+        """
+        ref = node.outputs[i]
+        size, stride, offset = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
+        same = (size, stride, offset) == (ref.size, ref.stride, ref.offset)
 
         def keep(gradient: torch.Tensor | None) -> None:
             if not self.active and gradient is not None:
-                node.gradients[i] = gradient.detach()
+                gradient = gradient.detach()
+                if not same:
+                    whole = gradient.new_empty(ref.storage.size)
+                    whole.as_strided(size, stride, offset).copy_(gradient)
+                    gradient = whole.as_strided(ref.size, ref.stride, ref.offset)
+                node.gradients[i] = gradient
 
         return keep
 
