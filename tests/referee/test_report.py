@@ -86,12 +86,16 @@ def test_an_entry_of_ones_own(model, x, unknown):
     assert report.first.op == "referee_test::cube"
 
 
-def test_an_entry_that_fails_is_not_judged(model, x, unknown):
+@pytest.mark.parametrize("forward_fails", [True, False])
+def test_an_entry_that_fails_is_not_judged(model, x, unknown, forward_fails):
     """Catches a crash, or a pass, where a user's own entry raises."""
+
+    def fail(*_):
+        raise IndexError("mine")
 
     @entry("referee_test::cube")
     def cube(x):
-        raise IndexError("mine")
+        return fail() if forward_fails else (x**3, fail)
 
     report = judge(model, lambda: scalar(model[2](unknown(model[:2](x)))))
     assert report.verdict == "NOT JUDGED"

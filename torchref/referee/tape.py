@@ -106,9 +106,21 @@ def replay(recording: Recording, noise: Noise | None = None) -> tuple[Shadows, s
                     None if d is None else noise.stored(d, ref.storage.dtype)
                     for d, ref in zip(doutputs, node.outputs, strict=True)
                 ]
-            for ref, gradient in gradients_of(node, backward, doutputs):
+            try:
+                gradients = list(gradients_of(node, backward, doutputs))
+            except Exception as error:
+                give_up(node, error)
+                gradients = []
+                lacking |= {ref.storage for ref in node.inputs if ref.needs}
+            for ref, gradient in gradients:
                 shadows.add(ref, settled(gradient))
     return shadows, lacking
+
+
+def give_up(node: Node, error: Exception) -> None:
+    """The entry of the node has failed: the node is not judged."""
+    node.entry = None
+    node.reason = str(error) if isinstance(error, NotImplementedError) else f"its entry failed: {error!r}"
 
 
 def is_first(ref: Ref) -> bool:
@@ -130,8 +142,7 @@ def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any
                     output, backward = call_entry(node, lambda ref: read(values, ref, noise))
                 outputs = [settled(array) for array in tensors_in(output, np.ndarray)]
             except Exception as error:  # an entry may be a user's own
-                node.entry = None
-                node.reason = str(error) if isinstance(error, NotImplementedError) else f"its entry failed: {error!r}"
+                give_up(node, error)
         outputs += [ref.given() for ref in node.outputs[len(outputs) :]]
         for ref, array in zip(node.outputs, outputs, strict=True):
             store(values, ref, array)
@@ -197,6 +208,8 @@ def gradients_of(node: Node, backward: Callable[..., Any], doutputs: list[Array 
         gradients = flattened(backward(given))
     for ref, gradient in zip(node.inputs, gradients, strict=False):
         if ref.needs and gradient is not None:
+            if np.shape(gradient) != ref.size:
+                raise ValueError(f"the gradient has the shape {np.shape(gradient)}, its argument {ref.size}")
             yield ref, np.asanyarray(gradient)
 
 

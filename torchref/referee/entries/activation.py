@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from torchref.nn import functional as F
@@ -18,7 +20,6 @@ bind(
     hardswish=F.hardswish,
     hardtanh=F.hardtanh,
     leaky_relu=F.leaky_relu,
-    log_sigmoid_forward=F.logsigmoid,
     mish=F.mish,
     relu=F.relu,
     relu6=F.relu6,
@@ -28,6 +29,17 @@ bind(
     softshrink=F.softshrink,
     threshold=F.threshold,
 )
+
+
+@entry("log_sigmoid_forward")
+def logsigmoid(x: Array) -> tuple[tuple[Array], Backward]:
+    """Its second output is for torch's own backward alone."""
+    y, sigmoid_backward = F.logsigmoid(x)
+
+    def backward(doutputs: tuple[Array | None, ...]) -> Any:
+        return sigmoid_backward(doutputs[0])
+
+    return (y,), backward
 
 
 @entry("elu")

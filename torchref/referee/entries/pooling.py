@@ -124,6 +124,11 @@ def grid_sampler(x: Array, grid: Array, mode: int, padding: int, align_corners: 
     return F.grid_sample(x, grid, MODES[mode], PADDINGS[padding], align_corners)
 
 
+@entry("affine_grid_generator")
+def affine_grid(theta: Array, size: Sequence[int], align_corners: bool) -> tuple[Array, Backward]:
+    return F.affine_grid(theta, tuple(size), align_corners)
+
+
 @entry("max_unpool2d")
 def max_unpool2d(x: Array, indices: Array, size: Sequence[int]) -> tuple[Array, Backward]:
     kernel = tuple(n // m for n, m in zip(size, x.shape[2:], strict=True))

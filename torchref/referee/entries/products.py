@@ -85,6 +85,37 @@ def grouped_mm(
     return y, backward
 
 
+@entry("_trilinear")
+def trilinear(
+    a: Array,
+    b: Array,
+    c: Array,
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    sumdim: Sequence[int],
+    unroll_dim: int = 1,
+) -> tuple[Array, Backward]:
+    """y = sum over sumdim of a b c, each first given axes of length 1 where `expand` says: what bilinear is made of.
+
+    Backward, the product rule, summed over the axes along which an operand was repeated:
+        da = sum dy b c,  db = sum dy a c,  dc = sum dy a b
+    """
+    expanded = [tuple(expand1), tuple(expand2), tuple(expand3)]
+    wide = [np.expand_dims(x, axes) for x, axes in zip((a, b, c), expanded, strict=True)]
+    summed = tuple(sumdim)
+
+    def backward(dy: Array) -> list[Array]:
+        dy = np.expand_dims(dy, summed)
+        gradients = []
+        for i, axes in enumerate(expanded):
+            one, other = (wide[j] for j in range(3) if j != i)
+            gradients.append((dy * one * other).sum(axes))
+        return gradients
+
+    return (wide[0] * wide[1] * wide[2]).sum(summed), backward
+
+
 @entry("_weight_norm_interface")
 def weight_norm(v: Array, g: Array, dim: int = 0) -> tuple[tuple[Array], Backward]:
     """w = g v / |v|, |v| over all axes but `dim`; the second output, |v|, is for torch's own backward alone.
