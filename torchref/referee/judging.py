@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from torchref.check.tolerance.rounding import finite
 from torchref.nn.module import Array
 from torchref.referee.blame import blamed, off_by_a_factor
 from torchref.referee.compare import Difference, difference
 from torchref.referee.engines import OPAQUE, check_engine, running
 from torchref.referee.errors import RefereeError
+from torchref.referee.globally import TRIALS, Globally, is_open
+from torchref.referee.leaves import as_it_was, gradient_of
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
 from torchref.referee.noise import Noise, unit_roundoff
+from torchref.referee.opaque import compiled, judge_opaquely
 from torchref.referee.record import Node, Recorder, Recording
 from torchref.referee.report import Judgement, Report
-from torchref.referee.tape import assign_entries, replay
+from torchref.referee.tape import assign_entries
 
 __all__ = ["judge", "run_and_record"]
-
-TRIALS = 6  # of rounding, at most; most gradients need one
 
 
 def judge(
@@ -59,11 +58,13 @@ def judge(
     report.loss = float(recording.loss.given())
     refuse_nan(recording)
     assign_entries(recording, trust)
-    judge_all_globally(recording, gradients, names, report)
-    judge_all_locally(recording, gradients, names, report)
-    for node in unique([node for node in recording.nodes if node.tracked and node.reason]):
-        judgement = Judgement(node.name, "operation", reason=node.reason, **place_of(node))
-        (report.trusted if node.reason == "trusted" else report.not_judged).append(judgement)
+    truth = Globally(recording)
+    if engine in OPAQUE:
+        judge_opaquely(model, closure, truth, report, compiled)
+    else:
+        judge_all_globally(truth, gradients, names, report)
+        judge_all_locally(recording, gradients, names, report)
+    enter_lacking(truth, names, report)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
     return report
 
@@ -117,27 +118,6 @@ def check_loss(loss: Any) -> None:
         raise RefereeError("the loss needs no gradient: nothing that it was computed from does, or it was detached")
 
 
-def gradient_of(leaf: torch.Tensor) -> Array:
-    if leaf.grad is None:
-        return np.zeros(tuple(leaf.shape))
-    gradient = leaf.grad.to_dense() if leaf.grad.is_sparse else leaf.grad
-    return np.array(gradient.double().numpy())
-
-
-@contextmanager
-def as_it_was(model: torch.nn.Module) -> Iterator[None]:
-    """After this context the model's buffers and torch's generator are what they were."""
-    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, buffer in model.named_buffers():
-                    if name in buffers and buffers[name].shape == buffer.shape:
-                        buffer.copy_(buffers[name])
-
-
 def refuse_nan(recording: Recording) -> None:
     """RefereeError if the loss is not a number, with the first operation that made one."""
     assert recording.loss is not None
@@ -153,45 +133,33 @@ def refuse_nan(recording: Recording) -> None:
 # --- globally ---------------------------------------------------------------------------------------------------------
 
 
-def judge_all_globally(
-    recording: Recording, gradients: dict[int, Array], names: dict[int, str], report: Report
-) -> None:
-    """Compare every leaf's gradient with the whole replay's; trials of rounding are added while one is in doubt."""
-    shadows, lacking = replay(recording)
-    dtypes = dtypes_of(recording)
-    judged = {key: ref for key, (_, ref) in recording.leaves.items() if ref.storage not in lacking}
-    missing = any(node.reason not in ("", "trusted") for node in recording.nodes)
-    for key, (leaf, ref) in recording.leaves.items():
-        if ref.storage in lacking and missing:  # what lacks only what is trusted is judged locally
-            name, kind = name_of(key, names)
-            report.not_judged.append(
-                Judgement(name, kind, reason="an operation without entry is above it", shape=tuple(leaf.shape))
-            )
-    exact = {key: shadows.see(ref) for key, ref in judged.items()}
-    spreads = {key: np.zeros(ref.size) for key, ref in judged.items()}
-    found: dict[int, Difference] = {}
-    for trial in range(TRIALS + 1):
-        noise = Noise(dtypes, trial)
-        moved = replay(recording, noise)[0] if trial else None
-        for key, ref in judged.items():
-            if key in found and not is_open(found[key], trial - 1):
-                continue
-            if moved is not None:
-                spreads[key] = np.fmax(spreads[key], finite(np.abs(moved.see(ref) - exact[key])) * noise.scale)
-            found[key] = difference(exact[key], gradients[key], spreads[key], unit_roundoff(ref.storage.dtype))
-        if not any(is_open(d, trial) for d in found.values()):
-            break
-    for key, d in found.items():
+def judge_all_globally(truth: Globally, gradients: dict[int, Array], names: dict[int, str], report: Report) -> None:
+    """Compare every leaf's gradient with that of the whole replay."""
+    for key, found in truth.differences(gradients).items():
         name, kind = name_of(key, names)
         judgement = Judgement(
-            name, kind, error=d.error, bound=d.bound, shape=judged[key].size, worst=d.worst, judged="globally"
+            name,
+            kind,
+            error=found.error,
+            bound=found.bound,
+            shape=truth.refs[key].size,
+            worst=found.worst,
+            judged="globally",
         )
-        (report.judged if d.equal else report.parted).append(judgement)
+        (report.judged if found.equal else report.parted).append(judgement)
 
 
-def is_open(found: Difference, trial: int) -> bool:
-    """Whether one more trial of rounding might explain the difference."""
-    return not found.equal and trial < TRIALS and (trial == 0 or not found.certain)
+def enter_lacking(truth: Globally, names: dict[int, str], report: Report) -> None:
+    """Say which operations were not judged, and which leaves therefore were not. What lacks only what is trusted is
+    judged locally."""
+    nodes = [node for node in truth.recording.nodes if node.tracked and node.reason]
+    if any(node.reason != "trusted" for node in nodes):
+        for key in truth.lacking:
+            name, kind = name_of(key, names)
+            report.not_judged.append(Judgement(name, kind, reason="an operation without entry is above it"))
+    for node in unique(nodes):
+        judgement = Judgement(node.name, "operation", reason=node.reason, **place_of(node))
+        (report.trusted if node.reason == "trusted" else report.not_judged).append(judgement)
 
 
 def name_of(key: int, names: dict[int, str]) -> tuple[str, str]:
