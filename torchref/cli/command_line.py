@@ -26,6 +26,7 @@ COMMANDS = {  # name -> (module, one-line help)
     "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
     "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),
     "list": ("torchref.cli.commands.list", "list the comparisons that ship"),
+    "referee": ("torchref.cli.commands.referee", "judge every gradient of any PyTorch model, and say where they part"),
     "view": ("torchref.cli.commands.view", "look at runs in TensorBoard, NumPy over torch"),
 }
 SPELT = "torchref.spelt"  # how characters are encoded that the output's encoding lacks
