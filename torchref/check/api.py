@@ -126,7 +126,7 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
         sizes = read_sizes(how.sizes) if how.sizes is not None else None
         network = how.against in asked.FORWARD and is_network(function)
         verdict = judge_network(function, name, how.label, sizes, make) if network else None
-        if verdict is not None and verdict.verdict != COULD_NOT_RUN:
+        if verdict is not None and (verdict.verdict != COULD_NOT_RUN or inspect.isclass(function)):
             return verdict
         given: dict[str, Any] = {}
         if how.against in asked.FORWARD:

@@ -359,14 +359,17 @@ class NoGradients:
         return ((X @ self.W - y) ** 2).mean()
 
 
+GENERATOR = np.random.default_rng(0)
+
+
 class Undecided:
-    """It draws from a generator of its own, which nobody seeds."""
+    """It draws from a generator of the module, which goes on from call to call."""
 
     def __init__(self):
         self.W = np.ones((5, 3))
 
     def loss(self, X, y):
-        noise = np.random.default_rng().normal(size=self.W.shape)
+        noise = GENERATOR.normal(size=self.W.shape)
         d = 2 * (X @ (self.W + noise) - y) / y.size
         return ((X @ (self.W + noise) - y) ** 2).mean(), {"W": X.T @ d}
 
@@ -449,3 +452,121 @@ def key_backward(params, cache, X, Y):
     dZ1 = params["W2"].T @ d * (1 - cache["Z1"] ** 2)
     dW1 = dZ1 @ X.T
     return {"dW1": dW1, "dW2": dW2}
+
+
+# --- more places for weights and gradients ------------------------------------------------------------------------------
+
+
+class Ascends:
+    """Its loss takes the labels alone; it updates at once, with += and no rate."""
+
+    def __init__(self, n_in, n_h, n_out):
+        self.W1, self.W2 = np.random.randn(n_in, n_h), np.random.randn(n_h, n_out)
+
+    def forward(self, x):
+        self.h = np.tanh(x @ self.W1)
+        self.o = self.h @ self.W2
+        return self.o
+
+    def loss(self, y):
+        return 0.5 * np.sum((y - self.o) ** 2)
+
+    def backward(self, x, y, o):
+        d = y - o
+        dh = d @ self.W2.T * (1 - self.h**2)
+        self.W2 += self.h.T @ d
+        self.W1 += x.T @ dh
+
+
+class Numbered:
+    """Dictionaries by number, gradients in dictionaries beside them."""
+
+    def __init__(self, layer_dims):
+        self.L = len(layer_dims) - 1
+        self.W = {l: np.random.randn(layer_dims[l], layer_dims[l - 1]) for l in range(1, self.L + 1)}
+
+    def forward(self, X):
+        self.A = {0: X}
+        for l in range(1, self.L + 1):
+            z = self.W[l] @ self.A[l - 1]
+            self.A[l] = np.tanh(z) if l < self.L else z
+        return self.A[self.L]
+
+    def cost(self, Y_hat, Y):
+        return np.sum((Y_hat - Y) ** 2) / (2 * Y.shape[1])
+
+    def backward(self, Y):
+        self.dW, dZ = {}, (self.A[self.L] - Y) / Y.shape[1]
+        for l in range(self.L, 0, -1):
+            self.dW[l] = dZ @ self.A[l - 1].T
+            dZ = self.W[l].T @ dZ * (1 - self.A[l - 1] ** 2)
+
+
+class Logistic:
+    """A plain number among the weights; gradients without names."""
+
+    def __init__(self, n_features):
+        self.w, self.b = np.zeros((n_features, 1)), 0.0
+
+    def loss(self, X, y):
+        p = 1 / (1 + np.exp(-(X @ self.w + self.b)))
+        return -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
+
+    def gradients(self, X, y):
+        p = 1 / (1 + np.exp(-(X @ self.w + self.b)))
+        return X.T @ (p - y) / len(X), (p - y).sum() / len(X)
+
+
+class Unseeded:
+    """Dropout from a generator that its constructor makes without a seed."""
+
+    def __init__(self, d=4, h=6, c=3):
+        self.rng = np.random.default_rng()
+        self.W1, self.W2 = self.rng.normal(size=(d, h)), self.rng.normal(size=(h, c))
+
+    def forward_backward(self, X, y):
+        m = (self.rng.random((len(X), 6)) > 0.4) / 0.6
+        t = np.tanh(X @ self.W1)
+        p = softmax(t * m @ self.W2)
+        L = -np.log(p[np.arange(len(X)), y]).mean()
+        p[np.arange(len(X)), y] -= 1
+        p /= len(X)
+        self.dW2, self.dW1 = (t * m).T @ p, X.T @ (p @ self.W2.T * m * (1 - t**2))
+        return L
+
+
+class Wide:
+    def __init__(self):
+        self.W = np.random.randn(9, 17)
+
+    def loss(self, X, y):
+        d = (np.tanh(X @ self.W) - y) / len(X)
+        return 0.5 * np.sum(d**2) * len(X), {"W": X.T @ (d * (1 - np.tanh(X @ self.W) ** 2))}
+
+
+class WideOneEntry(Wide):
+    def loss(self, X, y):
+        loss, grads = super().loss(X, y)
+        grads["W"][8, 16] *= 1 + 1e-4
+        return loss, grads
+
+
+def octave(nn_params, input_layer_size, hidden_layer_size, num_labels, X, y, lambda_):
+    """Labels from 1; sizes as arguments; all weights in one vector."""
+    split = hidden_layer_size * (input_layer_size + 1)
+    t1 = nn_params[:split].reshape(hidden_layer_size, input_layer_size + 1)
+    t2 = nn_params[split:].reshape(num_labels, hidden_layer_size + 1)
+    m = len(X)
+    Y = np.eye(num_labels)[y - 1]
+    a1 = np.c_[np.ones(m), X]
+    s = 1 / (1 + np.exp(-a1 @ t1.T))
+    a2 = np.c_[np.ones(m), s]
+    h = 1 / (1 + np.exp(-a2 @ t2.T))
+    J = -np.sum(Y * np.log(h) + (1 - Y) * np.log(1 - h)) / m
+    J += lambda_ / (2 * m) * (np.sum(t1[:, 1:] ** 2) + np.sum(t2[:, 1:] ** 2))
+    d3 = h - Y
+    d2 = (d3 @ t2)[:, 1:] * s * (1 - s)
+    g1, g2 = d2.T @ a1 / m, d3.T @ a2 / m
+    g1[:, 1:] += lambda_ / m * t1[:, 1:]
+    g2[:, 1:] += lambda_ / m * t2[:, 1:]
+    return J, np.r_[g1.ravel(), g2.ravel()]

@@ -27,6 +27,12 @@ def judged(name, **how):
         ("L_model_backward", "W1 b1 W2 b2"),
         ("costFunctionReg", "theta"),
         ("softmax_loss", "x"),
+        ("Ascends", "W1 W2"),
+        ("Numbered", "W[1] W[2]"),
+        ("Logistic", "w b"),
+        ("Unseeded", "W1 W2"),
+        ("Wide", "W"),
+        ("octave", "nn_params"),
     ],
 )
 def test_right(name, weights):
@@ -46,6 +52,7 @@ def test_right(name, weights):
         ("DroppedNoMask", "wrong-mask", "W1"),
         ("forward_backward_twice", "wrong-reduction", "W1"),
         ("cost_forgets_lambda", "local-derivative-missing", "theta"),
+        ("WideOneEntry", "scale-forgotten", "W"),
         ("NetNoRelu", "local-derivative-missing", "W1"),
         ("NetTied", "overwritten-not-accumulated", "W"),
         ("NetWords", "repeated-index-overwritten", "E"),

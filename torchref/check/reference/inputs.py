@@ -102,11 +102,14 @@ def candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str,
 
 def find_recipes(
     arguments: tuple[Argument, ...],
-    works: Callable[[dict[str, Any]], bool],
+    works: Callable[[dict[str, Any]], bool | None],
     sizes: Sizes | None = None,
     settled: dict[str, Shape] | None = None,
 ) -> list[Recipe]:
-    """The recipes on whose arrays the reference `works`, one for each shape of the first argument."""
+    """The recipes on whose arrays the reference `works`, one for each shape of the first argument.
+
+    `works` says None where it raises: other numbers of these shapes would not help.
+    """
     found: list[Recipe] = []
     tried = 0
     firsts: set[Shape] = set()
@@ -119,9 +122,11 @@ def find_recipes(
             break
         for positive in (False, True):
             tried_recipe = replace(recipe, positive=positive)
-            if works(tried_recipe(np.random.default_rng(0), arguments)):
+            runs = works(tried_recipe(np.random.default_rng(0), arguments))
+            if runs:
                 found.append(tried_recipe)
                 firsts.add(recipe.shapes.get(name, ()))
+            if runs is not False:
                 break
     return found
 

@@ -19,7 +19,7 @@ LOSSES = (
 BACKWARDS = (
     "backward", "backprop", "backward_pass", "backward_propagation", "back_propagation", "backpropagation", "gradient",
     "gradients", "compute_gradients", "compute_gradient", "compute_grads", "grad", "grads", "calc_gradients",
-    "get_gradients", "train_step", "step",
+    "get_gradients", "bptt", "backpropagate", "compute_grad", "update", "train_step", "step",
 )  # fmt: skip
 OF_LOSS = re.compile(r"((?i:.*(loss|cost|objective|nll|error).*|total|mse|ce|val(ue)?)|[JEL])$")
 GRADIENTS = re.compile(r"(.*grads?|.*gradients?|d|nabla.*|deltas?)$", re.I)

@@ -19,11 +19,12 @@ from torchref.check.reference.network import data as kinds
 from torchref.check.reference.network.calling import OUTPUT, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import BACKWARDS, GRADIENTS, LABELS, LOSSES, RATE, STRENGTH, weight_of
-from torchref.check.reference.own import seeded
+from torchref.check.reference.own import seeded, seeded_generators
 from torchref.check.reference.witness import NoWitness
 from torchref.nn.module import Array
 
 Path = tuple[tuple[str, Any], ...]  # steps from an instance to an array: ("a", attribute) or ("i", key)
+NUMBER = re.compile(r"(b|bias|intercept|c|w|weight|theta)\d?_?$")  # what may be one plain number
 DEEP = 4
 WAYS = 1200  # data that is tried with one order of methods
 LENGTHS = (5, 7, 3, 13, 4)  # what a constructor without defaults gets for its sizes, in order
@@ -36,6 +37,9 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Array]]:
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "fc":
             yield path, value
+        return
+    if type(value) is float and path and NUMBER.match(str(path[-1][1])):
+        yield path, np.asarray(value)
         return
     if len(path) >= DEEP:
         return
@@ -60,6 +64,7 @@ def get(value: Any, path: Path) -> Any:
 def put(instance: Any, path: Path, array: Any) -> None:
     how, key = path[-1]
     holder = get(instance, path[:-1])
+    array = array[()] if isinstance(array, np.ndarray) and array.ndim == 0 else array
     if how == "a":
         setattr(holder, key, array)
     else:
@@ -111,10 +116,15 @@ class OfClass:
         return made
 
     def passed(self, weights: dict[str, Any], code: list[Any], loss_alone: bool = False) -> Passed:
+        with seeded_generators():
+            return self.one_pass(weights, code, loss_alone)
+
+    def one_pass(self, weights: dict[str, Any], code: list[Any], loss_alone: bool) -> Passed:
         instance = self.instance(code[0])
         for name, value in weights.items():
+            own = np.array(value, subok=True)  # the code may change it in place
             for path in (self.paths[name], *self.same.get(name, ())):
-                put(instance, path, value)
+                put(instance, path, own)
         there = {**{k: fresh(v) for k, v in self.data.items()}, **self.options}
         names = self.steps[: self.with_loss + 1] if loss_alone else self.steps
         loss, rest = run_through([getattr(instance, n) for n in names], there)
@@ -130,10 +140,18 @@ class OfClass:
             if name not in found and (beside := kept_gradient(name, path, kept)) is not None:
                 found[name] = beside
         if not found:
-            for name, before in weights.items():
-                after = get(instance, self.paths[name])
-                if np.shape(after) == np.shape(before) and np.any(after != before):
-                    found[name] = (np.asarray(before) - np.asarray(after)) / STEP
+            found = by_shape([v for _, v in returned], self.weights)
+        return found or self.changes(instance, weights)
+
+    def changes(self, instance: Any, weights: dict[str, Any]) -> dict[str, Any]:
+        """The change of each weight, divided by the learning rate."""
+        handed = any(normal(p.name) in RATE for n in self.steps for p in parameters(getattr(self.cls, n)))
+        kept = next((v for k, v in vars(instance).items() if normal(k) in RATE and isinstance(v, float)), 1.0)
+        found = {}
+        for name, before in weights.items():
+            after = get(instance, self.paths[name])
+            if np.shape(after) == np.shape(before) and np.any(after != before):
+                found[name] = (np.asarray(before) - np.asarray(after)) / (STEP if handed else kept)
         return found
 
 
@@ -173,31 +191,41 @@ def shares_a_letter(name: str, path: Path) -> bool:
     return bool(name) and normal(name)[-1] == str(path[-2][1]).lower()[:1]
 
 
+def by_shape(returned: list[Any], weights: dict[str, Array]) -> dict[str, Any]:
+    """Arrays without names: each belongs to the weight of its shape, in order."""
+    found: dict[str, Any] = {}
+    for value in returned:
+        shape = np.shape(value) if is_number(value) else None
+        name = next((n for n, w in weights.items() if n not in found and w.shape == shape), None)
+        if name is None:
+            return {}
+        found[name] = value
+    return found
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | float | int) and not isinstance(value, bool)
 
 
 def kept_gradient(name: str, path: Path, kept: dict[Path, Array]) -> Any:
-    """The array that the instance keeps under the name of this weight's gradient, beside it or in grads."""
-    key = path[-1][1]
-    for other, array in kept.items():
-        last = other[-1][1]
-        if other[:-1] == path[:-1] and isinstance(last, str) and weight_of(last, [str(key)]) and last != key:
-            return array
-    for other, array in kept.items():
-        holder = other[-2][1] if len(other) > 1 else ""
-        same = other[-1][1] == key or (isinstance(other[-1][1], str) and weight_of(other[-1][1], [str(key)]))
-        if same and isinstance(holder, str) and GRADIENTS.match(holder):
-            return array
-    for other, array in kept.items():
-        last = other[-1][1]
-        if (
-            len(other) == 1
-            and isinstance(last, str)
-            and normal(last) != normal(str(key))
-            and weight_of(last, [str(key)])
-        ):
-            return array
+    """The array that the instance keeps under the name of this weight's gradient: beside it, in grads, at its place."""
+    key = str(path[-1][1])
+
+    def called(other: Path) -> bool:
+        return isinstance(other[-1][1], str) and other[-1][1] != key and weight_of(other[-1][1], [key]) is not None
+
+    def in_grads(other: Path) -> bool:  # grads["W1"]
+        same = other[-1] == path[-1] or str(other[-1][1]) == key or called(other)
+        return len(other) > 1 and GRADIENTS.match(str(other[-2][1])) is not None and same
+
+    def in_place(other: Path) -> bool:  # self.dW[1] beside self.W[1]
+        same = len(other) == len(path) > 1 and other[-1] == path[-1] and other[:-2] == path[:-2]
+        return same and other[-2] != path[-2] and weight_of(str(other[-2][1]), [str(path[-2][1])]) is not None
+
+    for fits in (lambda o: o[:-1] == path[:-1] and called(o), in_grads, in_place, lambda o: len(o) == 1 and called(o)):
+        found = next((a for other, a in kept.items() if fits(other)), None)
+        if found is not None:
+            return found
     return None
 
 
@@ -210,7 +238,9 @@ def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
     forward = next((by_name[normal(n)] for n in FORWARDS if normal(n) in by_name and n != "loss"), None)
     for loss in dict.fromkeys(losses):
         first = next((p.name for p in parameters(getattr(cls, loss)) if p.name != "self"), "")
-        of_output = forward is not None and (OUTPUT.match(first) or not first)
+        takes = [p for p in parameters(getattr(cls, loss)) if p.name != "self" and p.default is p.empty]
+        alone = len(takes) == 1 and normal(first) in LABELS
+        of_output = forward is not None and (OUTPUT.match(first) or not first or alone)
         ahead = (forward,) if of_output else ()
         backs = [b for b in every if b != loss]
         for back in backs:
@@ -265,6 +295,8 @@ def of_class(cls: Any, sizes: dict[str, int], given: dict[str, Any] | None) -> I
             continue
         held, same = places(instance)
         made += 1
+        if not held:
+            continue
         arrays = {n: np.array(get(instance, p), dtype=float) for n, p in held.items()}
         if sum(a.size for a in arrays.values()) > MANY and made < 4:
             continue  # a smaller one may come

@@ -33,6 +33,9 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
 EXAMPLES = 11
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
+SIZE = re.compile(
+    r"((input|hidden|output|in|out|layer)+(size|dim|units)|(num|n)(labels|classes|features|in|hidden|out))$"
+)
 BACK = re.compile(r"\w*(grad|back|deriv)\w*$", re.I)  # its name says that it returns no loss
 ORDERED = 6000  # ways that are tried with one order of functions
 WAYS = 800  # data that is tried with weights of one shape
@@ -67,7 +70,7 @@ class OfFunctions:
 
     def passed(self, weights: dict[str, Any], code: list[Any], loss_alone: bool = False) -> Passed:
         there: dict[str, Any] = {**self.options, **{k: fresh(v) for k, v in self.data.items()}}
-        every = {**self.beside, **weights}
+        every = {n: np.array(w, subok=True) for n, w in {**self.beside, **weights}.items()}
         own = {n: w.reshape(())[()] if n in self.scalars else w for n, w in every.items()}
         if self.holder:
             there[self.holder] = list(own.values()) if self.in_order else dict(own)
@@ -76,7 +79,18 @@ class OfFunctions:
         steps = code[:-1] if len(code) > 1 and loss_alone else code
         with Placed(code[-1], own if self.inside else {}):
             loss, rest = run_through(steps, there)
-        return Passed(loss, {} if loss_alone else gradients(rest[-1], self.weights))
+        return Passed(loss, {} if loss_alone else self.shaped(gradients(rest[-1], self.weights)))
+
+    def shaped(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Gradients in the shapes of their weights, where only axes of length 1 differ: the shapes were guessed."""
+        if self.inside:
+            return found
+        wanted = {n: self.weights[n].shape for n in found}
+        return {n: np.reshape(g, wanted[n]) if alike(np.shape(g), wanted[n]) else g for n, g in found.items()}
+
+
+def alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return [n for n in one if n != 1] == [n for n in other if n != 1]
 
 
 class Placed:
@@ -212,11 +226,15 @@ def told_of(functions: tuple[Callable[..., Any], ...], told: str) -> str:
 
 def is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
+    if p.default is p.empty and SIZE.match(n):
+        return True
     return p.default is not p.empty or n in STRENGTH or n in RATE or n in OPTIONS
 
 
 def option(p: inspect.Parameter) -> Any:
     n = normal(p.name)
+    if p.default is p.empty and SIZE.match(n):
+        return 4 if "in" in n else 3 if re.search("out|label|class", n) else 5
     if n in STRENGTH and (p.default is p.empty or p.default == 0):
         return 0.3
     return STEP if n in RATE else OPTIONS[n] if p.default is p.empty else p.default
