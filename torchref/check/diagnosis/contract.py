@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.found import Found
 from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.layer import Layer
 from torchref.check.report.verdict import Confidence
 from torchref.check.running.trial import Trial
 
@@ -63,6 +64,10 @@ def judge_count(found: Found, trial: Trial) -> None:
 
 
 def judge_dtypes(found: Found, trial: Trial) -> None:
+    output = np.asarray(trial.outputs.get("output", 0.0))
+    if output.dtype == np.float32 and not trial.reading.strict:
+        found.notes.append("the code computes in float32, whatever it is given; torch keeps the input's precision")
+        return
     for name, g in trial.gradients.items():
         if name not in trial.reference or g is None:
             continue
@@ -76,7 +81,6 @@ def judge_dtypes(found: Found, trial: Trial) -> None:
                 LOWER,
                 KEEP,
             )
-    output = np.asarray(trial.outputs.get("output", 0.0))
     if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not found.findings:
         evidence = f"the output is {output.dtype}, the input float64"
         found.add("output", "wrong-dtype", evidence, CERTAIN, "The output has a lower precision than the input.", KEEP)
@@ -97,6 +101,9 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "The backward must use the forward's mask.",
             "keep the mask of the forward",
         )
+    elif apart and adds_up(trial, apart):
+        told = f"{', '.join('d' + a for a in apart)} adds up over the calls, as torch's gradients do: set it to zero before each step"
+        found.notes.append(told)
     elif apart:
         found.add(
             apart[0],
@@ -107,6 +114,13 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "leave what the forward has kept unchanged; start gradients afresh (zero_grad)",
             consequences=apart[1:],
         )
+
+
+def adds_up(trial: Trial, names: list[str]) -> bool:
+    """Whether a class adds its gradients to what it holds: two backwards give twice the gradient of one."""
+    first, second = trial.run.gradients[:2]
+    held = isinstance(trial.form, Layer) and not trial.reading.strict and not set(names) & trial.form.calling.takes
+    return held and all(trial.close(second[n], 2 * np.asarray(first[n], dtype=float)) for n in names)
 
 
 def differ(trial: Trial, one: Any, other: Any) -> bool:

@@ -19,6 +19,7 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
+from torchref.check.reading.other_layouts import bias_as_row
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -62,7 +63,12 @@ def diagnose(
         verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
-    if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
+    if (
+        found is not None
+        and (op.loss or op.has("hx") or op.name == "linear")
+        and verdict.verdict != RIGHT
+        and not stated
+    ):
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
@@ -116,6 +122,9 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
         yield form.exchanged()
     if isinstance(form, Layer) and form.either:
         yield form.changed(prediction=True)
+    kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
+    if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.name == "linear":
+        yield form.changed(op=bias_as_row(form.op))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()
 

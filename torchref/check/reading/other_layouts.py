@@ -128,6 +128,22 @@ def joined_bias(op: Op, last: bool) -> Op:
     return replace(op, arguments=arguments, formula=Adapted(op, values=two, gradients=one), make=make, sizes=sizes)
 
 
+def bias_as_row(op: Op) -> Op:
+    """A linear layer whose constructor is handed its bias as a row, (1, out)."""
+
+    def flat(v: Any) -> Any:
+        return v if v.bias is None else SimpleNamespace(**{**vars(v), "bias": np.reshape(v.bias, -1)})
+
+    def row(gradients: Gradients) -> Gradients:
+        return {k: g.reshape(1, -1) if k == "bias" else g for k, g in gradients.items()}
+
+    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        arrays = op.make(rng, options, variant)
+        return {**arrays, "bias": arrays["bias"].reshape(1, -1)}
+
+    return replace(op, formula=Adapted(op, values=flat, gradients=row), make=make)
+
+
 def of_positions(op: Op) -> Op:
     """A convolution with a bias for each channel and position of the output."""
 
