@@ -569,7 +569,14 @@ def one_hot(output: Any, entry: int) -> Any:
     return map_tree(draw, output)
 
 
-def nothing_is_mutated(case: Case) -> None:  # noqa: C901 (it freezes, runs and compares: one promise)
+def freeze(leaf: Any) -> Any:
+    """The leaf, which refuses to be written to from now on."""
+    if isinstance(leaf, np.ndarray):
+        leaf.flags.writeable = False
+    return leaf
+
+
+def nothing_is_mutated(case: Case) -> None:
     """Catches a write into an argument, a parameter, an output or a captured array: all of them are read-only here.
 
     Also: backward twice gives the same answer and adds to the parameters' gradients; two forwards may be followed by
@@ -579,11 +586,6 @@ def nothing_is_mutated(case: Case) -> None:  # noqa: C901 (it freezes, runs and 
     built.run_theirs()
     first = built.run_ours().named()
     built.ours.zero_grad()
-
-    def freeze(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            leaf.flags.writeable = False
-        return leaf
 
     map_tree(freeze, (built.inputs, built.options))
     for parameter in built.ours.parameters():

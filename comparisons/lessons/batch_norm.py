@@ -26,7 +26,7 @@ from torchref.nn.module import Array
 
 RATES = (0.02, 0.5, 1.0, 3.0)
 LOW, GOOD, HIGH = 0.02, 0.5, 3.0
-SIZES = (2, 4, 8, 16, 32, 64)  # batches whose statistics are used in the place of the running ones
+SIZES = (2, 4, 8, 16, 32, 64)  # batches whose statistics are used instead of the running ones
 STEPS = (0.5, 1.0, 2.0, 4.0)  # lengths along the gradient, in learning rates: Santurkar et al. 2018
 WATCHED = 512  # examples from one look at the layers' inputs to the next
 EPOCHS = 8  # by which the rates are compared

@@ -1,7 +1,7 @@
 """Inputs and desired outputs: from images with labels, and texts with sentiments, a network learns to answer new ones.
 
 Varied: the inputs: images of digits with their labels; sentences with their sentiment, denials included, made because
-none ship with Python; Python's own help texts, real, with their subject in the place of a sentiment. And the desired
+none ship with Python; Python's own help texts, real, with their subject instead of a sentiment. And the desired
 outputs: the right ones, or the same ones shuffled among the examples, so that they teach nothing.
 Measured: accuracy on inputs that were held out (of the sentences: pairs of a word and its affirmation or denial that
 were never met), beside always naming the most frequent answer.

@@ -1,4 +1,4 @@
-"""Attention in place of recurrence: on the same text, of equal size, it predicts better, and finds what lies far back.
+"""Attention instead of recurrence: on the same text, of equal size, it predicts better, and finds what lies far back.
 
 Varied: one block of a GPT (attention over 16 symbols, then two layers) or a GRU, of equal size and equally many steps.
 Two tasks. text: the next letter of real text. copy: eight symbols are shown, then asked for again in the same order,

@@ -25,9 +25,11 @@ from tests.checks import (
     Result,
     absent_stays_absent,
     assert_close,
+    freeze,
     gradients_fit_their_arrays,
     input_gradients_may_be_skipped,
     judge_layouts,
+    map_tree,
     parts_of_the_upstream_may_be_absent,
 )
 from torchref.check.tolerance.rounding import MARGIN, rounding_spread
@@ -46,6 +48,8 @@ class Prepared:
         self.case = case
         self.built = Built(case, np.float64)
         self.expected = self.built.run_theirs().named()
+        # a mutant may write into what it is handed: it must not change the case for those that follow
+        map_tree(freeze, (self.built.inputs, self.built.options))
         self.buffers = [(m, name, b) for m in self.built.ours.modules() for name, b in m.own_buffers()]
         self._limits: dict[str, Any] | None = None
         self._single: Built | None = None  # in float32, once it is wanted

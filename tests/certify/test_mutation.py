@@ -105,7 +105,7 @@ def linear_cases():
 
 
 def test_random_probes_tell_mutants_apart():
-    """Catches probes that see nothing: of linear's mutants, all but the one that only computes more are told apart."""
+    """Catches probes that see nothing: of linear's mutants, all but the one that only computes more are noticed."""
     planted = list(mutants(of("torchref.nn.linear", "linear")))
     apart = told_apart(linear_cases(), planted, 40)
     assert {m.name for m in planted} - apart.keys() == {n for n in excused() if n.startswith("linear.linear")}

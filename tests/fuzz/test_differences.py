@@ -543,6 +543,6 @@ def test_every_row_of_the_page_is_held():
 
 
 def test_what_the_fuzz_lets_pass_stands_on_the_page():
-    """Catches a difference that the fuzz is told to overlook, and that no reader learns of."""
+    """Catches a difference that the fuzz overlooks on purpose, and no page names."""
     named = set(re.findall(r"\(([a-z ]+)\)", " ".join(CELLS))) | {"not finite"}
     assert {k.row for k in KNOWN} - named == set()

@@ -30,7 +30,7 @@ ROOMS_OF_CHECK = (
         "torchref.check.edits",
         "torchref.check.operators",
     ),
-    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis")),
+    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis", "reference")),
     ("torchref.check.api",),
     ("torchref.check.plugin",),
 )

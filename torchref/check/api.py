@@ -29,8 +29,8 @@ from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
 NOTHING_SAID = (
-    "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION for a function of your own, "
-    "--against forward for the code's own forward"
+    "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION, a function of your own; "
+    "--against forward, the code's own forward"
 )
 
 
@@ -120,21 +120,26 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
             error = f"{own[0]} is for a function of your own (--against FILE.py:NAME); {how.against} has a probe"
             return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
         return judge(function, how, name)
+    verdict: Verdict | None = None
     try:
         make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
         sizes = read_sizes(how.sizes) if how.sizes is not None else None
-        if how.against in asked.FORWARD and is_network(function):
-            return judge_network(function, name, how.label, sizes, make)
+        network = how.against in asked.FORWARD and is_network(function)
+        verdict = judge_network(function, name, how.label, sizes, make) if network else None
+        if verdict is not None and (verdict.verdict != COULD_NOT_RUN or inspect.isclass(function)):
+            return verdict
+        given: dict[str, Any] = {}
         if how.against in asked.FORWARD:
-            reference, given = forward_of(function, how.form), dict[str, Any]()
+            reference = forward_of(function, how.form)
         else:
             reference, given = asked.function_of(how.against)
     except (NoWitness, CouldNotRun) as problem:
-        return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
-    return judge_against(
+        return verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
+    other = judge_against(
         function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
         sizes=sizes, make=make,
     )  # fmt: skip
+    return verdict if verdict is not None and other.verdict == COULD_NOT_RUN else other
 
 
 def judge(function: Any, how: Asked, name: str) -> Verdict:

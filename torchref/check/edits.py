@@ -173,6 +173,11 @@ def of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], key
         for key in keys:
             if key != node.value:
                 yield edit(4, slug_of(slugs, "key"), slot, ast.Constant(key))
+    if isinstance(node, ast.BinOp) and multiplied(slot):  # the left or the right of a product of matrices
+        for name in names:
+            kind = "mask" if "mask" in name.lower() or "drop" in name.lower() else "factor"
+            new = ast.BinOp(node, ast.Mult(), ast.parse(name, mode="eval").body)
+            yield edit(5, slug_of(slugs, kind), slot, new)
     if slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple):
         for name, how in itertools.product(names, ("({0} > 0)", "(1 - {0} ** 2)", "({0} * (1 - {0}))")):
             value = ast.parse(how.format(name), mode="eval").body

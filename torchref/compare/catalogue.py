@@ -1,4 +1,4 @@
-"""Which comparisons there are: those that ship, in the package `comparisons`, and a user's own in a Python file."""
+"""Find comparisons: those that ship, in the package `comparisons`, and a user's own in a Python file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def listing() -> dict[str, str]:
 
 
 def find(name_or_file: str) -> Comparison:
-    """The comparison that ships under this name, or the one that a Python file defines."""
+    """The comparison of this name, or the one in a Python file."""
     if name_or_file.endswith(".py"):
         return _from_file(Path(name_or_file))
     name = name_or_file.replace("-", "_")

@@ -67,9 +67,9 @@ class Comparison:
     def on(self, data: Data, source: Mapping[str, str]) -> Comparison:
         """The same comparison on other data, its networks' sizes adapted: each variant gets them as options.
 
-        Its claim was one about its own data, and becomes a line about these.
+        Its claim was about its own data. It becomes a line about these.
 
-        UserError where it is no comparison for other data, or not for these.
+        UserError where it cannot take other data, or not these.
         """
         if self.adapt is None:
             raise UserError(f"data: {self.name} is a comparison on its own data alone")
@@ -117,7 +117,7 @@ class Comparison:
             raise UserError(f"seed must be a whole number from 0 to 2^32 - 1, not {_short(self.seed)}")
 
     def _check_functions(self) -> None:
-        """Each must be a function of what it will be called with."""
+        """Check that each can be called as it will be."""
         called: list[tuple[str, int]] = [("loss", 1), ("torch_loss", 1), ("optimizer", 2), ("data", 0)]
         for name, count in [*called, ("scheduler", 2), ("adapt", 1)]:
             _check_call(name, getattr(self, name), name not in OPTIONAL, [None] * count, {})

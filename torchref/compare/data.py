@@ -16,7 +16,7 @@ __all__ = ["Data", "Rows", "batches", "split"]
 
 
 class Rows:
-    """Examples that stay where they are stored, in memory-mapped files: what is taken is read, and converted, then.
+    """Examples in memory-mapped files. They are read, and converted, when they are taken.
 
     `parts` are arrays that follow one another; one example is what a row of them becomes in `shape`. uint8 pixels
     become floats from 0 to 1, other integers int64, floats `dtype`; with `symbols` uint8 are symbols and become int64.
@@ -46,7 +46,7 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of the array that all examples together would be."""
+        """The shape of all examples together."""
         return (len(self), *self.example)
 
     @property

@@ -154,3 +154,70 @@ def only_pictures_right(x, kernel):
 
 def pictures(rng):
     return {"x": rng.normal(size=(23, 7)), "kernel": rng.normal(size=(3, 3))}
+
+
+class Scaled(torch.autograd.Function):
+    """Its w has the shape of x; the forward would also take a row."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return torch.sin(x) * w
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = ctx.saved_tensors
+        return dy * torch.cos(x) * w, dy * torch.sin(x)
+
+
+def shifted(x, bias):
+    y = np.sin(x) + bias
+    return y, lambda dy: (dy * np.cos(x), dy)
+
+
+def powered(x, power=2):
+    return x**power
+
+
+def cubed(x):
+    return x**3, lambda dy: 3 * x**2 * dy
+
+
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.W, self.b = np.random.randn(n_in, n_out), np.zeros(n_out)
+
+    def forward(self, x):
+        self.x = x
+        self.y = np.tanh(x @ self.W + self.b)
+        return self.y
+
+    def backward(self, dy):
+        d = dy * (1 - self.y**2)
+        self.dW, self.db = self.x.T @ d, d.sum(0)
+        return d @ self.W.T
+
+
+class DenseOfY(Dense):
+    def backward(self, dy):
+        d = dy * (1 - self.y)
+        self.dW, self.db = self.x.T @ d, d.sum(0)
+        return d @ self.W.T
+
+
+def bell_forward(x, w, b):
+    y = np.exp(-((x @ w + b) ** 2))
+    return y, (x, w, b, y)
+
+
+def bell_backward(dout, cache):
+    x, w, b, y = cache
+    d = dout * y * -2 * (x @ w + b)
+    return d @ w.T, x.T @ d, d.sum(0)
+
+
+def bell_backward_two(dout, cache):
+    """The 2 of the square is lost."""
+    x, w, b, y = cache
+    d = dout * y * -(x @ w + b)
+    return d @ w.T, x.T @ d, d.sum(0)

@@ -107,3 +107,45 @@ def test_bad_input(how, error):
     verdict = judge_as(f.unit_right, Asked(**how), "unit_right")
     assert verdict.verdict == "could-not-run"
     assert error in verdict.error
+
+
+@pytest.mark.parametrize("target", ["unit_right", "scan_right", "Haar", "Scaled", "Dense", "signed_square_right"])
+def test_by_its_own_forward(target):
+    """Catches a form whose forward is not found, and weights of a class that are not judged."""
+    verdict = judged(target, "forward")
+    assert verdict.verdict == "right", verdict.text()
+    assert verdict.notes[0].startswith("its own forward's gradient by")
+    assert target != "Dense" or set(verdict.right) == {"x", "W", "b"}
+
+
+@pytest.mark.parametrize(
+    ("target", "slug"),
+    [
+        ("unit_mean", "mean-instead-of-sum"),
+        ("DenseOfY", "local-derivative-missing"),
+        ("shifted", "broadcast-axis-not-summed"),
+    ],
+)
+def test_not_its_own_forwards(target, slug):
+    """Catches a backward that does not belong to its forward."""
+    assert slug in [x.slug for x in judged(target, "forward").findings]
+
+
+def test_a_pair_by_its_own_forward():
+    """Catches a cache that is taken for an output."""
+    right, wrong = ((f.bell_forward, back) for back in (f.bell_backward, f.bell_backward_two))
+    assert judge_as(right, Asked("forward"), "bell").verdict == "right"
+    finding = judge_as(wrong, Asked("forward"), "bell").findings[0]
+    assert finding.slug in ("scale-forgotten", "mean-instead-of-sum")
+    assert set(finding.consequences) | {finding.gradient} == {"x", "w", "b"}
+
+
+def test_shapes_that_were_guessed():
+    """Catches an accusation by a guess: w may have been meant in the shape of x; what spreads a bias must sum."""
+    assert "does not sum what was spread" in " ".join(judged("Scaled", "forward").notes)
+
+
+def test_an_option_of_the_reference():
+    """Catches FILE.py:f(option=value) whose value is not used."""
+    assert judged("cubed", f"{FILE}:powered(power=3)").verdict == "right"
+    assert judged("cubed", f"{FILE}:powered").verdict == "wrong"

@@ -32,10 +32,12 @@ def test_every_operation_is_listed(capsys):
 
 def test_transcript(tmp_path, monkeypatch, capfd):
     """Catches a transcript that is no longer what the command prints."""
-    student = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
-    (tmp_path / "student.py").write_text(student)
+    for name, code in re.findall(r"The file\s+`(\w+\.py)`[^`]*```python\n(.*?)```", PAGE, re.DOTALL):
+        (tmp_path / name).write_text(code)
     monkeypatch.chdir(tmp_path)
-    for command, said in re.findall(r"```\n\$ torchref (.*?)\n(.*?)```", PAGE, re.DOTALL):
+    transcripts = re.findall(r"```\n\$ torchref (.*?)\n(.*?)```", PAGE, re.DOTALL)
+    assert len(transcripts) == 4
+    for command, said in transcripts:
         assert main(command.split()) == 1
         assert capfd.readouterr().out == said
 

@@ -13,6 +13,8 @@ from torchref.check.report.verdict import Confidence
 from torchref.check.running.trial import Trial
 
 CERTAIN = Confidence.CERTAIN
+LOWER = "The gradient has a lower precision than its argument."
+KEEP = "make arrays with np.zeros_like(x) or dtype=x.dtype"
 
 
 def judge_contract(found: Found, trial: Trial) -> None:
@@ -60,7 +62,7 @@ def judge_count(found: Found, trial: Trial) -> None:
         elif key.startswith("none ") and not trial.op.loss:
             found.add(key[5:], "unknown", told, Confidence.POSSIBLE, "A gradient is missing.")
         if key.startswith("dtype "):
-            found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN)
+            found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN, LOWER, KEEP)
 
 
 def judge_dtypes(found: Found, trial: Trial) -> None:
@@ -78,11 +80,12 @@ def judge_dtypes(found: Found, trial: Trial) -> None:
                 "wrong-dtype",
                 f"the gradient is {dtype}, its argument float64",
                 CERTAIN,
-                "The gradient has a lower precision than its argument.",
-                "make arrays with np.zeros_like(x) or dtype=x.dtype",
+                LOWER,
+                KEEP,
             )
     if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not found.findings:
-        found.add("output", "wrong-dtype", f"the output is {output.dtype}, the input float64", CERTAIN)
+        evidence = f"the output is {output.dtype}, the input float64"
+        found.add("output", "wrong-dtype", evidence, CERTAIN, "The output has a lower precision than the input.", KEEP)
 
 
 def judge_repeats(found: Found, trial: Trial) -> None:
@@ -110,6 +113,7 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             f"two backwards of one forward disagree in {', '.join('d' + a for a in apart)}",
             CERTAIN,
             "The second backward gives another answer: something is kept or changed between the calls.",
+            "leave what the forward has kept unchanged; start gradients afresh (zero_grad)",
             consequences=apart[1:],
         )
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from torchref.check.diagnosis.advice import option_that_helps
 from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op

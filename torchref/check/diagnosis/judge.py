@@ -16,6 +16,7 @@ from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, of_another_side, right, wrong_gradients
+from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
 from torchref.check.diagnosis.options import judge_options
 from torchref.check.diagnosis.own_forward import placed_otherwise
@@ -24,17 +25,19 @@ from torchref.check.diagnosis.repair import look_for_repair, one_change
 from torchref.check.diagnosis.running_statistics import judge_running
 from torchref.check.diagnosis.search import best_trial
 from torchref.check.ops.conventions import TORCH
-from torchref.check.ops.formula import shown_formula
+from torchref.check.ops.formula import right_line, shown_formula
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called
 from torchref.check.reading.forms.form import Form
 from torchref.check.report.derivation import derivation
-from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Confidence, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Verdict
 from torchref.check.running.trial import Trial, attempt
 from torchref.check.tolerance.closeness import error
 
 # what a backward raises that works on other sizes
 OF_SIZES = (ValueError, IndexError, RuntimeError, TypeError, AssertionError)
+
+NO_LINE = ("unknown", "not-repeatable", "argument-changed", "forward-differs")  # no line of the formula mends these
 
 
 def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Verdict:
@@ -136,10 +139,11 @@ def result(found: Found, trial: Trial) -> Verdict:
         return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged", called=called)
     found.findings.sort(key=lambda f: -f.confidence)
     for f in found.findings:
-        f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(trial.op)
+        f.line = f.line or line_of(trial.form, f.gradient)
         f.example = example(trial, f.gradient) if f.slug == "unknown" else ""
         f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
+        f.correction = f.correction or ("" if f.slug in NO_LINE else right_line(f.formula))
     compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}
     return Verdict(
         verdict,
@@ -159,6 +163,7 @@ def result(found: Found, trial: Trial) -> Verdict:
         not_run=not_run(trial, found.ran),
         precision=trial.form.dtype,
         device=trial.form.device,
+        source=source_of(trial.form),
     )
 
 

@@ -75,7 +75,7 @@ def finding(change: Repair, extra: str = "") -> Finding:
     slug, (first, *others) = change.edit.slug, change.healed
     evidence = f"line {change.number}: with `{change.edit.after}` for `{change.edit.before}` it is right{extra}"
     instead = f"line {change.number}, `{change.line}`: `{change.edit.after}`"
-    return Finding(first, slug, evidence, Confidence.LIKELY, SLUGS[slug], instead, others)
+    return Finding(first, slug, evidence, Confidence.LIKELY, SLUGS[slug], instead, others, line=change.number)
 
 
 def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
@@ -171,8 +171,7 @@ class Source:
         """The form with the changed code in it; None where that cannot be compiled."""
         undo = edit.apply()
         try:
-            tree = ast.Module(body=list(self.nodes), type_ignores=[])
-            ast.fix_missing_locations(tree)
+            tree = ast.Module(body=list(self.nodes), type_ignores=[])  # `edit` has given each new node its place
             scope = dict(self.scope)
             exec(compile(tree, self.filename, "exec"), scope)  # the user's own code, changed in one place
         except (Exception, RecursionError):

@@ -218,6 +218,8 @@ def subsets(n: int) -> Iterator[tuple[int, ...]]:
 
 def quantities(p: Probe, unreduced: Unreduced | None = None) -> list[tuple[float, str]]:
     """The named numbers that a gradient may be off by."""
+    if p.op.lengths:
+        return [(value, label) for value, label in p.op.lengths if value > 1]
     v = p.values
     x: Any = next((v[a.name] for a in p.op.arguments if isinstance(v.get(a.name), np.ndarray)), np.zeros(1))
     time_first = bool(p.op.arrays) and p.op.arrays[0].axes[:2] == ("T", "N")

@@ -114,6 +114,7 @@ class Op:
     gates: tuple[tuple[str, ...], ...] = ()  # of a recurrence, in torch's order: the letters that people call each by
     kernel: bool = False  # its weight slides over places: it may be turned round
     pools: str = ""  # what it makes of a window: "mean" or "max"
+    lengths: tuple[tuple[float, str], ...] = ()  # of data that is no argument: what a gradient may be divided by
     own: bool = False  # its formula is a function of the user's: witnessed, not derived
     elsewhere: tuple[tuple[Mapping[str, Any], str], ...] = ()  # functions that go by its name in other texts: their
     # values of `fixed`, and the note

@@ -80,7 +80,7 @@ def of_closure(function: Any) -> Callable[..., Any]:
         items = result if isinstance(result, tuple | list) else [result]
         if not any(callable(i) and not isinstance(i, np.ndarray) for i in items):
             raise NoWitness(
-                f"{function.__name__} returns no backward beside its output: it has no forward of its own to be judged by; "
+                f"{function.__name__} returns no backward beside its output, so that it has no forward of its own; "
                 "--against FILE.py:FUNCTION names one"
             )
         return tuple(i for i in items if not callable(i) or isinstance(i, np.ndarray))

@@ -102,11 +102,14 @@ def candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str,
 
 def find_recipes(
     arguments: tuple[Argument, ...],
-    works: Callable[[dict[str, Any]], bool],
+    works: Callable[[dict[str, Any]], bool | None],
     sizes: Sizes | None = None,
     settled: dict[str, Shape] | None = None,
 ) -> list[Recipe]:
-    """The recipes on whose arrays the reference `works`, one for each shape of the first argument."""
+    """The recipes on whose arrays the reference `works`, one for each shape of the first argument.
+
+    `works` says None where it raises: other numbers of these shapes would not help.
+    """
     found: list[Recipe] = []
     tried = 0
     firsts: set[Shape] = set()
@@ -119,19 +122,21 @@ def find_recipes(
             break
         for positive in (False, True):
             tried_recipe = replace(recipe, positive=positive)
-            if works(tried_recipe(np.random.default_rng(0), arguments)):
+            runs = works(tried_recipe(np.random.default_rng(0), arguments))
+            if runs:
                 found.append(tried_recipe)
                 firsts.add(recipe.shapes.get(name, ()))
+            if runs is not False:
                 break
     return found
 
 
 def larger(recipe: Recipe, limit: int | None) -> Iterator[tuple[str, Recipe]]:
     """The recipe with one axis of another size: beyond every block, of length 1, empty."""
-    small = {letter: min(recipe.sizes[letter], 8 if recipe.sizes[letter] % 2 == 0 else 5) for letter in recipe.letters}
-    base = recipe if limit is None else recipe.resized(**small)
     settled = any(isinstance(a, int) for s in recipe.shapes.values() for a in s)
     free = [a for a in recipe.letters if not settled or a not in ("D", "C", "M")]
+    small = {a: min(recipe.sizes[a], 8 if recipe.sizes[a] % 2 == 0 else 5) for a in free}
+    base = recipe if limit is None else recipe.resized(**small)
     for letter in free:
         for size in LARGE:
             other = base.resized(**{letter: size})

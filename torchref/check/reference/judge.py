@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,8 +20,11 @@ from torchref.check.reading.forms.recognise import is_autograd
 from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
 from torchref.check.reference.own import Inputs, Witnessed, own_op
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Verdict
 from torchref.check.running.trial import Trial, attempt
+
+OF_SHAPE = ("broadcast-axis-not-summed", "wrong-shape", "summed-over-wrong-axis")
+SPREAD = re.compile(r"(b|bias|beta|shift|offset|gamma|gain|scale)\w?$", re.I)  # of course broadcast
 
 
 def judge_against(
@@ -42,6 +46,10 @@ def judge_against(
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=label, error=str(problem))
     verdict = diagnose(target, op, form, stated, name, device)
+    if verdict.verdict == WRONG and make is None:
+        verdict, op = unless_shapes_were_meant(
+            verdict, op, lambda other: diagnose(target, other, form, stated, name, device)
+        )
     verdict.against = label
     if verdict.verdict == COULD_NOT_RUN:
         return with_advice(verdict, op)
@@ -51,6 +59,34 @@ def judge_against(
         if verdict.verdict == RIGHT and make is None:
             judge_sizes(verdict, trial, stated=sizes or {})
     return verdict
+
+
+def unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Verdict]) -> tuple[Verdict, Op]:
+    """The verdict with arrays of equal shapes, if the code is right there and its only fault was not to sum.
+
+    The shapes were guessed: only of a bias, or of a norm's parameters, is it sure that the forward spreads them.
+    """
+    assert isinstance(op.make, Inputs)
+    if not op.make.recipes or not all(f.slug in OF_SHAPE for f in verdict.findings):
+        return verdict, op
+    recipe = op.make.recipes[0]
+    named = {n for f in verdict.findings for n in (f.gradient, *f.consequences)}
+    if any(n not in recipe.shapes or SPREAD.match(n) for n in named):
+        return verdict, op
+    first = next(iter(recipe.shapes.values()))
+    equal = replace(recipe, shapes={n: first if n in named else s for n, s in recipe.shapes.items()})
+    other = replace(op, make=Inputs(op.arguments, [equal], None), variants=("0",))
+    try:
+        there = again(other)
+    except Exception:  # the reference does not take these shapes
+        return verdict, op
+    if there.verdict != RIGHT:
+        return verdict, op
+    there.notes.append(
+        f"the forward also takes {described(recipe)}, where the backward does not sum what was spread: "
+        f"d{', d'.join(sorted(named))} would have another shape; if that is meant, say so with --inputs"
+    )
+    return there, other
 
 
 def with_advice(verdict: Verdict, op: Op) -> Verdict:
@@ -117,8 +153,6 @@ def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
             continue
         if found.findings:
             verdict.verdict = WRONG
-            for f in found.findings:
-                f.correction = f.correction or CORRECTIONS.get(f.slug, "")
             verdict.findings += found.findings
             verdict.right = {n: s for n, s in verdict.right.items() if n not in {f.gradient for f in found.findings}}
             return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,17 @@ from torchref.nn.module import Array
 SEED = 7
 SAMPLES = 3  # of rounded arguments
 KEPT = 8  # answers that are remembered: a search asks for the same probe hundreds of times
+
+
+@contextmanager
+def seeded_generators() -> Iterator[None]:
+    """Within this context a generator that is made without a seed has one."""
+    made = np.random.default_rng
+    np.random.default_rng = lambda seed=None: made(SEED if seed is None else seed)
+    try:
+        yield
+    finally:
+        np.random.default_rng = made
 
 
 def seeded(function: Callable[[], Any]) -> Any:
@@ -97,6 +109,9 @@ class Witnessed:
         self.how: set[str] = set()
         self.answers: dict[Any, Answer] = {}
 
+    def made(self, values: dict[str, Any]) -> Answer:
+        return Answer(self, values)
+
     def call(self, values: dict[str, Any]) -> Any:
         """What the function returns for these values."""
         return call(self.function, values)
@@ -125,7 +140,7 @@ class Witnessed:
         if key not in self.answers:
             while len(self.answers) >= KEPT:
                 del self.answers[next(iter(self.answers))]
-            self.answers[key] = Answer(self, values)
+            self.answers[key] = self.made(values)
         return self.answers[key]
 
     def __call__(
@@ -255,7 +270,7 @@ def found_recipes(
     options = {a.name: a.default for a in args if a.kind == "option"}
     first: list[Exception] = []
 
-    def works(arrays: dict[str, Any]) -> bool:
+    def works(arrays: dict[str, Any]) -> bool | None:
         values = {**dict.fromkeys(formula.names), **options, **arrays}
         try:
             outputs = formula.tried(values).outputs
@@ -263,7 +278,7 @@ def found_recipes(
             raise
         except Exception as problem:  # whatever the user's function raises on sizes that it was not written for
             first.append(problem)
-            return False
+            return None
         return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
 
     recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes), settled)

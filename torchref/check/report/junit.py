@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from torchref.check.report.verdict import COULD_NOT_RUN, WRONG, Verdict
+from torchref.check.report.judgement import COULD_NOT_RUN, WRONG, Judgement
 
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML cannot hold
 
 
-def junit(verdicts: Sequence[Verdict], hints: int) -> str:
+def junit(verdicts: Sequence[Judgement], hints: int) -> str:
     """A wrong gradient is a failure; what could not be run, or not all of it be judged, is an error."""
     root = ElementTree.Element("testsuites", name="torchref check")
     wrong = sum(v.verdict == WRONG for v in verdicts)
@@ -25,7 +25,7 @@ def junit(verdicts: Sequence[Verdict], hints: int) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def add_case(suite: ElementTree.Element, v: Verdict, hints: int) -> None:
+def add_case(suite: ElementTree.Element, v: Judgement, hints: int) -> None:
     name = f"{v.name} against {v.against}" if v.against else v.name
     places = {"classname": shown(v.file or "torchref.check"), "name": shown(name), "time": f"{v.seconds:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", places)

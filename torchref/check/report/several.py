@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Verdict, listed, title
+from torchref.check.report.judgement import COULD_NOT_RUN, RIGHT, WRONG, Judgement, listed, title
 
 
-def status(verdicts: Sequence[Verdict]) -> int:
+def status(verdicts: Sequence[Judgement]) -> int:
     """0 if all are right, 1 if one is wrong, 2 if one could not be run, or not all of it judged."""
     return max((v.status for v in verdicts), default=0)
 
 
-def as_text(verdicts: Sequence[Verdict], hints: int) -> str:
+def as_text(verdicts: Sequence[Judgement], hints: int) -> str:
     """One verdict as it is; of several one line each, then the details, then how many there are of each kind."""
     details = [v.text(hints) for v in verdicts]
     if len(verdicts) == 1:
@@ -23,7 +23,7 @@ def as_text(verdicts: Sequence[Verdict], hints: int) -> str:
     return "\n".join([*lines, "", *details, "", summary(verdicts)])
 
 
-def in_one_line(v: Verdict, hints: int) -> str:
+def in_one_line(v: Judgement, hints: int) -> str:
     """The word of the headline, and as much more as the level of hints allows."""
     if v.verdict == COULD_NOT_RUN:
         return f"could not be run: {(v.error.splitlines() or [''])[-1]}"
@@ -33,7 +33,7 @@ def in_one_line(v: Verdict, hints: int) -> str:
     return f"{v.outcome}: {', '.join(dict.fromkeys(wrong))}"
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
+def summary(verdicts: Sequence[Judgement]) -> str:
     """12 judged: 9 right, 1 wrong and 2 could not be run."""
     part = sum(v.verdict == RIGHT and not v.ok for v in verdicts)
     counts = {
@@ -45,7 +45,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return f"{len(verdicts)} in all: {listed([f'{n} {word}' for word, n in counts.items() if n])}"
 
 
-def as_json(verdicts: Sequence[Verdict], hints: int) -> str:
+def as_json(verdicts: Sequence[Judgement], hints: int) -> str:
     """One verdict as it is; several under "results", with the worst of them as the verdict."""
     answers = [v.as_dict(hints) for v in verdicts]
     if len(answers) == 1:

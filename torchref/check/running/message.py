@@ -43,6 +43,8 @@ def plain(value: Any) -> Any:
         return {"shape": list(value.shape), "dtype": "<f8", "base64": base64.b64encode(array.tobytes()).decode("ascii")}
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, int):
+        return int(value)
     number = float(value)
     return number if math.isfinite(number) else str(number)
 
@@ -163,6 +165,7 @@ FINDING = record(
     derivation=text,
     formula=text,
     intermediate=text,
+    line=length,
     example=text,
 )
 VERDICT = record(
@@ -184,5 +187,6 @@ VERDICT = record(
     not_run=list_of(text),
     precision=text,
     device=text,
+    source=list_of(record(dict, first=length, text=text)),
     pictures=list_of(record(dict, name=text, mine=array, reference=array)),
 )

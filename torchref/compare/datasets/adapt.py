@@ -1,4 +1,4 @@
-"""Other data in the form that a network takes: what `Comparison.adapt` is made of, for `torchref compare --data`."""
+"""Bring other data into the form of a network's input. `Comparison.adapt` uses it for `torchref compare --data`."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class ArraysAlone(pickle._Unpickler):
 
 
 class _StoredDtype:
-    """What a pickle says of an array's type: a letter and a size, then the order of the bytes."""
+    """An array's type in a pickle: a letter and a size, then the order of the bytes."""
 
     def __init__(self, name: Any = "", *_: Any) -> None:
         self.name = name.decode("latin-1") if isinstance(name, bytes) else name

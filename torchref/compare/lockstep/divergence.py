@@ -1,4 +1,4 @@
-"""Where do two twins part first? And the fault that a user may plant to see it found."""
+"""Where do two twins part first? And a way to plant a fault, to see that it is found."""
 
 from __future__ import annotations
 

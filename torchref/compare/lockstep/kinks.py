@@ -40,7 +40,7 @@ LOSS = "loss"  # stands for the criterion among the layers' names
 
 @dataclass(frozen=True)
 class Kink:
-    """Entries of a layer's input (or output) that are to be torch's."""
+    """Entries of a layer's input (or output) that take torch's values."""
 
     at: Array  # where
     value: Array  # torch's, of the whole tensor
@@ -170,7 +170,7 @@ def _feeds_a_function(modules: Mapping[str, Module], name: str) -> bool:
 def _numpy_values(
     twin: NumpyTwin, batch: tuple[Array, ...], tape: Tape, wrap: Any = lambda value: value
 ) -> dict[tuple[str, str], Array]:
-    """What flows into and out of each layer and the loss; the twin is left as it was."""
+    """The input and output of each layer and of the loss. The twin is left as it was."""
     kept = {name: (p.data, p.grad) for name, p in twin.parameters.items()}
     buffers, seconds = twin.named_buffers(), twin.seconds
     for parameter in twin.parameters.values():

@@ -49,7 +49,7 @@ class NotFinite(Exception):
 
 @dataclass
 class Step:
-    """What one step gave, for the record."""
+    """The results of one step, for the record."""
 
     numpy_loss: float
     torch_loss: float
@@ -153,7 +153,7 @@ class Lockstep:
         )
 
     def _ending(self, found: Divergence, counted: Judge) -> Diverged | NotFinite:
-        """What a mismatch means. Where both twins overflow, the judge forgets it: `counted` is as it was before."""
+        """The error to raise. Where both twins overflow, the judge becomes `counted` again, as it was before."""
         if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
             self.judge = counted
             return NotFinite(self.steps)
@@ -269,7 +269,7 @@ class Lockstep:
         return not all((np.abs(weight) <= limit).all() for weight in self.torch_twin.named_weights().values())
 
     def seconds(self) -> float:
-        """What the training steps of all three twins have taken, without comparing and recording."""
+        """The seconds of all three twins' training steps, without comparing and recording."""
         return self.torch_twin.seconds + self.numpy_twin.seconds + self.free_twin.seconds
 
     def drift(self) -> float:

@@ -1,4 +1,4 @@
-"""The two engines behind one face: a network, its loss and its optimizer, in NumPy and in torch."""
+"""A network, its loss and its optimizer, in NumPy and in torch, with the same methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the losses: gradients, activations, and what dropout and batch norm do to them."""
+"""Record more than losses: gradients, activations, and the effects of dropout and batch norm."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def gradient_norms(gradients: dict[str, Array | None]) -> dict[str, float]:
 
 
 def activation_statistics(name: str, output: Array) -> dict[str, float]:
-    """Mean, spread and share of exact zeros of what a layer puts out."""
+    """Mean, spread and share of exact zeros of a layer's output."""
     if output.dtype.kind != "f" or not output.size:
         return {}
     return {

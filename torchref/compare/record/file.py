@@ -1,4 +1,4 @@
-"""A file of a record, written to its end: what was written stays, or a UserError says that it does not."""
+"""A file of a record, written at its end. UserError where a write fails."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ METRICS = ("validation_accuracy", "validation_loss", "training_accuracy", "train
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is asked for."""
+    """A user's request for a sweep."""
 
     request: Request
     folder: Path  # OUT/NAME; each run gets a folder in it
@@ -38,7 +38,7 @@ class Sweep:
 
 @dataclass
 class Run:
-    """One run of a sweep, and once it is over what came of it."""
+    """One run of a sweep, and its result once it is over."""
 
     variant: str
     values: dict[str, Any]  # what is varied
@@ -58,11 +58,11 @@ class Run:
 
     @property
     def name(self) -> str:
-        """That of its folder."""
+        """The name of its folder."""
         return self.folder.name
 
     def metric(self, name: str) -> float | None:
-        """A figure at the end of the run, NumPy's; None where the run failed or has none."""
+        """NumPy's figure at the end of the run; None where the run failed or has none."""
         value = self.report["variants"][0].get(f"{name}_numpy") if self.report else None
         return None if value is None else float(value)
 
@@ -100,7 +100,7 @@ def plan(sweep: Sweep, comparison: Comparison, variants: Sequence[str]) -> list[
 
 
 def grid_of(sweep: Sweep, comparison: Comparison) -> dict[str, list[Any]]:
-    """What is varied, the seeds too. UserError for seeds that are given twice, or none."""
+    """The values to vary, the seeds among them. UserError for seeds that are given twice, or none."""
     grid = parse_grid(sweep.grid)
     if sweep.seeds is not None:
         if sweep.seeds < 1:
@@ -148,7 +148,7 @@ def restore(run: Run, comparison: Comparison, origin: Origin) -> None:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """What a run has written. UserError where it is damaged: what the sweep's table shows must be there."""
+    """Read a run's report. UserError where it is damaged, or lacks what the sweep's table shows."""
     try:
         report = json.loads(path.read_bytes())
         first = report["variants"][0]

@@ -1,4 +1,4 @@
-"""What came of a sweep: a row for each setting, the best first; for readers, for programs and for TensorBoard."""
+"""The results of a sweep: a row for each setting, the best first; for readers, programs and TensorBoard."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(folder: Path, comparison: Comparison, runs: list[Run]) -> dict[str, An
 
 @dataclass
 class Row:
-    """The runs that differ in their seed alone."""
+    """Runs that differ only in their seed."""
 
     variant: str
     values: dict[str, Any]

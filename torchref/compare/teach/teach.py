@@ -114,7 +114,7 @@ def train_one(lesson: Lesson, trained: Trained) -> str:
 
 
 def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Taught:
-    """What the figures say; nothing where a gradient differed."""
+    """The findings; none where a gradient differed."""
     findings = [] if trainings.mismatch else lesson.judge(trainings.arrays)
     every = [trained.lockstep for variant in trainings.trained.values() for trained in variant]
     return Taught(

@@ -1,4 +1,4 @@
-"""Checkpoints: what a training needs to continue to the same bits; a kill at any moment leaves a whole one.
+"""Checkpoints: a training continues from one to the same bits. A kill at any moment leaves a whole one.
 
 A checkpoint of step s is `step-<s>.npz`, the arrays, and `step-<s>.json`, the manifest: the state, the arrays' names,
 shapes and dtypes, and a SHA-256 of each file. Each file is written under a temporary name, synchronised and renamed;

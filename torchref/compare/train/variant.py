@@ -133,7 +133,7 @@ class VariantTraining:
     # --- what is recorded -------------------------------------------------------------------------------------------
 
     def record_step(self, recorder: Recorder, step: Step) -> None:
-        """Keep what the report says of a step, and write its figures."""
+        """Keep a step's figures for the report, and write them."""
         n = self.lockstep.steps
         self.losses.append((n, step.numpy_loss, step.torch_loss))
         if n == DRIFT_STEPS:
@@ -205,7 +205,7 @@ class VariantTraining:
     def report(
         self, divergence: Divergence | None = None, not_finite: int | None = None, repaired: str = ""
     ) -> VariantReport:
-        """What is to be said of this training, as far as it has come."""
+        """The report on this training so far."""
         lockstep = self.lockstep
         judge = lockstep.judge
         steps = max(lockstep.steps, 1)
@@ -276,7 +276,7 @@ class VariantTraining:
         checkpoint.save(checkpoints, self.lockstep.steps, arrays, state)
 
     def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
-        """Go on from what a checkpoint holds."""
+        """Continue from a checkpoint."""
         self.lockstep.restore(state["lockstep"], arrays)
         self.order.bit_generator.state = state["order"]
         self.epoch, self.batch = int(state["epoch"]), int(state["batch"])

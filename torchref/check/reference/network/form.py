@@ -11,9 +11,13 @@ from torchref.check.ops.record import Argument, Op
 from torchref.check.reading.arguments import Matching
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, guarded
 from torchref.check.reading.forms.form import Form
-from torchref.check.reference.own import Witnessed, seeded
+from torchref.check.reference.own import Answer, Witnessed, seeded
+from torchref.check.reference.witness import Jacobian, jacobian
 from torchref.nn.module import Array
 
+LARGE = 64  # entries of a weight, beyond which random directions are asked first
+DIRECTIONS = 4
+STEP = "the step along a direction"
 SPREAD = 0.4  # of the weights about their own values: zero biases and weights near zero hide mistakes
 
 
@@ -50,6 +54,54 @@ class Network(Protocol):
         ...
 
 
+class OfWeights(Answer):
+    """The loss on one set of weights. A large weight's gradient is asked about along random directions first.
+
+    If g is the code's own gradient and d the error in it, the loss grows by (g - d) v along v. Unless d is zero, d v is
+    zero at a random v with no probability. So a gradient that agrees along all of them is right, and only one that does
+    not is computed entry by entry.
+    """
+
+    def jacobian(self, name: str) -> Jacobian:
+        if name not in self.jacobians and self.values[name].size > LARGE and (found := self.along(name)) is not None:
+            self.jacobians[name] = found
+            self.formula.how.add(found.how)
+        return super().jacobian(name)
+
+    def along(self, name: str) -> Jacobian | None:
+        """The code's own gradient, if it agrees with the witness along every direction."""
+        assert isinstance(self.formula, OwnLoss)
+        network, w = self.formula.network, self.values[name]
+        try:
+            g = seeded(lambda: network.passed(self.values, network.code()).gradients[name])
+        except Exception:  # whatever the user's backward raises
+            return None
+        if np.shape(g) != w.shape or not np.isfinite(g).all():
+            return None
+        rng = np.random.default_rng(0)
+        how, worst = "", 0.0
+        for _ in range(DIRECTIONS):
+            v = rng.normal(size=w.shape)
+            line = {**self.values, STEP: np.zeros(1)}
+
+            def loss(there: dict[str, Any], v: Array = v) -> Array:
+                return self.vector(moved_along(there, name, v))
+
+            slope = jacobian(loss, line, STEP, self.names)
+            size = max(float(np.sqrt(np.sum(g * g * v * v))), 1e-12)
+            apart = abs(float(slope.slopes[0, 0]) - float(np.sum(g * v)))
+            if not apart <= 1e-8 * size + 8 * float(slope.noise[0, 0]):
+                return None
+            how, worst = slope.how, max(worst, apart / size)
+        top = float(np.abs(g).max(initial=0.0))
+        return Jacobian(np.array(g, dtype=float).reshape(-1, 1), np.full((w.size, 1), (worst + 1e-13) * top), how)
+
+
+def moved_along(there: dict[str, Any], name: str, v: Array) -> dict[str, Any]:
+    values = {n: a for n, a in there.items() if n != STEP}
+    return {**values, name: values[name] + there[STEP][0] * v}
+
+
 class OwnLoss(Witnessed):
     """The formula of a network: its own loss, as a function of its weights."""
 
@@ -57,6 +109,9 @@ class OwnLoss(Witnessed):
         self.network = network
         super().__init__(network.passed, label, arguments, torch=False)
         self.torch = False
+
+    def made(self, values: dict[str, Any]) -> Answer:
+        return OfWeights(self, values)
 
     def call(self, values: dict[str, Any]) -> Any:
         return np.asarray(self.network.passed(values, self.network.code(), loss_alone=True).loss).reshape(())
@@ -84,7 +139,29 @@ def moved(w: Array) -> float:
 def network_op(network: Network, label: str) -> Op:
     arguments = tuple(Argument(n, "array") for n in network.weights)
     formula = OwnLoss(network, label, arguments)
-    return Op(label, (), arguments, formula, Weights(network), loss=True, variants=("own",), own=True)
+    return Op(
+        label,
+        (),
+        arguments,
+        formula,
+        Weights(network),
+        loss=True,
+        variants=("own",),
+        lengths=lengths(network),
+        own=True,
+    )
+
+
+def lengths(network: Network) -> tuple[tuple[float, str], ...]:
+    """The lengths of the data, and their products."""
+    found = {
+        (float(n), f"the length of axis {axis} of {name}")
+        for name, v in network.data.items()
+        if isinstance(v, np.ndarray)
+        for axis, n in enumerate(v.shape)
+    }
+    found |= {(float(len(v)), f"the length of {name}") for name, v in network.data.items() if isinstance(v, list)}
+    return tuple(sorted(found))
 
 
 class NetworkForm(Form):
@@ -116,7 +193,9 @@ class NetworkForm(Form):
         watched = Snapshot({n: v for n, v in self.network.data.items() if isinstance(v, np.ndarray)})
         run: Run | None = None
         for _ in upstreams or [{}]:
-            weights = {n: np.array(values[n]) if type(values[n]) is np.ndarray else values[n] for n in self.takes}
+            weights = {
+                n: np.array(values[n]) if type(values[n]) is np.ndarray else values[n] for n in self.network.weights
+            }
             passed = guarded("the network", seeded, lambda w=weights: self.network.passed(w, self.own_code))
             if passed.loss is None:
                 raise CouldNotRun(f"{self.network.told} returned no loss, a single number")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,18 @@ from torchref.check.diagnosis.judge import judge
 from torchref.check.ops.probe import make_probe
 from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
-from torchref.check.reference.inputs import Sizes, made
+from torchref.check.reference.inputs import Sizes, as_array
 from torchref.check.reference.network.form import Network, NetworkForm, OwnLoss, Passed, Weights, network_op
 from torchref.check.reference.network.names import scalar
 from torchref.check.reference.network.of_class import looks_like_network, of_class
 from torchref.check.reference.network.of_functions import looks_like_network_function, of_functions
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, Confidence, Verdict
+from torchref.check.tolerance.closeness import TOLERANCE
+from torchref.nn.module import Array
 
-TRIALS = 12000  # passes in search of data that the network takes
+TRIALS = 20000  # passes in search of data that the network takes
 SEEDS = 5  # weights that are tried where a kink lies beside the first
 STEADY = 1e-6  # noise of differences, in units of the largest slope, that no kink makes
 
@@ -35,7 +37,8 @@ def judge_network(
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
     try:
-        network, passed = running(ways(target, sizes or {}, make))
+        network = running(ways(target, sizes or {}, make))
+        check_repeats(network)
         op = network_op(network, name)
         formula, weights = op.formula, op.make
         assert isinstance(formula, OwnLoss)
@@ -48,6 +51,7 @@ def judge_network(
         return replace(could_not_run(problem), name=name, against=against)
     except Exception as problem:  # a loss that runs on some weights, and not on others
         return replace(could_not_run(UserError("the network", problem)), name=name, against=against)
+    name_regularization(verdict, make_probe(op, 0, None, "own").values)
     verdict.name, verdict.against = name, against
     shown = ", ".join(f"{k} {describe(v)}" for k, v in network.data.items())
     verdict.notes.insert(0, f"judged by its own loss, {network.told}, by {' and '.join(sorted(formula.how))}; {shown}")
@@ -62,23 +66,63 @@ def judge_network(
 
 
 def describe(value: Any) -> str:
-    return (
-        str(value.shape)
-        if isinstance(value, np.ndarray)
-        else f"of {len(value)}"
-        if isinstance(value, list)
-        else repr(value)
-    )
+    if isinstance(value, np.ndarray):
+        return str(value.shape)
+    return f"of {len(value)}" if isinstance(value, list) else repr(value)
+
+
+def name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
+    """A gradient that is off by a multiple of its weight lacks the regularization's term, or has another."""
+    pictures = {p["name"]: p for p in verdict.pictures}
+    for f in verdict.findings:
+        if f.slug != "unknown" or f.gradient not in pictures:
+            continue
+        mine, right = pictures[f.gradient]["mine"], pictures[f.gradient]["reference"]
+        found = multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape else None
+        if found is not None:
+            c, told = found
+            f.slug, f.confidence = "local-derivative-missing", Confidence.LIKELY
+            f.evidence = f"the right gradient is this one and {c:.6g} times {f.gradient}{told}"
+            f.sentence = "The term of the regularization is missing, or has another factor than in the loss."
+            f.correction = "add the derivative of the penalty that the loss has: lambda W for lambda / 2 sum(W^2)"
+
+
+def multiple_of(w: Array, difference: Array, right: Array) -> tuple[float, str] | None:
+    """The number c with difference = c w, everywhere or but for the entries that belong to a bias."""
+    parts: list[tuple[str, Any]] = [("", slice(None)), (" but for its first entry", slice(1, None))]
+    if w.ndim == 2:
+        parts = [
+            parts[0],
+            (" but for its first column", (slice(None), slice(1, None))),
+            (" but for its first row", slice(1, None)),
+        ]
+    for told, part in parts:
+        d, x = np.ravel(difference[part]), np.ravel(w[part])
+        if x.size < 2:
+            continue
+        c = float(d @ x / (x @ x))
+        if c and np.abs(d - c * x).max() <= TOLERANCE * max(np.abs(right).max(), 1e-12):
+            return c, told
+    return None
 
 
 def ways(target: Any, sizes: Sizes, make: Callable[..., Any] | None) -> Iterator[Network]:
     given = None
     if make is not None:
-        given = made(make, 0, [], getattr(make, "__name__", "--inputs"))
-    if inspect.isclass(target):
+        given = given_data(make)
+    if not inspect.isroutine(target):
         yield from of_class(target, sizes, given)
     else:
         yield from of_functions(target, sizes, given)
+
+
+def given_data(make: Callable[..., Any]) -> dict[str, Any]:
+    """What the user's function returns: a dictionary, since a network's data has names. Errors: NoWitness."""
+    label = getattr(make, "__name__", "--inputs")
+    found = seeded(make)
+    if not isinstance(found, dict):
+        raise NoWitness(f"{label} must return a dictionary of what the network is handed: {{'X': X, 'y': y}}")
+    return {k: as_array(v) if not isinstance(v, list | dict) else v for k, v in found.items()}
 
 
 def is_network(target: Any) -> bool:
@@ -86,35 +130,61 @@ def is_network(target: Any) -> bool:
     return looks_like_network(target) or looks_like_network_function(target)
 
 
-def running(candidates: Iterator[Network]) -> tuple[Network, Passed]:
-    """The first way in which every gradient has its weight's shape, else the one in which most have. NoWitness: none runs."""
+def running(candidates: Iterator[Network]) -> Network:
+    """The first way in which every gradient has its weight's shape, else the one in which most have.
+
+    Errors: CouldNotRun where none runs.
+    """
     best: tuple[int, Network, Passed] | None = None
     first: Exception | None = None
     seen: Network | None = None
+    lost = ""
     for network in itertools.islice(candidates, TRIALS):
         seen = seen or network
         try:
-            passed = seeded(partial(run_as_it_stands, network))
+            passed = seeded(functools.partial(network.passed, network.weights, network.code()))
         except Exception as problem:  # whatever the user's code raises on data that it was not written for
             first = first or problem
             continue
-        if passed.loss is None or not scalar(passed.loss) or not np.isfinite(passed.loss) or not passed.gradients:
+        if not scalar(passed.loss) or not np.isfinite(passed.loss):
+            continue
+        if not passed.gradients:
+            lost = lost or network.told
             continue
         right = [np.shape(g) == network.weights[n].shape for n, g in passed.gradients.items()]
         if all(right):
-            return only_judged(network, passed), passed
+            return only_judged(network, passed)
         if best is None or sum(right) > best[0]:
             best = sum(right), network, passed
     if best is not None:
-        return only_judged(best[1], best[2]), best[2]
-    if first is not None:
-        raise CouldNotRun(
-            f"it ran on none of the data that was tried; --inputs FILE.py:make gives it yours; its first exception, for "
-            f"{seen.told if seen else 'it'}: {type(first).__name__}: {first}"
+        return only_judged(best[1], best[2])
+    raise CouldNotRun(why_none(lost, first, seen))
+
+
+def why_none(lost: str, first: Exception | None, seen: Network | None) -> str:
+    """Why nothing could be judged, and what would help."""
+    if lost:
+        return (
+            f"{lost} gave a loss, and no gradients: none is returned, none is kept as dW, W_grad or grads['W'], "
+            "and no weight changes"
         )
-    raise NoWitness(
-        "no loss with gradients was found: a method or a function that returns a number, and gradients by name"
+    if first is None or seen is None:
+        return "no loss with gradients was found: a method or a function that returns a number, and gradients by name"
+    return (
+        "it ran on none of the data that was tried; --inputs FILE.py:make gives it yours, by name; "
+        f"the first trial, {seen.told}, raised {type(first).__name__}: {first}"
     )
+
+
+def check_repeats(network: Network) -> None:
+    """Two passes on the same weights agree. Errors: NoWitness."""
+    one, other = (seeded(lambda: network.passed(network.weights, network.code(), loss_alone=True)) for _ in range(2))
+    if one.loss != other.loss:
+        raise NoWitness(
+            "the loss differs between two passes on the same weights "
+            f"({float(one.loss):.6g}, {float(other.loss):.6g}): it draws from a generator of its own; "
+            "give that a fixed seed, inside the class or the function"
+        )
 
 
 def only_judged(network: Network, passed: Passed) -> Network:
@@ -139,8 +209,3 @@ def steady(formula: OwnLoss, p: Any) -> bool:
     every = [answer.jacobian(n) for n in answer.names]
     top = max((float(np.abs(j.slopes).max(initial=0.0)) for j in every), default=0.0)
     return all(np.isfinite(j.slopes).all() and (j.noise <= STEADY * max(top, 1e-12)).all() for j in every)
-
-
-def run_as_it_stands(network: Network) -> Passed:
-    """What the user's code gives on its own weights."""
-    return network.passed(network.weights, network.code())

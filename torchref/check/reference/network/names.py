@@ -12,16 +12,16 @@ from torchref.check.reading.arguments import normal
 from torchref.check.reading.forms.naming import stem
 
 LOSSES = (
-    "loss", "loss_and_grads", "loss_and_grad", "loss_and_gradients", "loss_grad", "compute_loss", "compute_loss_and_grads",
-    "forward_backward", "cost", "cost_function", "compute_cost", "nnCostFunction", "propagate", "backprop", "loss_fun",
-    "loss_function", "lossFun", "objective", "calculate_loss", "calc_loss", "get_loss", "criterion",
+    "loss", "loss_and_grads", "loss_and_grad", "loss_and_gradients", "loss_grad", "compute_loss", "forward_backward",
+    "compute_loss_and_grads", "cost", "cost_function", "compute_cost", "nnCostFunction", "propagate", "backprop",
+    "loss_fun", "loss_function", "lossFun", "objective", "calculate_loss", "calc_loss", "get_loss", "criterion",
 )  # fmt: skip
 BACKWARDS = (
     "backward", "backprop", "backward_pass", "backward_propagation", "back_propagation", "backpropagation", "gradient",
     "gradients", "compute_gradients", "compute_gradient", "compute_grads", "grad", "grads", "calc_gradients",
-    "get_gradients", "train_step", "step",
+    "get_gradients", "bptt", "backpropagate", "compute_grad", "update", "train_step", "step",
 )  # fmt: skip
-OF_LOSS = re.compile(r"(.*(loss|cost|objective|nll|error).*|j|e|l|total|mse|ce|val(ue)?)$", re.I)
+OF_LOSS = re.compile(r"((?i:.*(loss|cost|objective|nll|error).*|total|mse|ce|val(ue)?)|[JEL])$")
 GRADIENTS = re.compile(r"(.*grads?|.*gradients?|d|nabla.*|deltas?)$", re.I)
 RATE = ("lr", "learningrate", "alpha", "eta", "stepsize", "rate")
 STRENGTH = (
@@ -37,6 +37,9 @@ STRENGTH = (
     "lmbda",
     "lmbd",
 )
+
+
+LABELS = ("y", "t", "labels", "label", "target", "targets", "ytrue", "yt", "ys", "ybatch", "tbatch", "truth")
 
 
 def scalar(value: Any) -> bool:

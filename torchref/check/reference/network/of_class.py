@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
-from torchref.check.reading.forms.naming import returned_names
+from torchref.check.reading.forms.class_names import FORWARDS
 from torchref.check.reference.network import data as kinds
+from torchref.check.reference.network.calling import OUTPUT, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
-from torchref.check.reference.network.names import BACKWARDS, GRADIENTS, LOSSES, RATE, STRENGTH, loss_place, weight_of
-from torchref.check.reference.own import seeded
+from torchref.check.reference.network.names import BACKWARDS, GRADIENTS, LABELS, LOSSES, RATE, STRENGTH, weight_of
+from torchref.check.reference.own import seeded, seeded_generators
 from torchref.check.reference.witness import NoWitness
 from torchref.nn.module import Array
 
 Path = tuple[tuple[str, Any], ...]  # steps from an instance to an array: ("a", attribute) or ("i", key)
+NUMBER = re.compile(r"(b|bias|intercept|c|w|weight|theta)\d?_?$")  # what may be one plain number
 DEEP = 4
-STEP = 0.5  # the learning rate of a pass that updates: a power of two divides exactly
-LENGTHS = (5, 7, 3, 11, 13)  # what a constructor without defaults gets for its sizes, in order
+WAYS = 1200  # data that is tried with one order of methods
+LENGTHS = (5, 7, 3, 13, 4)  # what a constructor without defaults gets for its sizes, in order
 SMALL = 12  # a default beyond it is made smaller, where all weights together are too many
 MANY = 3000
 
@@ -34,6 +37,9 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Array]]:
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "fc":
             yield path, value
+        return
+    if type(value) is float and path and NUMBER.match(str(path[-1][1])):
+        yield path, np.asarray(value)
         return
     if len(path) >= DEEP:
         return
@@ -58,6 +64,7 @@ def get(value: Any, path: Path) -> Any:
 def put(instance: Any, path: Path, array: Any) -> None:
     how, key = path[-1]
     holder = get(instance, path[:-1])
+    array = array[()] if isinstance(array, np.ndarray) and array.ndim == 0 else array
     if how == "a":
         setattr(holder, key, array)
     else:
@@ -82,11 +89,12 @@ class OfClass:
 
     cls: Any
     constructed: dict[str, Any]
-    method: str  # that computes the loss
-    back: str | None  # that computes the gradients, where that is another
+    steps: tuple[str, ...]  # the methods that are called
+    with_loss: int  # which of them gives the loss
     data: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)  # of the weights
+    same: dict[str, list[Path]] = field(default_factory=dict)  # other places that hold the same array
     weights: dict[str, Array] = field(default_factory=dict)
     told: str = ""
 
@@ -101,58 +109,29 @@ class OfClass:
         return [n for n in self.paths if n not in self.weights and re.fullmatch(r"[Wb]\d*", n)]
 
     def instance(self, cls: Any) -> Any:
-        made = cls(**self.constructed) if inspect.isclass(cls) else cls
+        made = cls(**self.constructed) if inspect.isclass(cls) else copy.deepcopy(cls)
         for name in ("reg", "reg_strength", "lambda_", "lambd", "lmbda", "l2_reg", "weight_decay"):
             if getattr(made, name, None) == 0:
                 setattr(made, name, 0.3)  # zero would hide its gradient
         return made
 
-    def arguments(self, method: Any, loss: Any = None, output: Any = None) -> dict[str, Any]:
-        """What a method is handed, by name: the data, an option, a learning rate."""
-        found: dict[str, Any] = {}
-        first = next(iter(self.data), None)
-        for p in parameters(method):
-            n = normal(p.name)
-            if p.name in self.data:
-                found[p.name] = fresh(self.data[p.name])
-            elif n in RATE:
-                found[p.name] = STEP
-            elif n in STRENGTH:
-                found[p.name] = 0.3
-            elif p.default is p.empty:
-                same = next((k for k in self.data if normal(k) == n), None)
-                ordered = [k for k in self.data if k not in found]
-                if same is None and output is not None and n not in map(normal, self.data) and n not in ("x", "y"):
-                    found[p.name] = output
-                else:
-                    found[p.name] = fresh(self.data[same or [*ordered, first or ""][0]])
-        return found
-
     def passed(self, weights: dict[str, Any], code: list[Any], loss_alone: bool = False) -> Passed:
+        with seeded_generators():
+            return self.one_pass(weights, code, loss_alone)
+
+    def one_pass(self, weights: dict[str, Any], code: list[Any], loss_alone: bool) -> Passed:
         instance = self.instance(code[0])
         for name, value in weights.items():
-            if name in self.paths:
-                put(instance, self.paths[name], value)
-        method = getattr(instance, self.method)
-        result = method(**self.arguments(method))
-        items = list(result) if isinstance(result, tuple | list) else [result]
-        names = returned_names(method)
-        at = loss_place(items, names)
-        if at is None:
-            return Passed(None, {})
-        loss = items[at]
-        if loss_alone:
-            return Passed(loss, {})
-        rest = [(n, v) for i, (n, v) in enumerate(named(items, names)) if i != at]
-        if self.back is not None:
-            back = getattr(instance, self.back)
-            output = next((v for _, v in rest if isinstance(v, np.ndarray)), None)
-            came = back(**self.arguments(back, loss, output))
-            rest += named(list(came) if isinstance(came, tuple | list) else [came], returned_names(back))
-        return Passed(loss, self.gradients(instance, rest, weights))
+            own = np.array(value, subok=True)  # the code may change it in place
+            for path in (self.paths[name], *self.same.get(name, ())):
+                put(instance, path, own)
+        there = {**{k: fresh(v) for k, v in self.data.items()}, **self.options}
+        names = self.steps[: self.with_loss + 1] if loss_alone else self.steps
+        loss, rest = run_through([getattr(instance, n) for n in names], there)
+        return Passed(loss, {} if loss_alone else self.gradients(instance, [r for part in rest for r in part], weights))
 
     def gradients(self, instance: Any, returned: list[tuple[str, Any]], weights: dict[str, Any]) -> dict[str, Any]:
-        """By weight: what was returned under its name, what the instance keeps under it, or the change of the weight."""
+        """By weight: what was returned under its name, what the instance keeps so, or the change of the weight."""
         found: dict[str, Any] = {}
         for n, value in returned:
             found |= {k: v for k, v in gradients_in(n, value, self.paths).items() if k not in found}
@@ -161,19 +140,19 @@ class OfClass:
             if name not in found and (beside := kept_gradient(name, path, kept)) is not None:
                 found[name] = beside
         if not found:
-            for name, before in weights.items():
-                after = get(instance, self.paths[name])
-                if np.shape(after) == np.shape(before) and np.any(after != before):
-                    found[name] = (np.asarray(before) - np.asarray(after)) / STEP
+            found = by_shape([v for _, v in returned], self.weights)
+        return found or self.changes(instance, weights)
+
+    def changes(self, instance: Any, weights: dict[str, Any]) -> dict[str, Any]:
+        """The change of each weight, divided by the learning rate."""
+        handed = any(normal(p.name) in RATE for n in self.steps for p in parameters(getattr(self.cls, n)))
+        kept = next((v for k, v in vars(instance).items() if normal(k) in RATE and isinstance(v, float)), 1.0)
+        found = {}
+        for name, before in weights.items():
+            after = get(instance, self.paths[name])
+            if np.shape(after) == np.shape(before) and np.any(after != before):
+                found[name] = (np.asarray(before) - np.asarray(after)) / (STEP if handed else kept)
         return found
-
-
-def fresh(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray | list) else value
-
-
-def named(items: list[Any], names: list[str]) -> list[tuple[str, Any]]:
-    return list(zip(names if len(names) == len(items) else [""] * len(items), items, strict=True))
 
 
 def gradients_in(name: str, value: Any, paths: dict[str, Path]) -> dict[str, Any]:
@@ -212,51 +191,72 @@ def shares_a_letter(name: str, path: Path) -> bool:
     return bool(name) and normal(name)[-1] == str(path[-2][1]).lower()[:1]
 
 
+def by_shape(returned: list[Any], weights: dict[str, Array]) -> dict[str, Any]:
+    """Arrays without names: each belongs to the weight of its shape, in order."""
+    found: dict[str, Any] = {}
+    for value in returned:
+        shape = np.shape(value) if is_number(value) else None
+        name = next((n for n, w in weights.items() if n not in found and w.shape == shape), None)
+        if name is None:
+            return {}
+        found[name] = value
+    return found
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | float | int) and not isinstance(value, bool)
 
 
 def kept_gradient(name: str, path: Path, kept: dict[Path, Array]) -> Any:
-    """The array that the instance keeps under the name of this weight's gradient, beside it or in grads."""
-    key = path[-1][1]
-    for other, array in kept.items():
-        last = other[-1][1]
-        if other[:-1] == path[:-1] and isinstance(last, str) and weight_of(last, [str(key)]) and last != key:
-            return array
-    for other, array in kept.items():
-        holder = other[-2][1] if len(other) > 1 else ""
-        if isinstance(holder, str) and GRADIENTS.match(holder):
-            if other[-1][1] == key or (isinstance(other[-1][1], str) and weight_of(other[-1][1], [str(key)])):
-                return array
-    for other, array in kept.items():
-        last = other[-1][1]
-        if (
-            len(other) == 1
-            and isinstance(last, str)
-            and normal(last) != normal(str(key))
-            and weight_of(last, [str(key)])
-        ):
-            return array
+    """The array that the instance keeps under the name of this weight's gradient: beside it, in grads, at its place."""
+    key = str(path[-1][1])
+
+    def called(other: Path) -> bool:
+        return isinstance(other[-1][1], str) and other[-1][1] != key and weight_of(other[-1][1], [key]) is not None
+
+    def in_grads(other: Path) -> bool:  # grads["W1"]
+        same = other[-1] == path[-1] or str(other[-1][1]) == key or called(other)
+        return len(other) > 1 and GRADIENTS.match(str(other[-2][1])) is not None and same
+
+    def in_place(other: Path) -> bool:  # self.dW[1] beside self.W[1]
+        same = len(other) == len(path) > 1 and other[-1] == path[-1] and other[:-2] == path[:-2]
+        return same and other[-2] != path[-2] and weight_of(str(other[-2][1]), [str(path[-2][1])]) is not None
+
+    for fits in (lambda o: o[:-1] == path[:-1] and called(o), in_grads, in_place, lambda o: len(o) == 1 and called(o)):
+        found = next((a for other, a in kept.items() if fits(other)), None)
+        if found is not None:
+            return found
     return None
 
 
-def methods(cls: Any) -> tuple[str, str | None] | None:
-    """The method that computes the loss, and the one that goes back from it, if there is one."""
+def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The methods to call, and which gives the loss: the loss, a forward before it, what goes back behind it."""
     names = [n for n in dir(cls) if not n.startswith("__") and callable(getattr(cls, n, None))]
     by_name = {normal(n): n for n in names}
-    loss = next((by_name[normal(n)] for n in LOSSES if normal(n) in by_name), None)
-    back = next((by_name[normal(n)] for n in BACKWARDS if normal(n) in by_name and by_name[normal(n)] != loss), None)
-    return None if loss is None else (loss, back)
+    losses = [by_name[normal(n)] for n in LOSSES if normal(n) in by_name]
+    every = [by_name[normal(n)] for n in BACKWARDS if normal(n) in by_name]
+    forward = next((by_name[normal(n)] for n in FORWARDS if normal(n) in by_name and n != "loss"), None)
+    for loss in dict.fromkeys(losses):
+        first = next((p.name for p in parameters(getattr(cls, loss)) if p.name != "self"), "")
+        takes = [p for p in parameters(getattr(cls, loss)) if p.name != "self" and p.default is p.empty]
+        alone = len(takes) == 1 and normal(first) in LABELS
+        of_output = forward is not None and (OUTPUT.match(first) or not first or alone)
+        ahead = (forward,) if of_output else ()
+        backs = [b for b in every if b != loss]
+        for back in backs:
+            yield (*ahead, loss, back), len(ahead)
+        yield (*ahead, loss), len(ahead)
 
 
-def looks_like_network(cls: Any) -> bool:
-    """Whether a class computes a loss of its own, and holds weights or returns gradients."""
-    found = methods(cls)
-    if found is None or not inspect.isclass(cls):
+def looks_like_network(target: Any) -> bool:
+    """Whether a class, or an instance, computes a loss of its own from examples."""
+    if inspect.isroutine(target) or inspect.ismodule(target) or isinstance(target, tuple | list):
         return False
-    takes = [p for p in parameters(getattr(cls, found[0])) if p.name != "self"]
-    layer = takes[:1] and normal(takes[0].name) in ("ypred", "yhat", "pred", "predictions", "output", "yhats", "a")
-    return bool(takes) and not layer
+    for steps, with_loss in sequences(target):
+        takes = needed([getattr(target, n) for n in steps[: with_loss + 1]])
+        if takes and (with_loss or not OUTPUT.match(takes[0].name)):
+            return True
+    return False
 
 
 def constructors(cls: Any, sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -284,44 +284,57 @@ def constructors(cls: Any, sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
 
 def of_class(cls: Any, sizes: dict[str, int], given: dict[str, Any] | None) -> Iterator[OfClass]:
     """The ways to run the class, the likelier first. Errors: NoWitness where it cannot be made."""
-    found = methods(cls)
-    assert found is not None
     first: Exception | None = None
     made = 0
-    for constructed in constructors(cls, sizes):
-        network = OfClass(cls, constructed, *found)
+    for constructed in constructors(cls, sizes) if inspect.isclass(cls) else ({},):
+        network = OfClass(cls, constructed, (), 0)
         try:
-            instance = seeded(partial(network.instance, cls))
+            instance = seeded(functools.partial(network.instance, cls))
         except Exception as problem:
             first = first or problem
             continue
-        held = {title(p): p for p, _ in walk(instance)}
-        if len(held) < len(list(walk(instance))):
-            held = {".".join(str(k) for _, k in p): p for p, _ in walk(instance)}
+        held, same = places(instance)
         made += 1
+        if not held:
+            continue
         arrays = {n: np.array(get(instance, p), dtype=float) for n, p in held.items()}
         if sum(a.size for a in arrays.values()) > MANY and made < 4:
             continue  # a smaller one may come
-        network.paths, network.weights = held, arrays
-        yield from with_data(network, sizes, given)
+        for steps, with_loss in sequences(cls):
+            there = replace(network, paths=held, same=same, weights=arrays, steps=steps, with_loss=with_loss)
+            yield from with_data(there, sizes, given)
     if made == 0 and first is not None:
         raise NoWitness(
             f"the constructor of {cls.__name__} raised {type(first).__name__}: {first}; --sizes states its numbers"
         )
 
 
+def places(instance: Any) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    """Where the arrays of an instance are, by their names; and where the same ones are held again."""
+    first: dict[int, Path] = {}
+    again: dict[int, list[Path]] = {}
+    for path, array in walk(instance):
+        if id(array) in first:
+            again.setdefault(id(array), []).append(path)
+        else:
+            first[id(array)] = path
+    titles = [title(p) for p in first.values()]
+    whole = len(set(titles)) < len(titles)
+    names = {k: ".".join(str(key) for _, key in p) if whole else title(p) for k, p in first.items()}
+    return {names[k]: p for k, p in first.items()}, {names[k]: ps for k, ps in again.items()}
+
+
 def with_data(network: OfClass, sizes: dict[str, int], given: dict[str, Any] | None) -> Iterator[OfClass]:
-    method = getattr(network.cls, network.method)
-    params = [p for p in parameters(method) if p.name != "self"]
-    needed = [
-        p for p in params if p.default is p.empty or (p.default is None and normal(p.name) in ("y", "labels", "t"))
-    ]
-    needed = [p for p in needed if normal(p.name) not in (*RATE, *STRENGTH)]
+    steps = [getattr(network.cls, n) for n in network.steps]
+    params = needed(steps)
+    wanted = [p for p in params if p.default is p.empty or (p.default is None and normal(p.name) in LABELS)]
+    wanted = [p for p in wanted if normal(p.name) not in (*RATE, *STRENGTH)]
+    told = ", ".join(network.steps)
     if given is not None:
-        yield replace(network, data=given, told=f"{network.method}({', '.join(given)})")
+        yield replace(network, data=given, told=f"{told} on your inputs")
         return
-    for values, told in datas([p.name for p in needed], lengths_of(network.weights), sizes):
-        yield replace(network, data=values, told=f"{network.method}({told})")
+    for values, what in itertools.islice(datas([p.name for p in wanted], lengths_of(network.weights), sizes), WAYS):
+        yield replace(network, data=values, told=f"{told} on {what}")
 
 
 def lengths_of(weights: dict[str, Array]) -> list[int]:
@@ -342,7 +355,9 @@ def datas(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterat
     if len(names) > 2:  # a recurrence: sequences first, and few of the others
         ways = [sorted(ways[0], key=lambda k: "ind" not in k.told and "sequence" not in k.told)[:8], ways[1][-6:]]
         ways += [list(kinds.states(lengths, n, rng)) for _ in names[2:]]
-    flipped = len(names) > 1 and normal(names[0]) in ("y", "t", "labels", "target", "targets", "ytrue")
+    if len(names) == 1 and normal(names[0]) in LABELS:
+        ways = [list(kinds.labels(lengths, n, rng))]
+    flipped = len(names) > 1 and normal(names[0]) in LABELS
     order = [names[1], names[0], *names[2:]] if flipped else names
     for chosen in itertools.product(*ways):
         told = ", ".join(f"{name} {k.told}" for name, k in zip(order, chosen, strict=True))

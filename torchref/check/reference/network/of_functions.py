@@ -16,18 +16,28 @@ import numpy as np
 
 from torchref.check.reading.arguments import CONFIG, normal, parameters
 from torchref.check.reading.forms.naming import returned_names, stem
+from torchref.check.reference.network.calling import CACHES, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
-from torchref.check.reference.network.names import OF_LOSS, RATE, STRENGTH, loss_place, weight_of
-from torchref.check.reference.network.of_class import STEP, datas, fresh, is_number, lengths_of, named
+from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH, weight_of
+from torchref.check.reference.network.of_class import datas, is_number, lengths_of
 from torchref.check.reference.signature import OPTIONS
 from torchref.nn.module import Array
 
 WEIGHT = re.compile(r"(w|theta|weights?|u|v|k|filters?|kernels?|e|emb\w*)(_?\d*|_?[a-z]{1,2}|_\w+)$", re.I)
 BIAS = re.compile(r"(b|bias|biases|c|beta)(_?\d*|_?[a-z]|_\w+)$", re.I)
 FLAT = re.compile(r"(nn_?params|params_?vec(tor)?|theta_?(vec|flat)?|flat\w*|weights_?vec|rolled|thetas)$", re.I)
+STORED = (  # whether weights are (out, in), and how biases are stored: the usual pairs first
+    (False, "flat"), (True, "column"), (False, "row"), (True, "number"), (False, "number"), (False, "column"),
+    (True, "flat"), (True, "row"),
+)  # fmt: skip
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
-CHAIN = (5, 7, 3, 4, 11)  # features, hidden units, outputs
+EXAMPLES = 11
+CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
+SIZE = re.compile(
+    r"((input|hidden|output|in|out|layer)+(size|dim|units)|(num|n)(labels|classes|features|in|hidden|out))$"
+)
 BACK = re.compile(r"\w*(grad|back|deriv)\w*$", re.I)  # its name says that it returns no loss
+ORDERED = 6000  # ways that are tried with one order of functions
 WAYS = 800  # data that is tried with weights of one shape
 COSTS = re.compile(r"\w*(cost|loss|objective|error)\w*$", re.I)
 FORWARDS = re.compile(r"\w*(forward|predict|hypothesis|feed)\w*$", re.I)
@@ -42,7 +52,9 @@ class OfFunctions:
     data: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
     holder: str = ""  # the argument that takes all weights as a dictionary
+    in_order: bool = False  # or as a list
     scalars: tuple[str, ...] = ()  # weights that are handed over as plain numbers
+    of_data: bool = False  # the gradient of what it is handed is asked for: softmax_loss(x, y)
     inside: bool = False  # the weights are variables of the module
     told: str = ""
     beside: dict[str, Array] = field(default_factory=dict)  # weights that it has no gradient of
@@ -58,27 +70,27 @@ class OfFunctions:
 
     def passed(self, weights: dict[str, Any], code: list[Any], loss_alone: bool = False) -> Passed:
         there: dict[str, Any] = {**self.options, **{k: fresh(v) for k, v in self.data.items()}}
-        every = {**self.beside, **weights}
+        every = {n: np.array(w, subok=True) for n, w in {**self.beside, **weights}.items()}
         own = {n: w.reshape(())[()] if n in self.scalars else w for n, w in every.items()}
-        there |= {self.holder: dict(own)} if self.holder else {} if self.inside else own
-        with_cost = len(code) > 1
-        loss: Any = None
+        if self.holder:
+            there[self.holder] = list(own.values()) if self.in_order else dict(own)
+        elif not self.inside:
+            there |= own
+        steps = code[:-1] if len(code) > 1 and loss_alone else code
         with Placed(code[-1], own if self.inside else {}):
-            for f in code[: -1 if with_cost and loss_alone else None]:
-                result = f(**called(f, there))
-                items = list(result) if isinstance(result, tuple | list) else [result]
-                names = returned_names(f)
-                at = loss_place(items, names)
-                last = f is code[-1]
-                if (at is not None and not last and COSTS.match(f.__name__)) or (
-                    at is not None and last and not with_cost
-                ):
-                    loss = items[at]
-                keep(there, f, items, names)
-            if with_cost and loss_alone:
-                return Passed(loss, {})
-        rest = [(n, v) for i, (n, v) in enumerate(named(items, names)) if with_cost or i != at]
-        return Passed(loss, gradients(rest, self.weights))
+            loss, rest = run_through(steps, there)
+        return Passed(loss, {} if loss_alone else self.shaped(gradients(rest[-1], self.weights)))
+
+    def shaped(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Gradients in the shapes of their weights, where only axes of length 1 differ: the shapes were guessed."""
+        if self.inside:
+            return found
+        wanted = {n: self.weights[n].shape for n in found}
+        return {n: np.reshape(g, wanted[n]) if alike(np.shape(g), wanted[n]) else g for n, g in found.items()}
+
+
+def alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return [n for n in one if n != 1] == [n for n in other if n != 1]
 
 
 class Placed:
@@ -95,40 +107,14 @@ class Placed:
         self.scope.update(self.before)
 
 
-def called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a function, by name; what has none of these names gets the first thing that is not used yet."""
-    found: dict[str, Any] = {}
-    by_name = {normal(k): k for k in there}
-    free = []
-    for p in parameters(function):
-        if normal(p.name) in by_name:
-            found[p.name] = there[by_name[normal(p.name)]]
-        elif p.default is p.empty:
-            free.append(p.name)
-    results = [k for k in there if k.startswith("result ")]
-    for name, k in zip(free, results, strict=False):
-        found[name] = there[k]
-    return found
-
-
-def keep(there: dict[str, Any], function: Any, items: list[Any], names: list[str]) -> None:
-    """What a function has returned, under the names of its return statement and as results in order."""
-    for name, value in named(items, names):
-        if name:
-            there[name] = value
-    for i, value in enumerate(items):
-        there[f"result {function.__name__} {i}"] = value
-    caches = [v for v in items if isinstance(v, dict | tuple | list)]
-    if caches and "cache" not in there:
-        there["cache"] = there["caches"] = caches[-1]
-
-
 def gradients(rest: list[tuple[str, Any]], weights: dict[str, Array]) -> dict[str, Any]:
     """By weight: under its name; what is left in order, where shapes say so."""
     found: dict[str, Any] = {}
     unnamed: list[Any] = []
     for name, value in rest:
-        if isinstance(value, dict):
+        if isinstance(value, list | tuple) and len(value) == len(weights) and all(map(is_number, value)):
+            found |= dict(zip(weights, value, strict=True))
+        elif isinstance(value, dict):
             for key, g in value.items():
                 weight = weight_of(str(key), weights)
                 if weight is not None and is_number(g):
@@ -157,19 +143,6 @@ def of_suffix(name: str, weights: dict[str, Array]) -> str | None:
     return next((w for w in weights if normal(w) == normal(last)), None)
 
 
-def needed(functions: tuple[Callable[..., Any], ...]) -> list[inspect.Parameter]:
-    """What has to be handed over: the arguments of all functions that no earlier one returns."""
-    known: set[str] = set()
-    found: dict[str, inspect.Parameter] = {}
-    for i, f in enumerate(functions):
-        for p in parameters(f):
-            made = p.name in known or (i > 0 and normal(p.name) in ("cache", "caches", "al", "a", "yhat", "ypred"))
-            if not made and p.name not in found:
-                found[p.name] = p
-        known |= {n for n in returned_names(f) if n}
-    return list(found.values())
-
-
 def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
     try:
         return "\n".join(inspect.getsource(f) for f in functions)
@@ -178,18 +151,34 @@ def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
 
 
 def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ...]]:
-    """The function alone, and with a cost and a forward of its file before it."""
+    """The function alone, and with a cost and a forward of its file before it; first what its names say."""
     scope = [v for v in function.__globals__.values() if inspect.isfunction(v) and v.__module__ == function.__module__]
-    costs = [f for f in scope if COSTS.match(f.__name__) and f is not function and "grad" not in f.__name__.lower()]
+    costs = [f for f in scope if COSTS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
     forwards = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and f not in costs]
     forwards.sort(key=lambda f: -len(source_of((f,))))  # the whole forward calls those of the layers
-    kept = any(normal(p.name) in ("cache", "caches", "memory", "tape") for p in parameters(function))
-    if not kept and not (costs and BACK.match(function.__name__)):
+    forwards = [f for f in forwards if not BACK.match(f.__name__)]
+    kept = any(normal(p.name) in CACHES for p in parameters(function))
+    told = returns_loss(function) and not kept
+    if told:
         yield (function,)
-    for cost in () if kept else costs:
-        yield (cost, function)
-    for forward, cost in itertools.product(forwards, costs):
-        yield (forward, cost, function)
+    both = [(cost, function) for cost in costs] if not kept else []
+    several = [*both, *((f, c, function) for f, c in itertools.product(forwards, costs))]
+    yield from sorted(several, key=lambda s: strangers(s, function))
+    if not told and not kept:
+        yield (function,)
+
+
+def returns_loss(function: Callable[..., Any]) -> bool:
+    """Whether its names say that it returns a loss itself."""
+    names = [n for n in returned_names(function) if n]
+    named = any(OF_LOSS.match(n) for n in names)
+    return named or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+
+
+def strangers(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> int:
+    """How many arguments of the others mean nothing to the function that gives the gradients."""
+    own = {normal(p.name) for p in parameters(function)}
+    return sum(normal(p.name) not in own for p in needed(list(steps)))
 
 
 def of_functions(
@@ -197,32 +186,38 @@ def of_functions(
 ) -> Iterator[OfFunctions]:
     """The ways to run the function, the likelier first."""
     for functions in sequences(function):
-        yield from of_sequence(functions, sizes, given)
+        yield from itertools.islice(of_sequence(functions, sizes, given), ORDERED)
 
 
 def of_sequence(
     functions: tuple[Callable[..., Any], ...], sizes: dict[str, int], given: dict[str, Any] | None
 ) -> Iterator[OfFunctions]:
-    params = needed(functions)
+    params = needed(list(functions))
     options = {p.name: option(p) for p in params if is_option(p)}
     options |= {p.name: sizes[k] for p in params for k in sizes if normal(k) == normal(p.name)}
     free = [p.name for p in params if p.name not in options and p.default is p.empty]
     held = module_weights(functions)
+    if given is not None:
+        yield with_given(functions, options, held, given)
+        return
     for layout in layouts(functions, free, options, held):
         names = [n for n in free if n not in layout.weights and n != layout.holder]
-        if given is not None:
-            arrays = {n: v for n, v in given.items() if n in layout.weights}
-            own = {**layout.weights, **{n: np.asarray(v, dtype=float) for n, v in arrays.items()}}
-            yield replace(
-                layout,
-                weights=own,
-                data={k: v for k, v in given.items() if k not in own},
-                told=told_of(functions, "your inputs"),
-            )
-            continue
-        every = datas(names, [*lengths_of(layout.weights), *lengths_given(options)], sizes)
+        n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
+        every = datas(names, [*lengths_of(layout.weights), *lengths_given(options)], n)
         for values, told in itertools.islice(every, WAYS):
             yield replace(layout, data=values, told=told_of(functions, told))
+
+
+def with_given(
+    functions: tuple[Callable[..., Any], ...], options: dict[str, Any], held: dict[str, Array], given: dict[str, Any]
+) -> OfFunctions:
+    """The function on the user's own arrays: every array of floats among them is asked about."""
+    told = told_of(functions, "your inputs")
+    holder = next((k for k, v in given.items() if isinstance(v, dict)), "")
+    there = given[holder] if holder else given
+    floats = {k: np.array(v) for k, v in there.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f"}
+    data = {k: v for k, v in given.items() if k != holder and (holder or held or k not in floats)}
+    return OfFunctions(functions, held or floats, data, options, holder, inside=bool(held), told=told)
 
 
 def told_of(functions: tuple[Callable[..., Any], ...], told: str) -> str:
@@ -231,11 +226,15 @@ def told_of(functions: tuple[Callable[..., Any], ...], told: str) -> str:
 
 def is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
+    if p.default is p.empty and SIZE.match(n):
+        return True
     return p.default is not p.empty or n in STRENGTH or n in RATE or n in OPTIONS
 
 
 def option(p: inspect.Parameter) -> Any:
     n = normal(p.name)
+    if p.default is p.empty and SIZE.match(n):
+        return 4 if "in" in n else 3 if re.search("out|label|class", n) else 5
     if n in STRENGTH and (p.default is p.empty or p.default == 0):
         return 0.3
     return STEP if n in RATE else OPTIONS[n] if p.default is p.empty else p.default
@@ -264,19 +263,39 @@ def layouts(
         return
     holder = next((n for n in free if CONFIG.match(n) or n in ("weights", "model", "net")), None)
     if holder is not None:
-        keys = re.findall(rf"\b{holder}\[f?[\"'](\w+)[\"']\]", source_of(functions))
-        keys = [k for k in dict.fromkeys(keys) if not k.startswith(("d", "grad"))]
+        keys, in_order = keys_of(holder, source_of(functions))
         if keys:
             for shapes, scalars in shapes_of(keys):
-                yield OfFunctions(functions, values(shapes), {}, options, holder, scalars)
+                yield OfFunctions(functions, values(shapes), {}, options, holder, in_order, scalars)
     flat = next((n for n in free if FLAT.match(n)), None)
     if flat is not None:
         for size in flat_sizes(lengths_given(options)):
             yield OfFunctions(functions, values({flat: (size,)}), {}, options)
-    own = [n for n in free if WEIGHT.match(n) or BIAS.match(n)]
+    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
+    graded = graded_arguments(functions, free)
+    if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
+        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1)):
+            yield OfFunctions(functions, values(dict.fromkeys(graded, shape)), {}, options, of_data=True)
     if own:
         for shapes, scalars in shapes_of(own):
             yield OfFunctions(functions, values(shapes), {}, options, scalars=scalars)
+
+
+def graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]) -> list[str]:
+    """The arguments of which a gradient is returned by its name: dx of x."""
+    stems = {s for n in returned_names(functions[-1]) if n for s in stem(n)}
+    return [n for n in free if normal(n) in stems]
+
+
+def keys_of(holder: str, source: str) -> tuple[list[str], bool]:
+    """The weights in one argument: the keys of a dictionary, or the names that a list is unpacked into."""
+    unpacked = re.search(rf"^\s*\(?([\w, ]+?)\)?\s*=\s*{holder}\s*$", source, re.M)
+    if unpacked and "," in unpacked.group(1):
+        return [n.strip() for n in unpacked.group(1).split(",") if n.strip()], True
+    keys = re.findall(rf"\b{holder}(?:\[|\.get\()[\"'](\w+)[\"'][\])]", source)
+    numbered = re.findall(rf"\b{holder}\[f?[\"']([A-Za-z]+)(?:[\"']\s*\+\s*str\(|\{{)", source)
+    keys += [f"{stem}{i}" for i in (1, 2) for stem in dict.fromkeys(numbered)]
+    return [k for k in dict.fromkeys(keys) if not k.startswith(("d", "grad"))], False
 
 
 def values(shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -291,7 +310,7 @@ def flat_sizes(sizes: list[int]) -> Iterator[int]:
         yield a * b + b * c
     for a, b in itertools.permutations(sizes, 2):
         yield (a + 1) * b
-    yield from (5, 6)
+    yield from (5, 4)
 
 
 def shapes_of(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:
@@ -302,15 +321,13 @@ def shapes_of(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tu
     if vector:
         yield from vectors(weights[0], biases)
     for chain in (CHAIN, (5, 7, 1), (5, 1), (5, 3)):
-        for turned, bias in itertools.product((False, True), ("flat", "row", "column", "number")):
+        for turned, bias in STORED:
             shapes = {n: matrix(n, weights, chain, turned) for n in weights}
             if any(len(s) == 0 for s in shapes.values()):
                 continue
             ends = {n: length(n, biases, weights, chain) for n in biases}
             shapes |= {n: {"flat": (k,), "row": (1, k), "column": (k, 1), "number": ()}[bias] for n, k in ends.items()}
             yield {n: shapes[n] for n in names}, tuple(biases) if bias == "number" else ()
-            if not biases:
-                break
     if len(weights) == 1 and not vector:
         yield from vectors(weights[0], biases)
 
@@ -333,7 +350,7 @@ def layers(weights: list[str], chain: tuple[int, ...]) -> list[int]:
     count = max((layer(n, weights) for n in weights), default=0) + 1
     if len(chain) == 2:
         return [*CHAIN[:1], *CHAIN[1:count], chain[-1]]
-    return [*[5, 7, 4, 11, 6, 9][:count], chain[2]]
+    return [*[5, 7, 4, 13, 6, 9][:count], chain[2]]
 
 
 def matrix(name: str, weights: list[str], chain: tuple[int, ...], turned: bool) -> tuple[int, ...]:
@@ -359,5 +376,5 @@ def looks_like_network_function(function: Any) -> bool:
     """Whether a function gives a loss and gradients, or gradients whose cost stands beside it."""
     if not inspect.isfunction(function):
         return False
-    told = [function.__name__, *returned_names(function)]
-    return any(OF_LOSS.match(n or "") for n in told) or any(len(s) > 1 for s in sequences(function))
+    beside = bool(BACK.match(function.__name__)) and any(len(s) > 1 for s in sequences(function))
+    return returns_loss(function) or beside

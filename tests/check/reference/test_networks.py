@@ -1,0 +1,107 @@
+"""A whole network by its own loss: no right one is accused, each mistake gets its name, bad input gets one answer."""
+
+import numpy as np
+import pytest
+
+from tests.check.reference import networks
+from torchref.check import check
+from torchref.check.api import Asked, in_file, judge_as
+from torchref.cli.command_line import main
+
+
+def judged(name, **how):
+    return judge_as(getattr(networks, name), Asked(**{"against": "forward", **how}), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("LayeredNet", "W1 b1 W2 b2"),
+        ("Stack", "layers.0.W layers.0.b layers.1.W layers.1.b"),
+        ("Columns", "W1 b1 W2 b2"),
+        ("Updates", "weights[0] weights[1]"),
+        ("Lists", "biases[0] weights[0]"),
+        ("Dropped", "W1 W2"),
+        ("forward_backward", "W1 b1 W2 b2"),
+        ("loss_of_list", "W1 b1 W2 b2"),
+        ("L_model_backward", "W1 b1 W2 b2"),
+        ("costFunctionReg", "theta"),
+        ("softmax_loss", "x"),
+        ("Ascends", "W1 W2"),
+        ("Numbered", "W[1] W[2]"),
+        ("Logistic", "w b"),
+        ("Unseeded", "W1 W2"),
+        ("Wide", "W"),
+        ("octave", "nn_params"),
+    ],
+)
+def test_right(name, weights):
+    """Catches an accusation, a form that is not read, and a gradient that goes unjudged."""
+    verdict = judged(name)
+    assert verdict.verdict == "right", verdict.text()
+    assert set(weights.split()) <= set(verdict.right)
+    assert "by its own loss" in verdict.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "gradient"),
+    [
+        ("LayeredNetNoMean", "wrong-reduction", "W1"),
+        ("ColumnsSum", "wrong-reduction", "b2"),
+        ("UpdatesFirst", "unknown", "weights[0]"),
+        ("DroppedNoMask", "wrong-mask", "W1"),
+        ("forward_backward_twice", "wrong-reduction", "W1"),
+        ("cost_forgets_lambda", "local-derivative-missing", "theta"),
+        ("WideOneEntry", "scale-forgotten", "W"),
+        ("NetNoRelu", "local-derivative-missing", "W1"),
+        ("NetTied", "overwritten-not-accumulated", "W"),
+        ("NetWords", "repeated-index-overwritten", "E"),
+        ("key_backward", "derivative-at-wrong-tensor", "W1"),
+    ],
+)
+def test_wrong(name, slug, gradient):
+    """Catches a mistake that is missed, or named otherwise."""
+    verdict = judged(name)
+    assert verdict.verdict == "wrong", verdict.text()
+    assert (slug, gradient) in [(f.slug, f.gradient) for f in verdict.findings]
+
+
+def test_without_against(capfd):
+    """Catches a network that is recognised only where --against says so."""
+    path = networks.__file__
+    assert main(["check", f"{path}:Stack"]) == 0
+    assert "Stack against forward (form: network): RIGHT" in capfd.readouterr().out
+    assert in_file(path, "L_model_forward", "loss").verdict == "could-not-run"
+    assert in_file(path, "softmax", None).error.startswith("say what it should compute")
+
+
+def test_an_instance_is_judged_as_it_is():
+    """Catches a class that is made anew where the user hands over an instance: this one has other sizes."""
+    verdict = check(networks.Stack((4, 6, 5, 2)), "forward")
+    assert verdict.verdict == "right", verdict.text()
+    assert "layers.2.W" in verdict.right
+    assert "X (11, 4)" in verdict.notes[0]
+
+
+def test_stated_sizes_and_inputs():
+    """Catches sizes and inputs that are read and not used."""
+    assert "x (9, 6), t (9, 3)" in judged("LayeredNet", sizes="input_size=6,hidden_size=4,output_size=3,N=9").notes[0]
+    verdict = judged("naive_softmax_loss", inputs=networks.word_vectors)
+    assert set(verdict.right) == {"center", "outside_vectors"}
+    given = judged("Stack", inputs=lambda: {"X": np.ones((4, 5)), "y": np.array([0, 1, 2, 0])})
+    assert "X (4, 5), y (4,)" in given.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("NoGradients", "gave a loss, and no gradients: none is returned, none is kept as dW"),
+        ("Undecided", "the loss differs between two passes on the same weights"),
+        ("Demanding", "the constructor of Demanding raised TypeError"),
+    ],
+)
+def test_what_cannot_be_judged(name, error):
+    """Catches a verdict on what nobody can judge, and a traceback where a line says what would help."""
+    verdict = judged(name)
+    assert verdict.verdict == "could-not-run"
+    assert error in verdict.error

@@ -1,0 +1,82 @@
+"""Functions and methods are called one after the other: each is handed what there is under its names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.naming import returned_names
+from torchref.check.reference.network.names import RATE, STRENGTH, loss_place
+
+STEP = 0.5  # the learning rate of a pass that updates: a power of two divides exactly
+CACHES = ("cache", "caches", "memory", "tape", "ctx")
+OUTPUT = re.compile(r"(a\d?|al|y_?hat|y_?pred\w*|pred\w*|out\w*|probs?|scores|logits|h\d?|z\d?|hypothesis|o|p)$", re.I)
+
+
+def run_through(steps: list[Any], there: dict[str, Any]) -> tuple[Any, list[list[tuple[str, Any]]]]:
+    """The loss, the first number that comes back; and what came back beside it, of each step."""
+    loss: Any = None
+    rest: list[list[tuple[str, Any]]] = []
+    for f in steps:
+        result = f(**called(f, there))
+        items = list(result) if isinstance(result, tuple | list) else [result]
+        names = returned_names(f)
+        at = loss_place(items, names) if loss is None else None
+        loss = items[at] if at is not None else loss
+        rest.append([(n, v) for i, (n, v) in enumerate(named(items, names)) if i != at])
+        keep(there, f, items, names)
+    return loss, rest
+
+
+def called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a function, by name; what has none of these names gets what an earlier step has returned."""
+    found: dict[str, Any] = {}
+    by_name = {normal(k): k for k in there}
+    results = [k for k in there if k.startswith("result ")]
+    for p in parameters(function):
+        n = normal(p.name)
+        if n in by_name:
+            found[p.name] = there[by_name[n]]
+        elif n in RATE:
+            found[p.name] = STEP
+        elif n in STRENGTH:
+            found[p.name] = 0.3
+        elif p.default is p.empty and results:
+            found[p.name] = there[results.pop(0)]
+    return found
+
+
+def keep(there: dict[str, Any], function: Any, items: list[Any], names: list[str]) -> None:
+    """What a function has returned, under the names of its return statement and as results in order."""
+    for name, value in named(items, names):
+        if name:
+            there[name] = value
+    for i, value in enumerate(items):
+        there.setdefault(f"result {function.__name__} {i}", value)
+    caches = [v for v in items if isinstance(v, dict | tuple | list)]
+    if caches and "cache" not in there:
+        there["cache"] = there["caches"] = caches[-1]
+
+
+def named(items: list[Any], names: list[str]) -> list[tuple[str, Any]]:
+    return list(zip(names if len(names) == len(items) else [""] * len(items), items, strict=True))
+
+
+def needed(steps: list[Any]) -> list[Any]:
+    """The parameters that have to be handed over: those of all steps that no earlier one returns."""
+    known: set[str] = set()
+    found: dict[str, Any] = {}
+    for i, f in enumerate(steps):
+        for p in parameters(f):
+            made = normal(p.name) in known or (i > 0 and (normal(p.name) in CACHES or OUTPUT.match(p.name)))
+            if not made and p.name not in found and p.name != "self":
+                found[p.name] = p
+        known |= {normal(n) for n in returned_names(f) if n}
+    return list(found.values())
+
+
+def fresh(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray | list) else value
