@@ -288,7 +288,7 @@ def probabilities_forward(p, t):
     return -np.sum(t * np.log(p)), (p, t)
 
 
-@conventional_pair("cross_entropy", "forward-differs", "output", probabilities_forward)
+@conventional_pair("cross_entropy", "not-finite", "output", probabilities_forward)
 def probabilities(dout, cache):
     p, t = cache
     return -dout * t / p

@@ -20,7 +20,6 @@ from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
 from torchref.check.reading.other_layouts import bias_as_row
-from torchref.check.report.advice import option_that_helps
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -167,7 +166,7 @@ def names_in(target: Any, op: Op) -> list[str]:
             source = inspect.getsource(part)
         except (OSError, TypeError):
             source = ""
-        names += re.findall(r"self\.(\w+)", source) + re.findall(r"\[[\"'](\w+)[\"']\]", source)
+        names += re.findall(r"self\.(\w+)", source) + re.findall(r"[\"'](\w+)[\"']", source)
         names += by_letter(source, op)
     return names
 
