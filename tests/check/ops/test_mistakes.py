@@ -153,7 +153,7 @@ def test_each_mistake_gets_its_name(op):
         found = answers(against).get((m.flag,))
         if found is None or not differ(answers(against)[()], found):
             continue
-        verdict = diagnose(as_closure(op, values, (m.flag,)), op)
+        verdict = diagnose(as_closure(op, values, (m.flag,)), op, strict=True)
         slugs = [f.slug for f in verdict.findings]
         if verdict.verdict == "right" or slugs[:1] != [m.slug]:
             wrong.append((m.flag, m.slug, verdict.verdict, slugs, verdict.error))

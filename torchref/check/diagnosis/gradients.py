@@ -48,9 +48,10 @@ def of_another_side(trial: Trial, name: str) -> bool:
         return False
     x = trial.probe.values[name]
     sides = [slopes_beside(trial, name, x + shift) for shift in (-BESIDE, BESIDE)]
-    slack = trial.reading.tolerance * max(size(reference), 1e-12) + ALMOST * np.abs(reference)
+    right = np.abs(g - reference) <= trial.reading.tolerance * max(size(reference), 1e-12)
+    slack = ALMOST * np.maximum(size(reference), 1e-12)
     low, high = np.minimum(*sides) - slack, np.maximum(*sides) + slack
-    return bool(np.all((np.abs(g - reference) <= slack) | ((low <= g) & (g <= high) & (high - low > 4 * slack))))
+    return bool(np.all(right | ((low <= g) & (g <= high) & (high - low > 4 * slack))))
 
 
 def slopes_beside(trial: Trial, name: str, x: Array) -> Array:
