@@ -22,7 +22,8 @@ class Options:
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
     Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME: a function returning output
     and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
-    step, or what stands before _forward and _backward. Exit status 0: right, 1: wrong, 2: it could not be run.
+    step, what stands before _forward and _backward, or a whole network, which is judged by its own loss.
+    Exit status 0: right, 1: wrong, 2: it could not be run.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py:NAME[=OP]")]
