@@ -11,7 +11,6 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from operator import attrgetter
 from typing import Any, NamedTuple, get_overloads
 
 import numpy as np
@@ -19,7 +18,7 @@ import pytest
 import torch
 
 import torchref
-from tests.called import Call, called
+from tests.called import Call, called, stands
 from tests.cases import Case
 from tests.certify.witness import complex_step, richardson
 from tests.layouts import Layout, constant_along, layouts
@@ -121,7 +120,7 @@ def construct(namespace: Any, case: Case, dtype: Any) -> Any:
 
     args = [argument(value) for value in case.args]
     kwargs = {name: argument(value) for name, value in case.kwargs.items()}
-    module = called(namespace, case.module, attrgetter(case.module)(namespace), tuple(args), kwargs)
+    module = called(namespace, case.module, stands(namespace, case.module), tuple(args), kwargs)
     return module.to(getattr(torch, np.dtype(dtype).name) if namespace is torch.nn else dtype)
 
 
@@ -185,11 +184,16 @@ class Built:
         )
 
     def upstream(self, output: Any) -> Any:
-        """A random gradient for each floating output, drawn from this case's seed; None for the others."""
+        """A random gradient for each floating output, drawn from this case's seed; None for the others.
+
+        Its numbers are those that the case's dtype holds, whatever dtype the output has: all runs have the same.
+        """
         rng = np.random.default_rng(self.seed + 1)
 
         def draw(leaf: Any) -> Any:
-            return np.asarray(rng.standard_normal(leaf.shape), leaf.dtype) if floating(leaf) else None
+            if not floating(leaf):
+                return None
+            return np.asarray(rng.standard_normal(leaf.shape), self.dtype).astype(leaf.dtype)
 
         return map_tree(draw, output)
 
@@ -211,10 +215,7 @@ class Built:
         return referee
 
     def results(self, wrap: Callable[[Any], Any]) -> dict[str, Array]:
-        """Output, gradients and buffers by name, floating ones alone, all of what goes in passed through `wrap`.
-
-        The upstream gradient is the one that float32's run had: drawn anew in float64 it would be another.
-        """
+        """Output, gradients and buffers by name, floating ones alone, all of what goes in passed through `wrap`."""
 
         def wrapped(tree: Any) -> Any:
             return map_tree(lambda leaf: wrap(leaf) if floating(leaf) else leaf, tree)
@@ -227,7 +228,7 @@ class Built:
                 setattr(child, name, wrapped(buffer))
         set_rng(module, Tape(self.tape.draws))
         output, backward = module(*wrapped(self.inputs), **wrapped(self.options))
-        dinputs = backward(wrapped(cast(self.upstream(cast(output, self.dtype)), np.float64)))
+        dinputs = backward(wrapped(cast(self.upstream(output), np.float64)))
         named = Result(
             output,
             list(dinputs) if isinstance(dinputs, tuple) else [dinputs],
@@ -326,7 +327,9 @@ def equals_torch_in_float64(case: Case) -> None:
 
 
 def gradients_fit_their_arrays(built: Built, results: dict[str, Any]) -> None:
-    """Catches a gradient of another shape or dtype than its array's, where torch has none to compare it with, too."""
+    """Catches a NumPy scalar, and a gradient of another shape or dtype than its array's, also where torch has none."""
+    scalars = [name for name, result in results.items() if isinstance(result, np.generic)]
+    assert not scalars, f"{built.case.name}: NumPy scalars, not arrays: {scalars}"
     inputs = [leaf for _, leaf in leaves((built.inputs, built.options)) if floating(leaf)]
     arrays = {f"gradient of input {i}": array for i, array in enumerate(inputs)}
     arrays |= {f"gradient of {name}": p.data for name, p in built.ours.named_parameters()}
@@ -429,8 +432,8 @@ def float32_is_explained_by_rounding(case: Case) -> None:
     for name, array in ours.items():
         if not floating(array) or name not in spread:
             continue
-        assert array.dtype == np.float32, f"{where}: {name} has dtype {array.dtype}, not float32"
-        their = np.zeros_like(array) if theirs[name] is None else theirs[name]
+        their = np.zeros(array.shape, np.float32) if theirs[name] is None else theirs[name]
+        assert array.dtype == their.dtype, f"{where}: {name} has dtype {array.dtype}, not {their.dtype}"
         assert_close(f"what is finite of {name}", np.isfinite(array), np.isfinite(their), 0.0, where)
         finite = np.isfinite(array) & np.isfinite(exact[name])  # float32 overflows where float64 does not
         for engine, result in (("", array), ("torch's ", their)):
@@ -449,7 +452,7 @@ def float16_is_rounded_once(case: Case) -> None:
     built = Built(case, np.float16)
     where = f"{case.name} (float16, seed {built.seed})"
     try:
-        built.run_theirs()
+        theirs = built.run_theirs().named()
     except NotImplementedError:
         built.tape = Tape([])
         with pytest.raises(NotImplementedError):
@@ -463,7 +466,10 @@ def float16_is_rounded_once(case: Case) -> None:
     for name, array in ours.items():
         if not floating(array) or name not in spread:
             continue
-        assert array.dtype == np.float16, f"{where}: {name} has dtype {array.dtype}, not float16"
+        dtype = np.float16 if theirs[name] is None else theirs[name].dtype
+        assert array.dtype == dtype, f"{where}: {name} has dtype {array.dtype}, not {dtype}"
+        if array.dtype != np.float16:  # integers' quotients and float_power have a dtype of their own
+            continue
         with np.errstate(over="ignore"):
             expected = exact[name].astype(np.float16).astype(np.float64)
         limit = 2.0**-10 * np.abs(expected) + 2.0**-24 + MARGIN * coarse[name]
@@ -563,6 +569,13 @@ def one_hot(output: Any, entry: int) -> Any:
     return map_tree(draw, output)
 
 
+def freeze(leaf: Any) -> Any:
+    """The leaf, which refuses to be written to from now on."""
+    if isinstance(leaf, np.ndarray):
+        leaf.flags.writeable = False
+    return leaf
+
+
 def nothing_is_mutated(case: Case) -> None:
     """Catches a write into an argument, a parameter, an output or a captured array: all of them are read-only here.
 
@@ -573,11 +586,6 @@ def nothing_is_mutated(case: Case) -> None:
     built.run_theirs()
     first = built.run_ours().named()
     built.ours.zero_grad()
-
-    def freeze(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            leaf.flags.writeable = False
-        return leaf
 
     map_tree(freeze, (built.inputs, built.options))
     for parameter in built.ours.parameters():
@@ -622,7 +630,7 @@ def nothing_is_mutated(case: Case) -> None:
 
 def looks_like_torch(case: Case) -> None:
     """Catches another constructor signature, other attribute names or shapes in state_dict, another repr."""
-    ours, theirs = attrgetter(case.module)(torchref.nn), attrgetter(case.module)(torch.nn)
+    ours, theirs = stands(torchref.nn, case.module), stands(torch.nn, case.module)
     if inspect.isclass(ours):
         assert signature(ours) == signature(theirs), f"{case.module}: {signature(ours)} instead of {signature(theirs)}"
     built = Built(case, np.float64)

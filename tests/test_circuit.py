@@ -1,6 +1,6 @@
 """The circuit for the blackboard against the numbers written there, and against torch."""
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 import torch

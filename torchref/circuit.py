@@ -15,6 +15,8 @@ from __future__ import annotations
 import math
 from html import escape
 
+__all__ = ["Value", "graph", "svg", "text"]
+
 
 class Value:
     """A number in a graph, with the operation and the operands it comes from; `backward` fills in `grad`."""

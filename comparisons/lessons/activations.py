@@ -30,11 +30,14 @@ class CentredSigmoid(torchref.nn.Module):
 
 
 class TorchCentredSigmoid(torch.nn.Module):
+    """The torch twin of `CentredSigmoid`."""
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(x) - 0.5
 
 
 def network(nn: Any, activation: str, layers: int) -> Any:
+    """`layers` hidden layers of 24 units, all with the same activation."""
     if activation == "centred sigmoid":
         make: Any = TorchCentredSigmoid if nn is torch.nn else CentredSigmoid
     else:
@@ -49,6 +52,7 @@ def network(nn: Any, activation: str, layers: int) -> Any:
 
 
 def hidden(activation: str, layers: int = 3) -> Comparison:
+    """Digits, with this activation in every hidden layer."""
     return Comparison(
         name="activations",
         claim="",

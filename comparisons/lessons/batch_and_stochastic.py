@@ -22,6 +22,7 @@ RATES = {"all": (1.0, 3.0), "mini-batch": (0.3, 1.0), "one": (0.03, 0.1)}
 
 
 def descent(examples: int, epochs: int, lr: float) -> Comparison:
+    """Plain descent with this many examples in each update."""
     return Comparison(
         name="batch_and_stochastic",
         claim="",

@@ -26,13 +26,14 @@ from torchref.nn.module import Array
 
 RATES = (0.02, 0.5, 1.0, 3.0)
 LOW, GOOD, HIGH = 0.02, 0.5, 3.0
-SIZES = (2, 4, 8, 16, 32, 64)  # batches whose statistics are used in the place of the running ones
+SIZES = (2, 4, 8, 16, 32, 64)  # batches whose statistics are used instead of the running ones
 STEPS = (0.5, 1.0, 2.0, 4.0)  # lengths along the gradient, in learning rates: Santurkar et al. 2018
 WATCHED = 512  # examples from one look at the layers' inputs to the next
 EPOCHS = 8  # by which the rates are compared
 
 
 def network(nn: Any, norm: bool) -> Any:
+    """Three hidden layers, each with batch norm or none with it."""
     layers: list[Any] = []
     for inputs in (64, 32, 32):
         layers += [nn.Linear(inputs, 32), *([nn.BatchNorm1d(32)] if norm else []), nn.ReLU()]
@@ -40,6 +41,7 @@ def network(nn: Any, norm: bool) -> Any:
 
 
 def training(norm: bool, lr: float, batch_size: int = 64, epochs: int = EPOCHS) -> Comparison:
+    """Digits, with or without batch norm, at this learning rate."""
     return Comparison(
         name="batch_norm",
         claim="",

@@ -19,11 +19,13 @@ from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal
 
 
 def curve() -> Data:
+    """80 points of 0.8 sin(x)."""
     x = np.linspace(-2, 2, 80)[:, None]
     return split(x, 0.8 * np.sin(x), validation=0.25)
 
 
 def network(nn: Any, sizes: tuple[int, ...]) -> Any:
+    """A chain of linear layers and tanh, of these widths."""
     layers: list[Any] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.Tanh()]
@@ -31,6 +33,7 @@ def network(nn: Any, sizes: tuple[int, ...]) -> Any:
 
 
 def chain(*sizes: int) -> Comparison:
+    """The curve, learned by a chain of these widths."""
     return Comparison(
         name="chain_rule",
         claim="",

@@ -41,6 +41,7 @@ def neuron(weights: tuple[float, ...], inputs: tuple[float, ...]) -> tuple[Value
 
 
 def two_classes() -> Data:
+    """120 points of the plane, on the two sides of a blurred line."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((120, 2))
     target = (x @ [1.0, -2.0] + 0.5 + rng.standard_normal(120) > 0).astype(np.float64)

@@ -18,6 +18,7 @@ from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, la
 
 
 def convolutional(nn: Any) -> Any:
+    """Two convolutions, each with its pooling, and a linear layer."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1),  # (N, 8, 8, 8)
         nn.ReLU(),
@@ -31,10 +32,12 @@ def convolutional(nn: Any) -> Any:
 
 
 def connected(nn: Any) -> Any:
+    """Three linear layers with as many weights."""
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 16), nn.ReLU(), nn.Linear(16, 10))
 
 
 def training(model: Any) -> Comparison:
+    """Images of digits, learned by this network."""
     return Comparison(
         name="cnn",
         claim="",

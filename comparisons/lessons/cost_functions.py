@@ -36,15 +36,19 @@ class HalfSquaredError(torchref.nn.Module):
 
 
 class TorchHalfSquaredError(torch.nn.Module):
+    """The torch twin of `HalfSquaredError`."""
+
     def forward(self, y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return ((y - target) ** 2).sum() / (2 * y.numel())
 
 
 def half(nn: Any) -> Any:
+    """The loss for both engines."""
     return TorchHalfSquaredError() if nn is torch.nn else HalfSquaredError()
 
 
 def inputs() -> Array:
+    """200 points of 3 coordinates."""
     return np.random.default_rng(0).standard_normal((200, 3))
 
 
@@ -68,6 +72,7 @@ def model(nn: Any) -> Any:
 
 
 def cost(loss: Any, lr: float = 1.0) -> Comparison:
+    """The same network and data, with this loss."""
     return Comparison(
         name="cost_functions",
         claim="",

@@ -21,12 +21,14 @@ HIDDEN = 32
 
 
 def network(nn: Any, activation: str, bias: float) -> Any:
+    """One hidden layer, whose biases all start at `bias`."""
     first = nn.Linear(64, HIDDEN)
     nn.init.constant_(first.bias, bias)
     return nn.Sequential(first, (nn.LeakyReLU(0.1) if activation == "LeakyReLU" else nn.ReLU()), nn.Linear(HIDDEN, 10))
 
 
 def training(activation: str, bias: float) -> Comparison:
+    """Digits, with this activation and start."""
     return Comparison(
         name="dead_relu",
         claim="",

@@ -28,16 +28,19 @@ PARTS = ("validation", "training")
 
 
 def few() -> Data:
+    """150 digits to train on: few enough to be learned by heart."""
     data: Any = digits()
     return Data(data.train_inputs[:150], data.train_targets[:150], data.validation_inputs, data.validation_targets)
 
 
 def network(nn: Any, p: float) -> Any:
+    """Two hidden layers, each with dropout behind it."""
     hidden = [nn.Linear(64, 128), nn.ReLU(), nn.Dropout(p), nn.Linear(128, 128), nn.ReLU(), nn.Dropout(p)]
     return nn.Sequential(*hidden, nn.Linear(128, 10))
 
 
 def dropping(p: float) -> Comparison:
+    """Few digits, with this probability of a unit's absence."""
     return Comparison(
         name="dropout",
         claim="",
@@ -84,6 +87,7 @@ def train(trained: Trained) -> None:
 
 
 def twins(trained: Trained) -> tuple[Any, Any]:
+    """NumPy's twin and torch's."""
     return trained.lockstep.numpy_twin, trained.lockstep.torch_twin
 
 

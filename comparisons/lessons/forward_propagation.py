@@ -29,6 +29,7 @@ def letters() -> Data:
 
 
 def symbols() -> int:
+    """How many letters the text has."""
     return len(encode(help_text()[:2000])[1])
 
 
@@ -38,28 +39,34 @@ def one_hot(indices: Array) -> Array:
 
 
 def one_hot_letters() -> Data:
+    """The same letters, each as a one-hot vector."""
     data: Any = letters()
     inputs = one_hot(data.train_inputs[:]), one_hot(data.validation_inputs[:])
     return Data(inputs[0], data.train_targets, inputs[1], data.validation_targets)
 
 
 def embedding(nn: Any) -> Any:
+    """A letter's row of a table, and a linear layer."""
     return nn.Sequential(nn.Embedding(symbols(), WIDTH), nn.Linear(WIDTH, symbols()))
 
 
 def matrix(nn: Any) -> Any:
+    """A one-hot vector times a matrix, and the same linear layer."""
     return nn.Sequential(nn.Linear(symbols(), WIDTH, bias=False), nn.Linear(WIDTH, symbols()))
 
 
 def convolution(nn: Any) -> Any:
+    """Ten convolutions, each as large as the image."""
     return nn.Sequential(nn.Conv2d(1, 10, 8), nn.Flatten())
 
 
 def linear(nn: Any) -> Any:
+    """A linear layer of all pixels."""
     return nn.Sequential(nn.Linear(64, 10))
 
 
 def network(model: Any, data: Any) -> Comparison:
+    """This network on these data."""
     return Comparison(
         name="forward_propagation",
         claim="",

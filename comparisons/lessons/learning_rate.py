@@ -38,6 +38,7 @@ def edge() -> float:
 
 
 def rate(share: float) -> Comparison:
+    """Descent at this share of the largest learning rate that converges."""
     return Comparison(
         name="learning_rate",
         claim="",

@@ -42,16 +42,20 @@ class Valley(torchref.nn.Module):
 
 
 class TorchValley(torch.nn.Module):
+    """The torch twin of `Valley`."""
+
     def forward(self, w: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         loss: torch.Tensor = (height(w) + noise * w).sum() / len(w)
         return loss
 
 
 def valley(nn: Any) -> Any:
+    """The loss for both engines."""
     return TorchValley() if nn is torch.nn else Valley()
 
 
 def still() -> Data:
+    """A descent without noise."""
     return noise(0.0)
 
 
@@ -72,6 +76,7 @@ def balls(nn: Any) -> Any:
 
 
 def descent(data: Any, momentum: float = 0.0) -> Comparison:
+    """Balls that roll down the valley, with or without noise and momentum."""
     return Comparison(
         name="local_minima",
         claim="",

@@ -28,11 +28,13 @@ TASKS = {  # data, inputs, outputs, epochs
 
 
 def network(nn: Any, inputs: int, outputs: int, activation: bool) -> Any:
+    """Two linear layers, with a ReLU between them or with nothing."""
     between = [nn.ReLU()] if activation else []
     return nn.Sequential(nn.Linear(inputs, 32), *between, nn.Linear(32, outputs))
 
 
 def training(task: str, activation: bool) -> Comparison:
+    """One of the tasks, with a hidden layer that bends or does not."""
     data, inputs, outputs, count = TASKS[task]
     return Comparison(
         name="mlp",

@@ -23,10 +23,12 @@ NEURON, HIDDEN = 2, 7
 
 
 def network(nn: Any, activation: str, hidden: int = HIDDEN) -> Any:
+    """One hidden layer with this activation."""
     return nn.Sequential(nn.Linear(64, hidden), getattr(nn, activation)(), nn.Linear(hidden, 10))
 
 
 def hidden(activation: str) -> Comparison:
+    """Digits, with this activation in the hidden layer."""
     return Comparison(
         name="neuron",
         claim="",

@@ -31,14 +31,17 @@ def disc_and_ring() -> Data:
 
 
 def one(nn: Any) -> Any:
+    """Logistic regression."""
     return nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
 
 
 def two(nn: Any) -> Any:
+    """Four hidden units before it."""
     return nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1), nn.Sigmoid())
 
 
 def layers(model: Any) -> Comparison:
+    """The disc and the ring, learned by this network."""
     return Comparison(
         name="one_and_two_layers",
         claim="",

@@ -25,6 +25,7 @@ OPTIMIZERS: dict[str, tuple[Any, tuple[float, ...]]] = {
 
 
 def training(make: Any, lr: float) -> Comparison:
+    """Digits, learned with this optimizer."""
     return Comparison(
         name="optimizers",
         claim="",

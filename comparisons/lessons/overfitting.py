@@ -18,6 +18,7 @@ from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 
 
 def few() -> Data:
+    """100 digits to train on, a fifth of them with a label drawn at random."""
     data: Any = digits()
     rng = np.random.default_rng(0)
     labels = data.train_targets[:100].copy()
@@ -27,6 +28,7 @@ def few() -> Data:
 
 
 def training(hidden: int, data: Any = few, epochs: int = 70) -> Comparison:
+    """Few digits, learned by this many hidden units."""
     return Comparison(
         name="overfitting",
         claim="",

@@ -22,6 +22,7 @@ EPISODES, LONGEST = 20, 200
 
 
 def learning(rewards: str) -> Comparison:
+    """A policy that learns from its rewards, or from shuffled ones."""
     return Comparison(
         name="reinforcement",
         claim="",

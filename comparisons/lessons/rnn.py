@@ -50,11 +50,13 @@ def last_marked(x: Array) -> Array:
 
 
 def marked() -> Data:
+    """At each place: which symbol was marked last?"""
     x = symbols(16, mark=0.1)
     return split(x, np.take_along_axis(x, last_marked(x), axis=1) - VALUES, validation=0.25)
 
 
 def first() -> Data:
+    """At the end: which symbol came first?"""
     x = symbols(12, mark=0.0)
     target = np.full_like(x, -100)  # which the cross-entropy leaves out
     target[:, -1] = x[:, 0] - VALUES
@@ -106,6 +108,7 @@ def watch(trained: Trained, step: Any) -> None:
 
 
 def figures(twin: Any, data: Any, examples: int | None = None) -> dict[str, float]:
+    """Bits for a letter, and how often the answer is right: beyond the window, and at the end."""
     x, target = data.validation_inputs[:examples], data.validation_targets[:examples]
     output, loss = twin.evaluate(x, target)
     right = output.argmax(axis=1) == target

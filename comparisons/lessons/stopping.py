@@ -20,6 +20,7 @@ EPOCHS, PATIENCE, CHOOSES = 60, 8, 300  # the first 300 held-out digits choose w
 
 
 def few_and_noisy() -> Data:
+    """150 digits to train on, a quarter of them with a label drawn at random."""
     data: Any = digits()
     rng = np.random.default_rng(0)
     labels = data.train_targets[:150].copy()

@@ -1,7 +1,7 @@
 """Inputs and desired outputs: from images with labels, and texts with sentiments, a network learns to answer new ones.
 
 Varied: the inputs: images of digits with their labels; sentences with their sentiment, denials included, made because
-none ship with Python; Python's own help texts, real, with their subject in the place of a sentiment. And the desired
+none ship with Python; Python's own help texts, real, with their subject instead of a sentiment. And the desired
 outputs: the right ones, or the same ones shuffled among the examples, so that they teach nothing.
 Measured: accuracy on inputs that were held out (of the sentences: pairs of a word and its affirmation or denial that
 were never met), beside always naming the most frequent answer.
@@ -26,16 +26,19 @@ BETTER = {"images": 0.3, "sentiments": 0.2, "subjects": 0.2}  # than chance, and
 
 
 def examples(kind: str) -> Data:
+    """Inputs with their desired outputs."""
     return digits() if kind == "images" else opinions() if kind == "sentiments" else help_paragraphs()
 
 
 def shuffled(data: Any) -> Data:
+    """The same inputs with the labels of others."""
     labels = np.random.default_rng(0).permutation(data.train_targets[:])
     return Data(data.train_inputs, labels, data.validation_inputs, data.validation_targets)
 
 
 @cache
 def words(kind: str) -> int:
+    """How many words the texts know."""
     return vocabulary(examples(kind))
 
 
@@ -49,12 +52,14 @@ def network(nn: Any, kind: str) -> Any:
 
 
 def torch_network(nn: Any, kind: str) -> Any:
+    """The torch twin of `network`."""
     if kind == "sentiments":
         return torch_recurrent_classifier(nn, "GRU", words(kind), 16, classes=2)
     return network(nn, kind)
 
 
 def training(kind: str, right: bool) -> Comparison:
+    """One of the tasks, with its labels or with shuffled ones."""
     return Comparison(
         name="supervised",
         claim="",

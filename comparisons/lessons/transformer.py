@@ -1,4 +1,4 @@
-"""Attention in place of recurrence: on the same text, of equal size, it predicts better, and finds what lies far back.
+"""Attention instead of recurrence: on the same text, of equal size, it predicts better, and finds what lies far back.
 
 Varied: one block of a GPT (attention over 16 symbols, then two layers) or a GRU, of equal size and equally many steps.
 Two tasks. text: the next letter of real text. copy: eight symbols are shown, then asked for again in the same order,
@@ -29,6 +29,7 @@ CURVES = {"text": ("text: bits per letter, held out", "bits"), "copy": ("copy: r
 
 
 def training(task: str, kind: str) -> Comparison:
+    """One of the tasks, learned with attention or by recurrence."""
     vocabulary, hidden = (len(ALPHABET), 32) if task == "text" else (10, 34)
     sizes = vocabulary, LENGTH, WIDTH, HEADS, 1
 
@@ -71,6 +72,7 @@ def watch(trained: Trained, step: Any) -> None:
 
 
 def figures(twin: Any, data: Any, examples: int | None = None) -> dict[str, float]:
+    """Bits for a letter, and the share of copied symbols that are right."""
     target = data.validation_targets[:examples]
     output, loss = twin.evaluate(data.validation_inputs[:examples], target)
     right = output.argmax(axis=1) == target

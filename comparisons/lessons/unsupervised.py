@@ -39,6 +39,7 @@ COLOURS = (  # of the digits 0 to 9, on black
 
 
 def coding(lr: float) -> Comparison:
+    """Images of digits, each through a code of few numbers and back."""
     return Comparison(
         name="unsupervised",
         claim="",
@@ -51,6 +52,7 @@ def coding(lr: float) -> Comparison:
 
 
 def variational(lr: float) -> Comparison:
+    """The same with a code that is drawn at random around its mean."""
     return replace(
         coding(lr),
         model=lambda nn: VariationalAutoencoder(code=CODE),
@@ -76,6 +78,7 @@ def train(trained: Trained) -> None:
 
 
 def look(trained: Trained) -> None:
+    """Note how well the codes group the digits, and how well the images come back."""
     x, labels = trained.data.validation_inputs, digits().validation_targets[:]
     ours, theirs = codes(trained.model, x), torch_codes(trained.torch_model, x)
     trained.note("grouping/nearest neighbour by code: same digit", alike(ours, labels), alike(theirs, labels))
@@ -93,6 +96,7 @@ def codes(model: Any, x: Array) -> Array:
 
 
 def torch_codes(model: Any, x: Array) -> Array:
+    """The torch twin of `codes`."""
     with torch.no_grad():
         encoded = (model.encoder if hasattr(model, "encoder") else model[:3])(torch.from_numpy(x))
     found: Array = encoded[:, :CODE].numpy()

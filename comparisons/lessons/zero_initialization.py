@@ -38,6 +38,7 @@ def network(nn: Any, start: str, layers: int, scale: float = 1.0) -> Any:
 
 
 def start(start: str, layers: int = 2, scale: float = 1.0) -> Comparison:
+    """Digits, learned from weights that start so."""
     return Comparison(
         name="zero_initialization",
         claim="",

@@ -40,7 +40,9 @@ class Case:
 
     @property
     def name(self) -> str:
-        parts = [*map(short, self.args), *(f"{k}={short(v)}" for k, v in {**self.kwargs, **self.options}.items())]
+        plain = self.inputs if self.module.startswith("tensor.") else ()  # of a tensor function some are its options
+        parts = [short(value) for value in (*self.args, *(v for v in plain if isinstance(v, int | float | str)))]
+        parts += [*(f"{k}={short(v)}" for k, v in {**self.kwargs, **self.options}.items())]
         mode = "" if self.training else "-eval"
         return f"{self.module}({','.join(parts)}){mode}" + (f"-{self.note}" if self.note else "")
 
@@ -53,6 +55,11 @@ def short(value: Any) -> str:
 
 def normal(*shape: int, scale: float = 1.0, shift: float = 0.0) -> Draw:
     return lambda rng: rng.standard_normal(shape) * scale + shift
+
+
+def point(rng: np.random.Generator) -> Any:
+    """An array without dimensions."""
+    return np.array(rng.standard_normal())
 
 
 def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Draw:

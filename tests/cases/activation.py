@@ -1,3 +1,5 @@
+"""The cases of the activations that are smooth."""
+
 import numpy as np
 
 from tests.cases import Case, choice, normal, strided

@@ -1,3 +1,5 @@
+"""The cases of attention."""
+
 import numpy as np
 
 from tests.cases import Case, normal, strided

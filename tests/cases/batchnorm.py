@@ -1,3 +1,5 @@
+"""The cases of batch norm."""
+
 from tests.cases import Case, normal, strided
 
 CASES = [

@@ -1,3 +1,5 @@
+"""The cases of convolutions and their transposes."""
+
 from tests.cases import Case, normal, strided
 
 CASES = [

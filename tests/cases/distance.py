@@ -1,7 +1,12 @@
+"""The cases of distances and similarities."""
+
+import numpy as np
+
 from tests.cases import Case, choice, normal, strided
 from tests.cases.loss import zero_d
 
 INF = float("inf")
+FAR = np.array([[INF, 1.0], [-INF, 2.0], [INF, INF], [0.0, 1.0]])
 
 CASES = [
     *(
@@ -18,6 +23,10 @@ CASES = [
             note="equal entries and ties",
         )
         for p in (0.5, 1.0, 1.5, 2.0, 3.0, INF, -INF, 0.0)
+    ),
+    *(
+        Case("PairwiseDistance", (p,), inputs=(FAR, normal(4, 2)), witness=False, note="infinities")
+        for p in (0.5, 1.0, 1.5, 2.0, 3.0, INF, -1.0, -INF, 0.0)
     ),
     Case("PairwiseDistance", (2.0, 1e-6, True), inputs=(normal(7, 3), normal(7, 3))),
     Case("PairwiseDistance", inputs=(normal(3), normal(3)), note="unbatched"),
@@ -50,5 +59,10 @@ CASES += [
     ),
     Case(pdist, inputs=(normal(1, 3),), note="one row"),
     Case(pdist, inputs=(normal(5, 0),), note="no features"),
+    *(
+        Case(pdist, (), {"p": p}, (np.vstack([FAR, [3.0, np.nan]]),), witness=False, note="infinities")
+        for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF)
+    ),
+    Case(pdist, (), {"p": 1.5}, (FAR[[0, 0]],), witness=False, note="equal rows at infinity"),
     Case(pdist, inputs=(strided(normal(7, 3)),), note="strided"),
 ]

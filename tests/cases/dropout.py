@@ -1,3 +1,5 @@
+"""The cases of dropout, with torch's draws."""
+
 from tests.cases import Case, normal, strided
 
 CASES = [

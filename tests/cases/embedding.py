@@ -1,3 +1,5 @@
+"""The cases of embeddings and bags of them."""
+
 import numpy as np
 
 from tests.cases import Case, integers, normal, strided

@@ -1,3 +1,5 @@
+"""The cases of fold and unfold."""
+
 from tests.cases import Case, normal, strided
 
 CASES = [

@@ -160,6 +160,8 @@ CASES += [
     )
 ]
 CASES += [
+    Case(multilabel, (), {}, (normal(7, 3), uniform(7, 3)), {"weight": integers(5, 3)}, smooth=False, note="integers"),
+    Case("functional.cross_entropy", inputs=(normal(7, 5), probabilities(7, 5)), note="probabilities"),
     Case(
         linear_cross_entropy,
         inputs=(normal(7, 3), normal(5, 3), probabilities(7, 5)),

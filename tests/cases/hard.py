@@ -1,3 +1,5 @@
+"""The cases of the activations in straight pieces."""
+
 from tests.cases import Case, choice, normal, strided
 
 KINKS = [-6.0, -3.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 3.0, 6.0]

@@ -1,4 +1,7 @@
+"""The cases of linear layers."""
+
 from tests.cases import Case, normal, strided
+from tests.cases.loss import zero_d
 
 CASES = [
     Case("Linear", (5, 3), inputs=(normal(7, 5),)),
@@ -7,6 +10,8 @@ CASES = [
     Case("Linear", (5, 3), inputs=(normal(2, 7, 5),), note="leading dimensions"),
     Case("Linear", (5, 3), inputs=(normal(0, 5),), note="empty"),
     Case("Linear", (5, 3), inputs=(strided(normal(7, 5)),), note="strided"),
+    Case("functional.linear", inputs=(normal(7, 5), normal(5)), note="one output"),
+    Case("functional.linear", inputs=(normal(2, 7, 5), normal(5), zero_d(normal())), note="one output, with a bias"),
     Case("Bilinear", (5, 3, 2), inputs=(normal(7, 5), normal(7, 3))),
     Case("Bilinear", (5, 3, 2), {"bias": False}, inputs=(normal(7, 5), normal(7, 3))),
     Case("Bilinear", (5, 3, 2), inputs=(normal(5), normal(3)), note="unbatched"),

@@ -1,3 +1,5 @@
+"""The cases of connectionist temporal classification."""
+
 import numpy as np
 
 from tests.cases import Case, choice, integers, normal, strided

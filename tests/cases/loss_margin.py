@@ -1,3 +1,5 @@
+"""The cases of the losses with a margin."""
+
 import numpy as np
 
 from tests.cases import Case, choice, integers, normal, strided, uniform

@@ -19,12 +19,15 @@ CASES = [
         )
         for bias in (False, True)
     ),
-    Case(
-        "LinearCrossEntropyLoss",
-        (3, 5),
-        {"bias": True},
-        inputs=(normal(7, 3), probabilities(7, 5)),
-        note="probabilities",
+    *(
+        Case(
+            "LinearCrossEntropyLoss",
+            (3, 5),
+            {"bias": True, "weight": weight},
+            inputs=(normal(7, 3), probabilities(7, 5)),
+            note="probabilities",
+        )
+        for weight in (None, CLASS_WEIGHT)
     ),
     Case(
         "LinearCrossEntropyLoss",

@@ -1,3 +1,5 @@
+"""The cases of layer, group, instance and RMS norm."""
+
 from tests.cases import Case, normal, strided
 
 LAYER = [

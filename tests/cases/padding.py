@@ -1,3 +1,5 @@
+"""The cases of padding."""
+
 from tests.cases import Case, normal, strided
 
 SIZES = {1: (7,), 2: (5, 7), 3: (4, 5, 7)}

@@ -1,3 +1,5 @@
+"""The cases of pooling."""
+
 import numpy as np
 
 from tests.cases import Case, choice, normal, strided, uniform

@@ -1,3 +1,5 @@
+"""The cases of the rectifiers."""
+
 from tests.cases import Case, choice, normal, strided
 
 SIGNS = [-1.0, -0.0, 0.0, 2.0]

@@ -1,3 +1,5 @@
+"""The cases of recurrent networks and their cells."""
+
 from itertools import product
 
 from tests.cases import Case, normal, strided

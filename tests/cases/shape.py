@@ -1,3 +1,5 @@
+"""The cases of layers that only move entries."""
+
 import numpy as np
 
 from tests.cases import Case, normal, strided

@@ -1,4 +1,7 @@
+"""The cases of softmax and its kin."""
+
 import numpy as np
+import torch
 
 from tests.cases import Case, choice, normal, strided
 
@@ -20,4 +23,16 @@ for name in ("Softmax", "LogSoftmax", "Softmin"):
         Case(name, (1,), inputs=(normal(0, 5),), note="empty"),
         Case(name, (1,), inputs=(normal(5, 0),), note="no classes"),
         Case(name, (0,), inputs=(lambda rng: np.asarray(rng.standard_normal()),), note="0-d"),
+    ]
+
+
+def double(nn):
+    """float64, as either library names it."""
+    return torch.float64 if nn is torch.nn else np.float64
+
+
+for name in ("softmax", "log_softmax", "softmin"):
+    CASES += [
+        Case(f"functional.{name}", (), {"dim": 1}, (normal(7, 5),)),
+        Case(f"functional.{name}", (), {"dim": 1, "dtype": double}, (normal(7, 5),), witness=False, note="cast"),
     ]

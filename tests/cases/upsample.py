@@ -1,3 +1,5 @@
+"""The cases of interpolation."""
+
 from tests.cases import Case, normal, strided
 
 CASES = [

@@ -113,7 +113,7 @@ def _float32(case: Case, found: Measured) -> None:
     found.torch_share32 = max((judged(theirs[name], name) for name in names), default=0.0)
     for name in names:
         found.alarms += judged(ours[name], name) > MARGIN or judged(theirs[name], name) > MARGIN
-        found.alarms += ours[name].dtype != np.float32
+        found.alarms += ours[name].dtype != (np.float32 if theirs[name] is None else theirs[name].dtype)
     if not built.tape.draws:
         referee = again(built, np.float64, strided=False)
         finite = {name: known(name) for name in names}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import torchref.nn
+import torchref.tensor
 from tests.cases import Case
 from tests.certify.mutation import Mutant, Owner, forgotten_orders, mutants, ordered, owners, planted
 from tests.checks import (
@@ -24,9 +25,11 @@ from tests.checks import (
     Result,
     absent_stays_absent,
     assert_close,
+    freeze,
     gradients_fit_their_arrays,
     input_gradients_may_be_skipped,
     judge_layouts,
+    map_tree,
     parts_of_the_upstream_may_be_absent,
 )
 from torchref.check.tolerance.rounding import MARGIN, rounding_spread
@@ -34,6 +37,7 @@ from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 LIBRARY = str(Path(torchref.__file__).parent)
 LINES = 1_000_000  # of the library: a mutant that runs more has been noticed
 NOTICED = "noticed by "
+NOT_MUTATED = ("torchref.nn.half", "torchref.tensor.calling")
 SURVIVORS = Path(__file__).with_name("survivors.txt")
 
 
@@ -44,6 +48,8 @@ class Prepared:
         self.case = case
         self.built = Built(case, np.float64)
         self.expected = self.built.run_theirs().named()
+        # a mutant may write into what it is handed: it must not change the case for those that follow
+        map_tree(freeze, (self.built.inputs, self.built.options))
         self.buffers = [(m, name, b) for m in self.built.ours.modules() for name, b in m.own_buffers()]
         self._limits: dict[str, Any] | None = None
         self._single: Built | None = None  # in float32, once it is wanted
@@ -173,9 +179,14 @@ def prepared(cases: list[Case]) -> list[Prepared]:
 
 
 def all_modules() -> list[str]:
-    found = pkgutil.walk_packages(torchref.nn.__path__, "torchref.nn.")
-    # half converts dtypes: cases in float64 do not enter it, and the check of float16 is one of its own
-    return [module.name for module in found if not module.ispkg and module.name != "torchref.nn.half"]
+    found = [
+        module
+        for package in (torchref.nn, torchref.tensor)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
+    # cases in float64 do not enter half; test_mutation.py has the check of float16 notice its mutants. calling
+    # holds decorators: they have done their work when a mutant of them is planted.
+    return [module.name for module in found if not module.ispkg and module.name not in NOT_MUTATED]
 
 
 def cases_by_owner(cases: list[Prepared], modules: list[str]) -> dict[Owner, list[Prepared]]:

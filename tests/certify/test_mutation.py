@@ -17,6 +17,8 @@ from tests.certify.mutants import (
     survive_forgotten_orders,
 )
 from tests.certify.mutation import forgotten_orders, mutants, ordered, owners, planted
+from tests.checks import float16_is_rounded_once
+from tests.nn import test_half
 from torchref.nn import functional as F
 
 
@@ -74,12 +76,36 @@ def test_a_mutant_that_only_a_test_notices_is_noticed_by_it():
     assert not noticed_by("tests.certify.test_promises.test_padding_without_a_gradient", mutant)
 
 
+def test_the_checks_of_float16_notice_every_mutant_of_its_backward():
+    """Catches checks of float16 that see no gradient: the cases of the certificate are float64 and float32."""
+    cases = [case for case in all_cases() if case.name in ("Linear(5,3)", "Tanh()")]
+    assert len(cases) == 2
+
+    def checks_fail():
+        try:
+            for case in cases:
+                float16_is_rounded_once(case)
+            test_half.test_norms_take_float32_parameters(lambda nn: nn.LayerNorm(4), (3, 4), True)
+        except Exception:  # a mutant may raise anything
+            return True
+        return False
+
+    def survives(mutant):
+        with planted(mutant):
+            return not checks_fail()
+
+    found = list(mutants(of("torchref.nn.half", "rounded_backward")))
+    assert len(found) > 5
+    assert not checks_fail()
+    assert not [mutant.name for mutant in found if survives(mutant)]
+
+
 def linear_cases():
     return [case for case in all_cases() if case.module == "Linear"]
 
 
 def test_random_probes_tell_mutants_apart():
-    """Catches probes that see nothing: of linear's mutants, all but the one that only computes more are told apart."""
+    """Catches probes that see nothing: of linear's mutants, all but the one that only computes more are noticed."""
     planted = list(mutants(of("torchref.nn.linear", "linear")))
     apart = told_apart(linear_cases(), planted, 40)
     assert {m.name for m in planted} - apart.keys() == {n for n in excused() if n.startswith("linear.linear")}

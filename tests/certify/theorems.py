@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.certify.proof import prove
+from tests.certify.tensor_theorems import tensor_claims
 from torchref.nn import batchnorm, distance, instancenorm, recurrent, recurrent_cell
 from torchref.nn import functional as F
 from torchref.nn.module import Array
@@ -28,7 +29,7 @@ class Theorem(NamedTuple):
         return prove(self.function, *self.arrays, **self.options)
 
 
-def theorems() -> list[Theorem]:
+def theorems() -> list[Theorem]:  # noqa: PLR0915 (one claim after the other)
     rng = np.random.default_rng(7)
     normal, uniform = rng.standard_normal, rng.uniform
     pieces = np.array([-4.1, -1.3, -0.4, 0.3, 0.7, 1.9, 3.6, 7.2])  # every branch of every activation
@@ -158,6 +159,7 @@ def theorems() -> list[Theorem]:
     _places(claim, normal)
     _draws(claim, normal, pieces)
     _recurrences(claim, normal)
+    found += [Theorem(*claimed) for claimed in tensor_claims()]
     return found
 
 

@@ -6,14 +6,20 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 from tests.check import corpus
-from torchref.check.api import judge, split
+from torchref.check.api import Asked, judge, split
 
 
 def misjudged(entry: corpus.Entry) -> str:
     """What is said instead of what should be; empty if they agree."""
-    verdict = judge(entry.target, entry.against, None, split(entry.arguments), entry.name)
+    how = Asked(entry.against, stated=split(entry.arguments))
+    verdict = judge(entry.target, how, entry.name)
+    if entry.convention:
+        if verdict.verdict != "right" or not verdict.notes:
+            return f"a convention, judged {verdict.verdict} {[(f.slug, f.gradient) for f in verdict.findings]}"
+        verdict = judge(entry.target, replace(how, strict=True), entry.name)
     found = [(f.slug, f.gradient) for f in verdict.findings]
     if entry.slug is None:
         return "" if verdict.verdict == "right" else f"accused: {verdict.verdict} {found} {verdict.error}"

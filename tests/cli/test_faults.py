@@ -44,7 +44,7 @@ class Theirs(torch.nn.Module):
         return x
 
 def model"""
-MISTAKES = {  # what is written in place of what, and the answer
+MISTAKES = {  # what is written instead of what, and the answer
     "syntax": ("(nn, width):", "(nn, width)", "mine.py, line 10: SyntaxError: expected ':'"),
     "module": ("import numpy", "import numpie", "mine.py, line 2: ModuleNotFoundError: No module named 'numpie'"),
     "import": ("Comparison, Data", "Comparison, Dta", "mine.py, line 3: ImportError: cannot import name 'Dta'"),

@@ -50,7 +50,7 @@ FORWARD = "        y, layer_backward = self.layer(x)\n"
 BACKWARD = "            return layer_backward(dy)\n"
 THEIRS = "        return self.layer(x)\n"
 HANDED = ": what a network is handed is not its own: write "
-MISTAKES = {  # what is written in place of what; the line that is named, the cause and the remedy
+MISTAKES = {  # what is written instead of what; the line that is named, the cause and the remedy
     "x *= 2": (FORWARD, "        x *= 2\n" + FORWARD, 16, f"is read-only{HANDED}x = x * 2"),
     "x /= a + b": (FORWARD, "        x /= 1 + 2  # why\n" + FORWARD, 16, f"is read-only{HANDED}x = x / (1 + 2)"),
     "x[...] =": (FORWARD, "        x[x < 0] = 0\n" + FORWARD, 16, f"is read-only{HANDED}into a copy, x = x.copy()"),

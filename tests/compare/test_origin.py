@@ -28,7 +28,7 @@ comparison = Comparison(
     data=data, epochs=2, batch_size=10, seed=1, device="cpu")
 """
 PARTS = "def hidden(nn):\n    return nn.Linear(5, 4), nn.Tanh()\n"
-CHANGES = {  # the file, what is written in place of what, and what is said to have changed
+CHANGES = {  # the file, what is written instead of what, and what is said to have changed
     "rate": ("mine.py", "lr=0.1", "lr=0.2", "mine.py has changed"),
     "optimizer": ("mine.py", "optim.Adam", "optim.SGD", "mine.py has changed"),
     "seed": ("mine.py", "seed=1", "seed=2", "mine.py has changed"),

@@ -22,7 +22,7 @@ def begun(lesson, variant, steps=3):
 
 
 def test_alike():
-    """Catches a point that is its own neighbour (all alike), and a neighbour by size in the place of distance."""
+    """Catches a point that is its own neighbour (all alike), and a neighbour by size instead of distance."""
     points = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.0, 5.2], [9.0, 9.0]])
     assert unsupervised.alike(points, np.array([0, 0, 1, 1, 1])) == 1.0
     assert unsupervised.alike(points, np.array([0, 1, 2, 3, 4])) == 0.0
@@ -31,7 +31,7 @@ def test_alike():
 
 @pytest.mark.parametrize("variant", ["plain, learned", "variational, learned"])
 def test_codes(variant):
-    """Catches another layer than torch's, a drawn code in the place of its mean, a decoder that is given no code."""
+    """Catches another layer than torch's, a drawn code instead of its mean, a decoder that is given no code."""
     trained = begun(unsupervised.lesson, variant)
     x = trained.data.validation_inputs[:7]
     code = unsupervised.codes(trained.model, x)

@@ -119,7 +119,7 @@ def functions_called(case: Case) -> Iterator[Case]:
 NUMBERS: list[Any] = [0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.5, float("inf"), float("nan"), None, "no"]
 
 
-def spoil_array(array: Array, rng: np.random.Generator) -> tuple[str, Any]:
+def spoil_array(array: Array, rng: np.random.Generator) -> tuple[str, Any]:  # noqa: PLR0911 (one return for each way to spoil it)
     """(what was done, another array, or what is none)."""
     d = int(rng.integers(max(array.ndim, 1)))
     shape = list(array.shape)
@@ -187,6 +187,8 @@ UNTOUCHED = {
     *(("argument", "blank", name) for name in ("CTCLoss", "functional.ctc_loss")),
     ("input", 0, "functional.pdist"),
     *(("input", i, "functional.multi_head_attention_forward") for i in (18, 19, 20)),
+    ("input", 1, "tensor.clamp"),  # None in its place would be counted as an option, too
+    *(("input", 1, f"tensor.{name}") for name in ("copy", "to")),  # torch's side is an expression of the tests
     ("argument", 0, "FractionalMaxPool2d"),
     ("argument", 0, "FractionalMaxPool3d"),
     *(("argument", "kernel_size", f"functional.fractional_max_pool{d}d") for d in (2, 3)),

@@ -37,7 +37,11 @@ class Ending:
     def said(self) -> bool:
         """Whether the exception was raised in words, by the library, and did not leak out of NumPy or Python."""
         last = self.frames[-1] if self.frames else None
-        return last is not None and "torchref/nn" in last.filename and str(last.line).startswith("raise")
+        return (
+            last is not None
+            and re.search("torchref/(nn|tensor)", last.filename) is not None
+            and str(last.line).startswith("raise")
+        )
 
     def says(self, pattern: str) -> bool:
         return re.search(pattern, "" if self.error is None else str(self.error)) is not None
@@ -126,7 +130,7 @@ ACCIDENTS = re.compile(
 )
 
 
-def unlike(ours: Ending, theirs: Ending, spoiled: int = 1) -> str:
+def unlike(ours: Ending, theirs: Ending, spoiled: int = 1) -> str:  # noqa: C901, PLR0911 (the first difference is returned)
     """In a few words how the endings differ; "" if they are alike.
 
     Of several spoiled arguments either library may look at another one first.
@@ -168,7 +172,7 @@ def kind_of(name: str) -> str:
     return name.split("[")[0].split(" ")[0] if name.startswith(("output", "buffer")) else "gradient"
 
 
-def differs(actual: Any, expected: Any, scale: float) -> str:
+def differs(actual: Any, expected: Any, scale: float) -> str:  # noqa: PLR0911 (the first difference is returned)
     if expected is None or actual is None:
         given = actual if expected is None else expected
         return (

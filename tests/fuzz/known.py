@@ -290,6 +290,62 @@ KNOWN = [
         "we alone raise",
         "label_smoothing",
     ),
+    # --- tensor functions ---
+    Known(
+        "not finite",
+        "tensor.addmm tensor.addmv tensor.addbmm tensor.baddbmm tensor.addr tensor.einsum tensor.prod tensor.cumprod "
+        "tensor.logit tensor.scatter_reduce tensor.logcumsumexp tensor.var tensor.std tensor.var_mean tensor.std_mean",
+        f"(input .|argument (alpha|beta|eps)) (inf|nan|-0.5|{INFINITE})|input 0 dimension",
+        "(output|gradient): (other nan|another value)",
+    ),
+    Known(
+        "mixed dtypes",
+        "tensor.addcmul tensor.addcdiv tensor.lerp tensor.atan2 tensor.fmax tensor.fmin tensor.pow tensor.div",
+        "input . as (float32|int64|int32)",
+        VALUE,
+    ),
+    Known("mixed dtypes", "tensor.addr tensor.einsum", "input . as", "we alone raise", "expected one dtype|booleans"),
+    Known(
+        "index errors",
+        "tensor.index_add tensor.index_copy tensor.index_fill tensor.index_put tensor.index_select tensor.index",
+        "input",
+        "both raise: ours",
+    ),
+    Known("index errors", "tensor.gather", "input 2 as", "we alone raise RuntimeError", "must hold int64"),
+    Known("two numbers", "tensor.mul tensor.sub tensor.add tensor.div", "input . a number", "we alone raise TypeError"),
+    Known(
+        "inner operators",
+        "tensor.sigmoid_backward tensor.tanh_backward tensor.threshold_backward tensor.softmax_backward_data "
+        "tensor.log_softmax_backward_data",
+        "input",
+        "both raise: ours|we alone raise|torch alone raises|(output|gradient): other nan",
+    ),
+    Known("wider bounds", "tensor.clamp", "input 0", "torch alone raises RuntimeError", "broadcast shape"),
+    Known("nothing there", "tensor.block_diag", "input . dimension 0 of 0", VALUE),
+    Known(
+        "longer src",
+        "tensor.scatter tensor.scatter_add tensor.scatter_reduce",
+        "input [23] dimension",
+        "torch alone raises RuntimeError",
+        "invalid gradient|must match the size",
+    ),
+    Known("integers", "tensor.einsum", "input . as (uint8|int32|bool)", "output: dtype"),
+    Known("integers", "tensor.atan2", "input . as uint8", VALUE),
+    Known("integers", "tensor.fill", "input 0 as", "torch alone raises RuntimeError", "not support dtype"),
+    Known("integers", "tensor.addcdiv", "input . as", "torch alone raises RuntimeError", "can't be cast"),
+    Known("a single boolean", "tensor.index", "input . 0-d", "we alone raise IndexError"),
+    Known(
+        "none given",
+        "tensor.max tensor.min tensor.median tensor.nanmedian tensor.prod",
+        "argument dim None",
+        "torch alone raises TypeError",
+    ),
+    Known(
+        "equal entries",
+        "tensor.topk tensor.kthvalue tensor.median tensor.nanmedian",
+        "input 0",
+        "(output|gradient): another value",
+    ),
 ]
 
 

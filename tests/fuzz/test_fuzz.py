@@ -11,6 +11,7 @@ from tests.fuzz import endings
 from tests.fuzz.calls import seeds
 from tests.fuzz.endings import Ending, call
 from tests.fuzz.known import KNOWN, known
+from torchref import tensor
 from torchref.nn import functional as F
 
 SOME, ALL = 5, 60  # calls of each function and module
@@ -104,4 +105,5 @@ def test_every_function_and_module_is_called(cases):
     called = {name.removeprefix("functional.") for name in cases}
     modules = {case.module for group in cases.values() for case in group}
     assert set(F.__all__) - called - {"flatten", "unflatten"} == set()  # modules alone call these, as torch.nn does
+    assert {f"tensor.{name}" for name in tensor.__all__} - called == set()
     assert len(modules) == len(cases)

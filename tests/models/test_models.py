@@ -72,7 +72,7 @@ def test_evaluation_agrees(name):
 
 
 def test_tied_weights_are_one_parameter_under_two_names():
-    """Catches a copy in place of a tie: the shared matrix's gradient is the sum of both uses, in both engines."""
+    """Catches a copy instead of a tie: the shared matrix's gradient is the sum of both uses, in both engines."""
     ours, theirs = models.GPT(11, 5, 8, 2, 1), models.torch_gpt(torch.nn, 11, 5, 8, 2, 1)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]

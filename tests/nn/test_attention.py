@@ -85,7 +85,7 @@ def test_a_query_that_sees_no_key_in_the_module():
 
 
 def test_shared_heads():
-    """Catches the gradient of one copy in place of the sum over all heads that share a key."""
+    """Catches the gradient of one copy instead of the sum over all heads that share a key."""
     rng = np.random.default_rng(5)
     query, key = rng.standard_normal((2, 6, 5, 3)), rng.standard_normal((2, 2, 4, 3))
     compare(query, key, rng.standard_normal((2, 2, 4, 7)), enable_gqa=True)

@@ -94,7 +94,7 @@ def test_edits(kind, act):
 
 
 def test_imul():
-    """Catches copies in place of the same modules."""
+    """Catches copies instead of the same modules."""
     for nn in (torchref.nn, torch.nn):
         model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
         model *= 3

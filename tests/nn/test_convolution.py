@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import torchref.nn as nn
 from tests.cases import Case, normal
 from tests.checks import CHECKS
+from torchref import nn
 from torchref.nn import functional as F
 
 CONV = {1: "conv1d", 2: "conv2d", 3: "conv3d"}

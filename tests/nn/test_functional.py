@@ -96,6 +96,16 @@ def test_every_function_takes_any_array(name):
     assert function.__wrapped__ is inspect.unwrap(function)
 
 
+def test_arrays_by_name_are_arrays_too():
+    """Catches promises that are kept for positional arrays alone: of float16, of no dimension, of integers."""
+    large = np.full((2, 3), 300, np.float16)
+    np.testing.assert_array_equal(F.normalize(x=large)[0], F.normalize(large)[0])  # the squares are infinite in float16
+    _, backward = F.tanh(x=np.array(0.5))
+    assert isinstance(backward(np.array(1.0)), np.ndarray)
+    _, backward = F.relu(x=np.arange(3))
+    assert backward(None) is None
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "options"),
     [

@@ -52,7 +52,7 @@ TABLE = [
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.module}{row.kwargs or ''}")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_elementwise(row, dtype):
-    """Catches > in place of >=, a clamp in place of a mask, and a torch release that returns something else."""
+    """Catches > instead of >=, a clamp instead of a mask, and a torch release that returns something else."""
     x = np.array(row.points, dtype)
     tx = torch.tensor(row.points, dtype=getattr(torch, x.dtype.name), requires_grad=True)
     theirs = getattr(torch.nn, row.module)(**row.kwargs).eval()

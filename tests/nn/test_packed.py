@@ -97,7 +97,7 @@ def test_unpad_sequence(batch_first):
 
 
 def test_invert_permutation():
-    """Catches the permutation itself in place of its inverse."""
+    """Catches the permutation itself instead of its inverse."""
     assert rnn.invert_permutation(np.array([2, 0, 1])).tolist() == [1, 2, 0]
     assert rnn.invert_permutation(None) is None
 

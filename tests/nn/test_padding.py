@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import torchref.nn as nn
+from torchref import nn
 from torchref.nn.functional import pad
 
 

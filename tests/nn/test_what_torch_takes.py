@@ -172,7 +172,7 @@ def test_elementwise_mean_is_refused_where_torch_refuses(name):
     )
 
 
-def test_size_average_is_told():
+def test_size_average_warns():
     """Catches a deprecated argument that works in silence."""
     for nn in (torch.nn, torchref.nn):
         with pytest.warns(UserWarning, match="reduction='sum'"):

@@ -406,3 +406,33 @@ def test_state_is_a_copy() -> None:
     scheduler.load_state_dict(state)
     scheduler.step()
     assert state == kept
+
+
+def test_plateau_at_a_given_epoch() -> None:
+    """Catches an epoch that is counted on instead of jumped to."""
+    _, schedulers = build(lambda s, o: s.ReduceLROnPlateau(o, patience=0, factor=0.5))
+    ours, theirs = (engine[0] for engine in schedulers)
+    for metric, epoch in ((1.0, 4), (2.0, 9)):
+        for scheduler in (ours, theirs):
+            with pytest.warns(UserWarning, match="epoch"):
+                scheduler.step(metric, epoch)
+        assert ours.last_epoch == theirs.last_epoch == epoch
+        assert ours.get_last_lr() == theirs.get_last_lr()
+    for scheduler in (ours, theirs):
+        scheduler.step(3.0)
+    assert ours.last_epoch == theirs.last_epoch == 10
+    assert ours.get_last_lr() == theirs.get_last_lr()
+
+
+@pytest.mark.filterwarnings("ignore:To get the last learning rate")
+def test_cosine_asked_before_its_first_step() -> None:
+    """Catches the recurrence where a scheduler that resumes has no step before it: torch uses the closed form."""
+
+    def resumed(s: Any, o: Any) -> Any:
+        for group in o.param_groups:
+            group["initial_lr"] = 2 * group["lr"]
+        return s.CosineAnnealingLR(o, 7, 1e-3, last_epoch=3)
+
+    _, schedulers = build(resumed)
+    ours, theirs = (engine[0] for engine in schedulers)
+    assert ours.get_lr() == pytest.approx(theirs.get_lr(), rel=1e-14)

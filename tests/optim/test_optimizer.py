@@ -216,3 +216,16 @@ def test_numpy_numbers_become_pythons() -> None:
     optimizer = torchref.optim.SGD([parameter(3)], lr=np.float32(0.5))
     (group,) = to_torch_state(optimizer.state_dict())["param_groups"]
     assert type(group["lr"]) is float
+
+
+def test_load_state_dict_keeps_what_the_state_lacks() -> None:
+    """Catches names that a state without names wipes out, and an entry that belongs to no parameter and is lost."""
+    saved = [], []
+    for engine, make, new in ((torchref.optim, SGD, parameter), (torch.optim, torch.optim.SGD, tensor)):
+        named = make([("weight", new(3))], lr=0.1)
+        state = make([new(3)], lr=0.2).state_dict()
+        state["state"]["of the run"] = {"epoch": 3}
+        named.load_state_dict(state)
+        which = saved[0 if engine is torchref.optim else 1]
+        which += [named.param_groups[0]["lr"], named.param_groups[0]["param_names"], named.state["of the run"]]
+    assert saved[0] == saved[1] == [0.2, ["weight"], {"epoch": 3}]

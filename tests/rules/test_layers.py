@@ -30,7 +30,7 @@ ROOMS_OF_CHECK = (
         "torchref.check.edits",
         "torchref.check.operators",
     ),
-    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis")),
+    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis", "reference")),
     ("torchref.check.api",),
     ("torchref.check.plugin",),
 )
@@ -135,7 +135,11 @@ def test_a_comparison_can_be_copied(path):
 
 @pytest.mark.parametrize(
     "statement",
-    ["import torchref.nn, torchref.optim", "from torchref.compare import Comparison, Data", "import torchref.models"],
+    [
+        "import torchref.nn, torchref.optim, torchref.tensor",
+        "from torchref.compare import Comparison, Data",
+        "import torchref.models",
+    ],
 )
 def test_importing_is_light(statement):
     """Catches an import that costs every NumPy user two seconds."""

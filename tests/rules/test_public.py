@@ -1,4 +1,8 @@
-"""What is public is said: `__all__` of each file of compare and cli names all that other files use."""
+"""What is public is said, and others use that alone.
+
+In tensor, twin, compare and cli each file has an `__all__`. In nn, optim and models the package itself has one, and its
+files are read one by one: there only a name with an underscore is private.
+"""
 
 import ast
 
@@ -6,8 +10,11 @@ import pytest
 
 from tests.rules.test_layers import MODULES, ROOT
 
-PACKAGES = ("torchref/compare", "torchref/cli")
-FILES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
+PACKAGES = ("torchref/tensor", "torchref/twin", "torchref/compare", "torchref/cli")
+SINGLE = ("torchref/circuit.py", "torchref/load.py", "torchref/nearest.py")
+FILES = sorted([*(path for p in PACKAGES for path in ROOT.glob(f"{p}/**/*.py")), *(ROOT / name for name in SINGLE)])
+WHOLE = ("torchref/nn", "torchref/nn/utils", "torchref/optim", "torchref/optim/lr_scheduler", "torchref/models")
+SHARED = {"_NormBase", "_BatchNorm"}  # torch's own names of bases, which it keeps out of torch.nn
 
 
 def defined(tree: ast.Module) -> set[str]:
@@ -42,7 +49,7 @@ def test_a_file_says_what_is_public(path):
 
 
 def test_others_use_what_is_public_alone():
-    """Catches a file that reaches into another one of compare or cli."""
+    """Catches a file that reaches into what another one keeps to itself."""
     inner = {name: public(ast.parse(path.read_text())) for name, path in MODULES.items() if path in FILES}
     wrong = []
     for path in sorted([*ROOT.glob("torchref/**/*.py"), *ROOT.glob("comparisons/**/*.py")]):
@@ -50,4 +57,25 @@ def test_others_use_what_is_public_alone():
             if isinstance(node, ast.ImportFrom) and inner.get(node.module) is not None:
                 used = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in MODULES}
                 wrong += [f"{path.relative_to(ROOT)}: {node.module}.{name}" for name in used - set(inner[node.module])]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", WHOLE)
+def test_a_package_says_what_is_public(package):
+    """Catches a package without `__all__`, and a name in it that is not there."""
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    names = public(tree)
+    assert names, "there is no __all__"
+    imported = {a.asname or a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert set(names) <= imported | defined(tree)
+
+
+def test_what_has_an_underscore_stays_in_its_file():
+    """Catches a private name that another file imports, in whatever package."""
+    wrong = []
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("torchref", "comparisons"):
+                private = {alias.name for alias in node.names if alias.name.startswith("_")} - SHARED
+                wrong += [f"{name} imports {node.module}.{each}" for each in private]
     assert not wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import look_up
+from torchref.check.reading.targets import Target
+from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import read_sizes
@@ -23,7 +26,7 @@ from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
 from torchref.check.running.tracebacks import last_lines
-from torchref.load import load_file
+from torchref.load import load_file, project_on_path
 
 NOTHING_SAID = (
     "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION, a function of your own; "
@@ -41,6 +44,8 @@ class Asked:
     device: str | None = None
     inputs: Any = None  # FILE.py:FUNCTION or a function: makes the arrays of the probe
     sizes: str | None = None  # N=64,D=32
+    only: list[str] | None = None  # the gradients to judge
+    strict: bool = False
 
     @property
     def label(self) -> str:
@@ -57,6 +62,8 @@ def check(
     *,
     timeout: float = 60.0,
     device: str | None = None,
+    only: str | Sequence[str] | None = None,
+    strict: bool = False,
     inputs: str | Callable[..., Any] | None = None,
     sizes: str | None = None,
 ) -> Verdict:
@@ -65,7 +72,9 @@ def check(
 
     `against` may also be a function, or its place "FILE.py:NAME": a forward of your own, in torch or in NumPy, that the
     code is judged by. `inputs` makes its arguments, `sizes` ("N=64,D=32") gives the lengths of their axes.
+    With `strict` the conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere.
     `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
+    `only` names the gradients to judge, where the others do not matter.
     The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
     Errors: TypeError where `against` is neither a name nor a function.
     """
@@ -79,7 +88,7 @@ def check(
         "__name__",
         type(function).__name__,
     )
-    how = Asked(against, form, split(arguments), device, inputs, sizes)
+    how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
     return child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
 
 
@@ -91,7 +100,9 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
 
 
 def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+    start = time.perf_counter()
     verdict = child.run(work, timeout, limited=how.device != "cuda")
+    verdict.seconds = time.perf_counter() - start
     verdict.name = verdict.name or name
     verdict.against = verdict.against or how.label
     return verdict
@@ -108,7 +119,7 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
         if own:
             error = f"{own[0]} is for a function of your own (--against FILE.py:NAME); {how.against} has a probe"
             return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
-        return judge(function, how.against, how.form, how.stated, name, how.device)
+        return judge(function, how, name)
     verdict: Verdict | None = None
     try:
         make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
@@ -131,26 +142,21 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     return verdict if verdict is not None and other.verdict == COULD_NOT_RUN else other
 
 
-def judge(
-    function: Any, against: str, form: str | None, stated: list[str] | None, name: str, device: str | None = None
-) -> Verdict:
+def judge(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict in this process: an optimizer's step or an operation's gradient."""
+    against: str = how.against
     if optimizers.names(against) is not None:
-        return optimizers.diagnose(function, against, stated, name)
+        return optimizers.diagnose(function, against, name, how.strict)
     try:
         op = find(against)
     except UnknownOp as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
-    if form == "optimizer":
-        return Verdict(
-            COULD_NOT_RUN,
-            name=name,
-            against=against,
-            error=f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}",
-        )
-    if device not in (None, "cpu", "cuda"):
-        return Verdict(COULD_NOT_RUN, error=f"there is no device {device!r}; expected cpu or cuda")
-    return diagnose(function, op, form, stated, name=name, device=device)
+    if how.form == "optimizer":
+        error = f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}"
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
+    if how.device not in (None, "cpu", "cuda"):
+        return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
+    return diagnose(function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict)
 
 
 def assert_gradient(
@@ -161,28 +167,18 @@ def assert_gradient(
     *,
     hints: int = 3,
     timeout: float = 60.0,
+    only: str | Sequence[str] | None = None,
+    strict: bool = False,
 ) -> None:
-    """Fail with the diagnosis if `function` is not right."""
+    """Fail with the diagnosis if `function` is not right, or if a gradient was not judged; `only` says which count."""
     __tracebackhide__ = True
-    verdict = check(function, against, form, arguments, timeout=timeout)
+    verdict = check(function, against, form, arguments, timeout=timeout, only=only, strict=strict)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
 
 
-def in_file(
-    path: str,
-    name: str,
-    against: str | None,
-    form: str | None = None,
-    arguments: str | Sequence[str] | None = None,
-    *,
-    timeout: float = 60.0,
-    device: str | None = None,
-    inputs: str | None = None,
-    sizes: str | None = None,
-) -> Verdict:
+def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
     """The verdict on `name` of a user's file; the file is imported in the child process, too."""
-    how = Asked(against, form, split(arguments), device, inputs, sizes)
 
     def work() -> Verdict:
         if not Path(path).is_file():
@@ -201,33 +197,33 @@ def in_file(
             return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
         return judge_as(target, how, name)
 
-    for file in (path, asked.file_of(against)):
+    def among_its_own() -> Verdict:
+        with project_on_path(Path(path)):  # a function may import a module of its project when it is called
+            return work()
+
+    for file in (path, asked.file_of(how.against)):
         child.share_torch(file)
-    return child_verdict(work, timeout, name, how)
+    verdict = child_verdict(among_its_own, timeout, name, how)
+    verdict.file = path
+    return verdict
 
 
-def in_files(
-    targets: Sequence[str],
-    against: str | None = None,
-    form: str | None = None,
-    arguments: str | None = None,
-    timeout: float = 60.0,
-    device: str | None = None,
-    inputs: str | None = None,
-    sizes: str | None = None,
-) -> list[Verdict]:
-    """The verdict on each `FILE.py:NAME` or `FILE.py:NAME=OP`."""
-    verdicts: list[Verdict] = []
-    for target in targets:
-        place, equals, op = target.partition("=")
-        path, colon, name = place.rpartition(":")
-        wanted = op if equals else against
-        if not colon or not path or not name:
-            error = f"expected FILE.py:NAME or FILE.py:NAME=OP, found {target!r}"
-            verdicts.append(Verdict(COULD_NOT_RUN, name=target, error=error))
-        else:
-            verdict = in_file(
-                path, name, wanted, form, arguments, timeout=timeout, device=device, inputs=inputs, sizes=sizes
-            )
-            verdicts.append(verdict)
-    return verdicts
+def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[Verdict]:
+    """The verdict on each target that `targets` names: `FILE.py:NAME`, a file or a directory, with `=OP` or without."""
+    return [
+        Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
+        if t.error
+        else as_promised(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
+        for t in find_targets(targets, how.against)
+    ]
+
+
+def as_promised(target: Target, verdict: Verdict) -> Verdict:
+    """The verdict on what was found by its name alone: a forward that is not torch's is then no mistake."""
+    if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
+        return verdict
+    error = (
+        f"it has the name of {target.against}, and its forward is another function: "
+        f"say what it should compute, as {target.path}:{target.name}=OP"
+    )
+    return Verdict(COULD_NOT_RUN, against=verdict.against, name=verdict.name, file=verdict.file, error=error)

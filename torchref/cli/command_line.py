@@ -26,6 +26,7 @@ COMMANDS = {  # name -> (module, one-line help)
     "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
     "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),
     "list": ("torchref.cli.commands.list", "list the comparisons that ship"),
+    "referee": ("torchref.cli.commands.referee", "judge every gradient of any PyTorch model, and say where they part"),
     "view": ("torchref.cli.commands.view", "look at runs in TensorBoard, NumPy over torch"),
 }
 SPELT = "torchref.spelt"  # how characters are encoded that the output's encoding lacks
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `torchref list | head`: nobody reads on
         sys.stderr.close()
         return 0
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, one line and a status are the answer)
         return _answer(error)
 
 
@@ -70,7 +71,7 @@ def _answer(error: BaseException) -> int:
 
 
 def _spelt(error: UnicodeError) -> tuple[str, int]:
-    """What a terminal, or a file, of few characters gets in place of one that it does not know."""
+    """The spelling of a character that the output's encoding lacks."""
     assert isinstance(error, UnicodeEncodeError)
     unknown = error.object[error.start : error.end]
     return "".join(SPELLINGS.get(c, c.encode("ascii", "backslashreplace").decode()) for c in unknown), error.end

@@ -58,7 +58,7 @@ def run_lessons(
     return 0 if all(each.passed for each in taught) else 1
 
 
-def shown(name: str, progress: OnProgress, what: str, done: int, total: int) -> None:
+def shown(name: str, progress: OnProgress, _what: str, done: int, total: int) -> None:
     """A lesson's progress, in trainings."""
     progress(name, done, total, 0, 1)
 

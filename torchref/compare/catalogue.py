@@ -1,4 +1,4 @@
-"""Which comparisons there are: those that ship, in the package `comparisons`, and a user's own in a Python file."""
+"""Find comparisons: those that ship, in the package `comparisons`, and a user's own in a Python file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchref.compare.errors import UserError
 from torchref.load import load_file
@@ -26,8 +26,10 @@ def listing() -> dict[str, str]:
     """Name -> one-line claim of every comparison that ships, found without importing (so without torch and sklearn).
 
     It is a module of `comparisons`, or of its `lessons`, with a module-level `comparison = Comparison(...)` or
-    `lesson = Lesson(...)`; its claim is the first line of its docstring.
+    `lesson = Lesson(...)`; its claim is the first line of its docstring. UserError where the folder is missing.
     """
+    if not _PACKAGE.is_dir():
+        raise UserError(f"the comparisons that ship are not installed: there is no folder {_PACKAGE}")
     found = {}
     for path in [*sorted(_PACKAGE.glob("*.py")), *sorted(_PACKAGE.glob("lessons/*.py"))]:
         source = path.read_text(encoding="utf-8")
@@ -40,15 +42,14 @@ def listing() -> dict[str, str]:
 
 
 def find(name_or_file: str) -> Comparison:
-    """The comparison that ships under this name, or the one that a Python file defines."""
+    """The comparison of this name, or the one in a Python file."""
     if name_or_file.endswith(".py"):
         return _from_file(Path(name_or_file))
     name = name_or_file.replace("-", "_")
     known = listing()
     if name not in known:
         raise UserError(f"there is no comparison {name_or_file!r}: {nearest(name, known)} (or give a file, FILE.py)")
-    package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
-    comparison: Comparison = importlib.import_module(f"{package}.{name}").comparison
+    comparison: Comparison = _module(name).comparison
     return comparison
 
 
@@ -59,8 +60,17 @@ def lessons() -> list[str]:
 
 def find_lesson(name: str) -> Lesson:
     """The lesson that ships under this name."""
-    lesson: Lesson = importlib.import_module(f"comparisons.lessons.{name}").lesson
+    lesson: Lesson = _module(name).lesson
     return lesson
+
+
+def _module(name: str) -> Any:
+    """The module of a comparison or a lesson that ships. UserError where Python finds another package of that name."""
+    found = Path(importlib.import_module("comparisons").__path__[0])
+    if found.resolve() != _PACKAGE.resolve():
+        raise UserError(f"{found} hides the comparisons that ship, which are in {_PACKAGE}: start from another folder")
+    package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
+    return importlib.import_module(f"{package}.{name}")
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -67,9 +67,9 @@ class Comparison:
     def on(self, data: Data, source: Mapping[str, str]) -> Comparison:
         """The same comparison on other data, its networks' sizes adapted: each variant gets them as options.
 
-        Its claim was one about its own data, and becomes a line about these.
+        Its claim was about its own data. It becomes a line about these.
 
-        UserError where it is no comparison for other data, or not for these.
+        UserError where it cannot take other data, or not these.
         """
         if self.adapt is None:
             raise UserError(f"data: {self.name} is a comparison on its own data alone")
@@ -92,14 +92,7 @@ class Comparison:
             if not isinstance(getattr(self, name), kind):
                 what = "a text" if kind is str else "a dict"
                 raise UserError(f"{name} must be {what}, not {_short(getattr(self, name))}")
-        for name in ("epochs", "batch_size", "accumulate"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UserError(f"{name} must be a whole number of at least 1, not {_short(value)}")
-        if self.max_norm is not None and not (isinstance(self.max_norm, int | float) and self.max_norm > 0):
-            raise UserError(f"max_norm must be a positive number, not {_short(self.max_norm)}")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise UserError(f"seed must be a whole number from 0 to 2^32 - 1, not {_short(self.seed)}")
+        self._check_numbers()
         if self.dtype not in DTYPES:
             raise UserError(f"dtype must be one of {', '.join(DTYPES)}, not {_short(self.dtype)}")
         if self.device not in DEVICES:
@@ -113,8 +106,18 @@ class Comparison:
                 )
         self._check_functions()
 
+    def _check_numbers(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"{name} must be a whole number of at least 1, not {_short(value)}")
+        if self.max_norm is not None and not (isinstance(self.max_norm, int | float) and self.max_norm > 0):
+            raise UserError(f"max_norm must be a positive number, not {_short(self.max_norm)}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise UserError(f"seed must be a whole number from 0 to 2^32 - 1, not {_short(self.seed)}")
+
     def _check_functions(self) -> None:
-        """Each must be a function of what it will be called with."""
+        """Check that each can be called as it will be."""
         called: list[tuple[str, int]] = [("loss", 1), ("torch_loss", 1), ("optimizer", 2), ("data", 0)]
         for name, count in [*called, ("scheduler", 2), ("adapt", 1)]:
             _check_call(name, getattr(self, name), name not in OPTIONAL, [None] * count, {})

@@ -23,7 +23,7 @@ KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants", "origi
 
 
 def as_config(comparison: Comparison) -> dict[str, Any]:
-    """What a run can be repeated from: the comparison's name, its settings, and its variants' options."""
+    """All that repeats a run: the comparison's name, its settings, and its variants' options."""
     return {
         "comparison": comparison.name,
         **({"file": comparison.file} if comparison.file else {}),

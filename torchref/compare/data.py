@@ -16,7 +16,7 @@ __all__ = ["Data", "Rows", "batches", "split"]
 
 
 class Rows:
-    """Examples that stay where they are stored, in memory-mapped files: what is taken is read, and converted, then.
+    """Examples in memory-mapped files. They are read, and converted, when they are taken.
 
     `parts` are arrays that follow one another; one example is what a row of them becomes in `shape`. uint8 pixels
     become floats from 0 to 1, other integers int64, floats `dtype`; with `symbols` uint8 are symbols and become int64.
@@ -46,10 +46,12 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of all examples together."""
         return (len(self), *self.example)
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions of `shape`."""
         return len(self.shape)
 
     def __getitem__(self, index: Any) -> Array:
@@ -105,15 +107,8 @@ class Data:
                 raise UserError(f"data: {name} must be a numpy.ndarray, not {type(array).__name__}")
             if array.ndim == 0 or len(array) == 0:
                 raise UserError(f"data: {name} holds no example (its shape is {array.shape})")
-            if isinstance(array, Rows):  # checked when they are taken
-                continue
-            if array.dtype.kind == "f":
-                bad = np.argwhere(~np.isfinite(array))
-                if len(bad):
-                    index = tuple(int(i) for i in bad[0])
-                    raise UserError(f"data: {name}{list(index)} is {array[index]}; every value must be finite")
-            elif array.dtype != np.int64 and array.dtype != np.bool_:
-                raise UserError(f"data: {name} has dtype {array.dtype}; use float32, float64, int64 or bool")
+            if isinstance(array, np.ndarray):  # Rows are checked when they are taken
+                _check_values(name, array)
         for part in ("train", "validation"):
             inputs, targets = getattr(self, f"{part}_inputs"), getattr(self, f"{part}_targets")
             if len(inputs) != len(targets):
@@ -129,6 +124,16 @@ class Data:
     def astype(self, dtype: np.dtype) -> Data:
         """The same data, floating-point arrays in `dtype`."""
         return Data(*(a.astype(dtype) if a.dtype.kind == "f" else a for a in vars(self).values()))
+
+
+def _check_values(name: str, array: Array) -> None:
+    if array.dtype.kind == "f":
+        bad = np.argwhere(~np.isfinite(array))
+        if len(bad):
+            index = tuple(int(i) for i in bad[0])
+            raise UserError(f"data: {name}{list(index)} is {array[index]}; every value must be finite")
+    elif array.dtype not in (np.int64, np.bool_):
+        raise UserError(f"data: {name} has dtype {array.dtype}; use float32, float64, int64 or bool")
 
 
 def split(inputs: Array | Rows, targets: Array | Rows, validation: float, seed: int = 0) -> Data:

@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right: printed as one line, exit status 2."""
+"""The one exception for a user's mistakes: printed as one line, exit status 2."""
 
 from __future__ import annotations
 

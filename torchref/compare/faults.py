@@ -1,4 +1,4 @@
-"""Whose fault is an exception? What a user can put right becomes one line; a fault of torchref's keeps its traceback.
+"""Whose fault is an exception? A user's mistake becomes one line; a fault of torchref's keeps its traceback.
 
 This is the one place that decides it, for the command and for the processes of a sweep. A user's are: a `UserError`;
 whatever comes out of a file that is neither torchref's nor Python's nor an installed package's; a full disk and every
@@ -28,7 +28,7 @@ _PACKAGES = {"site-packages", "dist-packages"}  # what an installed package lies
 
 
 def explained(error: BaseException) -> str | None:
-    """What a user can put right, in one line with the file, the line and the cause; None for a fault of torchref's."""
+    """A user's mistake in one line, with the file, the line and the cause; None for a fault of torchref's."""
     place = user_line(error)
     if isinstance(error, UserError):
         said = str(error)
@@ -105,6 +105,6 @@ def writing(path: Path | str) -> Iterator[None]:
 
 
 def report_fault(error: BaseException) -> None:
-    """Print a fault of torchref's own, apart from everything that a user can put right."""
+    """Print a fault of torchref's own, with its traceback."""
     traceback.print_exception(error, file=sys.stderr)
     print("torchref: this is a fault of torchref's own: please report it, with the lines above", file=sys.stderr)

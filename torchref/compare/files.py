@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the program is killed; and whether a folder can take them."""
+"""Write a file whole or not at all, even if the program is killed. Check that a folder can be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["check_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write under another name first; when all of it is on the disk it gets its own. UserError where that fails."""
+    """Write under another name first, then rename: the file is whole or not there. UserError where that fails."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(path.name + ".tmp")
     with writing(path):

@@ -59,10 +59,10 @@ def read_arrays(file: Path | IO[bytes]) -> dict[str, Array]:
 
 
 def _header(name: str, content: IO[bytes], member: zipfile.ZipInfo) -> Header:
-    """What an array's header says, which must be what there is."""
+    """Read an array's header, and check that the bytes fit it."""
     try:
         shape, columns_first, dtype = HEADERS[np.lib.format.read_magic(content)](content)
-    except Exception as error:  # its text is parsed as Python: a damaged one can end in any exception
+    except Exception as error:  # noqa: BLE001 (its text is parsed as Python: a damaged one can end in any exception)
         raise BadArrays(f"the header of {name} is damaged: {type(error).__name__}: {error}") from None
     if dtype.hasobject:
         raise BadArrays("it holds Python objects, and arrays alone are admitted")

@@ -1,4 +1,4 @@
-"""What can be varied in a comparison: its settings, its model's options, and its optimizer's."""
+"""Vary a comparison: its settings, its model's options, and its optimizer's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def varied(comparison: Comparison, values: Mapping[str, Any]) -> Comparison:
 
 
 def model_options(comparison: Comparison) -> list[str]:
-    """The names of what `model` takes beside the namespace."""
+    """The names of `model`'s arguments, without the namespace."""
     parameters = list(inspect.signature(comparison.model).parameters.values())[1:]
     named = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     return list(dict.fromkeys([*named, *(key for options in comparison.variants.values() for key in options)]))

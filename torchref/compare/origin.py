@@ -1,4 +1,4 @@
-"""What a run is made from: digests of the user's files and of the data, so that a run goes on from no others."""
+"""Digests of the user's files and of the data. A run continues only if they are the same."""
 
 from __future__ import annotations
 

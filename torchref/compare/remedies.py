@@ -1,4 +1,4 @@
-"""What to do about a mistake that Python, NumPy or a layer has found in a user's file: the end of its line."""
+"""Say how to mend a mistake in a user's file that Python, NumPy or a layer has found."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _find(frame: FrameType, name: str) -> Any:
 
 
 def _in_place(error: BaseException) -> str:
-    """`x *= 2` wants to write into an array of somebody else's."""
+    """The remedy where `x *= 2` writes into an array that belongs to the caller."""
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     found = IN_PLACE.match(linecache.getline(frame.f_code.co_filename, line).rstrip())
     if found is None or not found[2] or "[" in found[1]:

@@ -1,4 +1,4 @@
-"""Which comparison is asked for: by its name, a configuration, data of one's own, and single settings."""
+"""Find the comparison that a user asks for: by name, configuration, own data, and single settings."""
 
 from __future__ import annotations
 

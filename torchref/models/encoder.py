@@ -21,6 +21,7 @@ def encoder_parts(
     classes: int,
     dropout: float,
 ) -> None:
+    """What both engines' `EncoderClassifier` is made of."""
     network.token = nn.Embedding(vocabulary, width)
     network.position = nn.Embedding(length, width)
     layer = nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, batch_first=True)

@@ -18,6 +18,7 @@ from torchref.nn.random import Source
 
 
 def attention_parts(attention: Any, nn: Any, width: int) -> None:
+    """What both engines' attention is made of."""
     attention.qkv = nn.Linear(width, 3 * width)
     attention.proj = nn.Linear(width, width)
 
@@ -52,6 +53,7 @@ class CausalSelfAttention(Module):
 
 
 def block_parts(block: Any, nn: Any, attention: Any, width: int, heads: int, dropout: float) -> None:
+    """What both engines' block is made of."""
     block.norm1 = nn.LayerNorm(width)
     block.attention = attention(width, heads, dropout)
     block.dropout1 = nn.Dropout(dropout)
@@ -91,6 +93,7 @@ class Block(Module):
 def gpt_parts(
     network: Any, nn: Any, block: Any, vocabulary: int, context: int, width: int, heads: int, depth: int, dropout: float
 ) -> None:
+    """What both engines' `GPT` is made of."""
     network.token = nn.Embedding(vocabulary, width)
     network.position = nn.Embedding(context, width)
     network.dropout = nn.Dropout(dropout)

@@ -58,6 +58,7 @@ class ResidualBlock(Module):
 
 
 def resnet_parts(network: Any, nn: Any, block: Any, channels: int, classes: int, width: int) -> None:
+    """What both engines' `ResNet` is made of."""
     network.stem = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
     network.blocks = nn.Sequential(block(width, width), block(width, 2 * width, 2), block(2 * width, 2 * width))
     network.pool = nn.AdaptiveAvgPool2d(1)

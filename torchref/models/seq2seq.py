@@ -12,6 +12,7 @@ from torchref.nn.module import Array, Backward, Module
 
 
 def seq2seq_parts(network: Any, nn: Any, vocabulary: int, hidden: int) -> None:
+    """What both engines' `EncoderDecoder` is made of."""
     network.source_embedding = nn.Embedding(vocabulary, hidden)
     network.target_embedding = nn.Embedding(vocabulary, hidden)
     network.encoder = nn.GRU(hidden, hidden, batch_first=True)

@@ -13,6 +13,7 @@ from torchref.nn.random import Source
 
 
 def vae_parts(network: Any, nn: Any, inputs: int, hidden: int, code: int) -> None:
+    """What both engines' `VariationalAutoencoder` is made of."""
     network.encoder = nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 2 * code))
     network.decoder = nn.Sequential(nn.Linear(code, hidden), nn.Tanh(), nn.Linear(hidden, inputs))
 

@@ -11,6 +11,7 @@ from torchref.nn.module import Array, Backward, Module
 
 
 def window_parts(network: Any, nn: Any, vocabulary: int, window: int, width: int, hidden: int) -> None:
+    """What both engines' `WindowLanguageModel` is made of."""
     network.embedding = nn.Embedding(vocabulary + 1, width)  # one more: what stands in front of the beginning
     network.layers = nn.Sequential(
         nn.Linear(window * width, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary)

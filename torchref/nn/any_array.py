@@ -9,14 +9,14 @@ from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 
-from torchref.nn.half import HALF, dtypes_of, rounded, takes_half, widened
+from torchref.nn.half import HALF, dtypes_of, rounded, rounded_backward, takes_half, widened
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 WITHOUT_GRADIENT = frozenset(np.typecodes["AllInteger"] + "?")  # the type codes of integers and booleans
 Condition = Callable[[Mapping[str, Any]], bool]  # of a call's arguments by name
 
 
-def always(given: Mapping[str, Any]) -> bool:
+def always(_given: Mapping[str, Any]) -> bool:
     """The condition that every call meets."""
     return True
 
@@ -59,31 +59,36 @@ def takes_any_array(
         arrays = [value for value in values if isinstance(value, np.ndarray)]
         kinds = {array.dtype.char for array in arrays}
         casts = "dtype" in kwargs and kwargs["dtype"] is not None  # the function itself sees to the dtype asked for
-        half = HALF.char in kinds and not casts and takes_half(arrays, single_beside_half)
-        if not half:
+        if not (HALF.char in kinds and not casts and takes_half(arrays, single_beside_half)):
             output, function_backward = function(*args, **kwargs)
-            if kinds.isdisjoint(WITHOUT_GRADIENT) and 0 not in [array.ndim for array in arrays]:
-                return unscalar(output), function_backward
         elif refuses_half is not None and refuses_half(inspect.signature(function).bind(*args, **kwargs).arguments):
             raise NotImplementedError(f"{function.__name__}(): not implemented for float16, as in torch")
         else:
             wide = {name: widened(value) for name, value in kwargs.items()}
-            output, function_backward = function(*map(widened, args), **wide)
+            output, wide_backward = function(*map(widened, args), **wide)
             output = (rounded(output[0]), *output[1:]) if statistics else rounded(output)
-
-        def backward(*doutput: Any) -> Any:
-            if kinds <= WITHOUT_GRADIENT:
-                return None
-            gradients = function_backward(*(map(widened, doutput) if half else doutput))
-            if half and len(dtypes_of(arrays)) == 1:
-                gradients = rounded(gradients)
-            elif half:
-                gradients = rounded(gradients[0]), *gradients[1:]
-            return tuple(map(unscalar, gradients)) if type(gradients) is tuple else unscalar(gradients)
-
-        return unscalar(output), backward
+            function_backward = rounded_backward(wide_backward, beside_single=len(dtypes_of(arrays)) > 1)
+        if kinds and kinds <= WITHOUT_GRADIENT:
+            function_backward = no_gradient
+        elif 0 in [array.ndim for array in arrays]:
+            function_backward = unscalar_backward(function_backward)
+        return unscalar(output), function_backward
 
     return cast(Any, entered)
+
+
+def no_gradient(*doutput: Any) -> None:
+    """The backward of a function of integers and booleans."""
+
+
+def unscalar_backward(function_backward: Callable[..., Any]) -> Callable[..., Any]:
+    """`function_backward`, but with gradients that are arrays where an argument has no dimension."""
+
+    def backward(*doutput: Any) -> Any:
+        gradients = function_backward(*doutput)
+        return tuple(map(unscalar, gradients)) if type(gradients) is tuple else unscalar(gradients)
+
+    return backward
 
 
 def unscalar(value: Any) -> Any:

@@ -104,37 +104,13 @@ def scaled_dot_product_attention(
     at once, `dropout_p` out of range. Equals `torch.nn.functional.scaled_dot_product_attention`. Vaswani et al. 2017.
     """
     function = "scaled_dot_product_attention"
-    check_floating(function, query=query, key=key, value=value)
-    if min(query.ndim, key.ndim, value.ndim) < 2:
-        raise RuntimeError(
-            f"{function}(): query, key and value must have at least 2 dimensions, but have shapes "
-            f"{query.shape}, {key.shape} and {value.shape}"
-        )
-    check_arrays(function, optional={"attn_mask": attn_mask})
-    if is_causal and attn_mask is not None:
-        raise RuntimeError(f"{function}(): attn_mask must be None with is_causal=True, but has shape {attn_mask.shape}")
-    if attn_mask is not None and attn_mask.dtype != bool and attn_mask.dtype != query.dtype:
-        raise RuntimeError(
-            f"{function}(): attn_mask must be bool or of query's dtype {query.dtype}, but is {attn_mask.dtype}"
-        )
-    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
-        raise RuntimeError(
-            f"{function}(): query {query.shape} and key {key.shape} must have equally many features, key and value "
-            f"{value.shape} equally many rows"
-        )
-    if not 0 <= dropout_p <= 1:
-        raise RuntimeError(f"{function}(): dropout probability has to be between 0 and 1, but got {dropout_p=}")
+    check_query_key_value(function, query, key, value, attn_mask, is_causal, dropout_p)
     keys, values = key, value
     if enable_gqa:
         shared = group_size(function, query, key), group_size(function, query, value)
         keys, values = np.repeat(key, shared[0], axis=-3), np.repeat(value, shared[1], axis=-3)
-    try:
-        batch = np.broadcast_shapes(query.shape[:-2], keys.shape[:-2], values.shape[:-2])
-        scores = (*batch, query.shape[-2], key.shape[-2])
-        fits = attn_mask is None or np.broadcast_shapes(attn_mask.shape, scores) == scores
-    except ValueError:
-        fits = False
-    if not fits:
+    scores = scores_shape(query, keys, values, attn_mask)
+    if scores is None:
         raise RuntimeError(
             f"{function}(): query {query.shape}, key {key.shape}, value {value.shape} and attn_mask "
             f"{None if attn_mask is None else attn_mask.shape} do not broadcast to one batch of scores"
@@ -164,6 +140,48 @@ def scaled_dot_product_attention(
         return sum_to(dquery, query.shape), sum_to(dkeys, key.shape), sum_to(dvalues, value.shape), dattn_mask
 
     return y, backward
+
+
+def check_query_key_value(
+    function: str,
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None,
+    is_causal: bool,
+    dropout_p: float,
+) -> None:
+    """The dimensions, dtypes and features, with torch's exception types."""
+    check_floating(function, query=query, key=key, value=value)
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        raise RuntimeError(
+            f"{function}(): query, key and value must have at least 2 dimensions, but have shapes "
+            f"{query.shape}, {key.shape} and {value.shape}"
+        )
+    check_arrays(function, optional={"attn_mask": attn_mask})
+    if is_causal and attn_mask is not None:
+        raise RuntimeError(f"{function}(): attn_mask must be None with is_causal=True, but has shape {attn_mask.shape}")
+    if attn_mask is not None and attn_mask.dtype not in (bool, query.dtype):
+        raise RuntimeError(
+            f"{function}(): attn_mask must be bool or of query's dtype {query.dtype}, but is {attn_mask.dtype}"
+        )
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise RuntimeError(
+            f"{function}(): query {query.shape} and key {key.shape} must have equally many features, key and value "
+            f"{value.shape} equally many rows"
+        )
+    if not 0 <= dropout_p <= 1:
+        raise RuntimeError(f"{function}(): dropout probability has to be between 0 and 1, but got {dropout_p=}")
+
+
+def scores_shape(query: Array, key: Array, value: Array, attn_mask: Array | None) -> tuple[int, ...] | None:
+    """(..., L, S), to which everything broadcasts; None where it does not."""
+    try:
+        batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+        scores = (*batch, query.shape[-2], key.shape[-2])
+        return scores if attn_mask is None or np.broadcast_shapes(attn_mask.shape, scores) == scores else None
+    except ValueError:
+        return None
 
 
 def hidden(like: Array, where: Array) -> Array:

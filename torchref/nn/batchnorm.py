@@ -123,7 +123,7 @@ def batch_norm(
     weight: Array | None = None,
     bias: Array | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float = 0.1,  # noqa: ARG001 (torch's argument)
     eps: float = 1e-5,
 ) -> tuple[Array, Backward]:
     """`batch_norm_train` or, with `training=False`, `batch_norm_eval`: `backward(dy)` returns dx, dweight, dbias.

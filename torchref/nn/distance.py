@@ -35,12 +35,14 @@ def vector_norm(x: Array, p: float, dim: int | tuple[int, ...]) -> tuple[Array, 
 
     def backward(dnorm: Array) -> Array:
         if p == 2:
-            return x * (dnorm / np.where(norm == 0, 1, norm))
+            with np.errstate(invalid="ignore"):  # inf / inf
+                return x * (dnorm / np.where(norm == 0, 1, norm))
         if p == 0:
             return np.zeros_like(x)
         if math.isinf(p):
             attained = np.abs(x) == norm
-            return np.sign(x) * attained * (dnorm / attained.sum(axis=dim, keepdims=True, dtype=x.dtype))
+            with np.errstate(divide="ignore", invalid="ignore"):  # no entry attains a norm that is nan
+                return np.sign(x) * attained * (dnorm / attained.sum(axis=dim, keepdims=True, dtype=x.dtype))
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = dnorm * (np.abs(x) / norm) ** (p - 1)
         return np.where((x == 0) & ~np.isnan(norm), 0, slope) * np.sign(x)
@@ -93,7 +95,8 @@ def pairwise_distance(
     arrays = x1, x2
     x1, x2 = promoted("pairwise_distance", x1=x1, x2=x2)
     check_broadcast("pairwise_distance", x1, x2)
-    difference = np.asanyarray(x1 - x2 + eps)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        difference = np.asanyarray(x1 - x2 + eps)
     axes = (-1,) if difference.ndim else ()
     norm, norm_backward = vector_norm(difference, p, axes)
     distance = norm if keepdim else np.asanyarray(norm.sum(axis=axes))  # the dimension of size 1 taken away
@@ -138,7 +141,8 @@ def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     if not p >= 0:
         raise RuntimeError(f"pdist(): p must not be negative, but got p={p}")
     i, j = np.triu_indices(len(x), 1)
-    difference = x[i] - x[j]  # (pairs, M)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        difference = x[i] - x[j]  # (pairs, M)
     if x.shape[1] == 0:
         difference = np.zeros_like(x, shape=(len(i), 1), order="C")  # rows without entries are equal
     norm, norm_backward = vector_norm(difference, p, 1)

@@ -69,7 +69,7 @@ def embedding(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
-    sparse: bool = False,
+    sparse: bool = False,  # noqa: ARG001 (torch's argument)
 ) -> tuple[Array, Backward]:
     """y = the rows of weight that x names: y_nd = weight_(x_n)d.
 
@@ -166,19 +166,7 @@ def embedding_bag(
     """
     optional = {"per_sample_weights": per_sample_weights, "offsets": offsets}
     check_arrays("embedding_bag", input=x, weight=weight, optional=optional)
-    check_floating("embedding_bag", weight=weight, optional={"per_sample_weights": per_sample_weights})
-    check_table("embedding_bag", x, weight)
-    if mode not in ("sum", "mean", "max"):
-        raise ValueError(f"embedding_bag(): mode has to be one of sum, mean or max, but got mode={mode!r}")
-    if mode == "max" and (scale_grad_by_freq or sparse):
-        raise ValueError(f"embedding_bag(): mode='max' does not support {scale_grad_by_freq=} and {sparse=}")
-    if per_sample_weights is not None:
-        if per_sample_weights.shape != x.shape:
-            raise ValueError(
-                f"embedding_bag(): per_sample_weights {per_sample_weights.shape} must have the shape of input {x.shape}"
-            )
-        if mode != "sum":
-            raise NotImplementedError(f"embedding_bag(): per_sample_weights need mode='sum', but got mode={mode!r}")
+    check_bag_options(x, weight, per_sample_weights, mode, scale_grad_by_freq, sparse)
     starts, bags = bag_starts(x, offsets, include_last_offset)
     padding_idx = wrap_padding_idx(padding_idx, len(weight), RuntimeError, "embedding_bag()")
     wrong = first_out_of_range(x, len(weight))
@@ -217,6 +205,26 @@ def embedding_bag(
         return None, dweight, None, dper_sample_weights.reshape(x.shape)
 
     return y, backward
+
+
+def check_bag_options(
+    x: Array, weight: Array, per_sample_weights: Array | None, mode: str, scale_grad_by_freq: bool, sparse: bool
+) -> None:
+    """The table, the mode, and what goes with it."""
+    check_floating("embedding_bag", weight=weight, optional={"per_sample_weights": per_sample_weights})
+    check_table("embedding_bag", x, weight)
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"embedding_bag(): mode has to be one of sum, mean or max, but got mode={mode!r}")
+    if mode == "max" and (scale_grad_by_freq or sparse):
+        raise ValueError(f"embedding_bag(): mode='max' does not support {scale_grad_by_freq=} and {sparse=}")
+    if per_sample_weights is None:
+        return
+    if per_sample_weights.shape != x.shape:
+        raise ValueError(
+            f"embedding_bag(): per_sample_weights {per_sample_weights.shape} must have the shape of input {x.shape}"
+        )
+    if mode != "sum":
+        raise NotImplementedError(f"embedding_bag(): per_sample_weights need mode='sum', but got mode={mode!r}")
 
 
 def bag_starts(x: Array, offsets: Array | None, include_last_offset: bool) -> tuple[Array, int]:

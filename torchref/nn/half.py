@@ -7,7 +7,7 @@ rounds what goes out. Where a module computes by itself, it calls `widened` and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,19 @@ def rounded(value: Any) -> Any:
     """float32 arrays as float16 (infinite beyond 65504), also in tuples of gradients; all else as it is."""
     with np.errstate(over="ignore"):
         return converted(value, np.float32, np.float16)
+
+
+def rounded_backward(wide_backward: Callable[..., Any], beside_single: bool) -> Callable[..., Any]:
+    """The backward of a function that was called with `widened` arrays: it takes and returns float16.
+
+    `beside_single`: of its arguments the first alone was float16, and the gradients of the others stay float32.
+    """
+
+    def backward(*doutput: Any) -> Any:
+        gradients = wide_backward(*map(widened, doutput))
+        return (rounded(gradients[0]), *gradients[1:]) if beside_single else rounded(gradients)
+
+    return backward
 
 
 def converted(value: Any, source: Any, target: Any) -> Any:

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from torchref.nn.any_array import unscalar
-
 Array = NDArray[Any]
 Backward = Callable[..., Any]
 T = TypeVar("T")
@@ -69,7 +67,6 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
     """
     values = [a.data if isinstance(a, Parameter) else a for a in arrays]
     output, function_backward = function(*values, **options)
-    output = unscalar(output)
 
     def backward(*doutput: Any) -> Any:
         gradients = function_backward(*doutput)
@@ -78,7 +75,7 @@ def bind(function: Callable[..., tuple[Any, Backward]], *arrays: Any, **options:
             if isinstance(array, Parameter):
                 array.accumulate(gradient)
             elif is_floating(array):
-                dinputs.append(unscalar(gradient))
+                dinputs.append(gradient)
         return dinputs[0] if len(dinputs) == 1 else tuple(dinputs)
 
     return output, backward
@@ -220,17 +217,8 @@ class Module:
         own = self.state_dict()
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
-        errors = []
-        if strict and unexpected:
-            errors.append("Unexpected key(s) in state_dict: " + ", ".join(map(repr, unexpected)))
-        if strict and missing:
-            errors.append("Missing key(s) in state_dict: " + ", ".join(map(repr, missing)))
-        for name, old in own.items():
-            new = state_dict.get(name, old)
-            if not isinstance(new, np.ndarray):
-                errors.append(f"{name}: expected a numpy.ndarray, not {type(new).__name__}")
-            elif new.shape != old.shape:
-                errors.append(f"size mismatch for {name}: state_dict has shape {new.shape}, the module {old.shape}")
+        errors = errors_of_keys(missing, unexpected) if strict else []
+        errors += errors_of_arrays(own, state_dict)
         if errors:
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
 
@@ -329,6 +317,28 @@ class Module:
 def join(path: str, name: str) -> str:
     """The dotted name of `name` below `path`, which is empty for the root."""
     return f"{path}.{name}" if path else name
+
+
+def errors_of_keys(missing: list[str], unexpected: list[str]) -> list[str]:
+    """What torch says of keys that do not belong together."""
+    errors = []
+    if unexpected:
+        errors.append("Unexpected key(s) in state_dict: " + ", ".join(map(repr, unexpected)))
+    if missing:
+        errors.append("Missing key(s) in state_dict: " + ", ".join(map(repr, missing)))
+    return errors
+
+
+def errors_of_arrays(own: Mapping[str, Array], state_dict: Mapping[str, Array]) -> list[str]:
+    """What cannot be copied into `own`: something else than an array, or one of another shape."""
+    errors = []
+    for name, old in own.items():
+        new = state_dict.get(name, old)
+        if not isinstance(new, np.ndarray):
+            errors.append(f"{name}: expected a numpy.ndarray, not {type(new).__name__}")
+        elif new.shape != old.shape:
+            errors.append(f"size mismatch for {name}: state_dict has shape {new.shape}, the module {old.shape}")
+    return errors
 
 
 def unique(pairs: Iterator[tuple[str, T]]) -> Iterator[tuple[str, T]]:

@@ -79,16 +79,12 @@ def multi_head_attention(
         return x[0] if not batched else x if batch_first else x.swapaxes(0, 1)
 
     packed = in_proj_weight is not None
-    if in_proj_weight is not None:
-        w_q, w_k, w_v = np.split(in_proj_weight, 3)
-    else:
-        w_q, w_k, w_v = q_proj_weight, k_proj_weight, v_proj_weight  # type: ignore[assignment]
-    b_q, b_k, b_v = (None, None, None) if in_proj_bias is None else np.split(in_proj_bias, 3)
-    check_projections(function, batch_major(query), batch_major(key), batch_major(value), w_q, w_k, w_v, packed)
-    check_static(function, len(batch_major(query)), num_heads, embed_dim, static_k, static_v, bias_k, bias_v)
-    q, q_backward = linear(batch_major(query), w_q, b_q)  # (N, L, E)
-    k, k_backward = linear(batch_major(key), w_k, b_k)  # (N, S, E)
-    v, v_backward = linear(batch_major(value), w_v, b_v)
+    separate = q_proj_weight, k_proj_weight, v_proj_weight
+    w_q, w_k, w_v = separate if in_proj_weight is None else np.split(in_proj_weight, 3)
+    inputs = batch_major(query), batch_major(key), batch_major(value)
+    check_projections(function, *inputs, w_q, w_k, w_v, packed)  # type: ignore[arg-type]
+    check_static(function, len(inputs[0]), num_heads, embed_dim, static_k, static_v, bias_k, bias_v)
+    (q, k, v), project_backward = project(inputs, (w_q, w_k, w_v), in_proj_bias)  # type: ignore[arg-type]
     # (N, heads, S', E / heads)
     k_heads, k_heads_backward = rows_of_heads(k, static_k, bias_k, add_zero_attn, num_heads)
     v_heads, v_heads_backward = rows_of_heads(v, static_v, bias_v, add_zero_attn, num_heads)
@@ -115,38 +111,26 @@ def multi_head_attention(
     y, out_backward = linear(join_heads(heads), out_proj_weight, out_proj_bias)
     shown = None
     if need_weights:
-        shown = weights.mean(axis=1) if average_attn_weights else weights
-        shown = shown if batched else shown[0]
+        shown, shown_backward = shown_weights(weights, average_attn_weights, batched)
 
     def backward(doutput: tuple[Array | None, Array | None]) -> tuple[Array | None, ...]:
         dy, dshown = doutput
         dy = np.zeros_like(y) if dy is None else batch_major(dy)
         dheads, dout_proj_weight, dout_proj_bias = out_backward(dy)
-        dweights = None
-        if dshown is not None:
-            dweights = dshown if batched else dshown[None]
-            if average_attn_weights:
-                dweights = np.broadcast_to(dweights[:, None] / num_heads, weights.shape)
+        dweights = None if dshown is None else shown_backward(dshown)
         dq_heads, dk_heads, dv_heads, ds = attend_backward(split_heads(dheads, num_heads), dweights)
         dk, dstatic_k, dbias_k = k_heads_backward(dk_heads)
         dv, dstatic_v, dbias_v = v_heads_backward(dv_heads)
-        dquery, dw_q, db_q = q_backward(join_heads(dq_heads))
-        dkey, dw_k, db_k = k_backward(dk)
-        dvalue, dw_v, db_v = v_backward(dv)
-        flagged = is_causal and key_padding_mask is None and not need_weights  # the flag has stood in for the mask
-        added_mask = None if flagged else attn_mask
+        dinputs, dw, din_proj_bias = project_backward(join_heads(dq_heads), dk, dv)
+        # the flag has stood in for the mask, where it could
+        added_mask = None if is_causal and key_padding_mask is None and not need_weights else attn_mask
         dkey_padding_mask, dattn_mask = split_mask_gradient(ds[..., :sources], key_padding_mask, added_mask)
         return (
-            layout(dquery),
-            layout(dkey),
-            layout(dvalue),
+            *map(layout, dinputs),
             dkey_padding_mask,
             dattn_mask,
-            np.concatenate([dw_q, dw_k, dw_v]) if packed else None,
-            None if packed else dw_q,
-            None if packed else dw_k,
-            None if packed else dw_v,
-            None if in_proj_bias is None else np.concatenate([db_q, db_k, db_v]),
+            *((np.concatenate(dw), None, None, None) if packed else (None, *dw)),
+            din_proj_bias,
             dbias_k,
             dbias_v,
             dout_proj_weight,
@@ -235,6 +219,37 @@ def multi_head_attention_forward(
         return *projections, dpadding, dmask, dw_q, dw_k, dw_v, dstatic_k, dstatic_v
 
     return output, backward
+
+
+def project(
+    inputs: tuple[Array, ...], weights: tuple[Array, ...], in_proj_bias: Array | None
+) -> tuple[tuple[Array, ...], Backward]:
+    """q, k and v: each input (N, L, features) times its weight (E, features), with its third of the bias (3 E).
+
+    `backward(dq, dk, dv)` returns the gradients of the three inputs, of the three weights, and of the bias.
+    """
+    biases = (None, None, None) if in_proj_bias is None else np.split(in_proj_bias, 3)
+    pairs = [linear(x, weight, bias) for x, weight, bias in zip(inputs, weights, biases, strict=True)]
+    outputs = tuple(output for output, _ in pairs)  # (N, L, E)
+
+    def backward(*doutputs: Array) -> tuple[list[Array], list[Array], Array | None]:
+        gradients = [linear_backward(d) for (_, linear_backward), d in zip(pairs, doutputs, strict=True)]
+        dinputs, dweights, dbiases = ([g[i] for g in gradients] for i in range(3))
+        return dinputs, dweights, None if in_proj_bias is None else np.concatenate(dbiases)
+
+    return outputs, backward
+
+
+def shown_weights(weights: Array, average: bool, batched: bool) -> tuple[Array, Backward]:
+    """The weights (N, heads, L, S) as they are returned: `average` takes the mean over the heads, unbatched drops N."""
+    mean = weights.mean(axis=1) if average else weights
+    shown = mean if batched else mean[0]
+
+    def backward(dshown: Array) -> Array:
+        dmean = dshown if batched else dshown[None]
+        return np.broadcast_to(dmean[:, None] / weights.shape[1], weights.shape) if average else dmean
+
+    return shown, backward
 
 
 def split_heads(x: Array, num_heads: int) -> Array:
@@ -351,25 +366,27 @@ def check_attention(
     for name, x in (("key", key), ("value", value)):
         if x.ndim != query.ndim:
             raise AssertionError(f"{function}(): with query {query.shape} {name} must be {query.ndim}-D: {x.shape}")
-    for name, mask, dimensions in (
-        ("key_padding_mask", key_padding_mask, (query.ndim - 1,)),
-        ("attn_mask", attn_mask, (2, 3)),
-    ):
-        if mask is None:
-            continue
-        if mask.dtype.kind not in "bfc":
-            raise AssertionError(f"{function}(): only bool and floating types of {name} are supported: {mask.dtype}")
-        if mask.ndim not in dimensions:
-            raise AssertionError(
-                f"{function}(): with query {query.shape} {name} must have {' or '.join(map(str, dimensions))} "
-                f"dimensions, but has shape {mask.shape}"
-            )
-        if mask.dtype != bool and mask.dtype != query.dtype:
-            raise RuntimeError(f"{function}(): {name} has dtype {mask.dtype}, but query {query.dtype}")
+    check_mask(function, query, "key_padding_mask", key_padding_mask, (query.ndim - 1,))
+    check_mask(function, query, "attn_mask", attn_mask, (2, 3))
     if attn_mask is not None and query.ndim == 2 and attn_mask.ndim == 3:
         expected = (num_heads, len(query), len(key))
         if attn_mask.shape != expected:
             raise AssertionError(f"{function}(): attn_mask must have shape {expected}, but has {attn_mask.shape}")
+
+
+def check_mask(function: str, query: Array, name: str, mask: Array | None, dimensions: tuple[int, ...]) -> None:
+    """The dtype of a mask, and how many dimensions it may have."""
+    if mask is None:
+        return
+    if mask.dtype.kind not in "bfc":
+        raise AssertionError(f"{function}(): only bool and floating types of {name} are supported: {mask.dtype}")
+    if mask.ndim not in dimensions:
+        raise AssertionError(
+            f"{function}(): with query {query.shape} {name} must have {' or '.join(map(str, dimensions))} "
+            f"dimensions, but has shape {mask.shape}"
+        )
+    if mask.dtype not in (bool, query.dtype):
+        raise RuntimeError(f"{function}(): {name} has dtype {mask.dtype}, but query {query.dtype}")
 
 
 def check_weights(

@@ -95,15 +95,27 @@ def check_pad(x: Array, pad: Sequence[int], mode: str, value: float | None) -> l
     if mode in ("reflect", "replicate"):
         check_numeric("pad", x)
     if mode != "constant":
-        if value:
-            raise RuntimeError(f"pad(): mode {mode!r} takes no value, but got value={value}")
-        if not 1 <= len(pairs) <= 3 or x.ndim - len(pairs) not in (1, 2):
-            raise NotImplementedError(
-                f"pad(): mode {mode!r} with pad={pad!r} is not supported for input of shape {x.shape}: "
-                f"it pads all dimensions behind the channels"
-            )
-        if mode != "circular" and 0 in x.shape[x.ndim - len(pairs) - 1 :]:
-            raise RuntimeError(f"pad(): mode {mode!r}: only the batch may be empty, but input has shape {x.shape}")
+        check_copies(x, pad, mode, value)
+    check_amounts(x, pad, pairs, mode)
+    return pairs
+
+
+def check_copies(x: Array, pad: Sequence[int], mode: str, value: float | None) -> None:
+    """What the modes that pad with x's own entries need, beyond amounts that fit."""
+    dimensions = len(pad) // 2
+    if value:
+        raise RuntimeError(f"pad(): mode {mode!r} takes no value, but got value={value}")
+    if not 1 <= dimensions <= 3 or x.ndim - dimensions not in (1, 2):
+        raise NotImplementedError(
+            f"pad(): mode {mode!r} with pad={pad!r} is not supported for input of shape {x.shape}: "
+            f"it pads all dimensions behind the channels"
+        )
+    if mode != "circular" and 0 in x.shape[x.ndim - dimensions - 1 :]:
+        raise RuntimeError(f"pad(): mode {mode!r}: only the batch may be empty, but input has shape {x.shape}")
+
+
+def check_amounts(x: Array, pad: Sequence[int], pairs: list[tuple[int, int]], mode: str) -> None:
+    """That no dimension loses more than it has, or gets more than the mode can take from it."""
     sizes = [n + low + high for n, (low, high) in zip(x.shape[::-1], pairs, strict=False)]
     if mode in ("reflect", "replicate") and (min(sizes) < 0 or max(sizes) < 1):
         raise RuntimeError(f"pad(): input of shape {x.shape} is too small for pad={pad!r}")
@@ -116,7 +128,6 @@ def check_pad(x: Array, pad: Sequence[int], mode: str, value: float | None) -> l
                 f"pad(): padding size in mode {mode!r} must not exceed {limit}, "
                 f"but got pad={pad!r} for input of shape {x.shape}"
             )
-    return pairs
 
 
 def per_side(padding: int | Sequence[int], dimensions: int) -> tuple[int, ...]:

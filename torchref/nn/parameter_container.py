@@ -31,7 +31,7 @@ class ParameterContainer(Module):
     def __len__(self) -> int:
         return len(self._values)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Backward]:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> tuple[Any, Backward]:
         raise RuntimeError(f"{type(self).__name__} should not be called.")
 
     def extra_repr(self) -> str:

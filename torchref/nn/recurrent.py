@@ -6,6 +6,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ from torchref.nn.recurrent_cell import State, gru_gates, lstm_gates, relu_gates,
 Gates: TypeAlias = Callable[..., tuple[State, Backward]]
 
 
-def through_time(
+def through_time(  # noqa: C901, PLR0915 (one recurrence there and back: its halves make sense side by side)
     gates: Gates,
     x: Array,
     state: State,
@@ -127,6 +128,70 @@ def beside(first: Array, rows: Array) -> Array:
     return first if len(first) == len(rows) else np.concatenate([first, rows[len(first) :]])
 
 
+Group: TypeAlias = tuple[Array, Array, Array | None, Array | None, Array | None]
+
+
+def grouped(function: str, weights: tuple[Array, ...], count: int) -> list[Group]:
+    """(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr) for each layer and direction; None for what it has not."""
+    size, rest = divmod(len(weights), count)
+    if rest or size not in (2, 3, 4, 5):
+        raise RuntimeError(f"{function}(): {len(weights)} weights cannot belong to {count} layers and directions")
+    groups = []
+    for k in range(count):
+        weight_ih, weight_hh, *others = weights[k * size : (k + 1) * size]
+        weight_hr = others.pop() if size in (3, 5) else None
+        bias_ih, bias_hh = others or (None, None)
+        groups.append((weight_ih, weight_hh, bias_ih, bias_hh, weight_hr))
+    return groups
+
+
+def widths(group: Group) -> tuple[int, int]:
+    """How many features h and c have."""
+    weight_hh, weight_hr = group[1], group[4]
+    return weight_hh.shape[1], weight_hh.shape[1] if weight_hr is None else weight_hr.shape[1]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How torch lays out sequences and states, and how `through_time` reads them: as rows, one time after the other.
+
+    Sequences: (T, N, H), (N, T, H) with `batch_first`, (T, H) where they are not `batched`, (R, H) where packed.
+    Rows: (R, H), with R = T N. States: (layers, N, H), not batched (layers, H), packed in the order of the caller.
+    """
+
+    batched: bool
+    batch_first: bool
+    shape: tuple[int, ...]  # (T, N), and (R,) where it is packed
+    sorted_indices: Array | None = None
+    unsorted_indices: Array | None = None
+
+    def rows(self, sequences: Array) -> Array:
+        """The rows of all times."""
+        swapped = self.batched and self.batch_first and len(self.shape) == 2
+        timed = sequences.swapaxes(0, 1) if swapped else sequences
+        return timed.reshape(math.prod(self.shape), sequences.shape[-1])
+
+    def sequences(self, rows: Array) -> Array:
+        """The inverse of `rows`."""
+        if len(self.shape) == 1:
+            return rows
+        timed = rows.reshape(*self.shape, rows.shape[1])
+        return timed[:, 0] if not self.batched else timed.swapaxes(0, 1) if self.batch_first else timed
+
+    def state(self, given: Array) -> Array:
+        """(layers, N, H), the sequences in the order of the rows."""
+        if not self.batched:
+            return given[:, None]
+        return given if self.sorted_indices is None else given[:, self.sorted_indices]
+
+    def given(self, states: Sequence[Array]) -> Array:
+        """The inverse of `state`, from the state (N, H) of each layer and direction."""
+        stacked = np.stack(states)  # (layers, N, H)
+        if not self.batched:
+            return stacked[:, 0]
+        return stacked if self.unsorted_indices is None else stacked[:, self.unsorted_indices]
+
+
 def layers(
     function: str,
     gates: Gates,
@@ -157,130 +222,120 @@ def layers(
     groups = grouped(function, weights, num_layers * directions)
     if x.shape[-1] != groups[0][0].shape[1]:
         raise RuntimeError(f"{function}(): input has {x.shape[-1]} features, but weight_ih {groups[0][0].shape}")
-    batched = batch_sizes is not None or x.ndim == 3
-    if batch_sizes is not None:  # packed: the rows of all times already stand one time after the other
-        shape: tuple[int, ...] = (len(x),)
-        sizes = [int(n) for n in batch_sizes]
-        rows = x
-    else:
-        timed = x[:, None] if not batched else x.swapaxes(0, 1) if batch_first else x  # (T, N, in)
-        shape = timed.shape[:2]
-        sizes = [shape[1]] * shape[0]
-        rows = timed.reshape(shape[0] * shape[1], x.shape[-1])
+    shape = (len(x),) if batch_sizes is not None else times_and_batch(x, batch_first)
+    layout = Layout(batch_sizes is not None or x.ndim == 3, batch_first, shape, sorted_indices, unsorted_indices)
+    sizes = [shape[1]] * shape[0] if batch_sizes is None else [int(n) for n in batch_sizes]
     if not sizes:
         raise RuntimeError(f"{function}(): Expected sequence length to be larger than 0, but input is {x.shape}")
-    first_state = []
-    for name, s, width in zip(names, state, widths(groups[0]), strict=False):
-        expected = (len(groups), sizes[0], width) if batched else (len(groups), width)
-        if s is not None and s.shape != expected:
-            raise RuntimeError(f"{function}(): Expected {name} size {expected}, got {s.shape}")
-        s = np.zeros_like(x, shape=expected, order="C") if s is None else s
-        first_state.append(s[:, None] if not batched else s if sorted_indices is None else s[:, sorted_indices])
+    first = first_states(function, x, dict(zip(names, state, strict=True)), layout, sizes[0], groups)
 
+    rows = layout.rows(x)
     last: list[State] = []
     backwards, drop_backwards = [], []
     for layer in range(num_layers):
         if layer > 0:
-            dropped, drop_backward = drop(rows.reshape(*shape, rows.shape[1]), p=dropout, training=training, rng=rng)
+            timed = rows.reshape(*layout.shape, rows.shape[1])
+            dropped, drop_backward = drop(timed, p=dropout, training=training, rng=rng)
             drop_backwards.append(drop_backward)
             rows = dropped.reshape(rows.shape)
-        ys = []
-        for direction in range(directions):
-            k = layer * directions + direction
-            (y, last_state), y_backward = through_time(
-                gates,
-                rows,
-                tuple(s[k] for s in first_state),
-                *groups[k],
-                batch_sizes=sizes,
-                reverse=direction == 1,
-                needs_input_grad=needs_input_grad or layer > 0,
-            )
-            ys.append(y)
-            last.append(last_state)
-            backwards.append(y_backward)
-        rows = np.concatenate(ys, axis=1) if bidirectional else y  # (R, directions * H)
-    width = y.shape[1]
-
-    def output_layout(rows: Array) -> Array:
-        """The rows of all times as torch lays them out."""
-        if batch_sizes is not None:
-            return rows
-        timed = rows.reshape(*shape, rows.shape[1])
-        return timed[:, 0] if not batched else timed.swapaxes(0, 1) if batch_first else timed
-
-    def row_layout(output: Array) -> Array:
-        """The inverse of `output_layout`."""
-        timed = output.swapaxes(0, 1) if batched and batch_first and batch_sizes is None else output
-        return timed.reshape(len(x) if batch_sizes is not None else shape[0] * shape[1], output.shape[-1])
-
-    def state_layout(states: list[Array], indices: Array | None) -> Array:
-        stacked = np.stack(states)  # (num_layers * directions, N, H)
-        if not batched:
-            return stacked[:, 0]
-        return stacked if indices is None else stacked[:, indices]
-
-    last_states = tuple(state_layout([s[i] for s in last], unsorted_indices) for i in range(len(state)))
+        own = slice(layer * directions, (layer + 1) * directions)
+        (rows, lasts), layer_backward = both_directions(
+            gates,
+            rows,
+            tuple(s[own] for s in first),
+            groups[own],
+            batch_sizes=sizes,
+            needs_input_grad=needs_input_grad or layer > 0,
+        )
+        last += lasts
+        backwards.append(layer_backward)
+    last_states = tuple(layout.given([s[i] for s in last]) for i in range(len(state)))
 
     def backward(dy: Array | None, *dstate: Array | None) -> tuple[Array | None, ...]:
-        drows = None if dy is None else row_layout(dy)
-        dlast = []
-        for ds in dstate:
-            if ds is not None and not batched:
-                ds = ds[:, None]
-            elif ds is not None and sorted_indices is not None:
-                ds = ds[:, sorted_indices]
-            dlast.append(ds)
-        dfirst: dict[int, list[Array]] = {}
-        dweights: dict[int, list[Array]] = {}
+        drows = None if dy is None else layout.rows(dy)
+        dlast = [None if ds is None else layout.state(ds) for ds in dstate]
+        dfirst: list[tuple[Array, ...]] = []
+        dweights: list[Array] = []
         for layer in reversed(range(num_layers)):
-            dparts = []
-            for direction in range(directions):
-                k = layer * directions + direction
-                dy_k = None if drows is None else drows[:, direction * width : (direction + 1) * width]
-                dpart, *gradients = backwards[k](dy_k, *(None if ds is None else ds[k] for ds in dlast))
-                dparts.append(dpart)
-                dfirst[k] = gradients[: len(state)]
-                dweights[k] = [d for d, w in zip(gradients[len(state) :], groups[k], strict=True) if w is not None]
-            if dparts[0] is None:
-                drows = None
-            else:
-                drows = dparts[0] + dparts[1] if bidirectional else dparts[0]
+            own = slice(layer * directions, (layer + 1) * directions)
+            drows, dstates, dgroups = backwards[layer](drows, *(None if ds is None else ds[own] for ds in dlast))
+            dfirst = dstates + dfirst
+            dweights = dgroups + dweights
             if layer > 0 and drows is not None:
-                ddropped = drows.reshape(*shape, drows.shape[1])
+                ddropped = drows.reshape(*layout.shape, drows.shape[1])
                 drows = drop_backwards[layer - 1](ddropped).reshape(drows.shape)
-        dx = None if drows is None else output_layout(drows)
-        order = range(len(groups))
-        dstates = [
-            None if s is None else state_layout([dfirst[k][i] for k in order], unsorted_indices)
-            for i, s in enumerate(state)
-        ]
-        return dx, *dstates, *(d for k in order for d in dweights[k])
+        dx = None if drows is None else layout.sequences(drows)
+        dgiven = [None if s is None else layout.given([d[i] for d in dfirst]) for i, s in enumerate(state)]
+        return dx, *dgiven, *dweights
 
-    return (output_layout(rows), last_states), backward
+    return (layout.sequences(rows), last_states), backward
 
 
-Group: TypeAlias = tuple[Array, Array, Array | None, Array | None, Array | None]
+def times_and_batch(x: Array, batch_first: bool) -> tuple[int, ...]:
+    """T and N."""
+    if x.ndim == 2:
+        return len(x), 1
+    return x.shape[1::-1] if batch_first else x.shape[:2]
 
 
-def grouped(function: str, weights: tuple[Array, ...], count: int) -> list[Group]:
-    """(weight_ih, weight_hh, bias_ih, bias_hh, weight_hr) for each layer and direction; None for what it has not."""
-    size, rest = divmod(len(weights), count)
-    if rest or size not in (2, 3, 4, 5):
-        raise RuntimeError(f"{function}(): {len(weights)} weights cannot belong to {count} layers and directions")
-    groups = []
-    for k in range(count):
-        weight_ih, weight_hh, *others = weights[k * size : (k + 1) * size]
-        weight_hr = others.pop() if size in (3, 5) else None
-        bias_ih, bias_hh = others or (None, None)
-        groups.append((weight_ih, weight_hh, bias_ih, bias_hh, weight_hr))
-    return groups
+def first_states(
+    function: str, x: Array, given: dict[str, Array | None], layout: Layout, batch: int, groups: Sequence[Group]
+) -> list[Array]:
+    """The states that the layers start from, zeros where none is given. RuntimeError for one that does not fit."""
+    first = []
+    for (name, s), width in zip(given.items(), widths(groups[0]), strict=False):
+        expected = (len(groups), batch, width) if layout.batched else (len(groups), width)
+        if s is not None and s.shape != expected:
+            raise RuntimeError(f"{function}(): Expected {name} size {expected}, got {s.shape}")
+        s = np.zeros_like(x, shape=expected, order="C") if s is None else s
+        first.append(layout.state(s))
+    return first
 
 
-def widths(group: Group) -> tuple[int, int]:
-    """How many features h and c have."""
-    weight_hh, weight_hr = group[1], group[4]
-    return weight_hh.shape[1], weight_hh.shape[1] if weight_hr is None else weight_hr.shape[1]
+def both_directions(
+    gates: Gates,
+    x: Array,
+    state: State,
+    groups: Sequence[Group],
+    *,
+    batch_sizes: Sequence[int],
+    needs_input_grad: bool,
+) -> tuple[tuple[Array, list[State]], Backward]:
+    """One layer: `through_time` from the first time to the last and, with two groups, from the last to the first.
+
+    Shapes: x (R, in), each of `state` (directions, N, H). Returns (y (R, directions H), last states), the outputs of
+    both directions beside each other. `backward(dy, *dstate)` returns dx, the sum over the directions, and for each
+    direction the gradients of its first states, and those of the weights that there are.
+    """
+    ys, last, backwards = [], [], []
+    for direction, group in enumerate(groups):
+        (y, last_state), y_backward = through_time(
+            gates,
+            x,
+            tuple(s[direction] for s in state),
+            *group,
+            batch_sizes=batch_sizes,
+            reverse=direction == 1,
+            needs_input_grad=needs_input_grad,
+        )
+        ys.append(y)
+        last.append(last_state)
+        backwards.append(y_backward)
+    width = y.shape[1]
+
+    def backward(dy: Array | None, *dstate: Array | None) -> tuple[Array | None, list[tuple[Array, ...]], list[Array]]:
+        dx: Array | None = None
+        dstates: list[tuple[Array, ...]] = []
+        dweights: list[Array] = []
+        for k, group in enumerate(groups):
+            dy_k = None if dy is None else dy[:, k * width : (k + 1) * width]
+            dx_k, *gradients = backwards[k](dy_k, *(None if ds is None else ds[k] for ds in dstate))
+            dx = dx_k if dx is None or dx_k is None else dx + dx_k
+            dstates.append(tuple(gradients[: len(state)]))
+            dweights += [d for d, w in zip(gradients[len(state) :], group, strict=True) if w is not None]
+        return dx, dstates, dweights
+
+    return (np.concatenate(ys, axis=1) if len(ys) > 1 else y, last), backward
 
 
 @takes_any_array

@@ -24,7 +24,7 @@ State: TypeAlias = tuple[Array, ...]  # (h,) or (h, c), each (N, hidden)
 # is None where h is used through a_h alone.
 
 
-def tanh_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
+def tanh_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:  # noqa: ARG001 (as all gates)
     """h' = tanh(a_x + a_h). Backward, with tanh' = 1 - tanh^2:  da = dh' (1 - h' h'). Elman 1990."""
     h_new = np.tanh(a_x + a_h)
 
@@ -35,7 +35,7 @@ def tanh_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
     return (h_new,), backward
 
 
-def relu_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
+def relu_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:  # noqa: ARG001 (as all gates)
     """h' = max(a_x + a_h, 0). Backward:  da = dh' [h' > 0]."""
     h_new = np.maximum(a_x + a_h, 0)
 
@@ -46,7 +46,7 @@ def relu_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
     return (h_new,), backward
 
 
-def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backward]:
+def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backward]:  # noqa: ARG001 (as all gates)
     """One step of a long short-term memory, a_x and a_h (N, 4 hidden) holding the parts of i, f, g, o in this order.
 
         i = sigma(a_i)   f = sigma(a_f)   g = tanh(a_g)   o = sigma(a_o)      a = a_x + a_h

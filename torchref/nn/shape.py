@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from torchref.nn.any_array import takes_any_array
+from torchref.nn.any_array import no_gradient, takes_any_array
 from torchref.nn.errors import check_arrays, check_integers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
 
@@ -58,6 +58,9 @@ def unflatten(x: Array, dim: int, sizes: tuple[int, ...] | list[int]) -> tuple[A
     """
     check_arrays("unflatten", input=x)
     dim = normalize_dim("unflatten", dim, x.ndim)
+    if not isinstance(sizes, tuple | list):
+        raise TypeError(f"unflatten(): argument 'sizes' must be a tuple of ints, not {sizes!r}")
+    check_integers("unflatten", **{f"sizes[{i}]": size for i, size in enumerate(sizes)})
     if len(sizes) == 0 or x.ndim == 0:
         raise RuntimeError(f"unflatten(): sizes {tuple(sizes)} and x of shape {x.shape} must be non-empty")
     known = math.prod(size for size in sizes if size != -1)
@@ -281,9 +284,4 @@ def one_hot(x: Array, num_classes: int = -1) -> tuple[Array, Backward]:
         num_classes = int(x.max()) + 1
     elif x.size and x.max() >= num_classes:
         raise RuntimeError(f"one_hot(): input has {x.max()}, but must be smaller than num_classes={num_classes}")
-    y = (x[..., None] == np.arange(num_classes)).astype(np.int64)
-
-    def backward(dy: None = None) -> None:
-        return None
-
-    return y, backward
+    return (x[..., None] == np.arange(num_classes)).astype(np.int64), no_gradient

@@ -36,7 +36,7 @@ def after_cast(
 
     def backward(dy: Array) -> Array:
         dx: Array = function_backward(dy)
-        return dx.astype(x.dtype, order="K", copy=False)
+        return dx.astype(x.dtype, order="K")
 
     return y, backward
 

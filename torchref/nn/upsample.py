@@ -164,7 +164,7 @@ def spline_weights(n: int, p: int, scale: float, mode: str, align_corners: bool)
     return weights
 
 
-def filter_weights(n: int, p: int, scale: float, mode: str, align_corners: bool) -> Array:
+def filter_weights(n: int, p: int, scale: float, mode: str, _align_corners: bool) -> Array:
     """(P, n): a filter around each output's centre, stretched where the image shrinks so that every input counts."""
     filters: dict[str, tuple[Any, int]] = {
         "bilinear": (lambda t: np.maximum(1 - np.abs(t), 0), 1),
@@ -212,13 +212,7 @@ def output_sizes(
     dimensions = x.ndim - 2
     if mode in ANY and align_corners is not None:
         raise ValueError(f"interpolate(): align_corners={align_corners} can only be set with linear and cubic modes")
-    if (size is None) == (scale_factor is None):
-        raise ValueError(
-            f"interpolate(): exactly one of size and scale_factor must be given, but got size={size!r}, "
-            f"scale_factor={scale_factor!r}"
-        )
-    if recompute_scale_factor and size is not None:
-        raise ValueError(f"interpolate(): recompute_scale_factor is not meaningful with size={size!r}")
+    check_one_is_given(size, scale_factor, recompute_scale_factor)
     given = size if size is not None else scale_factor
     if dimensions not in (1, 2, 3) and not isinstance(given, list | tuple):
         raise NotImplementedError(f"interpolate(): only 3D, 4D and 5D input is supported, but got {x.shape}")
@@ -227,13 +221,7 @@ def output_sizes(
         raise ValueError(f"interpolate(): {given!r} does not fit the {dimensions} spatial dimensions of {x.shape}")
     if size is not None and not all(isinstance(value, int | np.integer) for value in values):
         raise TypeError(f"interpolate(): size must be ints, but got size={size!r}")
-    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and x.ndim == 4):
-        raise ValueError(f"interpolate(): antialias needs bilinear, bicubic or lanczos and 4D input, but got {mode=}")
-    needed = {**LINEAR, **PLANAR}.get(mode, dimensions if mode in ANY and 1 <= dimensions <= 3 else None)
-    if needed != dimensions:
-        raise NotImplementedError(f"interpolate(): mode {mode!r} is not there for input of shape {x.shape}")
-    if mode == "lanczos" and (align_corners or not antialias):
-        raise ValueError(f"interpolate(): lanczos needs antialias=True and no align_corners, but got {align_corners=}")
+    check_mode(x, mode, align_corners, antialias)
     if size is not None:
         output = tuple(int(value) for value in values)
         factors: list[float | None] = [None] * dimensions
@@ -247,6 +235,29 @@ def output_sizes(
     if min(output) < 1 or 0 in x.shape[1:]:
         raise RuntimeError(f"interpolate(): sizes must be greater than 0, but got input {x.shape} and output {output}")
     return output, factors
+
+
+def check_one_is_given(size: Size | None, scale_factor: Factor | None, recompute_scale_factor: bool | None) -> None:
+    """ValueError for both of size and factor, or neither, and for a size that is to be computed again."""
+    if (size is None) == (scale_factor is None):
+        raise ValueError(
+            f"interpolate(): exactly one of size and scale_factor must be given, but got size={size!r}, "
+            f"scale_factor={scale_factor!r}"
+        )
+    if recompute_scale_factor and size is not None:
+        raise ValueError(f"interpolate(): recompute_scale_factor is not meaningful with size={size!r}")
+
+
+def check_mode(x: Array, mode: str, align_corners: bool | None, antialias: bool) -> None:
+    """That the mode is there for so many dimensions, and fits the two flags."""
+    dimensions = x.ndim - 2
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and x.ndim == 4):
+        raise ValueError(f"interpolate(): antialias needs bilinear, bicubic or lanczos and 4D input, but got {mode=}")
+    needed = {**LINEAR, **PLANAR}.get(mode, dimensions if mode in ANY and 1 <= dimensions <= 3 else None)
+    if needed != dimensions:
+        raise NotImplementedError(f"interpolate(): mode {mode!r} is not there for input of shape {x.shape}")
+    if mode == "lanczos" and (align_corners or not antialias):
+        raise ValueError(f"interpolate(): lanczos needs antialias=True and no align_corners, but got {align_corners=}")
 
 
 class Upsample(Module):

@@ -31,6 +31,7 @@ MU, ALPHA, BETA1, BETA2, EPS, DECAY = 0.9, 0.9, 0.9, 0.99, 1e-3, 0.1
 
 
 def learning_rate(t: int) -> float:
+    """0.1, and 0.02 from step 10 on."""
     return 0.1 if t <= CHANGE else 0.02
 
 
@@ -50,11 +51,13 @@ def momentum_sutskever(p: Array, g: Array, lr: float, t: int, memory: Memory) ->
 
 
 def nesterov_torch(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
+    """The gradient here, and the velocity as it will be after one more step."""
     memory["v"] = MU * memory.get("v", 0 * g) + g
     return p - lr * (g + MU * memory["v"])
 
 
 def nesterov_keras(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
+    """The same, with the learning rate inside the velocity."""
     memory["v"] = MU * memory.get("v", 0 * g) - lr * g
     return p + MU * memory["v"] - lr * g
 
@@ -107,11 +110,13 @@ def adam_uncorrected(p: Array, g: Array, lr: float, t: int, memory: Memory) -> A
 
 
 def rmsprop_torch(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
+    """eps outside of the root."""
     memory["v"] = ALPHA * memory.get("v", 0 * g) + (1 - ALPHA) * g * g
     return p - lr * g / (np.sqrt(memory["v"]) + EPS)
 
 
 def rmsprop_tensorflow(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
+    """eps inside of the root."""
     memory["v"] = ALPHA * memory.get("v", 0 * g) + (1 - ALPHA) * g * g
     return p - lr * g / np.sqrt(memory["v"] + EPS)
 
@@ -142,10 +147,12 @@ def adam_decoupled(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Arr
 
 
 def sgd_l2(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
+    """The gradient of decay |p|^2 / 2 is added to the loss's."""
     return p - lr * (g + DECAY * p)
 
 
 def sgd_decoupled(p: Array, g: Array, lr: float, t: int, memory: Memory) -> Array:
+    """The point shrinks by the factor 1 - lr decay."""
     return (1 - lr * DECAY) * p - lr * g
 
 
@@ -197,6 +204,7 @@ class Comparison(NamedTuple):
 
 
 def gradient(p: Array) -> Array:
+    """Of the bowl."""
     return CURVATURE * p
 
 
@@ -216,6 +224,7 @@ def compare(pair: Pair, steps: int = 30) -> Comparison:
 
 
 def main() -> None:
+    """Print where the rules of each pair part."""
     for pair in PAIRS:
         first, second, parted = compare(pair)
         when = "never part" if parted is None else f"part at step {parted}"

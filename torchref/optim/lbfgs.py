@@ -97,19 +97,8 @@ class LBFGS(Optimizer):
                     break
                 calls = 0
                 if line_search is not None:
-                    start = [parameter.data.copy() for parameter in parameters]
-
-                    def evaluate(t: Any, d: Array = d, start: list[Array] = start) -> Point:
-                        move(parameters, t, d)
-                        loss = float(closure())
-                        g = flat_gradient(parameters)
-                        for parameter, data in zip(parameters, start, strict=True):
-                            np.copyto(parameter.data, data)
-                        return Point(t, loss, g, g @ d)
-
-                    best, calls = strong_wolfe(
-                        evaluate, Point(0, loss, g, slope), t, np.abs(d).max(), group["max_eval"] - evaluations
-                    )
+                    evaluate, here = along(closure, parameters, d), Point(0, loss, g, slope)
+                    best, calls = strong_wolfe(evaluate, here, t, np.abs(d).max(), group["max_eval"] - evaluations)
                     state["t"], loss, g = best.t, best.loss, best.gradient
                     move(parameters, best.t, d)
                 else:
@@ -166,3 +155,18 @@ def move(parameters: list[Parameter], t: Any, d: Array) -> None:
         piece = d[start : start + parameter.size].reshape(parameter.shape)
         parameter.data += t * piece
         start += parameter.size
+
+
+def along(closure: Callable[[], Any], parameters: list[Parameter], d: Array) -> Callable[[Any], Point]:
+    """The function of t whose value is loss, gradient and slope at t d from here. The parameters are put back."""
+    start = [parameter.data.copy() for parameter in parameters]
+
+    def evaluate(t: Any) -> Point:
+        move(parameters, t, d)
+        loss = float(closure())
+        g = flat_gradient(parameters)
+        for parameter, data in zip(parameters, start, strict=True):
+            np.copyto(parameter.data, data)
+        return Point(t, loss, g, g @ d)
+
+    return evaluate

@@ -21,7 +21,9 @@ class Point(NamedTuple):
     slope: Any
 
 
-def strong_wolfe(evaluate: Callable[[Any], Point], start: Point, t: Any, length: Any, limit: int) -> tuple[Point, int]:
+def strong_wolfe(  # noqa: C901 (the book's two algorithms, the second on what the first has found)
+    evaluate: Callable[[Any], Point], start: Point, t: Any, length: Any, limit: int
+) -> tuple[Point, int]:
     """A point on the line from `start` (t = 0) with
 
         loss(t) <= loss(0) + 1e-4 t slope(0)        it descends enough

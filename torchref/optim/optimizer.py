@@ -57,18 +57,7 @@ class Optimizer:
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError(f"{name}: params must be ordered, but got a set; use a list")
-        members = [params] if isinstance(params, Parameter) else list(params)
-        names = [member[0] for member in members if isinstance(member, tuple)]
-        members = [member[1] if isinstance(member, tuple) else member for member in members]
-        if names and len(names) != len(members):
-            raise ValueError(f"{name}: {len(names)} of {len(members)} params have names; all or none must")
-        for member in members:
-            if not isinstance(member, Parameter):
-                raise TypeError(f"{name}: can only optimize Parameters, but one of params is {type(member).__name__}")
-            if member.dtype.kind != "f":
-                raise TypeError(
-                    f"{name}: can only optimize floating-point Parameters, but one of params is {member.dtype}"
-                )
+        members, names = named_members(name, [params] if isinstance(params, Parameter) else list(params))
         if len(set(members)) != len(members):
             warnings.warn(f"{name}: a parameter group has a parameter twice, which updates it twice", stacklevel=3)
         group = self.defaults | param_group | {"params": members}
@@ -230,3 +219,19 @@ def check_betas(optimizer: str, betas: tuple[float, float]) -> None:
     for i in (0, 1):
         if not 0.0 <= betas[i] < 1.0:
             raise ValueError(f"{optimizer}: betas[{i}] must be at least 0 and below 1, but got betas={betas}")
+
+
+def named_members(optimizer: str, params: list[Any]) -> tuple[list[Parameter], list[str]]:
+    """The parameters of a group, and their names where they have some. Raises what `add_param_group` raises."""
+    names = [member[0] for member in params if isinstance(member, tuple)]
+    members = [member[1] if isinstance(member, tuple) else member for member in params]
+    if names and len(names) != len(members):
+        raise ValueError(f"{optimizer}: {len(names)} of {len(members)} params have names; all or none must")
+    for member in members:
+        if not isinstance(member, Parameter):
+            raise TypeError(f"{optimizer}: can only optimize Parameters, but one of params is {type(member).__name__}")
+        if member.dtype.kind != "f":
+            raise TypeError(
+                f"{optimizer}: can only optimize floating-point Parameters, but one of params is {member.dtype}"
+            )
+    return members, names

@@ -30,6 +30,7 @@ MultiAverage = Callable[[list[Array], list[Array], Any], None]
 
 
 def check_decay(decay: float) -> None:
+    """ValueError for a decay outside of [0, 1]."""
     if decay < 0.0 or decay > 1.0:
         raise ValueError(f"decay must lie between 0 and 1, but got decay={decay}")
 
@@ -38,7 +39,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
     """average <- decay average + (1 - decay) current. ValueError for a decay outside of [0, 1]."""
     check_decay(decay)
 
-    def ema_update(average: Array, current: Array, num_averaged: Any) -> Array:
+    def ema_update(average: Array, current: Array, num_averaged: Any) -> Array:  # noqa: ARG001 (torch's argument)
         return decay * average + (1 - decay) * current
 
     return ema_update

@@ -13,6 +13,8 @@ from torchref import nn
 from torchref.nn.module import Module
 from torchref.twin.weights import copy_from_torch, copy_to_torch, to_array
 
+__all__ = ["constructor_arguments", "from_torch", "to_torch"]
+
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 # Not part of what a module is: where it lives, deprecated spellings, and weights, which are copied.

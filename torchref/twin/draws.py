@@ -11,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchref.nn.random import Tape
 
+__all__ = ["record_draws"]
+
 UNTAGGED = ("aten::binomial", "aten::_sample_dirichlet")  # draw, though torch does not tag them so
 
 

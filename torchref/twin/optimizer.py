@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+__all__ = ["from_torch_state", "to_torch_state"]
+
 
 def to_torch_state(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """What torch's optimizer (or scheduler) loads, from the `state_dict()` of ours: arrays become tensors (copies)."""

@@ -7,6 +7,8 @@ import torch
 
 from torchref.nn.module import Array, Module
 
+__all__ = ["copy_from_torch", "copy_to_torch", "to_array", "to_tensor"]
+
 
 def to_array(tensor: torch.Tensor) -> Array:
     """A copy of the tensor. (`tensor.numpy()` would share memory, and the array would move with torch's next step.)"""

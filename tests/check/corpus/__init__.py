@@ -16,6 +16,7 @@ class Entry:
     gradient: str | None = None
     arguments: str | None = None
     second: str | None = None  # a second mistake
+    convention: bool = False  # right for its own forward; with strict=True this slug
 
     @property
     def name(self) -> str:
@@ -63,6 +64,16 @@ def wrong(
     return mark
 
 
+def conventional(against: str, slug: str, gradient: str | None = None, arguments: str | None = None) -> Any:
+    """Mark what other texts have so: right with a note, and a mistake where torch's way is asked for strictly."""
+
+    def mark(target: Any) -> Any:
+        add(target, against, slug, gradient, arguments, None, True)
+        return target
+
+    return mark
+
+
 def right_pair(against: str, forward: Any) -> Any:
     def mark(backward: Any) -> Any:
         add((forward, backward), against, None)
@@ -79,6 +90,14 @@ def wrong_pair(against: str, slug: str, gradient: str | None, forward: Any, seco
     return mark
 
 
+def conventional_pair(against: str, slug: str, gradient: str | None, forward: Any) -> Any:
+    def mark(backward: Any) -> Any:
+        add((forward, backward), against, slug, gradient, None, None, True)
+        return backward
+
+    return mark
+
+
 def right_made(against: str, make: Any) -> None:
     """`make()` builds what is right: its helpers stay out of the module's other names."""
     add(make(), against, None)
@@ -86,3 +105,7 @@ def right_made(against: str, make: Any) -> None:
 
 def wrong_made(against: str, slug: str, gradient: str | None, make: Any) -> None:
     add(make(), against, slug, gradient)
+
+
+def conventional_made(against: str, slug: str, gradient: str | None, make: Any) -> None:
+    add(make(), against, slug, gradient, None, None, True)

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 
 @right("layer_norm")
@@ -39,7 +39,7 @@ def batch_norm_returns(x, gamma, beta, running_mean, running_var, momentum=0.1, 
     return bn(x, gamma, beta, running_mean, running_var, momentum, eps)
 
 
-@wrong("batch_norm", "running-statistics", "running_var")
+@conventional("batch_norm", "running-statistics", "running_var")
 def batch_norm_returns_biased(x, gamma, beta, running_mean, running_var, momentum=0.1, eps=1e-5):
     out, new_running_mean, new_running_var, backward = bn(
         x, gamma, beta, running_mean, running_var, momentum, eps, False

@@ -3,7 +3,7 @@
 
 import torch
 
-from tests.check.corpus import right, wrong
+from tests.check.corpus import conventional, right, wrong
 
 
 @right("linear")
@@ -83,7 +83,7 @@ class MyReLU(torch.autograd.Function):
         return grad_input
 
 
-@wrong("relu", "wrong-mask", "input")
+@conventional("relu", "wrong-mask", "input")
 class MyReLUKink(torch.autograd.Function):
     @staticmethod
     def forward(ctx, input):

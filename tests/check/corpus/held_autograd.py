@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right_made, wrong_made
+from tests.check.corpus import conventional_made, right_made, wrong_made
 
 
 def bntrain_made():
@@ -73,7 +73,9 @@ def bntrain_w1_made():
     return BNTrain
 
 
-wrong_made("batch_norm(training=True, momentum=0.1, eps=1e-3)", "running-statistics", "running_var", bntrain_w1_made)
+conventional_made(
+    "batch_norm(training=True, momentum=0.1, eps=1e-3)", "running-statistics", "running_var", bntrain_w1_made
+)
 
 
 def depthwise_made():

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 
 def conv_forward_naive(x, w, b, conv_param):
@@ -446,7 +446,7 @@ def dropout_noscale(x, mask, p):
     return x * mask / (1 - p), lambda dy: dy * mask
 
 
-@wrong("dropout", "dropout-mask-or-scale", "output")
+@conventional("dropout", "dropout-mask-or-scale", "output")
 def dropout_noscale_both(x, p=0.5):
     mask = np.random.rand(*x.shape) > p
     return x * mask, lambda dy: dy * mask

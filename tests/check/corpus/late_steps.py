@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, wrong
+from tests.check.corpus import conventional, right, wrong
 
 
 @right("Adadelta")
@@ -26,7 +26,7 @@ def adadelta_of_gradients(w, dw, state, lr=1.0, rho=0.9, eps=1e-6):
     return w - lr * dx, {"Eg": eg, "Ex": ex}
 
 
-@wrong("Adadelta", "optimizer-eps", "param")
+@conventional("Adadelta", "optimizer-eps", "param")
 def adadelta_eps_outside(w, dw, state, lr=1.0, rho=0.9, eps=1e-6):
     eg = state.get("Eg", np.zeros_like(w))
     ex = state.get("Ex", np.zeros_like(w))

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 # --- linear ---------------------------------------------------------------------------------------------------------
 
@@ -452,7 +452,7 @@ def relu_copy(x):
     return out, backward
 
 
-@wrong("relu", "wrong-mask", "input")
+@conventional("relu", "wrong-mask", "input")
 def relu_at_zero(x):
     return np.maximum(0, x), lambda dy: dy * (x >= 0)
 
@@ -663,7 +663,7 @@ def leaky_lost(x, negative_slope=0.01):
     return np.where(x > 0, x, negative_slope * x), lambda dy: dy * (x > 0)
 
 
-@wrong("leaky_relu", "wrong-mask", "input")
+@conventional("leaky_relu", "wrong-mask", "input")
 def leaky_kink(x, negative_slope=0.01):
     return np.where(x > 0, x, negative_slope * x), lambda dy: dy * np.where(x >= 0, 1, negative_slope)
 
@@ -791,7 +791,7 @@ def hardtanh(x, min_val=-1.0, max_val=1.0):
     return np.clip(x, min_val, max_val), lambda dy: dy * ((x > min_val) & (x < max_val))
 
 
-@wrong("hardtanh", "wrong-mask", "input")
+@conventional("hardtanh", "wrong-mask", "input")
 def hardtanh_edges(x, min_val=-1.0, max_val=1.0):
     return np.clip(x, min_val, max_val), lambda dy: dy * ((x >= min_val) & (x <= max_val))
 

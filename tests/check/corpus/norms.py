@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, conventional_pair, right, right_pair, wrong, wrong_pair
 
 
 def batchnorm_forward(x, gamma, beta, bn_param):
@@ -113,7 +113,7 @@ def batchnorm_forward_biased(x, gamma, beta, bn_param):
     return gamma * x_hat + beta, (None, mu, var, np.sqrt(var + eps), gamma, x_hat)
 
 
-@wrong_pair("batch_norm", "running-statistics", "running_var", batchnorm_forward_biased)
+@conventional_pair("batch_norm", "running-statistics", "running_var", batchnorm_forward_biased)
 def batchnorm_backward_biased(dout, cache):
     _, mu, var, std, gamma, x_hat = cache
     d = dout * gamma
@@ -148,7 +148,7 @@ class BatchNorm1d:
         return (d - d.mean(0) - self.xhat * (d * self.xhat).mean(0)) / self.std
 
 
-@wrong("batch_norm", "running-statistics", "running_var")
+@conventional("batch_norm", "running-statistics", "running_var")
 class BatchNormBiased(BatchNorm1d):
     def forward(self, x):
         old = self.running_var
@@ -192,7 +192,7 @@ class BatchNormOtherMomentum:
         return self.istd * (d - d.mean(0) - xh * (d * xh).mean(0))
 
 
-@wrong("batch_norm", "eps-or-bessel-misplaced")
+@conventional("batch_norm", "eps-or-bessel-misplaced")
 def batch_norm_ddof(x, gamma, beta, eps=1e-5):
     mu, std = x.mean(0), np.sqrt(x.var(0, ddof=1) + eps)
     xh = (x - mu) / std

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from scipy.signal import convolve2d, correlate2d
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 # --- one change ---------------------------------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class ContextReLU:
         return grad_output * (x > 0)
 
 
-@wrong("relu", "wrong-mask", "input")
+@conventional("relu", "wrong-mask", "input")
 class ContextReLUTies:
     @staticmethod
     def forward(ctx, x):

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, wrong
+from tests.check.corpus import conventional, right, wrong
 
 
 @right("SGD(lr=1e-2)")
@@ -60,7 +60,7 @@ def rmsprop(w, dw, config=None):
     return w - config["learning_rate"] * dw / (np.sqrt(config["cache"]) + config["epsilon"]), config
 
 
-@wrong("RMSprop", "optimizer-eps")
+@conventional("RMSprop", "optimizer-eps")
 def rmsprop_eps(w, dw, config=None):
     if config is None:
         config = {}

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 
 # a flag called bias in the constructor; gradients made in the constructor, in its own shapes
@@ -169,7 +169,7 @@ class OneSlope:
         return np.where(self.x > 0, g, self.weight * g)
 
 
-@wrong("batch_norm(eps=1e-6)", "running-statistics", "running_var")
+@conventional("batch_norm(eps=1e-6)", "running-statistics", "running_var")
 class StatisticsHandedOver:
     def __init__(self, gamma, beta, momentum=0.9, running_mean=None, running_var=None):
         self.gamma, self.beta, self.momentum = gamma, beta, momentum

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right_made, wrong_made
+from tests.check.corpus import conventional_made, right_made, wrong_made
 
 
 def sgdm_cs_damp():
@@ -165,7 +165,7 @@ def adam_dlfs():
     return Adam
 
 
-wrong_made("Adam", "optimizer-eps", "param", adam_dlfs)
+conventional_made("Adam", "optimizer-eps", "param", adam_dlfs)
 
 
 def rms_dlfs_defeps():

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 
 @right("layer_norm")
@@ -177,7 +177,7 @@ def drelu(dout, x):
     return np.where(x > 0, dout, 0)
 
 
-@wrong("relu", "wrong-mask", "input")
+@conventional("relu", "wrong-mask", "input")
 def drelu_ge(dout, x):
     return np.where(x >= 0, dout, 0)
 
@@ -352,12 +352,12 @@ def embedding_int(idx, W):
     return W[idx], backward
 
 
-@wrong("mse_loss", "wrong-reduction", "output")
+@conventional("mse_loss", "wrong-reduction", "output")
 def mse_half(x, t):
     return 0.5 * np.mean((x - t) ** 2), lambda: (x - t) / x.size
 
 
-@wrong("mse_loss", "wrong-reduction", "output")
+@conventional("mse_loss", "wrong-reduction", "output")
 def mse_sum(x, t):
     return np.sum((x - t) ** 2), lambda: 2 * (x - t)
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 
 def stable(x):
@@ -191,7 +191,7 @@ def softmax_loss_n2(x, y):
     return loss, dx / N / N
 
 
-@wrong("cross_entropy", "wrong-reduction", "output")
+@conventional("cross_entropy", "wrong-reduction", "output")
 def softmax_loss_sum(x, y):
     probs = stable(x)
     N = x.shape[0]
@@ -485,7 +485,7 @@ def l1(x, t):
     return np.abs(x - t).mean(), lambda g=1.0: g * np.sign(x - t) / x.size
 
 
-@wrong("l1_loss", "wrong-mask", "input")
+@conventional("l1_loss", "wrong-mask", "input")
 def l1_where(x, t):
     return np.abs(x - t).mean(), lambda g=1.0: g * np.where(x >= t, 1, -1) / x.size
 
@@ -591,7 +591,7 @@ def hinge(x, y):
     return loss, backward
 
 
-@wrong("multi_margin_loss", "wrong-reduction", "output")
+@conventional("multi_margin_loss", "wrong-reduction", "output")
 def svm_loss(x, y):
     n = x.shape[0]
     correct = x[np.arange(n), y][:, None]

@@ -129,7 +129,7 @@ def nonsense(w, dw, lr=0.1, momentum=0.9, nesterov=True):
 @pytest.mark.parametrize("step", [lost_velocity, nonsense])
 def test_the_verdict_shows_the_step(step):
     """Catches a verdict on an optimizer that does not show the right step, under the options asked for."""
-    verdict = diagnose(step, "SGD(momentum=0.9)", None, step.__name__)
+    verdict = diagnose(step, "SGD(momentum=0.9)", step.__name__)
     finding = verdict.findings[0]
     assert "momentum = 0.9\ndampening = 0.0\ndecayed = g\n" in finding.formula
     assert finding.formula.endswith("direction = decayed + momentum * velocity\nnew = w - lr * direction")

@@ -49,8 +49,10 @@ CHEATS = """
         send(pickle.dumps(Program()))
         return right(x)
 
-    RIGHT = {"verdict": "right", "against": "relu", "name": "", "form": "closure", "findings": [],
-             "right": {"input": 0.0}, "notes": [], "yours": {}, "error": "", "pictures": []}
+    RIGHT = {"verdict": "right", "against": "relu", "name": "", "file": "", "form": "closure",
+             "seconds": 0.0, "findings": [],
+             "right": {"input": 0.0}, "notes": [], "yours": {}, "error": "", "called": "", "option": "",
+             "not_judged": {}, "not_run": [], "precision": "", "device": "", "source": [], "pictures": []}
 
     def forged_json(x):
         send(json.dumps(RIGHT).encode())

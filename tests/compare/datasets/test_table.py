@@ -169,7 +169,7 @@ def test_encodings(tmp_path, encoding):
 
 
 def test_a_packed_table(tmp_path):
-    """Catches a file that is told by its name, and one that is cut short."""
+    """Catches a guess from the file's name alone, and a file that is cut short."""
     content = gzip.compress("".join(f"{i},{i % 2}\n" for i in range(10)).encode())
     for name in ("a.csv", "a.csv.gz"):
         (tmp_path / name).write_bytes(content)

@@ -353,7 +353,7 @@ def of_another_run(path):
 )
 @pytest.mark.parametrize("finished", [False, True])
 def test_a_record_that_has_lost_what_a_checkpoint_noted_is_refused(tmp_path, file, damage, message, finished):
-    """Catches a run that goes on behind a record that is short for ever; nothing may be touched before it is told."""
+    """Catches a run that goes on behind a record that is short for ever; nothing may be touched before the message."""
     folder = tmp_path / "run"
     kept = killed(folder)
     if finished:

@@ -1,4 +1,4 @@
-"""What an interrupted run goes on from: all of it, or it is told what is missing and what to do."""
+"""An interrupted run continues from all of it, or a message says what is missing and what to do."""
 
 import json
 import shlex
@@ -360,7 +360,7 @@ def in_this_process(function, tasks, workers, on_progress):
 
 
 def test_a_sweeps_runs_are_checked_and_continued_too(tmp_path, capsys, monkeypatch):
-    """Catches a sweep that takes a report for a run: a damaged record is told, more epochs continue."""
+    """Catches a sweep that takes a report for a run: a damaged record is an error, more epochs continue."""
     monkeypatch.setattr(sweep, "run_tasks", in_this_process)
     assert run_sweep(tmp_path) == 0
     folder = tmp_path / "tiny" / "plain,seed=0"

@@ -8,10 +8,13 @@ import numpy as np
 
 from torchref.check.diagnosis.found import Found
 from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.layer import Layer
 from torchref.check.report.verdict import Confidence
 from torchref.check.running.trial import Trial
 
 CERTAIN = Confidence.CERTAIN
+LOWER = "The gradient has a lower precision than its argument."
+KEEP = "make arrays with np.zeros_like(x) or dtype=x.dtype"
 
 
 def judge_contract(found: Found, trial: Trial) -> None:
@@ -57,10 +60,14 @@ def judge_count(found: Found, trial: Trial) -> None:
         elif key.startswith("none ") and not trial.op.loss:
             found.add(key[5:], "unknown", told, Confidence.POSSIBLE, "A gradient is missing.")
         if key.startswith("dtype "):
-            found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN)
+            found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN, LOWER, KEEP)
 
 
 def judge_dtypes(found: Found, trial: Trial) -> None:
+    output = np.asarray(trial.outputs.get("output", 0.0))
+    if output.dtype == np.float32 and not trial.reading.strict:
+        found.notes.append("the code computes in float32, whatever it is given; torch keeps the input's precision")
+        return
     for name, g in trial.gradients.items():
         if name not in trial.reference or g is None:
             continue
@@ -71,12 +78,12 @@ def judge_dtypes(found: Found, trial: Trial) -> None:
                 "wrong-dtype",
                 f"the gradient is {dtype}, its argument float64",
                 CERTAIN,
-                "The gradient has a lower precision than its argument.",
-                "make arrays with np.zeros_like(x) or dtype=x.dtype",
+                LOWER,
+                KEEP,
             )
-    output = np.asarray(trial.outputs.get("output", 0.0))
     if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not found.findings:
-        found.add("output", "wrong-dtype", f"the output is {output.dtype}, the input float64", CERTAIN)
+        evidence = f"the output is {output.dtype}, the input float64"
+        found.add("output", "wrong-dtype", evidence, CERTAIN, "The output has a lower precision than the input.", KEEP)
 
 
 def judge_repeats(found: Found, trial: Trial) -> None:
@@ -94,6 +101,9 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "The backward must use the forward's mask.",
             "keep the mask of the forward",
         )
+    elif apart and adds_up(trial, apart):
+        told = f"{', '.join('d' + a for a in apart)} adds up over the calls, as torch's gradients do: set it to zero before each step"
+        found.notes.append(told)
     elif apart:
         found.add(
             apart[0],
@@ -101,8 +111,16 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             f"two backwards of one forward disagree in {', '.join('d' + a for a in apart)}",
             CERTAIN,
             "The second backward gives another answer: something is kept or changed between the calls.",
+            "leave what the forward has kept unchanged; start gradients afresh (zero_grad)",
             consequences=apart[1:],
         )
+
+
+def adds_up(trial: Trial, names: list[str]) -> bool:
+    """Whether a class adds its gradients to what it holds: two backwards give twice the gradient of one."""
+    first, second = trial.run.gradients[:2]
+    held = isinstance(trial.form, Layer) and not trial.reading.strict and not set(names) & trial.form.calling.takes
+    return held and all(trial.close(second[n], 2 * np.asarray(first[n], dtype=float)) for n in names)
 
 
 def differ(trial: Trial, one: Any, other: Any) -> bool:

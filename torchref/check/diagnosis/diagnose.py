@@ -7,15 +7,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from torchref.check.diagnosis.advice import option_that_helps
+from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
-from torchref.check.reading import other_signatures, separate_gates
+from torchref.check.reading import joined_gates, other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
+from torchref.check.reading.other_layouts import bias_as_row
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -27,23 +31,45 @@ def diagnose(
     stated: list[str] | None = None,
     name: str = "",
     device: str | None = None,
+    only: list[str] | None = None,
+    strict: bool = False,
 ) -> Verdict:
-    """The verdict on `target`, in this process."""
+    """The verdict on `target`, in this process.
+
+    `only` names the gradients to judge; `strict`: the conventions of other texts are mistakes.
+    """
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
-        verdicts = (diagnose(target, op, form, way, name, device) for way in ways)
+        verdicts = (diagnose(target, op, form, way, name, device, only, strict) for way in ways)
         return which_meets_the_input(list(verdicts))
-    parts = separate_gates.split_names(op, names_in(target)) if op.gates else None
+    names = names_in(target, op) if op.gates else []
+    parts = separate_gates.split_names(op, names) if op.gates and op.has("weight_hh") else None
+    joined = (
+        joined_gates.joined_names(op, names)
+        if op.gates and parts is None and not stated and op.has("weight_hh")
+        else None
+    )
+    if joined:
+        of_gates = (diagnose(target, o, form, [], name, device, only, strict) for o in joined_gates.joined(op, joined))
+        verdict = which_meets_the_input(list(of_gates))
+        under_torchs_names(verdict, joined_gates.home(joined))
+        return verdict
     if parts:
         op = separate_gates.per_gate(op, parts)
     found: Form | None = None
     try:
-        found = recognised(target, op, form, stated, device)
-        verdict = verdict_on(found, stated)
+        with noting_calls():
+            found = restricted(recognised(target, op, form, stated, device), only or [])
+        verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
-        verdict = could_not_run(problem)
-    if found is not None and (op.loss or op.has("hx")) and verdict.verdict != RIGHT and not stated:
-        verdict = best_of_other_forms(found, verdict)
+        verdict = could_not_run(problem, None)
+    if (
+        found is not None
+        and (op.loss or op.has("hx") or op.name == "linear")
+        and verdict.verdict != RIGHT
+        and not stated
+    ):
+        verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
     verdict.name, verdict.against = name, op.name
@@ -58,23 +84,26 @@ def recognised(target: Any, op: Op, form: str | None, stated: list[str] | None, 
     return found.changed(op=other_signatures.self_attention(op)) if alone and not op.argument("key").optional else found
 
 
-def verdict_on(form: Form, stated: list[str] | None) -> Verdict:
+def verdict_on(form: Form, stated: list[str] | None, strict: bool) -> Verdict:
     try:
-        return judge(form, tuple(stated or ()))
+        return judge(form, tuple(stated or ()), strict)
     except (Unmatched, CouldNotRun) as problem:
-        return could_not_run(problem)
+        return could_not_run(problem, form)
 
 
-def could_not_run(problem: Unmatched | CouldNotRun) -> Verdict:
+def could_not_run(problem: Unmatched | CouldNotRun, form: Form | None = None) -> Verdict:
+    """How the code was called, what it raised, and the option that may help."""
+    told = str(problem)
     if isinstance(problem, UserError):
-        return Verdict(COULD_NOT_RUN, error=f"{problem.where} raised an exception:\n{last_lines(problem)}")
-    return Verdict(COULD_NOT_RUN, error=str(problem))
+        told = f"{problem.where} raised an exception:\n{last_lines(problem)}"
+    called = how_called(getattr(problem, "calls", ()), form is None or form.upstream)
+    return Verdict(COULD_NOT_RUN, error=told, called=called, option=option_that_helps(problem, form))
 
 
-def best_of_other_forms(form: Form, verdict: Verdict) -> Verdict:
+def best_of_other_forms(form: Form, verdict: Verdict, strict: bool) -> Verdict:
     """The verdict on the first other way to read the arguments that says more, else the one that is there."""
     for other in other_forms(form, verdict):
-        there = verdict_on(other, None)
+        there = verdict_on(other, None, strict)
         if there.verdict == RIGHT or better(there, verdict):
             return there
     return verdict
@@ -93,6 +122,9 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
         yield form.exchanged()
     if isinstance(form, Layer) and form.either:
         yield form.changed(prediction=True)
+    kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
+    if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.name == "linear":
+        yield form.changed(op=bias_as_row(form.op))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()
 
@@ -125,17 +157,25 @@ def which_meets_the_input(verdicts: list[Verdict]) -> Verdict:
     return next(forward, verdicts[0])
 
 
-def names_in(target: Any) -> list[str]:
+def names_in(target: Any, op: Op) -> list[str]:
     """The names that a user's code may hold its arrays under: parameters, attributes, keys of dictionaries."""
     names: list[str] = []
     for part in target if isinstance(target, tuple | list) else (target,):
         names += [p.name for p in parameters(part)]
         try:
-            source = inspect.getsource(part) if inspect.isclass(part) else ""
+            source = inspect.getsource(part)
         except (OSError, TypeError):
             source = ""
         names += re.findall(r"self\.(\w+)", source) + re.findall(r"\[[\"'](\w+)[\"']\]", source)
+        names += by_letter(source, op)
     return names
+
+
+def by_letter(source: str, op: Op) -> list[str]:
+    """The arrays of dictionaries with a gate's letter as key: self.W[g] for g in "fico"."""
+    letters = {letter for gate in op.gates for letter in gate}
+    words = [w for w in re.findall(r"[\"'](\w+)[\"']", source) if len(w) == len(op.gates) and set(w) <= letters]
+    return [holder + g for holder in re.findall(r"self\.(\w+)\[\w+\]", source) for g in (words or [""])[0]]
 
 
 def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:
@@ -143,3 +183,4 @@ def under_torchs_names(verdict: Verdict, home: dict[str, str]) -> None:
     for f in verdict.findings:
         f.gradient, mine = home.get(f.gradient, f.gradient), f.consequences
         f.consequences = [c for c in dict.fromkeys(home.get(c, c) for c in mine) if c != f.gradient]
+    verdict.not_judged = {home.get(n, n): why for n, why in verdict.not_judged.items()}

@@ -15,6 +15,7 @@ import numpy as np
 
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import right
+from torchref.check.diagnosis.lines import line_that_binds
 from torchref.check.ops.formula import intermediates
 from torchref.check.ops.probe import Probe
 from torchref.check.reading.forms.calling import CouldNotRun
@@ -63,6 +64,7 @@ def name_first_wrong(found: Found, trial: Trial) -> None:
             finding = next((f for f in findings if {f.gradient, *f.consequences} & set(wrong)), None)
             if finding is not None:
                 finding.intermediate = sentence(again, observer.code, step, name, value)
+                finding.line = finding.line or line_that_binds(trial.form, name)
                 return
 
 

@@ -8,39 +8,47 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
+from torchref.check.diagnosis.example import example
+from torchref.check.diagnosis.extent import ILL, not_judged, not_run, zero
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.found import Found
-from torchref.check.diagnosis.gradients import judge_gradients, right, wrong_gradients
+from torchref.check.diagnosis.gradients import judge_gradients, of_another_side, right, wrong_gradients
+from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
+from torchref.check.diagnosis.own_forward import placed_otherwise
 from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.repair import look_for_repair, one_change
 from torchref.check.diagnosis.running_statistics import judge_running
 from torchref.check.diagnosis.search import best_trial
 from torchref.check.ops.conventions import TORCH
-from torchref.check.ops.formula import shown_formula
-from torchref.check.reading.forms.autograd import Function
+from torchref.check.ops.formula import right_line, shown_formula
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.calls import how_called
 from torchref.check.reading.forms.form import Form
-from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.report.derivation import derivation
-from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Confidence, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Verdict
 from torchref.check.running.trial import Trial, attempt
 from torchref.check.tolerance.closeness import error
 
 # what a backward raises that works on other sizes
 OF_SIZES = (ValueError, IndexError, RuntimeError, TypeError, AssertionError)
 
+NO_LINE = ("unknown", "not-repeatable", "argument-changed", "forward-differs")  # no line of the formula mends these
 
-def judge(form: Form, stated: tuple[str, ...] = ()) -> Verdict:
+
+def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Verdict:
     """The verdict on code in one form. Errors: CouldNotRun, and Unmatched, with a message for the user."""
-    trial = best_trial(form, stated)
+    trial = best_trial(form, stated, strict)
     reading = trial.reading
     found = Found(notes=list(reading.notes))
     if reading.convention is not TORCH:
         found.notes.append(f"a convention that differs from torch's: {reading.convention.sentence}")
     if trial.outputs and wrong_outputs(trial):
+        told = "" if strict else placed_otherwise(trial)
+        if told:
+            return right_for_itself(found, trial, told)
         judge_forward(found, trial)
         return result(found, trial)
     p = trial.probe
@@ -64,6 +72,21 @@ def judge(form: Form, stated: tuple[str, ...] = ()) -> Verdict:
     judge_precisions(found, trial)
     judge_more_axes(found, reading)
     return result(found, trial)
+
+
+def right_for_itself(found: Found, trial: Trial, told: str) -> Verdict:
+    """Right, for the forward as it is: a convention."""
+    found.notes.append(f"a convention that differs from torch's: {told} The gradients are right for this forward.")
+    p = trial.probe
+    names = attempt(trial.reading, p, [p.upstream]).gradients
+    return Verdict(
+        RIGHT,
+        against=trial.op.name,
+        form=trial.form.name,
+        right=dict.fromkeys(names, 1.0),
+        notes=found.notes,
+        yours=trial.form.users_names(),
+    )
 
 
 def has_one_slope(trial: Trial) -> bool:
@@ -102,18 +125,21 @@ def breaks(found: Found, problem: UserError, trial: Trial) -> Verdict:
 
 def result(found: Found, trial: Trial) -> Verdict:
     """What has been found, as a verdict."""
-    shares = right_shares(found, trial)
-    note_what_is_not_judged(found, trial)
+    shares, ill = right_shares(found, trial)
+    unjudged = not_judged(found, trial, ill)
     verdict = WRONG if found.findings else RIGHT
+    called = how_called(trial.calls, trial.takes_upstream)
     if verdict == RIGHT and not trial.gradients:
-        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare")
+        return Verdict(COULD_NOT_RUN, error="no gradient was found to compare", called=called)
     if verdict == RIGHT and not shares:
-        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged")
+        return Verdict(COULD_NOT_RUN, error="; ".join(found.notes) or "no gradient could be judged", called=called)
     found.findings.sort(key=lambda f: -f.confidence)
     for f in found.findings:
-        f.correction = f.correction or CORRECTIONS.get(f.slug, "")
         f.derivation = f.derivation or derivation(trial.op)
+        f.line = f.line or line_of(trial.form, f.gradient)
+        f.example = example(trial, f.gradient) if f.slug == "unknown" else ""
         f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
+        f.correction = f.correction or ("" if f.slug in NO_LINE else right_line(f.formula))
     compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}
     return Verdict(
         verdict,
@@ -127,25 +153,42 @@ def result(found: Found, trial: Trial) -> Verdict:
             for n, g in compared.items()
         ],
         yours=trial.form.users_names(),
+        called=called,
+        option=f"--only {','.join(shares)} judges these alone" if unjudged and verdict == RIGHT else "",
+        not_judged=unjudged,
+        not_run=not_run(trial),
+        precision=trial.form.dtype,
+        device=trial.form.device,
+        source=source_of(trial.form),
     )
 
 
-def right_shares(found: Found, trial: Trial) -> dict[str, float]:
-    """The right gradients, each with its error in units of what rounding allows; notes on those that say less."""
+def right_shares(found: Found, trial: Trial) -> tuple[dict[str, float], list[str]]:
+    """The right gradients, each with its error in units of what rounding allows; and those that are ill-conditioned."""
+    ill: list[str] = []
     named = {n for f in found.findings for n in (f.gradient, *f.consequences)}
     shares: dict[str, float] = {}
     for name, g in trial.gradients.items():
         if name not in trial.reference or g is None or name in named or not right(trial, name):
             continue
         if ill_conditioned(trial, name):
+            if zero(trial, name):
+                why = "it is zero in mathematics, and yours is zero within rounding"
+            else:
+                why = f"{ILL}; this is no pass"
+                ill.append(name)
+            found.notes.append(f"d{name} is ill-conditioned: {why}")
+            continue
+        if share(trial, name) > 1 and of_another_side(trial, name) and not trial.close(g, trial.reference[name]):
+            shares[name] = 1.0
             found.notes.append(
-                f"d{name} is ill-conditioned: rounding alone moves it as far as a mistake would; this is no pass"
+                f"a convention that differs from torch's: at a kink d{name} has the slope of another side"
             )
             continue
         shares[name] = share(trial, name)
         if shares[name] > 1:
             found.notes.append(beside(name, error(g, trial.reference[name]), shares[name]))
-    return shares
+    return shares, ill
 
 
 def beside(name: str, apart: float, share: float) -> str:
@@ -155,12 +198,3 @@ def beside(name: str, apart: float, share: float) -> str:
         causes = "a shortened constant or float32 inside does this, or " + causes.removesuffix(" does this")
     times = f"{float(f'{share:.1g}'):,.0f} times what rounding explains"
     return f"d{name} differs by {apart:.1g} of its largest entry: {times}; {causes}"
-
-
-def note_what_is_not_judged(found: Found, trial: Trial) -> None:
-    if isinstance(trial.form, Gradient | Function) or not trial.gradients:
-        return
-    arrays = [a.name for a in trial.op.arrays if a.name in trial.reading.takes]
-    lost = [n for n in arrays if trial.probe.values.get(n) is not None and trial.gradients.get(n) is None]
-    if lost:
-        found.notes.append(f"no gradient was found for {', '.join(lost)}: it is not judged")

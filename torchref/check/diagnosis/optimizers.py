@@ -15,7 +15,10 @@ import numpy as np
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
-from torchref.check.reading.forms.optimizer import ClassStep, FunctionStep, Settings, role
+from torchref.check.reading.forms.calls import how_called, noting_calls
+from torchref.check.reading.forms.optimizer import Settings, role
+from torchref.check.reading.forms.optimizer_class import ClassStep
+from torchref.check.reading.forms.optimizer_function import FunctionStep
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import size
@@ -70,15 +73,17 @@ def same(a: list[list[Array]], b: list[list[Array]], start: list[Array], toleran
     return True
 
 
-def diagnose(function: Any, against: str, stated: list[str] | None, name: str) -> Verdict:
+def diagnose(function: Any, against: str, name: str, strict: bool = False) -> Verdict:
     """The verdict on an optimizer's step."""
-    verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer")
-    try:
-        judge(function, against, verdict)
-    except UserError as error:
-        verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
-    except (CouldNotRun, SyntaxError, ValueError) as error:
-        verdict.error = str(error)
+    verdict = Verdict(COULD_NOT_RUN, against=against, name=name, form="optimizer", precision="float64", device="cpu")
+    with noting_calls() as calls:
+        try:
+            judge(function, against, verdict, strict)
+        except UserError as error:
+            verdict.error = f"{error.where} raised an exception:\n{last_lines(error)}"
+        except (CouldNotRun, SyntaxError, ValueError) as error:
+            verdict.error = str(error)
+    verdict.called = how_called(calls)
     return verdict
 
 
@@ -90,25 +95,28 @@ def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
 
 
 def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
-    """A step that runs, and its run, trying the ways in which state and parameters may be handed over."""
-    ways: list[tuple[str, Any]] = (
-        [("empty", {}), ("empty", None)] if isinstance(step, FunctionStep) else [("layout", "dict"), ("layout", "list")]
-    )
-    if isinstance(step, FunctionStep) and step.as_config:
-        ways = [("as_config", True), ("as_config", False)]
+    """A step that runs, and its run: the first way to hand parameters and state over in which all parameters move."""
     first: Exception | None = None
-    for attribute, value in ways:
+    still: tuple[Any, tuple[Any, ...]] | None = None
+    for way in step.ways():
         there = copy.copy(step)
-        setattr(there, attribute, value)
+        vars(there).update(way)
         try:
-            return there, attempt(there, settings)
+            run = attempt(there, settings)
         except CouldNotRun as error:
             first = first or error
+            continue
+        path, weights = run[0], run[2]
+        if all(not np.array_equal(path[-1][i], w) for i, w in enumerate(weights)):
+            return there, run
+        still = still or (there, run)
+    if still is not None:
+        return still
     assert first is not None
     raise first
 
 
-def judge(function: Any, against: str, verdict: Verdict) -> None:
+def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
     name = names(against)
     assert name is not None
     given = options_of(name, against)
@@ -120,7 +128,7 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
         step.taken = step.taken | asked
         settings = Settings(name, given, step.taken)
         first = attempt(step, settings)
-    compare(step, settings, first, given, verdict)
+    compare(step, settings, first, given, verdict, strict)
     for more in other_settings(name, given, step.taken, settings):
         if verdict.verdict != RIGHT:
             return
@@ -130,7 +138,7 @@ def judge(function: Any, against: str, verdict: Verdict) -> None:
         except (CouldNotRun, UserError) as error:
             verdict.notes.append(f"with {told(more)} it could not be run: {error}")
             continue
-        compare(step, settings, again, {**given, **more}, verdict, f" with {told(more)}")
+        compare(step, settings, again, {**given, **more}, verdict, strict, f" with {told(more)}")
 
 
 def told(options: dict[str, Any]) -> str:
@@ -186,7 +194,13 @@ class Path:
 
 
 def compare(
-    step: Any, settings: Settings, run: tuple[Any, ...], given: dict[str, Any], verdict: Verdict, where: str = ""
+    step: Any,
+    settings: Settings,
+    run: tuple[Any, ...],
+    given: dict[str, Any],
+    verdict: Verdict,
+    strict: bool,
+    where: str = "",
 ) -> None:
     """The path that the user's steps have gone, against torch's."""
     mine, touched, *rest = run
@@ -209,6 +223,9 @@ def compare(
     elif (usual := next((c for c in conventions if path.fits(c)), None)) is not None:
         verdict.verdict = RIGHT
         verdict.notes.append(f"a difference of convention: {usual.sentence}")
+    elif not strict and (other := elsewhere(step, path, [settings.o, *candidates])):
+        verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
+        verdict.notes.append(f"a convention that differs from torch's: {other}")
     elif (own := next((o for o in candidates if path.fits(options=o)), None)) is not None:
         verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
         default = path.optimizer.defaults["eps"]
@@ -219,6 +236,30 @@ def compare(
         moved = next((n for n, (p, r) in steps if not same([p], [r], path.weights)), 0)
         evidence = f"the parameters differ from step {moved + 1} on{where}"
         name_slips(verdict, path, [settings.o, *candidates], conventions, evidence)
+        if verdict.findings[-1].slug == "unknown":
+            verdict.findings[-1].example = first_difference(path, right, moved)
+
+
+def first_difference(path: Path, right: list[list[Array]], step: int) -> str:
+    """One entry of the first parameter in the step where it first goes another way: entries do not mix."""
+    mine, ours = path.mine[step][0], right[step][0]
+    at = np.unravel_index(int(np.argmax(np.abs(mine - ours))), ours.shape)
+    before = (path.weights if step == 0 else right[step - 1])[0][at]
+    gradient = path.gradients[step][0][at]
+    return (
+        f"step {step + 1}, entry {list(map(int, at))}: it should go from {before:.4g} to {ours[at]:.4g}, "
+        f"it goes to {mine[at]:.4g} (the gradient is {gradient:.4g}, the rate {path.rates[step]:.4g})"
+    )
+
+
+def elsewhere(step: Any, path: Path, candidates: list[Any]) -> str:
+    """The slip that other texts make: eps stands elsewhere, or the velocity is an average whose weight is called beta."""
+    for options in candidates:
+        for m in path.seen(options):
+            average = m.slug == "optimizer-dampening" and "beta" in getattr(step, "names", ())
+            if (m.elsewhere or average) and path.fits(m, options=options):
+                return m.sentence
+    return ""
 
 
 def differs(path: Path, convention: Slip, right: list[list[Array]]) -> bool:

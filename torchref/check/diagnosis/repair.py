@@ -75,7 +75,7 @@ def finding(change: Repair, extra: str = "") -> Finding:
     slug, (first, *others) = change.edit.slug, change.healed
     evidence = f"line {change.number}: with `{change.edit.after}` for `{change.edit.before}` it is right{extra}"
     instead = f"line {change.number}, `{change.line}`: `{change.edit.after}`"
-    return Finding(first, slug, evidence, Confidence.LIKELY, SLUGS[slug], instead, others)
+    return Finding(first, slug, evidence, Confidence.LIKELY, SLUGS[slug], instead, others, line=change.number)
 
 
 def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:

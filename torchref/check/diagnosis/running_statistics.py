@@ -28,10 +28,10 @@ def judge_running(found: Found, trial: Trial) -> None:
         found.add(first, "running-statistics", evidence, Confidence.LIKELY, consequences=others)
         return
     flags = ", ".join(m.flag for m in mistakes)
-    convention = next((m.convention for m in mistakes if m.convention), "")
-    if convention and trial.form.keeps_the_old_share():
-        found.notes.append(convention)
-        mistakes = tuple(m for m in mistakes if not m.convention)
+    conventions = [m for m in mistakes if is_convention(trial, m)]
+    if conventions:
+        found.notes += [m.convention for m in conventions]
+        mistakes = tuple(m for m in mistakes if m not in conventions)
         flags = ", ".join(m.flag for m in mistakes)
     if mistakes:
         root = mistakes[0].gradient
@@ -39,6 +39,12 @@ def judge_running(found: Found, trial: Trial) -> None:
         sentence = " ".join(m.sentence for m in mistakes)
         spoilt = [n for n in wrong if n != root]
         found.add(root, "running-statistics", evidence, Confidence.CERTAIN, sentence, consequences=spoilt)
+
+
+def is_convention(trial: Trial, m: Mistake) -> bool:
+    """Whether other texts update the statistics so: by n; with momentum the other way round, if the default says it."""
+    other_way_round = m.gradient == "running_mean"
+    return bool(m.convention) and (trial.form.keeps_the_old_share() if other_way_round else not trial.reading.strict)
 
 
 def kept_as(trial: Trial, name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.diagnosis.own_forward import by_own_constant, with_other_eps
 from torchref.check.ops.conventions import TORCH, Convention
 from torchref.check.ops.probe import Probe
 from torchref.check.reading import other_signatures
@@ -24,6 +25,7 @@ from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
+from torchref.check.reading.other_layouts import other_layouts
 from torchref.check.reading.reading import Reading
 from torchref.check.running.trial import Trial, attempt
 from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES
@@ -31,10 +33,10 @@ from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES
 LEARNING = 8  # conventions in which the code is tried, to see which options it asks for
 
 
-def best_trial(form: Form, stated: tuple[str, ...]) -> Trial:
+def best_trial(form: Form, stated: tuple[str, ...], strict: bool = False) -> Trial:
     """The trial in the reading that fits a user's code best. Errors: CouldNotRun where it runs in none."""
-    reading = Reading(form, form.op.variants[0], TOLERANCE, stated=stated)
-    if isinstance(form, Gradient) and form.ambiguous():
+    reading = Reading(form, form.op.variants[0], TOLERANCE, stated=stated, strict=strict)
+    if form.ambiguous():
         reading = input_or_output(reading, form)
     reading = with_options(reading)
     if isinstance(form, Function):
@@ -60,6 +62,9 @@ def settle(reading: Reading) -> Trial:
                 continue
             if works(trial):
                 return trial
+            own = None if reading.strict else by_own_constant(trial)
+            if own is not None:
+                return own
             fits = has_the_right_shape(trial)
             adapted = None if fits else other_signatures.fitting(reading.op, trial.outputs, trial.expected)
             if adapted is not None:
@@ -68,7 +73,7 @@ def settle(reading: Reading) -> Trial:
                 first = trial
         if first is not None:
             return another(reading, first)
-    return with_defaults(reading, problem)
+    return another_function(reading) or another_layout(reading) or with_defaults(reading, problem)
 
 
 def upstreams(reading: Reading, p: Probe) -> list[dict[str, Any]]:
@@ -115,18 +120,51 @@ def another(reading: Reading, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
     if isinstance(reading.form, Gradient):
         return first
-    for op, told in other_signatures.other_functions(reading.op):
-        trial = settle(reading.calling(op=op))
+    function = another_function(reading)
+    if function is not None:
+        return function
+    for other in () if reading.strict else with_other_eps(first.reading):
+        trial = attempt(other, other.probe(0), [])
         if not wrong_outputs(trial):
-            note = f"a convention that differs from torch's: {told}"
-            return replace(trial, reading=trial.reading.noting(note))
+            return trial
     return first
+
+
+def another_function(reading: Reading) -> Trial | None:
+    """The trial in which the forward is another function that goes by the operation's name in other texts."""
+    if isinstance(reading.form, Gradient):
+        return None
+    for op, told in other_signatures.other_functions(reading.op):
+        try:
+            trial = settle(reading.calling(op=op))
+        except CouldNotRun:
+            continue
+        if trial.outputs and not wrong_outputs(trial):
+            return replace(trial, reading=trial.reading.noting(f"a convention that differs from torch's: {told}"))
+    return None
+
+
+def another_layout(reading: Reading) -> Trial | None:
+    """The trial of code that runs on no batch: on one example, on (N, T, D), on images."""
+    for op, told in other_layouts(reading.op) if not reading.laid_out else ():
+        there = replace(reading.calling(op=op), laid_out=True)
+        try:
+            trial = settle(there.noting(told))
+        except CouldNotRun:
+            continue
+        if works(trial):
+            return trial
+    return None
 
 
 def conventions_to_try(reading: Reading, p: Probe) -> Iterator[Convention]:
     """The conventions to try. No forward tells dropout's apart: p is torch's unless its name says more."""
     stated = list(reading.stated) or None
-    every = possible_conventions(reading.op, p.values, reading.takes, stated)
+    every = (
+        c
+        for c in possible_conventions(reading.op, p.values, reading.takes, stated)
+        if not (reading.strict and c.of_values)
+    )
     if reading.op.draws and isinstance(reading.form, Gradient) and not told_conventions(stated):
         name = normal(reading.form.matching.user("p") or "")
         return iter(list(every)[1:]) if "keep" in name or "retain" in name else iter([TORCH])
@@ -184,7 +222,7 @@ def for_vectors(trial: Trial) -> bool:
     return any(np.shape(g) != rows.reference[n].shape for n, g in rows.gradients.items() if n in rows.reference)
 
 
-def input_or_output(reading: Reading, form: Gradient) -> Reading:
+def input_or_output(reading: Reading, form: Form) -> Reading:
     """An argument like `a` or `cache` of a gradient function is the input, or else the output: see which is right."""
     flag = "use_probabilities" if reading.op.probabilities else "use_output"
     user = form.matching.user("input") or ""

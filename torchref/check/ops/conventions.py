@@ -21,6 +21,7 @@ class Convention:
     there: Mapping[str, Any]  # torch's array (or option, or output) -> the user's
     back: Mapping[str, Any]  # the user's gradient or output -> torch's
     stated: str = ""  # how a user can ask for it
+    of_values: bool = False  # it computes something else, not the same in another layout
 
     def to_user(self, name: str, value: Any) -> Any:
         return self.there[name](value) if name in self.there and value is not None else value
@@ -35,7 +36,8 @@ TORCH = Convention("", {}, {})
 def both(a: Convention, b: Convention) -> Convention:
     there = {n: (lambda v, n=n: b.to_user(n, a.to_user(n, v))) for n in {**a.there, **b.there}}
     back = {n: (lambda v, n=n: a.to_torch(n, b.to_torch(n, v))) for n in {**a.back, **b.back}}
-    return Convention("; ".join(s for s in (a.sentence, b.sentence) if s), there, back)
+    told = "; ".join(s for s in (a.sentence, b.sentence) if s)
+    return Convention(told, there, back, of_values=a.of_values or b.of_values)
 
 
 def swap(a: Any) -> Any:
@@ -75,6 +77,17 @@ def update_gate(values: Mapping[str, Any]) -> Convention:
         own = [n for n in values if n not in ("input", "hx")]
         keys = dict.fromkeys(own[1::3], np.negative)
     return Convention("the update gate weighs the new state, z n + (1 - z) h (torch: (1 - z) n + z h)", keys, keys)
+
+
+def forget_plus_one(bias: str, gates: int = 4) -> Convention:
+    """LSTM's forget gate with 1 added to its sum: the code's bias lacks this 1. Without `gates`, a bias of its own."""
+
+    def less(b: Array) -> Array:
+        parts = np.split(b, gates)
+        parts[min(1, gates - 1)] = parts[min(1, gates - 1)] - 1
+        return np.concatenate(parts)
+
+    return Convention("1 is added to the forget gate's sum (torch: nothing)", {bias: less}, {}, of_values=True)
 
 
 def channels_last() -> Convention:

@@ -226,6 +226,19 @@ def shown_formula(op: Op, name: str, v: Any) -> str:
     return op.formula.shown(op, name, v) if isinstance(op.formula, Written) else ""
 
 
+def right_line(formula: str) -> str:
+    """The line of a shown formula that makes its last name; of a name that only renames another, that one's."""
+    lines = [line.strip() for line in formula.splitlines() if not line.lstrip().startswith("#")]
+    line = lines[-1] if lines else ""
+    while renamed := re.fullmatch(r"\w+ = (\w+)", line):
+        earlier = lines[: lines.index(line)]
+        made = [e for e in earlier if re.match(rf"{renamed[1]}(\[.*\])? \W?= ", e)]
+        if not made:
+            break
+        line = made[-1]
+    return line
+
+
 def intermediates(op: Op, v: Any, upstream: Mapping[str, Any]) -> list[tuple[Known, tuple[Array, ...]]]:
     """The intermediates that people have names for, with their values."""
     if not isinstance(op.formula, Written) or not op.known:

@@ -157,10 +157,11 @@ def running(line: str, told: str, sentence: str, gradient: str = "", convention:
 
 
 MOMENTUM = "momentum weighs the old statistics here; in torch it weighs the new ones"
+BIASED = "running_var takes the variance by n, as the forward does; torch stores the one by n - 1"
 OLD_VAR = "new_var = (1 - momentum) * running_var + momentum * "
 FLAT = "var.reshape(-1)"
 RUNNING = (
-    running("new_var =", f"{OLD_VAR}{FLAT}", "running_var takes the biased variance; torch stores the unbiased one (n - 1)."),
+    running("new_var =", f"{OLD_VAR}{FLAT}", "running_var takes the biased variance; torch stores the unbiased one (n - 1).", convention=BIASED),
     running("n =", "n = x.size // var.size; momentum = 1 - momentum", f"{MOMENTUM}.", "running_mean", MOMENTUM),
     running("new_var =", f"{OLD_VAR}np.sqrt({FLAT} * n / (n - 1))", "running_var takes the standard deviation."),
     running("new_var =", f"{OLD_VAR}({FLAT} * n / (n - 1) + eps)", "running_var contains eps."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torchref.check.ops.record import Argument, option
-from torchref.check.ops.steps import Optimizer, Slip, slip
+from torchref.check.ops.steps import Optimizer, Slip, of_other_texts, slip
 from torchref.check.textbook import steps as textbook
 
 DECAY, STATE, EPS, SIGN = "optimizer-decay", "optimizer-state", "optimizer-eps", "wrong-sign"
@@ -65,7 +65,7 @@ def roots(new: str, variance: str) -> tuple[Slip, ...]:
         return {f"{name} =": f"{name} = {value} / ({divisor})"}
 
     return (
-        Slip(EPS, "eps stands inside the root.", other(f"np.sqrt({variance} + eps)")),
+        of_other_texts(Slip(EPS, "eps stands inside the root.", other(f"np.sqrt({variance} + eps)"))),
         Slip(EPS, "eps is not added.", other(f"np.sqrt({variance})")),
         Slip(EPS, "eps stands squared inside the root.", other(f"np.sqrt({variance} + eps**2)")),
     )
@@ -132,8 +132,8 @@ def moments(g: str, w: str) -> tuple[Slip, ...]:
         *LOOP,
         slip(SIGN, UP, new=f"{w} + lr * m_hat / (np.sqrt(v_hat) + eps)"),
         *roots(f"new = {new}", "v_hat"),
-        slip(EPS, "eps is added before the bias correction, and so is scaled by it.", new=f"{new} / (np.sqrt(v) + eps) * np.sqrt(1 - beta2**t)"),
-        slip(EPS, "eps stands inside the root, before the bias correction.", new=f"{new} / np.sqrt(v + eps) * np.sqrt(1 - beta2**t)"),
+        of_other_texts(slip(EPS, "eps is added before the bias correction, and so is scaled by it.", new=f"{new} / (np.sqrt(v) + eps) * np.sqrt(1 - beta2**t)")),
+        of_other_texts(slip(EPS, "eps stands inside the root, before the bias correction.", new=f"{new} / np.sqrt(v + eps) * np.sqrt(1 - beta2**t)")),
         corrected("The bias correction is missing.", "m", "v"),
         slip(BIAS, "m's bias correction is missing.", m_hat="m"),
         slip(BIAS, "v's bias correction is missing.", v_hat="v"),
@@ -218,8 +218,8 @@ ADADELTA = (
     *LOOP,
     Slip(STATE, STALE, {"s['square'] =": "s['square'], square = square, s.get('square', 0 * w)"}),
     slip(SIGN, UP, new="w + lr * update"),
-    slip(EPS, "eps stands outside the roots; both roots hold it.", update="(np.sqrt(moved) + eps) / (np.sqrt(square) + eps) * decayed"),
-    slip(EPS, "eps stands outside the root of the divisor.", update="np.sqrt(moved + eps) / (np.sqrt(square) + eps) * decayed"),
+    of_other_texts(slip(EPS, "eps stands outside the roots; both roots hold it.", update="(np.sqrt(moved) + eps) / (np.sqrt(square) + eps) * decayed")),
+    of_other_texts(slip(EPS, "eps stands outside the root of the divisor.", update="np.sqrt(moved + eps) / (np.sqrt(square) + eps) * decayed")),
     slip(EPS, "The root above holds no eps: the first update is 0, and so is every other.", update="np.sqrt(moved) / np.sqrt(square + eps) * decayed"),
     slip(EPS, "The root below holds no eps.", update="np.sqrt(moved + eps) / np.sqrt(square) * decayed"),
     slip(DAMPENING, "The factor 1 - rho of the square is lost.", square="rho * s.get('square', 0 * w) + decayed**2"),
@@ -260,7 +260,7 @@ ADAMAX = (
     slip(STATE, "u decays by beta2 before the maximum.", u="np.maximum(s.get('u', 0 * w), np.abs(decayed) + eps)"),
     slip(STATE, "u is the larger of the two, not their weighted mean.", u=f"{ADAMAX_U} + (1 - beta2) * (np.abs(decayed) + eps)"),
     slip(STATE, "u is overwritten in each step.", u="np.abs(decayed) + eps"),
-    slip(EPS, "eps is added to u; torch adds it to |g| before the maximum.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))", new="w - lr * m_hat / (u + eps)"),
+    of_other_texts(slip(EPS, "eps is added to u; torch adds it to |g| before the maximum.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))", new="w - lr * m_hat / (u + eps)")),
     slip(EPS, "eps is not added.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))"),
     slip("unknown", "The root of u is taken; u holds no squares.", new="w - lr * m_hat / np.sqrt(u)"),
 )  # fmt: skip
@@ -317,9 +317,9 @@ RADAM = (
     Slip(STATE, "The second moment is not kept from step to step.", {"s.update(": "s.update(t=t, m=m, v=0 * w)"}),
     slip(SIGN, UP, new="shrunk + lr * move"),
     *averages("decayed"),
-    Slip(EPS, "eps stands inside the root.", {"move = rectifier": "move = rectifier * m_hat * np.sqrt(1 - beta2**t) / np.sqrt(v + eps)"}),
+    of_other_texts(Slip(EPS, "eps stands inside the root.", {"move = rectifier": "move = rectifier * m_hat * np.sqrt(1 - beta2**t) / np.sqrt(v + eps)"})),
     Slip(EPS, "eps is not added.", {"move = rectifier": "move = rectifier * m_hat * np.sqrt(1 - beta2**t) / np.sqrt(v)"}),
-    Slip(EPS, "torch adds eps to the root of v before the bias correction.", {"move = rectifier": "move = rectifier * m_hat / (np.sqrt(v / (1 - beta2**t)) + eps)"}),
+    of_other_texts(Slip(EPS, "torch adds eps to the root of v before the bias correction.", {"move = rectifier": "move = rectifier * m_hat / (np.sqrt(v / (1 - beta2**t)) + eps)"})),
     slip(BIAS, "m's bias correction is missing.", m_hat="m"),
     slip(BIAS, "m's bias correction takes a t that is one too large.", m_hat="m / (1 - beta1 ** (t + 1))"),
     slip(BIAS, "m's bias correction is 1 - beta1**t, not 1 - beta1.", m_hat="m / (1 - beta1)"),

@@ -6,7 +6,15 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torchref.check.ops.conventions import Convention, flip_T, gate_order, in_columns, swap, update_gate
+from torchref.check.ops.conventions import (
+    Convention,
+    flip_T,
+    forget_plus_one,
+    gate_order,
+    in_columns,
+    swap,
+    update_gate,
+)
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Argument, Known, Op, Patch, array, option
 from torchref.check.textbook import recurrences as textbook
@@ -317,7 +325,9 @@ def rnn_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
 
 
 def lstm_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
-    return [*stored(values), *gate_orders(values, "ifgo")]
+    own = [n for n, a in values.items() if n not in ("input", "hx", "cx") and getattr(a, "ndim", 0) == 1]
+    forget = [forget_plus_one("bias_ih")] if "bias_ih" in own else [forget_plus_one(n, 1) for n in own[1:2]]
+    return [*stored(values), *gate_orders(values, "ifgo"), *([forget] if forget else [])]
 
 
 def gru_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:

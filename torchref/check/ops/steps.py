@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +25,7 @@ class Slip:
     slug: str
     sentence: str
     changes: Mapping[str, str]
+    elsewhere: bool = False  # other texts have it so: no mistake but a convention
 
     @property
     def told(self) -> str:
@@ -34,6 +35,11 @@ class Slip:
 def slip(slug: str, sentence: str, **values: str) -> Slip:
     """A wrong step by what its variables are set to."""
     return Slip(slug, sentence, {f"{name} =": f"{name} = {value}" for name, value in values.items()})
+
+
+def of_other_texts(s: Slip) -> Slip:
+    """A step that other texts have: no mistake, but a convention."""
+    return replace(s, elsewhere=True)
 
 
 @dataclass(frozen=True)
@@ -129,4 +135,4 @@ def shown_step(optimizer: Optimizer, o: SimpleNamespace) -> str:
     return "\n".join(["# w: the weight, g: its gradient, s: its state, {} at first", *values, *map(show, body)])
 
 
-__all__ = ["Optimizer", "Slip", "right_lines", "shown_step", "simulate", "slip"]
+__all__ = ["Optimizer", "Slip", "of_other_texts", "right_lines", "shown_step", "simulate", "slip"]

@@ -216,7 +216,9 @@ def window_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
     sizes = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
     each = dict.fromkeys(sizes, lambda n: (n,) * nd if isinstance(n, int) else n)
     tuples = Convention("stride, padding and their like are tuples, a number for each axis", each, {})
-    return [*([[channels_last()]] if nd == 2 else []), [tuples]]
+    pair = {"kernel_size": each["kernel_size"]}
+    kernel = Convention("the kernel's size is a tuple, a number for each axis", pair, {})
+    return [*([[channels_last()]] if nd == 2 else []), [tuples, kernel]]
 
 
 SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
@@ -286,7 +288,21 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
     }
     whole = option("output_size", 3, 3, "size", "out_size", "output_shape", vary=(2,))
     own = (
-        option("kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window", vary=(2,)),
+        option(
+            "kernel_size",
+            2,
+            3,
+            "k",
+            "size",
+            "pool_size",
+            "kernel",
+            "pool",
+            "ksize",
+            "window",
+            "f",
+            "filter_size",
+            vary=(2,),
+        ),
         option("stride", None, 2, "s", "strides", vary=(None, 1)),
         option("padding", 0, padding, "pad", "p", vary=(1 - padding,)),
     )
@@ -314,7 +330,21 @@ def lp_pooling(nd: int) -> Op:
         (
             image(nd),
             option("norm_type", 2.0, 4.0, "p", "power", "norm", vary=(2.0, 3.0)),
-            option("kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window", vary=(2,)),
+            option(
+                "kernel_size",
+                2,
+                3,
+                "k",
+                "size",
+                "pool_size",
+                "kernel",
+                "pool",
+                "ksize",
+                "window",
+                "f",
+                "filter_size",
+                vary=(2,),
+            ),
             option("stride", None, 2, "s", "strides", vary=(None, 1)),
         ),
         textbook.lp_pool,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torchref.check.ops import Op
+from torchref.check.reading.unused import ACTIVATIONS, PLAIN, UNUSED
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "dy": (
@@ -187,6 +188,12 @@ class Matcher:
                 if self.open(role) and p.default is p.empty and normal(p.name).endswith(known):
                     self.claim(role, p)
 
+    def activations(self) -> None:
+        """A layer's own activation, where the operation has none: the identity, whatever the default."""
+        for p in list(self.free):
+            if self.op.family in PLAIN and normal(p.name) in ACTIVATIONS and p.default is not None:
+                self.claim(f"unused {normal(p.name)}", p)
+
     def torchs_order(self) -> None:
         """What is left without a default, in torch's order."""
         upstreams = [r for r in self.extra if r == "dy"]
@@ -197,6 +204,9 @@ class Matcher:
         left += [w for w in options if self.op.argument(w).default is not None]
         found = ", ".join(p.name for p in self.parameters)
         for p in [p for p in self.free if p.default is p.empty]:
+            if normal(p.name) in UNUSED:
+                self.claim(f"unused {normal(p.name)}", p)
+                continue
             if not left:
                 roles = [r for r in self.extra if r in ("dy", "cache")]
                 expected = ", ".join([*roles, *(a.name for a in self.op.arguments)])
@@ -230,6 +240,7 @@ def match(
     m.sides(SIDE.fullmatch)
     m.dictionaries()
     m.other_names()
+    m.activations()
     m.torchs_order()
     roles = m.matching.roles
     return Matching({p.name: roles[p.name] for p in params if p.name in roles}, m.matching.guessed)

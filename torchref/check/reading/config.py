@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import aliases, normal
+
+Values = dict[str, Any]  # arrays and options by torch's names; None: absent
+
+
+LAYER = re.compile(r"(layer|l|fc|affine|dense|linear|conv)_?\d*", re.IGNORECASE)
+BEHIND = ("wy", "wya", "why", "wyh", "wo2", "v", "by", "bya", "bv")
 
 
 class Config(dict[str, Any]):
@@ -14,7 +23,7 @@ class Config(dict[str, Any]):
     Arrays that no argument takes are found in it, too, under any of their names: parameters["W1"].
     """
 
-    def __init__(self, values: dict[str, Any], op: Op | None = None, arrays: dict[str, Any] | None = None) -> None:
+    def __init__(self, values: Values, op: Op | None = None, arrays: Values | None = None) -> None:
         super().__init__(values)
         self.asked: set[str] = set()
         self.found: set[str] = set()  # torch's names of the arrays that were asked for
@@ -25,9 +34,25 @@ class Config(dict[str, Any]):
             if self.op is not None and normal(str(key)) in aliases(self.op, role):
                 self.found.add(role)
                 return value
-        raise KeyError(key)
+        extra = self.output_layer(normal(str(key)))
+        if extra is None:
+            raise KeyError(key)
+        return extra
+
+    def output_layer(self, key: str) -> Any:
+        """An array of the layer behind a recurrence, parameters["Wya"], parameters["by"]: it has no part in the step."""
+        if self.op is None or self.op.family != "recurrent" or key not in BEHIND:
+            return None
+        biases = [v for v in self.arrays.values() if np.size(v) == max(np.shape(v), default=0)]
+        hidden = np.size(biases[0]) if biases else 1
+        gates = max(len(self.op.gates), 1) if "bias_ih" in self.arrays else 1
+        if key.startswith("w"):
+            return np.ones((hidden // gates, hidden // gates))
+        return np.zeros((hidden // gates, 1) if np.ndim(biases[0]) == 2 else hidden // gates)
 
     def __getitem__(self, key: str) -> Any:
+        if isinstance(key, int) or LAYER.fullmatch(key):
+            return self  # params[layer]["W"]: every layer is this one
         self.asked.add(key)
         return super().__getitem__(key)
 
@@ -58,12 +83,12 @@ class Config(dict[str, Any]):
         return found if self.asked else {a.name for a in op.arguments if a.kind != "array"}
 
 
-def make_config(op: Op, values: dict[str, Any], with_momentum: bool = True, taken: set[str] | None = None) -> Config:
+def make_config(op: Op, values: Values, with_momentum: bool = True, taken: set[str] | None = None) -> Config:
     """The options as a dictionary, under torch's names, their aliases and the names that courses use.
 
     The arrays that are not in `taken` can be found in it, too.
     """
-    result: dict[str, Any] = {}
+    result: Values = {}
     for a in op.arguments:
         if a.kind == "array" or (a.name == "momentum" and not with_momentum):
             continue

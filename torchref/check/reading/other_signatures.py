@@ -11,6 +11,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.ops.formula import Adapted
+from torchref.check.ops.probabilities import of_probabilities
 from torchref.nn.module import Array
 
 
@@ -41,6 +42,8 @@ def other_functions(op: Op) -> Iterator[tuple[Op, str]]:
     for fixed, told in op.elsewhere:
         if op.fixed != (there := {**op.fixed, **fixed}):
             yield replace(op, fixed=there), told
+    if op.probabilities:
+        yield of_probabilities(op), "it takes probabilities: a softmax stands before it (torch's takes the logits)"
 
 
 def squeezed(op: Op) -> Op:

@@ -21,6 +21,8 @@ class Reading:
     convention: Convention = TORCH
     stated: tuple[str, ...] = ()  # what the user has said of the arguments
     notes: tuple[str, ...] = ()  # what a user should know of this reading
+    laid_out: bool = False  # whether the operation is one on inputs of another number of axes
+    strict: bool = False  # whether the conventions of other texts are mistakes
 
     @property
     def op(self) -> Op:

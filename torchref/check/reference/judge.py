@@ -20,7 +20,7 @@ from torchref.check.reading.forms.recognise import is_autograd
 from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
 from torchref.check.reference.own import Inputs, Witnessed, own_op
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import CORRECTIONS, COULD_NOT_RUN, RIGHT, WRONG, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Verdict
 from torchref.check.running.trial import Trial, attempt
 
 OF_SHAPE = ("broadcast-axis-not-summed", "wrong-shape", "summed-over-wrong-axis")
@@ -153,8 +153,6 @@ def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
             continue
         if found.findings:
             verdict.verdict = WRONG
-            for f in found.findings:
-                f.correction = f.correction or CORRECTIONS.get(f.slug, "")
             verdict.findings += found.findings
             verdict.right = {n: s for n, s in verdict.right.items() if n not in {f.gradient for f in found.findings}}
             return

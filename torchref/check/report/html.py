@@ -1,86 +1,135 @@
-# ruff: noqa: E501
-"""The verdict as one self-contained page: mine, reference and difference as heat maps."""
+"""The verdict as one self-contained page, for each level of hints: the user's code, what was found, and pictures."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.ops.find import UnknownOp, find
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, Finding, Verdict, inside
-from torchref.nn.module import Array
+from torchref.check.report.judgement import COULD_NOT_RUN, SLUGS, Finding, Judgement, inside
+from torchref.check.report.several import in_one_line, summary
+from torchref.check.report.tiles import tiles
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#1c1c1c;background:#fff}
-h1{font-size:1.4em} h2{font-size:1.15em;margin-top:2em} .right{color:#11701f} .wrong{color:#b3201c} .none{color:#8a5a00}
-.finding{border-left:4px solid #b3201c;padding:.2em 1em;margin:1em 0;background:#fbf3f2}
-.maps{display:flex;gap:1.5em;overflow-x:auto} figure{margin:0;min-width:13em} figcaption{font-size:.85em;color:#444;max-width:19em}
-pre{background:#f5f5f5;padding:1em;overflow:auto} svg{border:1px solid #999;background:#fff}
-@media(prefers-color-scheme:dark){body{background:#191919;color:#e6e6e6}.finding{background:#2b1d1c}figcaption{color:#bbb}pre{background:#262626}
-.right{color:#6bd07c}.wrong{color:#ff8078}.none{color:#f0b45a}}
+.torchref{font:15px/1.5 system-ui,sans-serif;max-width:82em;margin:0 auto;padding:1em;color:#1c1c1c;background:#fff}
+.torchref h1{font-size:1.5em} .torchref h2{font-size:1.2em;margin-top:2em} .torchref h3{font-size:1.05em}
+.torchref .right{color:#11701f} .torchref .wrong{color:#b3201c} .torchref .none{color:#8a5a00}
+.torchref .finding{border-left:4px solid #b3201c;padding:.4em 1em;margin:1em 0;background:#fbf3f2}
+.torchref .maps{display:flex;flex-wrap:wrap;gap:1.5em} .torchref figure{margin:0}
+.torchref figcaption{font-size:.85em;color:#444;max-width:26em}
+.torchref pre{background:#f5f5f5;color:#1c1c1c;padding:.8em;overflow:auto;font:13px/1.5 ui-monospace,monospace}
+.torchref .finding pre{margin:.3em 0}
+.torchref .code span{display:block;white-space:pre} .torchref .code i{font-style:normal;color:#888;user-select:none}
+.torchref .code .hit{background:#ffd9d5} .torchref .code b{color:#b3201c;font-weight:600}
+.torchref svg{background:#fff;max-width:none} .torchref rect{stroke:#bbb;stroke-width:.5}
+.torchref svg text{font:11px system-ui,sans-serif;text-anchor:middle;dominant-baseline:central;pointer-events:none}
+.torchref table{border-collapse:collapse} .torchref td{padding:.15em 1.2em .15em 0;vertical-align:top}
+@media(prefers-color-scheme:dark){
+body.torchref,.torchref{background:#191919;color:#e6e6e6}
+.torchref .finding{background:#2b1d1c}.torchref figcaption{color:#bbb}
+.torchref pre{background:#262626;color:#e6e6e6}
+.torchref .code .hit{background:#5a2522}.torchref .code b{color:#ff8078}
+.torchref .right{color:#6bd07c}.torchref .wrong{color:#ff8078}.torchref .none{color:#f0b45a}}
 """
-LIMIT = 40
-LEGEND = "<p>Red: above zero, blue: below, white: zero, black: not finite. Point at a cell for its value.</p>"
+LEGEND = "<p>Red: above zero, blue: below, white: zero, black: not finite. Point at a tile for its index and value.</p>"
 SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+COLOURS = {0: "right", 1: "wrong", 2: "none"}
 
 
-def axis_names(op: Op, name: str, ndim: int) -> tuple[str, ...]:
-    """The names of the `ndim` axes of the array `name`, in torch's layout."""
-    named = " ".join(op.argument(name).axes).split("|") if op.has(name) else []
-    own = next((tuple(a.split()) for a in named if len(a.split()) == ndim), None)
-    known = own or layout(op, name, ndim)
-    return known if known is not None and len(known) == ndim else tuple(f"axis {i}" for i in range(ndim))
-
-
-def layout(op: Op, name: str, ndim: int) -> tuple[str, ...] | None:
-    image = ("N", "C", *SPACE.get(ndim - 2, ()))
-    if ndim == 1:
-        return ("N",) if op.loss else ("D",)
-    return ("N", "D") if ndim == 2 else image if ndim > 2 else None
-
-
-def matrix(a: Array) -> Array:
-    """Any array as a picture of rows and columns: leading axes are stacked."""
-    a = np.atleast_1d(np.asarray(a, dtype=float))
-    return a.reshape(1, -1) if a.ndim == 1 else a.reshape(-1, a.shape[-1])
-
-
-def colour(value: float, top: float) -> str:
-    """Blue below zero, white at zero, red above; black for what is not finite."""
-    if not np.isfinite(value):
-        return "#000"
-    t = max(-1.0, min(1.0, value / top)) if top > 0 else 0.0
-    fade = round(255 * (1 - abs(t)))
-    return f"#ff{fade:02x}{fade:02x}" if t > 0 else f"#{fade:02x}{fade:02x}ff"
-
-
-def heat(name: str, a: Array, top: float, axes: tuple[str, ...]) -> str:
-    full = matrix(a)
-    m = full[:LIMIT, :LIMIT]
-    cell = 14
-    rows, columns = m.shape
-    cells = "".join(
-        f'<rect x="{j * cell}" y="{i * cell}" width="{cell}" height="{cell}" fill="{colour(m[i, j], top)}"><title>[{i}, {j}] {m[i, j]:.6g}</title></rect>'
-        for i in range(rows) for j in range(columns)
-    )  # fmt: skip
-    shape = ", ".join(f"{n} = {s}" for n, s in zip(axes, np.shape(a), strict=False)) or "a single number"
-    down = ", ".join(axes[:-1])
-    lines = [f"<strong>{html.escape(name)}</strong>", f"shape {np.shape(a)}: {html.escape(shape)}"]
-    if axes:
-        stacked = " (one below the other)" if len(axes) > 2 else ""
-        lines.append((f"down: {html.escape(down)}{stacked}, " if down else "") + f"across: {html.escape(axes[-1])}")
-    if m.shape != full.shape:
-        lines.append(f"the first {rows} x {columns} of {full.shape[0]} x {full.shape[1]}")
+def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
+    """The page of a level of hints; of several targets with a table in front."""
+    parts = [part for v in verdicts for part in section(v, hints)]
     return (
-        f'<figure><svg width="{columns * cell}" height="{rows * cell}" role="img" aria-label="{html.escape(name)}">{cells}</svg>'
-        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
+        f'<style>{STYLE}</style></head><body class="torchref"><h1>Is this gradient right?</h1>'
+        f"{overview(verdicts, hints)}{''.join(parts)}</body></html>\n"
     )
 
 
-def pictures(verdict: Verdict, picture: dict[str, Any]) -> str:
+def cell(verdict: Judgement) -> str:
+    """A verdict on its own, as a notebook shows it."""
+    return f'<style>{STYLE}</style><div class="torchref">{"".join(section(verdict, 3))}</div>'
+
+
+def overview(verdicts: Sequence[Judgement], hints: int) -> str:
+    if len(verdicts) < 2:
+        return ""
+    rows = (
+        f"<tr><td>{html.escape(v.place)}</td>"
+        f'<td class="{COLOURS[v.status]}">{html.escape(in_one_line(v, hints))}</td></tr>'
+        for v in verdicts
+    )
+    return f"<table>{''.join(rows)}</table><p>{html.escape(summary(verdicts))}</p>"
+
+
+def section(v: Judgement, hints: int) -> list[str]:
+    """One verdict: 0 the word and the code, 1 which gradients, 2 what is wrong and the pictures, 3 what is right."""
+    word = "could not be run" if v.verdict == COULD_NOT_RUN else v.outcome
+    against = f" against {v.against}" if v.against else ""
+    parts = [f'<h2>{html.escape(v.name + against)}: <span class="{COLOURS[v.status]}">{html.escape(word)}</span></h2>']
+    if v.verdict == COULD_NOT_RUN:
+        return [*parts, f"<pre>{html.escape(v.why().strip())}</pre>"]
+    if v.precision:
+        parts.append(f"<p>Judged in {html.escape(v.precision)} on {html.escape(v.device)}.</p>")
+    parts.append(code(v, hints))
+    for n, share in v.right.items() if hints >= 1 else ():
+        how = f": {inside(share)}" if hints >= 3 else ""
+        parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
+    if hints == 1:
+        wrong = dict.fromkeys(f.gradient for f in v.findings)
+        parts += [f'<p class="wrong">{html.escape(v.title(n))}: wrong</p>' for n in wrong]
+    if hints >= 2:
+        parts += [finding(v, f, hints) for f in v.findings]
+        parts += [f"<p>{html.escape(v.called)}</p>"] if v.doubtful else []
+        parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
+        parts += [f"<p>Not run: {html.escape(', '.join(v.not_run))}</p>"] if v.not_run else []
+        parts += [f"<p>Option: {html.escape(v.option)}</p>"] if v.option else []
+        parts += [LEGEND] if v.pictures else []
+        parts += [pictures(v, p) for p in v.pictures]
+    return parts
+
+
+def code(v: Judgement, hints: int) -> str:
+    """The user's code; from level 2 on with the lines marked that the findings know."""
+    told: dict[int, list[str]] = {}
+    for f in v.findings if hints >= 2 else ():
+        if f.line:
+            told.setdefault(f.line, []).append(f"{v.title(f.gradient)}: {f.slug}")
+    return "".join(piece(s["first"], s["text"], told) for s in v.source)
+
+
+def piece(first: int, text: str, told: dict[int, list[str]]) -> str:
+    lines = []
+    for number, line in enumerate(text.rstrip("\n").split("\n"), first):
+        said = f"  <b>&#9664; {html.escape('; '.join(told[number]))}</b>" if number in told else ""
+        hit = ' class="hit"' if number in told else ""
+        lines.append(f"<span{hit}><i>{number:4}  </i>{html.escape(line)}{said}</span>")
+    return f'<pre class="code">{"".join(lines)}</pre>'
+
+
+def finding(v: Judgement, f: Finding, hints: int) -> str:
+    lines = [
+        f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
+        html.escape(f.sentence or SLUGS.get(f.slug, "")),
+        f"Evidence: {html.escape(f.evidence)}",
+    ]
+    lines += [f"Example: {html.escape(f.example)}"] if f.example else []
+    lines += [f"Where: {html.escape(f.intermediate)}"] if f.intermediate else []
+    if f.consequences:
+        lines.append(f"This spoils {html.escape(', '.join(v.title(c) for c in f.consequences))}, too")
+    if hints >= 3:
+        lines += [f"Instead: <code>{html.escape(f.correction)}</code>"] if f.correction else []
+        lines += ["Formula:", f"<pre>{html.escape(f.formula)}</pre>"] if f.formula else []
+        lines += [f"Derivation: {html.escape(f.derivation)}"] if f.derivation else []
+    return f'<div class="finding">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
+
+
+def pictures(verdict: Judgement, picture: dict[str, Any]) -> str:
+    """Mine, reference and difference of one gradient."""
     name = picture["name"]
     mine, reference = np.asarray(picture["mine"]), np.asarray(picture["reference"])
     finite = np.abs(reference[np.isfinite(reference)])
@@ -88,9 +137,9 @@ def pictures(verdict: Verdict, picture: dict[str, Any]) -> str:
     try:
         names = axis_names(find(verdict.against), name, reference.ndim)
     except UnknownOp:  # an optimizer's step
-        names = tuple(f"axis {i}" for i in range(reference.ndim))
-    own = names if mine.ndim == reference.ndim else tuple(f"axis {i}" for i in range(mine.ndim))
-    maps = [heat("mine", mine, top, own), heat("reference", reference, top, names)]
+        names = numbered(reference.ndim)
+    own = names if mine.ndim == reference.ndim else numbered(mine.ndim)
+    maps = [tiles("mine", mine, top, own), tiles("reference", reference, top, names)]
     if mine.shape == reference.shape:
         difference = mine - reference
         size = float(np.nanmax(np.abs(difference))) if difference.size else 0.0
@@ -98,52 +147,24 @@ def pictures(verdict: Verdict, picture: dict[str, Any]) -> str:
             told, scale = "rounding" if verdict.right[name] <= 1 else "right, with a note", top
         else:
             told, scale = "in its own colours", size
-        maps.append(heat(f"difference: up to {size:.3g} ({told})", difference, scale, names))
+        maps.append(tiles(f"difference: up to {size:.3g} ({told})", difference, scale, names))
     return f'<h3>{html.escape(verdict.title(name))}</h3><div class="maps">{"".join(maps)}</div>'
 
 
-def page(verdicts: list[Verdict], hints: int = 3) -> str:
-    """The page; `hints` hides as much as elsewhere (pictures need 2: they show the right answer's difference)."""
-    parts = [part for v in verdicts for part in section(v, hints)]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
-        f"<style>{STYLE}</style></head><body><h1>Is this gradient right?</h1>{''.join(parts)}</body></html>\n"
-    )
+def axis_names(op: Op, name: str, ndim: int) -> tuple[str, ...]:
+    """The names of the `ndim` axes of the array `name`, in torch's layout."""
+    named = " ".join(op.argument(name).axes).split("|") if op.has(name) else []
+    own = next((tuple(a.split()) for a in named if len(a.split()) == ndim), None)
+    known = own or layout(op, ndim)
+    return known if known is not None and len(known) == ndim else numbered(ndim)
 
 
-def section(v: Verdict, hints: int) -> list[str]:
-    """One verdict."""
-    word = {"right": "right", "wrong": "wrong"}.get(v.verdict, "none")
-    parts = [
-        f'<h2>{html.escape(v.name)} against {html.escape(v.against)}: <span class="{word}">{v.verdict}</span></h2>'
-    ]
-    if v.verdict == COULD_NOT_RUN:
-        parts.append(f"<pre>{html.escape(v.error)}</pre>")
-    elif hints >= 2 or (hints and v.verdict == RIGHT):
-        parts += [finding(v, f, hints) for f in v.findings]
-        for n, share in v.right.items():
-            how = f": {inside(share)}" if hints >= 3 else ""
-            parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
-        parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
-        parts += [LEGEND] if v.pictures else []
-        parts += [pictures(v, p) for p in v.pictures]
-    elif hints == 1:
-        parts += [f'<p class="right">{html.escape(v.title(n))}: right</p>' for n in v.right]
-        parts += [f"<p>{html.escape(v.title(n))}: wrong</p>" for n in dict.fromkeys(f.gradient for f in v.findings)]
-    return parts
+def layout(op: Op, ndim: int) -> tuple[str, ...] | None:
+    image = ("N", "C", *SPACE.get(ndim - 2, ()))
+    if ndim == 1:
+        return ("N",) if op.loss else ("D",)
+    return ("N", "D") if ndim == 2 else image if ndim > 2 else None
 
 
-def finding(v: Verdict, f: Finding, hints: int) -> str:
-    lines = [
-        f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
-        html.escape(f.sentence or SLUGS.get(f.slug, "")),
-        f"Evidence: {html.escape(f.evidence)}",
-    ]
-    lines += [f"Where: {html.escape(f.intermediate)}"] if f.intermediate else []
-    if f.consequences:
-        lines.append(f"This spoils {html.escape(', '.join(v.title(c) for c in f.consequences))}, too")
-    if hints >= 3:
-        lines += [f"Instead: <code>{html.escape(f.correction)}</code>"] if f.correction else []
-        lines += [f"Formula: <pre>{html.escape(f.formula)}</pre>"] if f.formula else []
-        lines += [f"Derivation: {html.escape(f.derivation)}"] if f.derivation else []
-    return f'<div class="finding">{"<br>".join(lines)}</div>'
+def numbered(ndim: int) -> tuple[str, ...]:
+    return tuple(f"axis {i}" for i in range(ndim))

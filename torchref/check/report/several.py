@@ -1,23 +1,55 @@
-"""Several verdicts as one answer: the exit status and the JSON of `torchref check`."""
+"""Several verdicts as one answer: the exit status, the text and the JSON of `torchref check`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from torchref.check.report.verdict import STATUS, Verdict
+from torchref.check.report.judgement import COULD_NOT_RUN, RIGHT, WRONG, Judgement, listed, title
 
 
-def status(verdicts: Sequence[Verdict]) -> int:
-    """0 if all are right, 1 if one is wrong, 2 if one could not be run."""
-    return max((STATUS[v.verdict] for v in verdicts), default=0)
+def status(verdicts: Sequence[Judgement]) -> int:
+    """0 if all are right, 1 if one is wrong, 2 if one could not be run, or not all of it judged."""
+    return max((v.status for v in verdicts), default=0)
 
 
-def as_json(verdicts: Sequence[Verdict], hints: int) -> str:
+def as_text(verdicts: Sequence[Judgement], hints: int) -> str:
+    """One verdict as it is; of several one line each, then the details, then how many there are of each kind."""
+    details = [v.text(hints) for v in verdicts]
+    if len(verdicts) == 1:
+        return details[0]
+    width = max((len(v.place) for v in verdicts), default=0)
+    lines = [f"{v.place:{width}}  {in_one_line(v, hints)}" for v in verdicts]
+    return "\n".join([*lines, "", *details, "", summary(verdicts)])
+
+
+def in_one_line(v: Judgement, hints: int) -> str:
+    """The word of the headline, and as much more as the level of hints allows."""
+    if v.verdict == COULD_NOT_RUN:
+        return f"could not be run: {(v.error.splitlines() or [''])[-1]}"
+    if v.verdict == RIGHT or hints == 0:
+        return v.outcome
+    wrong = (title(f.gradient) + (f" {f.slug}" if hints >= 2 else "") for f in v.findings)
+    return f"{v.outcome}: {', '.join(dict.fromkeys(wrong))}"
+
+
+def summary(verdicts: Sequence[Judgement]) -> str:
+    """12 judged: 9 right, 1 wrong and 2 could not be run."""
+    part = sum(v.verdict == RIGHT and not v.ok for v in verdicts)
+    counts = {
+        "right": sum(v.ok for v in verdicts),
+        "right in a part": part,
+        "wrong": sum(v.verdict == WRONG for v in verdicts),
+        "could not be run": sum(v.verdict == COULD_NOT_RUN for v in verdicts),
+    }
+    return f"{len(verdicts)} in all: {listed([f'{n} {word}' for word, n in counts.items() if n])}"
+
+
+def as_json(verdicts: Sequence[Judgement], hints: int) -> str:
     """One verdict as it is; several under "results", with the worst of them as the verdict."""
     answers = [v.as_dict(hints) for v in verdicts]
     if len(answers) == 1:
         return json.dumps(answers[0], indent=2)
-    worst = max(verdicts, key=lambda v: STATUS[v.verdict]).verdict
+    worst = max(verdicts, key=lambda v: v.status).verdict
     findings = [{"name": a["name"], **f} for a in answers for f in a["findings"]]
     return json.dumps({"verdict": worst, "findings": findings, "results": answers}, indent=2)

@@ -1,220 +1,26 @@
-# ruff: noqa: E501
-"""What was found: right, wrong with findings, or could not be run."""
+"""The verdict, as a user gets it: a judgement that a notebook shows as a page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any
+from torchref.check.report.html import cell
+from torchref.check.report.judgement import (
+    COULD_NOT_RUN,
+    RIGHT,
+    SLUGS,
+    STATUS,
+    WRONG,
+    Confidence,
+    Finding,
+    Judgement,
+    inside,
+)
 
-RIGHT, WRONG, COULD_NOT_RUN = "right", "wrong", "could-not-run"
-STATUS = {RIGHT: 0, WRONG: 1, COULD_NOT_RUN: 2}
-
-SLUGS: dict[str, str] = {
-    "mean-instead-of-sum": "A sum is divided by the number of its terms, or a mean is not.",
-    "wrong-reduction": "The loss (or the pooling) divides by the wrong number.",
-    "wrong-sign": "A sign is wrong.",
-    "transposed": "A matrix is used or returned transposed.",
-    "broadcast-axis-not-summed": "A parameter was broadcast in the forward; its gradient must be summed over that axis.",
-    "summed-over-wrong-axis": "A sum or mean runs over the wrong axis.",
-    "keepdims-left-on": "The gradient has a spare axis of length 1.",
-    "local-derivative-missing": "A factor or term of the local derivative is missing.",
-    "derivative-at-wrong-tensor": "The derivative is evaluated at the wrong tensor.",
-    "upstream-not-multiplied": "The upstream gradient is not multiplied in.",
-    "wrong-mask": "A mask or threshold lets the wrong entries through.",
-    "softmax-elementwise": "Softmax is treated like a function of each entry alone.",
-    "softmax-wrong-axis": "Softmax, or its backward, runs over the wrong axis.",
-    "softmax-jacobian-twice": "A softmax's or sigmoid's derivative is applied although it is already part of the formula.",
-    "statistics-as-constants": "Statistics that depend on x are treated as constants.",
-    "variance-path-missing": "The path through the variance is missing or has the wrong weight.",
-    "scale-forgotten": "A constant factor of the operation is lost or misplaced.",
-    "eps-or-bessel-misplaced": "eps or Bessel's correction stands in the wrong place.",
-    "running-statistics": "The running statistics are updated wrongly.",
-    "dropout-mask-or-scale": "Dropout's mask or its scale 1 / (1 - p) is wrong.",
-    "repeated-index-overwritten": "An index that occurs more than once keeps only one of its gradients.",
-    "overwritten-not-accumulated": "Gradients that must be added overwrite each other.",
-    "pool-ties": "Ties of a maximum are not given to the first.",
-    "recurrence-truncated": "A path back through time is missing.",
-    "kernel-flipped": "The kernel is turned round, or the result is cut at the wrong place.",
-    "attention-scale": "The factor 1 / sqrt(d) of attention is missing or wrong.",
-    "wrong-shape": "The gradient has not the shape of its argument.",
-    "wrong-dtype": "The gradient has a lower precision than its argument.",
-    "argument-changed": "The code changes an array that it was given.",
-    "not-repeatable": "Two backwards of one forward disagree.",
-    "not-finite": "The result is nan or infinite where the right one is finite.",
-    "forward-differs": "The forward itself is not the operation's.",
-    "unknown": "The gradient is wrong in a way that fits no known mistake.",
-    "optimizer-eps": "eps stands in the wrong place.",
-    "optimizer-bias-correction": "The bias correction is missing or wrong.",
-    "optimizer-decay": "The weight decay is applied in the wrong way.",
-    "optimizer-dampening": "The momentum's dampening is wrong.",
-    "optimizer-nesterov": "Nesterov's look-ahead is missing or wrong.",
-    "optimizer-state": "The optimizer's state is not kept properly.",
-}
+__all__ = ["COULD_NOT_RUN", "RIGHT", "SLUGS", "STATUS", "WRONG", "Confidence", "Finding", "Verdict", "inside"]
 
 
-CORRECTIONS: dict[str, str] = {
-    "mean-instead-of-sum": "sum over the batch: .sum(axis=0), not .mean(axis=0)",
-    "wrong-reduction": "divide by exactly what the forward divides by",
-    "wrong-sign": "turn the sign of this term",
-    "transposed": "transpose it: the gradient has the shape of its argument",
-    "broadcast-axis-not-summed": "sum over the axes along which the parameter was broadcast",
-    "summed-over-wrong-axis": "sum over the axes along which the parameter was broadcast, and only those",
-    "keepdims-left-on": "leave keepdims=True away, or reshape to the parameter's shape",
-    "local-derivative-missing": "multiply the upstream gradient by the whole local derivative",
-    "derivative-at-wrong-tensor": "evaluate the derivative at the tensor that the formula asks for",
-    "upstream-not-multiplied": "multiply the local derivative by the upstream gradient",
-    "wrong-mask": "let through exactly what the forward let through; at a kink, torch's choice",
-    "statistics-as-constants": "mean and variance depend on x, too: add their paths",
-    "scale-forgotten": "put the constant back into the derivative",
-    "dropout-mask-or-scale": "dx = dy * mask / (1 - p), with the forward's mask",
-    "repeated-index-overwritten": "np.add.at(dweight, index, dy)",
-    "overwritten-not-accumulated": "add with +=, do not assign with =",
-    "pool-ties": "give the gradient to the first maximum alone (argmax)",
-    "recurrence-truncated": "go back through every step, and add the gradients up over time",
-    "wrong-shape": "return the gradient in the shape of its argument",
-    "wrong-dtype": "make arrays with np.zeros_like(x) or dtype=x.dtype",
-    "not-repeatable": "leave what the forward has kept unchanged; start gradients afresh (zero_grad)",
-    "not-finite": "subtract the row's maximum before the exponential; guard divisions",
-}
+class Verdict(Judgement):
+    """The answer to "is this gradient right?", with its findings."""
 
-
-class Confidence(IntEnum):
-    """How sure a finding is; what is not sure leaves room for a better explanation."""
-
-    UNKNOWN = 0  # it is wrong, and fits nothing
-    GUESS = 1  # it is like a mistake, and does not equal one
-    POSSIBLE = 2  # two mistakes at once, a part of a path
-    LIKELY = 3  # it fits, where something else might fit as well
-    CERTAIN = 4  # it equals the mistake, number for number
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
-
-    @property
-    def unconfirmed(self) -> Confidence:
-        """Of what fits on one probe alone."""
-        return Confidence.LIKELY if self is Confidence.CERTAIN else Confidence.GUESS
-
-
-@dataclass
-class Finding:
-    """One mistake. `gradient` is torch's name of the argument whose gradient holds the faulty term."""
-
-    gradient: str
-    slug: str
-    evidence: str
-    confidence: Confidence
-    sentence: str = ""
-    correction: str = ""
-    consequences: list[str] = field(default_factory=list)
-    derivation: str = ""
-    formula: str = ""  # the right one
-    intermediate: str = ""  # the first named intermediate that differs from the reference's
-
-    def as_dict(self, hints: int = 3) -> dict[str, Any]:
-        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate}  # fmt: skip
-        if hints >= 3:
-            return full
-        kept = (
-            ("gradient",)
-            if hints == 1
-            else ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate")
-        )
-        return {k: full[k] for k in kept}
-
-
-@dataclass
-class Verdict:
-    """The answer to "is this gradient right?"; `findings` holds what is wrong only, most likely first."""
-
-    verdict: str
-    against: str = ""
-    name: str = ""
-    form: str = ""
-    findings: list[Finding] = field(default_factory=list)
-    right: dict[str, float] = field(default_factory=dict)  # gradient: error / what rounding allows
-    notes: list[str] = field(default_factory=list)
-    yours: dict[str, str] = field(default_factory=dict)  # torch's argument: the user's name for it
-    error: str = ""  # why it could not be run
-    pictures: list[dict[str, Any]] = field(default_factory=list)  # mine, reference, difference of each gradient
-
-    @property
-    def ok(self) -> bool:
-        return self.verdict == RIGHT
-
-    @property
-    def status(self) -> int:
-        return STATUS[self.verdict]
-
-    def as_dict(self, hints: int = 3) -> dict[str, Any]:
-        findings = [f.as_dict(hints) for f in self.findings] if hints > 0 else []
-        if hints == 1:
-            findings = [dict(t) for t in dict.fromkeys(tuple(f.items()) for f in findings)]
-        result: dict[str, Any] = {
-            "verdict": self.verdict,
-            "name": self.name,
-            "against": self.against,
-            "form": self.form,
-            "findings": findings,
-        }
-        if self.verdict != COULD_NOT_RUN and hints > 0:
-            result["right"] = self.right
-        if self.notes and (hints >= 2 or self.verdict == RIGHT):
-            result["notes"] = self.notes
-        if self.error:
-            result["error"] = self.error
-        return result
-
-    def title(self, name: str) -> str:
-        """A gradient's name, with the user's own name for its argument."""
-        own = self.yours.get(name)
-        return title(name) + (f" (your {own})" if own and own != name else "")
-
-    def text(self, hints: int = 3) -> str:
-        """The answer for a reader."""
-        against = f" against {self.against}" if self.against else ""
-        head = f"{self.name or 'the gradient'}{against}" + (f" (form: {self.form})" if self.form else "")
-        if self.verdict == COULD_NOT_RUN:
-            apart = "\n  " if "\n" in self.error else " "  # a cause of one line stays on the line
-            return f"{head}: could not be run:{apart}" + self.error.replace("\n", "\n  ")
-        lines = [f"{head}: {self.verdict.upper()}"]
-        if hints >= 1:
-            lines += [
-                f"  ok     {self.title(n)}{': ' + inside(s) if hints >= 3 else ''}" for n, s in self.right.items()
-            ]
-        if hints == 1:
-            lines += [f"  wrong  {self.title(n)}" for n in dict.fromkeys(f.gradient for f in self.findings)]
-        if hints >= 2:
-            lines += [line for f in self.findings for line in self.about(f, hints)]
-        if hints >= 2 or self.verdict == RIGHT:
-            lines += [f"  note   {n}" for n in self.notes]
-        return "\n".join(lines)
-
-    def about(self, f: Finding, hints: int) -> list[str]:
-        """A finding, line by line."""
-        sure = f"  ({f.confidence.word})" if hints >= 3 else ""
-        lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
-        told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
-        told += [f"where: {f.intermediate}"] if f.intermediate else []
-        told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
-        if hints >= 3:
-            told += [f"instead: {f.correction}"] if f.correction else []
-            told += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
-            told += [f"derivation: {f.derivation}"] if f.derivation else []
-        return lines + [f"         {line}" for line in told]
-
-    __str__ = text
-
-
-def inside(share: float) -> str:
-    """How far inside the bound a right gradient lies."""
-    if share > 1:
-        return "right, with a note"
-    return "equal to the last digit" if share == 0 else f"its error is {share:.1g} of what rounding allows"
-
-
-def title(name: str) -> str:
-    return name if name == "output" or name.startswith("running_") or "grad" in name else f"d{name}"
+    def _repr_html_(self) -> str:
+        """The verdict as a notebook shows it."""
+        return cell(self)

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from torchref.check.reading.forms.calling import TimeOut
+from torchref.check.reading.forms.calls import how_called
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running.message import decode, encode
 from torchref.check.running.tracebacks import last_lines
@@ -68,12 +69,20 @@ def guarded(work: Callable[[], Verdict]) -> Verdict:
     try:
         return work()
     except TimeOut as problem:
-        return could_not_run(f"{problem}\n{last_lines(problem)}")
+        lines = last_lines(problem) or "the search for the mistake, after your code had run"
+        more = "--timeout SECONDS gives it more time"
+        return Verdict(COULD_NOT_RUN, error=f"{problem}\n{lines}", called=called(problem), option=more)
     except MemoryError as problem:
-        return could_not_run(f"it asked for more memory than it may have ({MEMORY >> 30} GiB)\n{last_lines(problem)}")
+        told = f"it asked for more memory than it may have ({MEMORY >> 30} GiB)\n{last_lines(problem)}"
+        return Verdict(COULD_NOT_RUN, error=told, called=called(problem))
     except BaseException as problem:
         last = "".join(traceback.format_exception(problem)[-4:])
         return could_not_run(f"the check itself failed on this code:\n{last}")
+
+
+def called(problem: BaseException) -> str:
+    """How the code was called, where the exception knows."""
+    return how_called(getattr(problem, "calls", ()))
 
 
 def run(work: Callable[[], Verdict], timeout: float = 60.0, limited: bool = True) -> Verdict:

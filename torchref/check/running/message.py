@@ -43,6 +43,8 @@ def plain(value: Any) -> Any:
         return {"shape": list(value.shape), "dtype": "<f8", "base64": base64.b64encode(array.tobytes()).decode("ascii")}
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, int):
+        return int(value)
     number = float(value)
     return number if math.isfinite(number) else str(number)
 
@@ -134,8 +136,10 @@ def record(make: Callable[..., Any], **readers: Reader) -> Reader:
     """A dictionary with these keys, no more and no fewer."""
 
     def read_record(value: Any) -> Any:
-        if not isinstance(value, dict) or value.keys() != readers.keys():
+        if not isinstance(value, dict):
             raise ValueError(f"expected the fields {', '.join(readers)}, found {kind(value)}")
+        if apart := sorted(value.keys() ^ readers.keys()):
+            raise ValueError(f"expected the fields {', '.join(readers)}, and no other; apart are {kind(apart)}")
         return make(**{name: read(value[name]) for name, read in readers.items()})
 
     return read_record
@@ -161,17 +165,28 @@ FINDING = record(
     derivation=text,
     formula=text,
     intermediate=text,
+    line=length,
+    example=text,
 )
 VERDICT = record(
     Verdict,
     verdict=outcome,
     against=text,
     name=text,
+    file=text,
     form=text,
+    seconds=number,
     findings=list_of(FINDING),
     right=names_of(number),
     notes=list_of(text),
     yours=names_of(text),
     error=text,
+    called=text,
+    option=text,
+    not_judged=names_of(text),
+    not_run=list_of(text),
+    precision=text,
+    device=text,
+    source=list_of(record(dict, first=length, text=text)),
     pictures=list_of(record(dict, name=text, mine=array, reference=array)),
 )

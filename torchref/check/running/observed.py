@@ -19,7 +19,11 @@ from torchref.nn.module import Array
 PACKAGE = Path(__file__).parents[2]
 OURS = tuple(
     os.path.join(os.path.realpath(path), "")
-    for path in (str(PACKAGE), *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib")))
+    for path in (
+        str(PACKAGE),
+        str(Path(np.__file__).parents[1]),  # where packages are installed
+        *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib")),
+    )
 )
 
 
@@ -66,7 +70,8 @@ def observing() -> Iterator[Observer]:
 
 
 def users(filename: str) -> bool:
-    return not os.path.realpath(filename).startswith(OURS)
+    """Whether a file is the user's: none of ours, of Python's or of an installed package."""
+    return not filename.startswith("<frozen ") and not os.path.realpath(filename).startswith(OURS)
 
 
 def inner(frame: FrameType) -> bool:

@@ -1,18 +1,20 @@
-"""What a user sees of an exception: the last lines of their own traceback, none of ours."""
+"""What a user sees of an exception: the lines of their own code in its traceback, none of ours, none of a library's."""
 
 from __future__ import annotations
 
 import traceback
 
 from torchref.check.reading.forms.calling import TimeOut, UserError
+from torchref.check.running.observed import users
+
+LAST = 4  # frames that are shown
 
 
-def last_lines(error: BaseException, skip: str = "torchref") -> str:
-    """The last lines of the user's own traceback, none of ours."""
+def last_lines(error: BaseException) -> str:
+    """The last lines of the user's own traceback, and the exception."""
     original = error.original if isinstance(error, UserError) else error
-    ours = (f"/{skip}/check/", f"/{skip}/cli/", f"/{skip}/load.py", "<frozen ")
-    frames = [f for f in traceback.extract_tb(original.__traceback__) if not any(o in f.filename for o in ours)]
-    lines = [line.rstrip() for line in traceback.format_list(frames[-4:])]
+    frames = [f for f in traceback.extract_tb(original.__traceback__) if users(f.filename)]
+    lines = [line.rstrip() for line in traceback.format_list(frames[-LAST:])]
     if not isinstance(original, TimeOut):
         lines += [line.rstrip() for line in traceback.format_exception_only(type(original), original)]
     return "\n".join(lines)

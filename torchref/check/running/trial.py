@@ -12,8 +12,9 @@ from torchref.check.ops import Op
 from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.mistake import Unreduced
 from torchref.check.ops.probe import Probe, gradients_only
-from torchref.check.reading.config import Config
+from torchref.check.reading.config import Config, Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run
+from torchref.check.reading.forms.calls import Call, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.reading import Reading
 from torchref.check.tolerance.closeness import close, ratio
@@ -29,16 +30,17 @@ class Trial:
     reading: Reading
     probe: Probe
     run: Run
-    outputs: dict[str, Any]  # the user's, in torch's convention
-    expected: dict[str, Any]
-    upstream: dict[str, Any]
+    outputs: Values  # the user's, in torch's convention
+    expected: Values
+    upstream: Values
     reference: Results
     unreduced: dict[str, Unreduced]
-    gradients: dict[str, Any]  # the user's, in torch's convention; those of the wrong shape as they are
-    changes: dict[str, Any]  # values that the run itself has fixed: a mask that the user's code has drawn
-    upstreams: list[dict[str, Any]]  # as they were handed over
+    gradients: Values  # the user's, in torch's convention; those of the wrong shape as they are
+    changes: Values  # values that the run itself has fixed: a mask that the user's code has drawn
+    upstreams: list[Values]  # as they were handed over
     takes_upstream: bool  # whether the backward takes an upstream gradient
     asked: Config | None  # the dictionary of options, where the code takes one
+    calls: list[Call]  # of the user's code, in this run
     allowance: Results | None = None  # what rounding allows, once it has been asked for
 
     @property
@@ -56,7 +58,7 @@ class Trial:
     def ratio(self, mine: Any, reference: Any) -> float | None:
         return ratio(mine, reference, self.reading.tolerance)
 
-    def with_mistakes(self, flags: tuple[str, ...]) -> tuple[dict[str, Any], Results] | None:
+    def with_mistakes(self, flags: tuple[str, ...]) -> tuple[Values, Results] | None:
         """Outputs and gradients with these mistakes switched on, or None where the sizes do not allow it."""
         try:
             with np.errstate(all="ignore"):
@@ -73,7 +75,7 @@ class Trial:
 def attempt(
     reading: Reading,
     p: Probe,
-    upstreams: Sequence[dict[str, Any]],
+    upstreams: Sequence[Values],
     wrap: Callable[[Any], Any] = lambda value: value,
 ) -> Trial:
     """Run the user's code on probe `p`, with its arrays passed through `wrap`."""
@@ -85,18 +87,19 @@ def attempt(
     names = [a.name for a in reading.op.arguments if a.name in reference and p.values.get(a.name) is not None]
     shapes = {n: np.shape(convention.to_user(n, reference[n])) for n in names}
 
-    def theirs(values: dict[str, Any]) -> dict[str, Any]:
+    def theirs(values: Values) -> Values:
         return {k: wrap(convention.to_user(k, v)) for k, v in values.items()}
 
-    handed: list[dict[str, Any]] = []
+    handed: list[Values] = []
     for u in upstreams:  # one that is handed over twice stays one
         same = next((h for h, v in zip(handed, upstreams, strict=False) if v is u), None)
         handed.append(same if same is not None else theirs(u))
     np.random.seed(p.seed + 1)
     with np.errstate(all="ignore"):
         values, expected = theirs(p.values), theirs(first)
-        run = form.run(values, handed, expected, shapes)
-    refuse_what_is_no_array(run)
+        with noting_calls() as calls:
+            run = form.run(values, handed, expected, shapes)
+            refuse_what_is_no_array(run)
     outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
     changes = drawn(reading, p, outputs)
     expected, backward = p.evaluate(**changes)
@@ -106,20 +109,19 @@ def attempt(
     live = [n for n in expected if n in (run.handed if run.handed is not None else outputs) or n == "output"]
     given = {k: v for k, v in upstream.items() if k in live}
     full = backward(given)
-    reference = {k: v for k, v in gradients_only(full).items() if k in names}
+    reference = {k: v for k, v in gradients_only(full).items() if k in names and form.judges(k)}
     unreduced = {k[:-1]: v for k, v in full.items() if isinstance(v, Unreduced)}
-    gradients = {
-        k: home(reading, k, g, reference, shapes, run) for k, g in (run.gradients[0] if run.gradients else {}).items()
-    }
+    judged = {k: g for k, g in (run.gradients[0] if run.gradients else {}).items() if form.judges(k)}
+    gradients = {k: home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
     if reading.op.loss and "target" in gradients and not np.any(gradients["target"]):
         del gradients["target"]  # left at zero: no gradient is claimed
     return Trial(
         reading, p, run, outputs, expected, given, reference, unreduced, gradients, changes, list(upstreams),
-        form.upstream, form.asked,
+        form.upstream, form.asked, calls,
     )  # fmt: skip
 
 
-def stored(form: Form, p: Probe, upstreams: Sequence[dict[str, Any]]) -> tuple[Probe, Sequence[dict[str, Any]]]:
+def stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:
     """The probe in the precision that the code computes in, if that is lower than float64."""
     if form.dtype == "float64":
         return p, upstreams
@@ -136,7 +138,7 @@ def refuse_what_is_no_array(run: Run) -> None:
                 raise CouldNotRun(f"the {kind} of {k} is no array but a {type(v).__name__}")
 
 
-def drawn(reading: Reading, p: Probe, outputs: dict[str, Any]) -> dict[str, Any]:
+def drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
     """The mask that the user's code has drawn, read from its output."""
     if not reading.op.draws or "mask" in reading.takes or "output" not in outputs:
         return {}

@@ -41,14 +41,17 @@ class Noise:
     """The present source of noise; `u = 0` disturbs nothing."""
 
     u = 0.0
-    rng = np.random.default_rng(0)
+    rng: Any = np.random.default_rng(0)
 
 
 @contextmanager
-def rounding_noise(u: float, seed: int) -> Iterator[None]:
-    """Within this context arrays of class `Noisy` round at random with unit roundoff `u`."""
+def rounding_noise(u: float, source: Any) -> Iterator[None]:
+    """Within this context arrays of class `Noisy` round at random with unit roundoff `u`.
+
+    `source` is a seed, or what has a generator's method `uniform(low, high, shape)`.
+    """
     kept = Noise.u, Noise.rng
-    Noise.u, Noise.rng = u, np.random.default_rng(seed)
+    Noise.u, Noise.rng = u, np.random.default_rng(source) if isinstance(source, int) else source
     try:
         yield
     finally:
@@ -57,7 +60,8 @@ def rounding_noise(u: float, seed: int) -> Iterator[None]:
 
 def xi(shape: tuple[int, ...]) -> Array:
     """Even draws from (-u, u)."""
-    return Noise.rng.uniform(-Noise.u, Noise.u, shape)
+    drawn: Array = Noise.rng.uniform(-Noise.u, Noise.u, shape)
+    return drawn
 
 
 def plain(value: Any) -> Any:
@@ -100,6 +104,12 @@ class Noisy(np.ndarray):
             parts = index if isinstance(index, tuple) else (index,)  # of one index or one for each axis
             count = max((np.size(i) for i in parts if isinstance(i, np.ndarray | list | int)), default=1)
             place += xi(sizes.shape) * np.sqrt(count) * sizes
+            return None
+        elif method == "at":  # in place, as np.multiply.at
+            place = arguments[0]
+            ufunc.at(*arguments)
+            if ufunc not in EXACT:
+                place += xi(place.shape) * place
             return None
         result = getattr(ufunc, method)(*arguments, out=plain(out), **kwargs)
         if not isinstance(result, np.ndarray | np.floating) or result.dtype.kind != "f":

@@ -20,13 +20,14 @@ class Options:
     """Judge a gradient that you have derived by hand, and say what is wrong with it.
 
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
-    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. NAME: a function returning output
-    and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
-    step, what stands before _forward and _backward, or a whole network, which is judged by its own loss.
-    Exit status 0: right, 1: wrong, 2: it could not be run.
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d; or a file, or a directory, where
+    comments `# torchref: NAME against OP` or the names of operations say what is judged. NAME: a function returning
+    output and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an
+    optimizer's step, what stands before _forward and _backward, or a whole network, judged by its own loss.
+    Exit status 0: all of it is right, 1: wrong, 2: it could not be run, or not all of it be judged.
     """
 
-    targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py:NAME[=OP]")]
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py[:NAME][=OP]")]
     """What to judge."""
     against: Annotated[str | None, option("OP")] = None
     """torch's name of what it should compute, with options if need be; FILE.py:FUNCTION, a forward of your own, in
@@ -35,6 +36,8 @@ class Options:
     """closure, pair, class, function, autograd or optimizer, where it is not recognised."""
     arguments: Annotated[str | None, option("NAMES")] = None
     """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
+    only: Annotated[str | None, option("GRADIENTS")] = None
+    """The gradients to judge (input,weight), where the others do not matter."""
     inputs: Annotated[str | None, option("FILE.py:FUNCTION")] = None
     """What makes the arrays that a function of your own is run on: by name, or in order."""
     sizes: Annotated[str | None, option("N=64,D=32")] = None
@@ -45,8 +48,12 @@ class Options:
     """How long the code may run."""
     device: Annotated[str | None, option("{cpu,cuda}")] = None
     """Where a torch.autograd.Function runs (a Triton or CUDA kernel: cuda)."""
+    strict: Annotated[bool, option()] = False
+    """The conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere."""
     html: Annotated[Path | None, option("FILE")] = None
     """Write mine, reference and difference as pictures."""
+    junit: Annotated[Path | None, option("FILE")] = None
+    """Write the verdicts as JUnit XML, for CI."""
     json: Annotated[bool, option()] = False
     """Print the verdict as JSON."""
     list: Annotated[bool, option()] = False
@@ -55,7 +62,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Judge, print, and write the page."""
-    from torchref.check.api import in_files
+    from torchref.check.api import Asked, in_files, split
     from torchref.check.ops import catalogue
     from torchref.check.report import several
 
@@ -68,25 +75,34 @@ def run(options: Options) -> int:
         raise UserError("check: say what to judge: FILE.py:NAME --against OP")
     if options.timeout <= 0:
         raise UserError(f"check: --timeout must be positive, not {options.timeout:g}")
-    verdicts = in_files(
-        options.targets,
+    how = Asked(
         options.against,
         options.form,
-        options.arguments,
-        options.timeout,
+        split(options.arguments),
         options.device,
         options.inputs,
         options.sizes,
+        split(options.only),
+        options.strict,
     )
+    verdicts = in_files(options.targets, how, options.timeout)
     if options.html is not None:
         from torchref.check.report.html import page
 
-        try:
-            options.html.write_text(page(verdicts, options.hints), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"check: cannot write {options.html}: {reason(error)}") from None
+        write(options.html, page(verdicts, options.hints))
+    if options.junit is not None:
+        from torchref.check.report.junit import junit
+
+        write(options.junit, junit(verdicts, options.hints))
     if options.json:
         print(several.as_json(verdicts, options.hints))
     else:
-        print("\n".join(v.text(options.hints) for v in verdicts))
+        print(several.as_text(verdicts, options.hints))
     return several.status(verdicts)
+
+
+def write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"check: cannot write {path}: {reason(error)}") from None

@@ -64,7 +64,7 @@ class Options:
     drop: Annotated[str | None, option("COLUMN,...")] = None
     """Columns of a CSV file to leave out."""
     seeds: Annotated[int | None, option("INT")] = None
-    """Run this many seeds, from the comparison's on, and show mean and spread; a lesson: in place of its own."""
+    """Run this many seeds, from the comparison's on, and show mean and spread; a lesson: instead of its own."""
     grid: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, option("KEY=A,B")] = ()
     """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
     workers: Annotated[int | None, option("INT")] = None

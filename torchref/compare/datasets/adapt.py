@@ -1,4 +1,4 @@
-"""Other data in the form that a network takes: what `Comparison.adapt` is made of, for `torchref compare --data`."""
+"""Bring other data into the form of a network's input. `Comparison.adapt` uses it for `torchref compare --data`."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def as_symbols(data: Data) -> Adapted:
 
 
 def check_floating(data: Data) -> None:
+    """UserError for symbols where numbers are needed."""
     if data.train_inputs.dtype.kind != "f":
         raise UserError(
             f"data: numbers or pixels are wanted as inputs, and these are {data.train_inputs.dtype} symbols"

@@ -1,4 +1,4 @@
-"""A CSV file as cells: how its text is written, what parts its columns, and whether its first line names them."""
+"""A CSV file as cells: find its encoding, its separator, and whether its first line names the columns."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def read_text(path: Path, tell: Tell) -> str:
 
 
 def number(cell: str) -> float | None:
-    """What a cell is as a number; None where it is none. (Python's 1_000 is none here.)"""
+    """A cell as a number; None where it is no number. (Python's 1_000 is none here.)"""
     try:
         return None if "_" in cell else float(cell)
     except ValueError:
@@ -112,7 +112,7 @@ def _parted(path: Path, text: str) -> tuple[list[int], list[list[str]]]:
 
 
 def _delimiter(text: str) -> str:
-    """The first that parts all of the first lines into the same number of columns; else the most frequent."""
+    """The first separator that gives all of the first lines equally many columns; else the most frequent one."""
     lines = [line for line in text[:100_000].splitlines() if line.strip()][:SAMPLE]
     for delimiter in DELIMITERS:
         counts = {line.count(delimiter) for line in lines}

@@ -43,7 +43,7 @@ def read_pickle(path: Path) -> tuple[Array, Array]:
         raise UserError(f"data: cannot read {path}: {reason(error)}") from None
     except Refused as error:
         raise UserError(f"data: {path} is refused: {error}") from None
-    except Exception as error:  # a damaged pickle can end in any exception
+    except Exception as error:  # noqa: BLE001 (a damaged pickle can end in any exception)
         raise UserError(f"data: {path} is cut short or no pickle: {type(error).__name__}: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"data: {path} holds a {type(content).__name__}, not a dict of data and labels")
@@ -64,6 +64,7 @@ def read_pickle(path: Path) -> tuple[Array, Array]:
 
 
 def checked_labels(path: Path, labels: Array) -> Array:
+    """The labels. UserError for one out of range."""
     wrong = np.flatnonzero((labels < 0) | (labels >= CLASSES))
     if len(wrong):
         raise UserError(f"data: {path}: label {wrong[0]} is {labels[wrong[0]]}; CIFAR-10 has the labels 0 to 9")
@@ -87,6 +88,7 @@ class ArraysAlone(pickle._Unpickler):
         super().__init__(io.BytesIO(data), encoding="bytes")
 
     def find_class(self, module: str, name: str) -> Any:
+        """What may be loaded: the parts that NumPy's arrays are made of."""
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return _empty_array
         if (module, name) == ("numpy", "ndarray"):
@@ -97,12 +99,13 @@ class ArraysAlone(pickle._Unpickler):
             return _latin_bytes
         raise Refused(f"it would load {module}.{name}, and arrays alone are admitted")
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: Any) -> Any:  # noqa: ARG002 (pickle's signature)
+        """Refused: nothing outside of the file is loaded."""
         raise Refused("it refers to objects outside of it, and arrays alone are admitted")
 
 
 class _StoredDtype:
-    """What a pickle says of an array's type: a letter and a size, then the order of the bytes."""
+    """An array's type in a pickle: a letter and a size, then the order of the bytes."""
 
     def __init__(self, name: Any = "", *_: Any) -> None:
         self.name = name.decode("latin-1") if isinstance(name, bytes) else name
@@ -135,5 +138,5 @@ def _empty_array(*_: Any) -> _StoredArray:
     return _StoredArray()
 
 
-def _latin_bytes(text: str, encoding: Any = "latin1") -> bytes:
+def _latin_bytes(text: str, _encoding: Any = "latin1") -> bytes:
     return text.encode("latin-1")

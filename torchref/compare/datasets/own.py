@@ -1,4 +1,4 @@
-"""A user's own data: its name and its content say what a path holds."""
+"""Load a user's own data. The path's name and content say what it holds."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _images(folder: Path, begin: str) -> list[Path]:
 
 
 def _inside(path: Path) -> Path:
-    """The file itself, or the one that a folder of its name holds."""
+    """The file itself, or the one in a folder of its name."""
     if not path.is_dir():
         return path
     files = [entry for entry in sorted(path.iterdir()) if entry.is_file() and not entry.name.startswith(".")]
@@ -133,7 +133,7 @@ def _inside(path: Path) -> Path:
 
 
 def _beside(images: Path) -> Path:
-    """The labels' file of a file of images; beside the folder that the images have of their own."""
+    """The file of labels that belongs to a file of images; it may lie beside the images' own folder."""
     plain = _labels_name(images.name)
     for name in (plain, plain + ".gz"):
         if images.with_name(name).exists():

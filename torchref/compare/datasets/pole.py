@@ -46,7 +46,7 @@ def fallen(state: Array) -> Array:
 
 @dataclass(frozen=True)
 class Episodes:
-    """What happened in N episodes side by side; after an episode's end its rows are zero and `alive` is False."""
+    """N episodes side by side. After an episode's end its rows are zero, and `alive` is False."""
 
     states: Array  # (T, N, 4)
     actions: Array  # (T, N) of 0 and 1

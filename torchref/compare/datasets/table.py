@@ -24,7 +24,7 @@ HELD_OUT = 0.2
 
 @dataclass(frozen=True)
 class Choices:
-    """What is a user's to decide about a CSV file; each is an option of `torchref compare`, and kept in config.toml."""
+    """A user's choices about a CSV file. Each is an option of `torchref compare`, and kept in config.toml."""
 
     label: str | None = None  # the label's column, by name, or counted from 1 where the file names none
     target: str | None = None  # "class" or "value": what the label is, where numbers leave it open

@@ -1,4 +1,4 @@
-"""The bounds that a step's tensors are judged by: the rounding criterion, at a cost that a training can bear."""
+"""The bounds of a step's tensors, by the rounding criterion, at a cost that a training can afford."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAMPLES = 4  # fewer than for one judgement alone: most of S is its average over
 
 
 class Bounds:
-    """For each tensor of a step the largest difference that rounding explains.
+    """Find for each tensor of a step the largest difference that rounding explains.
 
     The criterion (`torchref.check.tolerance.rounding`) runs the step nine times; doing so at every step would cost many
     times the training. So it is run now and then (`refresh`), and in between a tensor is screened by the largest bound

@@ -1,10 +1,10 @@
-"""Where do two twins part first? And the fault that a user may plant to see it found."""
+"""Where do two twins part first? And a way to plant a fault, to see that it is found."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -65,35 +65,43 @@ def first_divergence(
     rewind()
     layer = ""
     try:
-        with observe_torch(torch_twin.model, gradients=True) as theirs, warnings.catch_warnings():
-            # The first layer's input needs no gradient; torch warns that a hook will see none.
-            warnings.filterwarnings("ignore", message="Full backward hook is firing", category=UserWarning)
-            _, their_loss, tape = torch_twin.gradients(*batch)
-        with observe_numpy(numpy_twin.model) as ours:
-            _, our_loss = numpy_twin.gradients(*batch, tape)
-        for layer in ours.outputs:
-            compare("output of", {layer: ours.outputs[layer]}, theirs.outputs)
-            equal.append(f"output of {layer}")
-        layer = "loss"
-        compare("loss", {"": our_loss}, {"": their_loss})
-        equal.append("loss")
-        our_gradients, their_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
-        for layer in ours.output_gradients:  # in the order in which the backward ran
-            for kind, our, their in (
-                ("gradient of the output of", ours.output_gradients, theirs.output_gradients),
-                ("gradient", our_gradients, their_gradients),
-                ("gradient of the input of", ours.input_gradients, theirs.input_gradients),
-            ):
-                for name in our:
-                    if (name == layer or name.rpartition(".")[0] == layer.split(" (")[0]) and name in their:
-                        compare(kind, {name: our[name]}, their)
-                        equal.append(f"{kind} {name}")
+        for layer, kind, our, their in _in_order(numpy_twin, torch_twin, batch):  # noqa: B007 (read below)
+            compare(kind, our, their)
+            equal.append(f"{kind} {next(iter(our))}".strip())
     except Mismatch as found:
         return divergence(layer, found)
     except RuntimeError:  # torch refuses to watch the backward of layers that work in place
         pass
     name = mismatch.tensor.partition(" ")[2].partition(" ")[0]  # "gradient 0.weight (one of the twins has none)"
     return divergence(name.rpartition(".")[0], mismatch)
+
+
+Named: TypeAlias = Mapping[str, Any]
+
+
+def _in_order(
+    numpy_twin: NumpyTwin, torch_twin: TorchTwin, batch: tuple[Array, Array]
+) -> Iterator[tuple[str, str, Named, Named]]:
+    """Run the step, then yield (layer, kind of tensor, NumPy's by name, torch's) in the order of the step."""
+    with observe_torch(torch_twin.model, gradients=True) as theirs, warnings.catch_warnings():
+        # The first layer's input needs no gradient; torch warns that a hook will see none.
+        warnings.filterwarnings("ignore", message="Full backward hook is firing", category=UserWarning)
+        _, their_loss, tape = torch_twin.gradients(*batch)
+    with observe_numpy(numpy_twin.model) as ours:
+        _, our_loss = numpy_twin.gradients(*batch, tape)
+    for layer, output in ours.outputs.items():
+        yield layer, "output of", {layer: output}, theirs.outputs
+    yield "loss", "loss", {"": our_loss}, {"": their_loss}
+    our_gradients, their_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
+    for layer in ours.output_gradients:  # in the order in which the backward ran
+        for kind, our, their in (
+            ("gradient of the output of", ours.output_gradients, theirs.output_gradients),
+            ("gradient", our_gradients, their_gradients),
+            ("gradient of the input of", ours.input_gradients, theirs.input_gradients),
+        ):
+            for name in our:
+                if (name == layer or name.rpartition(".")[0] == layer.split(" (")[0]) and name in their:
+                    yield layer, kind, {name: our[name]}, their
 
 
 def sabotage(model: Module, layer: str, factor: float = 1.01) -> None:

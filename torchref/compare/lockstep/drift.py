@@ -1,4 +1,4 @@
-"""Why the weights of two equal trainings part when they run free: rounding, and what the training makes of it."""
+"""Why the weights of two equal trainings part when they run free: rounding, and how the training enlarges it."""
 
 from __future__ import annotations
 

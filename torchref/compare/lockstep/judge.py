@@ -43,6 +43,7 @@ class Divergence:
 
     @property
     def difference(self) -> float:
+        """How far the two entries lie apart."""
         return abs(self.numpy - self.torch)
 
     @property
@@ -71,7 +72,7 @@ class Divergence:
 
 @dataclass
 class Judge:
-    """Compares tensors by name with their bounds, and keeps the books."""
+    """Compares tensors by name with their bounds, counts them, and keeps the largest difference."""
 
     tensors: int = 0  # how many were compared
     step: int = 0
@@ -132,7 +133,7 @@ class Judge:
         return apart
 
     def enter(self, kind: str, label: str, difference: float, share: float) -> None:
-        """Into the books: a tensor's largest difference, and the share of its bound that it took; above 1 it parted."""
+        """Keep a tensor's largest difference, and its share of the bound; above 1 the twins have parted."""
         if kind == "gradient":
             self.largest = difference if self.largest is None or not difference <= self.largest else self.largest
         if share > self.largest_share:
@@ -140,8 +141,8 @@ class Judge:
 
 
 @lru_cache
-def workspace(shape: tuple[int, ...], place: int) -> Array:
-    """Kept between calls: memory of this size, asked for anew, costs more than what is computed in it."""
+def workspace(shape: tuple[int, ...], place: int) -> Array:  # noqa: ARG001 (a key of the cache)
+    """An array that is kept between calls: to ask for new memory costs more than the subtraction."""
     return np.empty(shape)
 
 

@@ -40,7 +40,7 @@ LOSS = "loss"  # stands for the criterion among the layers' names
 
 @dataclass(frozen=True)
 class Kink:
-    """Entries of a layer's input (or output) that are to be torch's."""
+    """Entries of a layer's input (or output) that take torch's values."""
 
     at: Array  # where
     value: Array  # torch's, of the whole tensor
@@ -106,6 +106,7 @@ def find_kinks(
 
 
 def decisions(kinks: Kinks) -> int:
+    """How many decisions these kinks hold."""
     return sum(kink.decisions for kink in kinks.values())
 
 
@@ -163,13 +164,13 @@ def _jumps(module: Module, a: Array, b: Array, more: tuple[Array, ...]) -> Array
 def _feeds_a_function(modules: Mapping[str, Module], name: str) -> bool:
     """Whether a layer's output goes into code of its parent's own, where a ReLU may be called that is no module."""
     parent = name.rpartition(".")[0]
-    return name != LOSS and name != "" and not isinstance(modules[parent], Sequential)
+    return name not in (LOSS, "") and not isinstance(modules[parent], Sequential)
 
 
 def _numpy_values(
     twin: NumpyTwin, batch: tuple[Array, ...], tape: Tape, wrap: Any = lambda value: value
 ) -> dict[tuple[str, str], Array]:
-    """What flows into and out of each layer and the loss; the twin is left as it was."""
+    """The input and output of each layer and of the loss. The twin is left as it was."""
     kept = {name: (p.data, p.grad) for name, p in twin.parameters.items()}
     buffers, seconds = twin.named_buffers(), twin.seconds
     for parameter in twin.parameters.values():

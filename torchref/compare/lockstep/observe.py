@@ -17,7 +17,7 @@ __all__ = ["Seen", "observe_numpy", "observe_torch"]
 
 @dataclass
 class Seen:
-    """By layer, in the order in which the layers ran: what came in, what went out, and the gradients of both."""
+    """By layer, in the order in which they ran: inputs, outputs, and the gradients of both."""
 
     inputs: dict[str, Array] = field(default_factory=dict)
     outputs: dict[str, Array] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How smooth the loss is where a training stands: what it, and its gradient, do along the gradient's own direction."""
+"""How smooth the loss is at the present weights: follow it, and its gradient, along the gradient's direction."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class NotFinite(Exception):
 
 @dataclass
 class Step:
-    """What one step gave, for the record."""
+    """The results of one step, for the record."""
 
     numpy_loss: float
     torch_loss: float
@@ -128,11 +128,7 @@ class Lockstep:
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
             found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
-            if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
-                self.judge = counted
-                raise NotFinite(self.steps) from None
-            self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
-            raise Diverged(found) from None
+            raise self._ending(found, counted) from None
 
         put_back(numpy_twin, torch_twin)
         if self.dtype == np.float32:
@@ -155,6 +151,14 @@ class Lockstep:
             numpy_gradients,
             torch_gradients,
         )
+
+    def _ending(self, found: Divergence, counted: Judge) -> Diverged | NotFinite:
+        """The error to raise. Where both twins overflow, the judge becomes `counted` again, as it was before."""
+        if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
+            self.judge = counted
+            return NotFinite(self.steps)
+        self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
+        return Diverged(found)
 
     def _compare(
         self, tensors: Any, batch: tuple[Array, Array], tape: Tape, rewind: Callable[[], None]
@@ -265,7 +269,7 @@ class Lockstep:
         return not all((np.abs(weight) <= limit).all() for weight in self.torch_twin.named_weights().values())
 
     def seconds(self) -> float:
-        """What the training steps of all three twins have taken, without comparing and recording."""
+        """The seconds of all three twins' training steps, without comparing and recording."""
         return self.torch_twin.seconds + self.numpy_twin.seconds + self.free_twin.seconds
 
     def drift(self) -> float:

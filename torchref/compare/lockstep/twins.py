@@ -1,4 +1,4 @@
-"""The two engines behind one face: a network, its loss and its optimizer, in NumPy and in torch."""
+"""A network, its loss and its optimizer, in NumPy and in torch, with the same methods."""
 
 from __future__ import annotations
 
@@ -144,6 +144,7 @@ class NumpyTwin:
         return loss, backward
 
     def step(self) -> None:
+        """Clip the gradients and take the optimizer's step."""
         started = time.perf_counter()
         if self.max_norm is not None:
             torchref.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.max_norm)
@@ -164,12 +165,15 @@ class NumpyTwin:
         return float(self.loss(output, target)[0])
 
     def named_gradients(self) -> dict[str, Array | None]:
+        """Name -> gradient of each parameter; None where there is none."""
         return {name: parameter.grad for name, parameter in self.parameters.items()}
 
     def named_weights(self) -> dict[str, Array]:
+        """Name -> value of each parameter."""
         return {name: parameter.data for name, parameter in self.parameters.items()}
 
     def named_buffers(self) -> dict[str, Array]:
+        """Name -> value of each buffer."""
         return {name: getattr(module, attribute) for name, module, attribute, _ in self.buffers}
 
 
@@ -243,6 +247,7 @@ class TorchTwin:
         return self.forward(x, tape)
 
     def step(self) -> None:
+        """Clip the gradients and take the optimizer's step."""
         started = self.clock()
         if self.max_norm is not None:
             torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.max_norm, foreach=False)
@@ -277,15 +282,18 @@ class TorchTwin:
             return float(self.criterion(*outputs, to_tensor(target, self.device)))
 
     def named_gradients(self) -> dict[str, Array | None]:
+        """Name -> gradient of each parameter, as an array; None where there is none."""
         gradients = {n: None if p.grad is None else p.grad.cpu().numpy() for n, p in self.parameters.items()}
         if self.max_norm is not None:  # torch clips in place, and what is compared and clipped in NumPy is not clipped
             gradients = {n: None if g is None else g.copy() for n, g in gradients.items()}
         return gradients
 
     def named_weights(self) -> dict[str, Array]:
+        """Name -> value of each parameter, as an array."""
         return {name: parameter.detach().cpu().numpy() for name, parameter in self.parameters.items()}
 
     def named_buffers(self) -> dict[str, Array]:
+        """Name -> value of each buffer, as an array."""
         return {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a batch taken in parts (`accumulate`) gives beside the same batch taken whole: the same, but for batch norm."""
+"""Compare a batch in parts (`accumulate`) with the same batch whole: equal, but for batch norm."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Apart:
     statistics: float | None  # ... and over all floating-point buffers: batch norm's running mean and variance
 
     def sentence(self, batch_norms: list[str]) -> str:
-        """What is to be said of it; nothing where both are the same."""
+        """A sentence about the difference; empty where there is none."""
         if self.loss is None or self.gradient is None:
             return "the parts were not compared with the whole batch: what the network draws at random cannot be joined"
         if max(self.loss, self.gradient) <= ROUNDING:

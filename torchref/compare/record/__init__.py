@@ -1,1 +1,1 @@
-"""What a run leaves for TensorBoard, and TensorBoard itself: no other room knows of it."""
+"""Write and show TensorBoard's files. No other folder knows of TensorBoard."""

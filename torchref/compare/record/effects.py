@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside the losses: gradients, activations, and what dropout and batch norm do to them."""
+"""Record more than losses: gradients, activations, and the effects of dropout and batch norm."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def gradient_norms(gradients: dict[str, Array | None]) -> dict[str, float]:
 
 
 def activation_statistics(name: str, output: Array) -> dict[str, float]:
-    """Mean, spread and share of exact zeros of what a layer puts out."""
+    """Mean, spread and share of exact zeros of a layer's output."""
     if output.dtype.kind != "f" or not output.size:
         return {}
     return {
@@ -162,4 +162,5 @@ def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
 
 
 def to_numpy(buffer: Any) -> Array:
+    """The array of either engine's buffer."""
     return buffer if isinstance(buffer, np.ndarray) else buffer.cpu().numpy()

@@ -1,4 +1,4 @@
-"""A file of a record, written to its end: what was written stays, or a UserError says that it does not."""
+"""A file of a record, written at its end. UserError where a write fails."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class RecordFile:
         self._file: BinaryIO = open(path, mode)  # type: ignore[assignment]  # noqa: SIM115
 
     def append(self, data: bytes) -> None:
+        """Write at the end of the file."""
         with writing(self.path):
             self._file.write(data)
 
@@ -45,4 +46,5 @@ class RecordFile:
             raise UserError(f"{self.path} was removed, or replaced, while the run was writing it")
 
     def close(self) -> None:
+        """Close the file; nothing is appended after it."""
         self._file.close()

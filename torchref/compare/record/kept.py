@@ -1,4 +1,4 @@
-"""How far a record has come: what a checkpoint notes of it, so that a run is continued from there or not at all."""
+"""A checkpoint notes how far a record has come. A run continues from there, or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_record(folder: Path, kept: Kept, finished: bool = False) -> None:
 def take_back(folder: Path, kept: Kept) -> str:
     """Cut a record back to what it held when a checkpoint noted `kept`. UserError where it holds less.
 
-    Returns what is to be said of it: that its last line was cut short, as by a kill or a full disk; else nothing.
+    Returns a sentence where its last line was cut short, as by a kill or a full disk; else an empty text.
     """
     sizes = _sizes(folder, kept)
     metrics = folder / "metrics.jsonl"

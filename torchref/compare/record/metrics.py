@@ -27,6 +27,7 @@ class MetricsFile(RecordFile):
         self.count, self.chain = count, chain
 
     def write(self, step: int, engine: str, values: Mapping[str, float]) -> None:
+        """Append a line: the figures of one engine at one step."""
         body = {"count": self.count, "step": step, "engine": engine, "values": values}
         try:
             text = json.dumps(body, allow_nan=False)
@@ -104,6 +105,7 @@ def line_hash(chain: str, text: str) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
+    """A whole file. UserError where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: TensorBoard's event files, and `metrics.jsonl` with every scalar in full precision.
+"""Write TensorBoard's event files, and `metrics.jsonl` with every scalar in full precision.
 
 All scalars of one step and engine make one event and one JSON line; 50 of them cost about 100 microseconds.
 """

@@ -1,4 +1,4 @@
-"""TensorBoard on this machine, opened where NumPy's curves lie over torch's."""
+"""Open TensorBoard on this machine, at the page that shows NumPy's curves over torch's."""
 
 from __future__ import annotations
 

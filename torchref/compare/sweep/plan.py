@@ -26,7 +26,7 @@ METRICS = ("validation_accuracy", "validation_loss", "training_accuracy", "train
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is asked for."""
+    """A user's request for a sweep."""
 
     request: Request
     folder: Path  # OUT/NAME; each run gets a folder in it
@@ -38,7 +38,7 @@ class Sweep:
 
 @dataclass
 class Run:
-    """One run of a sweep, and once it is over what came of it."""
+    """One run of a sweep, and its result once it is over."""
 
     variant: str
     values: dict[str, Any]  # what is varied
@@ -48,18 +48,21 @@ class Run:
 
     @property
     def passed(self) -> bool:
+        """Whether it is over, and every tensor was equal."""
         return self.report is not None and bool(self.report["passed"])
 
     @property
     def differs(self) -> bool:
+        """Whether it is over, and a tensor differed."""
         return self.report is not None and self.report["variants"][0].get("divergence") is not None
 
     @property
     def name(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     def metric(self, name: str) -> float | None:
-        """A figure at the end of the run, NumPy's; None where the run failed or has none."""
+        """NumPy's figure at the end of the run; None where the run failed or has none."""
         value = self.report["variants"][0].get(f"{name}_numpy") if self.report else None
         return None if value is None else float(value)
 
@@ -71,21 +74,14 @@ def plan(sweep: Sweep, comparison: Comparison, variants: Sequence[str]) -> list[
     """
     if (sweep.folder / "config.toml").exists():
         raise UserError(f"out: {sweep.folder} holds a single run; name another folder with --out")
-    grid = parse_grid(sweep.grid)
-    if sweep.seeds is not None:
-        if sweep.seeds < 1:
-            raise UserError(f"seeds: there must be one at least, not {sweep.seeds}")
-        if "seed" in grid:
-            raise UserError("seeds: --seeds and --grid seed=... are given both")
-        grid["seed"] = list(range(comparison.seed, comparison.seed + sweep.seeds))
+    grid = grid_of(sweep, comparison)
     runs = []
-    for variant in variants:
-        for values in itertools.product(*grid.values()):
-            chosen = dict(zip(grid, values, strict=True))
-            varied(comparison, chosen)  # its mistakes are found before anything runs
-            words = [variant, *(f"{key}={value}" for key, value in chosen.items())]
-            name = re.sub(r"[^\w.=+,-]", "_", ",".join(words))
-            runs.append(Run(variant, chosen, sweep.folder / name))
+    for variant, values in itertools.product(variants, itertools.product(*grid.values())):
+        chosen = dict(zip(grid, values, strict=True))
+        varied(comparison, chosen)  # its mistakes are found before anything runs
+        words = [variant, *(f"{key}={value}" for key, value in chosen.items())]
+        name = re.sub(r"[^\w.=+,-]", "_", ",".join(words))
+        runs.append(Run(variant, chosen, sweep.folder / name))
     if len({run.folder for run in runs}) < len(runs):
         raise UserError("grid: a value is given twice")
     for run in runs:
@@ -101,6 +97,18 @@ def plan(sweep: Sweep, comparison: Comparison, variants: Sequence[str]) -> list[
         for run in done:
             restore(run, comparison, origin)
     return runs
+
+
+def grid_of(sweep: Sweep, comparison: Comparison) -> dict[str, list[Any]]:
+    """The values to vary, the seeds among them. UserError for seeds that are given twice, or none."""
+    grid = parse_grid(sweep.grid)
+    if sweep.seeds is not None:
+        if sweep.seeds < 1:
+            raise UserError(f"seeds: there must be one at least, not {sweep.seeds}")
+        if "seed" in grid:
+            raise UserError("seeds: --seeds and --grid seed=... are given both")
+        grid["seed"] = list(range(comparison.seed, comparison.seed + sweep.seeds))
+    return grid
 
 
 def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
@@ -140,7 +148,7 @@ def restore(run: Run, comparison: Comparison, origin: Origin) -> None:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """What a run has written. UserError where it is damaged: what the sweep's table shows must be there."""
+    """Read a run's report. UserError where it is damaged, or lacks what the sweep's table shows."""
     try:
         report = json.loads(path.read_bytes())
         first = report["variants"][0]

@@ -105,13 +105,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def _serve(connection: Connection, function: Callable[..., None]) -> None:
-    """What a process does: one task after the other, until there is None."""
+    """Run one task after the other in this process, until there is None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
     while (task := connection.recv()) is not None:
         try:
             function(lambda step, steps: connection.send(("progress", (step, steps))), *task)
             connection.send(("done", None))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, the parent reports it)
             line = explained(error)
             if line is None:
                 report_fault(error)

@@ -63,7 +63,7 @@ def train_one(
     comparison = varied(request.comparison(), values)
     said = 0.0
 
-    def on_progress(variant: str, step: int, steps: int, index: int, count: int) -> None:
+    def on_progress(variant: str, step: int, steps: int, index: int, count: int) -> None:  # noqa: ARG001 (OnProgress)
         nonlocal said
         if step == steps or time.monotonic() - said > REPORT_SECONDS:
             said = time.monotonic()

@@ -1,4 +1,4 @@
-"""What came of a sweep: a row for each setting, the best first; for readers, for programs and for TensorBoard."""
+"""The results of a sweep: a row for each setting, the best first; for readers, programs and TensorBoard."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ def write(folder: Path, comparison: Comparison, runs: list[Run]) -> dict[str, An
 
 @dataclass
 class Row:
-    """The runs that differ in their seed alone."""
+    """Runs that differ only in their seed."""
 
     variant: str
     values: dict[str, Any]
     runs: list[Run]
 
     def figures(self, metric: str) -> list[float]:
+        """A figure of each run that has it."""
         return [value for run in self.runs if (value := run.metric(metric)) is not None]
 
     def mean(self, metric: str) -> float | None:
+        """Their mean; None where no run has the figure."""
         figures = self.figures(metric)
         return statistics.fmean(figures) if figures else None
 
@@ -123,6 +125,7 @@ def show(comparison: Comparison, runs: list[Run]) -> None:
 
 
 def cell(mean: float | None, spread: float | None) -> str:
+    """A mean with its spread, as the table shows them."""
     if mean is None:
         return "-"
     return f"{mean:.4g}" if spread is None else f"{mean:.4g} ± {spread:.2g}"

@@ -1,6 +1,6 @@
 """Lessons: a claim, the trainings that measure it, and the rule from figures to a verdict.
 
-What a lesson is written with is here; `torchref.compare.teach.teach` runs it.
+Here is all that a lesson imports; `torchref.compare.teach.teach` runs it.
 """
 
 from torchref.compare.teach.findings import Figures, Finding, always, equal, larger, within

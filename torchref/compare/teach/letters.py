@@ -1,4 +1,4 @@
-"""Real text in letters: what the lessons on language train on, and the text that their networks write."""
+"""Real text in letters: the lessons on language train on it, and their networks write it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lesson found: for the terminal, for TensorBoard, and as JSON."""
+"""A lesson's results: for the terminal, for TensorBoard, and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Taught"]
 
 @dataclass
 class Taught:
-    """What a lesson found."""
+    """A lesson's results."""
 
     name: str
     claim: str
@@ -36,7 +36,7 @@ class Taught:
         return not self.mismatch
 
     def text(self) -> str:
-        """The verdict and what it rests on, for the terminal."""
+        """The verdict with its findings, for the terminal."""
         lines = [f"{self.name}: {self.claim}", ""]
         for finding in self.findings:
             mark = "yes" if finding.confirmed else "no "

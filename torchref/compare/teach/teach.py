@@ -45,6 +45,7 @@ class Trainings:
 
     @property
     def arrays(self) -> Figures:
+        """The figures of all seeds, an array for each variant and name."""
         return {name: {k: np.array(values) for k, values in each.items()} for name, each in self.figures.items()}
 
 
@@ -113,7 +114,7 @@ def train_one(lesson: Lesson, trained: Trained) -> str:
 
 
 def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Taught:
-    """What the figures say; nothing where a gradient differed."""
+    """The findings; none where a gradient differed."""
     findings = [] if trainings.mismatch else lesson.judge(trainings.arrays)
     every = [trained.lockstep for variant in trainings.trained.values() for trained in variant]
     return Taught(

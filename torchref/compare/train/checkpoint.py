@@ -1,4 +1,4 @@
-"""Checkpoints: what a training needs to continue to the same bits; a kill at any moment leaves a whole one.
+"""Checkpoints: a training continues from one to the same bits. A kill at any moment leaves a whole one.
 
 A checkpoint of step s is `step-<s>.npz`, the arrays, and `step-<s>.json`, the manifest: the state, the arrays' names,
 shapes and dtypes, and a SHA-256 of each file. Each file is written under a temporary name, synchronised and renamed;
@@ -73,37 +73,47 @@ def load(folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
     path = latest(folder)
     if path is None:
         raise UserError(f"no checkpoint in {folder}")
-    data_path = path.with_suffix(".npz")
+    step, state, listed, checksum = _read_manifest(path)
+    if path != manifest_path(Path(folder), step):
+        raise UserError(f"the checkpoint {path} is damaged: it says that it is of step {step}")
+    return step, _read_listed(path.with_suffix(".npz"), listed, checksum), state
+
+
+Listed = list[tuple[str, list[int], str]]  # the name, shape and dtype of each array
+
+
+def _read_manifest(path: Path) -> tuple[int, dict[str, Any], Listed, str]:
+    """The step, the state, which arrays belong to it, and the checksum of their file."""
     try:
         manifest = json.loads(path.read_bytes())
         body = manifest["body"]
         intact = hashlib.sha256(body.encode()).hexdigest() == manifest["sha256"]
         record = json.loads(body)
-        step, state, names = (
-            int(record["step"]),
-            dict(record["state"].items()),
-            [str(name) for name, _, _ in record["arrays"]],
-        )
+        listed = [(str(name), shape, dtype) for name, shape, dtype in record["arrays"]]
+        found = int(record["step"]), dict(record["state"].items()), listed, record.get("npz_sha256")
     except OSError as error:
         raise UserError(f"cannot read the checkpoint {path}: {reason(error)}") from None
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"the checkpoint {path} is damaged: it is not a manifest") from None
     if not intact:
         raise UserError(f"the checkpoint {path} is damaged: its SHA-256 does not match")
-    if path != manifest_path(Path(folder), step):
-        raise UserError(f"the checkpoint {path} is damaged: it says that it is of step {step}")
+    return found
+
+
+def _read_listed(data_path: Path, listed: Listed, checksum: str) -> dict[str, np.ndarray]:
+    """The arrays that the manifest lists."""
     try:
         data = data_path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the checkpoint {data_path}: {reason(error)}") from None
-    if hashlib.sha256(data).hexdigest() != record.get("npz_sha256"):
+    if hashlib.sha256(data).hexdigest() != checksum:
         raise UserError(f"the checkpoint {data_path} is damaged: its SHA-256 does not match the manifest")
     try:
         loaded = read_arrays(io.BytesIO(data))
-        arrays = {name: loaded[f"array_{i}"] for i, name in enumerate(names)}
+        arrays = {name: loaded[f"array_{i}"] for i, (name, _, _) in enumerate(listed)}
     except (BadArrays, KeyError):  # an object array, or a manifest of another program
         raise UserError(f"the checkpoint {data_path} is damaged: its arrays cannot be read") from None
-    for name, (_, shape, dtype) in zip(names, record["arrays"], strict=True):
+    for name, shape, dtype in listed:
         if list(arrays[name].shape) != shape or str(arrays[name].dtype) != dtype:
             raise UserError(f"the checkpoint {data_path} is damaged: array {name!r} is not {dtype} {shape}")
-    return step, arrays, state
+    return arrays

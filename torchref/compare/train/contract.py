@@ -1,7 +1,7 @@
-"""What a user's own modules must keep to, held for one step: a mistake is named at its line, before it does harm.
+"""Hold a user's own modules to the contract for one step: a mistake is named at its line, before it does harm.
 
 A forward returns its output and its backward, a backward returns the gradients of the inputs, and neither writes over
-what it is handed.
+its arguments.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def unchanged_input(model: torch.nn.Module) -> Iterator[None]:
     def keep(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         kept[module] = [(value, value.detach().clone()) for value in inputs if isinstance(value, torch.Tensor)]
 
-    def compare(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def compare(module: torch.nn.Module, _inputs: tuple[Any, ...], _output: Any) -> None:
         if not all(torch.equal(value, before) for value, before in kept.pop(module)):
             where = definition(module.forward)
-            raise UserError(f"{where}: torch's forward writes over its input: write x = x * 2 in place of x *= 2")
+            raise UserError(f"{where}: torch's forward writes over its input: write x = x * 2 instead of x *= 2")
 
     handles = [module.register_forward_pre_hook(keep) for module in own]
     handles += [module.register_forward_hook(compare) for module in own]

@@ -40,7 +40,7 @@ def fitting(first: Any, examples: int) -> int:
 
 
 def note(evaluated: int, examples: int) -> str:
-    """What is to be said of a validation part of which the first examples alone are evaluated; else nothing."""
+    """A sentence where only the first examples of the validation part are evaluated; else empty."""
     if evaluated == examples:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""What a comparison's functions return, checked before anything is trained: a wrong type names the function."""
+"""Check what a comparison's functions return, before anything is trained. The error names the function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One step on a few examples: what is wrong with a comparison shows before anything is written."""
+"""Try one step on a few examples: find a comparison's mistakes before anything is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["rehearse"]
 
 
 def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
-    """One evaluation and one training step on a few examples: what is wrong shows before anything is written."""
+    """One evaluation and one training step on a few examples, before anything is written."""
     check_functions(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
@@ -86,7 +86,7 @@ def check_loss(comparison: Comparison, variant: str, twin: NumpyTwin, output: An
 
 
 def fitting(output: Array, target: Array) -> str:
-    """What would make a target fit that a loss has refused, where its shape tells."""
+    """Advice where a loss refuses a target, and the shapes show why."""
     if target.ndim == output.ndim - 1 and target.dtype == np.int64:
         return ": these targets are labels, which a loss of classes takes, as nn.CrossEntropyLoss() does"
     if target.ndim == output.ndim - 1 and output.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""What a comparison found: per variant and as a whole, for programs (JSON) and for readers (a table)."""
+"""A comparison's results, of each variant and as a whole, for programs (JSON) and for readers (a table)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class VariantReport:
 
     @property
     def not_finite_note(self) -> str:
-        """What is to be said of a training that was ended; else nothing."""
+        """A sentence where the training ended early; else empty."""
         if self.not_finite_step is None:
             return ""
         return (
@@ -157,7 +157,7 @@ class Report:
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:
-    """What a result depends on beside its configuration: versions, processor, threads, and how torch is set up."""
+    """All else that changes a result: versions, processor, threads, and torch's set-up."""
     import numpy as np
     import torch
 
@@ -195,7 +195,7 @@ def _version(package: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Only what JSON knows."""
+    """The same in JSON's types alone."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -16,7 +16,7 @@ __all__ = ["anew", "is_finished", "left_off", "whose"]
 
 
 def whose(comparison: Comparison, variant: str) -> dict[str, Any]:
-    """What a checkpoint is of: all settings but the number of epochs, as more may follow."""
+    """The settings of a checkpoint: all but the number of epochs, as more may follow."""
     config = as_config(comparison)
     options = {name: plain(value) for name, value in comparison.variants[variant].items()}
     kept = {name: value for name, value in config.items() if name not in ("epochs", "file", "variants")}
@@ -50,7 +50,7 @@ def left_off(folder: Path, comparison: Comparison, variant: str) -> tuple[int, d
 
 
 def anew(folder: Path, variant: str) -> str:
-    """What to do where nothing can be continued: the end of a message."""
+    """The end of a message: what to do where nothing can be continued."""
     return f"remove {folder} and resume again: {variant} is trained anew"
 
 

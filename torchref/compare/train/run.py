@@ -69,7 +69,7 @@ def run(
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run begins with, once everything is checked."""
+    """All that a run begins with, after every check."""
 
     variants: list[str]
     device: torch.device

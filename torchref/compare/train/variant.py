@@ -62,6 +62,7 @@ class VariantTraining:
         self.steps = per_epoch * comparison.epochs
 
     def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
+        """Train from the start, or from the last checkpoint, to the end. Returns the report."""
         begun = left_off(self.folder, self.comparison, self.variant) if resume else None
         if begun is None:
             recorder = Recorder(self.folder, kept=NOTHING if resume else None)
@@ -98,6 +99,7 @@ class VariantTraining:
         return report
 
     def run_epochs(self, recorder: Recorder, checkpoints: Path, on_progress: Callable[[int, int], None]) -> None:
+        """The epochs that are left, with their records and checkpoints."""
         comparison, data, lockstep = self.comparison, self.data, self.lockstep
         saved = time.monotonic()
         while self.epoch < comparison.epochs:
@@ -131,6 +133,7 @@ class VariantTraining:
     # --- what is recorded -------------------------------------------------------------------------------------------
 
     def record_step(self, recorder: Recorder, step: Step) -> None:
+        """Keep a step's figures for the report, and write them."""
         n = self.lockstep.steps
         self.losses.append((n, step.numpy_loss, step.torch_loss))
         if n == DRIFT_STEPS:
@@ -183,6 +186,7 @@ class VariantTraining:
         return self.epoch % max(1, self.comparison.epochs // HISTOGRAMS) == 0
 
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
+        """Write the settings beside the final figures."""
         n = self.lockstep.steps
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
@@ -201,6 +205,7 @@ class VariantTraining:
     def report(
         self, divergence: Divergence | None = None, not_finite: int | None = None, repaired: str = ""
     ) -> VariantReport:
+        """The report on this training so far."""
         lockstep = self.lockstep
         judge = lockstep.judge
         steps = max(lockstep.steps, 1)
@@ -271,6 +276,7 @@ class VariantTraining:
         checkpoint.save(checkpoints, self.lockstep.steps, arrays, state)
 
     def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
         self.lockstep.restore(state["lockstep"], arrays)
         self.order.bit_generator.state = state["order"]
         self.epoch, self.batch = int(state["epoch"]), int(state["batch"])

@@ -136,8 +136,7 @@ def gaussian_nll_loss(
         scaled = difference / v
         dx = dlosses * scaled
         dv = sum_to_shape(dlosses * (1 / v - scaled * scaled) / 2, v.shape)
-        dvar = dv if isinstance(var, float) else dv.reshape(var.shape)
-        return gradients_of(arrays, dx, sum_to_shape(-dx, target.shape), dvar)
+        return gradients_of(arrays, dx, sum_to_shape(-dx, target.shape), dv.reshape(np.shape(var)))
 
     return loss, backward
 

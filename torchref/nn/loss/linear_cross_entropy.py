@@ -55,7 +55,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
-    options: LinearCrossEntropyOptions | None = None,
+    options: LinearCrossEntropyOptions | None = None,  # noqa: ARG001 (torch's argument)
 ) -> tuple[Array, Backward]:
     """`cross_entropy` of the logits x linear_weight^T + linear_bias.
 

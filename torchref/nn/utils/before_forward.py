@@ -199,7 +199,7 @@ def set_computed(module: Any, name: str, weight: ComputedParameter) -> None:
 
 
 def remove(module: Any, norm: WeightNorm | SpectralNorm, parts: tuple[str, ...], weight: Array) -> None:
-    """Undo `compute_before_forward`, and give the layer `weight` in place of `parts`."""
+    """Undo `compute_before_forward`, and give the layer `weight` instead of `parts`."""
     module._norms.remove(norm)
     del module._computed[norm.name]
     delattr(type(module), norm.name)

@@ -17,7 +17,7 @@ class LRScheduler:
 
     The constructor makes the first step, to epoch 0, with `_is_initial` set. `base_lrs` are the rates that the groups
     had then, kept in `group["initial_lr"]`; to resume, `last_epoch` is given and the groups must have it. A scheduler
-    may define `closed_form_lr()` as well, which SequentialLR and `step(epoch)` use in place of the recurrence.
+    may define `closed_form_lr()` as well, which SequentialLR and `step(epoch)` use instead of the recurrence.
 
     Errors: TypeError for what is no Optimizer, KeyError for a resumed group without initial_lr. A UserWarning if the
     scheduler steps before the optimizer, which skips the first rate. Equals `torch.optim.lr_scheduler.LRScheduler`; but
@@ -87,6 +87,7 @@ class LRScheduler:
 
 
 def check_optimizer(optimizer: Any) -> None:
+    """TypeError for anything but an optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 

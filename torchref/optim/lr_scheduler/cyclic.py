@@ -31,6 +31,7 @@ class _CyclesMomentum(LRScheduler):
 
 
 def check_has_momentum(optimizer: Optimizer) -> None:
+    """ValueError for an optimizer without momentum or betas."""
     if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
         raise ValueError(f"{type(optimizer).__name__} has neither momentum nor betas, which cycle_momentum=True needs")
 
@@ -151,19 +152,13 @@ class OneCycleLR(_CyclesMomentum):
         last_epoch: int = -1,
     ) -> None:
         check_optimizer(optimizer)
-        if total_steps is None and (epochs is None or steps_per_epoch is None):
-            raise ValueError("OneCycleLR: give either total_steps or both epochs and steps_per_epoch")
-        counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
-        for name, count in ({"total_steps": total_steps} if total_steps is not None else counts).items():
-            if not isinstance(count, int) or count <= 0:
-                raise ValueError(f"OneCycleLR: {name} must be a positive integer, but got {name}={count}")
+        self.total_steps = steps_in_all(total_steps, epochs, steps_per_epoch)
         if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
             raise ValueError(f"OneCycleLR: pct_start must be a float between 0 and 1, but got {pct_start=}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', but got {anneal_strategy=}")
         if cycle_momentum:
             check_has_momentum(optimizer)
-        self.total_steps: int = total_steps if total_steps is not None else epochs * steps_per_epoch  # type: ignore
         peak, last = float(pct_start * self.total_steps) - 1, self.total_steps - 1
         rise = phase(peak, ("initial_lr", "max_lr"), ("max_momentum", "base_momentum"))
         if three_phase:
@@ -224,3 +219,16 @@ def phase(end_step: float, lr: tuple[str, str], momentum: tuple[str, str]) -> di
         "start_momentum": momentum[0],
         "end_momentum": momentum[1],
     }
+
+
+def steps_in_all(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
+    """`total_steps`, or else the product of the others. ValueError for what is no positive integer, or missing."""
+    if total_steps is None and (epochs is None or steps_per_epoch is None):
+        raise ValueError("OneCycleLR: give either total_steps or both epochs and steps_per_epoch")
+    counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    total = 1
+    for name, count in ({"total_steps": total_steps} if total_steps is not None else counts).items():
+        if not isinstance(count, int) or count <= 0:
+            raise ValueError(f"OneCycleLR: {name} must be a positive integer, but got {name}={count}")
+        total *= count
+    return total

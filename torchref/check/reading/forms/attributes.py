@@ -12,6 +12,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, aliases, normal
+from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.forms.class_names import GRADS, HOLDERS
 from torchref.check.reading.forms.naming import gradient_name
@@ -27,7 +28,7 @@ def place(op: Op, instance: Any, name: str) -> Place | None:
     return in_attribute(members, wanted, name) or in_dictionary(members, wanted) or in_list(op, members, name)
 
 
-def in_attribute(members: dict[str, Any], wanted: list[str], name: str) -> Place | None:
+def in_attribute(members: Values, wanted: list[str], name: str) -> Place | None:
     for alias in wanted:
         for key, value in members.items():
             holds = isinstance(value, np.ndarray) or has_data(value)
@@ -37,18 +38,19 @@ def in_attribute(members: dict[str, Any], wanted: list[str], name: str) -> Place
     return None
 
 
-def in_dictionary(members: dict[str, Any], wanted: list[str]) -> Place | None:
+def in_dictionary(members: Values, wanted: list[str]) -> Place | None:
     for holder, content in members.items():
         if not isinstance(content, dict) or normal(holder) in map(normal, GRADS):
             continue
         for alias in wanted:
             for key, value in content.items():
-                if normal(str(key)) == alias and (isinstance(value, np.ndarray) or has_data(value)):
+                known = (normal(str(key)), normal(f"{holder}{key}"))  # params["Wf"], or W["f"]
+                if alias in known and (isinstance(value, np.ndarray) or has_data(value)):
                     return "dict", (holder, key)
     return None
 
 
-def in_list(op: Op, members: dict[str, Any], name: str) -> Place | None:
+def in_list(op: Op, members: Values, name: str) -> Place | None:
     order = [a.name for a in op.arrays if not a.name.startswith(("input", "hx", "cx"))]
     for holder, content in members.items():
         arrays = isinstance(content, list) and all(isinstance(c, np.ndarray) for c in content)
@@ -141,14 +143,14 @@ def collect(
     op: Op,
     instance: Any,
     shapes: dict[str, tuple[int, ...]],
-    before: dict[str, Any],
+    before: Values,
     takes: set[str],
     attributes: dict[str, Place],
     held: Matching | None = None,
-) -> dict[str, Any]:
+) -> Values:
     """The gradients that the instance holds after its backward."""
     members = vars(instance) if hasattr(instance, "__dict__") else {}
-    found: dict[str, Any] = {}
+    found: Values = {}
     ways = (
         gradients_in_attributes(op, members, before, held),
         gradients_in_holders(op, members, shapes, takes, held),
@@ -163,7 +165,7 @@ def collect(
 Named = Iterator[tuple[str | None, Any]]
 
 
-def gradients_in_attributes(op: Op, members: dict[str, Any], before: dict[str, Any], held: Matching | None) -> Named:
+def gradients_in_attributes(op: Op, members: Values, before: Values, held: Matching | None) -> Named:
     """self.dW, self.grad_weight."""
     for key, value in members.items():
         number = isinstance(value, np.generic | float) and value is not before.get(key)
@@ -174,7 +176,7 @@ def gradients_in_attributes(op: Op, members: dict[str, Any], before: dict[str, A
 
 
 def gradients_in_holders(
-    op: Op, members: dict[str, Any], shapes: Iterable[str], takes: set[str], held: Matching | None
+    op: Op, members: Values, shapes: Iterable[str], takes: set[str], held: Matching | None
 ) -> Named:
     """self.grads["W"], self.params["dW"], self.grads[i]."""
     of_gradients = set(map(normal, GRADS))
@@ -185,6 +187,10 @@ def gradients_in_holders(
                 name = inner_name(op, str(inner), holder in of_gradients, held)
                 if name != "input" and isinstance(gradient, np.ndarray | np.generic):
                     yield name, gradient
+        elif isinstance(value, dict) and stem_is_gradient(key):  # self.dW[g]
+            for inner, gradient in value.items():
+                if isinstance(gradient, np.ndarray):
+                    yield gradient_name(op, f"{key}{inner}", held), gradient
         elif isinstance(value, list | tuple) and holder in of_gradients:
             order = [n for n in shapes if n in takes and not n.startswith(("input", "hx", "cx"))]
             for name, gradient in zip(order, value, strict=False):

@@ -11,6 +11,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading import arguments
+from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run, guarded
 from torchref.check.reading.forms.closure import repeated
 from torchref.check.reading.forms.form import Form
@@ -66,14 +67,14 @@ class Function(Form):
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         import torch
 
-        tensors: dict[str, Any] = {}
+        tensors: Values = {}
         args = [self.argument(p, values, shapes, tensors) for p in self.params]
         before = {k: v.detach().clone() for k, v in tensors.items()}
         result = guarded("the forward", self.cls.apply, *args)
@@ -110,9 +111,7 @@ class Function(Form):
                 run.changed.append("doutput")
         return run
 
-    def argument(
-        self, p: inspect.Parameter, values: dict[str, Any], shapes: Iterable[str], tensors: dict[str, Any]
-    ) -> Any:
+    def argument(self, p: inspect.Parameter, values: Values, shapes: Iterable[str], tensors: Values) -> Any:
         """What the forward gets for a parameter; a tensor is kept in `tensors` by its role."""
         import torch
 
@@ -136,14 +135,14 @@ class Function(Form):
         dy = np.zeros(leaf.shape) if dy is None else dy
         return torch.as_tensor(np.asarray(dy), device=self.device).to(leaf.dtype).reshape(leaf.shape)
 
-    def named(self, value: Any, shapes: Iterable[str], extras: dict[str, Any]) -> dict[str, Any]:
+    def named(self, value: Any, shapes: Iterable[str], extras: Values) -> Values:
         """The returned gradients by role; what is wrong with their number, kind and precision goes to `extras`."""
         import torch
 
         dtype = getattr(torch, self.dtype)
         roles = [self.matching.roles.get(p.name) for p in self.params]
         returned = list(value) if isinstance(value, tuple | list) else [value]
-        gradients: dict[str, Any] = {}
+        gradients: Values = {}
         for role, gradient in zip(roles, returned, strict=False):
             if role is None or role not in shapes:
                 continue
@@ -172,5 +171,4 @@ def to_numpy(tensor: Any) -> np.ndarray:
     tensor = tensor.detach().cpu()
     if tensor.dtype in (torch.bfloat16,):
         tensor = tensor.to(torch.float32)
-    array: np.ndarray = tensor.numpy().copy()
-    return array
+    return np.array(tensor.numpy())

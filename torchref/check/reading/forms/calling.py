@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import Matching, parameters
+from torchref.check.reading.config import Values
+from torchref.check.reading.forms.calls import Call, note
+from torchref.check.reading.unused import UNUSED
 
 WATCH: ContextVar[Callable[..., Any] | None] = ContextVar("WATCH", default=None)  # calls a backward, and looks on
 
 
 class CouldNotRun(Exception):
     """The user's code could not be run or understood; the message is for the user."""
+
+    calls: Sequence[Call] = ()  # the calls that led here
 
 
 class TimeOut(BaseException):
@@ -35,10 +40,10 @@ class UserError(CouldNotRun):
 class Run:
     """What one run of the user's code gave, still in the user's convention."""
 
-    outputs: dict[str, Any]
-    gradients: list[dict[str, Any]]  # one for each backward; "?" keys hold what could not be named
+    outputs: Values
+    gradients: list[Values]  # one for each backward; "?" keys hold what could not be named
     changed: list[str] = field(default_factory=list)  # arguments that were changed in place
-    extras: dict[str, Any] = field(default_factory=dict)
+    extras: Values = field(default_factory=dict)
     handed: list[str] | None = None  # the outputs whose upstream gradients were handed over; None: all
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shapes the user's own code gave its arrays
 
@@ -46,7 +51,7 @@ class Run:
 class Snapshot:
     """Copies of the arrays handed over, to see afterwards which were changed."""
 
-    def __init__(self, arrays: dict[str, Any]) -> None:
+    def __init__(self, arrays: Values) -> None:
         self.arrays = {k: v for k, v in arrays.items() if isinstance(v, np.ndarray) and not k.startswith("running_")}
         self.copies = {k: v.copy() for k, v in self.arrays.items()}
 
@@ -58,12 +63,13 @@ class Snapshot:
         ]
 
 
-def fresh(values: dict[str, Any]) -> dict[str, Any]:
+def fresh(values: Values) -> Values:
     return {k: (v.copy() if isinstance(v, np.ndarray) else v) for k, v in values.items()}
 
 
 def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call the user's code; what it raises is the user's, and says where."""
+    note(Call(where, function, args, kwargs))
     try:
         watch = WATCH.get() if where in ("the backward", "the gradient function") else None
         return function(*args, **kwargs) if watch is None else watch(function, *args, **kwargs)
@@ -76,14 +82,14 @@ def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any)
 def call(
     function: Callable[..., Any],
     matching: Matching,
-    values: dict[str, Any],
+    values: Values,
     config: Any,
     where: str,
-    special: dict[str, Any] | None = None,
+    special: Values | None = None,
 ) -> Any:
     """Call `function` with its parameters' values by role."""
     args: list[Any] = []
-    kwargs: dict[str, Any] = {}
+    kwargs: Values = {}
     special = special or {}
     positional = True
     plain = inspect.signature(function).parameters
@@ -98,6 +104,8 @@ def call(
             positional = False
             continue
         value = special[role] if role in special else config() if role == "config" else values.get(role)
+        if role.startswith("unused "):
+            value = UNUSED[role.removeprefix("unused ")]
         if role == "training":
             value = (
                 ("train" if values.get(role, True) else "test")

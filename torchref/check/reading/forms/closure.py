@@ -10,7 +10,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading import arguments
-from torchref.check.reading.config import make_config
+from torchref.check.reading.config import Values, make_config
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
@@ -19,8 +19,8 @@ from torchref.check.reading.forms.naming import flatten, name_gradients, name_ou
 def upstream_arguments(
     function: Callable[..., Any],
     structure: Any,
-    upstream: dict[str, Any],
-    outputs: dict[str, Any],
+    upstream: Values,
+    outputs: Values,
     loss: bool,
     skip: int = 0,
 ) -> tuple[tuple[Any, ...], list[str]]:
@@ -68,15 +68,15 @@ class Closure(Form):
     def functions(self) -> list[Any]:
         return [self.function]
 
-    def config(self, values: dict[str, Any]) -> dict[str, Any]:
+    def config(self, values: Values) -> Values:
         named = self.matching.takes | self.construction.takes
         self.asked = make_config(self.op, values, self.with_momentum, named)
         return self.asked
 
-    def forward(self, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        holder: dict[str, Any] = {}
+    def forward(self, values: Values) -> tuple[Any, Values]:
+        holder: Values = {}
 
-        def config() -> dict[str, Any]:
+        def config() -> Values:
             nonlocal holder
             holder = self.config(values)
             return holder
@@ -115,9 +115,9 @@ class Closure(Form):
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         """One forward, then one backward for each of `upstreams` (by output)."""
@@ -161,11 +161,11 @@ class Closure(Form):
             raise CouldNotRun("the backward returned None: expected the gradients of the array arguments")
 
 
-def repeated(upstreams: list[dict[str, Any]], i: int) -> bool:
+def repeated(upstreams: list[Values], i: int) -> bool:
     return i > 0 and upstreams[i] is upstreams[i - 1]
 
 
-def running(outputs: dict[str, Any], values: dict[str, Any], config: dict[str, Any], op: Op) -> None:
+def running(outputs: Values, values: Values, config: Values, op: Op) -> None:
     """The running statistics where the user's code updates them in place, or in its dictionary."""
     for name in ("running_mean", "running_var"):
         if not op.has(name) or name in outputs:
@@ -183,7 +183,7 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | float | int) and not isinstance(value, bool)
 
 
-def copied(gradients: dict[str, Any]) -> dict[str, Any]:
+def copied(gradients: Values) -> Values:
     return {k: (v.copy() if isinstance(v, np.ndarray) else v) for k, v in gradients.items()}
 
 

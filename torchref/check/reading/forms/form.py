@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, parameters
-from torchref.check.reading.config import Config
+from torchref.check.reading.config import Config, Values
 from torchref.check.reading.forms.calling import Run
 
 SWAP = {"input": "target", "target": "input"}
@@ -22,6 +22,8 @@ class Form:
 
     name = ""
     dtype = "float64"  # the precision that the code computes in
+    device = "cpu"
+    only: frozenset[str] = frozenset()  # the gradients to judge; empty: all
     upstream = True  # whether its backward takes an upstream gradient
     either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
     attributes: Mapping[str, tuple[str, Any]] = {}  # the arrays that a class holds, and where
@@ -37,9 +39,9 @@ class Form:
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         """One forward, then one backward for each of `upstreams` (by output)."""
@@ -51,7 +53,11 @@ class Form:
         vars(other).update(changes)
         return other
 
-    def for_probe(self, values: dict[str, Any]) -> Self:
+    def judges(self, name: str) -> bool:
+        """Whether the user wants this gradient judged: `--only` names those."""
+        return not self.only or name in self.only
+
+    def for_probe(self, values: Values) -> Self:
         """A copy to run on a probe with these values, in torch's convention."""
         return self.changed()
 

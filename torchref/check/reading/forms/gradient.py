@@ -12,12 +12,13 @@ import numpy as np
 from torchref.check.ops import Known, Op
 from torchref.check.ops.formula import saved
 from torchref.check.reading import arguments
+from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh
 from torchref.check.reading.forms.closure import Closure, copied, repeated
 from torchref.check.reading.forms.naming import gradient_name, name_gradients, returned_names
 from torchref.nn.module import Array
 
-Compute = Callable[[Op, dict[str, Any], dict[str, Any]], Any]
+Compute = Callable[[Op, Values, Values], Any]
 CELL = ("dc", "dcnext", "dnextc", "dcn", "dct", "dcout", "gradc")  # the upstream gradient of LSTM's cell
 
 
@@ -81,9 +82,9 @@ class Gradient(Closure):
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         run = Run({}, [], handed=["output", "c_n"] if self.cell else None)
@@ -121,7 +122,7 @@ class Gradient(Closure):
             run.changed += [n for n in watch.changed() if n not in run.changed]
         return run
 
-    def handed(self, values: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    def handed(self, values: Values, expected: Values) -> Values:
         """The values as this code wants them: the output, or its probabilities, in the place of the input."""
         current = fresh(values)
         if self.use_output:
@@ -130,11 +131,9 @@ class Gradient(Closure):
             current["input"] = softmax(values["input"], 1)
         return current
 
-    def special(
-        self, values: dict[str, Any], current: dict[str, Any], handed: dict[str, Any], expected: dict[str, Any]
-    ) -> dict[str, Any]:
+    def special(self, values: Values, current: Values, handed: Values, expected: Values) -> Values:
         """What is handed over beside the arguments, by role."""
-        special: dict[str, Any] = {
+        special: Values = {
             "dy": handed["output"],
             "output": np.array(expected["output"]),
             "cache": current.get("input"),
@@ -171,5 +170,4 @@ def computed(k: Known) -> Compute:
 
 def softmax(x: Array, axis: Any = -1) -> Array:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
-    y: Array = e / e.sum(axis=axis, keepdims=True)
-    return y
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 from dataclasses import dataclass
@@ -14,11 +15,15 @@ from torchref.check.ops import Op
 from torchref.check.ops.probe import make_probe
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import aliases, normal
-from torchref.check.reading.forms.attributes import collect, get, place, put, read_place
+from torchref.check.reading.config import Values
+from torchref.check.reading.forms.attributes import Place, collect, get, place, put, read_place
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
 from torchref.check.reading.forms.class_names import BACKWARDS, FORWARDS, RESULTS, SIZES, ZERO
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
+from torchref.check.reading.forms.late_parameters import SHAPES, complete
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
+from torchref.check.reading.forms.updating import RATE, changes, held_weights, is_rate
+from torchref.check.reading.unused import OPTIMIZERS, Descent
 
 FAILED_AGAIN = object()  # in the place of what a backward returns
 INPUT_GRADIENTS = ("dx", "dX", "dinputs", "grad_input", "dinput", "d_input", "dlogits", "grad")
@@ -29,18 +34,20 @@ class Gone:
     """An instance after its forward."""
 
     instance: Any
-    before: dict[str, Any]  # its attributes before
+    before: Values  # its attributes before
     snapshot: Snapshot  # of the arrays that it was handed
+    weights: dict[str, np.ndarray]  # copies of the arrays that it holds
     structure: Any  # of what came back, where that is more than one array
     frozen: dict[str, np.ndarray]  # the outputs, copied
-    values: dict[str, Any]
+    values: Values
 
 
 class Layer(Closure):
     """A class; a fresh instance for each run."""
 
     name = "class"
-    torch_values: dict[str, Any] | None = None  # the probe's values in torch's convention
+    torch_values: Values | None = None  # the probe's values in torch's convention
+    late = False  # its parameters are made after its constructor
     prediction = False  # of a loss's backward(what, target): `what` is the prediction, no upstream gradient
 
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
@@ -96,6 +103,9 @@ class Layer(Closure):
         for p in params:
             if isinstance(p.default, bool) and op.has(p.name) and op.argument(p.name).kind == "array":
                 continue  # bias=True: whether there is one, not the array
+            if p.default is p.empty and normal(p.name) in SHAPES and op.family in ("conv", "pool"):
+                self.sizes[p.name] = ("input_shape", 0)
+                continue
             named = (s for s in self.unsized() if normal(p.name) in map(normal, SIZES.get(s[0], (s[0],))))
             size = next(named, None)
             exact = op.has(p.name) and p.name != "normalized_shape"
@@ -136,7 +146,7 @@ class Layer(Closure):
     def functions(self) -> list[Any]:
         return [self.cls, self.forward_method]
 
-    def for_probe(self, values: dict[str, Any]) -> Self:
+    def for_probe(self, values: Values) -> Self:
         return self.changed(torch_values=values, own_shapes={})
 
     def exchanged(self) -> Self:
@@ -150,9 +160,12 @@ class Layer(Closure):
 
     # --- where the arrays are ----------------------------------------------------------------------------------------
 
-    def size_arrays(self, values: dict[str, Any]) -> dict[str, int]:
-        found = {}
+    def size_arrays(self, values: Values) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for parameter, (name, axis) in self.sizes.items():
+            if name == "input_shape":  # of one image
+                found[parameter] = np.shape(values["input"])[-(1 + self.op.argument("input").axes.count("W") + 1) :]
+                continue
             array = next(s[1] for s in self.op.sizes if s[0] == name)
             weight = (self.torch_values or values).get(array)  # sizes do not depend on how a weight is stored
             if weight is None:
@@ -167,9 +180,8 @@ class Layer(Closure):
         everything = make_probe(self.op, 0, None).values
         self.fallback = everything
         try:
-            instance = self.build(dict(everything))
+            instance = self.made(dict(everything))
         except CouldNotRun:
-            self.fallback = everything
             return
         for a in self.op.arguments:
             if a.kind == "option" or a.name in self.takes or a.name in ("query", "key", "value"):
@@ -180,10 +192,42 @@ class Layer(Closure):
                 continue  # the constructor's array of that name is another argument
             if at and at not in self.attributes.values():
                 self.attributes[a.name] = at
-        for a in self.op.options:
-            if a.name in self.takes or a.name in ("training", "dim", "normalized_shape"):
-                continue
         self.takes = self.takes | set(self.attributes)
+        empty = any(get(instance, *at) is None for at in self.attributes.values())
+        if not self.late and (empty or any(a.name not in self.takes for a in self.op.arrays)):
+            self.discover_late_parameters()
+
+    def discover_late_parameters(self) -> None:
+        """Look again at an instance that was told to make its parameters, and that has gone forward once."""
+        known = self.attributes
+        self.late, self.attributes, self.takes = True, {}, self.takes - set(known)
+        self.discover()
+        if len(self.attributes) < max(len(known), 1) or not self.made_late():
+            self.late, self.attributes = False, known
+            self.takes = self.takes | set(known)
+
+    def made_late(self) -> bool:
+        """Whether the instance that has gone forward holds arrays where there were none before."""
+        before, after = self.build(dict(self.fallback)), self.made(dict(self.fallback))
+
+        def there(instance: Any, at: Place) -> bool:
+            with contextlib.suppress(AttributeError, KeyError, IndexError, TypeError):
+                return get(instance, *at) is not None
+            return False
+
+        return any(there(after, at) and not there(before, at) for at in self.attributes.values())
+
+    def made(self, values: dict[str, Any]) -> Any:
+        """An instance with its parameters."""
+        instance = self.build(values)
+        for key in vars(instance) if hasattr(instance, "__dict__") else ():
+            if normal(key) in OPTIMIZERS and getattr(instance, key) is None:
+                setattr(instance, key, Descent())
+        if self.late and self.is_class:
+            with contextlib.suppress(CouldNotRun):
+                complete(instance, values.get(self.op.arguments[0].name))
+                self.go_forward(instance, fresh(values))
+        return instance
 
     def strange(self) -> list[str]:
         """Arrays of the class's own making that match no argument: without them the forward cannot be judged."""
@@ -204,7 +248,7 @@ class Layer(Closure):
             and not any(v is a or np.array_equal(v, a) for a in (*mine, *handed))
         ]  # fmt: skip
 
-    def build(self, values: dict[str, Any]) -> Any:
+    def build(self, values: Values) -> Any:
         if not self.is_class:
             return copy.deepcopy(self.cls)
         if self.cls.__init__ is object.__init__:
@@ -225,8 +269,11 @@ class Layer(Closure):
         named = {str(key if isinstance(key, str) else key[1]): name for name, (_, key) in self.attributes.items()}
         return arguments.Matching({**self.construction.roles, **named})
 
-    def prepared(self, values: dict[str, Any]) -> Any:
-        instance = self.build(values)
+    def prepared(self, values: Values) -> Any:
+        instance = self.made(values)
+        for key in [k for k in vars(instance) if is_rate(k)] if hasattr(instance, "__dict__") else ():
+            if isinstance(getattr(instance, key), float):
+                setattr(instance, key, RATE)
         for name in self.attributes:
             if values.get(name) is not None:
                 own = put(
@@ -253,9 +300,9 @@ class Layer(Closure):
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         there = self.gone_forward(values, expected)
@@ -273,17 +320,22 @@ class Layer(Closure):
             value = self.go_back(there, handed, run, again)
             if value is FAILED_AGAIN:
                 break
-            run.gradients.append(copied(self.gradients(there, value, shapes)))
-            run.changed += [n for n in (*there.snapshot.changed(), *watch.changed()) if n not in run.changed]
+            updates = changes(there.instance, self.places(there.instance), there.weights)
+            run.gradients.append(copied(self.gradients(there, value, shapes, updates)))
+            changed = [n for n in there.snapshot.changed() if n not in updates]
+            run.changed += [n for n in (*changed, *watch.changed()) if n not in run.changed]
+            if updates and i + 1 < len(upstreams) and repeated(upstreams, i + 1):
+                break  # its weights are others now
         run.shapes = dict(self.own_shapes)
         return run
 
-    def gone_forward(self, values: dict[str, Any], expected: dict[str, Any]) -> Gone:
+    def gone_forward(self, values: Values, expected: Values) -> Gone:
         """A fresh instance after its forward."""
         current = fresh(values)
         instance = self.prepared(current)
         before = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
         snapshot = Snapshot({r: current[r] for r in self.takes if r in current and r not in self.attributes})
+        weights = held_weights(instance, self.places(instance))
         result = self.go_forward(instance, current)
         items = list(result) if isinstance(result, tuple | list) else [result]
         leaves = [o for o in flatten(items) if is_array(o)]
@@ -299,14 +351,21 @@ class Layer(Closure):
         nested = len(items) == 1 and isinstance(items[0], tuple | list)
         structure = items[0] if nested else tuple(items) if len(leaves) > 1 else None
         frozen = {k: self.in_torchs_shape(k, v, values) for k, v in outputs.items() if is_array(v)}
-        return Gone(instance, before, snapshot, structure, frozen, current)
+        return Gone(instance, before, snapshot, weights, structure, frozen, current)
 
-    def in_torchs_shape(self, name: str, value: Any, values: dict[str, Any]) -> np.ndarray:
+    def places(self, instance: Any) -> dict[str, Place]:
+        """Where an instance holds the operation's arrays, its own and those that its constructor was handed."""
+        arrays = {a.name for a in self.op.arrays}
+        handed = {n: place(self.op, instance, n) for n in arrays & self.construction.takes}
+        own = {n: at for n, at in self.attributes.items() if n in arrays}
+        return {**{n: at for n, at in handed.items() if at is not None}, **own}
+
+    def in_torchs_shape(self, name: str, value: Any, values: Values) -> np.ndarray:
         """A copy, without the axes of length 1 that the class has given to an array of its own."""
         own = name in self.own_shapes and values.get(name) is not None
         return np.array(value).reshape(np.shape(values[name])) if own else np.array(value)
 
-    def go_back(self, there: Gone, handed: dict[str, Any], run: Run, again: bool) -> Any:
+    def go_back(self, there: Gone, handed: Values, run: Run, again: bool) -> Any:
         """What the backward returns; FAILED_AGAIN if it raises, called a second time after one forward."""
         backward = getattr(there.instance, self.backward_name)
         args, kwargs, run.handed = self.backward_arguments(
@@ -322,18 +381,18 @@ class Layer(Closure):
             run.handed = ["output"]
             return guarded("the backward", backward, handed["output"])
 
-    def gradients(self, there: Gone, value: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-        """The gradients that the backward has returned, and those that it has left on the instance."""
+    def gradients(self, there: Gone, value: Any, shapes: dict[str, tuple[int, ...]], updates: Values) -> Values:
+        """The gradients that the backward has returned, has left on the instance, or has taken off the weights."""
         inputs = [n for n in shapes if n in self.calling.takes]
         order = inputs + [n for n in shapes if n not in inputs]
         if len(flatten(value) if isinstance(value, tuple | list) else [value]) <= len(inputs):
             order = inputs
-        gradients: dict[str, Any] = {}
+        gradients: Values = {}
         if value is not None:
             names = returned_names(self.backward_method)
             gradients = name_gradients(self.op, value, names, order, shapes, self.calling)
         held = collect(self.op, there.instance, shapes, there.before, self.takes, self.attributes, self.held())
-        gradients = {**held, **gradients}
+        gradients = {**{n: g for n, g in updates.items() if n in shapes}, **held, **gradients}
         if value is None and "input" in shapes and "input" not in gradients:
             left = (getattr(there.instance, key, None) for key in INPUT_GRADIENTS)
             array = next((g for g in left if isinstance(g, np.ndarray)), None)
@@ -345,7 +404,7 @@ class Layer(Closure):
             )
         return gradients
 
-    def go_forward(self, instance: Any, values: dict[str, Any]) -> Any:
+    def go_forward(self, instance: Any, values: Values) -> Any:
         """What the forward returns; if that is nothing, what it has left on the instance."""
         forward = getattr(instance, self.forward_name)
         if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
@@ -361,18 +420,16 @@ class Layer(Closure):
             result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
         return result
 
-    def by_name(
-        self, params: list[inspect.Parameter], values: dict[str, Any]
-    ) -> tuple[dict[str, Any], list[inspect.Parameter]]:
+    def by_name(self, params: list[inspect.Parameter], values: Values) -> tuple[Values, list[inspect.Parameter]]:
         """The arguments of a backward that are arguments of the forward, and the parameters that are left."""
         dys = {normal(n) for n in arguments.ALIASES["dy"]}
-        kwargs: dict[str, Any] = {}
+        kwargs: Values = {}
         rest = []
         for p in params:
             n = normal(p.name)
             role = self.calling.roles.get(p.name) if n not in dys and not n.startswith("d") else None
-            if n in ("lr", "learningrate", "stepsize", "eta") and len(params) > 1:
-                kwargs[p.name] = 0.0
+            if is_rate(n) and len(params) > 1:
+                kwargs[p.name] = RATE
             elif p.default is p.empty and role and (len(params) > 1 or self.op.loss):
                 kwargs[p.name] = values.get(role)
             else:
@@ -390,10 +447,10 @@ class Layer(Closure):
         instance: Any,
         backward: Any,
         structure: Any,
-        handed: dict[str, Any],
-        frozen: dict[str, Any],
-        values: dict[str, Any],
-    ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:
+        handed: Values,
+        frozen: Values,
+        values: Values,
+    ) -> tuple[tuple[Any, ...], Values, list[str]]:
         kwargs, rest = self.by_name(arguments.parameters(backward), values)
         self.upstream = bool(rest) or not self.op.loss
         if self.either and self.prediction:

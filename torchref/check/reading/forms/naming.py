@@ -12,12 +12,14 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, aliases, normal
+from torchref.check.reading.config import Values
 
 NAMES: dict[Any, list[str]] = {}  # by code: one piece of code runs many times, and reading its source is slow
 
 
 def returned_names(function: Any) -> list[str]:
     """The names in the last `return a, b, c` of a function's source, if it can be read."""
+    function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     if code is None:
         return read_returned_names(function)
@@ -108,14 +110,14 @@ def name_gradients(
     order: list[str],
     shapes: Shapes,
     matching: Matching | None = None,
-) -> dict[str, Any]:
+) -> Values:
     """Give the returned gradients torch's names: by key, by the names in the return statement, by order, by shape."""
     if value is None:
         return {}
     if isinstance(value, dict):
         return by_key(op, value, shapes, matching)
     if isinstance(value, tuple | list) and any(isinstance(v, dict) for v in value):  # (dx, {"W": dW, "b": db})
-        held: dict[str, Any] = {}
+        held: Values = {}
         for part in value:
             if isinstance(part, dict):
                 held.update(by_key(op, part, shapes, matching))
@@ -131,10 +133,13 @@ def name_gradients(
     return by_order(leaves, order, shapes)
 
 
-def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | None) -> dict[str, Any]:
+def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | None) -> Values:
     """A dictionary's gradients."""
-    named: dict[str, Any] = {}
+    named: Values = {}
     for key, gradient in value.items():
+        if isinstance(gradient, dict):  # grads[layer]["W"]
+            named.update(by_key(op, gradient, shapes, matching))
+            continue
         role = (matching.roles.get(key) if matching else None) or gradient_name(op, str(key), matching)
         if role is None and isinstance(key, str):
             role = next((a.name for a in op.arrays if normal(key) in aliases(op, a.name)), None)
@@ -145,7 +150,7 @@ def by_key(op: Op, value: dict[Any, Any], shapes: Shapes, matching: Matching | N
 
 def by_returned_name(
     op: Op, leaves: list[Any], names: list[str], shapes: Shapes, matching: Matching | None
-) -> dict[str, Any] | None:
+) -> Values | None:
     """By the names in the return statement, where they say it for every gradient."""
     if len(leaves) != len(names):
         return None
@@ -158,7 +163,7 @@ def by_returned_name(
     return {n: g for n, g in zip(known, leaves, strict=True) if n in shapes}
 
 
-def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, Any]:
+def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> Values:
     """In torch's order; by their shapes where these say more."""
     if len(leaves) == 1:
         fit = [n for n in order if shapes.get(n) == np.shape(leaves[0])]
@@ -169,7 +174,7 @@ def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, A
     pairs = dict(zip(order, leaves, strict=False))
     fits = sum(np.shape(g) == shapes.get(n) for n, g in pairs.items())
     if fits < len(pairs) and len(set(shapes.values())) == len(shapes):
-        by_shape: dict[str, Any] = {}
+        by_shape: Values = {}
         for gradient in leaves:
             role = next((n for n, s in shapes.items() if s == np.shape(gradient) and n not in by_shape), None)
             if role:
@@ -179,9 +184,9 @@ def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> dict[str, A
     return {n: g for n, g in pairs.items() if n in shapes}
 
 
-def name_outputs(op: Op, leaves: list[Any], expected: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
+def name_outputs(op: Op, leaves: list[Any], expected: Values, names: list[str] | None = None) -> Values:
     """Name the forward's outputs: the first is the output; the others are what their names say, else what they equal."""
-    result: dict[str, Any] = {}
+    result: Values = {}
     rest = [n for n in expected if n != "output" and n != "weights"]
     hints = names if names and len(names) >= len(leaves) else [""] * len(leaves)
     for leaf, hint in zip(leaves, hints, strict=False):

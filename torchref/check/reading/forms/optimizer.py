@@ -1,19 +1,16 @@
 # ruff: noqa: E501
-"""The forms in which a user writes an optimizer's step, and the hyperparameters that it is run with."""
+"""The hyperparameters of an optimizer's step: what users call them, and the values that a check runs them with."""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from torchref.check.ops.optimizers import OPTIMIZERS
-from torchref.check.reading import arguments
 from torchref.check.reading.arguments import normal
-from torchref.check.reading.config import Config
-from torchref.check.reading.forms.calling import CouldNotRun, guarded
-from torchref.nn.module import Array
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "lr": ("lr", "learningrate", "eta", "stepsize", "rate"),
@@ -40,6 +37,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "t": ("t", "step", "timestep", "iteration", "it", "nstep"),
 }  # fmt: skip
 
+RATES = ("lr", "learning_rate", "learningrate", "eta")
+
 
 def role(name: str, parameter: str) -> str | None:
     """What a hyperparameter of the user's is."""
@@ -51,6 +50,36 @@ def role(name: str, parameter: str) -> str | None:
         return "lr"
     order = [*averages, *known]
     return next((k for k in order if n in ALIASES.get(k, ()) and (k in known)), None)
+
+
+def hyperparameters(name: str, parameters: Iterable[str], code: Any) -> dict[str, str]:
+    """The user's parameters that are hyperparameters of the optimizer, each with torch's name."""
+    free, found = list(parameters), {}
+    if "decay" in free and decays_rate(code):  # decay=0.: of the learning rate, not of the weights
+        free.remove("decay")
+        if "lr_decay" in OPTIMIZERS[name].defaults:
+            found["decay"] = "lr_decay"
+    for parameter in sorted(free, key=lambda p: alias_rank(name, p)):
+        torchs = role(name, parameter)
+        if torchs and torchs not in found.values():
+            found[parameter] = torchs
+    return found
+
+
+def alias_rank(name: str, parameter: str) -> int:
+    """How likely a name is the hyperparameter that it is read as; the likeliest first."""
+    torchs = role(name, parameter)
+    aliases = ALIASES.get(torchs or "", ())
+    return aliases.index(normal(parameter)) if normal(parameter) in aliases else len(aliases)
+
+
+def decays_rate(code: Any) -> bool:
+    """Whether the code divides its learning rate by 1 + decay * iterations."""
+    try:
+        source = inspect.getsource(code)
+    except (OSError, TypeError):
+        return False
+    return re.search(r"1(\.0*)?\s*\+\s*(self\.)?decay\b", source) is not None
 
 
 class Settings:
@@ -78,204 +107,3 @@ class Settings:
         if key in ("beta1", "beta2"):
             return self.o.betas[key == "beta2"]
         return getattr(self.o, key)
-
-
-class Gone:
-    """What a forward would have left: a parameter with its gradient, for optimizers that look like torch's."""
-
-    def __init__(self, data: Array) -> None:
-        self.data = data
-        self.value = data
-        self.grad: Any = np.zeros_like(data)
-        self.requires_grad = True
-        self.shape = data.shape
-
-
-class FunctionStep:
-    """`f(w, dw, config) -> (w, config)` or `f(param, grad, state, lr, ...) -> (param, state)`."""
-
-    form = "optimizer"
-
-    def __init__(self, function: Any, name: str) -> None:
-        self.function, self.name = function, name
-        self.roles: dict[str, str] = {}
-        params = arguments.parameters(function)
-        free = list(params)
-        for kind in ("state", "w", "dw", "t"):
-            for p in list(free):
-                if kind not in self.roles.values() and normal(p.name) in ALIASES[kind] and role(name, p.name) is None:
-                    self.roles[p.name] = kind
-                    free.remove(p)
-        for p in list(free):
-            found = role(name, p.name)
-            if found and found not in self.roles.values():
-                self.roles[p.name] = found
-                free.remove(p)
-        for kind in ("w", "dw", "state"):
-            if kind not in self.roles.values() and free and (free[0].default is free[0].empty):
-                self.roles[free.pop(0).name] = kind
-        left = [p.name for p in free if p.default is p.empty]
-        if left or not {"w", "dw"} <= set(self.roles.values()):
-            raise CouldNotRun(
-                f"the arguments of this optimizer's step cannot be matched: expected a parameter, its gradient, a state or config, and hyperparameters; found ({', '.join(p.name for p in params)})"
-            )
-        self.taken = set(self.roles.values())
-        self.asked: set[str] = set()
-        self.empty: Any = None
-        self.as_config = bool(set(self.roles.values()) & {"state"}) and not (
-            self.taken & set(OPTIMIZERS[name].defaults)
-        )
-
-    def config(self, settings: Settings, lr: float) -> Any:
-        table: dict[str, Any] = {}
-        options = OPTIMIZERS[self.name].defaults
-        for key in options:
-            for alias in ALIASES.get(key, (key,)):
-                if key != "betas":
-                    table.setdefault(alias, settings.value(key))
-        names_ = {"learning_rate": "lr", "weight_decay": "weight_decay", "decay_rate": "alpha", "lr_decay": "lr_decay"}
-        table.update({k: settings.value(v) for k, v in names_.items() if v in options})
-        if "betas" in options:
-            table.update(beta1=settings.value("beta1"), beta2=settings.value("beta2"), betas=settings.o.betas)
-        for alias in ("lr", "learning_rate", "learningrate", "eta"):
-            table[alias] = lr
-        if "betas" in options:
-            table["alpha"] = lr
-        for state_like in (
-            ("t", "v", "m", "step", "cache", "mu") if self.name != "SGD" else ("t", "v", "m", "step", "cache")
-        ):
-            table.pop(state_like, None)
-        return table
-
-    def run(
-        self, settings: Settings, weights: list[Array], gradients: list[list[Array]], rates: list[float]
-    ) -> tuple[list[list[Array]], bool]:
-        weights = [w.copy() for w in weights]
-        states: list[Any] = [None] * len(weights)
-        if self.as_config:
-            states = [Config(self.config(settings, rates[0])) for _ in weights]
-        elif "state" in self.taken:
-            states = [self.empty if self.empty is None else {} for _ in weights]
-        watched = states[:]
-        path = []
-        touched = False
-        for n, (gs, lr) in enumerate(zip(gradients, rates, strict=True)):
-            for i, g in enumerate(gs):
-                handed = g.copy()
-                values: dict[str, Any] = {"w": weights[i], "dw": handed, "state": states[i], "t": n + 1, "lr": lr}
-                if self.as_config and isinstance(states[i], dict) and n and lr != rates[n - 1]:
-                    for key in (
-                        "lr",
-                        "learning_rate",
-                        "learningrate",
-                        "eta",
-                        *(("alpha",) if "betas" in OPTIMIZERS[self.name].defaults else ()),
-                    ):
-                        if key in dict.keys(states[i]):
-                            dict.__setitem__(states[i], key, lr)
-                kwargs = {p: values[r] if r in values else settings.value(r) for p, r in self.roles.items()}
-                result = guarded("the step", self.function, **kwargs)
-                if isinstance(result, tuple | list):
-                    weights[i] = np.array(result[0])
-                    if len(result) > 1 and "state" in self.taken:
-                        states[i] = result[1] if len(result) == 2 else tuple(result[1:])
-                elif isinstance(result, np.ndarray):
-                    weights[i] = np.array(result)
-                elif result is not None:
-                    raise CouldNotRun(f"the step returned {type(result).__name__}: expected (parameter, state)")
-                touched |= not np.array_equal(handed, g)
-            path.append([w.copy() for w in weights])
-        for state in watched:
-            if isinstance(state, Config):
-                self.asked |= state.asked
-        return path, touched
-
-
-class ClassStep:
-    """A class with `update(params, grads)` on dictionaries, or `step()` on parameters that it was given."""
-
-    form = "optimizer"
-
-    def __init__(self, cls: Any, name: str) -> None:
-        self.cls, self.name = cls, name
-        self.method = next(
-            (
-                m
-                for m in ("update", "step", "apply", "update_params", "apply_gradients", "optimize", "__call__")
-                if callable(getattr(cls, m, None)) and (m != "__call__" or "__call__" in vars(cls))
-            ),
-            None,
-        )
-        if self.method is None:
-            raise CouldNotRun(f"the class {cls.__name__} has no method update(params, grads) or step()")
-        self.construction: dict[str, str] = {}
-        self.given_parameters: str | None = None
-        for p in arguments.parameters(cls.__init__)[1:] if cls.__init__ is not object.__init__ else []:
-            found = role(name, p.name)
-            if found and found not in self.construction.values():
-                self.construction[p.name] = found
-            elif normal(p.name) in ALIASES["w"]:
-                self.given_parameters = p.name
-            elif p.default is p.empty:
-                raise CouldNotRun(
-                    f"the constructor's argument {p.name!r} cannot be matched with one of {name}: {', '.join(OPTIMIZERS[name].defaults)}"
-                )
-        self.taken = set(self.construction.values())
-        self.arguments = arguments.parameters(getattr(cls, self.method))[1:]
-        self.layout = "dict"
-        self.asked: set[str] = set()
-
-    def run(
-        self, settings: Settings, weights: list[Array], gradients: list[list[Array]], rates: list[float]
-    ) -> tuple[list[list[Array]], bool]:
-        keys = [f"W{i + 1}" for i in range(len(weights))]
-        kwargs = {p: settings.value(r) for p, r in self.construction.items()}
-        holders = [Gone(w.copy()) for w in weights]
-        params: Any = {k: w.copy() for k, w in zip(keys, weights, strict=True)}
-        if self.layout == "list":
-            params = [w.copy() for w in weights]
-        if self.given_parameters:
-            kwargs[self.given_parameters] = holders if self.layout == "dict" and not self.arguments else params
-        optimizer = guarded("the constructor", self.cls, **kwargs)
-        path, touched = [], False
-        for n, (gs, lr) in enumerate(zip(gradients, rates, strict=True)):
-            if n and lr != rates[n - 1]:
-                for key, value in vars(optimizer).items():
-                    if role(self.name, key) == "lr" and isinstance(value, float):
-                        setattr(optimizer, key, lr)
-            copies = [g.copy() for g in gs]
-            grads: Any = dict(zip(keys, copies, strict=True)) if self.layout == "dict" else copies
-            call: dict[str, Any] = {}
-            for p in self.arguments:
-                kind = next(
-                    (k for k in ("w", "dw", "t") if normal(p.name) in ALIASES[k] and k not in call.values()), None
-                )
-                if p.default is not p.empty and kind is None:
-                    continue
-                call[p.name] = kind or "?"
-            order = [k for k in ("w", "dw") if k not in call.values()]
-            values = {"w": params, "dw": grads, "t": n + 1}
-            final = {}
-            for p_name, kind in call.items():
-                kind = order.pop(0) if kind == "?" and order else kind
-                final[p_name] = lr if role(self.name, p_name) == "lr" else values.get(kind)
-            if self.given_parameters and not any(k in ("dw",) for k in call.values()):
-                for h, g in zip(holders, copies, strict=True):
-                    h.grad = g
-            result = guarded("the step", getattr(optimizer, self.method or "step"), **final)
-            if self.given_parameters and self.layout == "dict" and not self.arguments:
-                path.append([np.array(h.data) for h in holders])
-            else:
-                if isinstance(result, dict) and set(result) == set(keys):
-                    params = result
-                elif (
-                    isinstance(result, list | tuple)
-                    and len(result) == len(weights)
-                    and all(isinstance(r, np.ndarray) for r in result)
-                ):
-                    params = list(result)
-                path.append(
-                    [np.array(params[k]) for k in keys] if isinstance(params, dict) else [np.array(w) for w in params]
-                )
-            touched |= any(not np.array_equal(c, g) for c, g in zip(copies, gs, strict=True))
-        return path, touched

@@ -10,6 +10,7 @@ import numpy as np
 from torchref.check.ops import Op
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
+from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, fresh, guarded
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, running
 from torchref.check.reading.forms.form import SWAP
@@ -17,6 +18,8 @@ from torchref.check.reading.forms.naming import flatten, name_gradients, name_ou
 
 CACHE = {normal(n) for n in ALIASES["cache"]}
 DY = {normal(n) for n in ALIASES["dy"]}
+
+NO_CACHE = object()  # in the place of what a forward returns beside its output
 
 
 class Pair(Closure):
@@ -36,7 +39,9 @@ class Pair(Closure):
             if n in CACHE and "cache" not in roles.values():
                 roles[p.name] = "cache"
         free = [p for p in params if p.name not in roles and (p.default is p.empty or normal(p.name) in DY)]
-        if "cache" not in roles.values():
+        own = [p for p in free if normal(p.name) not in DY]
+        by_name = len(own) > 1 and all(p.name in self.matching.roles for p in own)  # backward(a, y) of forward(a, y)
+        if "cache" not in roles.values() and not by_name:
             names = [p for p in free if normal(p.name) in DY or normal(p.name).startswith("d")]
             others = [p for p in free if p not in names]
             if len(others) == 1 and len(free) > 1:
@@ -79,15 +84,17 @@ class Pair(Closure):
             items = flatten(result) if isinstance(result, tuple | list) else [result]
             return [i for i in items if is_array(i)][:1], None, items
         if not isinstance(result, tuple | list) or len(result) < 2:
+            if all(p in self.matching.roles for p, r in self.roles.items() if r == "cache"):
+                return [result], None, NO_CACHE  # backward(dy, x): what it calls x is the forward's x
             raise CouldNotRun("the forward returned no cache: expected (output, cache)")
         outputs = flatten(list(result[:-1]))
         return [o for o in outputs if is_array(o)], None, result[-1]
 
     def run(
         self,
-        values: dict[str, Any],
-        upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
+        values: Values,
+        upstreams: list[Values],
+        expected: Values,
         shapes: dict[str, tuple[int, ...]],
     ) -> Run:
         values = fresh(values)
@@ -101,6 +108,8 @@ class Pair(Closure):
         order = [r for r in dict.fromkeys(self.matching.roles.values()) if r in shapes] or list(shapes)
         names = returned_names(self.back)
         self.upstream = bool(self.upstreams) or not self.op.loss
+        if cache is NO_CACHE:
+            cache = next(values.get(self.matching.roles[p]) for p, r in self.roles.items() if r == "cache")
         live = [n for n in frozen if not n.startswith(("running_", "weights"))]
         for i, upstream in enumerate(upstreams):
             handed = fresh(upstream)

@@ -20,10 +20,12 @@ from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
+from torchref.check.reading.forms.derivative import Derivative, has_derivative
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.pair import Pair
+from torchref.check.reading.forms.tensors import for_tensors, on_tensors
 from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
@@ -96,10 +98,16 @@ def recognise(
     if device is not None and device != "cpu":
         raise CouldNotRun(f"--device {device} is for a torch.autograd.Function; NumPy computes on the processor")
     pair = as_pair(target, form)
+    if inspect.isfunction(target) and for_tensors(target):
+        target = on_tensors(target)
+    if pair is not None and all(for_tensors(f) for f in pair):
+        pair = on_tensors(pair[0]), on_tensors(pair[1])
     if pair is not None:
         return Pair(pair, op, stated)
     if inspect.ismodule(target):
         target = SimpleNamespace(forward=target.forward, backward=target.backward)
+    if form in (None, "class") and inspect.isclass(target) and has_derivative(target, op):
+        return Derivative(target, op, stated)
     if form == "class" or (form is None and is_layer(target)):
         return Layer(target, op, stated)
     if not callable(target):

@@ -1,0 +1,214 @@
+"""Planted faults are found at their place, and healthy models raise no alarm, in each precision."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.referee.runs import assert_equal, assert_found
+from torchref.referee import judge
+
+
+class RMSNorm(torch.autograd.Function):
+    """y = x / sqrt(mean(x^2) + 1e-6) weight; `fault` plants a mistake into the backward."""
+
+    fault = ""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x * ((x * x).mean(-1, keepdim=True) + 1e-6).rsqrt() * weight
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, weight = ctx.saved_tensors
+        r = ((x * x).mean(-1, keepdim=True) + 1e-6).rsqrt()
+        x_hat = x * r
+        dx_hat = dy * weight
+        path = x_hat * (dx_hat * x_hat).mean(-1, keepdim=True)
+        dx = r * (dx_hat - (0 if RMSNorm.fault == "missing term" else path))
+        dweight = (dy * x_hat).sum(tuple(range(dy.dim() - 1)))
+        if RMSNorm.fault == "constant":
+            dx = dx * 1.01
+        if RMSNorm.fault == "weight":
+            dweight = dweight * 1.01
+        if RMSNorm.fault == "no gradient":
+            dx = None
+        return dx, dweight
+
+
+class Mix(torch.autograd.Function):
+    """y = x w for a square w; the fault is a transpose."""
+
+    fault = False
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = ctx.saved_tensors
+        dy = dy.to(x.dtype)
+        return dy @ (w if Mix.fault else w.T), x.flatten(0, -2).T @ dy.flatten(0, -2)
+
+
+class Masked(torch.autograd.Function):
+    """y = max(x, 0); the fault is a mask that is dropped."""
+
+    fault = False
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return dy if Masked.fault else dy * (x > 0)
+
+
+class Block(nn.Module):
+    """Attention and a mixer, each behind an RMSNorm, as people write them."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.gain1, self.gain2 = nn.Parameter(torch.ones(width)), nn.Parameter(torch.ones(width))
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mix = nn.Parameter(torch.randn(width, width) / width**0.5)
+        self.heads = heads
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = self.qkv(RMSNorm.apply(x, self.gain1)).chunk(3, -1)
+        q, k, v = (part.view(b, t, self.heads, d // self.heads).transpose(1, 2) for part in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(b, t, d))
+        return x + Masked.apply(Mix.apply(RMSNorm.apply(x, self.gain2), self.mix))
+
+
+class Model(nn.Module):
+    def __init__(self, vocabulary=23, width=16, depth=3):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.blocks = nn.ModuleList(Block(width, 2) for _ in range(depth))
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, ids):
+        x = self.embedding(ids)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+def run(dtype, seed, size=12):
+    """The model and its closure; bfloat16 is autocast."""
+    torch.manual_seed(seed)
+    model = Model().to(torch.float64 if dtype == "float64" else torch.float32)
+    ids = torch.randint(0, 23, (2, size))
+    return model, lambda: F.cross_entropy(model(ids).flatten(0, 1).to(model.head.weight.dtype), ids.flatten())
+
+
+@pytest.fixture(autouse=True)
+def healthy():
+    yield
+    RMSNorm.fault, Mix.fault, Masked.fault = "", False, False
+
+
+PRECISIONS = ("float64", "float32", "bfloat16")
+
+
+def engine(precision):
+    return "autocast-bf16" if precision == "bfloat16" else "eager"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_healthy_model_raises_no_alarm(precision, seed):
+    """Catches a bound that rounding alone oversteps."""
+    assert_equal(*run(precision, seed), engine=engine(precision))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("seed", range(100, 134))
+def test_a_healthy_model_raises_no_alarm_in_many_runs(precision, seed):
+    """The same, 102 times."""
+    assert_equal(*run(precision, seed), engine=engine(precision))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("fault", ["constant", "missing term", "weight", "no gradient"])
+def test_a_wrong_norm_is_found(fault, precision):
+    """Catches a constant 1.01, a missing term, a wrong gradient of the weight alone, and a None, named elsewhere."""
+    RMSNorm.fault = fault
+    report = assert_found(*run(precision, 7), "RMSNorm", "blocks.2", engine=engine(precision))
+    local = [j for j in report.parted if j.judged == "locally"]
+    assert {j.op for j in local} == {"RMSNorm"}, report.text()
+    if fault in ("constant", "weight"):
+        assert report.first.coefficient == pytest.approx(1.01, abs=2e-3), report.text()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("function", [Mix, Masked])
+def test_a_transpose_and_a_dropped_mask_are_found(function, precision):
+    """Catches a gradient of the right shape and the wrong numbers, blamed on another operation."""
+    function.fault = True
+    report = assert_found(*run(precision, 7), function.__name__, "blocks.2", engine=engine(precision))
+    assert {j.op for j in report.parted if j.judged == "locally"} == {function.__name__}, report.text()
+
+
+def test_a_fault_of_one_in_a_million_is_found():
+    """Catches a bound that is a tolerance: in float64 an error of 1e-9 is none that rounding explains."""
+
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 3
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy * (3 + 3e-9)
+
+    model, _ = run("float64", 0)
+    ids = torch.arange(10).reshape(1, 10)
+    report = judge(model, lambda: F.cross_entropy(Scaled.apply(model(ids))[0], ids[0]))
+    assert report.first.op == "Scaled"
+    assert report.first.coefficient == pytest.approx(1 + 1e-9, abs=1e-12)
+
+
+def test_a_meant_difference_can_be_trusted():
+    """Catches a straight-through estimator that cannot be let pass, and one that hides a fault behind it."""
+
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.round()
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy
+
+    model, _ = run("float64", 0)
+    ids = torch.arange(10).reshape(1, 10)
+
+    def closure():
+        return F.cross_entropy(Rounded.apply(model(ids) * 3)[0], ids[0])
+
+    assert judge(model, closure).first.op == "Rounded"
+    report = assert_equal(model, closure, trust=["Rounded"])
+    assert [j.reason for j in report.trusted] == ["trusted"]
+    RMSNorm.fault = "constant"
+    assert judge(model, closure, trust=["Rounded"]).first.op == "RMSNorm"
+
+
+def test_a_hook_that_changes_a_gradient_is_seen():
+    """Catches a gradient that was changed on its way, and not by an operation."""
+    model, closure = run("float64", 0)
+    handle = model.blocks[1].register_full_backward_hook(lambda module, dx, dy: (dx[0] * 1.5,))
+    report = judge(model, closure)
+    handle.remove()
+    assert report.verdict == "PARTED"
+    assert_equal(model, closure)

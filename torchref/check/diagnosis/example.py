@@ -1,0 +1,143 @@
+"""The smallest example of a difference, in numbers: what a gradient should be and is, at which index.
+
+A mistake with no name is found fastest on two or three numbers. So the probe is cut down, one size after the other, and
+its numbers are rounded, as long as the user's code still runs on it and its gradient still is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from torchref.check.diagnosis.gradients import right
+from torchref.check.ops.probe import Probe
+from torchref.check.reading.forms.calling import TimeOut
+from torchref.check.running.trial import Trial, attempt
+from torchref.nn.module import Array
+
+SIZES = (1, 2, 3)
+SHOWN = 6  # entries of an array that is written out
+
+
+def example(trial: Trial, name: str) -> str:
+    """The example in one line; empty where the gradient has not the shape of its argument, or no probe shows more."""
+    if name not in trial.gradients or name not in trial.reference:
+        return ""
+    start = trial if not right(trial, name) else shows(trial, trial.reading.probe(1), name)
+    if start is None:
+        return ""
+    small = smallest(start, name)
+    mine, reference = np.asarray(small.gradients[name], dtype=float), small.reference[name]
+    if mine.shape != reference.shape:
+        return ""
+    mine, reference = (small.reading.convention.to_user(name, g) for g in (mine, reference))
+    at = farthest(mine, reference)
+    own = small.form.users_names().get(name, name)
+    told = f"d{own}{list(map(int, at)) if at else ''} should be {number(reference[at])}, it is {number(mine[at])}"
+    given = [f"{n} {written(v)}" for n, v in arrays_of(small)]
+    return f"{told}, for {', '.join(given)}"
+
+
+def smallest(trial: Trial, name: str) -> Trial:
+    """The trial on the smallest probe that still shows the difference."""
+    for size in sorted({s for v in arrays(trial.probe).values() for s in v.shape}, reverse=True):
+        shorter = (cut(trial.probe, size, k) for k in SIZES if k < size)
+        trial = next((t for p in shorter if (t := shows(trial, p, name)) is not None), trial)
+    for digits in (0, 1, 2):
+        if (simple := shows(trial, rounded(trial.probe, digits), name)) is not None:
+            return simple
+    return trial
+
+
+def shows(trial: Trial, p: Probe | None, name: str) -> Trial | None:
+    """The trial on another probe, if the code runs there, and is wrong in this gradient by more than a trifle."""
+    if p is None:
+        return None
+    try:
+        other = attempt(trial.reading, p, [p.upstream])
+        mine, reference = np.asarray(other.gradients[name], dtype=float), other.reference[name]
+        if mine.shape != reference.shape or not mine.size or not np.isfinite([mine, reference]).all():
+            return None
+        far = np.abs(mine - reference).max() > 1e-3 * np.abs(reference).max() > 0
+        return other if far and not right(other, name) else None
+    except TimeOut:
+        raise
+    except Exception:  # sizes that the code, or the operation, does not take
+        return None
+
+
+def arrays(p: Probe) -> dict[str, Array]:
+    return {n: v for n, v in p.values.items() if isinstance(v, np.ndarray)}
+
+
+def cut(p: Probe, size: int, k: int) -> Probe | None:
+    """The probe with `k` entries along every axis of this size: the sizes of a probe differ, as axes do."""
+
+    def shorter(v: Any) -> Any:
+        if not isinstance(v, np.ndarray):
+            return tuple(k if s == size else s for s in v) if isinstance(v, tuple) and size in v else v
+        short = v[tuple(slice(k) if s == size else slice(None) for s in v.shape)]
+        whole = short.dtype.kind in "iu" and short.size and v.max(initial=0) < size
+        return np.where(short < 0, short, short % k) if whole else short.copy()  # a class or a row that is there
+
+    return with_values(p, {n: shorter(v) for n, v in p.values.items()})
+
+
+def rounded(p: Probe, digits: int) -> Probe | None:
+    """The probe with short numbers, none of which is zero."""
+
+    def short(v: Any) -> Any:
+        if not isinstance(v, np.ndarray) or v.dtype.kind != "f":
+            return v
+        near = np.round(v, digits)
+        return np.where((near == 0) & (v != 0), np.copysign(10.0**-digits, v), near)
+
+    cut_short = with_values(p, {n: short(v) for n, v in p.values.items()})
+    return cut_short and replace(cut_short, upstream={n: short(v) for n, v in cut_short.upstream.items()})
+
+
+def with_values(p: Probe, values: dict[str, Any]) -> Probe | None:
+    """The probe with other values, and the beginning of its upstream gradients."""
+    other = replace(p, values=values)
+    try:
+        with np.errstate(all="ignore"):
+            outputs, _ = other.evaluate()
+    except Exception:  # sizes that the operation does not take
+        return None
+    upstream = {n: np.resize(v, np.shape(outputs[n])) for n, v in p.upstream.items()}
+    return replace(other, upstream=upstream, second=upstream)
+
+
+def farthest(mine: Array, reference: Array) -> tuple[Any, ...]:
+    """The index of the largest difference."""
+    apart = np.abs(mine - reference)
+    return np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), apart.shape)
+
+
+def arrays_of(trial: Trial) -> Iterator[tuple[str, Any]]:
+    """What the code was given, under the user's own names where there are any."""
+    own = trial.form.users_names()
+    for n, v in arrays(trial.probe).items():
+        if n in trial.reading.takes:
+            yield own.get(n, n), trial.reading.convention.to_user(n, v)
+    if trial.takes_upstream:
+        for n, v in trial.upstream.items():
+            yield f"d{n}" if len(trial.upstream) > 1 else "dy", trial.reading.convention.to_user(n, v)
+
+
+def written(v: Any) -> str:
+    """A small array in full, a large one by its shape."""
+    if np.size(v) > SHOWN:
+        return f"of shape {np.shape(v)}"
+    return "= " + nested(np.asarray(v).tolist())
+
+
+def nested(value: Any) -> str:
+    return f"[{', '.join(map(nested, value))}]" if isinstance(value, list) else number(value)
+
+
+def number(value: Any) -> str:
+    return str(value) if isinstance(value, bool | int) else f"{float(value):.4g}"

@@ -1,0 +1,100 @@
+"""Entries of the normalizations. The statistics that they return besides are for torch's own backward alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torchref.nn import functional as F
+from torchref.nn.batchnorm import batch_norm_eval, batch_norm_train
+from torchref.nn.module import Array, Backward
+from torchref.referee.entries.table import entry
+
+
+def of_first(function_backward: Backward) -> Callable[[Any], Any]:
+    """The backward of a function whose first output alone has a gradient."""
+
+    def backward(doutputs: Any) -> Any:
+        return function_backward(doutputs[0] if isinstance(doutputs, tuple) else doutputs)
+
+    return backward
+
+
+def beside_absent(gradients: Any, *parameters: Array | None) -> list[Any]:
+    """The gradients of x and of those parameters that there are."""
+    dx, *others = gradients
+    return [dx, *(d for d, parameter in zip(others, parameters, strict=False) if parameter is not None)]
+
+
+@entry("native_batch_norm", "cudnn_batch_norm")
+def batch_norm(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[tuple[Array], Backward]:
+    if training:
+        (y, *_), norm_backward = batch_norm_train(x, weight, bias, eps=eps)
+    else:
+        assert running_mean is not None
+        assert running_var is not None
+        y, norm_backward = batch_norm_eval(x, weight, bias, running_mean=running_mean, running_var=running_var, eps=eps)
+    of_y = of_first(norm_backward)
+
+    def backward(doutputs: Any) -> list[Any]:
+        return beside_absent(of_y(doutputs), weight, bias)
+
+    return (y,), backward
+
+
+@entry("native_layer_norm")
+def layer_norm(
+    x: Array, normalized_shape: Sequence[int], weight: Array | None, bias: Array | None, eps: float
+) -> tuple[tuple[Array], Backward]:
+    y, norm_backward = F.layer_norm(x, tuple(normalized_shape), weight, bias, eps)
+    of_y = of_first(norm_backward)
+
+    def backward(doutputs: Any) -> list[Any]:
+        return beside_absent(of_y(doutputs), weight, bias)
+
+    return (y,), backward
+
+
+@entry("native_group_norm")
+def group_norm(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    samples: int,
+    channels: int,
+    rest: int,
+    groups: int,
+    eps: float,
+) -> tuple[tuple[Array], Backward]:
+    y, norm_backward = F.group_norm(x, groups, weight, bias, eps)
+    of_y = of_first(norm_backward)
+
+    def backward(doutputs: Any) -> list[Any]:
+        return beside_absent(of_y(doutputs), weight, bias)
+
+    return (y,), backward
+
+
+@entry("_fused_rms_norm")
+def rms_norm(
+    x: Array, normalized_shape: Sequence[int], weight: Array | None, eps: float | None
+) -> tuple[tuple[Array], Backward]:
+    if eps is None:
+        raise NotImplementedError("eps=None is that of a dtype, which is not known here")
+    y, norm_backward = F.rms_norm(x, tuple(normalized_shape), weight, eps)
+    of_y = of_first(norm_backward)
+
+    def backward(doutputs: Any) -> list[Any]:
+        gradients = of_y(doutputs)
+        return beside_absent(gradients if isinstance(gradients, tuple) else (gradients,), weight)
+
+    return (y,), backward

@@ -1,0 +1,40 @@
+"""Where in the user's program an operation was called: the line, and the custom autograd.Function around it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+
+import torch
+
+__all__ = ["Place", "find_place"]
+
+TORCH = str(Path(torch.__file__).parent)
+HERE = str(Path(__file__).parent)
+FUNCTION = str(Path(torch.autograd.function.__file__))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the user's, and the custom Function in whose forward it is (its name, and which call of it)."""
+
+    source: str
+    function: str | None
+    call: int | None
+
+
+def find_place(end: CodeType) -> Place:
+    """The place of the operation that is dispatched now; the search ends at the frame that runs `end`."""
+    frame: FrameType | None = sys._getframe(2)
+    source, function, call = "", None, None
+    while frame is not None and frame.f_code is not end:
+        code = frame.f_code
+        name = code.co_filename
+        if not source and not name.startswith((TORCH, HERE)):
+            source = f"{name}:{frame.f_lineno}"
+        if code.co_name == "apply" and name == FUNCTION and code.co_varnames[:1] == ("cls",):
+            function, call = frame.f_locals["cls"].__name__, id(frame)  # the outermost one is the one that torch sees
+        frame = frame.f_back
+    return Place(source, function, call)

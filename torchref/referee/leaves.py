@@ -1,0 +1,35 @@
+"""The leaves' gradients, and a model that is left as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from torchref.nn.module import Array
+
+__all__ = ["as_it_was", "gradient_of"]
+
+
+def gradient_of(leaf: torch.Tensor) -> Array:
+    """The gradient that torch has left at a leaf; zeros where it has left none."""
+    if leaf.grad is None:
+        return np.zeros(tuple(leaf.shape))
+    gradient = leaf.grad.to_dense() if leaf.grad.is_sparse else leaf.grad
+    return np.array(gradient.double().numpy())
+
+
+@contextmanager
+def as_it_was(model: torch.nn.Module) -> Iterator[None]:
+    """After this context the model's buffers and torch's generator are what they were."""
+    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, buffer in model.named_buffers():
+                    if name in buffers and buffers[name].shape == buffer.shape:
+                        buffer.copy_(buffers[name])

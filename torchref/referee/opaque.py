@@ -1,0 +1,96 @@
+"""An engine that torch's dispatcher does not see through: its gradients against the replay of the eager run.
+
+Where one parts, one module after the other is given to the engine alone: the deepest that parts by itself is the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+
+import torch
+
+from torchref.nn.module import Array
+from torchref.referee.compare import Difference
+from torchref.referee.errors import RefereeError
+from torchref.referee.globally import Globally
+from torchref.referee.leaves import as_it_was, gradient_of
+from torchref.referee.report import Judgement, Report
+
+__all__ = ["compiled", "judge_opaquely"]
+
+Engine = Callable[[torch.nn.Module], AbstractContextManager[None]]
+
+
+@contextmanager
+def compiled(module: torch.nn.Module) -> Iterator[None]:
+    """Within this context the module runs compiled."""
+    module.compile()
+    try:
+        yield
+    finally:
+        module._compiled_call_impl = None
+
+
+def judge_opaquely(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, report: Report, engine: Engine
+) -> None:
+    """Enter what the engine's gradients are into the report. RefereeError if the run draws: the engine draws others."""
+    if truth.recording.draws:
+        raise RefereeError(f"the run draws {truth.recording.draws} times at random, and a compiled one draws otherwise")
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = run(model, closure, truth, engine, model)
+    parted = {key for key, d in found.items() if not d.equal}
+    module = place(model, closure, truth, engine) if parted else None
+    for key, d in found.items():
+        judgement = Judgement(
+            names[key],
+            "parameter",
+            error=d.error,
+            bound=d.bound,
+            shape=truth.refs[key].size,
+            worst=d.worst,
+            judged="globally",
+        )
+        if d.equal:
+            report.judged.append(judgement)
+        else:
+            report.parted.append(with_module(judgement, module))
+    report.parted.sort(key=lambda judgement: not judgement.name.startswith(f"{module}."))
+
+
+def with_module(judgement: Judgement, module: str | None) -> Judgement:
+    return judgement if module is None else replace(judgement, module=module, op="the compiled module")
+
+
+def run(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, engine: Engine, part: torch.nn.Module
+) -> dict[int, Difference]:
+    """The differences of the parameters' gradients when `part` of the model runs on the engine."""
+    parameters = {id(p): p for p in model.parameters() if id(p) in truth.recording.leaves}
+    kept = {key: p.grad for key, p in parameters.items()}
+    gradients: dict[int, Array] = {}
+    with as_it_was(model):
+        try:
+            for p in parameters.values():
+                p.grad = None
+            with engine(part):
+                closure().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            gradients = {key: gradient_of(p) for key, p in parameters.items()}
+        finally:
+            for key, p in parameters.items():
+                p.grad = kept[key]
+    return truth.differences(gradients)
+
+
+def place(model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, engine: Engine) -> str | None:
+    """The path of the deepest module that parts when it alone runs on the engine; None if none does by itself."""
+    path, part = "", model
+    while True:
+        for name, child in reversed(list(part.named_children())):  # from the loss back
+            if any(not d.equal for d in run(model, closure, truth, engine, child).values()):
+                path, part = f"{path}.{name}".lstrip("."), child
+                break
+        else:
+            return path or None

@@ -1,0 +1,256 @@
+"""Record a run of a torch model below autograd: every operation, on which windows of which storages.
+
+A TorchDispatchMode sees the operations after autograd has, with concrete values; so control flow, views, writes in
+place and random draws need no care. What torch decides stays torch's: `requires_grad` says where a gradient goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from torchref.referee.frames import Place, find_place
+from torchref.referee.storage import Ref, Storage, Version, covers
+
+__all__ = ["Node", "Recorder", "Recording", "tensors_in"]
+
+# Operations that write into arguments of which their schema says nothing: name -> the positions, and their switch.
+WRITES_UNSAID = {"native_batch_norm": ((3, 4), 5)}
+
+
+class Node:
+    """An operation of the run: `name(*args, **kwargs)`, tensors as windows, and the windows of what it returned."""
+
+    def __init__(self, index: int, func: Any, args: Any, kwargs: Any, place: Place, module: str) -> None:
+        self.index = index
+        namespace, _, name = func._schema.name.partition("::")
+        self.written = any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
+        self.name = name if namespace == "aten" else func._schema.name
+        self.func = func
+        self.args = args
+        self.kwargs = kwargs
+        self.place = place
+        self.module = module
+        self.inputs: list[Ref] = tensors_in((args, kwargs), Ref)  # in the order of the arguments
+        self.outputs: list[Ref] = []
+        self.tracked = True
+        self.entry: Any = None  # what it computes, by hand; None: it cannot be judged
+        self.reason = ""  # why not
+        self.gradients: dict[int, torch.Tensor] = {}  # torch's own, by output
+        self.hooked: set[int] = set()
+
+    @property
+    def op(self) -> str:
+        """What the user called: the custom Function around it, or the operation itself."""
+        return self.name if "::" in self.name else self.place.function or self.name
+
+
+class Recording:
+    """A run: its nodes in order, its leaves (tensors that need a gradient and were not computed), its loss."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.leaves: dict[int, tuple[torch.Tensor, Ref]] = {}
+        self.loss: Ref | None = None
+        self.draws = 0
+        self.given = 0
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Records into `recording` while it is active; `end` is the code of the frame above the user's."""
+
+    def __init__(self, end: CodeType) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.recording = Recording()
+        self.end = end
+        self.active = True
+        self.modules: list[str] = []
+        self.storages: dict[int, Storage] = {}
+        self.pending: list[tuple[torch.Tensor, Node, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        place = find_place(self.end)
+        self.attach(place.call)
+        if torch.Tag.inplace_view in func.tags:
+            return func(*args, **kwargs)
+        values, named = mapped((args, kwargs), lambda tensor: self.ref(tensor, place.call))
+        module = self.modules[-1] if self.modules else ""
+        node = Node(len(self.recording.nodes), func, values, named, place, module)
+        targets = self.targets(node, args, kwargs)
+        if self.may_be_tracked(node):
+            for ref in node.inputs:
+                ref.version.read = True
+        for tensor in targets:
+            self.storage(tensor).version.keep()
+        result = func(*args, **kwargs)
+        outputs: list[torch.Tensor] = tensors_in(result, torch.Tensor)
+        fresh = [t for t in outputs if t.untyped_storage()._cdata not in self.storages]
+        if not fresh and not targets:  # views alone
+            if place.call is not None:
+                self.await_views(outputs, place.call)
+            return result
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.recording.draws += 1
+        node.tracked = self.may_be_tracked(node) and any(tensor.is_floating_point() for tensor in outputs)
+        if node.tracked or any(self.storage(t).version.maker is not None for t in targets):
+            self.add(node, outputs, targets)
+        else:
+            self.recording.given += 1
+            for tensor in targets:
+                storage = self.storage(tensor)
+                storage.version = Version(storage)
+        return result
+
+    def storage(self, tensor: torch.Tensor) -> Storage:
+        """The storage of a tensor, which is remembered at its first sight."""
+        key = tensor.untyped_storage()._cdata
+        if key not in self.storages:
+            self.storages[key] = Storage(tensor)
+        return self.storages[key]
+
+    def ref(self, tensor: torch.Tensor, call: int | None) -> Ref:
+        """The window that `tensor` is, now. In a custom Function what its call computed from its inputs needs a
+        gradient, whatever torch says: there it does not look inside."""
+        storage = self.storage(tensor)
+        needs = tensor.requires_grad or (call is not None and storage.call == call)
+        ref = Ref(storage.version, tensor, needs and storage.floating)
+        if tensor.requires_grad and tensor.is_leaf and tensor._base is None:
+            self.recording.leaves.setdefault(id(tensor), (tensor, ref))
+        return ref
+
+    def targets(self, node: Node, args: Any, kwargs: Any) -> list[torch.Tensor]:
+        """The tensors among the arguments into which the operation writes."""
+        found: list[Any] = []
+        for i, argument in enumerate(node.func._schema.arguments):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                found.append(kwargs.get(argument.name, args[i] if i < len(args) else None))
+        if node.name in WRITES_UNSAID:
+            positions, switch = WRITES_UNSAID[node.name]
+            if args[switch]:
+                found += [args[i] for i in positions]
+        return tensors_in(found, torch.Tensor)
+
+    def may_be_tracked(self, node: Node) -> bool:
+        """Whether torch takes a gradient through it, unless it has none (`attach` sees that)."""
+        enabled = torch.is_grad_enabled() or node.place.call is not None
+        return enabled and any(ref.needs for ref in node.inputs)
+
+    def add(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
+        """Enter the node; each storage that it wrote has a new version, made by it."""
+        for tensor in targets:
+            storage = self.storage(tensor)
+            storage.version = Version(storage, storage.version)
+        for i, tensor in enumerate(outputs):
+            storage = self.storage(tensor)
+            storage.version.maker = node.index
+            if node.tracked:
+                storage.call = node.place.call
+            node.outputs.append(Ref(storage.version, tensor, node.tracked and tensor.is_floating_point()))
+            if node.tracked and tensor.is_floating_point():
+                self.pending.append((tensor, node, i))
+        self.recording.nodes.append(node)
+
+    def await_views(self, views: list[torch.Tensor], call: int) -> None:
+        """Remember views of whole results inside a custom Function: they may be what it returns."""
+        for view in views:
+            storage = self.storage(view)
+            maker = storage.version.maker
+            if maker is None or not covers(Ref(storage.version, view, True)):
+                continue
+            node = self.recording.nodes[maker]
+            for i, ref in enumerate(node.outputs):
+                if node.place.call == call and ref.needs and ref.version is storage.version and covers(ref):
+                    self.pending.append((view, node, i))
+
+    def attach(self, call: int | None) -> None:
+        """Ask torch for the gradient of what the last operations returned: by now autograd knows it.
+
+        What a custom Function computes inside is known to autograd only if it is what the Function returns.
+        """
+        waiting = []
+        for tensor, node, i in self.pending:
+            if tensor.requires_grad and not tensor.is_leaf:
+                if tensor._base is None:  # of a view written in place torch tells the gradient by that view alone
+                    node.hooked.add(i)
+                    tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
+            elif node.place.call is None:  # torch says that no gradient passes: the values are given
+                node.outputs[i].needs = False
+                node.tracked = any(ref.needs for ref in node.outputs)
+            elif node.place.call == call:
+                waiting.append((tensor, node, i))
+        self.pending = waiting
+
+    def keeper(self, node: Node, i: int, seen: torch.Tensor) -> Callable[[torch.Tensor], None]:
+        """A hook that keeps the gradient of the node's i-th output, once the run itself is over.
+
+        `seen` is the output, or a view of all of it; the gradient is kept in the places of the output.
+        """
+        ref = node.outputs[i]
+        size, stride, offset = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
+        same = (size, stride, offset) == (ref.size, ref.stride, ref.offset)
+
+        def keep(gradient: torch.Tensor | None) -> None:
+            if not self.active and gradient is not None:
+                gradient = gradient.detach()
+                if not same:
+                    whole = gradient.new_empty(ref.storage.size)
+                    whole.as_strided(size, stride, offset).copy_(gradient)
+                    gradient = whole.as_strided(ref.size, ref.stride, ref.offset)
+                node.gradients[i] = gradient
+
+        return keep
+
+    @contextmanager
+    def watching(self, model: torch.nn.Module) -> Iterator[None]:
+        """Within this context the recorder knows in which module of `model` it is."""
+        handles: list[Any] = []
+        for name, module in model.named_modules():
+
+            def enter(module: Any, args: Any, name: str = name) -> None:
+                self.modules.append(name)
+
+            def leave(module: Any, args: Any, output: Any) -> None:
+                self.modules.pop()
+
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def finish(self, loss: torch.Tensor) -> Recording:
+        """End the recording; `loss` is what the run returned."""
+        self.attach(None)
+        self.recording.loss = self.ref(loss, None)
+        self.active = False
+        return self.recording
+
+
+def tensors_in(value: Any, kind: type) -> list[Any]:
+    """The values of `kind` in nested tuples, lists and dicts, in order."""
+    if isinstance(value, kind):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, tuple | list):
+        return [found for part in value for found in tensors_in(part, kind)]
+    return []
+
+
+def mapped(value: Any, function: Callable[[torch.Tensor], Ref]) -> Any:
+    """`value`, nested tuples, lists and dicts, with `function` of every tensor in its place."""
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {key: mapped(part, function) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)([mapped(part, function) for part in value])
+    return value

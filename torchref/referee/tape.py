@@ -1,0 +1,220 @@
+"""The tape: a recording replayed in NumPy, forward with float64 values, backward with the derivations by hand.
+
+Backward, over the nodes reversed: the gradient of what a node wrote is taken out of its storage's shadow, and the
+node's backward adds to the shadows of what it read:
+
+    g = shadow[out];  shadow[out] = 0;  shadow[in] += backward(g)
+
+Accumulation, tied weights, writes in place and aliasing all follow from this one rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from torchref.nn.module import Array
+from torchref.referee.entries import find
+from torchref.referee.entries.table import STORAGE
+from torchref.referee.noise import Noise, settled
+from torchref.referee.record import Node, Recording, tensors_in
+from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
+
+__all__ = ["Shadows", "assign_entries", "call_entry", "gradients_of", "is_first", "replay"]
+
+
+class Shadows:
+    """The gradient of every element of every storage; a storage without one has the gradient 0."""
+
+    def __init__(self) -> None:
+        self.flats: dict[Storage, Array] = {}
+
+    def take(self, ref: Ref, first: bool) -> Array | None:
+        """The gradient of what `ref` sees, which is 0 from here on; None where there is none.
+
+        `first`: before this there was no storage, and its shadow can go.
+        """
+        shadow = self.flats.get(ref.storage)
+        if shadow is None:
+            return None
+        seen = window(shadow, ref)
+        if first:
+            del self.flats[ref.storage]
+            return seen
+        taken = np.array(seen)
+        seen[...] = 0
+        return taken
+
+    def see(self, ref: Ref) -> Array:
+        """The gradient of what `ref` sees."""
+        shadow = self.flats.get(ref.storage)
+        return np.zeros(ref.size) if shadow is None else np.array(window(shadow, ref))
+
+    def add(self, ref: Ref, gradient: Array) -> None:
+        """One more contribution to the gradient of what `ref` sees."""
+        shadow = self.flats.get(ref.storage)
+        if shadow is None and covers(ref):
+            self.flats[ref.storage] = shadow = np.empty(ref.storage.size)
+            window(shadow, ref)[...] = gradient
+            return
+        if shadow is None:
+            self.flats[ref.storage] = shadow = np.zeros(ref.storage.size)
+        place(shadow, ref, gradient)
+
+
+def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
+    """Give each node its entry; those inside a trusted custom Function get none."""
+    for node in recording.nodes:
+        if node.place.function in trust and node.place.function is not None:
+            node.reason = "trusted"
+        elif node.tracked:
+            node.entry = find(node.name)
+            node.reason = "" if node.entry is not None else "no entry for it"
+
+
+def replay(recording: Recording, noise: Noise | None = None) -> tuple[Shadows, set[Storage]]:
+    """The shadows of the leaves after the backward of the whole run, from its own float64 forward.
+
+    With them come the storages whose shadow lacks what an operation without entry would have passed back. With
+    `noise`, all is rounded at random as in the run.
+    """
+    backwards = forward(recording, noise)
+    shadows = Shadows()
+    lacking: set[Storage] = set()
+    loss = recording.loss
+    assert loss is not None
+    shadows.add(loss, np.ones(loss.size))
+    for node in reversed(recording.nodes):
+        backward = backwards.pop()
+        if not node.tracked:
+            continue
+        lacks = any(ref.storage in lacking for ref in node.outputs)
+        doutputs = [shadows.take(ref, is_first(ref)) for ref in node.outputs]
+        lacking -= {ref.storage for ref in node.outputs if is_first(ref)}
+        if all(d is None for d in doutputs) and not lacks:
+            continue
+        if backward is None or lacks:
+            lacking |= {ref.storage for ref in node.inputs if ref.needs}
+        if backward is None or all(d is None for d in doutputs):
+            continue
+        with nullcontext() if noise is None else noise.on():
+            if noise is not None:
+                doutputs = [
+                    None if d is None else noise.stored(d, ref.storage.dtype)
+                    for d, ref in zip(doutputs, node.outputs, strict=True)
+                ]
+            try:
+                gradients = list(gradients_of(node, backward, doutputs))
+            except Exception as error:
+                give_up(node, error)
+                gradients = []
+                lacking |= {ref.storage for ref in node.inputs if ref.needs}
+            for ref, gradient in gradients:
+                shadows.add(ref, settled(gradient))
+    return shadows, lacking
+
+
+def give_up(node: Node, error: Exception) -> None:
+    """The entry of the node has failed: the node is not judged."""
+    node.entry = None
+    node.reason = str(error) if isinstance(error, NotImplementedError) else f"its entry failed: {error!r}"
+
+
+def is_first(ref: Ref) -> bool:
+    """Whether what `ref` sees came into being with this version of its storage."""
+    return ref.version.base is None
+
+
+def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any] | None]:
+    """The backward of every node, from a forward in float64. None where no gradient passes, or the values are given."""
+    values: dict[Version, Array] = {}
+    last = {ref.version: node.index for node in recording.nodes for ref in node.inputs}
+    backwards: list[Callable[..., Any] | None] = []
+    for node in recording.nodes:
+        outputs: list[Array] = []
+        backward = None
+        if node.tracked and node.entry is not None:
+            try:
+                with nullcontext() if noise is None else noise.on():
+                    output, backward = call_entry(node, lambda ref: read(values, ref, noise))
+                outputs = [settled(array) for array in tensors_in(output, np.ndarray)]
+            except Exception as error:  # an entry may be a user's own
+                give_up(node, error)
+        outputs += [ref.given() for ref in node.outputs[len(outputs) :]]
+        for ref, array in zip(node.outputs, outputs, strict=True):
+            store(values, ref, array)
+        for ref in node.inputs:
+            if last[ref.version] == node.index:
+                values.pop(ref.version, None)
+        backwards.append(backward)
+    return backwards
+
+
+def read(values: dict[Version, Array], ref: Ref, noise: Noise | None) -> Array:
+    """The values that `ref` sees: replayed, or taken as given."""
+    if ref.version in values:
+        seen = window(values[ref.version], ref)
+        seen.flags.writeable = False
+    else:
+        seen = ref.given()
+    return seen if noise is None else noise.stored(seen, ref.storage.dtype)
+
+
+def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
+    """Enter the values of an output."""
+    array = np.asarray(array)
+    if tuple(array.shape) != ref.size:
+        raise ValueError(f"the entry returned the shape {array.shape}, torch {ref.size}")
+    if covers(ref):
+        whole = np.empty(ref.storage.size, array.dtype)
+        window(whole, ref)[...] = array
+    else:
+        base = ref.version.base
+        if base is not None and base in values:
+            old = values[base]
+        else:  # what lies around the window was not written: it is as it was in the run
+            tensor = ref.version.tensor()
+            old = (tensor.double() if ref.storage.floating else tensor).numpy()
+        whole = written(old, ref, array)
+    values[ref.version] = whole
+
+
+def call_entry(node: Node, value: Callable[[Ref], Array]) -> tuple[Any, Callable[..., Any]]:
+    """The entry of the node, called on the values of its arguments."""
+    args, kwargs = resolved((node.args, node.kwargs), value)
+    with np.errstate(all="ignore"):
+        output, backward = node.entry(*args, **{name: v for name, v in kwargs.items() if name not in STORAGE})
+    return output, backward
+
+
+def resolved(value: Any, function: Callable[[Ref], Array]) -> Any:
+    """`value` with arrays for windows, in nested tuples, lists and dicts."""
+    if isinstance(value, Ref):
+        return function(value)
+    if isinstance(value, dict):
+        return {key: resolved(part, function) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)([resolved(part, function) for part in value])
+    return value
+
+
+def gradients_of(node: Node, backward: Callable[..., Any], doutputs: list[Array | None]) -> Iterable[tuple[Ref, Array]]:
+    """The node's contribution to the gradient of each window that needs one."""
+    given = doutputs[0] if len(doutputs) == 1 else tuple(doutputs)
+    with np.errstate(all="ignore"):
+        gradients = flattened(backward(given))
+    for ref, gradient in zip(node.inputs, gradients, strict=False):
+        if ref.needs and gradient is not None:
+            if np.shape(gradient) != ref.size:
+                raise ValueError(f"the gradient has the shape {np.shape(gradient)}, its argument {ref.size}")
+            yield ref, np.asanyarray(gradient)
+
+
+def flattened(gradients: Any) -> list[Array | None]:
+    """The gradients of nested lists and tuples in one list."""
+    if isinstance(gradients, tuple | list):
+        return [part for value in gradients for part in flattened(value)]
+    return [gradients]
