@@ -53,7 +53,8 @@ def test_a_file_of_a_package(tmp_path):
         "outer_kit/__init__.py": "",
         "outer_kit/numbers_of.py": "answer = 42",
         "outer_kit/inner/__init__.py": "from .mine import twice",
-        "outer_kit/inner/mine.py": "from ..numbers_of import answer\nfrom outer_kit import numbers_of\ntwice = 2 * answer",
+        "outer_kit/inner/mine.py": "from ..numbers_of import answer\nfrom outer_kit import numbers_of\n"
+        "twice = 2 * answer",
     }
     project(tmp_path, files)
     module = load_file(tmp_path / "outer_kit/inner/mine.py")
@@ -71,7 +72,8 @@ def test_a_package_that_cannot_be_imported_whole(tmp_path):
 @pytest.mark.usefixtures("_modules")
 def test_the_root_of_a_project(tmp_path, monkeypatch):
     """Catches imports written from the project's root, or from the current folder, that fail."""
-    project(tmp_path, {"pyproject.toml": "", "kit_of/tools.py": "answer = 42", "src/mine.py": "from kit_of.tools import answer"})  # fmt: skip
+    files = {"pyproject.toml": "", "kit_of/tools.py": "answer = 42", "src/mine.py": "from kit_of.tools import answer"}
+    project(tmp_path, files)
     assert load_file(tmp_path / "src/mine.py").answer == 42
     project(tmp_path, {"elsewhere/other_kit.py": "answer = 43", "apart/mine.py": "from other_kit import answer"})
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -81,8 +83,8 @@ def test_the_root_of_a_project(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("_modules")
 def test_names_of_the_standard_library(tmp_path):
     """Catches a types.py or a colorsys.py of the user's that is taken for the standard library's."""
-    project(tmp_path, {"types.py": "import colorsys\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    x: int",
-                       "colorsys.py": "1 / 0"})  # fmt: skip
+    own = "import colorsys\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    x: int"
+    project(tmp_path, {"types.py": own, "colorsys.py": "1 / 0"})
     sys.modules.pop("colorsys", None)
     before = sys.modules["types"]
     assert load_file(tmp_path / "types.py").P(3).x == 3
@@ -92,8 +94,9 @@ def test_names_of_the_standard_library(tmp_path):
 
 @pytest.mark.usefixtures("_modules")
 def test_a_file_that_edits_the_path(tmp_path):
-    """Catches an error where the file has taken its own folder off the path, and a folder of its own that is taken off."""
-    project(tmp_path, {"lib/far_kit.py": "answer = 42", "mine.py": "import os, sys\nhere = os.path.dirname(__file__)\n"
-                       "sys.path.remove(here)\nsys.path.append(here + '/lib')\nfrom far_kit import answer"})  # fmt: skip
+    """Catches an error where the file takes its own folder off the path, and a folder of its own that is taken off."""
+    edits = "here = os.path.dirname(__file__)\nsys.path.remove(here)\nsys.path.append(here + '/lib')"
+    mine = f"import os, sys\n{edits}\nfrom far_kit import answer"
+    project(tmp_path, {"lib/far_kit.py": "answer = 42", "mine.py": mine})
     assert load_file(tmp_path / "mine.py").answer == 42
     assert sys.path.pop() == str(tmp_path / "lib")

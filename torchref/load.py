@@ -57,6 +57,7 @@ class StandardLibraryFirst:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        del target  # of a module that is loaded again
         if path is not None or name not in sys.stdlib_module_names:
             return None
         return PathFinder.find_spec(name, [p for p in sys.path if p not in self.folders])
@@ -95,7 +96,7 @@ def with_stand_in(package: str, folder: Path) -> None:
     """Import a package; where its own __init__.py fails, an empty one stands in: the file may need nothing of it."""
     try:
         importlib.import_module(package)
-    except Exception:
+    except Exception:  # noqa: BLE001  (whatever the user's __init__.py raises)
         stand_in = ModuleType(package)
         stand_in.__path__ = [str(folder)]
         sys.modules[package] = stand_in

@@ -337,7 +337,7 @@ class DenseAccumulating:
         return dy @ self.W
 
 
-@wrong("linear", "not-repeatable", "weight")
+@conventional("linear", "not-repeatable", "weight")
 class DenseNoZero:
     def __init__(self, W, b):
         self.W, self.b = W, b

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from torchref.check import check
-from torchref.check.api import judge
+from torchref.check.api import Asked, judge
 
 
 def matmul(x, weight, bias):
@@ -48,7 +48,7 @@ class Tanh(torch.autograd.Function):
 
 
 def judged(target, against, device=None):
-    return judge(target, against, None, None, "it", device)
+    return judge(target, Asked(against, device=device), "it")
 
 
 def test_promotion_is_a_note():

@@ -50,7 +50,9 @@ def judge_count(found: Found, trial: Trial) -> None:
             "wrong-shape",
             extras["count"],
             CERTAIN,
-            "A gradient is missing." if lost else "There are more gradients than arguments.",
+            "A gradient is missing."
+            if lost
+            else f"There are {'fewer' if extras['fewer'] else 'more'} gradients than arguments.",
             "return one gradient for each argument of forward, None where there is none",
             lost[1:],
         )
@@ -102,8 +104,8 @@ def judge_repeats(found: Found, trial: Trial) -> None:
             "keep the mask of the forward",
         )
     elif apart and adds_up(trial, apart):
-        told = f"{', '.join('d' + a for a in apart)} adds up over the calls, as torch's gradients do: set it to zero before each step"
-        found.notes.append(told)
+        names = ", ".join("d" + a for a in apart)
+        found.notes.append(f"{names} adds up over the calls, as torch's gradients do: set it to zero before each step")
     elif apart:
         found.add(
             apart[0],

@@ -72,6 +72,7 @@ def diagnose(
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
+    verdict.notes += [told for told in op.said if told not in verdict.notes]
     verdict.name, verdict.against = name, op.name
     verdict.form = verdict.form or (found.name if found is not None else form or "")
     return verdict
@@ -166,7 +167,7 @@ def names_in(target: Any, op: Op) -> list[str]:
             source = inspect.getsource(part)
         except (OSError, TypeError):
             source = ""
-        names += re.findall(r"self\.(\w+)", source) + re.findall(r"\[[\"'](\w+)[\"']\]", source)
+        names += re.findall(r"self\.(\w+)", source) + re.findall(r"[\"'](\w+)[\"']", source)
         names += by_letter(source, op)
     return names
 

@@ -50,7 +50,7 @@ def zero(trial: Trial, name: str) -> bool:
     return bool(np.all(np.abs(reference) <= allowance(trial)[name]))
 
 
-def not_run(trial: Trial) -> list[str]:
+def not_run(trial: Trial, ran: list[str]) -> list[str]:
     """What the code takes, and was not run with: other values of its options, a second derivative, CUDA."""
     values = trial.probe.values
     told = []
@@ -62,4 +62,4 @@ def not_run(trial: Trial) -> list[str]:
     if isinstance(trial.form, Function):
         told.append("a second derivative")
         told += ["CUDA"] if trial.form.device == "cpu" else []
-    return told
+    return [t for t in told if t not in ran]

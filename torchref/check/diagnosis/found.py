@@ -14,6 +14,7 @@ class Found:
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)  # the values of options that it was run with, too
 
     def add(
         self,

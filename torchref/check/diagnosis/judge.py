@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
+from torchref.check.diagnosis.engines import judge_engines
 from torchref.check.diagnosis.example import example
 from torchref.check.diagnosis.extent import ILL, not_judged, not_run, zero
 from torchref.check.diagnosis.extremes import judge_extremes
@@ -17,6 +18,7 @@ from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, of_another_side, right, wrong_gradients
 from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
+from torchref.check.diagnosis.options import judge_options
 from torchref.check.diagnosis.own_forward import placed_otherwise
 from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.repair import look_for_repair, one_change
@@ -71,6 +73,8 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     name_first_wrong(found, trial)
     judge_precisions(found, trial)
     judge_more_axes(found, reading)
+    trial = judge_options(found, trial)
+    judge_engines(found, trial)
     return result(found, trial)
 
 
@@ -156,7 +160,7 @@ def result(found: Found, trial: Trial) -> Verdict:
         called=called,
         option=f"--only {','.join(shares)} judges these alone" if unjudged and verdict == RIGHT else "",
         not_judged=unjudged,
-        not_run=not_run(trial),
+        not_run=not_run(trial, found.ran),
         precision=trial.form.dtype,
         device=trial.form.device,
         source=source_of(trial.form),

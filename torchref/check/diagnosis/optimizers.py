@@ -253,7 +253,7 @@ def first_difference(path: Path, right: list[list[Array]], step: int) -> str:
 
 
 def elsewhere(step: Any, path: Path, candidates: list[Any]) -> str:
-    """The slip that other texts make: eps stands elsewhere, or the velocity is an average whose weight is called beta."""
+    """What other texts have so: eps stands elsewhere, or the velocity is an average whose weight is called beta."""
     for options in candidates:
         for m in path.seen(options):
             average = m.slug == "optimizer-dampening" and "beta" in getattr(step, "names", ())

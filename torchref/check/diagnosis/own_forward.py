@@ -33,7 +33,8 @@ def by_own_constant(trial: Trial) -> Trial | None:
     if trial.op.draws is not None:
         return next((t for w in ways if (t := with_gradients(w)) is not None and gradients_fit(t)), None)
     tried = [t for w in ways if (t := with_gradients(w)) is not None]
-    return next((t for t in tried if gradients_fit(t)), tried[0] if tried else None)
+    fitting = (t for fits in (gradients_fit, sizes_fit) for t in tried if fits(t))
+    return next(fitting, tried[0] if tried else None)
 
 
 def constants(trial: Trial) -> Iterator[Reading]:
@@ -43,7 +44,10 @@ def constants(trial: Trial) -> Iterator[Reading]:
         return
     if trial.op.draws is not None:
         if trial.probe.values["training"] and np.shape(output) == expected.shape:
-            told = "it is not inverted: training multiplies by the mask alone, and evaluation by 1 - p; torch divides by 1 - p in training"
+            told = (
+                "it is not inverted: training multiplies by the mask alone, and evaluation by 1 - p; "
+                "torch divides by 1 - p in training"
+            )
             yield of_the_size(trial, told, 1 - trial.probe.values["p"], np.asarray)
         return
     if not trial.op.loss or expected.size != 1 or not expected.all():
@@ -93,6 +97,14 @@ def gradients_fit(trial: Trial) -> bool:
         for n, g in trial.gradients.items()
         if n in trial.reference
     )
+
+
+def sizes_fit(trial: Trial) -> bool:
+    """Whether the gradients are as large as they should be, wherever they point."""
+    pairs = [
+        (np.asarray(g, dtype=float), trial.reference[n]) for n, g in trial.gradients.items() if n in trial.reference
+    ]
+    return all(abs(np.linalg.norm(g) / max(np.linalg.norm(r), 1e-300) - 1) < WITNESS for g, r in pairs)
 
 
 def with_other_eps(reading: Reading) -> Iterator[Reading]:

@@ -10,7 +10,13 @@ from torchref.check import ops
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.record import Op
 
-READERS = ("catalogue", "find", "probe", "probabilities")  # the files of `ops` that look into the catalogue themselves
+READERS = (
+    "catalogue",
+    "find",
+    "probe",
+    "probabilities",
+    "constructor",
+)  # the files of `ops` that look into the catalogue themselves
 
 
 def found() -> tuple[Op, ...]:

@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
+from torchref.check.ops import constructor
 from torchref.check.ops.catalogue import CATALOGUE
 from torchref.check.ops.record import Op
 from torchref.nearest import nearest
@@ -28,11 +29,18 @@ def find(against: str) -> Op:
         for alias in a.aliases:
             if alias in options and a.name not in options and not op.has(alias):
                 options[a.name] = options.pop(alias)
-    options |= dict(zip(known, positional[len(sizes) :], strict=False))  # a constructor's sizes follow from the probe
-    unknown = [k for k in options if k not in (*known, *sizes, "inplace", "bias", "affine")]
+    own = positional[len(sizes) :]  # a constructor's sizes follow from the probe
+    if len(own) > len(known):
+        raise UnknownOp(f"{op.name} takes at most {len(sizes) + len(known)} options by position, not {len(positional)}")
+    options |= dict(zip(known, own, strict=False))
+    unknown = [k for k in options if k not in known and not constructor.is_known(op, k)]
     if unknown:
         raise UnknownOp(f"{op.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
-    return replace(op, given={k: v for k, v in options.items() if k in known})
+    if refused := constructor.refusal(op, options):
+        raise UnknownOp(refused)
+    said = constructor.said(op, options, len(positional[: len(sizes)]))
+    op = constructor.without_parameters(op, options)
+    return replace(op, given={k: v for k, v in options.items() if k in known}, said=said)
 
 
 def read(against: str) -> tuple[str, list[Any], dict[str, Any]]:

@@ -70,7 +70,7 @@ def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: st
     for a in op.arguments:
         if a.kind == "option":
             values[a.name] = options[a.name]
-        elif a.optional and takes is not None and a.name not in takes:
+        elif a.name in op.absent or (a.optional and takes is not None and a.name not in takes):
             values[a.name] = None
         else:
             values[a.name] = arrays.get(a.name)

@@ -97,6 +97,8 @@ class Op:
     family: str = "elementwise"
     variants: tuple[str, ...] = ("rich",)  # probes to try in turn until the user's forward accepts one
     given: Mapping[str, Any] = field(default_factory=dict)  # options from `--against`
+    absent: frozenset[str] = frozenset()  # arrays that `--against` leaves out: bias=False
+    said: tuple[str, ...] = ()  # what a user should know of the options in `--against`
     fixed: Mapping[str, Any] = field(default_factory=dict)  # what the formula needs and the user does not see
     sizes: tuple[tuple[str, str, int], ...] = ()  # constructor sizes: (name, array, axis)
     known: tuple[Known, ...] = ()

@@ -40,7 +40,7 @@ class Config(dict[str, Any]):
         return extra
 
     def output_layer(self, key: str) -> Any:
-        """An array of the layer behind a recurrence, parameters["Wya"], parameters["by"]: it has no part in the step."""
+        """An array of the layer behind a recurrence, parameters["Wya"] or ["by"]: it has no part in the step."""
         if self.op is None or self.op.family != "recurrent" or key not in BEHIND:
             return None
         biases = [v for v in self.arrays.values() if np.size(v) == max(np.shape(v), default=0)]

@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Identity(str):
-    """What an argument called activation is handed where the operation has none: a name, a function and a layer in one."""
+    """What an argument called activation is handed where the operation has none: a name, a function and a layer."""
 
     NAMES = (None, "linear", "identity", "none", "None", "")
 

@@ -40,6 +40,7 @@ SLUGS: dict[str, str] = {
     "wrong-shape": "The gradient has not the shape of its argument.",
     "wrong-dtype": "The gradient has a lower precision than its argument.",
     "argument-changed": "The code changes an array that it was given.",
+    "memory-layout": "The backward reads the upstream gradient as if it were contiguous.",
     "not-repeatable": "Two backwards of one forward disagree.",
     "not-finite": "The result is nan or infinite where the right one is finite.",
     "forward-differs": "The forward itself is not the operation's.",

@@ -22,6 +22,7 @@ class Function(Form):
     """A subclass of torch.autograd.Function, applied to tensors in `dtype` on `device`."""
 
     name = "autograd"
+    frozen: frozenset[str] = frozenset()  # the inputs that need no gradient
 
     def __init__(
         self, cls: Any, op: Op, stated: list[str] | None = None, dtype: str = "float64", device: str | None = None
@@ -124,7 +125,7 @@ class Function(Form):
         tensor = torch.from_numpy(value.copy()).to(self.device)
         if value.dtype.kind == "f":
             tensor = tensor.to(getattr(torch, self.dtype))
-            if role in shapes:
+            if role in shapes and role not in self.frozen:
                 tensor.requires_grad_(True)
         tensors[role] = tensor
         return tensor
@@ -161,7 +162,7 @@ class Function(Form):
             extras["count"] = f"backward returned {len(returned)} gradients for {len(roles)} arguments of forward" + (
                 f": none for {', '.join(map(str, lost))}" if lost else ""
             )
-            extras["lost"] = lost
+            extras["lost"], extras["fewer"] = lost, len(returned) < len(roles)
         return gradients
 
 

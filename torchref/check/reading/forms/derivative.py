@@ -19,8 +19,15 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.forms.layer import Layer, calls
 
-VALUES = ("__call__", "fn", "f", "forward", "function", "func", "activation", "activate", "value", "compute", "evaluate", "call", "apply", "output", "loss", "cost", "calculate")  # fmt: skip
-DERIVATIVES = ("derivative", "gradient", "grad", "deriv", "derivate", "df", "dfn", "d", "prime", "fprime", "diff", "activationderivative", "derivativefunction", "functionderivative", "localgradient", "activateprime", "activationprime", "lossderivative", "lossgradient", "lossprime", "costderivative", "dloss", "delta")  # fmt: skip
+VALUES = (
+    "__call__", "fn", "f", "forward", "function", "func", "activation", "activate", "value", "compute",
+    "evaluate", "call", "apply", "output", "loss", "cost", "calculate",
+)  # fmt: skip
+DERIVATIVES = (
+    "derivative", "gradient", "grad", "deriv", "derivate", "df", "dfn", "d", "prime", "fprime", "diff",
+    "activationderivative", "derivativefunction", "functionderivative", "localgradient", "activateprime",
+    "activationprime", "lossderivative", "lossgradient", "lossprime", "costderivative", "dloss", "delta",
+)  # fmt: skip
 SURELY_INPUT = ("x", "input", "inp", "inputs", "z", "xs", "data", "logits", "scores", "netinput", "preactivation")
 UPSTREAM = {normal(n) for n in ALIASES["dy"]}
 

@@ -65,9 +65,10 @@ class Listed:
         return [{"w": self.params, "dw": gradients}]
 
     def take(self, call: int, result: Any) -> None:
-        if isinstance(result, list | tuple | np.ndarray) and len(result) == len(self.params):
-            if all(isinstance(r, np.ndarray) and r.shape == w.shape for r, w in zip(result, self.params, strict=True)):
-                self.params = list(result)
+        as_many = isinstance(result, list | tuple | np.ndarray) and len(result) == len(self.params)
+        pairs = list(zip(result, self.params, strict=True)) if as_many else []
+        if pairs and all(isinstance(r, np.ndarray) and r.shape == w.shape for r, w in pairs):
+            self.params = list(result)
 
     def arrays(self) -> list[Array]:
         return [np.array(w) for w in self.params]
@@ -124,13 +125,15 @@ class Tensors:
         return {}
 
 
+HELD = {"weight": ("w", "weight", "weights", "kernel"), "bias": ("b", "bias", "biases")}
+
+
 class LayerLike:
     """A layer with a weight, a bias and their gradients, whatever the step calls them: layer.W, layer.dweights.
 
     What the step itself puts on it (a momentum) is an attribute like any other.
     """
 
-    NAMES = {"weight": ("w", "weight", "weights", "kernel"), "bias": ("b", "bias", "biases")}
     PREFIXES = ("d", "grad", "gradient", "gradof", "dl", "dld")
     SUFFIXES = ("grad", "grads", "gradient", "gradients")
 
@@ -140,7 +143,7 @@ class LayerLike:
 
     def _key(self, name: str) -> str | None:
         n = normal(name)
-        for key, aliases in LayerLike.NAMES.items():
+        for key, aliases in HELD.items():
             if n in aliases:
                 return key
             if any(n in (f + a) for a in aliases for f in self.PREFIXES if n == f + a):

@@ -17,7 +17,11 @@ from torchref.check.reading.forms.calling import UserError, guarded
 from torchref.check.reading.unused import OPTIMIZERS, Descent
 
 SHAPE_SETTERS = ("set_input_shape", "set_input", "set_input_dim")
-MAKERS = ("initialize", "initialise", "init_parameters", "init_params", "init_weights", "initialize_parameters", "initialize_weights", "build", "_build", "_init_params", "_init_weights", "_initialize", "setup", "reset_parameters", "compile", "init")  # fmt: skip
+MAKERS = (
+    "initialize", "initialise", "init_parameters", "init_params", "init_weights", "initialize_parameters",
+    "initialize_weights", "build", "_build", "_init_params", "_init_weights", "_initialize", "setup",
+    "reset_parameters", "compile", "init",
+)  # fmt: skip
 SHAPES = ("inputshape", "shape", "xshape", "inshape", "batchinputshape")
 SIZES = (
     "inputsize",

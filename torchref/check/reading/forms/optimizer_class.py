@@ -58,8 +58,9 @@ class ClassStep:
             elif p.default is p.empty and normal(p.name) in ("shape", "size", "dim"):
                 self.shape = p.name
             elif p.default is p.empty:
+                options = ", ".join(OPTIMIZERS[name].defaults)
                 raise CouldNotRun(
-                    f"the constructor's argument {p.name!r} cannot be matched with one of {name}: {', '.join(OPTIMIZERS[name].defaults)}"
+                    f"the constructor's argument {p.name!r} cannot be matched with one of {name}: {options}"
                 )
         self.taken = set(self.construction.values())
         self.names = [normal(p) for p in self.construction]

@@ -21,7 +21,10 @@ from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reading.forms.optimizer import ALIASES, Settings, hyperparameters, role
 from torchref.nn.module import Array
 
-MOMENTS = ("m", "v", "s", "u", "h", "n", "velocity", "cache", "vw", "sw", "mw", "mt", "vt", "gsum", "sum", "r", "e", "ex", "eg", "egrad", "edx", "square", "squares")  # fmt: skip
+MOMENTS = (
+    "m", "v", "s", "u", "h", "n", "velocity", "cache", "vw", "sw", "mw", "mt", "vt", "gsum", "sum", "r", "e",
+    "ex", "eg", "egrad", "edx", "square", "squares",
+)  # fmt: skip
 
 
 class FunctionStep:
@@ -55,8 +58,8 @@ class FunctionStep:
         self.moments = [p.name for p in kept]
         if not {"w", "dw"} <= set(self.roles.values()):
             raise CouldNotRun(
-                "the arguments of this optimizer's step cannot be matched: expected a parameter, its gradient, a state or "
-                f"config, and hyperparameters; found ({', '.join(p.name for p in params)})"
+                "the arguments of this optimizer's step cannot be matched: expected a parameter, its gradient, "
+                f"a state or config, and hyperparameters; found ({', '.join(p.name for p in params)})"
             )
         self.taken = {r for r in self.roles.values() if not r.startswith("moment ")}
         self.asked: set[str] = set()

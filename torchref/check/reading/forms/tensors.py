@@ -1,4 +1,4 @@
-"""Functions on torch's tensors that are no autograd.Function: a forward and a backward written with torch as with NumPy."""
+"""Functions on torch's tensors that are no autograd.Function: written with torch as others are with NumPy."""
 
 from __future__ import annotations
 

@@ -1,0 +1,88 @@
+"""What an engine does with an autograd.Function: it hands over gradients in other layouts, and freezes inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from torchref.check.diagnosis.found import Found
+from torchref.check.diagnosis.gradients import wrong_gradients
+from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.calling import CouldNotRun
+from torchref.check.report.verdict import Confidence
+from torchref.check.running.trial import Trial, attempt
+from torchref.nn.module import Array
+
+
+def judge_engines(found: Found, trial: Trial) -> None:
+    """Judge an autograd.Function as torch's engine calls it."""
+    if not found.findings and isinstance(trial.form, Function):
+        judge_layouts(found, trial)
+        judge_frozen(found, trial)
+
+
+def as_slice(dy: Array) -> Array:
+    """The same values, every second entry of a wider array's rows."""
+    wide = np.zeros((*dy.shape[:-1], 2 * dy.shape[-1]))
+    wide[..., ::2] = dy
+    return wide[..., ::2]
+
+
+def transposed(dy: Array) -> Array:
+    """The same values, the last axis outermost in memory."""
+    return np.ascontiguousarray(np.moveaxis(dy, -1, 0)).transpose(*range(1, dy.ndim), 0)
+
+
+def expanded(dy: Array) -> Array:
+    """The first row everywhere: what the backward of a sum hands over, with a stride of 0."""
+    return np.broadcast_to(dy[:1], dy.shape)
+
+
+LAYOUTS = {"a slice of a wider array": as_slice, "transposed in memory": transposed, "expanded (stride 0)": expanded}
+
+
+def judge_layouts(found: Found, trial: Trial) -> None:
+    """A backward must not depend on how the upstream gradient lies in memory."""
+    p = trial.probe
+    for told, laid_out in LAYOUTS.items():
+        upstream = {n: laid_out(dy) if np.ndim(dy) else dy for n, dy in p.upstream.items()}
+        if not any(np.ndim(dy) for dy in upstream.values()):
+            return
+        try:
+            there = attempt(trial.reading, p, [upstream])
+        except CouldNotRun as problem:
+            wrong, evidence = list(trial.reference)[:1], f"the upstream gradient is {told}: {problem}"
+        else:
+            wrong = wrong_gradients(there)
+            evidence = (
+                f"the upstream gradient is {told}: d{', d'.join(wrong)} is another than for the same values, contiguous"
+            )
+        if wrong:
+            found.add(wrong[0], "memory-layout", evidence, Confidence.CERTAIN, consequences=wrong[1:])
+            return
+
+
+def judge_frozen(found: Found, trial: Trial) -> None:
+    """An input that needs no gradient takes none from the others."""
+    form = trial.form
+    names = [n for n in trial.reference if trial.gradients.get(n) is not None]
+    combinations = [{n} for n in names] + [set(names) - {n} for n in names if len(names) > 2]
+    for frozen in combinations if len(names) > 1 and not found.findings else ():
+        reading = replace(trial.reading, form=form.changed(frozen=frozenset(frozen)))
+        there = f"{', '.join(sorted(frozen))} needs no gradient"
+        try:
+            run = attempt(reading, trial.probe, [trial.probe.upstream])
+        except CouldNotRun as problem:
+            sentence = "The backward fails where an input is frozen."
+            left = next(n for n in names if n not in frozen)
+            found.add(left, "unknown", f"{there}: {problem}", Confidence.CERTAIN, sentence)
+            return
+        wrong = [n for n in wrong_gradients(run) if n not in frozen]
+        wrong += [n for n in names if n not in frozen and run.gradients.get(n) is None]
+        if wrong:
+            sentence = "The gradient depends on which other inputs need one."
+            advice = "ask ctx.needs_input_grad[i] for the i-th argument's own gradient alone"
+            evidence = f"{there}: d{wrong[0]} is missing or another"
+            found.add(wrong[0], "unknown", evidence, Confidence.CERTAIN, sentence, advice, wrong[1:])
+            return
