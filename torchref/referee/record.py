@@ -175,15 +175,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         """
         waiting = []
         for tensor, node, i in self.pending:
-            if tensor.requires_grad and not tensor.is_leaf:
+            if node.place.function is not None and not is_of(tensor, node.place.function):
+                if node.place.call == call:
+                    waiting.append((tensor, node, i))
+            elif tensor.requires_grad and not tensor.is_leaf:
                 if tensor._base is None:  # of a view written in place torch tells the gradient by that view alone
                     node.hooked.add(i)
                     tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
-            elif node.place.call is None:  # torch says that no gradient passes: the values are given
+            else:  # torch says that no gradient passes: the values are given
                 node.outputs[i].needs = False
                 node.tracked = any(ref.needs for ref in node.outputs)
-            elif node.place.call == call:
-                waiting.append((tensor, node, i))
         self.pending = waiting
 
     def keeper(self, node: Node, i: int, seen: torch.Tensor) -> Callable[[torch.Tensor], None]:
@@ -232,6 +233,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.recording.loss = self.ref(loss, None)
         self.active = False
         return self.recording
+
+
+def is_of(tensor: torch.Tensor, function: str) -> bool:
+    """Whether the tensor is what the custom Function returned: autocast's casts inside have a history of their own."""
+    return tensor.grad_fn is not None and tensor.grad_fn.name() == f"{function}Backward"
 
 
 def tensors_in(value: Any, kind: type) -> list[Any]:

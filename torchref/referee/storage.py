@@ -70,7 +70,8 @@ class Ref:
     def given(self) -> Array:
         """torch's own values; floating-point ones in float64."""
         view = torch.as_strided(self.version.tensor(), self.size, self.stride, self.offset)
-        return np.array((view.double() if self.storage.floating else view).numpy())
+        copy: Array = view.to(torch.float64 if self.storage.floating else view.dtype, copy=True).numpy()
+        return copy
 
 
 def flat(tensor: torch.Tensor, size: int) -> torch.Tensor:
