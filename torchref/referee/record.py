@@ -179,9 +179,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
                 if node.place.call == call:
                     waiting.append((tensor, node, i))
             elif tensor.requires_grad and not tensor.is_leaf:
-                if (
-                    tensor._base is None and not tensor.is_complex()
-                ):  # of a view written in place torch tells the gradient by that view alone
+                # Of a view written in place torch tells the gradient by that view alone.
+                if tensor._base is None and not tensor.is_complex():
                     node.hooked.add(i)
                     tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
             else:  # torch says that no gradient passes: the values are given
