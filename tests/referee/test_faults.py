@@ -62,7 +62,7 @@ class Masked(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return x.clamp(min=0)
+        return x.relu()
 
     @staticmethod
     def backward(ctx, dy):

@@ -15,15 +15,17 @@ __all__ = ["blamed", "off_by_a_factor"]
 def coefficients(seen: Seen) -> tuple[Array, Array]:
     """For each share the factor b that fits best, and the change of b that a change of one entry makes.
 
-    torch's gradient = sum_c b_c share_c by least squares: b = P theirs, P the pseudoinverse of the shares.
+    torch's gradient = sum_c b_c share_c by least squares: b - 1 = P (theirs - ours), P the pseudoinverse of the shares;
+    so b is 1 where the gradients are equal, and where the shares are too alike to tell.
     """
     matrix = np.stack([spread_out(share, seen) for share in seen.shares], axis=1)
-    good = np.isfinite(seen.theirs.ravel()) & np.isfinite(matrix).all(axis=1)
+    rest = seen.theirs.ravel() - seen.ours.ravel()
+    good = np.isfinite(rest) & np.isfinite(matrix).all(axis=1)
     matrix = np.where(good[:, None], matrix, 0.0)
     sizes = np.sqrt((matrix * matrix).sum(axis=0))
     sizes[sizes == 0] = 1
     inverse = np.linalg.pinv(matrix / sizes, rcond=1e-9) / sizes[:, None]  # (shares, entries)
-    return inverse @ np.where(good, seen.theirs.ravel(), 0.0), inverse
+    return 1 + inverse @ np.where(good, rest, 0.0), inverse
 
 
 def off_by_a_factor(seen: Seen, u: float) -> bool:
