@@ -214,10 +214,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         handles: list[Any] = []
         for name, module in model.named_modules():
 
-            def enter(module: Any, args: Any, name: str = name) -> None:
+            def enter(_module: Any, _args: Any, name: str = name) -> None:
                 self.modules.append(name)
 
-            def leave(module: Any, args: Any, output: Any) -> None:
+            def leave(_module: Any, _args: Any, _output: Any) -> None:
                 self.modules.pop()
 
             handles.append(module.register_forward_pre_hook(enter))

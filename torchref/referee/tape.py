@@ -111,7 +111,7 @@ def replay(recording: Recording, noise: Noise | None = None, *, given: bool = Fa
                 ]
             try:
                 gradients = list(gradients_of(node, backward, doutputs))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
                 give_up(node, error)
                 gradients = []
                 lacking |= {ref.storage for ref in node.inputs if ref.needs}
@@ -144,7 +144,7 @@ def forward(recording: Recording, noise: Noise | None, given: bool) -> list[Call
                 with nullcontext() if noise is None else noise.on():
                     output, backward = call_entry(node, lambda ref: read(values, ref, noise))
                 outputs = [settled(array) for array in tensors_in(output, np.ndarray)]
-            except Exception as error:  # an entry may be a user's own
+            except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
                 give_up(node, error)
         if given:  # nothing is stored, so all is read from the run
             outputs = []

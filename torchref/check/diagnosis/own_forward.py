@@ -104,7 +104,7 @@ def sizes_fit(trial: Trial) -> bool:
     pairs = [
         (np.asarray(g, dtype=float), trial.reference[n]) for n, g in trial.gradients.items() if n in trial.reference
     ]
-    return all(abs(np.linalg.norm(g) / max(np.linalg.norm(r), 1e-300) - 1) < WITNESS for g, r in pairs)
+    return all(abs(float(np.linalg.norm(g)) / max(float(np.linalg.norm(r)), 1e-300) - 1) < WITNESS for g, r in pairs)
 
 
 def with_other_eps(reading: Reading) -> Iterator[Reading]:
