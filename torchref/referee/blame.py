@@ -52,8 +52,8 @@ def spread_out(share: Share, seen: Seen) -> Array:
     return np.array(window(flat, seen.ref)).ravel()
 
 
-def blamed(seen: Seen) -> tuple[Share | None, float | None]:
-    """The reader to blame, and its coefficient where that explains the difference.
+def blamed(seen: Seen, by_factor: bool) -> tuple[Share | None, float | None]:
+    """The reader to blame, and its coefficient where that explains the difference (`by_factor`: nothing else shows it).
 
     With several readers it is the one whose share, scaled, explains the most of the difference; and if none explains
     it, a custom Function before torch's own operations, for these have been right before.
@@ -64,7 +64,7 @@ def blamed(seen: Seen) -> tuple[Share | None, float | None]:
     columns = [spread_out(share, seen) for share in seen.shares]
     fitted = sum(b * c for b, c in zip(factors, columns, strict=True))
     rest = seen.theirs.ravel() - seen.ours.ravel()
-    explained = np.abs(seen.theirs.ravel() - fitted).max(initial=0) < 0.2 * np.abs(rest).max(initial=0)
+    explained = by_factor or np.abs(seen.theirs.ravel() - fitted).max(initial=0) < 0.2 * np.abs(rest).max(initial=0)
     effects = [abs(b - 1) * np.abs(c).max(initial=0) for b, c in zip(factors, columns, strict=True)]
     custom = [i for i, share in enumerate(seen.shares) if share.node.place.function]
     if explained or len(seen.shares) == 1 or not custom:

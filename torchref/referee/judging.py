@@ -92,7 +92,7 @@ def run_and_record(
         with casting(engine), recorder.watching(model), recorder:
             loss = closure()
         check_loss(loss)
-        recording = recorder.finish(loss)
+        recording = recorder.finish(loss, model.buffers())
         if not recording.nodes:
             raise RefereeError("the closure ran no operation through which a gradient passes")
         if not {id(p) for p in model.parameters()} & set(recording.leaves):
@@ -220,7 +220,7 @@ def judgement_of(key: Key, seen: Seen, found: Difference, names: dict[int, str])
 def accused(key: Key, seen: Seen, found: Difference, names: dict[int, str]) -> tuple[int, Judgement]:
     """What was found of a tensor whose gradient parts: with the reader to blame, and its place in the run."""
     judgement = judgement_of(key, seen, found, names)
-    share, coefficient = blamed(seen)
+    share, coefficient = blamed(seen, by_factor=found.equal)
     if share is None:
         return -1, judgement
     index = share.node.index

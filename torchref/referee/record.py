@@ -6,7 +6,7 @@ place and random draws need no care. What torch decides stays torch's: `requires
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any
@@ -228,9 +228,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             for handle in handles:
                 handle.remove()
 
-    def finish(self, loss: torch.Tensor) -> Recording:
-        """End the recording; `loss` is what the run returned."""
+    def finish(self, loss: torch.Tensor, buffers: Iterable[torch.Tensor] = ()) -> Recording:
+        """End the recording; `loss` is what the run returned. The buffers will be put back: what was read is kept."""
         self.attach(None)
+        for buffer in buffers:
+            self.storage(buffer).version.keep()
         self.recording.loss = self.ref(loss, None)
         self.active = False
         return self.recording
