@@ -84,7 +84,7 @@ def _float64(case: Case, found: Measured) -> None:
     found.share64 = max(shares.values(), default=0.0)
     found.alarms += sum(s > MARGIN for s in shares.values())
     found.draws = bool(built.tape.draws)
-    if not found.draws:
+    if not found.draws and case.module not in OF_MEMORY:
         with contextlib.suppress(RuntimeError):  # torch has losses that refuse memory which is not contiguous
             _control(again(built, np.float64, strided=True), theirs, spread, found)
 
@@ -120,6 +120,11 @@ def _float32(case: Case, found: Measured) -> None:
         truth = {n: np.where(finite[n], 0.0 if referee[n] is None else referee[n], 0.0) for n in names}
         other = {n: np.where(finite[n], 0.0 if theirs[n] is None else theirs[n], 0.0) for n in names}
         _control(other, truth, {n: spread[n] for n in names}, found)
+
+
+OF_MEMORY = (
+    "tensor.as_strided",
+)  # torch reads these in the memory as it lies: in another layout it is another function
 
 
 def _control(result: dict[str, Any], truth: dict[str, Any], spread: dict[str, Array], found: Measured) -> None:

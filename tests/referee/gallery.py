@@ -457,7 +457,7 @@ class Experts(nn.Module):
         for i, expert in enumerate(self.experts):
             rows, place = torch.where(chosen == i)
             if rows.numel():
-                y.index_add_(0, rows, expert(x[rows]) * weights[rows, place, None])
+                y.index_add_(0, rows, (expert(x[rows]) * weights[rows, place, None]).to(y.dtype))
         return self.head(x + y).view(*ids.shape, WORDS)
 
 

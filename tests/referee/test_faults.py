@@ -38,9 +38,9 @@ class RMSNorm(torch.autograd.Function):
 
 
 class Mix(torch.autograd.Function):
-    """y = x w for a square w; the fault is a transpose."""
+    """y = x w for a square w; the fault is a transpose, or "constant"."""
 
-    fault = False
+    fault: bool | str = False
 
     @staticmethod
     def forward(ctx, x, w):
@@ -50,7 +50,9 @@ class Mix(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, w = ctx.saved_tensors
-        dy = dy.to(x.dtype)
+        x, dy = x.to(w.dtype), dy.to(w.dtype)
+        if Mix.fault == "constant":
+            return 1.01 * (dy @ w.T), x.flatten(0, -2).T @ dy.flatten(0, -2)
         return dy @ (w if Mix.fault else w.T), x.flatten(0, -2).T @ dy.flatten(0, -2)
 
 
@@ -62,7 +64,7 @@ class Masked(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return x.clamp(min=0)
+        return x.relu()
 
     @staticmethod
     def backward(ctx, dy):
@@ -158,6 +160,44 @@ def test_a_transpose_and_a_dropped_mask_are_found(function, precision):
     function.fault = True
     report = assert_found(*run(precision, 7), function.__name__, "blocks.2", engine=engine(precision))
     assert {j.op for j in report.parted if j.judged == "locally"} == {function.__name__}, report.text()
+
+
+def test_a_constant_that_no_entry_shows_is_found():
+    """Catches a percent in bfloat16, which rounds each entry by half a percent: it needs all of them together."""
+    Mix.fault = "constant"
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(32, 32), nn.Tanh())
+    model.mix = nn.Parameter(torch.randn(32, 32) / 6)
+    x = torch.randn(64, 32)
+    options = {"engine": "autocast-bf16"}
+    report = assert_found(model, lambda: Mix.apply(model(x), model.mix).float().sin().sum(), "Mix", "", **options)
+    assert report.first.error < report.first.bound  # no entry by itself
+    assert report.first.coefficient == pytest.approx(1.01, abs=3e-3), report.text()
+
+
+def test_the_share_of_a_reader_before_a_write_in_place():
+    """Catches shares that count where they no longer read: the write cuts the later reader off from a column."""
+
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 3
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy * 3.03
+
+    torch.manual_seed(8)
+    model = nn.Linear(4, 4).double()
+    x = torch.randn(5, 4, dtype=torch.float64)
+
+    def closure():
+        y = model(x) * 1
+        z = Scaled.apply(y)
+        y[:, 0] = 0.5
+        return (z * y.detach() + y.sin()).sum()
+
+    assert assert_found(model, closure, "Scaled", "").first.coefficient == pytest.approx(1.01, abs=1e-12)
 
 
 def test_a_fault_of_one_in_a_million_is_found():

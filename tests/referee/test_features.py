@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tests.referee.runs import assert_equal, scalar
+from torchref.referee import judge
 
 
 @pytest.fixture
@@ -187,6 +188,30 @@ def test_parametrizations(norm, linear, x):
     """Catches a weight that is computed anew in each forward."""
     model = norm(linear)
     assert_equal(model, lambda: scalar(model(x)))
+
+
+@pytest.fixture
+def normalized():
+    """Batch norm in the given modes, one run after the other, as a closure."""
+    torch.manual_seed(7)
+    model = nn.BatchNorm1d(3).double()
+    x = torch.randn(9, 3, dtype=torch.float64) * 3 + 2
+    return model, lambda *modes: lambda: sum(scalar(model.train(mode)(x) ** 2) for mode in modes)
+
+
+def test_statistics_are_read_as_they_were(normalized):
+    """Catches running statistics that are read after they were put back."""
+    model, closure = normalized
+    assert_equal(model, closure(True, False))
+
+
+def test_statistics_that_torch_itself_reads_too_late_are_found(normalized):
+    """Catches an agreement in error: torch's batch norm overwrites in training what an earlier one in evaluation saved
+    for its backward, and no version counter sees it. The gradient of the weight is silently wrong."""
+    model, closure = normalized
+    report = judge(model, closure(False, True))
+    assert report.first is not None, report.text()
+    assert (report.first.op, report.first.name) == ("native_batch_norm", "weight")
 
 
 def test_the_model_is_left_as_it_was(x):

@@ -86,6 +86,25 @@ def test_an_entry_of_ones_own(model, x, unknown):
     assert report.first.op == "referee_test::cube"
 
 
+@pytest.mark.parametrize(
+    "through",
+    [
+        lambda h: torch.fft.rfft(h).abs(),
+        lambda h: torch.view_as_real(torch.fft.fft(h) * 2),
+        lambda h: torch.view_as_complex(h.reshape(-1, 2).clone()).exp().real,
+        lambda h: torch.linalg.svdvals(h),
+        lambda h: torch.nn.functional.rrelu(h, training=True),
+    ],
+    ids=["fft", "view_as_real", "view_as_complex", "svdvals", "rrelu"],
+)
+def test_what_entries_cannot_read_is_not_judged(model, x, through):
+    """Catches complex numbers, memory read in another dtype, and draws into an argument, that pass or are accused."""
+    report = judge(model, lambda: scalar(through(model(x).repeat(1, 2))))
+    assert report.verdict == "NOT JUDGED", report.text()
+    assert not report.parted
+    assert report.counts("parameter") == (0, 0, 4)
+
+
 @pytest.mark.parametrize("forward_fails", [True, False])
 def test_an_entry_that_fails_is_not_judged(model, x, unknown, forward_fails):
     """Catches a crash, or a pass, where a user's own entry raises."""

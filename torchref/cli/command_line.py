@@ -2,8 +2,8 @@
 and `run(options) -> exit status`; the module is imported only when its subcommand is called.
 
 Exit status: 0 equal, 1 a mismatch, 2 what a user can put right (one line on stderr; or a report that proves nothing, as
-every gradient is zero), 3 a fault of torchref's own (its
-traceback), 130 interrupted.
+every gradient is zero), 3 a fault of torchref's own (its traceback; for `referee` also: not all was judged, as its
+report says), 130 interrupted.
 """
 
 from __future__ import annotations

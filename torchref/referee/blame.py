@@ -15,15 +15,17 @@ __all__ = ["blamed", "off_by_a_factor"]
 def coefficients(seen: Seen) -> tuple[Array, Array]:
     """For each share the factor b that fits best, and the change of b that a change of one entry makes.
 
-    torch's gradient = sum_c b_c share_c by least squares: b = P theirs, P the pseudoinverse of the shares.
+    torch's gradient = sum_c b_c share_c by least squares: b - 1 = P (theirs - ours), P the pseudoinverse of the shares;
+    so b is 1 where the gradients are equal, and where the shares are too alike to tell.
     """
     matrix = np.stack([spread_out(share, seen) for share in seen.shares], axis=1)
-    good = np.isfinite(seen.theirs.ravel()) & np.isfinite(matrix).all(axis=1)
+    rest = seen.theirs.ravel() - seen.ours.ravel()
+    good = np.isfinite(rest) & np.isfinite(matrix).all(axis=1)
     matrix = np.where(good[:, None], matrix, 0.0)
     sizes = np.sqrt((matrix * matrix).sum(axis=0))
     sizes[sizes == 0] = 1
     inverse = np.linalg.pinv(matrix / sizes, rcond=1e-9) / sizes[:, None]  # (shares, entries)
-    return inverse @ np.where(good, seen.theirs.ravel(), 0.0), inverse
+    return 1 + inverse @ np.where(good, rest, 0.0), inverse
 
 
 def off_by_a_factor(seen: Seen, u: float) -> bool:
@@ -50,8 +52,8 @@ def spread_out(share: Share, seen: Seen) -> Array:
     return np.array(window(flat, seen.ref)).ravel()
 
 
-def blamed(seen: Seen) -> tuple[Share | None, float | None]:
-    """The reader to blame, and its coefficient where that explains the difference.
+def blamed(seen: Seen, by_factor: bool) -> tuple[Share | None, float | None]:
+    """The reader to blame, and its coefficient where that explains the difference (`by_factor`: nothing else shows it).
 
     With several readers it is the one whose share, scaled, explains the most of the difference; and if none explains
     it, a custom Function before torch's own operations, for these have been right before.
@@ -62,7 +64,7 @@ def blamed(seen: Seen) -> tuple[Share | None, float | None]:
     columns = [spread_out(share, seen) for share in seen.shares]
     fitted = sum(b * c for b, c in zip(factors, columns, strict=True))
     rest = seen.theirs.ravel() - seen.ours.ravel()
-    explained = np.abs(seen.theirs.ravel() - fitted).max(initial=0) < 0.2 * np.abs(rest).max(initial=0)
+    explained = by_factor or np.abs(seen.theirs.ravel() - fitted).max(initial=0) < 0.2 * np.abs(rest).max(initial=0)
     effects = [abs(b - 1) * np.abs(c).max(initial=0) for b, c in zip(factors, columns, strict=True)]
     custom = [i for i, share in enumerate(seen.shares) if share.node.place.function]
     if explained or len(seen.shares) == 1 or not custom:

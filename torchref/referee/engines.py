@@ -7,13 +7,13 @@ gradients are compared with the replay of the eager run, and one module after th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from torchref.referee.errors import RefereeError
 
-__all__ = ["ENGINES", "OPAQUE", "check_engine", "running"]
+__all__ = ["ENGINES", "OPAQUE", "casting", "check_engine", "converted"]
 
 ENGINES = ("eager", "autocast-bf16", "autocast-fp16", "bf16", "fp16", "float64", "channels_last", "compile")
 OPAQUE = ("compile",)
@@ -29,12 +29,8 @@ def check_engine(engine: str, devices: Callable[[], bool] = torch.cuda.is_availa
 
 
 @contextmanager
-def running(model: torch.nn.Module, engine: str) -> Iterator[None]:
-    """Within this context the model runs on the engine; afterwards it is what it was, parameter by parameter."""
-    if engine.startswith("autocast-"):
-        with torch.autocast("cpu", dtype=DTYPES[engine.removeprefix("autocast-")], cache_enabled=False):
-            yield
-        return
+def converted(model: torch.nn.Module, engine: str) -> Iterator[None]:
+    """Within this context the parameters and buffers are in the engine's dtype or memory format; then as they were."""
     kept = {id(tensor): (tensor, tensor.data) for tensor in (*model.parameters(), *model.buffers())}
     try:
         for tensor, data in kept.values():
@@ -46,3 +42,10 @@ def running(model: torch.nn.Module, engine: str) -> Iterator[None]:
     finally:
         for tensor, data in kept.values():
             tensor.data = data
+
+
+def casting(engine: str) -> AbstractContextManager[object]:
+    """The context in which the forward runs: autocast, where the engine says so. The backward does not belong in it."""
+    if engine.startswith("autocast-"):
+        return torch.autocast("cpu", dtype=DTYPES[engine.removeprefix("autocast-")])
+    return nullcontext()

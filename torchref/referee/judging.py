@@ -12,7 +12,7 @@ import torch
 from torchref.nn.module import Array
 from torchref.referee.blame import blamed, off_by_a_factor
 from torchref.referee.compare import Difference, difference
-from torchref.referee.engines import OPAQUE, check_engine, running
+from torchref.referee.engines import OPAQUE, casting, check_engine, converted
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import TRIALS, Globally, is_open
 from torchref.referee.leaves import as_it_was, gradient_of
@@ -88,11 +88,11 @@ def run_and_record(
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RefereeError("no parameter of the model needs a gradient")
     recorder = Recorder(run_and_record.__code__)
-    with as_it_was(model):
-        with running(model, engine), recorder.watching(model), recorder:
+    with as_it_was(model), converted(model, engine):
+        with casting(engine), recorder.watching(model), recorder:
             loss = closure()
         check_loss(loss)
-        recording = recorder.finish(loss)
+        recording = recorder.finish(loss, model.buffers())
         if not recording.nodes:
             raise RefereeError("the closure ran no operation through which a gradient passes")
         if not {id(p) for p in model.parameters()} & set(recording.leaves):
@@ -220,7 +220,7 @@ def judgement_of(key: Key, seen: Seen, found: Difference, names: dict[int, str])
 def accused(key: Key, seen: Seen, found: Difference, names: dict[int, str]) -> tuple[int, Judgement]:
     """What was found of a tensor whose gradient parts: with the reader to blame, and its place in the run."""
     judgement = judgement_of(key, seen, found, names)
-    share, coefficient = blamed(seen)
+    share, coefficient = blamed(seen, by_factor=found.equal)
     if share is None:
         return -1, judgement
     index = share.node.index

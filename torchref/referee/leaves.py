@@ -18,7 +18,8 @@ def gradient_of(leaf: torch.Tensor) -> Array:
     if leaf.grad is None:
         return np.zeros(tuple(leaf.shape))
     gradient = leaf.grad.to_dense() if leaf.grad.is_sparse else leaf.grad
-    return np.array(gradient.double().numpy())
+    copy: Array = gradient.to(torch.float64, copy=True).numpy()
+    return copy
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Seen:
     shares: list[Share] = field(default_factory=list)
 
 
-def judge_locally(
+def judge_locally(  # noqa: C901, PLR0912 (one walk over the tape, with what torch tells of each output)
     recording: Recording, leaf_gradients: dict[int, Array], noise: Noise | None = None, wanted: set[Key] | None = None
 ) -> Iterator[tuple[Key, Seen]]:
     """What is seen of every tensor whose gradient torch tells, from the loss back to the leaves; freed as it goes.

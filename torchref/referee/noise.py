@@ -30,7 +30,7 @@ class Pool:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
-    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> Array:
+    def uniform(self, low: float, high: float, shape: tuple[int, ...]) -> Array:  # noqa: ARG002 (a Generator's signature)
         """Draws from (-high, high); `low` is -high."""
         count = int(np.prod(shape, dtype=np.int64))
         start = int(self.rng.integers(0, DRAWS.size))

@@ -6,7 +6,7 @@ place and random draws need no care. What torch decides stays torch's: `requires
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any
@@ -89,7 +89,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         for tensor in targets:
             self.storage(tensor).version.keep()
         result = func(*args, **kwargs)
-        outputs: list[torch.Tensor] = tensors_in(result, torch.Tensor)
+        outputs: list[torch.Tensor] = tensors_in(result, torch.Tensor) or targets  # some write and return nothing
         fresh = [t for t in outputs if t.untyped_storage()._cdata not in self.storages]
         if not fresh and not targets:  # views alone
             if place.call is not None:
@@ -97,7 +97,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             return result
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.recording.draws += 1
-        node.tracked = self.may_be_tracked(node) and any(tensor.is_floating_point() for tensor in outputs)
+        node.tracked = self.may_be_tracked(node) and any(is_differentiable(t) for t in outputs)
         if node.tracked or any(self.storage(t).version.maker is not None for t in targets):
             self.add(node, outputs, targets)
         else:
@@ -119,7 +119,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         gradient, whatever torch says: there it does not look inside."""
         storage = self.storage(tensor)
         needs = tensor.requires_grad or (call is not None and storage.call == call)
-        ref = Ref(storage.version, tensor, needs and storage.floating)
+        ref = Ref(storage.version, tensor, needs and storage.differentiable)
         if tensor.requires_grad and tensor.is_leaf and tensor._base is None:
             self.recording.leaves.setdefault(id(tensor), (tensor, ref))
         return ref
@@ -151,8 +151,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             storage.version.maker = node.index
             if node.tracked:
                 storage.call = node.place.call
-            node.outputs.append(Ref(storage.version, tensor, node.tracked and tensor.is_floating_point()))
-            if node.tracked and tensor.is_floating_point():
+            node.outputs.append(Ref(storage.version, tensor, node.tracked and is_differentiable(tensor)))
+            if node.tracked and is_differentiable(tensor):
                 self.pending.append((tensor, node, i))
         self.recording.nodes.append(node)
 
@@ -175,15 +175,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         """
         waiting = []
         for tensor, node, i in self.pending:
-            if tensor.requires_grad and not tensor.is_leaf:
-                if tensor._base is None:  # of a view written in place torch tells the gradient by that view alone
+            if node.place.function is not None and not is_of(tensor, node.place.function):
+                if node.place.call == call:
+                    waiting.append((tensor, node, i))
+            elif tensor.requires_grad and not tensor.is_leaf:
+                # Of a view written in place torch tells the gradient by that view alone.
+                if tensor._base is None and not tensor.is_complex():
                     node.hooked.add(i)
                     tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
-            elif node.place.call is None:  # torch says that no gradient passes: the values are given
+            else:  # torch says that no gradient passes: the values are given
                 node.outputs[i].needs = False
                 node.tracked = any(ref.needs for ref in node.outputs)
-            elif node.place.call == call:
-                waiting.append((tensor, node, i))
         self.pending = waiting
 
     def keeper(self, node: Node, i: int, seen: torch.Tensor) -> Callable[[torch.Tensor], None]:
@@ -212,10 +214,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         handles: list[Any] = []
         for name, module in model.named_modules():
 
-            def enter(module: Any, args: Any, name: str = name) -> None:
+            def enter(_module: Any, _args: Any, name: str = name) -> None:
                 self.modules.append(name)
 
-            def leave(module: Any, args: Any, output: Any) -> None:
+            def leave(_module: Any, _args: Any, _output: Any) -> None:
                 self.modules.pop()
 
             handles.append(module.register_forward_pre_hook(enter))
@@ -226,12 +228,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             for handle in handles:
                 handle.remove()
 
-    def finish(self, loss: torch.Tensor) -> Recording:
-        """End the recording; `loss` is what the run returned."""
+    def finish(self, loss: torch.Tensor, buffers: Iterable[torch.Tensor] = ()) -> Recording:
+        """End the recording; `loss` is what the run returned. The buffers will be put back: what was read is kept."""
         self.attach(None)
+        for buffer in buffers:
+            self.storage(buffer).version.keep()
         self.recording.loss = self.ref(loss, None)
         self.active = False
         return self.recording
+
+
+def is_differentiable(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def is_of(tensor: torch.Tensor, function: str) -> bool:
+    """Whether the tensor is what the custom Function returned: autocast's casts inside have a history of their own."""
+    return tensor.grad_fn is not None and tensor.grad_fn.name() == f"{function}Backward"
 
 
 def tensors_in(value: Any, kind: type) -> list[Any]:

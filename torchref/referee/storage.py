@@ -30,6 +30,10 @@ class Storage:
     def floating(self) -> bool:
         return self.dtype.is_floating_point
 
+    @property
+    def differentiable(self) -> bool:
+        return self.dtype.is_floating_point or self.dtype.is_complex
+
 
 class Version:
     """What a storage held between two writes."""
@@ -54,10 +58,11 @@ class Version:
 class Ref:
     """A tensor of the run: a window on a version of a storage."""
 
-    __slots__ = ("needs", "offset", "size", "stride", "version")
+    __slots__ = ("dtype", "needs", "offset", "size", "stride", "version")
 
     def __init__(self, version: Version, tensor: torch.Tensor, needs: bool) -> None:
         self.version = version
+        self.dtype = tensor.dtype
         self.size = tuple(tensor.shape)
         self.stride = tuple(tensor.stride())
         self.offset = int(tensor.storage_offset())
@@ -67,10 +72,19 @@ class Ref:
     def storage(self) -> Storage:
         return self.version.storage
 
+    @property
+    def readable(self) -> bool:
+        """Whether the entries can read it: no complex numbers, and no view of the memory in another dtype."""
+        return self.dtype == self.storage.dtype and not self.dtype.is_complex
+
     def given(self) -> Array:
         """torch's own values; floating-point ones in float64."""
-        view = torch.as_strided(self.version.tensor(), self.size, self.stride, self.offset)
-        return np.array((view.double() if self.storage.floating else view).numpy())
+        flat_tensor = self.version.tensor()
+        if self.dtype != self.storage.dtype:
+            flat_tensor = flat_tensor.view(self.dtype)
+        view = torch.as_strided(flat_tensor, self.size, self.stride, self.offset)
+        copy: Array = view.to(torch.float64 if self.storage.floating else view.dtype, copy=True).numpy()
+        return copy
 
 
 def flat(tensor: torch.Tensor, size: int) -> torch.Tensor:

@@ -70,18 +70,21 @@ def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
     for node in recording.nodes:
         if node.place.function in trust and node.place.function is not None:
             node.reason = "trusted"
+        elif node.tracked and not all(ref.readable for ref in (*node.inputs, *node.outputs)):
+            node.reason = "it reads or makes complex numbers, or memory in another dtype"
         elif node.tracked:
             node.entry = find(node.name)
             node.reason = "" if node.entry is not None else "no entry for it"
 
 
-def replay(recording: Recording, noise: Noise | None = None) -> tuple[Shadows, set[Storage]]:
+def replay(recording: Recording, noise: Noise | None = None, *, given: bool = False) -> tuple[Shadows, set[Storage]]:
     """The shadows of the leaves after the backward of the whole run, from its own float64 forward.
 
+    `given`: not its own forward, but the values of the run, so that every decision (the sign in a ReLU) is the run's.
     With them come the storages whose shadow lacks what an operation without entry would have passed back. With
     `noise`, all is rounded at random as in the run.
     """
-    backwards = forward(recording, noise)
+    backwards = forward(recording, noise, given)
     shadows = Shadows()
     lacking: set[Storage] = set()
     loss = recording.loss
@@ -108,7 +111,7 @@ def replay(recording: Recording, noise: Noise | None = None) -> tuple[Shadows, s
                 ]
             try:
                 gradients = list(gradients_of(node, backward, doutputs))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
                 give_up(node, error)
                 gradients = []
                 lacking |= {ref.storage for ref in node.inputs if ref.needs}
@@ -128,7 +131,7 @@ def is_first(ref: Ref) -> bool:
     return ref.version.base is None
 
 
-def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any] | None]:
+def forward(recording: Recording, noise: Noise | None, given: bool) -> list[Callable[..., Any] | None]:
     """The backward of every node, from a forward in float64. None where no gradient passes, or the values are given."""
     values: dict[Version, Array] = {}
     last = {ref.version: node.index for node in recording.nodes for ref in node.inputs}
@@ -141,8 +144,12 @@ def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any
                 with nullcontext() if noise is None else noise.on():
                     output, backward = call_entry(node, lambda ref: read(values, ref, noise))
                 outputs = [settled(array) for array in tensors_in(output, np.ndarray)]
-            except Exception as error:  # an entry may be a user's own
+            except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
                 give_up(node, error)
+        if given:  # nothing is stored, so all is read from the run
+            outputs = []
+            backwards.append(backward)
+            continue
         outputs += [ref.given() for ref in node.outputs[len(outputs) :]]
         for ref, array in zip(node.outputs, outputs, strict=True):
             store(values, ref, array)

@@ -221,3 +221,46 @@ def bell_backward_two(dout, cache):
     x, w, b, y = cache
     d = dout * y * -(x @ w + b)
     return d @ w.T, x.T @ d, d.sum(0)
+
+
+def dense(x, W, b):
+    return np.tanh(x @ W + b)
+
+
+def swirl(x):
+    return np.sin(x) * x
+
+
+def swirl_gradient(x, dy):
+    return dy * (np.cos(x) * x + np.sin(x))
+
+
+def gather(x, idx):
+    return x[idx] ** 2
+
+
+def gather_right(x, idx):
+    def backward(dy):
+        dx = np.zeros_like(x)
+        np.add.at(dx, idx, 2 * x[idx] * dy)
+        return dx
+
+    return x[idx] ** 2, backward
+
+
+def gather_overwrites(x, idx):
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dx[idx] += 2 * x[idx] * dy
+        return dx
+
+    return x[idx] ** 2, backward
+
+
+def logarithmic(x):
+    """Of positive numbers alone."""
+    return np.log(x) * np.sqrt(x)
+
+
+def logarithmic_right(x):
+    return np.log(x) * np.sqrt(x), lambda dy: dy * (1 + 0.5 * np.log(x)) / np.sqrt(x)

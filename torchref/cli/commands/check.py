@@ -23,8 +23,8 @@ class Options:
     Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d; or a file, or a directory, where
     comments `# torchref: NAME against OP` or the names of operations say what is judged. NAME: a function returning
     output and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an
-    optimizer's step, or what stands before _forward and _backward. Exit status 0: all of it is right, 1: wrong,
-    2: it could not be run, or not all of it be judged.
+    optimizer's step, what stands before _forward and _backward, or a whole network, judged by its own loss.
+    Exit status 0: all of it is right, 1: wrong, 2: it could not be run, or not all of it be judged.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py[:NAME][=OP]")]

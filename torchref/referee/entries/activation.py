@@ -66,7 +66,9 @@ def prelu(x: Array, weight: Array) -> tuple[Array, Backward]:
 def rrelu(
     x: Array, noise: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False
 ) -> tuple[Array, Backward]:
-    """y = x where x > 0, else slope x. In training the run has drawn the slopes, and written them into `noise`."""
+    """y = x where x > 0, else slope x; outside training the slope is the mean of the two."""
+    if training:
+        raise NotImplementedError("its draws are written into an argument")
     return F.leaky_relu(x, negative_slope=(lower + upper) / 2)
 
 
