@@ -28,17 +28,17 @@ NAMED = """
         return y, backward
 
     class Dropout:
-        \"\"\"Not inverted: another function than torch's.\"\"\"
+        \"\"\"Scaled by 3: another function than torch's.\"\"\"
 
         def __init__(self, p):
             self.p = p
 
         def forward(self, x):
             self.mask = np.random.rand(*x.shape) > self.p
-            return x * self.mask
+            return 3 * x * self.mask
 
         def backward(self, dy):
-            return dy * self.mask
+            return 3 * dy * self.mask
 
     def linear_forward(x, w, b):
         return x @ w.T + b, (x, w)

@@ -113,6 +113,9 @@ def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
     if still is not None:
         return still
     assert first is not None
+    likeliest = copy.copy(step)
+    vars(likeliest).update(step.ways()[0])
+    attempt(likeliest, settings)  # raises once more: what is told of the call is told of this one
     raise first
 
 
