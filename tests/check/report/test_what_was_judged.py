@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from torchref.check import assert_gradient, check
-from torchref.check.api import judge
+from torchref.check.api import Asked, judge
 from torchref.cli.command_line import main
 
 CODE = """
@@ -124,6 +124,6 @@ class Half(torch.autograd.Function):
 
 def test_the_precision_of_the_judgement():
     """Catches a headline that does not say in which precision an autograd.Function was judged."""
-    verdict = judge(Half, "tanh", None, None, "Half")
+    verdict = judge(Half, Asked("tanh"), "Half")
     assert verdict.text().startswith("Half against tanh (form: autograd, float32 on cpu): RIGHT for input\n")
     assert "a second derivative" in verdict.not_run

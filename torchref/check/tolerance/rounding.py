@@ -45,13 +45,13 @@ class Noise:
 
 
 @contextmanager
-def rounding_noise(u: float, source: Any) -> Iterator[None]:
+def rounding_noise(u: float, seed: Any) -> Iterator[None]:
     """Within this context arrays of class `Noisy` round at random with unit roundoff `u`.
 
-    `source` is a seed, or what has a generator's method `uniform(low, high, shape)`.
+    `seed` may also be what has a generator's method `uniform(low, high, shape)`.
     """
     kept = Noise.u, Noise.rng
-    Noise.u, Noise.rng = u, np.random.default_rng(source) if isinstance(source, int) else source
+    Noise.u, Noise.rng = u, np.random.default_rng(seed) if isinstance(seed, int) else seed
     try:
         yield
     finally:
