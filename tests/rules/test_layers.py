@@ -30,7 +30,12 @@ ROOMS_OF_CHECK = (
         "torchref.check.edits",
         "torchref.check.operators",
     ),
-    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running", "diagnosis", "reference")),
+    *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running")),
+    tuple(
+        f"torchref.check.reference.{file}" for file in ("asked", "by_torch", "inputs", "own", "signature", "witness")
+    ),
+    ("torchref.check.diagnosis",),
+    ("torchref.check.reference",),
     ("torchref.check.api",),
     ("torchref.check.plugin",),
 )

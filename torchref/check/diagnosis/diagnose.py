@@ -63,12 +63,7 @@ def diagnose(
         verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
-    if (
-        found is not None
-        and (op.loss or op.has("hx") or op.name == "linear")
-        and verdict.verdict != RIGHT
-        and not stated
-    ):
+    if found is not None and (op.loss or op.has("hx") or op.joins_bias) and verdict.verdict != RIGHT and not stated:
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
@@ -124,7 +119,7 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
     if isinstance(form, Layer) and form.either:
         yield form.changed(prediction=True)
     kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
-    if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.name == "linear":
+    if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.joins_bias:
         yield form.changed(op=bias_as_row(form.op))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()

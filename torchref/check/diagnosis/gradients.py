@@ -42,7 +42,7 @@ def right(trial: Trial, name: str) -> bool:
 def of_another_side(trial: Trial, name: str) -> bool:
     """Whether a gradient differs at kinks alone, and lies there between the slopes of the two sides: a convention."""
     g, reference = np.asarray(trial.gradients[name], dtype=float), trial.reference[name]
-    if trial.reading.strict or name != "input" or trial.op.family not in ("elementwise", "loss"):
+    if trial.reading.strict or name != "input" or not trial.op.pointwise:
         return False
     if g.shape != reference.shape or not np.isfinite(g).all():
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -324,7 +325,7 @@ def batch_norm(name: str, rank: int, *modules: str) -> Op:
 
 
 OPERATIONS = (
-    batch_norm("batch_norm", 2, "BatchNorm1d", "batchnorm", "BatchNorm"),
+    replace(batch_norm("batch_norm", 2, "BatchNorm1d", "batchnorm", "BatchNorm"), images="batch_norm2d"),
     batch_norm("batch_norm2d", 4, "BatchNorm2d", "spatial_batchnorm", "spatial_batch_norm"),
     from_textbook(
         "layer_norm",
@@ -333,6 +334,7 @@ OPERATIONS = (
         textbook.layer_norm,
         (*standardised(), *over("tuple(range(x.ndim - len(normalized_shape)))")),
         make=make_layer_norm,
+        by_rows=True,
         family="norm",
         affine=True,
         sizes=(("normalized_shape", "weight", 0),),

@@ -115,6 +115,9 @@ class Op:
     spreads: bool = False  # one mistake spoils several gradients: what fits no mistake follows from what does
     gates: tuple[tuple[str, ...], ...] = ()  # of a recurrence, in torch's order: the letters that people call each by
     kernel: bool = False  # its weight slides over places: it may be turned round
+    images: str = ""  # the name of the same operation on images
+    by_rows: bool = False  # it takes (N, D) row by row, and (N, T, D) as well
+    joins_bias: bool = False  # people write its bias as a row of its weight, for a column of ones
     pools: str = ""  # what it makes of a window: "mean" or "max"
     lengths: tuple[tuple[float, str], ...] = ()  # of data that is no argument: what a gradient may be divided by
     own: bool = False  # its formula is a function of the user's: witnessed, not derived
@@ -125,6 +128,21 @@ class Op:
     def mistakes(self) -> tuple[Mistake, ...]:
         """The wrong formulas that no edit makes, under whatever options."""
         return self.formula.listed(self)
+
+    @property
+    def plain(self) -> bool:
+        """Whether people give its layer an activation behind it."""
+        return self.family in ("linear", "conv", "norm", "embedding", "pool")
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each entry of its output, or term of its loss, has a slope of its own."""
+        return self.family in ("elementwise", "loss")
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether the reference is the judged code's own forward."""
+        return self.own and self.name in ("forward", "loss")
 
     @property
     def arrays(self) -> tuple[Argument, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torchref.check.ops import Op
-from torchref.check.reading.unused import ACTIVATIONS, PLAIN, UNUSED
+from torchref.check.reading.unused import ACTIVATIONS, UNUSED
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "dy": (
@@ -191,7 +191,7 @@ class Matcher:
     def activations(self) -> None:
         """A layer's own activation, where the operation has none: the identity, whatever the default."""
         for p in list(self.free):
-            if self.op.family in PLAIN and normal(p.name) in ACTIVATIONS and p.default is not None:
+            if self.op.plain and normal(p.name) in ACTIVATIONS and p.default is not None:
                 self.claim(f"unused {normal(p.name)}", p)
 
     def torchs_order(self) -> None:

@@ -97,9 +97,9 @@ def conventions(op: Op, parts: Parts) -> Any:
         there = {**columns.there, **cells, **dict.fromkeys(parts["bias"], columns.there["bias_ih"])}
         back = {**columns.back, **cells, **dict.fromkeys(parts["bias"], columns.back["bias_ih"])}
         groups.append([Convention(columns.sentence, there, back)])
-        if op.name.startswith("lstm") and parts["bias"]:
+        if op.has("cx") and parts["bias"]:
             groups.append([forget_plus_one(parts["bias"][1], 1)])
-        if op.name.startswith("gru"):
+        if len(op.gates) == 3:
             groups.append([update_gate(values)])
         return groups
 

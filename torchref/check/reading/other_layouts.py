@@ -23,12 +23,12 @@ from torchref.nn.module import Array
 
 def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
     """The operation on inputs of other numbers of axes, each with a note."""
-    if op.name == "batch_norm":
-        images = find("batch_norm2d")
+    if op.images:
+        images = find(op.images)
         yield replace(images, given=op.given), "it is judged on images, (N, C, H, W)"
-    if op.name in ("linear", "layer_norm"):
+    if op.by_rows:
         yield on_sequences(op), "it is judged on (N, T, D)"
-    if op.name == "linear":
+    if op.joins_bias:
         for last in (True, False):
             where = "last" if last else "first"
             yield joined_bias(op, last), f"the bias is the {where} row of the weight, for a column of ones"
@@ -38,12 +38,12 @@ def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
     if batch_axes(op):
         single = one_example(op)
         yield single, "it is judged on one example, without the axis of the batch"
-        if op.family == "conv":
+        if op.kernel:
             yield (
                 of_positions(single),
                 "it is judged on one image, with a bias for each position of the output (torch: for each channel)",
             )
-    if op.family == "conv":
+    if op.kernel:
         yield of_positions(op), "it has a bias for each position of the output (torch: for each channel)"
 
 

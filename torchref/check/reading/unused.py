@@ -57,7 +57,6 @@ class Descent:
 
 
 ACTIVATIONS = ("activation", "act", "activationfn", "actfn", "activationfunction", "nonlinearity")
-PLAIN = ("linear", "conv", "norm", "embedding", "pool")  # families of operations that have no activation of their own
 OPTIMIZERS = ("optimizer", "optimiser", "opt", "optim", "optimizerclass", "solver", "updater")
 # arguments that a code asks for although the operation has no such: what each is handed
 UNUSED: dict[str, Any] = {

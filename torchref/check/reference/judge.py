@@ -114,7 +114,7 @@ def how_it_was_judged(op: Op, trial: Trial) -> str:
     assert isinstance(op.formula, Witnessed)
     how = " and ".join(sorted(op.formula.how)) or "its output alone"
     shown = [f"{n} {np.shape(v)}" for n, v in trial.probe.values.items() if isinstance(v, np.ndarray)]
-    whose = "its own forward's gradient" if op.name in ("forward", "loss") else f"the gradient of {op.name}"
+    whose = "its own forward's gradient" if op.by_itself else f"the gradient of {op.name}"
     return f"{whose} by {how}; inputs {', '.join(shown)}"
 
 

@@ -103,7 +103,7 @@ class Layer(Closure):
         for p in params:
             if isinstance(p.default, bool) and op.has(p.name) and op.argument(p.name).kind == "array":
                 continue  # bias=True: whether there is one, not the array
-            if p.default is p.empty and normal(p.name) in SHAPES and op.family in ("conv", "pool"):
+            if p.default is p.empty and normal(p.name) in SHAPES and (op.kernel or op.pools or op.has("kernel_size")):
                 self.sizes[p.name] = ("input_shape", 0)
                 continue
             named = (s for s in self.unsized() if normal(p.name) in map(normal, SIZES.get(s[0], (s[0],))))
