@@ -135,6 +135,11 @@ class Op:
         return self.family in ("linear", "conv", "norm", "embedding", "pool")
 
     @property
+    def recurrent(self) -> bool:
+        """Whether it is a step of a recurrence, or all of them: people put a layer behind it."""
+        return self.family == "recurrent"
+
+    @property
     def pointwise(self) -> bool:
         """Whether each entry of its output, or term of its loss, has a slope of its own."""
         return self.family in ("elementwise", "loss")

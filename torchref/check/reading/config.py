@@ -41,7 +41,7 @@ class Config(dict[str, Any]):
 
     def output_layer(self, key: str) -> Any:
         """An array of the layer behind a recurrence, parameters["Wya"] or ["by"]: it has no part in the step."""
-        if self.op is None or not self.op.has("weight_hh") or key not in BEHIND:
+        if self.op is None or not self.op.recurrent or key not in BEHIND:
             return None
         biases = [v for v in self.arrays.values() if np.size(v) == max(np.shape(v), default=0)]
         hidden = np.size(biases[0]) if biases else 1
