@@ -15,7 +15,7 @@ import numpy as np
 
 from torchref.nn.any_array import takes_any_array, unscalar
 from torchref.nn.broadcast import sum_to_shape
-from torchref.nn.errors import check_arrays, check_plain
+from torchref.nn.errors import check_arrays, check_numbers, check_plain
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import is_integer
 
@@ -23,6 +23,7 @@ __all__ = [
     "broadcasting",
     "check_arrays_alone",
     "check_broadcast",
+    "check_value",
     "elementwise",
     "in_dtype",
     "is_number",
@@ -124,6 +125,14 @@ def dtype_of_number(value: Any) -> np.dtype[Any]:
 def is_number(value: Any) -> bool:
     """Whether `value` is a number, not an array: one has no gradient."""
     return isinstance(value, numbers.Real | np.bool_)
+
+
+def check_value(function: str, value: Any) -> None:
+    """RuntimeError or TypeError unless `value`, which fills places, is a 0-d array or a number."""
+    if not isinstance(value, np.ndarray):
+        check_numbers(function, value=value)
+    elif value.ndim:
+        raise RuntimeError(f"{function}(): value must be a number or a 0-d array, but has shape {value.shape}")
 
 
 def check_broadcast(function: str, **arrays: Array) -> tuple[int, ...]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from torchref.nn.broadcast import sum_to_shape
-from torchref.nn.errors import check_arrays, check_numbers
+from torchref.nn.errors import check_arrays
 from torchref.nn.module import Array, Backward
-from torchref.tensor.calling import elementwise, is_number, plainly
+from torchref.tensor.calling import check_value, elementwise, is_number, plainly
 
 __all__ = ["clone", "copy", "detach", "fill", "to"]
 
@@ -82,11 +82,7 @@ def fill(x: Array, value: Any) -> tuple[Array, Backward]:
     Errors: RuntimeError for a value with dimensions. Equals `torch.fill`.
     """
     check_arrays("fill", input=x)
-    if isinstance(value, np.ndarray):
-        if value.ndim:
-            raise RuntimeError(f"fill(): value must be a number or a 0-d array, but has shape {value.shape}")
-    else:
-        check_numbers("fill", value=value)
+    check_value("fill", value)
 
     def backward(dy: Array) -> Any:
         dx = np.zeros_like(x)

@@ -13,7 +13,7 @@ import numpy as np
 from torchref.nn.broadcast import sum_to_shape
 from torchref.nn.errors import check_arrays, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward
-from torchref.tensor.calling import check_broadcast, is_number, plainly
+from torchref.tensor.calling import check_broadcast, check_value, is_number, plainly
 from torchref.tensor.indexing import (
     Index,
     added_at,
@@ -296,11 +296,7 @@ def index_fill(x: Array, dim: int, index: Array, value: float | Array) -> tuple[
     Errors: as `index_add`; RuntimeError for a value with dimensions. Equals `torch.index_fill`.
     """
     check_arrays("index_fill", input=x)
-    if isinstance(value, np.ndarray):
-        if value.ndim:
-            raise RuntimeError(f"index_fill(): value must be a number or a 0-d array, but has shape {value.shape}")
-    else:
-        check_numbers("index_fill", value=value)
+    check_value("index_fill", value)
     axis = check_slices("index_fill", x, dim, index, None)
     place = (slice(None),) * axis + (index.reshape(-1),)
     y = np.array(lifted(x), order="C", subok=True)

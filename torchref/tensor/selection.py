@@ -16,6 +16,7 @@ from torchref.tensor.calling import (
     broadcasting,
     check_arrays_alone,
     check_broadcast,
+    check_value,
     elementwise,
     in_dtype,
     is_number,
@@ -211,13 +212,9 @@ def masked_fill(x: Array, mask: Array, value: Operand) -> tuple[Array, Backward]
     """
     check_arrays("masked_fill", input=x)
     check_mask("masked_fill", "mask", mask)
-    if isinstance(value, np.ndarray):
-        if value.ndim:
-            raise RuntimeError(f"masked_fill(): value must be a number or a 0-d array, but has shape {value.shape}")
-    else:
-        check_numbers("masked_fill", value=value)
-        if is_integer(x) and not np.isfinite(value):
-            raise RuntimeError(f"masked_fill(): value={value!r} is no {x.dtype}")
+    check_value("masked_fill", value)
+    if not isinstance(value, np.ndarray) and is_integer(x) and not np.isfinite(value):
+        raise RuntimeError(f"masked_fill(): value={value!r} is no {x.dtype}")
     check_broadcast("masked_fill", input=x, mask=mask)
 
     def backward(dy: Array) -> tuple[Array, None, Array]:

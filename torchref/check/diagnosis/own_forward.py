@@ -31,9 +31,9 @@ def by_own_constant(trial: Trial) -> Trial | None:
     """The trial in which a loss, or dropout, is taken as what it is: a constant times torch's."""
     ways = (w for w in constants(trial) if confirmed(w))
     if trial.op.draws is not None:
-        return next((t for w in ways if (t := with_gradients(w)) is not None and gradients_fit(t)), None)
+        return next((t for w in ways if (t := with_gradients(w)) is not None and gradients_right(t)), None)
     tried = [t for w in ways if (t := with_gradients(w)) is not None]
-    fitting = (t for fits in (gradients_fit, sizes_fit) for t in tried if fits(t))
+    fitting = (t for fits in (gradients_right, sizes_fit) for t in tried if fits(t))
     return next(fitting, tried[0] if tried else None)
 
 
@@ -91,7 +91,8 @@ def with_gradients(reading: Reading) -> Trial | None:
         return None
 
 
-def gradients_fit(trial: Trial) -> bool:
+def gradients_right(trial: Trial) -> bool:
+    """Whether there are gradients, and all are the reference's."""
     return bool(trial.gradients) and all(
         np.shape(g) == trial.reference[n].shape and trial.close(g, trial.reference[n])
         for n, g in trial.gradients.items()

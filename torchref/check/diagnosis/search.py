@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.diagnosis.forward import wrong_outputs
-from torchref.check.diagnosis.own_forward import by_own_constant, with_other_eps
+from torchref.check.diagnosis.own_forward import by_own_constant, gradients_right, with_other_eps
 from torchref.check.ops.conventions import TORCH, Convention
 from torchref.check.ops.probe import Probe
 from torchref.check.reading import other_signatures
@@ -169,14 +169,6 @@ def conventions_to_try(reading: Reading, p: Probe) -> Iterator[Convention]:
         name = normal(reading.form.matching.user("p") or "")
         return iter(list(every)[1:]) if "keep" in name or "retain" in name else iter([TORCH])
     return every
-
-
-def gradients_right(trial: Trial) -> bool:
-    return bool(trial.gradients) and all(
-        np.shape(g) == trial.reference[n].shape and trial.close(g, trial.reference[n])
-        for n, g in trial.gradients.items()
-        if n in trial.reference
-    )
 
 
 def with_options(reading: Reading) -> Reading:

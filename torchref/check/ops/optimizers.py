@@ -280,7 +280,6 @@ def of_both_kinds(new: str) -> tuple[Slip, ...]:
 
 NADAM_NEW = "shrunk - lr * m_hat"
 NADAM_KEPT = "s.update(t=t, product=product, m=m, v=v)"
-NADAM_M = "(1 - mu) / (1 - product) * decayed + mu_next / (1 - product * mu_next) * m"
 NADAM = (
     *of_both_kinds(f"{NADAM_NEW} / (np.sqrt(v_hat) + eps)"),
     *LOOP,

@@ -237,6 +237,18 @@ CONV: dict[str, Any] = {
 }
 
 
+WINDOW = option(
+    "kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window", "f", "filter_size", vary=(2,)
+)
+STEP = option("stride", None, 2, "s", "strides", vary=(None, 1))
+POOL: dict[str, Any] = {
+    "family": "pool",
+    "known": (INPUT_SHAPE,),
+    "conventions": window_conventions,
+    "derivation": "pooling.md",
+}
+
+
 def image(nd: int) -> Any:
     return array("input", axes=" ".join(("N", "C", *SPACE[nd])))
 
@@ -288,22 +300,8 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
     }
     whole = option("output_size", 3, 3, "size", "out_size", "output_shape", vary=(2,))
     own = (
-        option(
-            "kernel_size",
-            2,
-            3,
-            "k",
-            "size",
-            "pool_size",
-            "kernel",
-            "pool",
-            "ksize",
-            "window",
-            "f",
-            "filter_size",
-            vary=(2,),
-        ),
-        option("stride", None, 2, "s", "strides", vary=(None, 1)),
+        WINDOW,
+        STEP,
         option("padding", 0, padding, "pad", "p", vary=(1 - padding,)),
     )
     return from_textbook(
@@ -314,12 +312,9 @@ def pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
         patches[stem],
         {"comparison": TIES, "mean": SHARE, "constant": SHARE, "factor": SHARE if kind == "avg" else PLACE},
         make=make_pool(nd, kind == "max"),
-        family="pool",
         variants=("rich", "adaptive fit" if adaptive else "fit"),
         pools="mean" if kind == "avg" else "max",
-        known=(INPUT_SHAPE,),
-        conventions=window_conventions,
-        derivation="pooling.md",
+        **POOL,
     )
 
 
@@ -330,32 +325,15 @@ def lp_pooling(nd: int) -> Op:
         (
             image(nd),
             option("norm_type", 2.0, 4.0, "p", "power", "norm", vary=(2.0, 3.0)),
-            option(
-                "kernel_size",
-                2,
-                3,
-                "k",
-                "size",
-                "pool_size",
-                "kernel",
-                "pool",
-                "ksize",
-                "window",
-                "f",
-                "filter_size",
-                vary=(2,),
-            ),
-            option("stride", None, 2, "s", "strides", vary=(None, 1)),
+            WINDOW,
+            STEP,
         ),
         textbook.lp_pool,
         LP_POOL,
         {"mean": SHARE},
         make=make_lp_pool(nd),
-        family="pool",
         variants=("rich", "fit"),
-        known=(INPUT_SHAPE,),
-        conventions=window_conventions,
-        derivation="pooling.md",
+        **POOL,
     )
 
 

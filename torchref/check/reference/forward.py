@@ -17,7 +17,6 @@ from torchref.check.reading.forms.recognise import as_pair, is_autograd
 from torchref.check.reference.own import seeded
 from torchref.check.reference.signature import INTEGERS
 from torchref.check.reference.witness import NoWitness
-from torchref.nn.module import Array
 
 LENGTHS = (7, 11, 3, 5)  # of what a constructor asks for
 
@@ -159,8 +158,3 @@ def is_weight(name: Any, value: Any) -> bool:
     return (
         held and str(name).isidentifier() and not n.startswith(("d", "grad", "running", "moving")) and n not in INTEGERS
     )
-
-
-def fixed_shapes(function: Any) -> dict[str, Array]:
-    """The arrays whose shapes an instance has settled."""
-    return function.held if isinstance(function, OfLayer) else {}
