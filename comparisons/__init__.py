@@ -6,12 +6,12 @@ of its docstring is its claim. `torchref.compare` trains them, and `torchref com
 
 # In the order in which `torchref list` shows them, each with the seconds that it takes on two cores.
 ORDER = {
-    "digits": 60,
+    "digits": 30,
     "regression": 10,
     "tables": 10,
-    "images": 60,
-    "autoencoders": 20,
-    "sequences": 60,
-    "reversal": 60,
-    "text": 60,
+    "images": 20,
+    "autoencoders": 15,
+    "sequences": 40,
+    "reversal": 15,
+    "text": 40,
 }
