@@ -89,7 +89,7 @@ def check(
         type(function).__name__,
     )
     how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
-    return child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
+    return _child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -99,7 +99,7 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+def _child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
     start = time.perf_counter()
     verdict = child.run(work, timeout, limited=how.device != "cuda")
     verdict.seconds = time.perf_counter() - start
@@ -203,7 +203,7 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
 
     for file in (path, asked.file_of(how.against)):
         child.share_torch(file)
-    verdict = child_verdict(among_its_own, timeout, name, how)
+    verdict = _child_verdict(among_its_own, timeout, name, how)
     verdict.file = path
     return verdict
 
@@ -213,12 +213,12 @@ def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[
     return [
         Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
         if t.error
-        else as_promised(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
+        else _as_promised(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
         for t in find_targets(targets, how.against)
     ]
 
 
-def as_promised(target: Target, verdict: Verdict) -> Verdict:
+def _as_promised(target: Target, verdict: Verdict) -> Verdict:
     """The verdict on what was found by its name alone: a forward that is not torch's is then no mistake."""
     if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
         return verdict

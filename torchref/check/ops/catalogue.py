@@ -19,14 +19,14 @@ READERS = (
 )  # the files of `ops` that look into the catalogue themselves
 
 
-def found() -> tuple[Op, ...]:
+def _found() -> tuple[Op, ...]:
     """The operations of every file, in the order of the files' names."""
     files = [m.name for m in pkgutil.iter_modules(ops.__path__) if m.name not in READERS]
     modules = [importlib.import_module(f"{ops.__name__}.{name}") for name in files]
     return tuple(op for module in modules for op in getattr(module, "OPERATIONS", ()))
 
 
-CATALOGUE = found()
+CATALOGUE = _found()
 
 
 def listing() -> str:

@@ -52,7 +52,7 @@ def without_parameters(op: Op, options: Mapping[str, Any]) -> Op:
 def said(op: Op, options: Mapping[str, Any], sizes: int) -> tuple[str, ...]:
     """What is done with the options that no formula has."""
     own = [n for n in options if n in (*(s[0] for s in op.sizes), *OTHER_SIZES) and not op.has(n)]
-    told = ["the probe has sizes of its own; those that --against names change nothing"] if own or sizes else []
-    told += [f"{n} changes no value" for n in options if n in OF_MEMORY]
-    told += [f"{n}: the layout is read from the code" for n in options if n in LAYOUTS]
-    return tuple(told)
+    found = ["the probe has sizes of its own; those that --against names change nothing"] if own or sizes else []
+    found += [f"{n} changes no value" for n in options if n in OF_MEMORY]
+    found += [f"{n}: the layout is read from the code" for n in options if n in LAYOUTS]
+    return tuple(found)

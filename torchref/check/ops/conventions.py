@@ -36,8 +36,8 @@ TORCH = Convention("", {}, {})
 def both(a: Convention, b: Convention) -> Convention:
     there = {n: (lambda v, n=n: b.to_user(n, a.to_user(n, v))) for n in {**a.there, **b.there}}
     back = {n: (lambda v, n=n: a.to_torch(n, b.to_torch(n, v))) for n in {**a.back, **b.back}}
-    told = "; ".join(s for s in (a.sentence, b.sentence) if s)
-    return Convention(told, there, back, of_values=a.of_values or b.of_values)
+    sentence = "; ".join(s for s in (a.sentence, b.sentence) if s)
+    return Convention(sentence, there, back, of_values=a.of_values or b.of_values)
 
 
 def swap(a: Any) -> Any:
@@ -112,9 +112,9 @@ def in_columns() -> Convention:
 
     names = ("input", "hx", "output", "h_n")
     there = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), lambda b: b.reshape(-1, 1))}
-    back = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), column)}
+    back = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), _column)}
     return Convention("the samples stand in columns, (D, N) or (D, N, T)", there, back)
 
 
-def column(b: Any) -> Any:
+def _column(b: Any) -> Any:
     return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b

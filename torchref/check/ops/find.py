@@ -22,8 +22,8 @@ def normal(name: str) -> str:
 
 def find(against: str) -> Op:
     """The operation that `against` names: "layer_norm", "LayerNorm", "nn.LayerNorm" or "conv2d(stride=2)"."""
-    name, positional, options = read(against)
-    op = named(name)
+    name, positional, options = _read(against)
+    op = _named(name)
     sizes, known = [s[0] for s in op.sizes], [a.name for a in op.options]
     for a in op.options:  # an option's other names
         for alias in a.aliases:
@@ -43,7 +43,7 @@ def find(against: str) -> Op:
     return replace(op, given={k: v for k, v in options.items() if k in known}, said=said)
 
 
-def read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
+def _read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
     """Name, arguments by position and by name. UnknownOp: it is no call with literals."""
     try:
         tree = ast.parse(against.strip(), mode="eval").body
@@ -63,7 +63,7 @@ def read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
     return ast.unparse(tree).split(".")[-1], positional, options
 
 
-def named(name: str) -> Op:
+def _named(name: str) -> Op:
     """The operation of this name or alias."""
     table: dict[str, Op] = {}
     for op in CATALOGUE:

@@ -56,12 +56,12 @@ class FromTextbook:
         self, v: Any, wrong: frozenset[str] = frozenset()
     ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]:
         own = self.page(v)
-        changes = [self.change(v, told) for told in sorted(wrong)]
+        changes = [self.change(v, line) for line in sorted(wrong)]
         ran = own.run(self.values(v), changes)
         names = self.graded(own)
 
         def backward(*upstream: Any) -> Gradients:
-            result = dict(zip(names, ran.backward(*received(own, ran, upstream)), strict=True))
+            result = dict(zip(names, ran.backward(*_received(own, ran, upstream)), strict=True))
             for name, variable in zip(names, own.gradients, strict=True):
                 if variable in ran.sums:
                     result[name + "~"] = ran.sums[variable]
@@ -75,19 +75,19 @@ class FromTextbook:
         more = [a.name for a in self.arguments if a.kind == "data" and f"d{shortened(a.name)}" in own.gradients]
         return [*(a.name for a in self.arguments if a.kind == "array"), *more]
 
-    def change(self, v: Any, told: str) -> Patch | Edit:
-        """The change that puts the wrong line `told` in its place."""
+    def change(self, v: Any, wrong: str) -> Patch | Edit:
+        """The change that puts the wrong line `wrong` in its place."""
         own = self.page(v)
-        patches = [p for p in self.patches if p.told == told]
+        patches = [p for p in self.patches if p.wrong == wrong]
         fitting = next((p for p in patches if own.right_line(p)), None)
-        return fitting or self.slips(v).get(told) or patches[0]
+        return fitting or self.slips(v).get(wrong) or patches[0]
 
     def variables(self, v: Any, *upstream: Any) -> dict[str, Any]:
         """Every variable of the forward by name, and with an upstream gradient those of the backward."""
         own = self.page(v)
         ran = own.run(self.values(v))
         if upstream:
-            ran.backward(*received(own, ran, upstream))
+            ran.backward(*_received(own, ran, upstream))
         return {**own.scope, **ran.variables}
 
     def slips(self, v: Any) -> dict[str, Edit]:
@@ -97,17 +97,17 @@ class FromTextbook:
             with np.errstate(all="ignore"):
                 ran = own.run(self.values(v))
                 ran.backward(*(np.ones_like(y) for y, _ in zip(ran.outputs, own.back.args.args, strict=False)))
-            known = {ast.unparse(ast.parse(p.told)) for p in self.patches if own.right_line(p)}
+            known = {ast.unparse(ast.parse(p.wrong)) for p in self.patches if own.right_line(p)}
             found = own.edits(self.slugs, ran.variables)
-            self.edits[id(own)] = {e.told: e for e in found if e.told not in known}
+            self.edits[id(own)] = {e.wrong: e for e in found if e.wrong not in known}
         return self.edits[id(own)]
 
     def listed(self, op: Op) -> tuple[Mistake, ...]:
         """The wrong formulas that no edit makes, under whatever options."""
         if self.known is None:  # made when they are asked for: a verdict needs those of one operation
             whole = page(self.textbook)
-            told = {p.told: mistake(op, whole, p, self.homes) for p in reversed(self.patches)}
-            self.known = tuple(told.values())[::-1]
+            every = {p.wrong: _mistake(op, whole, p, self.homes) for p in reversed(self.patches)}
+            self.known = tuple(every.values())[::-1]
         return self.known
 
     def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
@@ -115,12 +115,12 @@ class FromTextbook:
         own = self.page(v)
         fitting = [p for p in self.patches if own.right_line(p)]
         every: list[Patch | Edit] = [*fitting, *self.slips(v).values()]
-        return tuple(mistake(op, own, c, self.homes) for c in every)
+        return tuple(_mistake(op, own, c, self.homes) for c in every)
 
     def shown(self, op: Op, name: str, v: Any) -> str:
         """The lines that compute the gradient of `name`, or an output; empty where there are none."""
         own = self.page(v)
-        named = {torch: variable for variable, torch in names(op, own).items()}
+        named = {torch: variable for variable, torch in _names(op, own).items()}
         if name not in named:
             return ""
         absent = (a for a in op.arguments if a.neutral is not None and getattr(v, a.name, None) is None)
@@ -130,14 +130,14 @@ class FromTextbook:
         return "\n".join([*used, *lines])
 
 
-def received(own: Page, ran: Ran, upstream: tuple[Any, ...]) -> list[Any]:
+def _received(own: Page, ran: Ran, upstream: tuple[Any, ...]) -> list[Any]:
     """The upstream gradients, one for each parameter of the backward: zeros for an output that nothing comes back to."""
     parameters = own.back.args.args
     every = (*upstream, *(None for _ in parameters[len(upstream) :]))
     return [np.zeros_like(y) if dy is None else dy for y, dy, _ in zip(ran.outputs, every, parameters, strict=False)]
 
 
-def same(value: Any) -> Any:
+def _same(value: Any) -> Any:
     return value
 
 
@@ -146,10 +146,10 @@ class Adapted:
     """The formula of `inner` for code that has other arguments or outputs: what comes in and goes out is changed."""
 
     inner: Op
-    values: Callable[[Any], Any] = same  # the values under the names of this code -> those of `inner`
-    outputs: Callable[[tuple[Array, ...]], tuple[Array, ...]] = same
+    values: Callable[[Any], Any] = _same  # the values under the names of this code -> those of `inner`
+    outputs: Callable[[tuple[Array, ...]], tuple[Array, ...]] = _same
     upstream: Callable[[tuple[Any, ...], tuple[Array, ...]], tuple[Any, ...]] = lambda dys, outputs: dys
-    gradients: Callable[[Gradients], Gradients] = same  # those of `inner` -> those under the names of this code
+    gradients: Callable[[Gradients], Gradients] = _same  # those of `inner` -> those under the names of this code
     home: Mapping[str, str] = field(
         default_factory=dict
     )  # an array of this code: the one of `inner` that it is part of
@@ -184,18 +184,18 @@ class Adapted:
 Written = FromTextbook | Adapted
 
 
-def mistake(op: Op, own: Page, change: Patch | Edit, homes: Mapping[str, str]) -> Mistake:
+def _mistake(op: Op, own: Page, change: Patch | Edit, homes: Mapping[str, str]) -> Mistake:
     """A change of a page as a mistake: the gradient that it belongs to, and the right line as its correction."""
     right = change.right if isinstance(change, Edit) else own.right_line(change)
-    told = own.leads_to(right)
-    named = names(op, own)
+    spoiled = own.leads_to(right)
+    named = _names(op, own)
     home = next((g for line, g in homes.items() if right.startswith(line)), "")
-    gradient = getattr(change, "gradient", "") or home or (named[told[0]] if told else "output")
+    gradient = getattr(change, "gradient", "") or home or (named[spoiled[0]] if spoiled else "output")
     advice = getattr(change, "advice", "") or right
-    return Mistake(change.told, change.slug, gradient, change.sentence, advice, getattr(change, "convention", ""))
+    return Mistake(change.wrong, change.slug, gradient, change.sentence, advice, getattr(change, "convention", ""))
 
 
-def names(op: Op, own: Page) -> dict[str, str]:
+def _names(op: Op, own: Page) -> dict[str, str]:
     """The outputs and gradients of a page: variable -> torch's name."""
     assert isinstance(op.formula, FromTextbook)
     return dict(zip((*own.outputs, *own.gradients), (*op.outputs, *op.formula.graded(own)), strict=True))
@@ -247,11 +247,11 @@ def intermediates(op: Op, v: Any, upstream: Mapping[str, Any]) -> list[tuple[Kno
     return [
         (k, tuple(np.asarray(eval(e, dict(space))) for e in k.values))
         for k in op.known
-        if k.values and known_here(k, space)
+        if k.values and _known_here(k, space)
     ]
 
 
-def known_here(k: Known, space: dict[str, Any]) -> bool:
+def _known_here(k: Known, space: dict[str, Any]) -> bool:
     """Whether the intermediate occurs under these options."""
     wanted = {n.id for e in k.values for n in ast.walk(ast.parse(e)) if isinstance(n, ast.Name)}
     return wanted <= space.keys() | {"max", "min", "len"}
@@ -263,7 +263,7 @@ def saved(op: Op, k: Known, v: Any) -> Any:
     if isinstance(op.formula, FromTextbook):
         own, given = op.formula.page(v), op.formula.values(v)
         arguments = {p: given[torchs(p, given)] for p in own.parameters}
-        if known_here(replace(k, values=(k.saved,)), arguments):  # a size, which needs no run
+        if _known_here(replace(k, values=(k.saved,)), arguments):  # a size, which needs no run
             return eval(k.saved, arguments)
     return eval(k.saved, op.formula.variables(v))
 

@@ -29,7 +29,7 @@ def log_cosh_loss(x: Array, t: Array, reduction: str) -> Any:
     return loss, backward
 
 
-def in_torch(torch: Any, v: Any) -> Any:
+def _in_torch(torch: Any, v: Any) -> Any:
     entries = torch.log(torch.cosh(v.input - v.target))
     return entries if v.reduction == "none" else getattr(entries, v.reduction)()
 
@@ -43,6 +43,6 @@ OPERATIONS = (
         "log_cosh",
         values=differences,
         patches=slopes("dx =", ("difference * dentries", "local-derivative-missing", SQUARE)),
-        in_torch=in_torch,
+        in_torch=_in_torch,
     ),
 )

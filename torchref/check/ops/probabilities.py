@@ -15,7 +15,7 @@ from torchref.check.ops.record import Op
 
 
 @dataclass(frozen=True)
-class OfProbabilities(Adapted):
+class _OfProbabilities(Adapted):
     """nll_loss takes log p; dL/dp = dL/d(log p) / p."""
 
     def __call__(self, v: Any, wrong: frozenset[str] = frozenset()) -> Any:
@@ -40,5 +40,5 @@ def of_probabilities(op: Op) -> Op:
         return {**arrays, "input": np.exp(arrays["input"])}
 
     given = {k: v for k, v in op.given.items() if nll.has(k)}
-    formula = OfProbabilities(nll, values=logarithm, made={"input": "np.log(input)"})
+    formula = _OfProbabilities(nll, values=logarithm, made={"input": "np.log(input)"})
     return replace(nll, name=op.name, formula=formula, make=make, given=given, derivation=op.derivation)

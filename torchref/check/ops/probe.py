@@ -51,7 +51,7 @@ def gradients_only(gradients: Gradients) -> dict[str, Array]:
     return {k: np.asarray(v) for k, v in gradients.items() if not isinstance(v, Unreduced) and v is not None}
 
 
-def upstream_like(rng: Any, output: Array) -> Array:
+def _upstream_like(rng: Any, output: Array) -> Array:
     """Both signs, no entry near 0 or 1: an upstream gradient that is dropped or replaced by ones is seen."""
     return np.asarray(rng.uniform(0.4, 1.9, np.shape(output)) * rng.choice([-1.0, 1.0], np.shape(output)))
 
@@ -74,7 +74,7 @@ def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: st
             values[a.name] = None
         else:
             values[a.name] = arrays.get(a.name)
-    return finished(op, seed, variant, values, arrays, rng)
+    return _finished(op, seed, variant, values, arrays, rng)
 
 
 def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
@@ -85,10 +85,10 @@ def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Pro
         k: np.stack((v, second.values[k])) if isinstance(v, np.ndarray) and v.shape == shape else v
         for k, v in first.values.items()
     }
-    return finished(op, seed, variant, values, values, np.random.default_rng(seed))
+    return _finished(op, seed, variant, values, values, np.random.default_rng(seed))
 
 
-def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
+def _finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
     """A probe with its upstream gradients."""
     if op.draws:
         values["mask"] = arrays["mask"]
@@ -99,7 +99,7 @@ def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: di
     for target in (probe.upstream, probe.second):
         for name, output in outputs.items():
             if not name.startswith("running_") and name != "weights":
-                target[name] = upstream_like(rng, output)
+                target[name] = _upstream_like(rng, output)
     if op.loss and np.ndim(probe.upstream["output"]) == 0:
         probe.upstream["output"], probe.second["output"] = np.asarray(1.7), np.asarray(-0.6)
     return probe

@@ -49,7 +49,7 @@ class Patch:
     """
 
     line: str
-    told: str  # what stands there instead: the wrong line, or several with "; " between them, or the line as a comment
+    wrong: str  # what stands there instead: the wrong line, or several with "; " between them, or the line as a comment
     slug: str
     sentence: str
     advice: str = ""  # where the right line does not say enough

@@ -28,7 +28,7 @@ class Slip:
     elsewhere: bool = False  # other texts have it so: no mistake but a convention
 
     @property
-    def told(self) -> str:
+    def wrong(self) -> str:
         return "; ".join(self.changes.values())
 
 
@@ -71,13 +71,13 @@ Options = tuple[tuple[str, Any], ...]
 Changes = tuple[tuple[str, str], ...]
 
 
-def chosen(o: SimpleNamespace) -> Options:
+def _chosen(o: SimpleNamespace) -> Options:
     """The options of a step."""
     return tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in vars(o).items() if k != "lr")
 
 
 @cache
-def page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDef:
+def _page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDef:
     """The lines of a step, or of the loop, under these options."""
     tree = Fold(dict(options)).visit(copy.deepcopy(source(function)))
     assert isinstance(tree, ast.FunctionDef)
@@ -85,13 +85,13 @@ def page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDef
 
 
 @cache
-def compiled(function: Callable[..., Any], options: Options, changes: Changes) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], options: Options, changes: Changes) -> Callable[..., Any]:
     """The step, or the loop, with these changes. ValueError: under these options there is no such line."""
-    tree = page(function, options)
+    tree = _page(function, options)
     undo: list[Callable[[], None]] = []
     try:
-        for line, told in changes:
-            undo.append(patch(tree, Patch(line, told, "", "")))
+        for line, instead in changes:
+            undo.append(patch(tree, Patch(line, instead, "", "")))
         scope: dict[str, Any] = dict(vars(textbook))
         exec(
             compile(ast.fix_missing_locations(ast.Module([tree], [])), f"<{tree.name} of the textbook>", "exec"), scope
@@ -112,9 +112,9 @@ def simulate(
     wrong: Iterable[Slip] = (),
 ) -> list[list[Array]]:
     """The weights after each step: [step][weight]. ValueError: under these options there is no such mistake."""
-    options, every = chosen(o), [c for w in wrong for c in w.changes.items()]
-    step = compiled(optimizer.step, options, tuple(c for c in every if c[0] not in AROUND))
-    train = compiled(textbook.train, (), tuple(c for c in every if c[0] in AROUND))
+    options, every = _chosen(o), [c for w in wrong for c in w.changes.items()]
+    step = _compiled(optimizer.step, options, tuple(c for c in every if c[0] not in AROUND))
+    train = _compiled(textbook.train, (), tuple(c for c in every if c[0] in AROUND))
     given = dict(options)
     path: list[list[Array]] = train(lambda w, g, s, lr: step(w, g, s, lr, **given), weights, gradients, rates)
     return path
@@ -122,16 +122,16 @@ def simulate(
 
 def right_lines(optimizer: Optimizer, o: SimpleNamespace, wrong: Slip) -> str:
     """The right lines in the places of the wrong ones."""
-    trees = page(optimizer.step, chosen(o)), page(textbook.train)
+    trees = _page(optimizer.step, _chosen(o)), _page(textbook.train)
     every = [show(s) for tree in trees for s, _ in lines(tree.body)]
     return "; ".join(line for line in every if line.startswith(tuple(wrong.changes)))
 
 
 def shown_step(optimizer: Optimizer, o: SimpleNamespace) -> str:
     """The lines of the step under these options; they run as they stand, once for each weight."""
-    body = page(optimizer.step, chosen(o)).body[:-1]
+    body = _page(optimizer.step, _chosen(o)).body[:-1]
     read = reads(ast.Module(body, []))
-    values = [f"{name} = {value!r}" for name, value in chosen(o) if name in read]
+    values = [f"{name} = {value!r}" for name, value in _chosen(o) if name in read]
     return "\n".join(["# w: the weight, g: its gradient, s: its state, {} at first", *values, *map(show, body)])
 
 

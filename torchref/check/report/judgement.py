@@ -164,10 +164,10 @@ class Judgement:
         """The word of the headline; what is right is named, and what is not judged."""
         if self.verdict != RIGHT or self.form == "optimizer":
             return self.verdict.upper()
-        told = f"RIGHT for {listed(list(self.right))}"
+        words = f"RIGHT for {listed(list(self.right))}"
         for why in dict.fromkeys(self.not_judged.values()):
-            told += f"; {listed([n for n, w in self.not_judged.items() if w == why])} not judged: {why}"
-        return told
+            words += f"; {listed([n for n, w in self.not_judged.items() if w == why])} not judged: {why}"
+        return words
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         findings = [f.as_dict(hints) for f in self.findings] if hints > 0 else []
@@ -221,23 +221,23 @@ class Judgement:
 
     def why(self) -> str:
         """Why it could not be run: how it was called, what happened, what may help."""
-        told = [t for t in (self.called, self.error) if t] + ([f"option: {self.option}"] if self.option else [])
-        apart = "\n  " if len(told) > 1 or "\n" in self.error else " "  # a cause of one line stays on the line
-        return apart + "\n".join(told).replace("\n", "\n  ")
+        words = [t for t in (self.called, self.error) if t] + ([f"option: {self.option}"] if self.option else [])
+        apart = "\n  " if len(words) > 1 or "\n" in self.error else " "  # a cause of one line stays on the line
+        return apart + "\n".join(words).replace("\n", "\n  ")
 
     def about(self, f: Finding, hints: int) -> list[str]:
         """A finding, line by line."""
         sure = f"  ({f.confidence.word})" if hints >= 3 else ""
         lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
-        told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
-        told += [f"example: {f.example}"] if f.example else []
-        told += [f"where: {f.intermediate}"] if f.intermediate else []
-        told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
+        words = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
+        words += [f"example: {f.example}"] if f.example else []
+        words += [f"where: {f.intermediate}"] if f.intermediate else []
+        words += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
         if hints >= 3:
-            told += [f"instead: {f.correction}"] if f.correction else []
-            told += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
-            told += [f"derivation: {f.derivation}"] if f.derivation else []
-        return lines + [f"         {line}" for line in told]
+            words += [f"instead: {f.correction}"] if f.correction else []
+            words += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
+            words += [f"derivation: {f.derivation}"] if f.derivation else []
+        return lines + [f"         {line}" for line in words]
 
     __str__ = text
 

@@ -41,8 +41,8 @@ class Observer:
         def watch(frame: FrameType, event: str, argument: Any) -> None:
             if event == "call" and not first and users(frame.f_code.co_filename):
                 first.append(frame)
-            elif event == "return" and first and (frame is first[0] or inner(frame)):
-                found = arrays(frame.f_locals)
+            elif event == "return" and first and (frame is first[0] or _inner(frame)):
+                found = _arrays(frame.f_locals)
                 if frame is first[0]:
                     self.values = {**self.values, **found}
                     self.code = frame.f_code
@@ -74,27 +74,27 @@ def users(filename: str) -> bool:
     return not filename.startswith("<frozen ") and not os.path.realpath(filename).startswith(OURS)
 
 
-def inner(frame: FrameType) -> bool:
+def _inner(frame: FrameType) -> bool:
     """Whether a frame inside the backward is a backward of a part: of one step, of one layer."""
     name = frame.f_code.co_name.lower()
     return users(frame.f_code.co_filename) and any(word in name for word in ("backward", "bwd", "grad", "step"))
 
 
-def arrays(variables: dict[str, Any]) -> dict[str, Array]:
+def _arrays(variables: dict[str, Any]) -> dict[str, Array]:
     """The numbers among a frame's variables: its own, those of `self`, those in a cache."""
     found: dict[str, Array] = {}
     for name, value in variables.items():
         if name == "self" and hasattr(value, "__dict__"):
             held = vars(value)
             for inside in (held, *(v for v in held.values() if isinstance(v, dict))):
-                found.update({k: a for k, v in inside.items() if (a := numbers(v)) is not None})
+                found.update({k: a for k, v in inside.items() if (a := _numbers(v)) is not None})
         elif isinstance(value, dict):
-            found.update({str(k): a for k, v in value.items() if (a := numbers(v)) is not None})
-    found.update({k: a for k, v in variables.items() if (a := numbers(v)) is not None})
+            found.update({str(k): a for k, v in value.items() if (a := _numbers(v)) is not None})
+    found.update({k: a for k, v in variables.items() if (a := _numbers(v)) is not None})
     return found
 
 
-def numbers(value: Any) -> Array | None:
+def _numbers(value: Any) -> Array | None:
     if type(value).__module__ == "torch" and hasattr(value, "detach"):
         value = value.detach().cpu().double().numpy()
     if isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f":

@@ -21,7 +21,7 @@ from torchref.nn.module import Array
 HOOK = "_the_right_value"
 
 
-class Insert(ast.NodeTransformer):
+class _Insert(ast.NodeTransformer):
     """After the last statement that binds `name` in the function `function`: name = HOOK(name)."""
 
     def __init__(self, function: str, line: int, name: str) -> None:
@@ -30,7 +30,7 @@ class Insert(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         if node.name == self.function and self.line in (node.lineno, *(d.lineno for d in node.decorator_list)):
-            places = [i for i, s in enumerate(node.body) if binds(s, self.name)]
+            places = [i for i, s in enumerate(node.body) if _binds(s, self.name)]
             if places:
                 again = ast.parse(f"{self.name} = {HOOK}({self.name})").body[0]
                 node.body.insert(places[-1] + 1, again)
@@ -40,7 +40,7 @@ class Insert(ast.NodeTransformer):
         return node
 
 
-def binds(statement: ast.stmt, name: str) -> bool:
+def _binds(statement: ast.stmt, name: str) -> bool:
     """Whether a statement of the function's own block assigns `name`; loops and branches are left alone."""
     if isinstance(statement, ast.Assign):
         targets: list[ast.expr] = statement.targets
@@ -52,32 +52,32 @@ def binds(statement: ast.stmt, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name for n in parts)
 
 
-def fed(target: Any, code: CodeType, name: str, value: Array) -> Any:
+def _fed(target: Any, code: CodeType, name: str, value: Array) -> Any:
     """`target` (a function or a class) with `value` put in for the variable `name` of `code`, or None."""
     try:
         lines, first = inspect.getsourcelines(target)
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, TypeError, SyntaxError):
         return None
-    insert = Insert(code.co_name, code.co_firstlineno - first + 1, name)
+    insert = _Insert(code.co_name, code.co_firstlineno - first + 1, name)
     tree = insert.visit(tree)
     top = tree.body[0]
     if not insert.done or not isinstance(top, ast.FunctionDef | ast.ClassDef):
         return None
     top.decorator_list = []
-    cells = closure_of(target)
+    cells = _closure_of(target)
     body: list[ast.stmt] = [top, ast.Return(ast.Name(top.name, ast.Load()))]
     maker = ast.parse(f"def _maker({', '.join(cells)}): pass").body[0]
     assert isinstance(maker, ast.FunctionDef)
     maker.body = body
     module = ast.fix_missing_locations(ast.Module([maker], []))
     scope = dict(getattr(target, "__globals__", None) or vars(inspect.getmodule(target) or object))
-    scope[HOOK] = right_value(value)
+    scope[HOOK] = _right_value(value)
     exec(compile(module, "<the right value put in>", "exec"), scope)
     return scope["_maker"](**cells)
 
 
-def closure_of(target: Any) -> dict[str, Any]:
+def _closure_of(target: Any) -> dict[str, Any]:
     """The variables that a function has from the functions around it."""
     if inspect.isclass(target):
         return {}
@@ -85,7 +85,7 @@ def closure_of(target: Any) -> dict[str, Any]:
     return {n: c.cell_contents for n, c in zip(names, target.__closure__ or (), strict=True)}
 
 
-def right_value(value: Array) -> Callable[[Any], Any]:
+def _right_value(value: Array) -> Callable[[Any], Any]:
     def give(own: Any) -> Any:
         if np.size(own) != value.size or np.squeeze(own).shape != np.squeeze(value).shape:
             raise ValueError("another shape")
@@ -100,7 +100,7 @@ def with_value(form: Form, code: CodeType, name: str, value: Array) -> Form | No
         target = getattr(form, holder, None)
         if target is None or (holder == "cls" and not inspect.isclass(target)):
             continue
-        made = fed(inspect.unwrap(target), code, name, value)
+        made = _fed(inspect.unwrap(target), code, name, value)
         if made is not None:
             return form.changed(**{holder: made})
     return None

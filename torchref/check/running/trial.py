@@ -80,7 +80,7 @@ def attempt(
 ) -> Trial:
     """Run the user's code on probe `p`, with its arrays passed through `wrap`."""
     form = reading.form.for_probe(p.values)
-    p, upstreams = stored(form, p, upstreams)
+    p, upstreams = _stored(form, p, upstreams)
     convention = reading.convention
     first, _ = p.evaluate()
     reference = gradients_only(p.reference(p.upstream))
@@ -99,9 +99,9 @@ def attempt(
         values, expected = theirs(p.values), theirs(first)
         with noting_calls() as calls:
             run = form.run(values, handed, expected, shapes)
-            refuse_what_is_no_array(run)
+            _refuse_what_is_no_array(run)
     outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
-    changes = drawn(reading, p, outputs)
+    changes = _drawn(reading, p, outputs)
     expected, backward = p.evaluate(**changes)
     upstream = upstreams[0] if upstreams else p.upstream
     if not form.upstream:  # a loss, or a plain derivative: the upstream gradient is 1
@@ -112,7 +112,7 @@ def attempt(
     reference = {k: v for k, v in gradients_only(full).items() if k in names and form.judges(k)}
     unreduced = {k[:-1]: v for k, v in full.items() if isinstance(v, Unreduced)}
     judged = {k: g for k, g in (run.gradients[0] if run.gradients else {}).items() if form.judges(k)}
-    gradients = {k: home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
+    gradients = {k: _home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
     if reading.op.loss and "target" in gradients and not np.any(gradients["target"]):
         del gradients["target"]  # left at zero: no gradient is claimed
     return Trial(
@@ -121,7 +121,7 @@ def attempt(
     )  # fmt: skip
 
 
-def stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:
+def _stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:
     """The probe in the precision that the code computes in, if that is lower than float64."""
     if form.dtype == "float64":
         return p, upstreams
@@ -131,14 +131,14 @@ def stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Se
     return replace(p, values=values, upstream=upstream), [seen[id(u)] for u in upstreams]
 
 
-def refuse_what_is_no_array(run: Run) -> None:
+def _refuse_what_is_no_array(run: Run) -> None:
     for kind, found in (("output", run.outputs), *(("gradient", g) for g in run.gradients)):
         for k, v in found.items():
             if v is not None and np.asarray(v).dtype.kind not in "biufc":
                 raise CouldNotRun(f"the {kind} of {k} is no array but a {type(v).__name__}")
 
 
-def drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
+def _drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
     """The mask that the user's code has drawn, read from its output."""
     if not reading.op.draws or "mask" in reading.takes or "output" not in outputs:
         return {}
@@ -147,7 +147,7 @@ def drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
     return {"mask": reading.op.draws(outputs["output"], p.values["p"])}
 
 
-def home(reading: Reading, name: str, g: Any, reference: Results, shapes: dict[str, tuple[int, ...]], run: Run) -> Any:
+def _home(reading: Reading, name: str, g: Any, reference: Results, shapes: dict[str, tuple[int, ...]], run: Run) -> Any:
     """A user's gradient in torch's convention; left as it is if its shape does not allow that."""
     if name not in reference or g is None:
         return g

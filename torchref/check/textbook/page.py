@@ -100,7 +100,7 @@ class Page:
         return Ran(outputs if isinstance(outputs, tuple) else (outputs,), backward, variables, sums)
 
     def code(self, changes: tuple[Patch | Edit, ...]) -> Any:
-        key = tuple(c.told for c in changes)
+        key = tuple(c.wrong for c in changes)
         if key not in self.compiled:
             undo: list[Callable[[], None]] = []
             try:
@@ -164,7 +164,7 @@ class Page:
         found: dict[str, Edit] = {}
         every = [*slips(self.back.body, slugs, scope), *forward_slips(self.forward, slugs)]
         for e in sorted(every, key=lambda e: e.rank):
-            found.setdefault(e.told, e)
+            found.setdefault(e.wrong, e)
         return list(found.values())
 
 
@@ -198,7 +198,7 @@ def patch(tree: ast.FunctionDef, change: Patch) -> Callable[[], None]:
         raise ValueError(f"{len(found)} lines of {tree.name} begin with {change.line!r}")
     (slot,) = found
     assert slot.index is not None
-    wrong = ast.parse(change.told.replace("; ", "\n")).body
+    wrong = ast.parse(change.wrong.replace("; ", "\n")).body
     body, start, end = getattr(slot.parent, slot.field), slot.index, slot.index + len(wrong)
     body[start : start + 1] = wrong
 
