@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numpy.random import Generator
+
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Argument, Known, Op, Patch, option
+from torchref.check.ops.record import Argument, Arrays, Known, Maker, Op, Options, Patch, option
 from torchref.check.textbook import activations as textbook
 
 # The probes.
@@ -16,8 +18,8 @@ from torchref.check.textbook import activations as textbook
 PLANTED = {"relu6": (0.0, 6.0), "hardsigmoid": (-3.0, 3.0), "hardswish": (-3.0, 3.0)}
 
 
-def _make_elementwise(name: str, planted: bool) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_elementwise(name: str, planted: bool) -> Maker:
+    def make(rng: Generator, o: Options, variant: str) -> Arrays:
         shape = (5, 5) if variant == "square" else (5, 7)
         x = rng.normal(0, 3 if name in PLANTED else 1.5, shape)
         if name == "relu6":

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.conventions import Convention, flip_T, swap
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Argument, Known, Patch, array, data, option
+from torchref.check.ops.record import Argument, Arrays, Known, Options, Patch, array, data, option
 from torchref.check.textbook import attention as textbook
+from torchref.nn.module import Array
 
 
-def _make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_attention(rng: Generator, o: Options, variant: str) -> Arrays:
     t, s, d = (5, 7, 11)
     if variant.startswith("self") or o.get("is_causal"):
         s = t
@@ -31,7 +33,7 @@ def _make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]
     }
 
 
-def _make_multi_head(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_multi_head(rng: Generator, o: Options, *_: object) -> Arrays:
     t, n, h = 5, 3, o["num_heads"]
     e = 7 * h
     arrays = {name: rng.normal(size=(t, n, e)) for name in ("query", "key", "value")}
@@ -141,7 +143,7 @@ D_S = "ds dscores dscore dlogits dz dsc dscaled dqk dsraw draw"
 BOTH, ALL = ("query", "key"), ("query", "key", "value")
 MASKED = "np.where(allowed, scores, -np.inf)"
 KNOWN = (
-    Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P", "scores", "scores / factor", MASKED, "dS / factor", "dS"), ALL, saved="P"),
+    Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P", "scores", "scores / factor", MASKED, "dS / factor", "dS"), ALL, handed="P"),
     Known("dP", "the gradient of the weights: dy V^T", D_P, ("dP", "np.where(allowed, dP, 0)", "dS / factor", "dS"), BOTH),
     Known("row sums of dP * P", "dP * P summed along each row", DOT, ("row_sum", "dP * P"), BOTH),
     Known("dS", "the gradient of the scores: P * (dP - row sums of dP * P)", D_S, ("dS / factor", "dS", "dS / factor**2", "dP", "P"), BOTH),
@@ -151,7 +153,7 @@ KNOWN = (
 
 
 def _masks(values: Mapping[str, Any]) -> list[list[Convention]]:
-    def mask(sentence: str, change: Any) -> Convention:
+    def mask(sentence: str, change: Callable[[Array], Array]) -> Convention:
         return Convention(sentence, {"attn_mask": change}, {})
 
     ways = [
@@ -164,7 +166,7 @@ def _masks(values: Mapping[str, Any]) -> list[list[Convention]]:
     return [ways] if values.get("attn_mask") is not None else []
 
 
-def _head_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _head_conventions(_: Mapping[str, Any]) -> list[list[Convention]]:
     weights = dict.fromkeys((f"{s}_proj_weight" for s in ("q", "k", "v", "out", "in")), flip_T)
     first = dict.fromkeys(("query", "key", "value", "output"), swap)
     stacked = {"in_proj_weight": flip_T}
@@ -243,7 +245,7 @@ OPERATIONS = (
         outputs=("output", "weights"),
         family="attention",
         sizes=(("embed_dim", "out_proj_weight", 0),),
-        known=(Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P",), ALL, saved="P"),),
+        known=(Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P",), ALL, handed="P"),),
         conventions=_head_conventions,
         summed=True,
         spreads=True,

@@ -49,7 +49,7 @@ def without_parameters(op: Op, options: Mapping[str, Any]) -> Op:
     return op if len(kept) == len(op.arguments) else replace(op, absent=frozenset(gone))
 
 
-def said(op: Op, options: Mapping[str, Any], sizes: int) -> tuple[str, ...]:
+def remarks(op: Op, options: Mapping[str, Any], sizes: int) -> tuple[str, ...]:
     """What is done with the options that no formula has."""
     own = [n for n in options if n in (*(s[0] for s in op.sizes), *OTHER_SIZES) and not op.has(n)]
     found = ["the probe has sizes of its own; those that --against names change nothing"] if own or sizes else []

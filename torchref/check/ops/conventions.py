@@ -10,7 +10,7 @@ import numpy as np
 
 from torchref.nn.module import Array
 
-Change = Callable[[Any], Any]
+Change = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ def both(a: Convention, b: Convention) -> Convention:
     return Convention(sentence, there, back, of_values=a.of_values or b.of_values)
 
 
-def swap(a: Any) -> Any:
+def swap(a: Array) -> Array:
     return np.ascontiguousarray(np.swapaxes(a, 0, 1)) if np.ndim(a) >= 2 else a
 
 
-def flip_T(a: Any) -> Any:
+def flip_T(a: Array) -> Array:
     return np.ascontiguousarray(a.T) if np.ndim(a) == 2 else a
 
 
@@ -107,7 +107,7 @@ def channels_last() -> Convention:
 def in_columns() -> Convention:
     """A recurrence's samples in columns: (D, N), or (D, N, T) for a sequence; the bias as (H, 1)."""
 
-    def turn(a: Any) -> Any:
+    def turn(a: Array) -> Array:
         return np.ascontiguousarray(np.transpose(a))
 
     names = ("input", "hx", "output", "h_n")
@@ -116,5 +116,5 @@ def in_columns() -> Convention:
     return Convention("the samples stand in columns, (D, N) or (D, N, T)", there, back)
 
 
-def _column(b: Any) -> Any:
+def _column(b: Array) -> Array:
     return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.losses import REDUCED, REDUCTION, ROW, slopes
-from torchref.check.ops.record import Patch, array, data, option
+from torchref.check.ops.record import Arrays, Patch, array, data, option
 from torchref.check.textbook import distances as textbook
 
 
-def _make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_rows(rng: Generator, *_: object) -> Arrays:
     return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
 
 
-def _make_cosine_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_cosine_embedding(rng: Generator, *_: object) -> Arrays:
     a, b = rng.normal(size=(7, 5)), rng.normal(size=(7, 5))
     b[2:] = a[2:] * np.array([1, 1, -1, 1, -1])[:, None] + 0.6 * b[2:]
     across = b[1] - (b[1] @ a[1]) / (a[1] @ a[1]) * a[1]  # a cosine between 0 and the margin
@@ -26,7 +26,7 @@ def _make_cosine_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[st
     return {"input1": a, "input2": b, "target": np.array([1.0, -1, 1, -1, -1, -1, 1])}
 
 
-def _make_triplet(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_triplet(rng: Generator, *_: object) -> Arrays:
     anchor, positive, negative = rng.normal(size=(3, 7, 5))
     negative[2:] = anchor[2:] + (positive - anchor)[2:] * np.array([0.3, 4.0, 1.1, 0.7, 6.0])[:, None]
     negative += 0.1 * rng.normal(size=(7, 5))

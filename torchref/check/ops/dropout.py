@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X, away
 from torchref.check.ops.conventions import Convention
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Op, Patch, data, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Op, Options, Patch, data, option
 from torchref.check.textbook import dropout as textbook
 from torchref.nn.module import Array
 
 
-def _make_dropout(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_dropout(rng: Generator, o: Options, *_: object) -> Arrays:
     x = away(rng, (29, 31))
     return {"input": x, "mask": rng.random(x.shape) < 1 - o["p"]}
 
 
-def _make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_channels(rng: Generator, o: Options, *_: object) -> Arrays:
     """Images of which whole channels are dropped."""
     x = away(rng, (13, 17, 3, 2))
     return {"input": x, "mask": np.broadcast_to(rng.random((13, 17, 1, 1)) < 1 - o["p"], x.shape).copy()}
@@ -74,14 +77,13 @@ ALPHA = (
 )  # fmt: skip
 
 
-def _share_kept(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _share_kept(_: Mapping[str, Any]) -> list[list[Convention]]:
     return [[Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})]]
 
 
-def _not_zero(y: Array, p: float) -> Array:
+def _not_zero(y: Array, _: float) -> Array:
     """The mask in an output: what was dropped is 0."""
-    result: Array = np.asarray(y) != 0
-    return result
+    return np.asarray(y) != 0
 
 
 def _not_at_the_floor(y: Array, p: float) -> Array:
@@ -93,11 +95,11 @@ def _not_at_the_floor(y: Array, p: float) -> Array:
 # torch's functions draw a mask of their own.
 
 
-def _entries(torch: Any, v: Any) -> Any:
+def _entries(_: ModuleType, v: Values) -> Any:
     return v.input * v.mask / (1 - v.p) if v.training else v.input * 1
 
 
-def _to_the_floor(torch: Any, v: Any) -> Any:
+def _to_the_floor(torch: ModuleType, v: Values) -> Any:
     if not v.training:
         return v.input * 1
     floor = -torch.nn.functional.selu(torch.tensor(-1e3, dtype=v.input.dtype))

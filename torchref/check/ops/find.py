@@ -38,9 +38,9 @@ def find(against: str) -> Op:
         raise UnknownOp(f"{op.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
     if refused := constructor.refusal(op, options):
         raise UnknownOp(refused)
-    said = constructor.said(op, options, len(positional[: len(sizes)]))
+    remarks = constructor.remarks(op, options, len(positional[: len(sizes)]))
     op = constructor.without_parameters(op, options)
-    return replace(op, given={k: v for k, v in options.items() if k in known}, said=said)
+    return replace(op, given={k: v for k, v in options.items() if k in known}, remarks=remarks)
 
 
 def _read(against: str) -> tuple[str, list[Any], dict[str, Any]]:

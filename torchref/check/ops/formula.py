@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.edits import Edit
-from torchref.check.ops.mistake import Gradients, Mistake
+from torchref.check.ops.mistake import Evaluated, Gradients, Mistake, Values
 from torchref.check.ops.record import Argument, Known, Op, Patch
 from torchref.check.textbook.page import Page, Ran, page, shortened, torchs
 from torchref.nn.module import Array
@@ -41,7 +41,7 @@ class FromTextbook:
         """The file of the textbook."""
         return sys.modules[self.textbook.__module__]
 
-    def values(self, v: Any) -> dict[str, Any]:
+    def values(self, v: Values) -> dict[str, Any]:
         """The arguments, with what stands for an array that is absent in its place."""
         given = {**dict.fromkeys(a.name for a in self.arguments), **vars(v)}
         for a in self.arguments:
@@ -49,12 +49,10 @@ class FromTextbook:
                 given[a.name] = np.full((), a.neutral)
         return given
 
-    def page(self, v: Any) -> Page:
+    def page(self, v: Values) -> Page:
         return page(self.textbook, self.values(v))
 
-    def __call__(
-        self, v: Any, wrong: frozenset[str] = frozenset()
-    ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]:
+    def __call__(self, v: Values, wrong: frozenset[str] = frozenset()) -> Evaluated:
         own = self.page(v)
         changes = [self.change(v, line) for line in sorted(wrong)]
         ran = own.run(self.values(v), changes)
@@ -75,14 +73,14 @@ class FromTextbook:
         more = [a.name for a in self.arguments if a.kind == "data" and f"d{shortened(a.name)}" in own.gradients]
         return [*(a.name for a in self.arguments if a.kind == "array"), *more]
 
-    def change(self, v: Any, wrong: str) -> Patch | Edit:
+    def change(self, v: Values, wrong: str) -> Patch | Edit:
         """The change that puts the wrong line `wrong` in its place."""
         own = self.page(v)
         patches = [p for p in self.patches if p.wrong == wrong]
         fitting = next((p for p in patches if own.right_line(p)), None)
         return fitting or self.slips(v).get(wrong) or patches[0]
 
-    def variables(self, v: Any, *upstream: Any) -> dict[str, Any]:
+    def variables(self, v: Values, *upstream: Any) -> dict[str, Any]:
         """Every variable of the forward by name, and with an upstream gradient those of the backward."""
         own = self.page(v)
         ran = own.run(self.values(v))
@@ -90,7 +88,7 @@ class FromTextbook:
             ran.backward(*_received(own, ran, upstream))
         return {**own.scope, **ran.variables}
 
-    def slips(self, v: Any) -> dict[str, Edit]:
+    def slips(self, v: Values) -> dict[str, Edit]:
         """The edits that make the formula wrong under these options, the likelier first, by the wrong line."""
         own = self.page(v)
         if id(own) not in self.edits:
@@ -110,14 +108,14 @@ class FromTextbook:
             self.known = tuple(every.values())[::-1]
         return self.known
 
-    def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
+    def wrong(self, op: Op, v: Values) -> tuple[Mistake, ...]:
         """The wrong formulas under these options: the patches that have a line there, then the edits."""
         own = self.page(v)
         fitting = [p for p in self.patches if own.right_line(p)]
         every: list[Patch | Edit] = [*fitting, *self.slips(v).values()]
         return tuple(_mistake(op, own, c, self.homes) for c in every)
 
-    def shown(self, op: Op, name: str, v: Any) -> str:
+    def shown(self, op: Op, name: str, v: Values) -> str:
         """The lines that compute the gradient of `name`, or an output; empty where there are none."""
         own = self.page(v)
         named = {torch: variable for variable, torch in _names(op, own).items()}
@@ -155,7 +153,7 @@ class Adapted:
     )  # an array of this code: the one of `inner` that it is part of
     made: Mapping[str, str] = field(default_factory=dict)  # an array of `inner`: how this code's arrays make it
 
-    def __call__(self, v: Any, wrong: frozenset[str] = frozenset()) -> Any:
+    def __call__(self, v: Values, wrong: frozenset[str] = frozenset()) -> Evaluated:
         outputs, inner_backward = self.inner.formula(self.values(v), wrong)
 
         def backward(*dys: Any) -> Gradients:
@@ -163,18 +161,18 @@ class Adapted:
 
         return self.outputs(outputs), backward
 
-    def listed(self, op: Op) -> tuple[Mistake, ...]:
+    def listed(self, _: Op) -> tuple[Mistake, ...]:
         return self.inner.mistakes
 
-    def wrong(self, op: Op, v: Any) -> tuple[Mistake, ...]:
+    def wrong(self, _: Op, v: Values) -> tuple[Mistake, ...]:
         return wrong_formulas(self.inner, self.values(v))
 
-    def shown(self, op: Op, name: str, v: Any) -> str:
+    def shown(self, _: Op, name: str, v: Values) -> str:
         lines = shown_formula(self.inner, self.home.get(name, name), self.values(v))
         made = [f"{n} = {how}\n" for n, how in self.made.items() if re.search(rf"\b{n}\b", lines)]
         return "".join(made) + lines
 
-    def variables(self, v: Any, *dys: Any) -> dict[str, Any]:
+    def variables(self, v: Values, *dys: Any) -> dict[str, Any]:
         inner = self.inner.formula
         assert isinstance(inner, Written)
         outputs, _ = inner(self.values(v))
@@ -216,12 +214,12 @@ def from_textbook(
     return Op(name, modules, arguments, formula, slugs=slugs or {}, **more)
 
 
-def wrong_formulas(op: Op, v: Any) -> tuple[Mistake, ...]:
+def wrong_formulas(op: Op, v: Values) -> tuple[Mistake, ...]:
     """The wrong formulas of an operation at these values, the likelier first; none of a user's own function."""
     return op.formula.wrong(op, v) if isinstance(op.formula, Written) else ()
 
 
-def shown_formula(op: Op, name: str, v: Any) -> str:
+def shown_formula(op: Op, name: str, v: Values) -> str:
     """The lines that compute the gradient of `name`, or an output, under these options; they run as they stand."""
     return op.formula.shown(op, name, v) if isinstance(op.formula, Written) else ""
 
@@ -239,7 +237,7 @@ def right_line(formula: str) -> str:
     return line
 
 
-def intermediates(op: Op, v: Any, upstream: Mapping[str, Any]) -> list[tuple[Known, tuple[Array, ...]]]:
+def intermediates(op: Op, v: Values, upstream: Mapping[str, Any]) -> list[tuple[Known, tuple[Array, ...]]]:
     """The intermediates that people have names for, with their values."""
     if not isinstance(op.formula, Written) or not op.known:
         return []
@@ -257,15 +255,15 @@ def _known_here(k: Known, space: dict[str, Any]) -> bool:
     return wanted <= space.keys() | {"max", "min", "len"}
 
 
-def saved(op: Op, k: Known, v: Any) -> Any:
+def handed(op: Op, k: Known, v: Values) -> Any:
     """What a gradient function gets that asks for an intermediate."""
     assert isinstance(op.formula, Written)
     if isinstance(op.formula, FromTextbook):
         own, given = op.formula.page(v), op.formula.values(v)
         arguments = {p: given[torchs(p, given)] for p in own.parameters}
-        if _known_here(replace(k, values=(k.saved,)), arguments):  # a size, which needs no run
-            return eval(k.saved, arguments)
-    return eval(k.saved, op.formula.variables(v))
+        if _known_here(replace(k, values=(k.handed,)), arguments):  # a size, which needs no run
+            return eval(k.handed, arguments)
+    return eval(k.handed, op.formula.variables(v))
 
 
 __all__ = [
@@ -273,8 +271,8 @@ __all__ = [
     "FromTextbook",
     "Written",
     "from_textbook",
+    "handed",
     "intermediates",
-    "saved",
     "shown_formula",
     "wrong_formulas",
 ]

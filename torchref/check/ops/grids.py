@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
+
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Patch, array, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Options, Patch, array, option
 from torchref.check.textbook import grids as textbook
 
 # The probes.
 
 
-def _make_theta(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_theta(rng: Generator, o: Options, *_: object) -> Arrays:
     return {"theta": rng.normal(size=(o["size"][0], 2, 3))}
 
 
-def _make_grid(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_grid(rng: Generator, *_: object) -> Arrays:
     """Places inside the image, some beyond each border, and several that read the same pixels."""
     grid = rng.uniform(-1.3, 1.3, (2, 3, 5, 2))
     grid[:, 1] = grid[:, 0] + 1e-2
@@ -46,11 +50,11 @@ SAMPLE = (
 )  # fmt: skip
 
 
-def _at_corners(torch: Any, v: Any) -> Any:
+def _at_corners(torch: ModuleType, v: Values) -> Any:
     return torch.nn.functional.affine_grid(v.theta, v.size, v.align_corners)
 
 
-def _sampled(torch: Any, v: Any) -> Any:
+def _sampled(torch: ModuleType, v: Values) -> Any:
     return torch.nn.functional.grid_sample(v.input, v.grid, v.mode, v.padding_mode, v.align_corners)
 
 

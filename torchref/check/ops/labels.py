@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.losses import REDUCED, REDUCTION, ROW, TARGET, slopes
-from torchref.check.ops.record import Patch, data
+from torchref.check.ops.record import Arrays, Patch, data
 from torchref.check.textbook import labels as textbook
 
 
-def _make_multilabel(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_multilabel(rng: Generator, *_: object) -> Arrays:
     shape = (5, 7)
     t = (rng.random(shape) < 0.4) * 1.0
     t[0, 1], t[0, 2] = 1, 0
     return {"input": rng.normal(size=shape) * 1.5, "target": t, "weight": rng.uniform(0.4, 2.2, shape[1])}
 
 
-def _make_label_lists(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_label_lists(rng: Generator, *_: object) -> Arrays:
     """Rows of labels that end at the first -1; a class exactly at the margin."""
     x = rng.normal(size=(5, 7))
     t = np.array([rng.permutation(7) for _ in range(5)])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from torchref.check.ops.losses import differences, pair_loss, slopes
+from torchref.check.ops.mistake import Values
 from torchref.nn.module import Array
 
 
@@ -29,7 +31,7 @@ def log_cosh_loss(x: Array, t: Array, reduction: str) -> Any:
     return loss, backward
 
 
-def _in_torch(torch: Any, v: Any) -> Any:
+def _in_torch(torch: ModuleType, v: Values) -> Any:
     entries = torch.log(torch.cosh(v.input - v.target))
     return entries if v.reduction == "none" else getattr(entries, v.reduction)()
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.conventions import Convention
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Argument, Known, Op, Patch, array, data, option
+from torchref.check.ops.record import Argument, Arrays, Known, Maker, Op, Options, Patch, array, data, option
 from torchref.check.textbook import losses as textbook
 from torchref.nn.module import Array
 
@@ -23,55 +24,52 @@ REDUCED = dict.fromkeys(("mean", "whole", "share"), slugs.DIVISOR)
 # The probes: the targets and margins that show the losses' edges.
 
 
-def _make_pair(values: Callable[[Any, dict[str, Any], tuple[int, ...]], dict[str, Any]]) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+Pair = Callable[[Generator, Options, Array, Array], Arrays]  # what a loss makes of two normal arrays
+
+
+def _make_pair(arrays: Pair) -> Maker:
+    def make(rng: Generator, o: Options, variant: str) -> Arrays:
         shape = {"vector": (7,), "column": (7, 1), "square": (5, 5)}.get(variant, (5, 7))
         x, t = rng.normal(size=shape) * 1.5, rng.normal(size=shape)
-        return {"input": x, "target": t, **values(rng, o, (x, t))}
+        return {"input": x, "target": t, **arrays(rng, o, x, t)}
 
     return make
 
 
-def differences(rng: Any, o: dict[str, Any], pair: Any) -> dict[str, Any]:
-    """No difference, one far beyond the edge on each side, and one inside."""
-    x, t = pair
-    x.flat[[1, 4]] = t.flat[[1, 4]]
+def differences(_: Generator, o: Options, x: Array, t: Array) -> Arrays:
+    """A pair with no difference at two places, one far beyond the edge on each side, and one inside."""
     edge = o.get("beta", o.get("delta", 1.0))
-    x.flat[2] = t.flat[2] + 3 * edge
-    x.flat[3] = t.flat[3] - 3 * edge
-    x.flat[5] = t.flat[5] + 0.4 * edge
-    return {}
+    x = x.copy()
+    x.flat[1:6] = t.flat[1:6] + edge * np.array([0, 3, -3, 0, 0.4])
+    return {"input": x}
 
 
-def _probabilities(rng: Any, o: dict[str, Any], pair: Any) -> dict[str, Any]:
-    shape = pair[0].shape
-    return {"input": rng.uniform(0.05, 0.95, shape), "target": rng.integers(0, 2, shape) * 1.0}
+def _probabilities(rng: Generator, _: Options, x: Array, t: Array) -> Arrays:
+    return {"input": rng.uniform(0.05, 0.95, x.shape), "target": rng.integers(0, 2, t.shape) * 1.0}
 
 
-def _logits(rng: Any, o: dict[str, Any], pair: Any) -> dict[str, Any]:
-    shape = pair[0].shape
-    return {"target": rng.integers(0, 2, shape) * 1.0, "pos_weight": rng.uniform(1.2, 2.5, shape[-1])}
+def _logits(rng: Generator, _: Options, x: Array, t: Array) -> Arrays:
+    return {"target": rng.integers(0, 2, t.shape) * 1.0, "pos_weight": rng.uniform(1.2, 2.5, x.shape[-1:])}
 
 
-def _distributions(rng: Any, o: dict[str, Any], pair: Any) -> dict[str, Any]:
-    shape = pair[0].shape
-    p, q = rng.uniform(0.1, 1, shape), rng.uniform(0.1, 1, shape)
+def _distributions(rng: Generator, o: Options, x: Array, t: Array) -> Arrays:
+    p, q = rng.uniform(0.1, 1, x.shape), rng.uniform(0.1, 1, t.shape)
     t = q / q.sum(-1, keepdims=True)
     return {"input": np.log(p / p.sum(-1, keepdims=True)), "target": np.log(t) if o["log_target"] else t}
 
 
-def _signs(rng: Any, o: dict[str, Any], pair: Any) -> dict[str, Any]:
-    t = rng.choice([-1.0, 1.0], pair[0].shape)
+def _signs(rng: Generator, _: Options, x: Array, *__: Array) -> Arrays:
+    t = rng.choice([-1.0, 1.0], x.shape)
     t.flat[:4] = [1, -1, -1, 1]
     return {"target": t}
 
 
-def _counts(rng: Any, o: dict[str, Any], pair: Any) -> dict[str, Any]:
-    t = rng.poisson(3, pair[0].shape) * 1.0
-    return {"target": t} if o["log_input"] else {"target": t, "input": np.abs(pair[0]) + 0.3}
+def _counts(rng: Generator, o: Options, x: Array, *_: Array) -> Arrays:
+    t = rng.poisson(3, x.shape) * 1.0
+    return {"target": t} if o["log_input"] else {"target": t, "input": np.abs(x) + 0.3}
 
 
-def _make_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_classes(rng: Generator, o: Options, variant: str) -> Arrays:
     n, k = (5, 5) if variant == "square" else (5, 3) if variant == "three" else (5, 7)
     x = rng.normal(size=(n, k)) * 1.3
     target = rng.integers(0, k, n)
@@ -82,13 +80,13 @@ def _make_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": x, "target": target, "weight": rng.uniform(0.4, 2.2, k)}
 
 
-def _make_log_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_log_classes(rng: Generator, o: Options, variant: str) -> Arrays:
     arrays = _make_classes(rng, o, variant)
     x = arrays["input"]
     return {**arrays, "input": x - np.log(np.exp(x).sum(1, keepdims=True))}
 
 
-def _make_margin_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_margin_classes(rng: Generator, o: Options, variant: str) -> Arrays:
     arrays = _make_classes(rng, o, variant)
     x, t = arrays["input"] * 1.5, arrays["target"]
     x[0, t[0]] = 1.5  # the next class exactly at the margin, however it is added up
@@ -96,13 +94,13 @@ def _make_margin_classes(rng: Any, o: dict[str, Any], variant: str) -> dict[str,
     return {**arrays, "input": x}
 
 
-def _make_ranking(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_ranking(rng: Generator, o: Options, *_: object) -> Arrays:
     a, b, t = rng.normal(size=7), rng.normal(size=7), rng.choice([-1.0, 1.0], 7)
     a[1], b[1], t[1] = 0.5 + o["margin"], 0.4, 1.0  # no pair at the edge itself: torch counts it, most texts do not
     return {"input1": a, "input2": b, "target": t}
 
 
-def _make_gaussian(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_gaussian(rng: Generator, _o: Options, variant: str) -> Arrays:
     shape = (7,) if variant == "vector" else (5, 7)
     return {"input": rng.normal(size=shape), "target": rng.normal(size=shape), "var": rng.uniform(0.3, 2.5, shape)}
 
@@ -384,9 +382,8 @@ def _one_hot(values: Mapping[str, Any]) -> list[list[Convention]]:
     """The target as rows of 0 and 1, or as a column of classes."""
     k = values["input"].shape[1]
 
-    def rows(t: Any) -> Array:
-        result: Array = np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
-        return result
+    def rows(t: Array) -> Array:
+        return np.eye(k)[t] if np.asarray(t).dtype.kind in "iu" else t
 
     there = Convention("the target is one-hot", {"target": rows}, {})
     return [[there, Convention("the target is a column", {"target": lambda t: t.reshape(-1, 1)}, {})]]
@@ -395,7 +392,7 @@ def _one_hot(values: Mapping[str, Any]) -> list[list[Convention]]:
 def pair_loss(
     formula: Callable[..., Any],
     *modules: str,
-    values: Any,
+    values: Pair,
     patches: tuple[Patch, ...],
     options: tuple[Argument, ...] = (),
     reduction: Argument = REDUCTION,

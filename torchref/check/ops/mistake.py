@@ -16,16 +16,15 @@ from torchref.nn.module import Array
 
 Values: TypeAlias = SimpleNamespace
 Gradients: TypeAlias = dict[str, Any]
+Evaluated: TypeAlias = tuple[tuple[Array, ...], Callable[..., Gradients]]  # the outputs, and the backward
 
 
 class Formula(Protocol):
-    """What is said above, and the wrong formulas that it has."""
+    """A formula as described above, and the wrong formulas that it has."""
 
-    def __call__(
-        self, v: Any, wrong: frozenset[str] = frozenset()
-    ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]: ...
+    def __call__(self, v: Values, wrong: frozenset[str] = frozenset()) -> Evaluated: ...
 
-    def listed(self, op: Any) -> tuple[Mistake, ...]: ...
+    def listed(self, op: Any, /) -> tuple[Mistake, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import EPS, away
 from torchref.check.ops.conventions import Convention
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Known, Op, Patch, array, data, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Known, Maker, Op, Options, Patch, array, data, option
 from torchref.check.textbook import norms as textbook
+from torchref.nn.module import Array
 
 WEIGHT, BIAS = array("weight", axes="D", neutral=1.0), array("bias", axes="D", neutral=0.0)
 ROWS, IMAGE = array("input", axes="N D"), array("input", axes="N C H W")
@@ -22,19 +26,19 @@ CHANNEL_WEIGHT, CHANNEL_BIAS = array("weight", axes="C", neutral=1.0), array("bi
 # The probes: a row, column or channel of small variance shows where eps stands.
 
 
-def _affine(rng: Any, c: int) -> dict[str, Any]:
+def _affine(rng: Generator, c: int) -> Arrays:
     return {"weight": away(rng, (c,)), "bias": away(rng, (c,))}
 
 
-def _make_layer_norm(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_layer_norm(rng: Generator, _o: Options, variant: str) -> Arrays:
     n, d = (5, 5) if variant == "square" else (5, 7)
     x = rng.normal(size=(n, d)) * rng.uniform(0.6, 1.8, (n, 1)) + rng.normal(size=(n, 1))
     x[2] = 0.3 + rng.normal(size=d) * 0.02
     return {"input": x, **_affine(rng, d)}
 
 
-def _make_batch_norm(rank: int) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_batch_norm(rank: int) -> Maker:
+    def make(rng: Generator, _o: Options, variant: str) -> Arrays:
         n, c = (5, 5) if variant == "square" else (5, 7) if rank == 2 else (5, 3)
         shape = (n, c, *(2, 7)[: rank - 2]) if rank > 2 else (n, c)
         per_channel = [1, c] + [1] * (rank - 2)
@@ -47,20 +51,20 @@ def _make_batch_norm(rank: int) -> Any:
     return make
 
 
-def _make_group_norm(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_group_norm(rng: Generator, o: Options, *_: object) -> Arrays:
     c = o["num_groups"] * 3
     x = rng.normal(size=(2, c, 5, 7)) * rng.uniform(0.6, 1.8, (1, c, 1, 1)) + rng.normal(size=(1, c, 1, 1))
     x[1, :3] = 0.3 + rng.normal(size=(3, 5, 7)) * 0.02
     return {"input": x, **_affine(rng, c)}
 
 
-def _make_instance_norm(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_instance_norm(rng: Generator, *_: object) -> Arrays:
     x = rng.normal(size=(2, 3, 5, 7)) * rng.uniform(0.6, 1.8, (2, 3, 1, 1))
     x[1, 2] = 0.3 + rng.normal(size=(5, 7)) * 0.02
     return {"input": x, **_affine(rng, 3)}
 
 
-def _make_positions(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_positions(rng: Generator, _o: Options, variant: str) -> Arrays:
     """Images; the channels of one place differ little."""
     c = 5 if variant == "square" else 6
     x = rng.normal(size=(2, c, 5, 7)) * rng.uniform(0.6, 1.8, (2, 1, 5, 7)) + rng.normal(size=(2, 1, 5, 7))
@@ -68,7 +72,7 @@ def _make_positions(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]
     return {"input": x, **_affine(rng, c)}
 
 
-def _make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_channels(rng: Generator, *_: object) -> Arrays:
     return {"input": rng.normal(size=(2, 7, 3, 5)) * 2}
 
 
@@ -206,12 +210,12 @@ def _standard(axes: str = KEPT) -> tuple[Known, ...]:
     dcentred = f"(dx_hat / std + {through})"
     first, second = f"dx_hat.sum({axes})", f"(dx_hat * x_hat).sum({axes})"
     return (
-        Known("mean", "the mean", "mean mu samplemean batchmean m xmean", ("mean",), saved="mean"),
+        Known("mean", "the mean", "mean mu samplemean batchmean m xmean", ("mean",), handed="mean"),
         Known("centred", "x - mean", "xmu xcentered xcentred centered centred xc xminusmu xm", ("centred",), BOTH),
-        Known("var", "the biased variance", "var variance samplevar sigma2 batchvar v xvar", ("var", "var + eps", f"var * {COUNT} / max({COUNT} - 1, 1)"), saved="var"),
-        Known("std", "sqrt(var + eps)", "std sqrtvar sigma stddev sd", ("std", "var + eps", "np.sqrt(var)", "1 / std"), saved="std"),
-        Known("1 / std", "1 / sqrt(var + eps)", "rstd ivar invstd istd invvar rsigma invsqrtvar inv stdinv", ("1 / std", "std"), saved="1 / std"),
-        Known("x_hat", "(x - mean) / std", X_HAT, ("x_hat",), BOTH, saved="x_hat"),
+        Known("var", "the biased variance", "var variance samplevar sigma2 batchvar v xvar", ("var", "var + eps", f"var * {COUNT} / max({COUNT} - 1, 1)"), handed="var"),
+        Known("std", "sqrt(var + eps)", "std sqrtvar sigma stddev sd", ("std", "var + eps", "np.sqrt(var)", "1 / std"), handed="std"),
+        Known("1 / std", "1 / sqrt(var + eps)", "rstd ivar invstd istd invvar rsigma invsqrtvar inv stdinv", ("1 / std", "std"), handed="1 / std"),
+        Known("x_hat", "(x - mean) / std", X_HAT, ("x_hat",), BOTH, handed="x_hat"),
         Known("dx_hat", "dy * gamma", DX_HAT, ("dx_hat",)),
         Known("d(1 / std)", "the gradient of 1 / std: the sum of dx_hat * (x - mean)", "divar drstd dinvstd distd dinvvar", (along,)),
         Known("dstd", "the gradient of the standard deviation", "dstd dsqrtvar dsigma dsd", (dstd, dvar)),
@@ -230,10 +234,10 @@ def _standard(axes: str = KEPT) -> tuple[Known, ...]:
 ALONG_RMS, DRMS = "(dx_hat * x).sum(axes, keepdims=True)", "-(dx_hat * x).sum(axes, keepdims=True) / rms**2"
 DOT = "(dx_hat * x_hat).mean(axes, keepdims=True)"
 RMS_KNOWN = (
-    Known("mean of x^2", "the mean square", "ms meansquare meansq var variance sq", ("mean_square", "mean_square + eps", "x * x"), saved="mean_square"),
-    Known("rms", "sqrt(mean of x^2 + eps)", "rms std norm r sigma sqrtvar stddev sd", ("rms", "1 / rms", "mean_square", "mean_square + eps"), saved="rms"),
-    Known("1 / rms", "1 / sqrt(mean of x^2 + eps)", "rrms rstd invrms inv irms scale", ("1 / rms", "rms"), saved="1 / rms"),
-    Known("x_hat", "x / rms", X_HAT, ("x_hat",), BOTH, saved="x_hat"),
+    Known("mean of x^2", "the mean square", "ms meansquare meansq var variance sq", ("mean_square", "mean_square + eps", "x * x"), handed="mean_square"),
+    Known("rms", "sqrt(mean of x^2 + eps)", "rms std norm r sigma sqrtvar stddev sd", ("rms", "1 / rms", "mean_square", "mean_square + eps"), handed="rms"),
+    Known("1 / rms", "1 / sqrt(mean of x^2 + eps)", "rrms rstd invrms inv irms scale", ("1 / rms", "rms"), handed="1 / rms"),
+    Known("x_hat", "x / rms", X_HAT, ("x_hat",), BOTH, handed="x_hat"),
     Known("dx_hat", "dy * weight", DX_HAT, ("dx_hat",)),
     Known("d(1 / rms)", "the gradient of 1 / rms: the sum of dx_hat * x", "drrms dinvrms dirms drstd dinv", (ALONG_RMS,)),
     Known("drms", "the gradient of the root mean square", "drms dr dstd", (DRMS, ALONG_RMS)),
@@ -247,7 +251,7 @@ RMS_KNOWN = (
 def _per_channel(values: Mapping[str, Any]) -> list[list[Convention]]:
     """A weight and a bias of the shape (1, C, 1, 1)."""
 
-    def home(g: Any) -> Any:
+    def home(g: Array) -> Array:
         return np.reshape(g, -1) if np.ndim(g) == 4 and np.size(g) == np.shape(g)[1] else g
 
     there = dict.fromkeys(("weight", "bias"), lambda a: a.reshape(1, -1, 1, 1))
@@ -255,26 +259,10 @@ def _per_channel(values: Mapping[str, Any]) -> list[list[Convention]]:
     return [[Convention(sentence, there, dict.fromkeys(there, home))]] if values["input"].ndim == 4 else []
 
 
-def _channels(ndim: int) -> tuple[int, ...]:
-    return (0, *range(2, ndim))
-
-
-def _of_places(torch: Any, v: Any) -> Any:
+def _of_places(torch: ModuleType, v: Values) -> Any:
     """torch's layer norm takes the channels last."""
     last = v.input.movedim(1, -1)
     return torch.nn.functional.layer_norm(last, last.shape[-1:], v.weight, v.bias, v.eps).movedim(-1, 1)
-
-
-def _second(ndim: int) -> tuple[int, ...]:
-    return (1,)
-
-
-def _rows(ndim: int) -> tuple[int, ...]:
-    return (-1,)
-
-
-def _positions(ndim: int) -> tuple[int, ...]:
-    return tuple(range(2, ndim))
 
 
 def _batch_norm(name: str, rank: int, *modules: str) -> Op:
@@ -312,7 +300,7 @@ def _batch_norm(name: str, rank: int, *modules: str) -> Op:
         sizes=(("num_features", "weight", 0),),
         known=_standard(axes),
         conventions=_per_channel,
-        statistics=_channels,
+        statistics=lambda ndim: (0, *range(2, ndim)),
         derivation="batch-norm.md",
     )
 
@@ -333,7 +321,7 @@ OPERATIONS = (
         sizes=(("normalized_shape", "weight", 0),),
         deeper=True,
         known=_standard(),
-        statistics=_rows,
+        statistics=lambda _: (-1,),
         derivation="layer-norm.md",
     ),
     from_textbook(
@@ -348,7 +336,7 @@ OPERATIONS = (
         sizes=(("num_channels", "weight", 0),),
         known=_standard(f"1, {KEEP}"),
         conventions=_per_channel,
-        statistics=_second,
+        statistics=lambda _: (1,),
         derivation="layer-norm.md",
         in_torch=_of_places,
     ),
@@ -391,7 +379,7 @@ OPERATIONS = (
         sizes=(("num_features", "weight", 0),),
         known=_standard(),
         conventions=_per_channel,
-        statistics=_positions,
+        statistics=lambda ndim: tuple(range(2, ndim)),
     ),
     from_textbook(
         "rms_norm",
@@ -406,7 +394,7 @@ OPERATIONS = (
         sizes=(("normalized_shape", "weight", 0),),
         deeper=True,
         known=RMS_KNOWN,
-        statistics=_rows,
+        statistics=lambda _: (-1,),
         centred=False,
     ),
     from_textbook(

@@ -7,18 +7,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops.find import find
 from torchref.check.ops.formula import Adapted
-from torchref.check.ops.mistake import Gradients
-from torchref.check.ops.record import Op
+from torchref.check.ops.mistake import Evaluated, Gradients, Values
+from torchref.check.ops.record import Arrays, Op, Options
 
 
 @dataclass(frozen=True)
 class _OfProbabilities(Adapted):
     """nll_loss takes log p; dL/dp = dL/d(log p) / p."""
 
-    def __call__(self, v: Any, wrong: frozenset[str] = frozenset()) -> Any:
+    def __call__(self, v: Values, wrong: frozenset[str] = frozenset()) -> Evaluated:
         outputs, inner_backward = super().__call__(v, wrong)
 
         def backward(*dys: Any) -> Gradients:
@@ -32,10 +33,10 @@ def of_probabilities(op: Op) -> Op:
     """Cross entropy that is handed the softmax's output in the place of the logits."""
     nll = find("nll_loss")
 
-    def logarithm(v: Any) -> Any:
+    def logarithm(v: Values) -> Values:
         return SimpleNamespace(**{**vars(v), "input": np.log(v.input)})
 
-    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+    def make(rng: Generator, options: Options, variant: str) -> Arrays:
         arrays = nll.make(rng, options, variant)
         return {**arrays, "input": np.exp(arrays["input"])}
 

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import Op
 from torchref.check.ops.find import find
-from torchref.check.ops.mistake import Gradients, Unreduced
+from torchref.check.ops.mistake import Gradients, Unreduced, Values
+from torchref.check.ops.record import Options
 from torchref.nn.module import Array
 
 
@@ -27,7 +29,7 @@ class Probe:
     upstream: dict[str, Any]  # by output; a scalar for a reduced loss
     second: dict[str, Any]  # another upstream gradient
 
-    def namespace(self, **changes: Any) -> SimpleNamespace:
+    def namespace(self, **changes: Any) -> Values:
         return SimpleNamespace(**{**self.op.fixed, **self.values, **changes})
 
     def evaluate(
@@ -51,7 +53,7 @@ def gradients_only(gradients: Gradients) -> dict[str, Array]:
     return {k: np.asarray(v) for k, v in gradients.items() if not isinstance(v, Unreduced) and v is not None}
 
 
-def _upstream_like(rng: Any, output: Array) -> Array:
+def _upstream_like(rng: Generator, output: Array) -> Array:
     """Both signs, no entry near 0 or 1: an upstream gradient that is dropped or replaced by ones is seen."""
     return np.asarray(rng.uniform(0.4, 1.9, np.shape(output)) * rng.choice([-1.0, 1.0], np.shape(output)))
 
@@ -88,7 +90,7 @@ def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Pro
     return _finished(op, seed, variant, values, values, np.random.default_rng(seed))
 
 
-def _finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
+def _finished(op: Op, seed: int, variant: str, values: Options, arrays: Options, rng: Generator) -> Probe:
     """A probe with its upstream gradients."""
     if op.draws:
         values["mask"] = arrays["mask"]

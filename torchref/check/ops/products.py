@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.conventions import Convention, flip_T
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Known, Patch, array, data, option
+from torchref.check.ops.record import Arrays, Known, Options, Patch, array, data, option
 from torchref.check.textbook import products as textbook
+from torchref.nn.module import Array
 
 BIAS = array("bias", axes="out", neutral=0.0)
 TABLE = ("weight", "table", "e", "emb", "embedding", "embeddings", "matrix")
@@ -21,12 +23,12 @@ INDEX = ("input", "index", "indices", "idx", "ids", "tokens", "x", "i")
 # The probes.
 
 
-def _make_linear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_linear(rng: Generator, _o: Options, variant: str) -> Arrays:
     n, i, k = (5, 5, 5) if variant == "square" else (5, 3, 7)
     return {"input": rng.normal(size=(n, i)), "weight": rng.normal(size=(k, i)), "bias": rng.normal(size=k)}
 
 
-def _make_bilinear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_bilinear(rng: Generator, _o: Options, variant: str) -> Arrays:
     n, i, j, k = (5, 5, 5, 5) if variant == "square" else (5, 3, 2, 7)
     return {
         "input1": rng.normal(size=(n, i)), "input2": rng.normal(size=(n, j)),
@@ -34,7 +36,7 @@ def _make_bilinear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _make_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_embedding(rng: Generator, o: Options, variant: str) -> Arrays:
     index = np.array([3, 1, 3, 8, 0, 5, 3, 1, 2, 6, 0, 0, 9, 8, 2])
     index = rng.permutation(index)
     if o.get("padding_idx") is not None:
@@ -42,15 +44,15 @@ def _make_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]
     return {"input": index.reshape(3, 5) if variant != "flat" else index, "weight": rng.normal(size=(11, 7))}
 
 
-def _make_bags(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_bags(rng: Generator, *_: object) -> Arrays:
     return {"input": np.array([[3, 1, 3, 8], [5, 0, 6, 5], [6, 2, 7, 6]]), "weight": rng.normal(size=(11, 7))}
 
 
-def _make_glu(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_glu(rng: Generator, _o: Options, variant: str) -> Arrays:
     return {"input": rng.normal(0, 1.2, (5, 6 if variant == "square" else 14))}
 
 
-def _make_prelu(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_prelu(rng: Generator, _o: Options, variant: str) -> Arrays:
     x = rng.normal(0, 1.5, (5, 7))
     x.flat[[1, 9]] = 0
     return {"input": x, "weight": rng.uniform(0.1, 0.6, 1 if variant == "one slope" else 7)}
@@ -109,24 +111,24 @@ GLU = (
 # The names that people give to what they compute, or ask for.
 
 EVERY = ("input", "weight", "bias")
-SHAPE = Known("input_shape", "the shape of the input", "x_shape input_shape shape xshape in_shape orig_shape shape_x", (), saved="x.shape")  # fmt: skip
+SHAPE = Known("input_shape", "the shape of the input", "x_shape input_shape shape xshape in_shape orig_shape shape_x", (), handed="x.shape")  # fmt: skip
 LINEAR_KNOWN = (
     Known("dz", "the gradient of x W^T + b: the upstream gradient itself", "dz dpre dlin", ("dy",), EVERY),
     SHAPE,
 )
 TABLE_KNOWN = (
-    Known("num_embeddings", "the size of the vocabulary", "vocab_size num_embeddings v n_vocab vocab num_words vocabulary_size", (), saved="len(weight)"),
-    Known("embedding_dim", "the length of a row", "embedding_dim dim d embed_dim emb_dim", (), saved="weight.shape[1]"),
-    Known("table_shape", "the shape of the table", "w_shape weight_shape shape table_shape wshape emb_shape", (), saved="weight.shape"),
+    Known("num_embeddings", "the size of the vocabulary", "vocab_size num_embeddings v n_vocab vocab num_words vocabulary_size", (), handed="len(weight)"),
+    Known("embedding_dim", "the length of a row", "embedding_dim dim d embed_dim emb_dim", (), handed="weight.shape[1]"),
+    Known("table_shape", "the shape of the table", "w_shape weight_shape shape table_shape wshape emb_shape", (), handed="weight.shape"),
 )  # fmt: skip
 
 # The records.
 
 
-def _linear_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _linear_conventions(_: Mapping[str, Any]) -> list[list[Convention]]:
     """Weights stored as (in, out), samples in columns."""
 
-    def home(b: Any) -> Any:
+    def home(b: Array) -> Array:
         return b.reshape(-1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b
 
     weight = {"weight": flip_T}
@@ -143,7 +145,7 @@ def _linear_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
     ]
 
 
-def _table_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _table_conventions(_: Mapping[str, Any]) -> list[list[Convention]]:
     weight = {"weight": flip_T}
     return [[Convention("the weight is stored as (dim, vocabulary)", weight, weight)]]
 

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from numpy.random import Generator
+
 from torchref.check.ops import slugs
 from torchref.check.ops.conventions import (
     Convention,
@@ -17,7 +19,7 @@ from torchref.check.ops.conventions import (
     update_gate,
 )
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Argument, Known, Op, Patch, array, option
+from torchref.check.ops.record import Argument, Arrays, Known, Maker, Op, Options, Patch, array, option
 from torchref.check.textbook import recurrences as textbook
 
 SEQUENCE, STEP = array("input", axes="T N D"), array("input", axes="N D")
@@ -49,8 +51,8 @@ BIH = array(
 BHH = array("bias_hh", "b_hh", "bias_hh_l0", "bh", "b2", "b_h", axes="gates*H", neutral=0.0)
 
 
-def _make_recurrent(gates: int, cell: bool) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_recurrent(gates: int, cell: bool) -> Maker:
+    def make(rng: Generator, _o: Options, variant: str) -> Arrays:
         t, n, d, h = (3, 3, 3, 3) if variant == "square" else (5, 2, 3, 7)
         shape = (n, d) if cell else (t, n, d)
         scale = 0.6

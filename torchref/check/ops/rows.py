@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numpy.random import Generator
+
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Known, Op, Patch, array, option
+from torchref.check.ops.record import Arrays, Known, Op, Options, Patch, array, option
 from torchref.check.textbook import rows as textbook
 
 SHAPES = {"square": (5, 5), "vector": (7,), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
 
 
-def _make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_rows(rng: Generator, o: Options, variant: str) -> Arrays:
     """With as many axes as `dim` needs, all of another length."""
     shape, needed = SHAPES.get(variant, (5, 7)), max(o["dim"] + 1, -o["dim"])
     if len(shape) < needed:
@@ -22,7 +24,7 @@ def _make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": rng.normal(0, 1.2, shape)}
 
 
-def _make_pair(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_pair(rng: Generator, *_: object) -> Arrays:
     return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
 
 
@@ -123,7 +125,9 @@ LOG_KNOWN = (
 # The records.
 
 
-def _softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[Patch, ...], known: Any) -> Op:
+def _softmax(
+    name: str, module: str, formula: Callable[..., Any], patches: tuple[Patch, ...], known: tuple[Known, ...]
+) -> Op:
     return from_textbook(
         name,
         (module,),

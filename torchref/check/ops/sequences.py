@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.losses import REDUCED, REDUCTION
-from torchref.check.ops.record import Patch, array, data, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Options, Patch, array, data, option
 from torchref.check.textbook import sequences as textbook
 
 
-def _make_speech(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_speech(rng: Generator, o: Options, variant: str) -> Arrays:
     """Log probabilities; a target with a repeated label, one that is shorter, one with fewer frames."""
     x = rng.normal(size=(8, 3, 5)) * 1.5
     x = x - np.log(np.exp(x).sum(2, keepdims=True))
@@ -49,7 +52,7 @@ CTC = (
 )  # fmt: skip
 
 
-def _in_torch(torch: Any, v: Any) -> Any:
+def _in_torch(torch: ModuleType, v: Values) -> Any:
     """torch always takes the lengths."""
     times, batch = v.input.shape[0], v.target.shape[:-1]
     frames = torch.full(batch, times) if v.input_lengths is None else v.input_lengths

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
+
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Patch, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Options, Patch, option
 from torchref.check.textbook import shapes as textbook
 
 
-def _make_image(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_image(rng: Generator, o: Options, *_: object) -> Arrays:
     c = 3 * o.get("upscale_factor", 1) ** 2
     return {"input": rng.normal(size=(2, c, 5, 7))}
 
 
-def _make_resized(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_resized(rng: Generator, o: Options, *_: object) -> Arrays:
     """A signal, an image or a volume, as the mode asks for."""
     space = {"linear": (7,), "trilinear": (3, 4, 5)}.get(o["mode"], (5, 7))
     return {"input": rng.normal(size=(2, 3, *space))}
 
 
-def _resized(torch: Any, v: Any) -> Any:
+def _resized(torch: ModuleType, v: Values) -> Any:
     """torch takes a size or a factor, and the corners with the modes that have a slope."""
     factor = v.scale_factor if v.size is None else None
     return torch.nn.functional.interpolate(v.input, v.size, factor, v.mode, v.align_corners)
 
 
-def _make_small_squares(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_small_squares(rng: Generator, o: Options, *_: object) -> Arrays:
     r = o["downscale_factor"]
     return {"input": rng.normal(size=(2, 3, 5 * r, 7 * r))}
 
 
-def _make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_channels(rng: Generator, o: Options, *_: object) -> Arrays:
     return {"input": rng.normal(size=(2, 5 * o["groups"], 5, 7))}
 
 
-def _make_columns(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_columns(rng: Generator, o: Options, *_: object) -> Arrays:
     windows = textbook.window_index(o["output_size"], o["kernel_size"], o["stride"], o["padding"], o["dilation"])
     return {"input": rng.normal(size=(2, 3 * o["kernel_size"] ** 2, windows[2].shape[1]))}
 

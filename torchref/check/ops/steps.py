@@ -67,17 +67,17 @@ class Optimizer:
 
 
 AROUND = ("weights[i] =", "s =", "states =")  # lines of the loop
-Options = tuple[tuple[str, Any], ...]
+Chosen = tuple[tuple[str, Any], ...]
 Changes = tuple[tuple[str, str], ...]
 
 
-def _chosen(o: SimpleNamespace) -> Options:
+def _chosen(o: SimpleNamespace) -> Chosen:
     """The options of a step."""
     return tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in vars(o).items() if k != "lr")
 
 
 @cache
-def _page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDef:
+def _page(function: Callable[..., Any], options: Chosen = ()) -> ast.FunctionDef:
     """The lines of a step, or of the loop, under these options."""
     tree = Fold(dict(options)).visit(copy.deepcopy(source(function)))
     assert isinstance(tree, ast.FunctionDef)
@@ -85,7 +85,7 @@ def _page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDe
 
 
 @cache
-def _compiled(function: Callable[..., Any], options: Options, changes: Changes) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], options: Chosen, changes: Changes) -> Callable[..., Any]:
     """The step, or the loop, with these changes. ValueError: under these options there is no such line."""
     tree = _page(function, options)
     undo: list[Callable[[], None]] = []

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import slugs
 from torchref.check.ops.common import away
 from torchref.check.ops.conventions import Convention, channels_last
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Known, Op, Patch, array, option
+from torchref.check.ops.record import Argument, Arrays, Known, Maker, Op, Options, Patch, array, option
 from torchref.check.textbook import windows as textbook
+from torchref.nn.module import Array
 
 # The probes.
 
@@ -23,8 +25,8 @@ def _first(value: Any) -> int:
     return int(value[0] if isinstance(value, tuple | list) else value)
 
 
-def _make_conv(nd: int, transpose: bool = False) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_conv(nd: int, transpose: bool = False) -> Maker:
+    def make(rng: Generator, o: Options, variant: str) -> Arrays:
         g = o["groups"]
         cin, cout = {"depthwise": (g, g), "depthwise, twice": (g, 2 * g)}.get(variant, (3 * g, 2 * g))
         kernel = (3, 3, 2)[:nd] if variant == "rich" and nd == 3 else (3,) * nd
@@ -36,21 +38,21 @@ def _make_conv(nd: int, transpose: bool = False) -> Any:
             size = {1: (5,), 2: (4, 5), 3: (2, 3, 4)}[nd]
         shape = (cin, cout // g) if transpose else (cout, cin // g)
         return {
-            "input": rng.normal(size=(2, cin, *size)), "weight": rng.normal(size=(*shape, *kernel)), "bias": rng.normal(size=cout),
+            "input": rng.normal(size=(2, cin, *size)), "weight": rng.normal(size=(*shape, *kernel)), "bias": rng.normal(size=(cout,)),
         }  # fmt: skip
 
     return make
 
 
-def _make_pool(nd: int, ties: bool) -> Any:
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_pool(nd: int, ties: bool) -> Maker:
+    def make(rng: Generator, o: Options, variant: str) -> Arrays:
         size = SIZES[nd]
         if variant == "fit":
             kernel, stride = _first(o["kernel_size"]), _first(o["stride"] or o["kernel_size"])
             size = tuple(stride * (2 + i) + kernel for i in range(nd))
         if variant == "adaptive fit":
             size = tuple(n * (2 + i) for i, n in enumerate(np.broadcast_to(o["output_size"], nd)))
-        x = rng.normal(size=(2, 3, *size))
+        x: Array = rng.normal(size=(2, 3, *size))
         if ties:
             x = np.round(x * 1.5)
             x[0, 0] = 1.0
@@ -59,10 +61,10 @@ def _make_pool(nd: int, ties: bool) -> Any:
     return make
 
 
-def _make_lp_pool(nd: int) -> Any:
+def _make_lp_pool(nd: int) -> Maker:
     """Entries off zero; of one sign where the power is odd, since the sum of a window has a root only then."""
 
-    def make(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+    def make(rng: Generator, o: Options, variant: str) -> Arrays:
         shape = np.shape(_make_pool(nd, False)(rng, o, variant)["input"])
         x = away(rng, shape)
         return {"input": x if o["norm_type"] % 2 == 0 else np.abs(x)}
@@ -188,8 +190,8 @@ LP_POOL = (
 # The names that people give to what they compute, or ask for.
 
 SHAPES = "shape xshape in_shape orig_shape shape_x"
-INPUT_SHAPE = Known("input_shape", "the shape of the input", f"x_shape input_shape {SHAPES}", (), saved="x.shape")
-WEIGHT_SHAPE = Known("weight_shape", "the shape of the kernels", "w_shape weight_shape shape table_shape wshape emb_shape", (), saved="weight.shape")  # fmt: skip
+INPUT_SHAPE = Known("input_shape", "the shape of the input", f"x_shape input_shape {SHAPES}", (), handed="x.shape")
+WEIGHT_SHAPE = Known("weight_shape", "the shape of the kernels", "w_shape weight_shape shape table_shape wshape emb_shape", (), handed="weight.shape")  # fmt: skip
 CONV_KNOWN = (
     Known("x padded", "the padded input", "xp xpad xpadded inputpadded aprevpad padded", ("x_padded",), ("weight",)),
     Known("columns", "the windows of x as columns", "cols col xcol xcols columns patches", ("np.stack([x_padded[window] for place, window in windows], -1)",), ("weight",)),
@@ -241,11 +243,11 @@ POOL: dict[str, Any] = {
 }
 
 
-def _image(nd: int) -> Any:
+def _image(nd: int) -> Argument:
     return array("input", axes=" ".join(("N", "C", *SPACE[nd])))
 
 
-def _kernels(nd: int, channels: str) -> Any:
+def _kernels(nd: int, channels: str) -> Argument:
     sides = " ".join(f"k{s}" for s in SPACE[nd])
     return array("weight", "f", "filters", "k", axes=f"{channels} {sides}")
 

@@ -76,14 +76,12 @@ def celu(x: Array, alpha: float) -> Any:
 
 def cdf(x: Array) -> Array:
     """The normal distribution function, (1 + erf(x / sqrt(2))) / 2."""
-    result: Array = (1 + erf(x / np.sqrt(2))) / 2
-    return result
+    return (1 + erf(x / np.sqrt(2))) / 2
 
 
 def pdf(x: Array) -> Array:
     """The normal density, exp(-x**2 / 2) / sqrt(2 * pi)."""
-    result: Array = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
-    return result
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def gelu(x: Array, approximate: str) -> Any:

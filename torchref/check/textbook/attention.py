@@ -13,8 +13,7 @@ from torchref.nn.module import Array
 def softmax(scores: Array) -> Array:
     """The softmax along the last axis."""
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    result: Array = e / e.sum(axis=-1, keepdims=True)
-    return result
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def scaled_dot_product_attention(

@@ -10,5 +10,4 @@ from torchref.nn.module import Array
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), with an exponential that cannot overflow."""
     e = np.exp(-np.abs(x))
-    result: Array = np.where(x >= 0, 1, e) / (1 + e)
-    return result
+    return np.where(x >= 0, 1, e) / (1 + e)

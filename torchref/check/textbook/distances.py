@@ -11,8 +11,7 @@ from torchref.nn.module import Array
 
 def length(v: Array) -> Array:
     """The length of each row, as a column."""
-    result: Array = np.sqrt((v**2).sum(-1, keepdims=True))
-    return result
+    return np.sqrt((v**2).sum(-1, keepdims=True))
 
 
 def pairwise_distance(x1: Array, x2: Array, eps: float, keepdim: bool) -> Any:

@@ -13,8 +13,7 @@ from torchref.nn.module import Array
 def labels_of(t: Array, k: int) -> Array:
     """1 at the classes that a row of t names before its first -1, 0 elsewhere."""
     counted = np.cumprod(t >= 0, axis=1)
-    result: Array = ((t[:, :, None] == np.arange(k)) * counted[:, :, None]).sum(1)
-    return result
+    return ((t[:, :, None] == np.arange(k)) * counted[:, :, None]).sum(1)
 
 
 def multilabel_soft_margin_loss(x: Array, t: Array, weight: Array, reduction: str) -> Any:

@@ -17,8 +17,7 @@ def sigmoid(x: Array) -> Array:
 def log_softmax(x: Array, axis: int) -> Array:
     """The logarithm of the softmax along an axis."""
     shifted = x - x.max(axis, keepdims=True)
-    result: Array = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
-    return result
+    return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
 
 def log_clipped(p: Array) -> Array:
