@@ -113,6 +113,7 @@ def _edit(rank: int, slug: str, slot: Slot, new: Any, sentence: str = "") -> Edi
 
 
 def show(node: ast.AST) -> str:
+    """The node as code; its type's name if it cannot be written."""
     try:
         return ast.unparse(node)
     except (AttributeError, ValueError, RecursionError):

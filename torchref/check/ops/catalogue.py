@@ -16,7 +16,7 @@ READERS = (
     "probe",
     "probabilities",
     "constructor",
-)  # the files of `ops` that look into the catalogue themselves
+)  # the files of `ops` that import the catalogue
 
 
 def _found() -> tuple[Op, ...]:
@@ -30,7 +30,7 @@ CATALOGUE = _found()
 
 
 def listing() -> str:
-    """Every operation that `against` may name, family by family, and the optimizers."""
+    """The names of all operations, a line for each family, and of the optimizers."""
     families: dict[str, list[str]] = {}
     for op in CATALOGUE:
         families.setdefault(op.family, []).append(op.name)

@@ -11,7 +11,7 @@ X = array("input")
 
 
 def away(rng: Generator, shape: tuple[int, ...], low: float = 0.4, high: float = 1.9) -> Array:
-    """Entries of both signs whose size is far from 0 and from 1."""
+    """Entries of both signs, in size between `low` and `high`: by default not near 0."""
     size = rng.uniform(low, high, shape)
     return size * rng.choice([-1.0, 1.0], shape)
 

@@ -1,4 +1,4 @@
-"""From what `--against` says to an operation and its options."""
+"""Find the operation, and its options, that `--against` names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from torchref.nearest import nearest
 
 
 class UnknownOp(ValueError):
-    """No operation of that name; the message holds the nearest ones."""
+    """There is no such operation or option; the message names the nearest ones."""
 
 
 def normal(name: str) -> str:
+    """The name in lower case, without underscores and dots."""
     return name.lower().replace("_", "").replace(".", "")
 
 
@@ -44,7 +45,7 @@ def find(against: str) -> Op:
 
 
 def _read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Name, arguments by position and by name. UnknownOp: it is no call with literals."""
+    """The name, the arguments by position, those by name. Errors: UnknownOp if `against` is no call with literals."""
     try:
         tree = ast.parse(against.strip(), mode="eval").body
     except SyntaxError:

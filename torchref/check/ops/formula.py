@@ -1,4 +1,4 @@
-"""A record made from the textbook: its formula, right and wrong, and what is shown of it."""
+"""A record from a page of the textbook: its formula, its wrong formulas, and the lines that a user sees."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FromTextbook:
         homes: Mapping[str, str] | None = None,
     ) -> None:
         self.textbook, self.arguments, self.slugs = textbook, arguments, slugs or {}
-        self.homes = homes or {}  # the beginning of a line: the gradient that a mistake there belongs to
+        self.homes = homes or {}  # the beginning of a line: the gradient to which a mistake there belongs
         self.patches = patches
         self.edits: dict[int, dict[str, Edit]] = {}  # by page
         self.known: tuple[Mistake, ...] | None = None
@@ -42,7 +42,7 @@ class FromTextbook:
         return sys.modules[self.textbook.__module__]
 
     def values(self, v: Values) -> dict[str, Any]:
-        """The arguments, with what stands for an array that is absent in its place."""
+        """The arguments; an absent array is replaced by its neutral number."""
         given = {**dict.fromkeys(a.name for a in self.arguments), **vars(v)}
         for a in self.arguments:
             if given[a.name] is None and a.neutral is not None:
@@ -69,19 +69,19 @@ class FromTextbook:
         return tuple(y for y in ran.outputs if y is not None), backward
 
     def graded(self, own: Page) -> list[str]:
-        """The arguments that the page has gradients of: the record's arrays, and a target where it returns dt."""
+        """The arguments whose gradients the page returns: the record's arrays, and the target if it returns dt."""
         more = [a.name for a in self.arguments if a.kind == "data" and f"d{shortened(a.name)}" in own.gradients]
         return [*(a.name for a in self.arguments if a.kind == "array"), *more]
 
     def change(self, v: Values, wrong: str) -> Patch | Edit:
-        """The change that puts the wrong line `wrong` in its place."""
+        """The change that makes the wrong line `wrong`."""
         own = self.page(v)
         patches = [p for p in self.patches if p.wrong == wrong]
         fitting = next((p for p in patches if own.right_line(p)), None)
         return fitting or self.slips(v).get(wrong) or patches[0]
 
     def variables(self, v: Values, *upstream: Any) -> dict[str, Any]:
-        """Every variable of the forward by name, and with an upstream gradient those of the backward."""
+        """Every variable of the forward by name; with upstream gradients also those of the backward."""
         own = self.page(v)
         ran = own.run(self.values(v))
         if upstream:
@@ -89,7 +89,7 @@ class FromTextbook:
         return {**own.scope, **ran.variables}
 
     def slips(self, v: Values) -> dict[str, Edit]:
-        """The edits that make the formula wrong under these options, the likelier first, by the wrong line."""
+        """The edits that make the formula wrong under these options, by their wrong line, the likeliest first."""
         own = self.page(v)
         if id(own) not in self.edits:
             with np.errstate(all="ignore"):
@@ -102,7 +102,7 @@ class FromTextbook:
 
     def listed(self, op: Op) -> tuple[Mistake, ...]:
         """The wrong formulas that no edit makes, under whatever options."""
-        if self.known is None:  # made when they are asked for: a verdict needs those of one operation
+        if self.known is None:  # made late: a verdict needs those of one operation
             whole = page(self.textbook)
             every = {p.wrong: _mistake(op, whole, p, self.homes) for p in reversed(self.patches)}
             self.known = tuple(every.values())[::-1]
@@ -129,7 +129,7 @@ class FromTextbook:
 
 
 def _received(own: Page, ran: Ran, upstream: tuple[Any, ...]) -> list[Any]:
-    """The upstream gradients, one for each parameter of the backward: zeros for an output that nothing comes back to."""
+    """An upstream gradient for each parameter of the backward; zeros for an output that has none."""
     parameters = own.back.args.args
     every = (*upstream, *(None for _ in parameters[len(upstream) :]))
     return [np.zeros_like(y) if dy is None else dy for y, dy, _ in zip(ran.outputs, every, parameters, strict=False)]
@@ -141,7 +141,7 @@ def _same(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Adapted:
-    """The formula of `inner` for code that has other arguments or outputs: what comes in and goes out is changed."""
+    """The formula of `inner` for code with other arguments or outputs: both are translated."""
 
     inner: Op
     values: Callable[[Any], Any] = _same  # the values under the names of this code -> those of `inner`
@@ -183,7 +183,7 @@ Written = FromTextbook | Adapted
 
 
 def _mistake(op: Op, own: Page, change: Patch | Edit, homes: Mapping[str, str]) -> Mistake:
-    """A change of a page as a mistake: the gradient that it belongs to, and the right line as its correction."""
+    """A change of a page as a mistake: the gradient to which it belongs, and the right line as the correction."""
     right = change.right if isinstance(change, Edit) else own.right_line(change)
     spoiled = own.leads_to(right)
     named = _names(op, own)
@@ -225,7 +225,7 @@ def shown_formula(op: Op, name: str, v: Values) -> str:
 
 
 def right_line(formula: str) -> str:
-    """The line of a shown formula that makes its last name; of a name that only renames another, that one's."""
+    """The line of a shown formula that makes its last variable; if it only renames another, the line of that one."""
     lines = [line.strip() for line in formula.splitlines() if not line.lstrip().startswith("#")]
     line = lines[-1] if lines else ""
     while renamed := re.fullmatch(r"\w+ = (\w+)", line):
@@ -238,7 +238,7 @@ def right_line(formula: str) -> str:
 
 
 def intermediates(op: Op, v: Values, upstream: Mapping[str, Any]) -> list[tuple[Known, tuple[Array, ...]]]:
-    """The intermediates that people have names for, with their values."""
+    """The intermediates that have a usual name, with their values."""
     if not isinstance(op.formula, Written) or not op.known:
         return []
     space = op.formula.variables(v, *(upstream.get(n) for n in op.outputs))
@@ -256,12 +256,12 @@ def _known_here(k: Known, space: dict[str, Any]) -> bool:
 
 
 def handed(op: Op, k: Known, v: Values) -> Any:
-    """What a gradient function gets that asks for an intermediate."""
+    """The value of an intermediate for a gradient function that asks for it."""
     assert isinstance(op.formula, Written)
     if isinstance(op.formula, FromTextbook):
         own, given = op.formula.page(v), op.formula.values(v)
         arguments = {p: given[torchs(p, given)] for p in own.parameters}
-        if _known_here(replace(k, values=(k.handed,)), arguments):  # a size, which needs no run
+        if _known_here(replace(k, values=(k.handed,)), arguments):  # a size: it needs no run
             return eval(k.handed, arguments)
     return eval(k.handed, op.formula.variables(v))
 

@@ -1,4 +1,4 @@
-"""What a given probe cannot see: the coincidences that hide mistakes."""
+"""What given inputs cannot show: the coincidences that hide mistakes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _of_the_upstream(dy: Array) -> Iterator[str]:
     elif dy.size > 1 and np.all(dy == dy.flat[0]):
         yield "a constant upstream hides sums over the wrong axis and the paths through mean and variance"
     elif dy.size and np.all(dy > 0):
-        yield "an upstream of one sign makes a mask that is taken from it look like no mask"
+        yield "an upstream of one sign hides a mask that is computed from it"
 
 
 def _of_the_shapes(arrays: dict[str, Array], x: Array) -> Iterator[str]:
@@ -57,23 +57,23 @@ def _of_dropout(named: dict[str, float]) -> Iterator[str]:
     if not 0 < p < 1:
         return
     if p == 0.5:
-        yield "p = 0.5 hides 1/p in place of 1/(1-p)"
+        yield "p = 0.5 hides 1/p instead of 1/(1-p)"
     others = {k: v for k, v in named.items() if k != "p"}
     for (one, a), (two, b) in itertools.permutations(others.items(), 2):
         if abs((1 - p) / p - a / b) < 1e-9:
-            yield f"(1-p)/p = {one}/{two}: 1/p in place of 1/(1-p) looks like a wrong divisor"
+            yield f"(1-p)/p = {one}/{two}: 1/p instead of 1/(1-p) looks like a wrong divisor"
 
 
 def _of_the_input(x: Array) -> Iterator[str]:
     if x.dtype.kind == "f" and x.size:
         if not np.any(x == 0):
-            yield "no exact zeros: the choice at a kink stays unseen"
+            yield "no exact zeros: they hide the choice at a kink"
         if np.all(x > 0) or np.all(x < 0):
             yield "an input of one sign hides every mask"
         if np.unique(x).size == x.size and x.size > 1:
-            yield "no ties: what a maximum does with them stays unseen"
+            yield "no ties: they hide what a maximum does with them"
     if x.dtype.kind in "iu" and x.size and np.unique(x).size == x.size:
-        yield "unique indices hide a repeated index that is overwritten"
+        yield "unique indices hide that a repeated index is overwritten"
 
 
 def _of_the_parameters(arrays: dict[str, Array], inputs: Mapping[str, Any], numbers: dict[str, float]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Cross entropy of probabilities: the softmax is a layer of its own, and stands before the loss."""
+"""Cross entropy of probabilities: the softmax is a layer of its own before the loss."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _OfProbabilities(Adapted):
 
 
 def of_probabilities(op: Op) -> Op:
-    """Cross entropy that is handed the softmax's output in the place of the logits."""
+    """Cross entropy for code that takes the softmax's output instead of the logits."""
     nll = find("nll_loss")
 
     def logarithm(v: Values) -> Values:

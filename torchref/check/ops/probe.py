@@ -1,4 +1,4 @@
-"""Inputs and upstream gradients that can see every mistake, and the right answer on them."""
+"""Inputs and upstream gradients that show every mistake, and the right answer on them."""
 
 from __future__ import annotations
 
@@ -50,16 +50,17 @@ class Probe:
 
 
 def gradients_only(gradients: Gradients) -> dict[str, Array]:
+    """The gradients as arrays, without what is not yet summed."""
     return {k: np.asarray(v) for k, v in gradients.items() if not isinstance(v, Unreduced) and v is not None}
 
 
 def _upstream_like(rng: Generator, output: Array) -> Array:
-    """Both signs, no entry near 0 or 1: an upstream gradient that is dropped or replaced by ones is seen."""
+    """Entries of both signs, none of them 0: code that forgets the upstream gradient then gives another result."""
     return np.asarray(rng.uniform(0.4, 1.9, np.shape(output)) * rng.choice([-1.0, 1.0], np.shape(output)))
 
 
 def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: str = "rich") -> Probe:
-    """A probe for code that takes the arguments `takes` (None: all); options that it does not take keep their default."""
+    """A probe for code with the arguments `takes` (None: all). An option that it does not take keeps torch's default."""
     rng = np.random.default_rng([seed, zlib.crc32(op.name.encode())])
     options = {}
     for a in op.options:
@@ -80,7 +81,7 @@ def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: st
 
 
 def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
-    """The inputs of two probes, one behind the other along a new first axis; parameters and options of the first."""
+    """The inputs of two probes, stacked along a new first axis, with the parameters and options of the first."""
     first, second = (make_probe(op, seed + i, takes, variant) for i in (0, 1))
     shape = np.shape(first.values["input"])
     values = {
@@ -91,7 +92,7 @@ def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Pro
 
 
 def _finished(op: Op, seed: int, variant: str, values: Options, arrays: Options, rng: Generator) -> Probe:
-    """A probe with its upstream gradients."""
+    """The probe with its upstream gradients."""
     if op.draws:
         values["mask"] = arrays["mask"]
     if op.has("normalized_shape") and not op.own:
@@ -108,5 +109,5 @@ def _finished(op: Op, seed: int, variant: str, values: Options, arrays: Options,
 
 
 def probe(op: str | Op, seed: int = 0) -> Probe:
-    """Inputs and upstream gradients that can see every mistake of the manual's list for `op`."""
+    """Inputs and upstream gradients for `op` that show every mistake of the manual's list."""
     return make_probe(find(op) if isinstance(op, str) else op, seed)

@@ -25,11 +25,11 @@ class Argument:
     kind: str  # "array": has a gradient; "data": an array without one; "option"
     default: Any = None  # torch's default of an option
     probe: Any = None  # the value an option takes in the probe, if the user's code takes it
-    optional: bool = False  # an array that may be absent
-    aliases: tuple[str, ...] = ()  # names that this operation's argument also goes by
+    optional: bool = False  # it may be absent
+    aliases: tuple[str, ...] = ()  # other names of this argument
     axes: tuple[str, ...] = ()  # what the axes are called; "|" between those of different numbers of axes
-    neutral: float | None = None  # the number that stands for it where it is absent
-    vary: tuple[Any, ...] = ()  # other values of an option, under which a formula is another one
+    neutral: float | None = None  # the number that replaces it if it is absent
+    vary: tuple[Any, ...] = ()  # other values of an option, with another formula each
 
 
 def array(name: str, *aliases: str, axes: str = "", optional: bool = False, neutral: float | None = None) -> Argument:
@@ -51,22 +51,22 @@ def option(name: str, default: Any = None, probe: Any = None, *aliases: str, var
 class Patch:
     """A wrong formula that no edit makes: one line of the textbook, and the wrong line instead of it.
 
-    `line` is the beginning of the right line, long enough to be that of no other. Where an option's `if` has left no
-    such line, there is no such mistake. The student is shown the right line as the correction.
+    `line` is the beginning of the right line, long enough that no other line begins so. If the options leave no such
+    line, the mistake does not exist. The student sees the right line as the correction.
     """
 
     line: str
-    wrong: str  # what stands there instead: the wrong line, or several with "; " between them, or the line as a comment
+    wrong: str  # the wrong line, or several with "; " between them, or the right line as a comment
     slug: str
     sentence: str
-    advice: str = ""  # where the right line does not say enough
-    gradient: str = ""  # the gradient that the mistake belongs to, where it is not the first that the line leads to
-    convention: str = ""  # where it is no mistake in code that says so: the note
+    advice: str = ""  # the correction, if the right line does not say enough
+    gradient: str = ""  # the gradient to which the mistake belongs, if it is not the first that needs the line
+    convention: str = ""  # a note, for code in which this is no mistake but a convention
 
 
 @dataclass(frozen=True)
 class Known:
-    """An intermediate that people give a name to: a variable of a user's code of that name should have its value.
+    """An intermediate with a usual name: a variable of that name in a user's code should have its value.
 
     `values` are expressions over the variables of the textbook's forward and backward, the usual meaning first; the
     other meanings have the same name elsewhere. Without values it is handed over where a user asks for it, and never compared.

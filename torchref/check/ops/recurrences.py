@@ -150,19 +150,12 @@ def _rnn_patches(cell: bool) -> tuple[Patch, ...]:
     )
 
 
-def _lstm_patches(cell: bool) -> tuple[Patch, ...]:
-    dh, dz, c, before, z = ("dy", "dz", "c", "cx", "z") if cell else ("dh", "dz[t]", "c[t + 1]", "c[t]", "z[t]")
-    dc_prev = "dcx" if cell else "dc_next"
-
-    def direct(instead: str, slug: str, sentence: str) -> Patch:
-        return Patch("direct =", f"direct = {instead}", slug, sentence)
+def _gate_patches(dz: str, z: str) -> tuple[Patch, ...]:
+    """The mistakes in the slopes of LSTM's gates."""
 
     def gates(instead: str, slug: str, sentence: str, split: str = "") -> Patch:
         line = f"{split}{dz} = np.concatenate(({instead}), axis=1)"
         return Patch(f"{dz} = np.conc", line, slug, sentence, gradient="input")
-
-    def back(instead: str, sentence: str) -> Patch:
-        return Patch(f"{dc_prev} = dc *", f"{dc_prev} = {instead}", slugs.TRUNCATED, sentence)
 
     def gate(instead: str, slug: str, sentence: str) -> Patch:
         return Patch("dz_g =", f"dz_g = {instead}", slug, sentence)
@@ -170,6 +163,31 @@ def _lstm_patches(cell: bool) -> tuple[Patch, ...]:
     split = f"z_i, z_f, z_g, z_o = np.split({z}, 4, axis=1); "
     at_z = "di * z_i * (1 - z_i), df * z_f * (1 - z_f), {}, do * z_o * (1 - z_o)"
     g_at_z = "dg * (1 - z_g ** 2)"
+    return (
+        gates("di, df, dg, do", slugs.LOCAL, "The derivatives of the gates' sigmoids and tanh are missing."),
+        *(Patch(f"dz_{k} =", f"dz_{k} = d{k}", slugs.LOCAL, f"The derivative of gate {k}'s nonlinearity is missing.") for k in "ifo"),
+        *(Patch(f"dz_{k} =", f"dz_{k} = 0 * d{k}", slugs.LOCAL, f"Gate {k} gets no gradient.") for k in "ifgo"),
+        gates("di * i, df * f, dz_g, do * o", slugs.LOCAL, "The sigmoids' derivative is s (1 - s), not s."),
+        gate("dg * g * (1 - g)", slugs.LOCAL, "The cell gate g is a tanh: its derivative is 1 - g^2."),
+        gate("dg * (1 - g)", slugs.LOCAL, "The cell gate's derivative is 1 - g^2, not 1 - g."),
+        gates(at_z.format(g_at_z), slugs.TENSOR, "The gates' derivatives are evaluated at z, before the nonlinearities.", split),
+        gates(at_z.format("dz_g"), slugs.TENSOR, "The sigmoids' derivatives are evaluated at z, before the sigmoid.", split),
+        Patch("dz_g =", f"{split}dz_g = {g_at_z}", slugs.TENSOR, "1 - z^2 is evaluated at z, not at g = tanh(z)."),
+        gates("dc * i * i * (1 - i), dz_f, dc * g * (1 - g ** 2), dz_o", slugs.TENSOR, "di needs g and dg needs i; they are exchanged."),
+        gates("dz_i, dz_f, dz_o, dz_g", slugs.UNKNOWN, "The gates' gradients are put together in another order than the weights'."),
+    )  # fmt: skip
+
+
+def _lstm_patches(cell: bool) -> tuple[Patch, ...]:
+    dh, dz, c, before, z = ("dy", "dz", "c", "cx", "z") if cell else ("dh", "dz[t]", "c[t + 1]", "c[t]", "z[t]")
+    dc_prev = "dcx" if cell else "dc_next"
+
+    def direct(instead: str, slug: str, sentence: str) -> Patch:
+        return Patch("direct =", f"direct = {instead}", slug, sentence)
+
+    def back(instead: str, sentence: str) -> Patch:
+        return Patch(f"{dc_prev} = dc *", f"{dc_prev} = {instead}", slugs.TRUNCATED, sentence)
+
     through_cell = "The way back through the cell leads through the forget gate"
     sequence = (
         back("direct * f", "The cell's gradient is handed on without what came from later steps."),
@@ -186,17 +204,7 @@ def _lstm_patches(cell: bool) -> tuple[Patch, ...]:
         direct(f"{dh} * o * (1 - np.tanh(tanh_c) ** 2)", slugs.TENSOR, "tanh is applied twice before its derivative is taken."),
         direct(f"{dh} * o * (1 - np.tanh({before}) ** 2)", slugs.TENSOR, "tanh's derivative is taken at c_(t-1), not at c_t."),
         Patch("do =", f"do = {dh} * {c}", slugs.TENSOR, "The output gate multiplied tanh(c), not c."),
-        gates("di, df, dg, do", slugs.LOCAL, "The derivatives of the gates' sigmoids and tanh are missing."),
-        *(Patch(f"dz_{k} =", f"dz_{k} = d{k}", slugs.LOCAL, f"The derivative of gate {k}'s nonlinearity is missing.") for k in "ifo"),
-        *(Patch(f"dz_{k} =", f"dz_{k} = 0 * d{k}", slugs.LOCAL, f"Gate {k} gets no gradient.") for k in "ifgo"),
-        gates("di * i, df * f, dz_g, do * o", slugs.LOCAL, "The sigmoids' derivative is s (1 - s), not s."),
-        gate("dg * g * (1 - g)", slugs.LOCAL, "The cell gate g is a tanh: its derivative is 1 - g^2."),
-        gate("dg * (1 - g)", slugs.LOCAL, "The cell gate's derivative is 1 - g^2, not 1 - g."),
-        gates(at_z.format(g_at_z), slugs.TENSOR, "The gates' derivatives are evaluated at z, before the nonlinearities.", split),
-        gates(at_z.format("dz_g"), slugs.TENSOR, "The sigmoids' derivatives are evaluated at z, before the sigmoid.", split),
-        Patch("dz_g =", f"{split}dz_g = {g_at_z}", slugs.TENSOR, "1 - z^2 is evaluated at z, not at g = tanh(z)."),
-        gates("dc * i * i * (1 - i), dz_f, dc * g * (1 - g ** 2), dz_o", slugs.TENSOR, "di needs g and dg needs i; they are exchanged."),
-        gates("dz_i, dz_f, dz_o, dz_g", slugs.UNKNOWN, "The gates' gradients are put together in another order than the weights'."),
+        *_gate_patches(dz, z),
         Patch(f"{c} =", f"{c} = {before} + i * g", slugs.FORWARD, "The forget gate does not multiply the cell."),
         Patch("h = o *" if cell else "h[t + 1] =", f"{'h' if cell else 'h[t + 1]'} = o * {c}", slugs.FORWARD, "The cell must go through tanh before the output gate."),
         _without_state(z, "x" if cell else "x[t]"),

@@ -1,4 +1,4 @@
-"""An optimizer's record, and what is run and shown of its step in the textbook, right or wrong."""
+"""The record of an optimizer; its step of the textbook, run right or wrong, and shown."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from torchref.nn.module import Array
 
 @dataclass(frozen=True)
 class Slip:
-    """A wrong step: the beginnings of lines of the step, or of the loop around it, and what stands there instead."""
+    """A wrong step. `changes`: the beginning of a line of the step, or of the loop around it, and the wrong line instead."""
 
     slug: str
     sentence: str
     changes: Mapping[str, str]
-    elsewhere: bool = False  # other texts have it so: no mistake but a convention
+    elsewhere: bool = False  # a convention of other texts
 
     @property
     def wrong(self) -> str:
@@ -33,12 +33,12 @@ class Slip:
 
 
 def slip(slug: str, sentence: str, **values: str) -> Slip:
-    """A wrong step by what its variables are set to."""
+    """A wrong step in which variables have other values: name=value."""
     return Slip(slug, sentence, {f"{name} =": f"{name} = {value}" for name, value in values.items()})
 
 
 def of_other_texts(s: Slip) -> Slip:
-    """A step that other texts have: no mistake, but a convention."""
+    """The same step as a convention of other texts: no mistake, unless the check is strict."""
     return replace(s, elsewhere=True)
 
 
@@ -50,7 +50,7 @@ class Optimizer:
     options: tuple[Argument, ...]  # in torch's order
     step: Callable[..., Array]  # of the textbook
     slips: tuple[Slip, ...]
-    conventions: tuple[Slip, ...] = ()  # of other texts: no mistakes; the sentence is the note
+    conventions: tuple[Slip, ...] = ()  # of other texts, no mistakes; the sentence is the note
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _page(function: Callable[..., Any], options: Chosen = ()) -> ast.FunctionDef
 
 @cache
 def _compiled(function: Callable[..., Any], options: Chosen, changes: Changes) -> Callable[..., Any]:
-    """The step, or the loop, with these changes. ValueError: under these options there is no such line."""
+    """The step, or the loop, with these changes. Errors: ValueError if there is no such line under these options."""
     tree = _page(function, options)
     undo: list[Callable[[], None]] = []
     try:
@@ -111,7 +111,7 @@ def simulate(
     rates: list[float],
     wrong: Iterable[Slip] = (),
 ) -> list[list[Array]]:
-    """The weights after each step: [step][weight]. ValueError: under these options there is no such mistake."""
+    """The weights after each step: [step][weight]. Errors: ValueError if there is no such mistake under these options."""
     options, every = _chosen(o), [c for w in wrong for c in w.changes.items()]
     step = _compiled(optimizer.step, options, tuple(c for c in every if c[0] not in AROUND))
     train = _compiled(textbook.train, (), tuple(c for c in every if c[0] in AROUND))
@@ -121,14 +121,14 @@ def simulate(
 
 
 def right_lines(optimizer: Optimizer, o: SimpleNamespace, wrong: Slip) -> str:
-    """The right lines in the places of the wrong ones."""
+    """The right lines that the mistake replaces."""
     trees = _page(optimizer.step, _chosen(o)), _page(textbook.train)
     every = [show(s) for tree in trees for s, _ in lines(tree.body)]
     return "; ".join(line for line in every if line.startswith(tuple(wrong.changes)))
 
 
 def shown_step(optimizer: Optimizer, o: SimpleNamespace) -> str:
-    """The lines of the step under these options; they run as they stand, once for each weight."""
+    """The lines of the step under these options; they can be run as they stand, once for each weight."""
     body = _page(optimizer.step, _chosen(o)).body[:-1]
     read = reads(ast.Module(body, []))
     values = [f"{name} = {value!r}" for name, value in _chosen(o) if name in read]

@@ -1,4 +1,4 @@
-"""The verdict as one self-contained page, for each level of hints: the user's code, what was found, and pictures."""
+"""The verdict as one page, whole in itself, for a level of hints: the user's code, the findings, and pictures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COLOURS = {0: "right", 1: "wrong", 2: "none"}
 
 
 def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
-    """The page of a level of hints; of several targets with a table in front."""
+    """The page of these verdicts at a level of hints; several verdicts have a table in front."""
     parts = [part for v in verdicts for part in _section(v, hints)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
@@ -51,7 +51,7 @@ def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
 
 
 def cell(verdict: Judgement) -> str:
-    """A verdict on its own, as a notebook shows it."""
+    """One verdict as a notebook shows it."""
     return f'<style>{STYLE}</style><div class="torchref">{"".join(_section(verdict, 3))}</div>'
 
 
@@ -94,7 +94,7 @@ def _section(v: Judgement, hints: int) -> list[str]:
 
 
 def _code(v: Judgement, hints: int) -> str:
-    """The user's code; from level 2 on with the lines marked that the findings know."""
+    """The user's code; from level 2 on the lines of the findings are marked."""
     marks: dict[int, list[str]] = {}
     for f in v.findings if hints >= 2 else ():
         if f.line:

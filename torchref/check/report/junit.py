@@ -1,4 +1,4 @@
-"""The verdicts as JUnit XML, as pytest writes it: what CI shows beside the tests."""
+"""The verdicts as JUnit XML in pytest's form, which CI shows beside the tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  #
 
 
 def junit(verdicts: Sequence[Judgement], hints: int) -> str:
-    """A wrong gradient is a failure; what could not be run, or not all of it be judged, is an error."""
+    """The XML. A wrong gradient is a failure. Code that could not be run, or not be judged as a whole, is an error."""
     root = ElementTree.Element("testsuites", name="torchref check")
     wrong = sum(v.verdict == WRONG for v in verdicts)
     errors = sum(v.status == 2 for v in verdicts)

@@ -1,7 +1,7 @@
-"""A verdict as one JSON document, written by the process that runs the user's code and read strictly by the judge.
+"""A verdict as one JSON document. The process of the user's code writes it, and the judge reads it strictly.
 
 The document is data alone: nothing in it names a class or a function. An array is its shape and its bytes in base64,
-a number that JSON does not know is its name ("nan", "inf", "-inf").
+a number that JSON does not know is its name: "nan", "inf" or "-inf".
 """
 
 from __future__ import annotations
@@ -41,10 +41,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         array = np.asarray(value, dtype="<f8")
         return {"shape": list(value.shape), "dtype": "<f8", "base64": base64.b64encode(array.tobytes()).decode("ascii")}
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int):
-        return int(value)
+    if isinstance(value, str | int):
+        return str(value) if isinstance(value, str) else int(value)
     number = float(value)
     return number if math.isfinite(number) else str(number)
 
@@ -122,7 +120,7 @@ def _list_of(read: Reader) -> Reader:
 
 
 def _names_of(read: Reader) -> Reader:
-    """A dictionary whose keys are free."""
+    """A dictionary with any keys."""
 
     def read_names(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -139,14 +137,14 @@ def _record(make: Callable[..., Any], **readers: Reader) -> Reader:
         if not isinstance(value, dict):
             raise ValueError(f"expected the fields {', '.join(readers)}, found {_kind(value)}")
         if apart := sorted(value.keys() ^ readers.keys()):
-            raise ValueError(f"expected the fields {', '.join(readers)}, and no other; apart are {_kind(apart)}")
+            raise ValueError(f"expected the fields {', '.join(readers)} and no other; the two differ in {_kind(apart)}")
         return make(**{name: read(value[name]) for name, read in readers.items()})
 
     return read_record
 
 
 def _kind(value: Any) -> str:
-    """What stands there, in a few words."""
+    """The value in a few words, for a message."""
     if isinstance(value, dict):
         return f"the fields {', '.join(map(ascii, list(value)[:12])) or 'of nothing'}"
     return ascii(value)[:60]

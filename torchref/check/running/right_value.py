@@ -1,7 +1,7 @@
-"""The user's backward once more, with the right value put in the place of one of its variables.
+"""The user's backward once more, with one of its variables replaced by the right value.
 
-If everything that was wrong is right then, the mistake stands in or before the line that computes this variable, and
-what comes after it is right.
+If all its gradients are right then, the mistake stands in the line that computes this variable, or before it. The
+lines after it are right.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HOOK = "_the_right_value"
 
 
 class _Insert(ast.NodeTransformer):
-    """After the last statement that binds `name` in the function `function`: name = HOOK(name)."""
+    """Insert name = HOOK(name) after the last statement that binds `name` in the function `function`."""
 
     def __init__(self, function: str, line: int, name: str) -> None:
         self.function, self.line, self.name = function, line, name
@@ -52,8 +52,8 @@ def _binds(statement: ast.stmt, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name for n in parts)
 
 
-def _fed(target: Any, code: CodeType, name: str, value: Array) -> Any:
-    """`target` (a function or a class) with `value` put in for the variable `name` of `code`, or None."""
+def _replaced(target: Any, code: CodeType, name: str, value: Array) -> Any:
+    """`target`, a function or a class, in which `value` replaces the variable `name` of `code`; None if that fails."""
     try:
         lines, first = inspect.getsourcelines(target)
         tree = ast.parse(textwrap.dedent("".join(lines)))
@@ -73,12 +73,12 @@ def _fed(target: Any, code: CodeType, name: str, value: Array) -> Any:
     module = ast.fix_missing_locations(ast.Module([maker], []))
     scope = dict(getattr(target, "__globals__", None) or vars(inspect.getmodule(target) or object))
     scope[HOOK] = _right_value(value)
-    exec(compile(module, "<the right value put in>", "exec"), scope)
+    exec(compile(module, "<with the right value>", "exec"), scope)
     return scope["_maker"](**cells)
 
 
 def _closure_of(target: Any) -> dict[str, Any]:
-    """The variables that a function has from the functions around it."""
+    """The variables of a function that belong to the functions around it."""
     if inspect.isclass(target):
         return {}
     names = target.__code__.co_freevars
@@ -95,12 +95,12 @@ def _right_value(value: Array) -> Callable[[Any], Any]:
 
 
 def with_value(form: Form, code: CodeType, name: str, value: Array) -> Form | None:
-    """A form like `form` whose backward goes on with the right value, or None where its source does not allow that."""
+    """A form like `form` whose backward goes on with the right value; None if its source does not allow that."""
     for holder in ("back", "function", "cls"):
         target = getattr(form, holder, None)
         if target is None or (holder == "cls" and not inspect.isclass(target)):
             continue
-        made = _fed(inspect.unwrap(target), code, name, value)
+        made = _replaced(inspect.unwrap(target), code, name, value)
         if made is not None:
             return form.changed(**{holder: made})
     return None

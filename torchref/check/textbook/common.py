@@ -1,10 +1,17 @@
-"""What several formulas call."""
+"""What several formulas call, and what a formula returns."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from torchref.nn.module import Array
+
+Backward: TypeAlias = Callable[..., tuple[Array, ...]]  # upstream gradients -> one gradient for each array
+WithBackward: TypeAlias = tuple[Array, Backward]
+SeveralWithBackward: TypeAlias = tuple[tuple[Array, ...], Backward]
 
 
 def sigmoid(x: Array) -> Array:
