@@ -1,9 +1,9 @@
-"""One library of edits of a syntax tree: what a slip changes, one place at a time, each with its slug and its sentence.
+"""The edits of a syntax tree: each changes one place, and has a slug and a sentence.
 
-Made to a formula of the textbook (`slips`), an edit gives a wrong formula, and its slug says what is wrong with that.
-Made to a user's code (`repairs`), it may give the right one, and its slug says what was wrong before. Signs, axes, sums
-and means, transposes, comparisons and exchanged variables are their own reverse and serve both; what a slip leaves out
-a repair puts in, and the other way round.
+An edit of a formula of the textbook (`slips`) gives a wrong formula, and its slug says what is wrong. An edit of a
+user's code (`repairs`) may give the right one, and its slug says what was wrong. Signs, axes, sums and means,
+transposes, comparisons and exchanged variables undo themselves, so they serve both. What a slip leaves out a repair
+adds, and the reverse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REDUCERS = ("sum", "mean", "max", "var", "std", "amax", "prod")
 AXES = ("0", "1", "-1", "-2", "(0, 2, 3)", "(2, 3)", "(1, 2, 3)", "(0, 1)")
 UNSIGNED = (ast.Constant, ast.Tuple, ast.List, ast.Compare)
 FLIPPED = {"convolve2d": "correlate2d", "correlate2d": "convolve2d", "convolve": "correlate", "correlate": "convolve"}
-SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names otherwise; "": it has no such edit
+SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an operation; "": there is no such edit
     "sign": "wrong-sign",
     "axis": "summed-over-wrong-axis",
     "mean": "mean-instead-of-sum",
@@ -55,9 +55,9 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names 
 
 @dataclass
 class Edit:
-    """One change of one node: `apply` makes it and returns what takes it back."""
+    """One change of one node: `apply` makes it and returns the function that undoes it."""
 
-    rank: int  # the likelier kinds first
+    rank: int  # the likeliest kinds first
     slug: str
     line: int
     before: str
@@ -98,7 +98,7 @@ def _slots(root: ast.AST) -> Iterator[Slot]:
 
 
 def _edit(rank: int, slug: str, slot: Slot, new: Any, sentence: str = "") -> Edit:
-    """The change that puts `new` in the place of the node in `slot`."""
+    """The change that replaces the node in `slot` by `new`."""
     line = getattr(slot.node, "lineno", getattr(slot.parent, "lineno", 0))
     for part in ast.walk(new):
         if hasattr(part, "_attributes"):
@@ -124,12 +124,12 @@ Slugs = Mapping[str, str]
 
 
 def _slug_of(slugs: Slugs, kind: str) -> str:
-    """What a kind of edit is called at an operation; empty: the operation has no such edit."""
+    """The slug of a kind of edit at an operation; empty if the operation has no such edit."""
     return slugs.get(kind, SLUGS[kind])
 
 
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
-    """Every edit of every function that may undo a mistake, each node once."""
+    """Every edit of these functions that may undo a mistake."""
     seen: set[int] = set()
     names = _atoms(functions)
     for nth, function in enumerate(functions):
@@ -158,7 +158,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
 
 
 def _mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
-    """What may undo a mistake at one node."""
+    """The edits of one node that may undo a mistake."""
     yield from _reversible(slot, op.slugs, AXES)
     yield from _turned(slot, op.slugs)
     if id(slot.node) in in_loop:
@@ -167,7 +167,7 @@ def _mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: s
 
 
 def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], keys: list[str]) -> Iterator[Edit]:
-    """What a function that goes forward and back by itself may need besides."""
+    """Further edits, for a function that has forward and backward in one."""
     node = slot.node
     if id(node) in again:  # the second path to a weight overwrites the first
         target = node.targets[0]
@@ -190,7 +190,7 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
 
 
 def _added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """np.add.at(a, index, b) for a[index] += b, which keeps one of the terms that meet at an index."""
+    """np.add.at(a, index, b) for a[index] += b, which keeps only one of the terms with the same index."""
     target = slot.node.target if isinstance(slot.node, ast.AugAssign) else slot.node.targets[0]
     if isinstance(target, ast.Subscript) and not isinstance(getattr(slot.node, "op", ast.Add()), ast.Sub):
         place = copy.deepcopy(target.value)
@@ -199,7 +199,7 @@ def _added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 
 def _assigned_again(function: ast.FunctionDef) -> set[int]:
-    """The assignments to a place that an earlier one has filled, by id."""
+    """The assignments to a place that has been assigned before, by id."""
     seen: dict[str, int] = {}
     found = set()
     for n in sorted((n for n in ast.walk(function) if isinstance(n, ast.Assign)), key=lambda n: n.lineno):
@@ -215,7 +215,7 @@ def _names_in(target: ast.expr) -> list[ast.Name]:
 
 
 def _computed_in(function: ast.FunctionDef) -> list[str]:
-    """The variables, and attributes of self, that a function assigns or is handed."""
+    """The variables that a function assigns, and the attributes of self that it reads or assigns."""
     targets = [t for n in ast.walk(function) if isinstance(n, ast.Assign) for t in n.targets]
     parts = [p for t in targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
     named = [show(p) for p in parts if isinstance(p, ast.Name | ast.Attribute)]
@@ -239,12 +239,12 @@ def _places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 
 def _plain(slot: Slot) -> bool:
-    """What cannot be the mistake: documentation, annotations, sizes of ranges."""
+    """Whether the node cannot be the mistake: an annotation, a decorator, a context."""
     return slot.field in ("annotation", "returns", "decorator_list") or isinstance(slot.node, ast.expr_context)
 
 
 def _reversible(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
-    """The edits that are their own reverse: signs, axes, sums and means, transposes, flips, comparisons."""
+    """The edits that undo themselves: signs, axes, sums and means, transposes, flips, comparisons."""
     yield from _signs(slot, slugs)
     if isinstance(slot.node, ast.Call):
         yield from _reductions(slot, slugs, axes)
@@ -267,7 +267,7 @@ def _signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 
 def _turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """b - a for a - b, where no sign may stand in front of the whole."""
+    """b - a for a - b, where no sign may stand before the whole."""
     node = slot.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not _signed(slot):
         yield _edit(1, _slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
@@ -363,7 +363,7 @@ def _multiplied(slot: Slot) -> bool:
 
 
 def _atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
-    """The variables and attributes that each function reads or sets, its own first: what a name may stand for."""
+    """The variables, attributes and numbers that may replace a name in each function, its own first."""
     every: list[str] = []
     own: dict[int, list[str]] = {}
     numbers: list[Any] = [n.value for f in functions for n in ast.walk(f) if isinstance(n, ast.Constant)]
@@ -388,7 +388,7 @@ ELSEWHERE = ("func", "targets", "target", "slice", "test", "iter", "keywords")
 
 
 def _exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
-    """Another variable in the place of one, and a factor that is missing."""
+    """Another variable instead of one, and a missing factor."""
     if not isinstance(slot.node, ast.expr) or slot.field in ELSEWHERE or not _slug_of(op.slugs, "name"):
         return
     stored = isinstance(getattr(slot.node, "ctx", None), ast.Store | ast.Del)
@@ -400,7 +400,7 @@ def _exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Ite
 
 
 def _other_variables(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
-    """Another variable in the place of one; switches and upstream gradients are taken for nothing else."""
+    """Another variable instead of one. Switches and upstream gradients are never exchanged."""
     old = show(slot.node)
     if not isinstance(slot.node, ast.Name | ast.Attribute) or old not in names or old in upstreams:
         return
@@ -413,7 +413,7 @@ def _other_variables(slot: Slot, op: Op, names: list[str], upstreams: set[str]) 
 
 
 def _factors(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
-    """A factor or a divisor that is missing."""
+    """A missing factor or divisor."""
     for name in names:
         value = ast.parse(name, mode="eval").body
         slug = _slug_of(op.slugs, "upstream" if name in upstreams else "factor")
@@ -438,7 +438,7 @@ def _factor(slot: Slot) -> bool:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a slip may take for another thing: the variables of a formula."""
+    """The variables of a formula that a slip may exchange."""
 
     shapes: dict[str, tuple[int, ...]]  # of those that are arrays
     fixed: frozenset[str]  # those that do not depend on the data: parameters, options, sizes
@@ -448,7 +448,7 @@ class Scope:
 
 
 def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
-    """Every edit of the lines of a formula that makes it wrong, each with the wrong line and the right one."""
+    """Every edit that makes a formula wrong, with the wrong line and the right one."""
     every = list(lines(body))
     for i, (statement, slot) in enumerate(every):
         if not writes(statement) & whole.shapes.keys():
@@ -480,14 +480,14 @@ def _loop_variables(body: list[ast.stmt], outside: ast.stmt) -> set[str]:
 
 
 def forward_slips(body: list[ast.stmt], slugs: Slugs) -> Iterator[Edit]:
-    """The edits of a forward that a verdict names: eps and Bessel's correction out of place, a sum for a mean."""
+    """The edits of a forward that a verdict can name: eps and Bessel's correction in the wrong place."""
     for statement, slot in lines(body):
         for part in _slots(statement):
             yield from _with_lines((*_epsilons(part, slugs), *_bessel(part, slugs)), slot)
 
 
 def _with_lines(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
-    """The edits of a line, with the line as it is and as it becomes."""
+    """The edits of a line, each with the right line and the wrong one."""
     right = show(line.node)
     for e in found:
         if not e.slug:  # the operation has no such edit
@@ -499,7 +499,7 @@ def _with_lines(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
 
 
 def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
-    """The lines that compute something, those in loops and branches among them."""
+    """The lines that compute something, also those in loops and branches."""
     holder = ast.Module(body, [])
     for slot in _slots(holder):
         if isinstance(slot.node, ast.Assign | ast.AugAssign) or (
@@ -509,7 +509,7 @@ def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
 
 
 def _in_brackets(statement: ast.stmt) -> set[int]:
-    """The nodes that stand in square brackets, among the axes of a sum or the numbers of a shape, by id."""
+    """The nodes in square brackets, in the axes of a sum or in the numbers of a shape, by id."""
     held: list[ast.AST] = [n.slice for n in ast.walk(statement) if isinstance(n, ast.Subscript)]
     held += [k.value for n in ast.walk(statement) if isinstance(n, ast.Call) for k in n.keywords]
     for n in ast.walk(statement):
@@ -519,13 +519,13 @@ def _in_brackets(statement: ast.stmt) -> set[int]:
 
 
 def _in_comparisons(statement: ast.stmt) -> set[int]:
-    """The nodes that decide a comparison, by id."""
+    """The nodes of comparisons, by id."""
     held = [n for n in ast.walk(statement) if isinstance(n, ast.Compare)]
     return {id(part) for root in held for part in ast.walk(root)}
 
 
 def _everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterator[Edit]:
-    """One variable taken for another wherever it stands: in a line that has it twice, or in several lines."""
+    """One variable exchanged for another everywhere: in a line that has it twice, or in several lines."""
     held = {part for s in statements for part in _in_brackets(s)}
     compared = {part for s in statements for part in _in_comparisons(s)}
     found: dict[str, list[tuple[ast.stmt, ast.Name]]] = {}
@@ -550,7 +550,7 @@ def _everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Itera
 
 
 def _renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug: str) -> Edit:
-    """The change that makes `other` of every one of these nodes."""
+    """The change that renames all these nodes to `other`."""
     name, right = nodes[0].id, show(statements[0])
 
     def apply() -> Callable[[], None]:
@@ -571,7 +571,7 @@ def _renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug
 
 
 def _branches(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """A branch of np.where: nothing in its place, one branch alone, both exchanged."""
+    """np.where with 0 for a branch, with one branch everywhere, with both exchanged."""
     node, slug = slot.node, _slug_of(slugs, "branch")
     if not isinstance(node, ast.Call) or show(node.func) != "np.where" or len(node.args) != 3 or not slug:
         return
@@ -588,7 +588,7 @@ def _branches(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 
 def _functions(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """A function of one argument that is forgotten: x for exp(x)."""
+    """x for exp(x): a function of one argument is forgotten."""
     node, slug = slot.node, _slug_of(slugs, "function")
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords or not slug:
         return
@@ -613,7 +613,7 @@ def _samples(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
 
 
 def _drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
-    """An operand that is left out; += for which = stands."""
+    """An operand is left out, or = stands for +=."""
     node = slot.node
     if isinstance(node, ast.AugAssign):
         sentence = f"`{show(node.target)}` is overwritten where it must be added to."
@@ -636,13 +636,13 @@ def _drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
 
 
 def _counts(node: ast.AST) -> bool:
-    """Whether it is a number of entries: x.size, x.shape[1], len(x), n, or a sum of weights for it, total."""
+    """Whether it is a number of entries, x.size, x.shape[1], len(x), n, or a sum of weights, total."""
     sized = node.value if isinstance(node, ast.Subscript) else node
     return show(node) in ("n", "total") or show(node).startswith("len(") or show(sized).endswith((".size", ".shape"))
 
 
 def _mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
-    """Another variable of the same shape, a factor too much, half or twice a term."""
+    """Another variable of the same shape, an extra factor, half or twice a term."""
     node = slot.node
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in scope.shapes:
         for name, shape in scope.shapes.items():
@@ -671,7 +671,7 @@ def _mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
     for name in sorted(scope.fixed & scope.shapes.keys()):
         for operation, word in ((ast.Mult(), "factor"), (ast.Div(), "divisor")):
             new = ast.BinOp(node, operation, ast.Name(name, ast.Load()))
-            yield _edit(5, _slug_of(slugs, "constant"), slot, new, f"There is a {word} `{name}` too much.")
+            yield _edit(5, _slug_of(slugs, "constant"), slot, new, f"The {word} `{name}` is too much.")
 
 
 def _branch(slot: Slot) -> bool:

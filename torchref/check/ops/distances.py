@@ -34,7 +34,7 @@ def _make_triplet(rng: Generator, *_: object) -> Arrays:
 
 
 def _both(dx1: str, slug: str, sentence: str) -> Patch:
-    """The same mistake in both gradients of the cosine: that of x1 as it stands, that of x2 by its symmetry."""
+    """The same mistake in both gradients of the cosine: `dx1` is that of x1, and that of x2 follows by symmetry."""
     dx2 = re.sub(r"(?<=[xn])[12]", lambda m: "21"[int(m[0]) - 1], dx1)
     return Patch("dx2 =", f"dx1 = {dx1}; dx2 = {dx2}", slug, sentence, gradient="input1")
 

@@ -121,7 +121,7 @@ ROW = _reductions("rows")
 
 
 def slopes(line: str, *wrong: tuple[str, str, str]) -> tuple[Patch, ...]:
-    """The wrong lines in the place of the one that begins with `line`: what stands there, slug, sentence."""
+    """The wrong lines instead of the one that begins with `line`: each its value, slug and sentence."""
     target = line.split("=")[0].strip()
     return tuple(Patch(line, f"{target} = {instead}", slug, sentence) for instead, slug, sentence in wrong)
 

@@ -99,6 +99,28 @@ SGD = (
 )  # fmt: skip
 
 
+def _state(kept: str) -> tuple[Slip, ...]:
+    """The mistakes in keeping the moments m and v; `kept` is the right line."""
+    return (
+        Slip(slugs.STATE, STALE, {"s.update(": f"old = dict(s); {kept}; m = old.get('m', 0 * w); v = old.get('v', 0 * w)"}),
+        Slip(slugs.STATE, "The first moment is not kept from step to step.", {"s.update(": kept.replace("m=m", "m=0 * w")}),
+        Slip(slugs.STATE, "The second moment is not kept from step to step.", {"s.update(": kept.replace("v=v", "v=0 * w")}),
+    )  # fmt: skip
+
+
+def _correction(moment: str, beta: str) -> tuple[Slip, ...]:
+    """The mistakes in the bias correction of one moment."""
+
+    def wrong(sentence: str, value: str) -> Slip:
+        return slip(slugs.BIAS_CORRECTION, f"{moment}'s bias correction {sentence}", **{f"{moment}_hat": value})
+
+    return (
+        wrong("is missing.", moment),
+        wrong("takes a t that is one too large.", f"{moment} / (1 - {beta} ** (t + 1))"),
+        wrong(f"is 1 - {beta}**t, not 1 - {beta}.", f"{moment} / (1 - {beta})"),
+    )
+
+
 def _averages(g: str) -> tuple[Slip, ...]:
     """The mistakes in the running averages m and v, and in what is kept of them; `g` is the gradient that enters."""
     old_m, old_v = "beta1 * s.get('m', 0 * w)", "beta2 * s.get('v', 0 * w)"
@@ -129,30 +151,23 @@ def _moments(g: str, w: str) -> tuple[Slip, ...]:
     def corrected(sentence: str, m: str = "m / (1 - beta1**t)", v: str = "v / (1 - beta2**t)") -> Slip:
         return slip(slugs.BIAS_CORRECTION, sentence, m_hat=m, v_hat=v)
 
-    late, early = "The bias correction", "is one too large."
     return (
-        Slip(slugs.STATE, STALE, stale("m", "v")),
+        *_state(kept),
         *LOOP,
         slip(slugs.SIGN, UP, new=f"{w} + lr * m_hat / (np.sqrt(v_hat) + eps)"),
         *_roots(f"new = {new}", "v_hat"),
         of_other_texts(slip(slugs.OPTIMIZER_EPS, "eps is added before the bias correction, and so is scaled by it.", new=f"{new} / (np.sqrt(v) + eps) * np.sqrt(1 - beta2**t)")),
         of_other_texts(slip(slugs.OPTIMIZER_EPS, "eps stands inside the root, before the bias correction.", new=f"{new} / np.sqrt(v + eps) * np.sqrt(1 - beta2**t)")),
         corrected("The bias correction is missing.", "m", "v"),
-        slip(slugs.BIAS_CORRECTION, "m's bias correction is missing.", m_hat="m"),
-        slip(slugs.BIAS_CORRECTION, "v's bias correction is missing.", v_hat="v"),
+        *_correction("m", "beta1"),
+        *_correction("v", "beta2"),
         corrected("t starts at 0; in the first step it is 1.", "m / (1 - beta1 ** (t - 1))", "v / (1 - beta2 ** (t - 1))"),
-        corrected(f"t {early}", "m / (1 - beta1 ** (t + 1))", "v / (1 - beta2 ** (t + 1))"),
-        slip(slugs.BIAS_CORRECTION, f"m's bias correction takes a t that {early}", m_hat="m / (1 - beta1 ** (t + 1))"),
-        slip(slugs.BIAS_CORRECTION, f"v's bias correction takes a t that {early}", v_hat="v / (1 - beta2 ** (t + 1))"),
-        corrected(f"{late} is 1 - beta**t, not 1 - beta.", "m / (1 - beta1)", "v / (1 - beta2)"),
-        slip(slugs.BIAS_CORRECTION, "m's bias correction is 1 - beta1**t, not 1 - beta1.", m_hat="m / (1 - beta1)"),
-        slip(slugs.BIAS_CORRECTION, "v's bias correction is 1 - beta2**t, not 1 - beta2.", v_hat="v / (1 - beta2)"),
-        corrected(f"{late} divides; here it multiplies.", "m * (1 - beta1**t)", "v * (1 - beta2**t)"),
+        corrected("t is one too large.", "m / (1 - beta1 ** (t + 1))", "v / (1 - beta2 ** (t + 1))"),
+        corrected("The bias correction is 1 - beta**t, not 1 - beta.", "m / (1 - beta1)", "v / (1 - beta2)"),
+        corrected("The bias correction divides; here it multiplies.", "m * (1 - beta1**t)", "v * (1 - beta2**t)"),
         corrected("The two bias corrections are exchanged.", "m / (1 - beta2**t)", "v / (1 - beta1**t)"),
         slip(slugs.BIAS_CORRECTION, "v's bias correction takes beta2, not beta1.", v_hat="v / (1 - beta1**t)"),
         slip(slugs.BIAS_CORRECTION, "m's bias correction takes beta1, not beta2.", m_hat="m / (1 - beta2**t)"),
-        Slip(slugs.STATE, "The first moment is not kept from step to step.", {"s.update(": "s.update(t=t, m=0 * w, v=v)"}),
-        Slip(slugs.STATE, "The second moment is not kept from step to step.", {"s.update(": "s.update(t=t, m=m, v=0 * w)"}),
         slip(slugs.STATE, "m and v are one and the same array: each needs its own.", v=f"beta2 * m + {second}; m = v"),
         slip(slugs.BIAS_CORRECTION, "The corrected moments are stored; the correction must not enter the state.", v_hat="v / (1 - beta2**t); s.update(m=m_hat, v=v_hat)"),
         Slip(slugs.STATE, "The step uses the first moment of the step before.", stale("m")),
@@ -248,12 +263,10 @@ ADAMAX = (
     Slip(slugs.STATE, "The largest gradient is not kept from step to step.", {"s.update(": "s.update(t=t, m=m, u=0 * w)"}),
     slip(slugs.STATE, "beta1 and beta2 are exchanged.", beta1="betas[1]", beta2="betas[0]"),
     slip(slugs.SIGN, UP, new="w + lr * m_hat / u"),
-    slip(slugs.BIAS_CORRECTION, "The bias correction is missing.", m_hat="m"),
+    *_correction("m", "beta1"),
     slip(slugs.BIAS_CORRECTION, "t starts at 0; in the first step it is 1.", m_hat="m / (1 - beta1 ** (t - 1))"),
-    slip(slugs.BIAS_CORRECTION, "The bias correction takes a t that is one too large.", m_hat="m / (1 - beta1 ** (t + 1))"),
     slip(slugs.BIAS_CORRECTION, "t is never increased.", t="1"),
     PER_PARAMETER,
-    slip(slugs.BIAS_CORRECTION, "The bias correction is 1 - beta1**t, not 1 - beta1.", m_hat="m / (1 - beta1)"),
     slip(slugs.BIAS_CORRECTION, "The bias correction divides; here it multiplies.", m_hat="m * (1 - beta1**t)"),
     slip(slugs.BIAS_CORRECTION, "The bias correction takes beta1, not beta2.", m_hat="m / (1 - beta2**t)"),
     slip(slugs.BIAS_CORRECTION, "A maximum has no bias: u is not corrected.", new="w - lr * m_hat / (u / (1 - beta2**t))"),
@@ -286,15 +299,11 @@ NADAM_KEPT = "s.update(t=t, product=product, m=m, v=v)"
 NADAM = (
     *_of_both_kinds(f"{NADAM_NEW} / (np.sqrt(v_hat) + eps)"),
     *LOOP,
-    Slip(slugs.STATE, STALE, {"s.update(": f"old = dict(s); {NADAM_KEPT}; m = old.get('m', 0 * w); v = old.get('v', 0 * w)"}),
-    Slip(slugs.STATE, "The first moment is not kept from step to step.", {"s.update(": "s.update(t=t, product=product, m=0 * w, v=v)"}),
-    Slip(slugs.STATE, "The second moment is not kept from step to step.", {"s.update(": "s.update(t=t, product=product, m=m, v=0 * w)"}),
+    *_state(NADAM_KEPT),
     slip(slugs.SIGN, UP, new="shrunk + lr * m_hat / (np.sqrt(v_hat) + eps)"),
     *_roots(f"new = {NADAM_NEW}", "v_hat"),
     *_averages("decayed"),
-    slip(slugs.BIAS_CORRECTION, "v's bias correction is missing.", v_hat="v"),
-    slip(slugs.BIAS_CORRECTION, "v's bias correction takes a t that is one too large.", v_hat="v / (1 - beta2 ** (t + 1))"),
-    slip(slugs.BIAS_CORRECTION, "v's bias correction is 1 - beta2**t, not 1 - beta2.", v_hat="v / (1 - beta2)"),
+    *_correction("v", "beta2"),
     slip(slugs.BIAS_CORRECTION, "The product of the momenta is not kept: the bias correction takes the present one alone.", product="mu"),
     slip(slugs.BIAS_CORRECTION, "The bias correction of m is missing.", m_hat="(1 - mu) * decayed + mu_next * m"),
     slip(slugs.BIAS_CORRECTION, "The bias correction of m must hold the next momentum, too.", m_hat="(1 - mu) / (1 - product) * decayed + mu_next / (1 - product) * m"),
@@ -314,17 +323,13 @@ ADAPTIVE = "m_hat * np.sqrt(1 - beta2**t) / (np.sqrt(v) + eps)"
 RADAM = (
     *_of_both_kinds(RADAM_NEW),
     *LOOP,
-    Slip(slugs.STATE, STALE, {"s.update(": f"old = dict(s); {RADAM_KEPT}; m = old.get('m', 0 * w); v = old.get('v', 0 * w)"}),
-    Slip(slugs.STATE, "The first moment is not kept from step to step.", {"s.update(": "s.update(t=t, m=0 * w, v=v)"}),
-    Slip(slugs.STATE, "The second moment is not kept from step to step.", {"s.update(": "s.update(t=t, m=m, v=0 * w)"}),
+    *_state(RADAM_KEPT),
     slip(slugs.SIGN, UP, new="shrunk + lr * move"),
     *_averages("decayed"),
     of_other_texts(Slip(slugs.OPTIMIZER_EPS, "eps stands inside the root.", {"move = rectifier": "move = rectifier * m_hat * np.sqrt(1 - beta2**t) / np.sqrt(v + eps)"})),
     Slip(slugs.OPTIMIZER_EPS, "eps is not added.", {"move = rectifier": "move = rectifier * m_hat * np.sqrt(1 - beta2**t) / np.sqrt(v)"}),
     of_other_texts(Slip(slugs.OPTIMIZER_EPS, "torch adds eps to the root of v before the bias correction.", {"move = rectifier": "move = rectifier * m_hat / (np.sqrt(v / (1 - beta2**t)) + eps)"})),
-    slip(slugs.BIAS_CORRECTION, "m's bias correction is missing.", m_hat="m"),
-    slip(slugs.BIAS_CORRECTION, "m's bias correction takes a t that is one too large.", m_hat="m / (1 - beta1 ** (t + 1))"),
-    slip(slugs.BIAS_CORRECTION, "m's bias correction is 1 - beta1**t, not 1 - beta1.", m_hat="m / (1 - beta1)"),
+    *_correction("m", "beta1"),
     Slip(slugs.BIAS_CORRECTION, "v's bias correction is missing.", {"move = rectifier": "move = rectifier * m_hat / (np.sqrt(v) + eps)"}),
     Slip(slugs.BIAS_CORRECTION, "The length of the average takes beta2**t / (1 - beta2**t); the divisor is missing.", {"length =": "length = longest - 2 * t * beta2**t"}),
     Slip(slugs.BIAS_CORRECTION, "The length of the average takes beta2**t; here it takes beta2.", {"length =": "length = longest - 2 * t * beta2 / (1 - beta2)"}),
