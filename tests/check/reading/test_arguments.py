@@ -23,7 +23,7 @@ def test_torchs_names_come_first():
 
 
 def test_the_names_that_people_use():
-    """Catches an alias that is not known, and gamma taken for a gradient."""
+    """Catches an alias that is not known."""
 
     def backward(dout, x, gamma, beta, epsilon): ...
 
