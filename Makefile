@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv first; what is there already is not done again.
 #   make compare     train NumPy beside torch on the digits and compare every gradient
-#   make test        run the tests
+#   make test        run the tests (ARGS=tests/nn: a part of them)
 #   make check       ruff and mypy
 #   make benchmark   time the training steps beside torch
 #   make certify     measure every module (a quarter of an hour); ONLY=Linear renews one row of the certificate
@@ -22,6 +22,8 @@ compare: $(VENV)/installed
 
 # One thread a process: what is tested is small, and threads would only wait for each other.
 test: $(VENV)/installed-test
+	@echo "some 27,000 tests, about 8 minutes on two cores; left out are those marked slow, which go over the same ground"
+	@echo "at greater length (make test ARGS='-m slow', about an hour); a part alone: make test ARGS=tests/nn"
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/installed-dev

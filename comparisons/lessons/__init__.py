@@ -1,1 +1,30 @@
 """One claim about neural networks a file: what is varied, what is measured, what would refute it."""
+
+# In teaching order, each with the seconds that it takes on two cores.
+ORDER = {
+    "neuron": 10,
+    "circuit": 10,
+    "chain_rule": 10,
+    "forward_propagation": 10,
+    "gradient_descent": 10,
+    "learning_rate": 10,
+    "cost_functions": 10,
+    "batch_and_stochastic": 10,
+    "zero_initialization": 10,
+    "local_minima": 10,
+    "one_and_two_layers": 10,
+    "mlp": 10,
+    "activations": 10,
+    "dead_relu": 10,
+    "optimizers": 10,
+    "overfitting": 10,
+    "stopping": 10,
+    "dropout": 10,
+    "batch_norm": 10,
+    "cnn": 10,
+    "rnn": 10,
+    "transformer": 10,
+    "supervised": 10,
+    "unsupervised": 10,
+    "reinforcement": 10,
+}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from torchref.cli.command_line import COMMANDS, main
+from torchref.cli.completion import SHELLS
+from torchref.compare.catalogue import listing, seconds
 from torchref.compare.errors import UserError
 from torchref.compare.record.metrics import read_metrics
 from torchref.compare.train import checkpoint
@@ -42,7 +45,14 @@ def trained(tmp_path_factory):
 
 
 HEAVY = {"numpy", "scipy", "torch", "sklearn", "tensorboard", "rich", "google", "sympy"}
-ANSWERS = [["--help"], ["--version"], ["compere"], ["list"], *([name, "--help"] for name in COMMANDS)]
+ANSWERS = [
+    ["--help"],
+    ["--version"],
+    ["compere"],
+    ["list"],
+    ["completion", "zsh"],
+    *([name, "--help"] for name in COMMANDS),
+]
 
 
 @pytest.mark.parametrize("arguments", ANSWERS, ids=" ".join)
@@ -63,17 +73,55 @@ assert not heavy, heavy
 
 
 def test_list(capsys):
-    """Every comparison that ships is listed with its claim."""
+    """Every comparison that ships is listed with its duration and its claim; what one builds on comes first."""
     assert main(["list"]) == 0
-    assert "digits" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    names = [line.split()[0] for line in shown.splitlines() if line.startswith("  ")]
+    assert names == list(listing())
+    assert names.index("digits") < names.index("neuron") < names.index("mlp") < names.index("transformer")
+    assert all(f"{seconds(name)} s" in shown for name in names)
     assert main(["list", "--json"]) == 0
     claims = json.loads(capsys.readouterr().out)
     assert all(claims.values())
 
 
+def test_help_is_a_command(capsys):
+    """Catches `torchref help`, which people type, answered with "there is no command"."""
+    assert main(["help"]) == 0
+    whole = capsys.readouterr().out
+    assert all(f"\n  {name}" in whole for name in COMMANDS)
+    with pytest.raises(SystemExit, match="0"):
+        main(["help", "compare"])
+    assert "usage: torchref compare" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion(capsys, shell):
+    """Catches a script that lacks a command or an option of one."""
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in COMMANDS)
+    assert "--sabotage" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_what_is_begun(tmp_path):
+    """Catches a script that bash reads and that completes nothing."""
+    script = tmp_path / "torchref.bash"
+    script.write_text(command("completion", "bash").stdout)
+    asked = f"""source {script}
+COMP_WORDS=(torchref compare --sab) COMP_CWORD=2
+$(complete -p torchref | sed 's/.* -F \\([^ ]*\\).*/\\1/')
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=False)
+    assert "--sabotage" in done.stdout, done
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["completion"], "completion: there is no script for '': known: bash, zsh, fish"),
         (["compere"], "there is no command 'compere': did you mean 'compare'?"),
         (["compare", "digit"], "there is no comparison 'digit': did you mean 'digits'?"),
         (["compare", "nowhere.py"], "there is no file nowhere.py"),

@@ -101,6 +101,33 @@ MISTAKES = {  # what is written instead of what; the line that is named, the cau
         35,
         "whole numbers of them, targets.astype(np.int64)",
     ),
+    "another structure": (
+        "self.layer = torch.nn.Linear(5, 3)",
+        "self.dense = torch.nn.Linear(5, 3)",
+        34,
+        "in torch (4 names differ): give both twins the same layers, under the same names, in the same order",
+    ),
+    "classes on the last axis": (
+        MINE[MINE.index(PAIR) : MINE.index("    epochs")],
+        "    model=lambda nn: nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 5)),\n"
+        "    loss=lambda nn: nn.CrossEntropyLoss(),\n"
+        "    optimizer=lambda optim, parameters: optim.Adam(parameters),\n"
+        "    data=lambda: Data(*[np.random.default_rng(0).integers(0, 5, (30, 4))] * 4),\n",
+        33,
+        "outputs of shape (N, 4, 5) have the classes on the last axis, and a loss of classes takes them on axis 1",
+    ),
+    "an output that is a tuple": (
+        PAIR,
+        "    model=lambda nn: nn.LSTM(5, 3),\n",
+        33,
+        "output 1 of the network is a tuple, and must be an array",
+    ),
+    "two outputs to a loss of one": (
+        "        return y, backward",
+        "        return (y, y), lambda dy, dz: backward(dy + dz)",
+        35,
+        "the network returns 2 outputs, and the loss is called with all of them and the targets: return only what",
+    ),
     "reduction": ("Loss()", "Loss(reduction='none')", 35, "has shape (2,): leave reduction='none' out"),
 }
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+import comparisons
+import comparisons.lessons
 from torchref.compare.catalogue import find, lessons, listing
 from torchref.compare.lockstep.step import Lockstep
 
@@ -24,3 +26,9 @@ def test_a_step_of_every_variant(name, variant):
     assert all(gradient is not None for gradient in lockstep.numpy_twin.named_gradients().values())
     assert lockstep.canary
     assert all(lockstep.canary.values())
+
+
+def test_the_list_has_an_order():
+    """Catches a comparison or a lesson without its place and its duration in ORDER, and one that is gone."""
+    assert set(comparisons.ORDER) == set(SHIPPED)
+    assert set(comparisons.lessons.ORDER) == set(lessons())

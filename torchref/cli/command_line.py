@@ -81,17 +81,24 @@ codecs.register_error(SPELT, _spelt)
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"]:  # `torchref help compare` is `torchref compare --help`
+        arguments = [*arguments[1:2], "--help"]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0 if arguments else 2
-    if arguments[0] == "--version":
+    if arguments[0] in ("-V", "--version"):
         from importlib.metadata import version
 
         print(f"torchref {version('torchref')}")
         return 0
+    if arguments[0] == "completion":
+        from torchref.cli.completion import completion_script
+
+        print(completion_script(" ".join(arguments[1:]), COMMANDS), end="")
+        return 0
     command = arguments[0]
     if command not in COMMANDS:
-        raise UserError(f"there is no command {command!r}: {nearest(command, COMMANDS)}")
+        raise UserError(f"there is no command {command!r}: {nearest(command, [*COMMANDS, 'help', 'completion'])}")
     module = importlib.import_module(COMMANDS[command][0])
     status: int = module.run(_parse(module.Options, command, arguments[1:]))
     return status
@@ -108,7 +115,8 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "torchref COMMAND --help says what a command takes.",
+            "torchref COMMAND --help says what a command takes; torchref --version, which torchref this is;",
+            "torchref completion bash (zsh, fish), the script that completes it: see the manual, Getting started.",
         ]
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
     from torchref.compare.teach.lesson import Lesson
 
-__all__ = ["DEFAULT", "find", "find_lesson", "lessons", "listing"]
+__all__ = ["DEFAULT", "find", "find_lesson", "lessons", "listing", "seconds"]
 
 DEFAULT = "digits"
 _PACKAGE = Path(__file__).parents[2] / "comparisons"  # content: it is found in its folder, and imported by name alone
@@ -31,7 +31,7 @@ def listing() -> dict[str, str]:
     if not _PACKAGE.is_dir():
         raise UserError(f"the comparisons that ship are not installed: there is no folder {_PACKAGE}")
     found = {}
-    for path in [*sorted(_PACKAGE.glob("*.py")), *sorted(_PACKAGE.glob("lessons/*.py"))]:
+    for path in [*_ordered(_PACKAGE), *_ordered(_PACKAGE / "lessons")]:
         source = path.read_text(encoding="utf-8")
         if "\ncomparison" not in source and "\nlesson" not in source:  # most modules: spare them the parsing
             continue
@@ -39,6 +39,11 @@ def listing() -> dict[str, str]:
         if any({"comparison", "lesson"} & _assigned(node) for node in tree.body):
             found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
+
+
+def seconds(name: str) -> int:
+    """About how long a comparison or a lesson that ships takes on two cores."""
+    return (_order(_PACKAGE) | _order(_PACKAGE / "lessons"))[name]
 
 
 def find(name_or_file: str) -> Comparison:
@@ -71,6 +76,20 @@ def _module(name: str) -> Any:
         raise UserError(f"{found} hides the comparisons that ship, which are in {_PACKAGE}: start from another folder")
     package = "comparisons.lessons" if (_PACKAGE / "lessons" / f"{name}.py").exists() else "comparisons"
     return importlib.import_module(f"{package}.{name}")
+
+
+def _ordered(folder: Path) -> list[Path]:
+    """The modules of a package of comparisons in its ORDER; those that it does not name come last."""
+    order = list(_order(folder))
+    return sorted(folder.glob("*.py"), key=lambda p: (order.index(p.stem) if p.stem in order else len(order), p.stem))
+
+
+def _order(folder: Path) -> dict[str, int]:
+    """What `ORDER` says in the package's __init__.py, read without importing it."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    assigned = [node for node in tree.body if "ORDER" in _assigned(node)]
+    order: dict[str, int] = ast.literal_eval(assigned[0].value)  # type: ignore[attr-defined]
+    return order
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -2,6 +2,7 @@
 
 import io
 
+from torchref.compare.train import progress
 from torchref.compare.train.progress import ProgressDisplay, _duration
 
 
@@ -11,10 +12,10 @@ class Terminal(io.StringIO):
 
 
 def run(stream, **options):
-    with ProgressDisplay(stream=stream, **options) as progress:
+    with ProgressDisplay(stream=stream, **options) as display:
         for index, variant in enumerate(["plain", "dropout"]):
             for step in range(1, 101):
-                progress(variant, step, 100, index, 2)
+                display(variant, step, 100, index, 2)
     return stream.getvalue()
 
 
@@ -54,3 +55,18 @@ def test_bar_on_a_terminal(monkeypatch):
 def test_duration():
     """Seconds, minutes and hours."""
     assert [_duration(s) for s in (4.6, 75, 3661)] == ["0:05", "1:15", "1:01:01"]
+
+
+def test_a_notebook_without_widgets_gets_lines(monkeypatch):
+    """Catches rich's bar there, which warns in place of showing anything."""
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    assert "dropout: step 100 of 100" in run(Terminal())
+
+
+def test_a_notebook_with_widgets_gets_a_bar(monkeypatch):
+    """Catches a notebook that is taken for a log, with a new line every few seconds."""
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    monkeypatch.setattr(progress, "find_spec", lambda name: name)
+    with ProgressDisplay() as display:
+        assert display._bar is not None

@@ -149,3 +149,13 @@ def test_environment():
     facts = environment()
     assert {"python", "numpy", "torch", "torch_threads", "device"} <= facts.keys()
     json.dumps(facts)
+
+
+def test_a_notebook_shows_the_table():
+    """Catches a cell that shows `Report(comparison=..., ...)`, and a verdict that HTML swallows."""
+    html = report(PLAIN, replace(PLAIN, name="a<b"))._repr_html_()
+    assert "training loss, NumPy" in html
+    assert "0.012346" in html
+    assert "a&lt;b" in html
+    assert "every canary was caught" in html
+    assert "font-family: monospace" in html  # columns stand under each other

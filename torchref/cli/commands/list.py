@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from torchref.cli.commands import option
-from torchref.compare.catalogue import listing
+from torchref.compare.catalogue import lessons, listing, seconds
 
 __all__ = ["Options", "run"]
 
@@ -21,12 +21,20 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Print the list."""
+    """Print the list: comparisons first, then the lessons in the order in which one builds on the other."""
     known = listing()
     if options.json:
         print(json.dumps(known, indent=2))
         return 0
+    taught = lessons()
     width = max(map(len, known), default=0)
-    for name, claim in known.items():
-        print(f"{name:<{width}}  {claim}")
+    compared = [name for name in known if name not in taught]
+    titles = {
+        "Comparisons, with about how long each takes on two cores": compared,
+        "Lessons, in teaching order": taught,
+    }
+    for i, (title, names) in enumerate(titles.items()):
+        print("\n" * (i > 0) + title)
+        for name in names:
+            print(f"  {name:<{width}}  {seconds(name):>3} s  {known[name]}")
     return 0

@@ -83,7 +83,7 @@ class Lockstep:
         self.numpy_twin = NumpyTwin(comparison, options, dtype)
         self.free_twin = NumpyTwin(comparison, options, dtype)
         self.referee = NumpyTwin(comparison, options, np.dtype(np.float64))
-        check_same_names(self.numpy_twin, self.torch_twin)
+        check_same_names(self.numpy_twin, self.torch_twin, comparison)
         for twin in (self.numpy_twin, self.free_twin, self.referee):
             put_back(twin, self.torch_twin)
         if fault is not None:

@@ -13,6 +13,7 @@ import torch
 import torchref
 from torchref.compare.comparison import Comparison
 from torchref.compare.errors import UserError
+from torchref.compare.faults import definition
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
 from torchref.twin.draws import record_draws
@@ -322,14 +323,16 @@ def put_back(numpy_twin: NumpyTwin, torch_twin: TorchTwin) -> None:
         setattr(module, attribute, np.array(buffers[name], dtype=dtype))
 
 
-def check_same_names(numpy_twin: NumpyTwin, torch_twin: TorchTwin) -> None:
+def check_same_names(numpy_twin: NumpyTwin, torch_twin: TorchTwin, comparison: Comparison) -> None:
     """UserError unless both networks have the same parameters and buffers, by name, shape and order."""
     ours = {name: value.shape for name, value in numpy_twin.model.state_dict().items()}
     theirs = {name: tuple(value.shape) for name, value in torch_twin.model.state_dict().items()}
     if ours != theirs:
         differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         name = differing[0]
+        where = definition(comparison.torch_model or comparison.model)
         raise UserError(
-            f"model: the twins' state_dict differ in {name!r}: shape {ours.get(name, 'none')} in NumPy, "
-            f"{theirs.get(name, 'none')} in torch ({len(differing)} names differ)"
+            f"{'torch_model' if comparison.torch_model else 'model'} ({where}): the twins' state_dict differ in "
+            f"{name!r}: shape {ours.get(name, 'none')} in NumPy, {theirs.get(name, 'none')} in torch "
+            f"({len(differing)} names differ): give both twins the same layers, under the same names, in the same order"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any
 
 from torchref.compare.teach.findings import Finding
@@ -56,6 +57,14 @@ class Taught:
         rows = [f"| {f.role} | {f.text} | {'yes' if f.confirmed else 'no'} | {f.figures} |" for f in self.findings]
         head = f"**{self.verdict}**: {self.claim}"
         return "\n".join([head, "", "| role | finding | confirmed | figures |", "|---|---|---|---|", *rows])
+
+    def _repr_html_(self) -> str:
+        """The verdict and its findings, for a notebook's cell."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("role", "finding", "confirmed", "figures"))
+        rows = [(f.role, f.text, "yes" if f.confirmed else "no", f.figures) for f in self.findings]
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        said = f"<p><b>{escape(self.verdict)}</b> ({self.seeds} seeds): {escape(self.claim)}</p>"
+        return f"{said}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def to_json(self) -> str:
         """Everything, as JSON (nan and inf as strings)."""

@@ -1,9 +1,10 @@
-"""How far a run is: a bar with the time left on a terminal, a plain line every few seconds elsewhere."""
+"""How far a run is: a bar with the time left on a terminal or in a notebook, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -17,17 +18,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["OnProgress", "ProgressDisplay", "silent"]
+__all__ = ["OnProgress", "ProgressDisplay", "in_notebook"]
 
 
 class OnProgress(Protocol):
     """Called by `torchref.compare.run` after every step: `step` of `steps`, in variant `index` (from 0) of `count`."""
 
     def __call__(self, variant: str, step: int, steps: int, index: int, count: int) -> None: ...
-
-
-def silent(variant: str, step: int, steps: int, index: int, count: int) -> None:
-    """Show nothing."""
 
 
 class ProgressDisplay:
@@ -51,10 +48,11 @@ class ProgressDisplay:
         self._begin: tuple[float, int] | None = None  # when the first step was reported, and how many were done then
 
     def __enter__(self) -> ProgressDisplay:
-        if not self._quiet and self._stream.isatty():
+        if not self._quiet and self._moves():
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-            self._bar = Progress(*columns, *times, console=Console(file=self._stream), transient=True)
+            console = Console() if in_notebook() else Console(file=self._stream)
+            self._bar = Progress(*columns, *times, console=console, transient=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=None)
         return self
@@ -82,6 +80,15 @@ class ProgressDisplay:
         percent = 100 * done // max(total, 1)
         line = f"{variant}: {self._unit} {step} of {steps} ({percent} %{left})"
         print(line, file=self._stream, flush=True)
+
+    def _moves(self) -> bool:
+        """Whether a bar can be drawn: on a terminal, and in a notebook where ipywidgets is installed."""
+        return find_spec("ipywidgets") is not None if in_notebook() else self._stream.isatty()
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook's kernel: Jupyter's or Colab's."""
+    return Console().is_jupyter
 
 
 def _duration(seconds: float) -> str:

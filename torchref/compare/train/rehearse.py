@@ -38,6 +38,7 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     twin, torch_twin = lockstep.free_twin, lockstep.torch_twin
     with blamed("model", comparison.model, where, twin.model), held_to_contract(twin.model):
         output = twin.predict(x[:2])
+    check_outputs(comparison, output)
     check_joinable(output, x[:2], len(parts(size, comparison.accumulate)))
     check_labels(comparison, data, outputs_of(output)[0], ignored_label(twin))
     check_loss(comparison, variant, twin, output, target[:2])
@@ -69,6 +70,17 @@ def failed_layer(error: BaseException, model: Module | None) -> str:
     return ""
 
 
+def check_outputs(comparison: Comparison, output: Any) -> None:
+    """UserError where an output of the network is no array, as an LSTM's second one, (h, c)."""
+    for number, part in enumerate(outputs_of(output)):
+        if not isinstance(part, np.ndarray):
+            kind = type(part).__name__
+            raise UserError(
+                f"model ({definition(comparison.model)}): output {number} of the network is a {kind}, and must be an "
+                "array: end with a module of your own whose forward returns only what the loss takes"
+            )
+
+
 def check_loss(comparison: Comparison, variant: str, twin: NumpyTwin, output: Any, target: Array) -> None:
     """UserError where the loss does not take the network's outputs and the targets, or is no scalar."""
     sizes = " and ".join(str(("N", *part.shape[1:])).replace("'N'", "N") for part in outputs_of(output))
@@ -78,11 +90,20 @@ def check_loss(comparison: Comparison, variant: str, twin: NumpyTwin, output: An
         loss, _ = twin.loss(output, target)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         said = f"variant {variant!r}, outputs of shape {sizes} and {kind}: {type(error).__name__}: {message(error)}"
-        hint = remedy(error) or fitting(outputs_of(output)[0], target)
+        several = len(outputs_of(output))
+        hint = remedy(error) or (outputs_and_loss(several) if several > 1 else fitting(outputs_of(output)[0], target))
         raise UserError(f"{user_line(error) or place}: {said}{hint}") from error
     if loss.ndim:
         said = f"{place} must be a scalar, and has shape {loss.shape}"
         raise UserError(f"{said}: leave reduction='none' out, if it is there")
+
+
+def outputs_and_loss(several: int) -> str:
+    """Advice where a loss refuses the outputs of a network that returns several."""
+    return (
+        f": the network returns {several} outputs, and the loss is called with all of them and the targets: "
+        "return only what it takes, or write a loss of your own that takes them all"
+    )
 
 
 def fitting(output: Array, target: Array) -> str:
@@ -113,6 +134,7 @@ def check_labels(comparison: Comparison, data: Data, output: Array, ignored: int
     for name in ("train_targets", "validation_targets"):
         targets = getattr(data, name)
         if isinstance(targets, np.ndarray) and targets.dtype == np.int64 and targets.ndim == output.ndim - 1:
+            check_classes_axis(comparison, output, targets)
             bad = np.argwhere(((targets < 0) | (targets >= output.shape[1])) & (targets != ignored))
             if len(bad):
                 index = tuple(int(i) for i in bad[0])
@@ -123,3 +145,15 @@ def check_labels(comparison: Comparison, data: Data, output: Array, ignored: int
                     f"but the network has {classes} outputs (labels 0 to {classes - 1})"
                     f"{': subtract 1 from the labels' if from_one else ''}"
                 )
+
+
+def check_classes_axis(comparison: Comparison, output: Array, targets: Array) -> None:
+    """UserError where the classes lie on the last axis, (N, T, K) beside labels (N, T): losses want them on axis 1."""
+    positions = targets.shape[1:]
+    if positions == output.shape[1:-1] and positions != output.shape[2:]:
+        axes = ", ".join(["0", str(output.ndim - 1), *map(str, range(1, output.ndim - 1))])
+        shown = ", ".join(map(str, output.shape[1:]))
+        raise UserError(
+            f"model ({definition(comparison.model)}): outputs of shape (N, {shown}) have the classes on the last axis, "
+            f"and a loss of classes takes them on axis 1: return y.transpose({axes}) and undo it in backward"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -154,6 +155,13 @@ class Report:
                 if said:
                     console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
         console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)
+
+    def _repr_html_(self) -> str:
+        """What `show` prints, for a notebook's cell."""
+        console = Console(record=True, file=io.StringIO(), width=120, force_jupyter=False)
+        self.show(console)
+        style = "font-family: monospace; line-height: normal"
+        return console.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.origin import Origin, check_origin, origin_of
 from torchref.compare.train.functions import checked_data
-from torchref.compare.train.progress import OnProgress, silent
+from torchref.compare.train.progress import OnProgress, ProgressDisplay, in_notebook
 from torchref.compare.train.rehearse import rehearse
 from torchref.compare.train.report import Report, environment
 from torchref.compare.train.variant import VariantTraining
@@ -33,7 +33,7 @@ def run(
     only: str | None = None,
     resume: bool = False,
     sabotage: str | None = None,
-    on_progress: OnProgress = silent,
+    on_progress: OnProgress | None = None,
 ) -> Report:
     """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`
     (or `folder/<variant>/`).
@@ -41,6 +41,7 @@ def run(
     Every output, loss, gradient, buffer and update of every step is compared; the first one that differs by more than
     rounding explains ends the run with `report.passed` False. `only` picks one variant, `resume` continues an
     interrupted run to the same bits, `sabotage` plants a fault in a layer of the NumPy twin, to see it found.
+    `on_progress` is called after every step; without it a notebook shows a bar, and all else shows nothing.
 
     UserError, before anything is written: a variant or layer that does not exist, data that does not fit the network,
     CUDA where there is none, a run folder that is already there (without `resume`).
@@ -49,17 +50,20 @@ def run(
     folder = folder or Path(out) / comparison.name
     open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
     reports = []
-    for index, variant in enumerate(prepared.variants):
+    display = ProgressDisplay(quiet=on_progress is not None or not in_notebook())
+    report_step = on_progress or display
+    with display:
+        for index, variant in enumerate(prepared.variants):
 
-        def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
-            on_progress(variant, step, steps, index, len(prepared.variants))
+            def show(step: int, steps: int, variant: str = variant, index: int = index) -> None:
+                report_step(variant, step, steps, index, len(prepared.variants))
 
-        if not folder.exists():
-            raise UserError(f"out: {folder} was removed while the run was writing it")
-        training = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
-        reports.append(training.train(resume, show))
-        if reports[-1].divergence is not None:
-            break
+            if not folder.exists():
+                raise UserError(f"out: {folder} was removed while the run was writing it")
+            training = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
+            reports.append(training.train(resume, show))
+            if reports[-1].divergence is not None:
+                break
     report = Report(
         comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
     )

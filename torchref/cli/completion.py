@@ -1,0 +1,36 @@
+"""Completion of the `torchref` command in a shell: the script that the shell reads."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Mapping
+
+from torchref.compare.errors import UserError
+from torchref.nearest import nearest
+
+__all__ = ["SHELLS", "completion_script"]
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completion_script(shell: str, commands: Mapping[str, tuple[str, str]]) -> str:
+    """The script with which a shell completes the commands and their options.
+
+    `commands`: name -> (module with its `Options`, help). UserError for a shell that is not known.
+    """
+    import tyro
+
+    if shell not in SHELLS:
+        raise UserError(f"completion: there is no script for {shell!r}: {nearest(shell, SHELLS)}")
+    parsers = {name: importlib.import_module(module).Options for name, (module, _) in commands.items()}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        tyro.extras.subcommand_cli_from_dict(
+            parsers,
+            prog="torchref",
+            args=["--tyro-print-completion", shell],
+            config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
+        )
+    return said.getvalue()
