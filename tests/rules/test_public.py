@@ -14,6 +14,12 @@ PACKAGES = ("torchref/tensor", "torchref/twin", "torchref/compare", "torchref/cl
 SINGLE = ("torchref/circuit.py", "torchref/load.py", "torchref/nearest.py")
 FILES = sorted([*(path for p in PACKAGES for path in ROOT.glob(f"{p}/**/*.py")), *(ROOT / name for name in SINGLE)])
 WHOLE = ("torchref/nn", "torchref/nn/utils", "torchref/optim", "torchref/optim/lr_scheduler", "torchref/models")
+EXCUSED = {
+    ("torchref.check.edits", "Slot"),  # what `lines` yields
+    ("torchref.check.running.observed", "Observer"),  # what `observing` yields
+    ("torchref.check.ops.log_cosh_loss", "log_cosh_loss"),  # a formula: it names its operation
+    ("torchref.check.plugin", "assert_gradient"),  # a fixture of pytest
+}
 SHARED = {"_NormBase", "_BatchNorm"}  # torch's own names of bases, which it keeps out of torch.nn
 
 
@@ -79,3 +85,32 @@ def test_what_has_an_underscore_stays_in_its_file():
                 private = {alias.name for alias in node.names if alias.name.startswith("_")} - SHARED
                 wrong += [f"{name} imports {node.module}.{each}" for each in private]
     assert not wrong
+
+
+CHECK = "torchref/check"
+HIDING = sorted(
+    [
+        *(path for room in ("ops", "report", "running") for path in ROOT.glob(f"{CHECK}/{room}/*.py")),
+        *ROOT.glob(f"{CHECK}/*.py"),
+    ]
+)
+
+
+def test_what_one_file_alone_uses_begins_with_an_underscore():
+    """Catches a name of the checker that looks public and that no other file uses: it is private, or dead."""
+    used = set()  # (module, name), of every import and every attribute of a module
+    for folder in ("torchref", "comparisons", "tests"):
+        for path in ROOT.glob(f"{folder}/**/*.py"):
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            imports = [(n.module, a) for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names]
+            used |= {(module, a.name) for module, a in imports}
+            files = {a.asname or a.name: f"{module}.{a.name}" for module, a in imports}
+            attributes = [n for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+            used |= {(files[n.value.id], n.attr) for n in attributes if n.value.id in files}
+    alone = []
+    for path in HIDING:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (module, node.name) not in used | EXCUSED:
+                alone += [] if node.name.startswith("_") else [f"{module}.{node.name}"]
+    assert not alone, alone

@@ -36,7 +36,7 @@ NOTHING_SAID = (
 
 @dataclass(frozen=True)
 class Asked:
-    """How a piece of code is to be judged."""
+    """How code is to be judged."""
 
     against: Any  # torch's name, FILE.py:FUNCTION, "forward" or a function
     form: str | None = None
@@ -54,7 +54,7 @@ class Asked:
         return asked.label(self.against) if asked.own(self.against) else str(self.against)
 
 
-def check(
+def check(  # noqa: PLR0913 -- all after the fourth have names
     function: Any,
     against: str | Callable[..., Any],
     form: str | None = None,
@@ -67,16 +67,17 @@ def check(
     inputs: str | Callable[..., Any] | None = None,
     sizes: str | None = None,
 ) -> Verdict:
-    """Judge a gradient: `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an
-    autograd.Function or an optimizer's step; `against` is torch's name of what it should compute, options included.
+    """Judge a gradient.
 
-    `against` may also be a function, or its place "FILE.py:NAME": a forward of your own, in torch or in NumPy, that the
-    code is judged by. `inputs` makes its arguments, `sizes` ("N=64,D=32") gives the lengths of their axes.
-    With `strict` the conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere.
-    `form` names the form where it cannot be recognised; `arguments` names torch's arguments in the user's order.
-    `only` names the gradients to judge, where the others do not matter.
-    The code runs in a child process, for at most `timeout` seconds. `device="cuda"` judges an autograd.Function there.
-    Errors: TypeError where `against` is neither a name nor a function.
+    `function` is a closure, a pair `(forward, backward)`, a class, a gradient function, an autograd.Function or an
+    optimizer's step. `against` is torch's name of what it should compute, with options. It may also be a forward of
+    your own, in torch or in NumPy: a function, or its place "FILE.py:NAME". Then `inputs` makes its arguments, and
+    `sizes` ("N=64,D=32") gives the lengths of their axes.
+    `form` names the form if it is not recognised. `arguments` names torch's arguments in your order. `only` names the
+    gradients to judge. With `strict` the conventions of other texts are mistakes: a halved loss, a running variance by
+    n, eps elsewhere. The code runs in a child process for at most `timeout` seconds. `device="cuda"` judges an
+    autograd.Function on the GPU.
+    Errors: TypeError if `against` is neither a name nor a function.
     """
     if not callable(against) and (not isinstance(against, str) or not against.strip()):
         raise TypeError(
@@ -89,17 +90,18 @@ def check(
         type(function).__name__,
     )
     how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
-    return child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
+    return _child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
+    """The names of a list, or of a text with commas between them; None if there are none to split."""
     if arguments is None:
         return None
     parts = arguments.split(",") if isinstance(arguments, str) else list(arguments)
     return [p.strip() for p in parts if p.strip()]
 
 
-def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+def _child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
     start = time.perf_counter()
     verdict = child.run(work, timeout, limited=how.device != "cuda")
     verdict.seconds = time.perf_counter() - start
@@ -109,7 +111,7 @@ def child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: A
 
 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
-    """The verdict in this process: against an operation, or against a function of the user's own."""
+    """The verdict, in this process, against an operation or against a function of the user's own."""
     if how.against is None and not is_network(function):
         return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
     if how.against is None:
@@ -143,7 +145,7 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
 
 
 def judge(function: Any, how: Asked, name: str) -> Verdict:
-    """The verdict in this process: an optimizer's step or an operation's gradient."""
+    """The verdict, in this process, on an optimizer's step or an operation's gradient."""
     against: str = how.against
     if optimizers.names(against) is not None:
         return optimizers.diagnose(function, against, name, how.strict)
@@ -159,7 +161,7 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     return diagnose(function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict)
 
 
-def assert_gradient(
+def assert_gradient(  # noqa: PLR0913 -- all after the fourth have names
     function: Any,
     against: str | Callable[..., Any],
     form: str | None = None,
@@ -170,7 +172,7 @@ def assert_gradient(
     only: str | Sequence[str] | None = None,
     strict: bool = False,
 ) -> None:
-    """Fail with the diagnosis if `function` is not right, or if a gradient was not judged; `only` says which count."""
+    """Raise AssertionError with the diagnosis if a gradient is wrong or not judged; `only` names those that count."""
     __tracebackhide__ = True
     verdict = check(function, against, form, arguments, timeout=timeout, only=only, strict=strict)
     if not verdict.ok:
@@ -178,7 +180,7 @@ def assert_gradient(
 
 
 def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
-    """The verdict on `name` of a user's file; the file is imported in the child process, too."""
+    """The verdict on `name` of a user's file. The child process imports the file."""
 
     def work() -> Verdict:
         if not Path(path).is_file():
@@ -187,7 +189,7 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
             module = load_file(Path(path).resolve())
         except (MemoryError, TimeOut):
             raise
-        except BaseException as problem:
+        except BaseException as problem:  # noqa: BLE001 -- the user's file may raise anything, SystemExit included
             return Verdict(COULD_NOT_RUN, error=f"{path} cannot be imported:\n{last_lines(problem)}")
         try:
             target = look_up(module, name)
@@ -203,23 +205,23 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
 
     for file in (path, asked.file_of(how.against)):
         child.share_torch(file)
-    verdict = child_verdict(among_its_own, timeout, name, how)
+    verdict = _child_verdict(among_its_own, timeout, name, how)
     verdict.file = path
     return verdict
 
 
 def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[Verdict]:
-    """The verdict on each target that `targets` names: `FILE.py:NAME`, a file or a directory, with `=OP` or without."""
+    """The verdict on each target: `FILE.py:NAME`, a file or a directory, with `=OP` or without."""
     return [
         Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
         if t.error
-        else as_promised(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
+        else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
         for t in find_targets(targets, how.against)
     ]
 
 
-def as_promised(target: Target, verdict: Verdict) -> Verdict:
-    """The verdict on what was found by its name alone: a forward that is not torch's is then no mistake."""
+def _unless_only_the_name_fits(target: Target, verdict: Verdict) -> Verdict:
+    """The verdict on a target. If only its name says what it computes, another forward is no mistake."""
     if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
         return verdict
     error = (

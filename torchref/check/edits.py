@@ -1,9 +1,9 @@
-"""One library of edits of a syntax tree: what a slip changes, one place at a time, each with its slug and its sentence.
+"""The edits of a syntax tree: each changes one place, and has a slug and a sentence.
 
-Made to a formula of the textbook (`slips`), an edit gives a wrong formula, and its slug says what is wrong with that.
-Made to a user's code (`repairs`), it may give the right one, and its slug says what was wrong before. Signs, axes, sums
-and means, transposes, comparisons and exchanged variables are their own reverse and serve both; what a slip leaves out
-a repair puts in, and the other way round.
+An edit of a formula of the textbook (`slips`) gives a wrong formula, and its slug says what is wrong. An edit of a
+user's code (`repairs`) may give the right one, and its slug says what was wrong. Signs, axes, sums and means,
+transposes, comparisons and exchanged variables undo themselves, so they serve both. What a slip leaves out a repair
+adds, and the reverse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REDUCERS = ("sum", "mean", "max", "var", "std", "amax", "prod")
 AXES = ("0", "1", "-1", "-2", "(0, 2, 3)", "(2, 3)", "(1, 2, 3)", "(0, 1)")
 UNSIGNED = (ast.Constant, ast.Tuple, ast.List, ast.Compare)
 FLIPPED = {"convolve2d": "correlate2d", "correlate2d": "convolve2d", "convolve": "correlate", "correlate": "convolve"}
-SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names otherwise; "": it has no such edit
+SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an operation; "": there is no such edit
     "sign": "wrong-sign",
     "axis": "summed-over-wrong-axis",
     "mean": "mean-instead-of-sum",
@@ -55,16 +55,16 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names 
 
 @dataclass
 class Edit:
-    """One change of one node: `apply` makes it and returns what takes it back."""
+    """One change of one node: `apply` makes it and returns the function that undoes it."""
 
-    rank: int  # the likelier kinds first
+    rank: int  # the likeliest kinds first
     slug: str
     line: int
     before: str
     after: str
     apply: Callable[[], Callable[[], None]]
     sentence: str = ""  # what is wrong where the edit is a slip
-    told: str = ""  # of a slip: the wrong line
+    wrong: str = ""  # of a slip: the wrong line
     right: str = ""  # of a slip: the right one
 
 
@@ -89,16 +89,16 @@ class Slot:
             getattr(self.parent, self.field)[self.index] = new
 
 
-def slots(root: ast.AST) -> Iterator[Slot]:
+def _slots(root: ast.AST) -> Iterator[Slot]:
     for field, value in ast.iter_fields(root):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.AST):
                 yield Slot(root, field, index, child)
-                yield from slots(child)
+                yield from _slots(child)
 
 
-def edit(rank: int, slug: str, slot: Slot, new: Any, sentence: str = "") -> Edit:
-    """The change that puts `new` in the place of the node in `slot`."""
+def _edit(rank: int, slug: str, slot: Slot, new: Any, sentence: str = "") -> Edit:
+    """The change that replaces the node in `slot` by `new`."""
     line = getattr(slot.node, "lineno", getattr(slot.parent, "lineno", 0))
     for part in ast.walk(new):
         if hasattr(part, "_attributes"):
@@ -113,6 +113,7 @@ def edit(rank: int, slug: str, slot: Slot, new: Any, sentence: str = "") -> Edit
 
 
 def show(node: ast.AST) -> str:
+    """The node as code; its type's name if it cannot be written."""
     try:
         return ast.unparse(node)
     except (AttributeError, ValueError, RecursionError):
@@ -122,95 +123,99 @@ def show(node: ast.AST) -> str:
 Slugs = Mapping[str, str]
 
 
-def slug_of(slugs: Slugs, kind: str) -> str:
-    """What a kind of edit is called at an operation; empty: the operation has no such edit."""
+def _slug_of(slugs: Slugs, kind: str) -> str:
+    """The slug of a kind of edit at an operation; empty if the operation has no such edit."""
     return slugs.get(kind, SLUGS[kind])
 
 
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
-    """Every edit of every function that may undo a mistake, each node once."""
+    """Every edit of these functions that may undo a mistake."""
     seen: set[int] = set()
-    names = atoms(functions)
+    names = _atoms(functions)
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
         in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
         if op.own:
-            counting = {n.id for loop in ast.walk(function) if isinstance(loop, ast.For) for n in names_in(loop.target)}
+            counting = {
+                n.id for loop in ast.walk(function) if isinstance(loop, ast.For) for n in _names_in(loop.target)
+            }
             own = [n for n in own if n not in counting]
-        assigned, keys, computed = assigned_again(function), keys_of(function), computed_in(function)
+        assigned, keys, computed = _assigned_again(function), _keys_of(function), _computed_in(function)
         indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
         for index, statement in enumerate(function.body):
-            for slot in (Slot(function, "body", index, statement), *slots(statement)):
-                if id(slot.node) in seen or plain(slot):
+            for slot in (Slot(function, "body", index, statement), *_slots(statement)):
+                if id(slot.node) in seen or _plain(slot):
                     continue
                 seen.add(id(slot.node))
-                found = places(slot, op.slugs) if id(slot.node) in indices else mends(slot, op, own, upstreams, in_loop)
+                found = (
+                    _places(slot, op.slugs) if id(slot.node) in indices else _mends(slot, op, own, upstreams, in_loop)
+                )
                 if op.own:
-                    found = itertools.chain(found, of_networks(slot, op.slugs, computed, assigned, keys))
+                    found = itertools.chain(found, _of_networks(slot, op.slugs, computed, assigned, keys))
                 for e in found:
                     e.rank = 100 * e.rank + nth
                     yield e
 
 
-def mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
-    """What may undo a mistake at one node."""
-    yield from reversible(slot, op.slugs, AXES)
-    yield from turned(slot, op.slugs)
+def _mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
+    """The edits of one node that may undo a mistake."""
+    yield from _reversible(slot, op.slugs, AXES)
+    yield from _turned(slot, op.slugs)
     if id(slot.node) in in_loop:
-        yield from accumulated(slot, op.slugs)
-    yield from exchanges(slot, op, names, upstreams)
+        yield from _accumulated(slot, op.slugs)
+    yield from _exchanges(slot, op, names, upstreams)
 
 
-def of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], keys: list[str]) -> Iterator[Edit]:
-    """What a function that goes forward and back by itself may need besides."""
+def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], keys: list[str]) -> Iterator[Edit]:
+    """Further edits, for a function that has forward and backward in one."""
     node = slot.node
     if id(node) in again:  # the second path to a weight overwrites the first
         target = node.targets[0]
-        yield edit(1, slug_of(slugs, "again"), slot, ast.AugAssign(target, ast.Add(), node.value))
+        yield _edit(1, _slug_of(slugs, "again"), slot, ast.AugAssign(target, ast.Add(), node.value))
     if isinstance(node, ast.AugAssign | ast.Assign) and isinstance(slot.parent, ast.stmt | ast.mod):
-        yield from added_at(slot, slugs)
+        yield from _added_at(slot, slugs)
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and isinstance(slot.parent, ast.Subscript):
         for key in keys:
             if key != node.value:
-                yield edit(4, slug_of(slugs, "key"), slot, ast.Constant(key))
-    if isinstance(node, ast.BinOp) and multiplied(slot):  # the left or the right of a product of matrices
+                yield _edit(4, _slug_of(slugs, "key"), slot, ast.Constant(key))
+    if isinstance(node, ast.BinOp) and _multiplied(slot):  # the left or the right of a product of matrices
         for name in names:
             kind = "mask" if "mask" in name.lower() or "drop" in name.lower() else "factor"
             new = ast.BinOp(node, ast.Mult(), ast.parse(name, mode="eval").body)
-            yield edit(5, slug_of(slugs, kind), slot, new)
+            yield _edit(5, _slug_of(slugs, kind), slot, new)
     if slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple):
         for name, how in itertools.product(names, ("({0} > 0)", "(1 - {0} ** 2)", "({0} * (1 - {0}))")):
             value = ast.parse(how.format(name), mode="eval").body
-            yield edit(3, slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
+            yield _edit(3, _slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
 
 
-def added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """np.add.at(a, index, b) for a[index] += b, which keeps one of the terms that meet at an index."""
+def _added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """np.add.at(a, index, b) for a[index] += b, which keeps only one of the terms with the same index."""
     target = slot.node.target if isinstance(slot.node, ast.AugAssign) else slot.node.targets[0]
     if isinstance(target, ast.Subscript) and not isinstance(getattr(slot.node, "op", ast.Add()), ast.Sub):
         place = copy.deepcopy(target.value)
         call = ast.Call(ast.parse("np.add.at", mode="eval").body, [place, target.slice, slot.node.value], [])
-        yield edit(2, slug_of(slugs, "index"), slot, ast.Expr(call))
+        yield _edit(2, _slug_of(slugs, "index"), slot, ast.Expr(call))
 
 
-def assigned_again(function: ast.FunctionDef) -> set[int]:
-    """The assignments to a place that an earlier one has filled, by id."""
+def _assigned_again(function: ast.FunctionDef) -> set[int]:
+    """The assignments to a place that has been assigned before, by id."""
     seen: dict[str, int] = {}
     found = set()
     for n in sorted((n for n in ast.walk(function) if isinstance(n, ast.Assign)), key=lambda n: n.lineno):
-        told = show(n.targets[0])
-        if len(n.targets) == 1 and told in seen and not isinstance(n.targets[0], ast.Tuple):
+        place = show(n.targets[0])
+        if len(n.targets) == 1 and place in seen and not isinstance(n.targets[0], ast.Tuple):
             found.add(id(n))
-        seen[told] = n.lineno
+        seen[place] = n.lineno
     return found
 
 
-def names_in(target: ast.expr) -> list[ast.Name]:
+def _names_in(target: ast.expr) -> list[ast.Name]:
     return [n for n in ast.walk(target) if isinstance(n, ast.Name)]
 
 
-def computed_in(function: ast.FunctionDef) -> list[str]:
-    """The variables, and attributes of self, that a function assigns or is handed."""
+def _computed_in(function: ast.FunctionDef) -> list[str]:
+    """The variables that a function assigns, and the attributes of self that it reads or assigns."""
     targets = [t for n in ast.walk(function) if isinstance(n, ast.Assign) for t in n.targets]
     parts = [p for t in targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
     named = [show(p) for p in parts if isinstance(p, ast.Name | ast.Attribute)]
@@ -218,91 +223,91 @@ def computed_in(function: ast.FunctionDef) -> list[str]:
     return list(dict.fromkeys([*named, *read]))
 
 
-def keys_of(function: ast.FunctionDef) -> list[str]:
+def _keys_of(function: ast.FunctionDef) -> list[str]:
     """The words in square brackets: the keys of a cache, of a dictionary of weights."""
     held = (n.slice for n in ast.walk(function) if isinstance(n, ast.Subscript))
     words = (n.value for n in held if isinstance(n, ast.Constant) and isinstance(n.value, str))
     return list(dict.fromkeys(words))
 
 
-def places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """Another step of a recurrence, another crop of a convolution."""
-    slug = slug_of(slugs, "place")
+    slug = _slug_of(slugs, "place")
     if slug and isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.Add | ast.Sub):
-        yield edit(3, slug, slot, opposite(slot.node))
-        yield edit(3, slug, slot, slot.node.left)
+        yield _edit(3, slug, slot, opposite(slot.node))
+        yield _edit(3, slug, slot, slot.node.left)
 
 
-def plain(slot: Slot) -> bool:
-    """What cannot be the mistake: documentation, annotations, sizes of ranges."""
+def _plain(slot: Slot) -> bool:
+    """Whether the node cannot be the mistake: an annotation, a decorator, a context."""
     return slot.field in ("annotation", "returns", "decorator_list") or isinstance(slot.node, ast.expr_context)
 
 
-def reversible(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
-    """The edits that are their own reverse: signs, axes, sums and means, transposes, flips, comparisons."""
-    yield from signs(slot, slugs)
+def _reversible(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
+    """The edits that undo themselves: signs, axes, sums and means, transposes, flips, comparisons."""
+    yield from _signs(slot, slugs)
     if isinstance(slot.node, ast.Call):
-        yield from reductions(slot, slugs, axes)
-    yield from transposes(slot, slugs)
-    yield from flips(slot, slugs)
-    yield from comparisons(slot, slugs)
+        yield from _reductions(slot, slugs, axes)
+    yield from _transposes(slot, slugs)
+    yield from _flips(slot, slugs)
+    yield from _comparisons(slot, slugs)
 
 
-def signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    node, slug = slot.node, slug_of(slugs, "sign")
+def _signs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node, slug = slot.node, _slug_of(slugs, "sign")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-        yield edit(0, slug, slot, opposite(node), f"The sign of `{show(node.right)}` is wrong.")
+        yield _edit(0, slug, slot, opposite(node), f"The sign of `{show(node.right)}` is wrong.")
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and (bare := without_sign(node)):
-        yield edit(0, slug, slot, bare, f"The minus before `{show(bare)}` is lost.")
+        yield _edit(0, slug, slot, bare, f"The minus before `{show(bare)}` is lost.")
     elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add | ast.Sub):
         new = ast.AugAssign(node.target, OPPOSITE[type(node.op)](), node.value)
-        yield edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
-    if isinstance(node, ast.expr) and not isinstance(node, UNSIGNED) and signed(slot):
-        yield edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
+        yield _edit(0, slug, slot, new, f"The sign of what is added to `{show(node.target)}` is wrong.")
+    if isinstance(node, ast.expr) and not isinstance(node, UNSIGNED) and _signed(slot):
+        yield _edit(1, slug, slot, ast.UnaryOp(ast.USub(), node), f"The sign of `{show(node)}` is wrong.")
 
 
-def turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """b - a for a - b, where no sign may stand in front of the whole."""
+def _turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """b - a for a - b, where no sign may stand before the whole."""
     node = slot.node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not signed(slot):
-        yield edit(1, slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not _signed(slot):
+        yield _edit(1, _slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
 
 
-def transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    node, slug = slot.node, slug_of(slugs, "transpose")
+def _transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node, slug = slot.node, _slug_of(slugs, "transpose")
     if (bare := untransposed(node)) is not None:
-        yield edit(2, slug, slot, bare, f"`{show(bare)}` must be transposed here.")
-    elif isinstance(node, ast.Name | ast.Attribute) and multiplied(slot):
+        yield _edit(2, slug, slot, bare, f"`{show(bare)}` must be transposed here.")
+    elif isinstance(node, ast.Name | ast.Attribute) and _multiplied(slot):
         new = ast.Attribute(node, "T", ast.Load())
-        yield edit(2, slug, slot, new, f"`{show(node)}` must not be transposed here.")
+        yield _edit(2, slug, slot, new, f"`{show(node)}` must not be transposed here.")
 
 
-def accumulated(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _accumulated(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """+= for = in a loop."""
     node = slot.node
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name | ast.Subscript):
-        yield edit(2, slug_of(slugs, "assignment"), slot, ast.AugAssign(node.targets[0], ast.Add(), node.value))
+        yield _edit(2, _slug_of(slugs, "assignment"), slot, ast.AugAssign(node.targets[0], ast.Add(), node.value))
 
 
-def flips(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    node, slug = slot.node, slug_of(slugs, "flip")
+def _flips(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    node, slug = slot.node, _slug_of(slugs, "flip")
     if not slug:
         return
     if isinstance(node, ast.Subscript) and "::-1" in show(node.slice).replace(" ", ""):
-        yield edit(2, slug, slot, node.value, f"`{show(node.value)}` must be turned round here.")
+        yield _edit(2, slug, slot, node.value, f"`{show(node.value)}` must be turned round here.")
     if isinstance(node, ast.Name) and node.id in FLIPPED:
-        yield edit(2, slug, slot, ast.Name(FLIPPED[node.id], ast.Load()))
+        yield _edit(2, slug, slot, ast.Name(FLIPPED[node.id], ast.Load()))
     if isinstance(node, ast.Attribute) and node.attr in FLIPPED:
-        yield edit(2, slug, slot, ast.Attribute(node.value, FLIPPED[node.attr], ast.Load()))
+        yield _edit(2, slug, slot, ast.Attribute(node.value, FLIPPED[node.attr], ast.Load()))
 
 
-def comparisons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _comparisons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     for new in other_comparisons(slot.node):
         sentence = f"`{show(new)}` stands where `{show(slot.node)}` belongs."
-        yield edit(3, slug_of(slugs, "comparison"), slot, new, sentence)
+        yield _edit(3, _slug_of(slugs, "comparison"), slot, new, sentence)
 
 
-def reductions(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
+def _reductions(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit]:
     """A sum for a mean, and the other axes of a sum."""
     node = slot.node
     called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
@@ -313,7 +318,9 @@ def reductions(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit
         new = copy.copy(node)
         other = "mean" if called == "sum" else "sum"
         new.func = ast.Attribute(node.func.value, other, ast.Load())
-        yield edit(2, slug_of(slugs, "mean"), slot, new, f"A {other} stands where the {called} `{show(node)}` belongs.")
+        yield _edit(
+            2, _slug_of(slugs, "mean"), slot, new, f"A {other} stands where the {called} `{show(node)}` belongs."
+        )
     first = 1 if module else 0
     key = next((k for k in node.keywords if k.arg in ("axis", "dim")), None)
     given = key.value if key else node.args[first] if len(node.args) > first else None
@@ -331,10 +338,10 @@ def reductions(slot: Slot, slugs: Slugs, axes: tuple[str, ...]) -> Iterator[Edit
             new.keywords = [*rest, ast.keyword("axis" if not key else key.arg, value)]
             if keep:
                 new.keywords.append(ast.keyword("keepdims", ast.Constant(True)))
-            yield edit(1, slug_of(slugs, "axis"), slot, new, sentence)
+            yield _edit(1, _slug_of(slugs, "axis"), slot, new, sentence)
 
 
-def signed(slot: Slot) -> bool:
+def _signed(slot: Slot) -> bool:
     """Whether a sign may stand before the node: in a sum, in a call, on the right of an assignment."""
     parent = slot.parent
     if isinstance(parent, ast.BinOp):
@@ -345,7 +352,7 @@ def signed(slot: Slot) -> bool:
     return isinstance(parent, ast.Assign | ast.AugAssign) and slot.field == "value"
 
 
-def multiplied(slot: Slot) -> bool:
+def _multiplied(slot: Slot) -> bool:
     """Whether the node is an operand of a matrix product."""
     parent = slot.parent
     if isinstance(parent, ast.BinOp):
@@ -355,8 +362,8 @@ def multiplied(slot: Slot) -> bool:
     return False
 
 
-def atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
-    """The variables and attributes that each function reads or sets, its own first: what a name may stand for."""
+def _atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
+    """The variables, attributes and numbers that may replace a name in each function, its own first."""
     every: list[str] = []
     own: dict[int, list[str]] = {}
     numbers: list[Any] = [n.value for f in functions for n in ast.walk(f) if isinstance(n, ast.Constant)]
@@ -380,46 +387,46 @@ def atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
 ELSEWHERE = ("func", "targets", "target", "slice", "test", "iter", "keywords")
 
 
-def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
-    """Another variable in the place of one, and a factor that is missing."""
-    if not isinstance(slot.node, ast.expr) or slot.field in ELSEWHERE or not slug_of(op.slugs, "name"):
+def _exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
+    """Another variable instead of one, and a missing factor."""
+    if not isinstance(slot.node, ast.expr) or slot.field in ELSEWHERE or not _slug_of(op.slugs, "name"):
         return
     stored = isinstance(getattr(slot.node, "ctx", None), ast.Store | ast.Del)
     if stored or isinstance(slot.parent, ast.keyword | ast.Attribute | ast.arguments):
         return
-    yield from other_variables(slot, op, names, upstreams)
-    if factor(slot):
-        yield from factors(slot, op, names, upstreams)
+    yield from _other_variables(slot, op, names, upstreams)
+    if _factor(slot):
+        yield from _factors(slot, op, names, upstreams)
 
 
-def other_variables(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
-    """Another variable in the place of one; switches and upstream gradients are taken for nothing else."""
+def _other_variables(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
+    """Another variable instead of one. Switches and upstream gradients are never exchanged."""
     old = show(slot.node)
     if not isinstance(slot.node, ast.Name | ast.Attribute) or old not in names or old in upstreams:
         return
     switches = {n for o in op.options if isinstance(o.default, bool) for n in (o.name, *o.aliases)}
-    slug = SLUGS["comparison"] if isinstance(slot.parent, ast.Compare) else slug_of(op.slugs, "name")
+    slug = SLUGS["comparison"] if isinstance(slot.parent, ast.Compare) else _slug_of(op.slugs, "name")
     for name in names:
         if {name, name.removeprefix("self.")} & switches or name[0].isdigit() or name == old or name in upstreams:
             continue
-        yield edit(4, slug, slot, ast.parse(name, mode="eval").body)
+        yield _edit(4, slug, slot, ast.parse(name, mode="eval").body)
 
 
-def factors(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
-    """A factor or a divisor that is missing."""
+def _factors(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iterator[Edit]:
+    """A missing factor or divisor."""
     for name in names:
         value = ast.parse(name, mode="eval").body
-        slug = slug_of(op.slugs, "upstream" if name in upstreams else "factor")
+        slug = _slug_of(op.slugs, "upstream" if name in upstreams else "factor")
         constant = ("gamma", "weight", "alpha", "beta", "scale")
         if isinstance(value, ast.Constant) or name.isupper() or name.rpartition(".")[2].lower() in constant:
-            slug = slug_of(op.slugs, "constant")
+            slug = _slug_of(op.slugs, "constant")
         if "mask" in name.lower() or "keep" in name.lower():
-            slug = slug_of(op.slugs, "mask")
+            slug = _slug_of(op.slugs, "mask")
         for operation in (ast.Mult(), ast.Div()):
-            yield edit(5, slug, slot, ast.BinOp(slot.node, operation, value))
+            yield _edit(5, slug, slot, ast.BinOp(slot.node, operation, value))
 
 
-def factor(slot: Slot) -> bool:
+def _factor(slot: Slot) -> bool:
     """Whether a factor may be missing here: a term of a sum, the right of an assignment, what is returned."""
     parent = slot.parent
     if isinstance(parent, ast.BinOp):
@@ -431,7 +438,7 @@ def factor(slot: Slot) -> bool:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a slip may take for another thing: the variables of a formula."""
+    """The variables of a formula that a slip may exchange."""
 
     shapes: dict[str, tuple[int, ...]]  # of those that are arrays
     fixed: frozenset[str]  # those that do not depend on the data: parameters, options, sizes
@@ -441,68 +448,68 @@ class Scope:
 
 
 def slips(body: list[ast.stmt], slugs: Slugs, whole: Scope) -> Iterator[Edit]:
-    """Every edit of the lines of a formula that makes it wrong, each with the wrong line and the right one."""
+    """Every edit that makes a formula wrong, with the wrong line and the right one."""
     every = list(lines(body))
     for i, (statement, slot) in enumerate(every):
         if not writes(statement) & whole.shapes.keys():
             continue
-        later = {name for s, _ in every[i:] for name in writes(s)} | loop_variables(body, statement)
+        later = {name for s, _ in every[i:] for name in writes(s)} | _loop_variables(body, statement)
         scope = replace(whole, shapes={n: s for n, s in whole.shapes.items() if n not in later})
-        held, parts = in_brackets(statement), [slot] if isinstance(statement, ast.AugAssign) else []
-        compared = in_comparisons(statement)
-        for part in (*parts, *slots(statement)):
+        held, parts = _in_brackets(statement), [slot] if isinstance(statement, ast.AugAssign) else []
+        compared = _in_comparisons(statement)
+        for part in (*parts, *_slots(statement)):
             if isinstance(part.node, ast.expr | ast.AugAssign) and id(part.node) not in held:
-                own = {**slugs, "name": slug_of(slugs, "comparison")} if id(part.node) in compared else slugs
+                own = {**slugs, "name": _slug_of(slugs, "comparison")} if id(part.node) in compared else slugs
                 found = (
-                    *reversible(part, own, scope.axes),
-                    *drops(part, own, scope),
-                    *mistaken(part, own, scope),
-                    *branches(part, own),
-                    *functions(part, own),
-                    *samples(part, own),
+                    *_reversible(part, own, scope.axes),
+                    *_drops(part, own, scope),
+                    *_mistaken(part, own, scope),
+                    *_branches(part, own),
+                    *_functions(part, own),
+                    *_samples(part, own),
                 )
-                yield from told(found, slot)
-        yield from everywhere([statement], slugs, scope)
-    yield from everywhere([s for s, _ in every], slugs, whole)
+                yield from _with_lines(found, slot)
+        yield from _everywhere([statement], slugs, scope)
+    yield from _everywhere([s for s, _ in every], slugs, whole)
 
 
-def loop_variables(body: list[ast.stmt], outside: ast.stmt) -> set[str]:
+def _loop_variables(body: list[ast.stmt], outside: ast.stmt) -> set[str]:
     """The variables of the loops that `outside` does not stand in."""
     loops = [n for s in body for n in ast.walk(s) if isinstance(n, ast.For) and outside not in ast.walk(n)]
     return {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
 
 
 def forward_slips(body: list[ast.stmt], slugs: Slugs) -> Iterator[Edit]:
-    """The edits of a forward that a verdict names: eps and Bessel's correction out of place, a sum for a mean."""
+    """The edits of a forward that a verdict can name: eps and Bessel's correction in the wrong place."""
     for statement, slot in lines(body):
-        for part in slots(statement):
-            yield from told((*epsilons(part, slugs), *bessel(part, slugs)), slot)
+        for part in _slots(statement):
+            yield from _with_lines((*_epsilons(part, slugs), *_bessel(part, slugs)), slot)
 
 
-def told(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
-    """The edits of a line, with the line as it is and as it becomes."""
+def _with_lines(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
+    """The edits of a line, each with the right line and the wrong one."""
     right = show(line.node)
     for e in found:
         if not e.slug:  # the operation has no such edit
             continue
         undo = e.apply()
-        e.told, e.right = show(line.current), right
+        e.wrong, e.right = show(line.current), right
         undo()
         yield e
 
 
 def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
-    """The lines that compute something, those in loops and branches among them."""
+    """The lines that compute something, also those in loops and branches."""
     holder = ast.Module(body, [])
-    for slot in slots(holder):
+    for slot in _slots(holder):
         if isinstance(slot.node, ast.Assign | ast.AugAssign) or (
             isinstance(slot.node, ast.Expr) and isinstance(slot.node.value, ast.Call)
         ):
             yield slot.node, slot
 
 
-def in_brackets(statement: ast.stmt) -> set[int]:
-    """The nodes that stand in square brackets, among the axes of a sum or the numbers of a shape, by id."""
+def _in_brackets(statement: ast.stmt) -> set[int]:
+    """The nodes in square brackets, in the axes of a sum or in the numbers of a shape, by id."""
     held: list[ast.AST] = [n.slice for n in ast.walk(statement) if isinstance(n, ast.Subscript)]
     held += [k.value for n in ast.walk(statement) if isinstance(n, ast.Call) for k in n.keywords]
     for n in ast.walk(statement):
@@ -511,16 +518,16 @@ def in_brackets(statement: ast.stmt) -> set[int]:
     return {id(part) for root in held for part in ast.walk(root)}
 
 
-def in_comparisons(statement: ast.stmt) -> set[int]:
-    """The nodes that decide a comparison, by id."""
+def _in_comparisons(statement: ast.stmt) -> set[int]:
+    """The nodes of comparisons, by id."""
     held = [n for n in ast.walk(statement) if isinstance(n, ast.Compare)]
     return {id(part) for root in held for part in ast.walk(root)}
 
 
-def everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterator[Edit]:
-    """One variable taken for another wherever it stands: in a line that has it twice, or in several lines."""
-    held = {part for s in statements for part in in_brackets(s)}
-    compared = {part for s in statements for part in in_comparisons(s)}
+def _everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+    """One variable exchanged for another everywhere: in a line that has it twice, or in several lines."""
+    held = {part for s in statements for part in _in_brackets(s)}
+    compared = {part for s in statements for part in _in_comparisons(s)}
     found: dict[str, list[tuple[ast.stmt, ast.Name]]] = {}
     for s in statements:
         for n in ast.walk(s):
@@ -535,15 +542,15 @@ def everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterat
         for other in sorted(scope.shapes.keys() - bound - {name}) if len(nodes) > 1 else ():
             if scope.shapes[other] == scope.shapes[name]:
                 masks = {id(n) for n in nodes} <= compared
-                slug = slug_of(slugs, "comparison" if masks else "name")
+                slug = _slug_of(slugs, "comparison" if masks else "name")
                 if name in scope.moved and other not in scope.moved:
-                    slug = slug_of(slugs, "upstream")
+                    slug = _slug_of(slugs, "upstream")
                 if slug:
-                    yield renamed(changed, nodes, other, slug)
+                    yield _renamed(changed, nodes, other, slug)
 
 
-def renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug: str) -> Edit:
-    """The change that makes `other` of every one of these nodes."""
+def _renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug: str) -> Edit:
+    """The change that renames all these nodes to `other`."""
     name, right = nodes[0].id, show(statements[0])
 
     def apply() -> Callable[[], None]:
@@ -563,9 +570,9 @@ def renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug:
     return Edit(4, slug, nodes[0].lineno, name, other, apply, sentence, wrong, right)
 
 
-def branches(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """A branch of np.where: nothing in its place, one branch alone, both exchanged."""
-    node, slug = slot.node, slug_of(slugs, "branch")
+def _branches(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """np.where with 0 for a branch, with one branch everywhere, with both exchanged."""
+    node, slug = slot.node, _slug_of(slugs, "branch")
     if not isinstance(node, ast.Call) or show(node.func) != "np.where" or len(node.args) != 3 or not slug:
         return
     test, first, second = node.args
@@ -573,25 +580,25 @@ def branches(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         if show(old) != "0":
             new = [ast.Constant(0) if i == k else a for k, a in enumerate(node.args)]
             sentence = f"0 stands where `{show(old)}` belongs."
-            yield edit(3, slug, slot, ast.Call(node.func, new, []), sentence)
+            yield _edit(3, slug, slot, ast.Call(node.func, new, []), sentence)
     for kept in (first, second):
-        yield edit(3, slug, slot, kept, f"`{show(kept)}` stands everywhere, whatever `{show(test)}` says.")
+        yield _edit(3, slug, slot, kept, f"`{show(kept)}` stands everywhere, whatever `{show(test)}` says.")
     sentence = f"`{show(first)}` and `{show(second)}` are exchanged."
-    yield edit(3, slug, slot, ast.Call(node.func, [test, second, first], []), sentence)
+    yield _edit(3, slug, slot, ast.Call(node.func, [test, second, first], []), sentence)
 
 
-def functions(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """A function of one argument that is forgotten: x for exp(x)."""
-    node, slug = slot.node, slug_of(slugs, "function")
+def _functions(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """x for exp(x): a function of one argument is forgotten."""
+    node, slug = slot.node, _slug_of(slugs, "function")
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords or not slug:
         return
     if isinstance(getattr(np, show(node.func).removeprefix("np."), None), np.ufunc):
-        yield edit(5, slug, slot, node.args[0], f"`{show(node.args[0])}` stands where `{show(node)}` belongs.")
+        yield _edit(5, slug, slot, node.args[0], f"`{show(node.args[0])}` stands where `{show(node)}` belongs.")
 
 
-def samples(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _samples(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """The first or the last sample alone, for a sum over the batch."""
-    node, slug = slot.node, slug_of(slugs, "sample")
+    node, slug = slot.node, _slug_of(slugs, "sample")
     if (
         not isinstance(node, ast.Call)
         or not isinstance(node.func, ast.Attribute)
@@ -602,15 +609,15 @@ def samples(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     if [show(a) for a in node.args] == ["0"] and not node.keywords:
         for index, word in ((-1, "last"), (0, "first")):
             new = ast.Subscript(node.func.value, ast.Constant(index), ast.Load())
-            yield edit(3, slug, slot, new, f"Only the {word} sample reaches `{show(node)}`.")
+            yield _edit(3, slug, slot, new, f"Only the {word} sample reaches `{show(node)}`.")
 
 
-def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
-    """An operand that is left out; += for which = stands."""
+def _drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+    """An operand is left out, or = stands for +=."""
     node = slot.node
     if isinstance(node, ast.AugAssign):
         sentence = f"`{show(node.target)}` is overwritten where it must be added to."
-        yield edit(2, slug_of(slugs, "assignment"), slot, ast.Assign([node.target], node.value), sentence)
+        yield _edit(2, _slug_of(slugs, "assignment"), slot, ast.Assign([node.target], node.value), sentence)
     if not isinstance(node, ast.BinOp):
         return
     for kept, lost in without_operand(node):
@@ -623,19 +630,19 @@ def drops(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
             kind, word = "factor", "exponent"
         else:
             moving = "upstream" if names <= scope.upstream else "factor"
-            kind = "mean" if counts(lost) else "constant" if names <= scope.fixed else moving
+            kind = "mean" if _counts(lost) else "constant" if names <= scope.fixed else moving
             word = "divisor" if isinstance(node.op, ast.Div) else "factor"
-        yield edit(3, slug_of(slugs, kind), slot, kept, f"The {word} `{show(lost)}` is missing.")
+        yield _edit(3, _slug_of(slugs, kind), slot, kept, f"The {word} `{show(lost)}` is missing.")
 
 
-def counts(node: ast.AST) -> bool:
-    """Whether it is a number of entries: x.size, x.shape[1], len(x), n, or a sum of weights for it, total."""
+def _counts(node: ast.AST) -> bool:
+    """Whether it is a number of entries, x.size, x.shape[1], len(x), n, or a sum of weights, total."""
     sized = node.value if isinstance(node, ast.Subscript) else node
     return show(node) in ("n", "total") or show(node).startswith("len(") or show(sized).endswith((".size", ".shape"))
 
 
-def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
-    """Another variable of the same shape, a factor too much, half or twice a term."""
+def _mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+    """Another variable of the same shape, an extra factor, half or twice a term."""
     node = slot.node
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in scope.shapes:
         for name, shape in scope.shapes.items():
@@ -645,37 +652,37 @@ def mistaken(slot: Slot, slugs: Slugs, scope: Scope) -> Iterator[Edit]:
                 whole = node.id in scope.moved and name in scope.upstream  # the upstream gradient, not its share
                 constants = {node.id, name} <= scope.fixed
                 kind = "upstream" if lost else "share" if whole else "constant" if constants else "name"
-                slug = slug_of(slugs, kind)
+                slug = _slug_of(slugs, kind)
                 if slug:
                     rank = (
                         6 if {node.id, name} <= scope.moved else 4
                     )  # dx_hat for dy: a factor too much, in other words
-                    yield edit(rank, slug, slot, ast.Name(name, ast.Load()), sentence)
+                    yield _edit(rank, slug, slot, ast.Name(name, ast.Load()), sentence)
     if not isinstance(node, ast.expr) or isinstance(getattr(node, "ctx", None), ast.Store):
         return
-    if not factor(slot) and not branch(slot):
+    if not _factor(slot) and not _branch(slot):
         return
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
     assigned = isinstance(slot.parent, ast.Assign)
-    counted = slug_of(slugs, "whole" if assigned else "constant" if names and names <= scope.fixed else "factor")
+    counted = _slug_of(slugs, "whole" if assigned else "constant" if names and names <= scope.fixed else "factor")
     for value in (2, 0.5):
         sentence = f"`{show(node)}` counts {'twice' if value == 2 else 'half'}."
-        yield edit(5, counted, slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)
+        yield _edit(5, counted, slot, ast.BinOp(node, ast.Mult(), ast.Constant(value)), sentence)
     for name in sorted(scope.fixed & scope.shapes.keys()):
         for operation, word in ((ast.Mult(), "factor"), (ast.Div(), "divisor")):
             new = ast.BinOp(node, operation, ast.Name(name, ast.Load()))
-            yield edit(5, slug_of(slugs, "constant"), slot, new, f"There is a {word} `{name}` too much.")
+            yield _edit(5, _slug_of(slugs, "constant"), slot, new, f"The {word} `{name}` is too much.")
 
 
-def branch(slot: Slot) -> bool:
+def _branch(slot: Slot) -> bool:
     """Whether the node is a branch of np.where."""
     parent = slot.parent
     return isinstance(parent, ast.Call) and show(parent.func) == "np.where" and slot.index in (1, 2)
 
 
-def epsilons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _epsilons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """eps outside the root, lost, or squared."""
-    node, slug = slot.node, slug_of(slugs, "eps")
+    node, slug = slot.node, _slug_of(slugs, "eps")
     if not isinstance(node, ast.Call) or not show(node.func).endswith("sqrt") or not slug:
         return
     inside = node.args[0]
@@ -683,14 +690,14 @@ def epsilons(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         bare = ast.Call(node.func, [inside.left], [])
         square = ast.BinOp(inside.right, ast.Pow(), ast.Constant(2))
         squared = ast.Call(node.func, [ast.BinOp(inside.left, ast.Add(), square)], [])
-        yield edit(6, slug, slot, ast.BinOp(bare, ast.Add(), inside.right), "eps is added outside the root.")
-        yield edit(6, slug, slot, bare, "eps is forgotten.")
-        yield edit(6, slug, slot, squared, "eps stands squared under the root.")
+        yield _edit(6, slug, slot, ast.BinOp(bare, ast.Add(), inside.right), "eps is added outside the root.")
+        yield _edit(6, slug, slot, bare, "eps is forgotten.")
+        yield _edit(6, slug, slot, squared, "eps stands squared under the root.")
 
 
-def bessel(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _bessel(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """The mean of squares over n - 1."""
-    node, slug = slot.node, slug_of(slugs, "eps")
+    node, slug = slot.node, _slug_of(slugs, "eps")
     if (
         not isinstance(node, ast.Call)
         or not isinstance(node.func, ast.Attribute)
@@ -702,4 +709,4 @@ def bessel(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         total = ast.Call(ast.Attribute(node.func.value, "sum", ast.Load()), node.args, node.keywords)
         count = ast.parse(f"({show(node.func.value)}).size // {show(total)}.size - 1", mode="eval").body
         sentence = "The variance divides by n - 1, with Bessel's correction; here it is the biased one, by n."
-        yield edit(6, slug, slot, ast.BinOp(total, ast.Div(), count), sentence)
+        yield _edit(6, slug, slot, ast.BinOp(total, ast.Div(), count), sentence)

@@ -1,10 +1,9 @@
-"""What a slip makes of one node of a syntax tree, written once: `edits` gives these changes a slug and a sentence, and
-the tests that prove the library plant them in its own code, where a test must notice each.
+"""The changes of one node of a syntax tree, each written once.
 
-The rest differs, because the aims do. An edit is what a student would do, and must be true as a sentence: it takes
-another variable of the same shape, another axis of the same sum, half or twice a term. A planted change need not be
-likely and knows no shapes: it adds one to a constant, exchanges arguments, leaves out a statement, puts in a factor
-1 + 1e-6.
+`edits` gives them a slug and a sentence. The tests that prove the library plant them in its own code, and a test must
+notice each. Both have further changes of their own. An edit is a mistake that a student makes: another variable of the
+same shape, another axis of the same sum, half or twice a term. A planted change may be unlikely: one added to a
+constant, arguments exchanged, a statement left out, a factor 1 + 1e-6.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ LEFT_OVER: dict[type[ast.operator], tuple[int, ...]] = {  # the operands that ca
     ast.Sub: FIRST,
     ast.Pow: FIRST,
 }
-COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {  # with the edge for without it, then turned round
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {  # with the edge or without it, then the other side
     ast.Gt: (ast.GtE, ast.Lt),
     ast.GtE: (ast.Gt, ast.LtE),
     ast.Lt: (ast.LtE, ast.Gt),
@@ -42,7 +41,7 @@ def opposite(node: ast.BinOp) -> ast.BinOp:
 
 
 def without_operand(node: ast.BinOp) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """a for a + b, and b: what is kept, and what is lost."""
+    """a for a + b, and b for a + b: the operand that stays, and the one that is lost."""
     sides = (node.left, node.right)
     for k in LEFT_OVER.get(type(node.op), ()):
         yield sides[k], sides[1 - k]

@@ -25,9 +25,9 @@ def test_options_of_sizes_and_layouts_are_told():
     """Catches an option without effect that nobody hears of, and num_heads that is lost behind the size."""
     op = find("MultiheadAttention(embed_dim=6, num_heads=3, batch_first=True)")
     assert op.given == {"num_heads": 3}
-    assert len(op.said) == 2
+    assert len(op.remarks) == 2
     assert find("MultiheadAttention(6, 3)").given == {"num_heads": 3}
-    assert find("conv2d(stride=2)").said == ()
+    assert find("conv2d(stride=2)").remarks == ()
 
 
 def test_arrays_left_out():

@@ -88,7 +88,7 @@ def test_shown_step_equals_torch(name, given):
 def test_every_wrong_step_is_seen(name):
     """Catches a wrong step that changes nothing under any setting, or whose right line is not shown."""
     optimizer = OPTIMIZERS[name]
-    unseen = {s.told for s in optimizer.slips}
+    unseen = {s.wrong for s in optimizer.slips}
     assert len(unseen) == len(optimizer.slips)
     for given in (given for n, given in EVERY if n == name):
         o = options(name, given)
@@ -102,7 +102,7 @@ def test_every_wrong_step_is_seen(name):
                 continue  # the options leave out its line
             assert right_lines(optimizer, o, s)
             if not same(wrong, right, weights):
-                unseen.discard(s.told)
+                unseen.discard(s.wrong)
     assert not unseen
 
 

@@ -167,9 +167,9 @@ def test_receive():
     ("data", "words"),
     [
         (FRAME[: TOKEN - 1], "judge's pipe"),
-        (FRAME[: TOKEN + 3], "torn"),
-        (FRAME[: TOKEN + 8], "torn"),
-        (FRAME[:-1], "torn"),
+        (FRAME[: TOKEN + 3], "cut off"),
+        (FRAME[: TOKEN + 8], "cut off"),
+        (FRAME[:-1], "cut off"),
         (b"x" + FRAME, "judge's pipe"),
         (TOKENS[::-1] + FRAME[TOKEN:], "judge's pipe"),
         (TOKENS + (LONGEST + 1).to_bytes(8, "big") + DOCUMENT, f"at most {LONGEST}"),

@@ -67,7 +67,7 @@ def diagnose(
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
-    verdict.notes += [told for told in op.said if told not in verdict.notes]
+    verdict.notes += [r for r in op.remarks if r not in verdict.notes]
     verdict.name, verdict.against = name, op.name
     verdict.form = verdict.form or (found.name if found is not None else form or "")
     return verdict

@@ -120,7 +120,7 @@ def steps(p: Probe, upstream: dict[str, Any]) -> list[Step]:
     """The named intermediates of a probe, in backward order."""
     with np.errstate(all="ignore"):
         return [
-            Step(k.name, k.meaning, tuple(k.names.split()), values, k.feeds)
+            Step(k.name, k.meaning, tuple(k.names.split()), values, k.gradients)
             for k, values in intermediates(p.op, p.namespace(), upstream)
         ]
 

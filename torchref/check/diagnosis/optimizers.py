@@ -325,7 +325,7 @@ def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, co
         Finding(
             "param",
             m.slug,
-            f"{told}, exactly as with this mistake ({m.told})",
+            f"{told}, exactly as with this mistake ({m.wrong})",
             confidence,
             m.sentence,
             right_lines(optimizer, o, m),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
+from torchref.check.ops import slugs
 from torchref.check.ops.conventions import Convention, flip_T, swap
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Argument, Known, Patch, array, data, option
+from torchref.check.ops.record import Argument, Arrays, Known, Options, Patch, array, data, option
 from torchref.check.textbook import attention as textbook
+from torchref.nn.module import Array
 
 
-def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_attention(rng: Generator, o: Options, variant: str) -> Arrays:
     t, s, d = (5, 7, 11)
     if variant.startswith("self") or o.get("is_causal"):
         s = t
@@ -30,7 +33,7 @@ def make_attention(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     }
 
 
-def make_multi_head(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_multi_head(rng: Generator, o: Options, *_: object) -> Arrays:
     t, n, h = 5, 3, o["num_heads"]
     e = 7 * h
     arrays = {name: rng.normal(size=(t, n, e)) for name in ("query", "key", "value")}
@@ -41,104 +44,94 @@ def make_multi_head(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]
 
 # The mistakes that no edit makes.
 
-SCALE, ELEMENTWISE, AXIS, MASK, TURNED, LOCAL, TENSOR, LOST = (
-    "attention-scale",
-    "softmax-elementwise",
-    "softmax-wrong-axis",
-    "wrong-mask",
-    "transposed",
-    "local-derivative-missing",
-    "derivative-at-wrong-tensor",
-    "overwritten-not-accumulated",
-)
 HOMES = {"dk =": "key", "dv =": "value"}
-SLUGS = {"axis": AXIS, "constant": SCALE, "term": LOST, "name": ""}
+SLUGS = {"axis": slugs.SOFTMAX_AXIS, "constant": slugs.ATTENTION_SCALE, "term": slugs.OVERWRITTEN, "name": ""}
 T = "swapaxes(-1, -2)"
 
 
-def wrong(line: str, told: str, slug: str, sentence: str, gradient: str = "", advice: str = "") -> Patch:
+def _wrong(line: str, instead: str, slug: str, sentence: str, gradient: str = "", advice: str = "") -> Patch:
     """Another value of one variable."""
-    return Patch(f"{line} =", f"{line} = {told}", slug, sentence, advice, gradient)
+    return Patch(f"{line} =", f"{line} = {instead}", slug, sentence, advice, gradient)
 
 
 VISIBLE = "np.where(allowed, scores, 0)"
 
 
-def of_the_forward(q: str, k: str) -> tuple[Patch, ...]:
+def _of_the_forward(q: str, k: str) -> tuple[Patch, ...]:
     """The mistakes in scale, softmax and mask of the forward."""
     masked = "S = np.where(allowed, scores, -np.inf)"
     return (
-        wrong("factor", "1.0", SCALE, "The scores are not divided by sqrt(d)."),
-        wrong("factor", f"1 / {q}.shape[-1]", SCALE, "The scores are divided by d, not by sqrt(d)."),
-        wrong("factor", f"math.sqrt({q}.shape[-1])", SCALE, "The scores are multiplied by sqrt(d)."),
-        wrong("factor", f"1 / math.sqrt({k}.shape[-2])", SCALE, "The scores are divided by the root of the length, not of d."),
-        wrong("P", f"softmax(np.where(allowed, scores, -np.inf).{T}).{T}", AXIS, "The softmax runs over the queries, not over the keys."),
-        Patch("P =", f"{masked}; e = np.exp(S - S.max(axis=-1, keepdims=True)); P = e / e.sum(axis=-2, keepdims=True)", AXIS, "The denominator adds up over the queries, not over the keys."),
-        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], 1, dtype=bool)", MASK, "The causal mask lets each query see one key of the future."),
-        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], -1, dtype=bool); allowed[0, 0] = True", MASK, "The causal mask hides each query's own key."),
-        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], dtype=bool).T", MASK, "The mask hides what it should show."),
-        Patch("allowed = allowed & ", "allowed = allowed & ~attn_mask", MASK, "The mask hides what it should show."),
-        wrong("P", "softmax(scores)", MASK, "The mask is not applied."),
-        wrong("P", f"softmax({VISIBLE})", MASK, "Masked scores are set to 0, not to minus infinity."),
-        wrong("P", "softmax(scores) * allowed", MASK, "The mask is applied after the softmax: the rows no longer add up to 1."),
+        _wrong("factor", "1.0", slugs.ATTENTION_SCALE, "The scores are not divided by sqrt(d)."),
+        _wrong("factor", f"1 / {q}.shape[-1]", slugs.ATTENTION_SCALE, "The scores are divided by d, not by sqrt(d)."),
+        _wrong("factor", f"math.sqrt({q}.shape[-1])", slugs.ATTENTION_SCALE, "The scores are multiplied by sqrt(d)."),
+        _wrong("factor", f"1 / math.sqrt({k}.shape[-2])", slugs.ATTENTION_SCALE, "The scores are divided by the root of the length, not of d."),
+        _wrong("P", f"softmax(np.where(allowed, scores, -np.inf).{T}).{T}", slugs.SOFTMAX_AXIS, "The softmax runs over the queries, not over the keys."),
+        Patch("P =", f"{masked}; e = np.exp(S - S.max(axis=-1, keepdims=True)); P = e / e.sum(axis=-2, keepdims=True)", slugs.SOFTMAX_AXIS, "The denominator adds up over the queries, not over the keys."),
+        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], 1, dtype=bool)", slugs.MASK, "The causal mask lets each query see one key of the future."),
+        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], -1, dtype=bool); allowed[0, 0] = True", slugs.MASK, "The causal mask hides each query's own key."),
+        Patch("allowed = np.tri", "allowed = np.tri(*scores.shape[-2:], dtype=bool).T", slugs.MASK, "The mask hides what it should show."),
+        Patch("allowed = allowed & ", "allowed = allowed & ~attn_mask", slugs.MASK, "The mask hides what it should show."),
+        _wrong("P", "softmax(scores)", slugs.MASK, "The mask is not applied."),
+        _wrong("P", f"softmax({VISIBLE})", slugs.MASK, "Masked scores are set to 0, not to minus infinity."),
+        _wrong("P", "softmax(scores) * allowed", slugs.MASK, "The mask is applied after the softmax: the rows no longer add up to 1."),
     )  # fmt: skip
 
 
-def softmaxes(q: str, k: str, dy: str) -> tuple[Patch, ...]:
+def _softmaxes(q: str, k: str, dy: str) -> tuple[Patch, ...]:
     """The mistakes in softmax(q k^T / sqrt(d)) v, whose gradients are dS, dq, dk and dv = P^T dy."""
 
-    def scores(told: str, slug: str, sentence: str) -> Patch:
-        return Patch("dS =", f"dS = {told}", slug, sentence)
+    def scores(instead: str, slug: str, sentence: str) -> Patch:
+        return Patch("dS =", f"dS = {instead}", slug, sentence)
 
     inner = "P * (dP - row_sum)"
     top = "scores.max(axis=-1, keepdims=True)"
     open_ = f"e = np.exp(scores - {top}); P_open = e / np.where(allowed, e, 0).sum(axis=-1, keepdims=True)"
     again = "The backward computes the weights again, without the mask: hidden keys get a share."
     return (
-        wrong("dS", f"{inner} * factor**2", SCALE, "The factor 1 / sqrt(d) is applied twice."),
-        wrong("dS", f"{inner} / {q}.shape[-1]", SCALE, "The backward divides by d, not by sqrt(d)."),
-        wrong("dS", f"{inner} / math.sqrt({k}.shape[-2])", SCALE, "The backward divides by the root of the length, not of d."),
-        wrong("dS", f"{inner} * math.sqrt({q}.shape[-1])", SCALE, "The backward multiplies by sqrt(d) where it must divide."),
-        wrong("dq", f"dS @ {k} / factor", SCALE, "The factor 1 / sqrt(d) is missing in dq.", "query"),
-        wrong("dk", f"dS.{T} @ {q} / factor", SCALE, "The factor 1 / sqrt(d) is missing in dk."),
-        scores("dP * P * (1 - P) * factor", ELEMENTWISE, "Softmax is treated elementwise, p (1 - p)."),
-        scores("dP * P * factor", ELEMENTWISE, "The sum term of softmax's backward is dropped."),
-        scores("P * (dP - (dP * P).sum(axis=-2, keepdims=True)) * factor", AXIS, "The sum of softmax's backward runs over the queries, not over the keys."),
-        scores("dP * factor", LOCAL, "Softmax's backward is missing."),
-        scores("(dP - row_sum) * factor", LOCAL, "The factor p in front of the bracket is missing."),
-        scores(f"P * ({inner} - ({inner} * P).sum(axis=-1, keepdims=True)) * factor", "softmax-jacobian-twice", "Softmax's Jacobian is applied twice."),
-        scores("P * (dP - dP.sum(axis=-1, keepdims=True)) * factor", LOCAL, "The sum inside must be of dp * p, not of dp."),
-        Patch("dS =", f"S = {VISIBLE}; dS = S * (dP - (dP * S).sum(axis=-1, keepdims=True)) * factor", TENSOR, "Softmax's backward is evaluated at the scores, not at the weights."),
-        wrong("dv", f"{VISIBLE}.{T} @ {dy}", TENSOR, "dv multiplies with the scores, not with the softmax's weights."),
-        Patch("dS =", "P_open = softmax(scores); dS = P_open * (dP - (dP * P_open).sum(axis=-1, keepdims=True)) * factor", MASK, "The backward's softmax does not respect the mask."),
-        wrong("dv", f"softmax(scores).{T} @ {dy}", MASK, "dv multiplies with weights that do not respect the mask."),
-        Patch("dv =", f"{open_}; dS = P_open * (dP - (dP * P_open).sum(axis=-1, keepdims=True)) * factor; dv = P_open.{T} @ {dy}", MASK, again, gradient="query"),
-        wrong("dv", f"P @ {dy}", TURNED, "dv needs the attention weights transposed."),
-        wrong("dq", f"dS.{T} @ {k}", TURNED, "dq needs ds, not its transpose.", "query"),
-        wrong("dk", f"dS @ {q}", TURNED, "dk needs ds transposed."),
-        wrong("dk", f"dS[..., -1:, :].{T} @ {q}[..., -1:, :]", LOST, "Only the last query's gradient reaches dk.", advice="dk += ..., not ="),
-        wrong("dv", f"P[..., -1:, :].{T} @ {dy}[..., -1:, :]", LOST, "Only the last query's gradient reaches dv.", advice="dv += ..., not ="),
-        Patch("dq =", f"dq = dk; dk = dS @ {k}", "unknown", "dq and dk are exchanged.", gradient="query"),
-        *of_the_forward(q, k),
+        _wrong("dS", f"{inner} * factor**2", slugs.ATTENTION_SCALE, "The factor 1 / sqrt(d) is applied twice."),
+        _wrong("dS", f"{inner} / {q}.shape[-1]", slugs.ATTENTION_SCALE, "The backward divides by d, not by sqrt(d)."),
+        _wrong("dS", f"{inner} / math.sqrt({k}.shape[-2])", slugs.ATTENTION_SCALE, "The backward divides by the root of the length, not of d."),
+        _wrong("dS", f"{inner} * math.sqrt({q}.shape[-1])", slugs.ATTENTION_SCALE, "The backward multiplies by sqrt(d) where it must divide."),
+        _wrong("dq", f"dS @ {k} / factor", slugs.ATTENTION_SCALE, "The factor 1 / sqrt(d) is missing in dq.", "query"),
+        _wrong("dk", f"dS.{T} @ {q} / factor", slugs.ATTENTION_SCALE, "The factor 1 / sqrt(d) is missing in dk."),
+        scores("dP * P * (1 - P) * factor", slugs.SOFTMAX_ELEMENTWISE, "Softmax is treated elementwise, p (1 - p)."),
+        scores("dP * P * factor", slugs.SOFTMAX_ELEMENTWISE, "The sum term of softmax's backward is dropped."),
+        scores("P * (dP - (dP * P).sum(axis=-2, keepdims=True)) * factor", slugs.SOFTMAX_AXIS, "The sum of softmax's backward runs over the queries, not over the keys."),
+        scores("dP * factor", slugs.LOCAL, "Softmax's backward is missing."),
+        scores("(dP - row_sum) * factor", slugs.LOCAL, "The factor p in front of the bracket is missing."),
+        scores(f"P * ({inner} - ({inner} * P).sum(axis=-1, keepdims=True)) * factor", slugs.SOFTMAX_TWICE, "Softmax's Jacobian is applied twice."),
+        scores("P * (dP - dP.sum(axis=-1, keepdims=True)) * factor", slugs.LOCAL, "The sum inside must be of dp * p, not of dp."),
+        Patch("dS =", f"S = {VISIBLE}; dS = S * (dP - (dP * S).sum(axis=-1, keepdims=True)) * factor", slugs.TENSOR, "Softmax's backward is evaluated at the scores, not at the weights."),
+        _wrong("dv", f"{VISIBLE}.{T} @ {dy}", slugs.TENSOR, "dv multiplies with the scores, not with the softmax's weights."),
+        Patch("dS =", "P_open = softmax(scores); dS = P_open * (dP - (dP * P_open).sum(axis=-1, keepdims=True)) * factor", slugs.MASK, "The backward's softmax does not respect the mask."),
+        _wrong("dv", f"softmax(scores).{T} @ {dy}", slugs.MASK, "dv multiplies with weights that do not respect the mask."),
+        Patch("dv =", f"{open_}; dS = P_open * (dP - (dP * P_open).sum(axis=-1, keepdims=True)) * factor; dv = P_open.{T} @ {dy}", slugs.MASK, again, gradient="query"),
+        _wrong("dv", f"P @ {dy}", slugs.TRANSPOSED, "dv needs the attention weights transposed."),
+        _wrong("dq", f"dS.{T} @ {k}", slugs.TRANSPOSED, "dq needs ds, not its transpose.", "query"),
+        _wrong("dk", f"dS @ {q}", slugs.TRANSPOSED, "dk needs ds transposed."),
+        _wrong("dk", f"dS[..., -1:, :].{T} @ {q}[..., -1:, :]", slugs.OVERWRITTEN, "Only the last query's gradient reaches dk.", advice="dk += ..., not ="),
+        _wrong("dv", f"P[..., -1:, :].{T} @ {dy}[..., -1:, :]", slugs.OVERWRITTEN, "Only the last query's gradient reaches dv.", advice="dv += ..., not ="),
+        Patch("dq =", f"dq = dk; dk = dS @ {k}", slugs.UNKNOWN, "dq and dk are exchanged.", gradient="query"),
+        *_of_the_forward(q, k),
     )  # fmt: skip
 
 
-def forgotten(query: str, key: str, value: str) -> tuple[Patch, ...]:
+def _forgotten(query: str, key: str, value: str) -> tuple[Patch, ...]:
     """The paths of one x that is query, key and value."""
-    told = "x is query, key and value: the gradients of its {} are not added."
+    sentence = "x is query, key and value: the gradients of its {} are not added."
     line = f"dx = {query} + {key} + {value}"
     return tuple(
-        Patch(line, f"dx = {kept}", LOST, told.format(lost))
+        Patch(line, f"dx = {kept}", slugs.OVERWRITTEN, sentence.format(lost))
         for kept, lost in ((query, "key and value"), (key, "query and value"), (value, "query and key"))
     )
 
 
 HEADS = (
-    Patch("dz =", "dz = heads(dy @ out_proj_weight.T, num_heads)", TURNED, "The way back through the output projection uses its weight transposed."),
-    Patch("dvalue =", "dquery, dkey, dvalue = da_q @ w_q.T, da_k @ w_k.T, da_v @ w_v.T", TURNED, "The ways from q, k and v back to x use the weights transposed.", gradient="query"),
-    Patch("dz =", "dz = heads(dy, num_heads)", LOCAL, "The gradient does not go back through the output projection."),
-    Patch("dS =", "dS = P * (dP - row_sum) / math.sqrt(query.shape[-1])", SCALE, "The backward divides by the root of the whole width, not of a head's."),
-    Patch("factor =", "factor = 1 / math.sqrt(query.shape[-1])", SCALE, "The scores are divided by the root of the whole width, not of a head's."),
+    Patch("dz =", "dz = heads(dy @ out_proj_weight.T, num_heads)", slugs.TRANSPOSED, "The way back through the output projection uses its weight transposed."),
+    Patch("dvalue =", "dquery, dkey, dvalue = da_q @ w_q.T, da_k @ w_k.T, da_v @ w_v.T", slugs.TRANSPOSED, "The ways from q, k and v back to x use the weights transposed.", gradient="query"),
+    Patch("dz =", "dz = heads(dy, num_heads)", slugs.LOCAL, "The gradient does not go back through the output projection."),
+    Patch("dS =", "dS = P * (dP - row_sum) / math.sqrt(query.shape[-1])", slugs.ATTENTION_SCALE, "The backward divides by the root of the whole width, not of a head's."),
+    Patch("factor =", "factor = 1 / math.sqrt(query.shape[-1])", slugs.ATTENTION_SCALE, "The scores are divided by the root of the whole width, not of a head's."),
 )  # fmt: skip
 
 # What people call the intermediates.
@@ -150,7 +143,7 @@ D_S = "ds dscores dscore dlogits dz dsc dscaled dqk dsraw draw"
 BOTH, ALL = ("query", "key"), ("query", "key", "value")
 MASKED = "np.where(allowed, scores, -np.inf)"
 KNOWN = (
-    Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P", "scores", "scores / factor", MASKED, "dS / factor", "dS"), ALL, saved="P"),
+    Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P", "scores", "scores / factor", MASKED, "dS / factor", "dS"), ALL, handed="P"),
     Known("dP", "the gradient of the weights: dy V^T", D_P, ("dP", "np.where(allowed, dP, 0)", "dS / factor", "dS"), BOTH),
     Known("row sums of dP * P", "dP * P summed along each row", DOT, ("row_sum", "dP * P"), BOTH),
     Known("dS", "the gradient of the scores: P * (dP - row sums of dP * P)", D_S, ("dS / factor", "dS", "dS / factor**2", "dP", "P"), BOTH),
@@ -159,9 +152,9 @@ KNOWN = (
 # The records.
 
 
-def masks(values: Mapping[str, Any]) -> list[list[Convention]]:
-    def mask(told: str, change: Any) -> Convention:
-        return Convention(told, {"attn_mask": change}, {})
+def _masks(values: Mapping[str, Any]) -> list[list[Convention]]:
+    def mask(sentence: str, change: Callable[[Array], Array]) -> Convention:
+        return Convention(sentence, {"attn_mask": change}, {})
 
     ways = [
         mask("the mask is True where a key is hidden; torch: True where it is seen", lambda m: ~m),
@@ -173,7 +166,7 @@ def masks(values: Mapping[str, Any]) -> list[list[Convention]]:
     return [ways] if values.get("attn_mask") is not None else []
 
 
-def head_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _head_conventions(_: Mapping[str, Any]) -> list[list[Convention]]:
     weights = dict.fromkeys((f"{s}_proj_weight" for s in ("q", "k", "v", "out", "in")), flip_T)
     first = dict.fromkeys(("query", "key", "value", "output"), swap)
     stacked = {"in_proj_weight": flip_T}
@@ -188,7 +181,7 @@ ROWS = "N H T d | N T d | T d"
 STEPS, WEIGHT, BIAS = "T N E", "out in", "out"
 
 
-def projection(s: str, word: str) -> tuple[Argument, Argument]:
+def _projection(s: str, word: str) -> tuple[Argument, Argument]:
     weights = (f"w{s}", f"w_{s}", f"weight_{s}", f"w_{s}_proj", f"{s}_weight", f"{s}_proj", f"{s}proj")
     words = (f"w_{word}", f"w{word}", f"{word}_weight")
     return (
@@ -197,7 +190,7 @@ def projection(s: str, word: str) -> tuple[Argument, Argument]:
     )
 
 
-(QW, QB), (KW, KB), (VW, VB) = projection("q", "query"), projection("k", "key"), projection("v", "value")
+(QW, QB), (KW, KB), (VW, VB) = _projection("q", "query"), _projection("k", "key"), _projection("v", "value")
 STACKED = ("w_qkv", "wqkv", "qkv", "c_attn", "w_in", "qkv_weight")
 OUT = ("wo", "w_o", "w_out", "wout", "wp", "w_proj", "c_proj", "w_output", "o_weight", "out_weight", "o_proj")
 
@@ -214,16 +207,16 @@ OPERATIONS = (
             option("scale", None, vary=(0.3,)),
         ),
         textbook.scaled_dot_product_attention,
-        (*softmaxes("q", "key", "dy"), *forgotten("dq", "dk", "dv")),
+        (*_softmaxes("q", "key", "dy"), *_forgotten("dq", "dk", "dv")),
         SLUGS,
         HOMES,
-        make=make_attention,
+        make=_make_attention,
         outputs=("output", "weights"),
         family="attention",
         logits=True,
         variants=("rich", "self", "rank 3", "self rank 3", "rank 2", "self rank 2"),
         known=KNOWN,
-        conventions=masks,
+        conventions=_masks,
         summed=True,
         spreads=True,
         derivation="attention.md",
@@ -245,15 +238,15 @@ OPERATIONS = (
             option("is_causal", False, True, "causal", vary=(True,)),
         ),
         textbook.multi_head_attention,
-        (*HEADS, *softmaxes("q", "k", "dz"), *forgotten("dquery", "dkey", "dvalue")),
+        (*HEADS, *_softmaxes("q", "k", "dz"), *_forgotten("dquery", "dkey", "dvalue")),
         SLUGS,
         HOMES,
-        make=make_multi_head,
+        make=_make_multi_head,
         outputs=("output", "weights"),
         family="attention",
         sizes=(("embed_dim", "out_proj_weight", 0),),
-        known=(Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P",), ALL, saved="P"),),
-        conventions=head_conventions,
+        known=(Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P",), ALL, handed="P"),),
+        conventions=_head_conventions,
         summed=True,
         spreads=True,
     ),

@@ -16,21 +16,21 @@ READERS = (
     "probe",
     "probabilities",
     "constructor",
-)  # the files of `ops` that look into the catalogue themselves
+)  # the files of `ops` that import the catalogue
 
 
-def found() -> tuple[Op, ...]:
+def _found() -> tuple[Op, ...]:
     """The operations of every file, in the order of the files' names."""
     files = [m.name for m in pkgutil.iter_modules(ops.__path__) if m.name not in READERS]
     modules = [importlib.import_module(f"{ops.__name__}.{name}") for name in files]
     return tuple(op for module in modules for op in getattr(module, "OPERATIONS", ()))
 
 
-CATALOGUE = found()
+CATALOGUE = _found()
 
 
 def listing() -> str:
-    """Every operation that `against` may name, family by family, and the optimizers."""
+    """The names of all operations, a line for each family, and of the optimizers."""
     families: dict[str, list[str]] = {}
     for op in CATALOGUE:
         families.setdefault(op.family, []).append(op.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numpy.random import Generator
 
 from torchref.check.ops.record import array, option
 from torchref.nn.module import Array
@@ -10,11 +10,10 @@ from torchref.nn.module import Array
 X = array("input")
 
 
-def away(rng: Any, shape: tuple[int, ...], low: float = 0.4, high: float = 1.9) -> Array:
-    """Entries of both signs whose size is far from 0 and from 1."""
+def away(rng: Generator, shape: tuple[int, ...], low: float = 0.4, high: float = 1.9) -> Array:
+    """Entries of both signs, in size between `low` and `high`: by default not near 0."""
     size = rng.uniform(low, high, shape)
-    result: Array = size * rng.choice([-1.0, 1.0], shape)
-    return result
+    return size * rng.choice([-1.0, 1.0], shape)
 
 
 WEIGHT, BIAS = array("weight", optional=True), array("bias", optional=True)

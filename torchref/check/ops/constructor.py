@@ -1,6 +1,6 @@
-"""The options of torch's constructors that no formula has: each is refused, or said to change nothing.
+"""The options of torch's constructors that no formula has: each is refused, or a remark says that it changes nothing.
 
-MultiheadAttention(embed_dim=6, num_heads=3, batch_first=True)     the size is the probe's; the layout is found
+MultiheadAttention(embed_dim=6, num_heads=3, batch_first=True)     the probe has its own size; the layout is found
 MaxPool2d(2, ceil_mode=True)                                       refused: only ceil_mode=False is judged
 """
 
@@ -21,7 +21,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 OF_MEMORY = ("inplace", "device", "dtype")  # they change where and how an array is stored
 LAYOUTS = ("batch_first",)  # the checker finds the layout of the code itself
-PARAMETERS = {
+PARAMETERS = {  # an option: the arrays that it may leave out
     "bias": ("bias", "bias_ih", "bias_hh"),
     "affine": ("weight", "bias"),
     "elementwise_affine": ("weight", "bias"),
@@ -30,7 +30,7 @@ OTHER_SIZES = ("embed_dim", "kdim", "vdim", "input_size", "hidden_size", "num_em
 
 
 def refusal(op: Op, options: Mapping[str, Any]) -> str:
-    """Why an option cannot be judged; "" if all can."""
+    """Why an option cannot be judged; "" if all can be."""
     for name, value in options.items():
         if name in NEUTRAL and not op.has(name) and value not in NEUTRAL[name]:
             return f"{op.name} with {name}={value!r} is not judged: the formula has {name}={NEUTRAL[name][0]!r} alone"
@@ -38,21 +38,22 @@ def refusal(op: Op, options: Mapping[str, Any]) -> str:
 
 
 def is_known(op: Op, name: str) -> bool:
+    """Whether torch's constructor or function has an option of this name."""
     sizes = (*(s[0] for s in op.sizes), *OTHER_SIZES)
     return op.has(name) or name in (*sizes, *NEUTRAL, *OF_MEMORY, *LAYOUTS, *PARAMETERS)
 
 
 def without_parameters(op: Op, options: Mapping[str, Any]) -> Op:
-    """bias=False, affine=False: the operation without these arrays, where it can do without."""
+    """The operation without the arrays that bias=False or affine=False leaves out, if they are optional."""
     gone = {n for name, arrays in PARAMETERS.items() if options.get(name) is False for n in arrays}
     kept = tuple(a for a in op.arguments if a.name not in gone or not a.optional)
     return op if len(kept) == len(op.arguments) else replace(op, absent=frozenset(gone))
 
 
-def said(op: Op, options: Mapping[str, Any], sizes: int) -> tuple[str, ...]:
-    """What is done with the options that no formula has."""
+def remarks(op: Op, options: Mapping[str, Any], sizes: int) -> tuple[str, ...]:
+    """What a user should know of the options that no formula has."""
     own = [n for n in options if n in (*(s[0] for s in op.sizes), *OTHER_SIZES) and not op.has(n)]
-    told = ["the probe has sizes of its own; those that --against names change nothing"] if own or sizes else []
-    told += [f"{n} changes no value" for n in options if n in OF_MEMORY]
-    told += [f"{n}: the layout is read from the code" for n in options if n in LAYOUTS]
-    return tuple(told)
+    found = ["the probe has sizes of its own; those that --against names change nothing"] if own or sizes else []
+    found += [f"{n} changes no value" for n in options if n in OF_MEMORY]
+    found += [f"{n}: the layout is read from the code" for n in options if n in LAYOUTS]
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""Ways of writing an operation that differ from torch's: weights transposed, axes and gates in another order."""
+"""Ways to write an operation that differ from torch's: weights transposed, axes and gates in another order."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from torchref.nn.module import Array
 
-Change = Callable[[Any], Any]
+Change = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
 class Convention:
-    """A way of writing the operation that differs from torch's: how its arrays are handed over and taken back."""
+    """One way to write an operation: how its arrays are changed before the user's code gets them, and back afterwards."""
 
     sentence: str
     there: Mapping[str, Any]  # torch's array (or option, or output) -> the user's
     back: Mapping[str, Any]  # the user's gradient or output -> torch's
     stated: str = ""  # how a user can ask for it
-    of_values: bool = False  # it computes something else, not the same in another layout
+    of_values: bool = False  # other values, not the same values in another layout
 
     def to_user(self, name: str, value: Any) -> Any:
         return self.there[name](value) if name in self.there and value is not None else value
@@ -34,22 +34,25 @@ TORCH = Convention("", {}, {})
 
 
 def both(a: Convention, b: Convention) -> Convention:
+    """First `a`, then `b`; back in the reverse order."""
     there = {n: (lambda v, n=n: b.to_user(n, a.to_user(n, v))) for n in {**a.there, **b.there}}
     back = {n: (lambda v, n=n: a.to_torch(n, b.to_torch(n, v))) for n in {**a.back, **b.back}}
-    told = "; ".join(s for s in (a.sentence, b.sentence) if s)
-    return Convention(told, there, back, of_values=a.of_values or b.of_values)
+    sentence = "; ".join(s for s in (a.sentence, b.sentence) if s)
+    return Convention(sentence, there, back, of_values=a.of_values or b.of_values)
 
 
-def swap(a: Any) -> Any:
+def swap(a: Array) -> Array:
+    """The first two axes exchanged: (N, T, D) for (T, N, D)."""
     return np.ascontiguousarray(np.swapaxes(a, 0, 1)) if np.ndim(a) >= 2 else a
 
 
-def flip_T(a: Any) -> Any:
+def flip_T(a: Array) -> Array:
+    """The transpose of a matrix; anything else as it is."""
     return np.ascontiguousarray(a.T) if np.ndim(a) == 2 else a
 
 
 def gate_order(names: str, order: str) -> Convention:
-    """Blocks of torch's order `names` handed over in the order `order`."""
+    """The gates' blocks, `names` in torch's order, stand in the order `order`."""
     forth = [names.index(c) for c in order]
     home = [order.index(c) for c in names]
 
@@ -66,7 +69,7 @@ def gate_order(names: str, order: str) -> Convention:
 
 
 def update_gate(values: Mapping[str, Any]) -> Convention:
-    """GRU's z and 1 - z exchanged: the sigmoid of a negative sum is 1 minus that of the sum."""
+    """GRU's z and 1 - z are exchanged. sigmoid(-a) = 1 - sigmoid(a), so the block of z changes its sign."""
 
     def negate(a: Array) -> Array:
         r, z, n = np.split(a, 3)
@@ -80,7 +83,7 @@ def update_gate(values: Mapping[str, Any]) -> Convention:
 
 
 def forget_plus_one(bias: str, gates: int = 4) -> Convention:
-    """LSTM's forget gate with 1 added to its sum: the code's bias lacks this 1. Without `gates`, a bias of its own."""
+    """The code adds 1 to the sum of LSTM's forget gate, so its bias is torch's less 1. With gates=1 the bias is that gate's."""
 
     def less(b: Array) -> Array:
         parts = np.split(b, gates)
@@ -107,14 +110,14 @@ def channels_last() -> Convention:
 def in_columns() -> Convention:
     """A recurrence's samples in columns: (D, N), or (D, N, T) for a sequence; the bias as (H, 1)."""
 
-    def turn(a: Any) -> Any:
+    def turn(a: Array) -> Array:
         return np.ascontiguousarray(np.transpose(a))
 
     names = ("input", "hx", "output", "h_n")
     there = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), lambda b: b.reshape(-1, 1))}
-    back = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), column)}
+    back = {**dict.fromkeys(names, turn), **dict.fromkeys(("bias_ih", "bias_hh"), _column)}
     return Convention("the samples stand in columns, (D, N) or (D, N, T)", there, back)
 
 
-def column(b: Any) -> Any:
+def _column(b: Array) -> Array:
     return np.reshape(b, -1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
+from torchref.check.ops import slugs
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.losses import LOCAL, MASK, REDUCED, REDUCTION, ROW, SCALE, SIGN, TENSOR, slopes
-from torchref.check.ops.record import Patch, array, data, option
+from torchref.check.ops.losses import REDUCED, REDUCTION, ROW, slopes
+from torchref.check.ops.record import Arrays, Patch, array, data, option
 from torchref.check.textbook import distances as textbook
 
 
-def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_rows(rng: Generator, *_: object) -> Arrays:
     return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
 
 
-def make_cosine_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_cosine_embedding(rng: Generator, *_: object) -> Arrays:
     a, b = rng.normal(size=(7, 5)), rng.normal(size=(7, 5))
     b[2:] = a[2:] * np.array([1, 1, -1, 1, -1])[:, None] + 0.6 * b[2:]
     across = b[1] - (b[1] @ a[1]) / (a[1] @ a[1]) * a[1]  # a cosine between 0 and the margin
@@ -25,64 +26,61 @@ def make_cosine_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str
     return {"input1": a, "input2": b, "target": np.array([1.0, -1, 1, -1, -1, -1, 1])}
 
 
-def make_triplet(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_triplet(rng: Generator, *_: object) -> Arrays:
     anchor, positive, negative = rng.normal(size=(3, 7, 5))
     negative[2:] = anchor[2:] + (positive - anchor)[2:] * np.array([0.3, 4.0, 1.1, 0.7, 6.0])[:, None]
     negative += 0.1 * rng.normal(size=(7, 5))
     return {"anchor": anchor, "positive": positive, "negative": negative}
 
 
-CONSTANT, LOST = "statistics-as-constants", "overwritten-not-accumulated"
-
-
-def both(dx1: str, slug: str, sentence: str) -> Patch:
-    """The same mistake in both gradients of the cosine: that of x1 as it stands, that of x2 by its symmetry."""
+def _both(dx1: str, slug: str, sentence: str) -> Patch:
+    """The same mistake in both gradients of the cosine: `dx1` is that of x1, and that of x2 follows by symmetry."""
     dx2 = re.sub(r"(?<=[xn])[12]", lambda m: "21"[int(m[0]) - 1], dx1)
     return Patch("dx2 =", f"dx1 = {dx1}; dx2 = {dx2}", slug, sentence, gradient="input1")
 
 
-def paths(positive: str, slug: str, sentence: str) -> Patch:
+def _paths(positive: str, slug: str, sentence: str) -> Patch:
     """The same mistake in both paths of a triple."""
     negative = positive.replace("positive", "-").replace("negative", "positive").replace("-", "negative")
-    told = f"positive_path = {positive}; negative_path = {negative}"
-    return Patch("negative_path =", told, slug, sentence, gradient="anchor")
+    instead = f"positive_path = {positive}; negative_path = {negative}"
+    return Patch("negative_path =", instead, slug, sentence, gradient="anchor")
 
 
 PAIR = (
-    *slopes("dx1 =", ("2 * ddistance * difference / distance", LOCAL, "The 2 of the square is cancelled by the 1/2 of the root.")),
-    Patch("y =", "y = distance**2 if keepdim else distance[..., 0] ** 2", "forward-differs", "The root is missing."),
+    *slopes("dx1 =", ("2 * ddistance * difference / distance", slugs.LOCAL, "The 2 of the square is cancelled by the 1/2 of the root.")),
+    Patch("y =", "y = distance**2 if keepdim else distance[..., 0] ** 2", slugs.FORWARD, "The root is missing."),
 )  # fmt: skip
 COSINE = (
     *slopes(
         "inside =",
-        ("1", MASK, "Pairs beyond the margin must give no gradient."),
-        ("c > 0", SCALE, "The margin is forgotten in the mask."),
+        ("1", slugs.MASK, "Pairs beyond the margin must give no gradient."),
+        ("c > 0", slugs.SCALE, "The margin is forgotten in the mask."),
     ),
     *slopes(
         "slope =",
-        ("-1", LOCAL, "The target decides which branch of the loss counts."),
-        ("np.where(t == 1, 1, inside)", SIGN, "The loss of similar pairs is 1 - cos."),
+        ("-1", slugs.LOCAL, "The target decides which branch of the loss counts."),
+        ("np.where(t == 1, 1, inside)", slugs.SIGN, "The loss of similar pairs is 1 - cos."),
     ),
-    both("dcos * x2 / (n1 * n2)", CONSTANT, "The norms depend on the vectors; they are treated as constants."),
-    *slopes("dx1 =", ("dcos * x2 / (n1 * n2)", CONSTANT, "The norm of input1 depends on it; it is treated as a constant.")),
-    *slopes("dx2 =", ("dcos * x1 / (n1 * n2)", CONSTANT, "The norm of input2 depends on it; it is treated as a constant.")),
-    both("dcos * (x2 / (n1 * n2) - cos * x1 / n2**2)", TENSOR, "Each vector's second term is divided by its own squared norm."),
-    both("dcos * (x2 / (n1 * n2) + cos * x1 / n1**2)", SIGN, "The norm's term must be subtracted."),
-    both("dcos * x2", SCALE, "The division by the norms is missing."),
+    _both("dcos * x2 / (n1 * n2)", slugs.CONSTANTS, "The norms depend on the vectors; they are treated as constants."),
+    *slopes("dx1 =", ("dcos * x2 / (n1 * n2)", slugs.CONSTANTS, "The norm of input1 depends on it; it is treated as a constant.")),
+    *slopes("dx2 =", ("dcos * x1 / (n1 * n2)", slugs.CONSTANTS, "The norm of input2 depends on it; it is treated as a constant.")),
+    _both("dcos * (x2 / (n1 * n2) - cos * x1 / n2**2)", slugs.TENSOR, "Each vector's second term is divided by its own squared norm."),
+    _both("dcos * (x2 / (n1 * n2) + cos * x1 / n1**2)", slugs.SIGN, "The norm's term must be subtracted."),
+    _both("dcos * x2", slugs.SCALE, "The division by the norms is missing."),
 )  # fmt: skip
 ROOT = "The root's derivative is missing: divide by the distance"
 TRIPLET = (
-    Patch("positive_path =", "positive_path = ddistance * to_positive", LOCAL, f"{ROOT} to the positive.", gradient="positive"),
-    Patch("negative_path =", "negative_path = ddistance * to_negative", LOCAL, f"{ROOT} to the negative.", gradient="negative"),
-    paths("2 * ddistance * to_positive", LOCAL, "This is the derivative of the squared distances."),
-    paths("ddistance * to_positive / d_negative", TENSOR, "Each difference must be divided by its own distance."),
-    paths("ddistance * to_positive", LOCAL, "The root's derivative is missing: divide by the distances."),
-    *slopes("danchor =", ("-negative_path", LOST, "The anchor stands in both distances: the positive's path is missing.")),
-    *slopes("danchor =", ("positive_path", LOST, "The anchor stands in both distances: the negative's path is missing.")),
+    Patch("positive_path =", "positive_path = ddistance * to_positive", slugs.LOCAL, f"{ROOT} to the positive.", gradient="positive"),
+    Patch("negative_path =", "negative_path = ddistance * to_negative", slugs.LOCAL, f"{ROOT} to the negative.", gradient="negative"),
+    _paths("2 * ddistance * to_positive", slugs.LOCAL, "This is the derivative of the squared distances."),
+    _paths("ddistance * to_positive / d_negative", slugs.TENSOR, "Each difference must be divided by its own distance."),
+    _paths("ddistance * to_positive", slugs.LOCAL, "The root's derivative is missing: divide by the distances."),
+    *slopes("danchor =", ("-negative_path", slugs.OVERWRITTEN, "The anchor stands in both distances: the positive's path is missing.")),
+    *slopes("danchor =", ("positive_path", slugs.OVERWRITTEN, "The anchor stands in both distances: the negative's path is missing.")),
     *slopes(
         "inside =",
-        ("1", MASK, "Triples beyond the margin must give no gradient."),
-        ("slack > margin", SCALE, "The margin is forgotten in the mask."),
+        ("1", slugs.MASK, "Triples beyond the margin must give no gradient."),
+        ("slack > margin", slugs.SCALE, "The margin is forgotten in the mask."),
     ),
 )  # fmt: skip
 
@@ -97,7 +95,7 @@ OPERATIONS = (
         (*LENGTHS, option("eps", 1e-6), option("keepdim", False, vary=(True,))),
         textbook.pairwise_distance,
         PAIR,
-        make=make_rows,
+        make=_make_rows,
         family="softmax",
     ),
     from_textbook(
@@ -107,7 +105,7 @@ OPERATIONS = (
         textbook.cosine_embedding_loss,
         (*COSINE, *ROW),
         REDUCED,
-        make=make_cosine_embedding,
+        make=_make_cosine_embedding,
         loss=True,
         family="loss",
     ),
@@ -118,7 +116,7 @@ OPERATIONS = (
         textbook.triplet_margin_loss,
         (*TRIPLET, *ROW),
         REDUCED,
-        make=make_triplet,
+        make=_make_triplet,
         loss=True,
         family="loss",
     ),

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
+from torchref.check.ops import slugs
 from torchref.check.ops.common import X, away
 from torchref.check.ops.conventions import Convention
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Op, Patch, data, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Op, Options, Patch, data, option
 from torchref.check.textbook import dropout as textbook
 from torchref.nn.module import Array
 
 
-def make_dropout(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_dropout(rng: Generator, o: Options, *_: object) -> Arrays:
     x = away(rng, (29, 31))
     return {"input": x, "mask": rng.random(x.shape) < 1 - o["p"]}
 
 
-def make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_channels(rng: Generator, o: Options, *_: object) -> Arrays:
     """Images of which whole channels are dropped."""
     x = away(rng, (13, 17, 3, 2))
     return {"input": x, "mask": np.broadcast_to(rng.random((13, 17, 1, 1)) < 1 - o["p"], x.shape).copy()}
 
 
-SLUG = "dropout-mask-or-scale"
-SLUGS = dict.fromkeys(("factor", "constant", "mask", "upstream", "whole", "name"), SLUG)
+SLUGS = dict.fromkeys(("factor", "constant", "mask", "upstream", "whole", "name"), slugs.DROPOUT)
 
 
-def patches(mask: str) -> tuple[Patch, ...]:
+def _patches(mask: str) -> tuple[Patch, ...]:
     """The mistakes of x mask / (1 - p); `mask` is what the formula multiplies with."""
     backward = (
         ("dy / (1 - p)", "The mask is missing in the backward: dropped units get a gradient."),
@@ -51,15 +54,15 @@ def patches(mask: str) -> tuple[Patch, ...]:
         (f"x * (1 - {mask}) / (1 - p)", "The forward drops what the mask keeps."),
     )
     return (
-        *(Patch(f"dx = dy * {mask}", f"dx = {told}", SLUG, sentence) for told, sentence in backward),
-        *(Patch(f"y = x * {mask}", f"y = {told}", SLUG, sentence) for told, sentence in forward),
+        *(Patch(f"dx = dy * {mask}", f"dx = {instead}", slugs.DROPOUT, sentence) for instead, sentence in backward),
+        *(Patch(f"y = x * {mask}", f"y = {instead}", slugs.DROPOUT, sentence) for instead, sentence in forward),
     )
 
 
 ALPHA = (
     *(
-        Patch("dx = dy * mask", f"dx = {told}", SLUG, sentence)
-        for told, sentence in (
+        Patch("dx = dy * mask", f"dx = {instead}", slugs.DROPOUT, sentence)
+        for instead, sentence in (
             ("dy * a", "The mask is missing in the backward: dropped units get a gradient."),
             ("dy * mask", "The factor a is missing in the backward."),
             ("dy", "Mask and scale are missing in the backward: dx = dy."),
@@ -69,22 +72,21 @@ ALPHA = (
             ("a * np.where(mask, dy, -FLOOR)", "A dropped unit is a constant: its gradient is 0, not the floor."),
         )
     ),
-    Patch("y = a * np.where", "y = np.where(mask, x, -FLOOR)", SLUG, "The forward must bring mean and variance back: a y + b."),
-    Patch("b =", "b = 0.0", SLUG, "The shift b is missing in the forward: the mean does not stay what it was."),
+    Patch("y = a * np.where", "y = np.where(mask, x, -FLOOR)", slugs.DROPOUT, "The forward must bring mean and variance back: a y + b."),
+    Patch("b =", "b = 0.0", slugs.DROPOUT, "The shift b is missing in the forward: the mean does not stay what it was."),
 )  # fmt: skip
 
 
-def share_kept(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _share_kept(_: Mapping[str, Any]) -> list[list[Convention]]:
     return [[Convention("p is the share kept; torch's p is the share dropped", {"p": lambda p: 1 - p}, {})]]
 
 
-def not_zero(y: Array, p: float) -> Array:
+def _not_zero(y: Array, _: float) -> Array:
     """The mask in an output: what was dropped is 0."""
-    result: Array = np.asarray(y) != 0
-    return result
+    return np.asarray(y) != 0
 
 
-def not_at_the_floor(y: Array, p: float) -> Array:
+def _not_at_the_floor(y: Array, p: float) -> Array:
     """The mask in an output of alpha dropout: what was dropped is the floor, scaled and shifted."""
     a = textbook.kept_scale(p)
     return np.abs(np.asarray(y) - (a * p - a) * textbook.FLOOR) > 1e-6
@@ -93,11 +95,11 @@ def not_at_the_floor(y: Array, p: float) -> Array:
 # torch's functions draw a mask of their own.
 
 
-def entries(torch: Any, v: Any) -> Any:
+def _entries(_: ModuleType, v: Values) -> Any:
     return v.input * v.mask / (1 - v.p) if v.training else v.input * 1
 
 
-def to_the_floor(torch: Any, v: Any) -> Any:
+def _to_the_floor(torch: ModuleType, v: Values) -> Any:
     if not v.training:
         return v.input * 1
     floor = -torch.nn.functional.selu(torch.tensor(-1e3, dtype=v.input.dtype))
@@ -109,7 +111,7 @@ KEPT = ("keep_prob", "p_keep", "keep_p", "retain_prob", "keep_rate")
 DROPPED = ("prob", "rate", "dropout_rate", "drop_rate", "ratio", "p_drop", "dropout_ratio")
 
 
-def dropping(name: str, module: str, patches: tuple[Patch, ...], **more: Any) -> Op:
+def _dropping(name: str, module: str, patches: tuple[Patch, ...], **more: Any) -> Op:
     return from_textbook(
         name,
         (module,),
@@ -123,21 +125,23 @@ def dropping(name: str, module: str, patches: tuple[Patch, ...], **more: Any) ->
         patches,
         SLUGS,
         family="dropout",
-        conventions=share_kept,
+        conventions=_share_kept,
         **more,
     )
 
 
 OPERATIONS = (
-    dropping("dropout", "Dropout", patches("mask"), make=make_dropout, draws=not_zero, in_torch=entries),
-    dropping(
+    _dropping("dropout", "Dropout", _patches("mask"), make=_make_dropout, draws=_not_zero, in_torch=_entries),
+    _dropping(
         "dropout2d",
         "Dropout2d",
-        patches("channels"),
-        make=make_channels,
-        draws=not_zero,
+        _patches("channels"),
+        make=_make_channels,
+        draws=_not_zero,
         drawn_together=(2, 3),
-        in_torch=entries,
+        in_torch=_entries,
     ),
-    dropping("alpha_dropout", "AlphaDropout", ALPHA, make=make_dropout, draws=not_at_the_floor, in_torch=to_the_floor),
+    _dropping(
+        "alpha_dropout", "AlphaDropout", ALPHA, make=_make_dropout, draws=_not_at_the_floor, in_torch=_to_the_floor
+    ),
 )

@@ -1,4 +1,4 @@
-"""From what `--against` says to an operation and its options."""
+"""Find the operation, and its options, that `--against` names."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from torchref.nearest import nearest
 
 
 class UnknownOp(ValueError):
-    """No operation of that name; the message holds the nearest ones."""
+    """There is no such operation or option; the message names the nearest ones."""
 
 
 def normal(name: str) -> str:
+    """The name in lower case, without underscores and dots."""
     return name.lower().replace("_", "").replace(".", "")
 
 
 def find(against: str) -> Op:
     """The operation that `against` names: "layer_norm", "LayerNorm", "nn.LayerNorm" or "conv2d(stride=2)"."""
-    name, positional, options = read(against)
-    op = named(name)
+    name, positional, options = _read(against)
+    op = _named(name)
     sizes, known = [s[0] for s in op.sizes], [a.name for a in op.options]
     for a in op.options:  # an option's other names
         for alias in a.aliases:
@@ -38,13 +39,13 @@ def find(against: str) -> Op:
         raise UnknownOp(f"{op.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
     if refused := constructor.refusal(op, options):
         raise UnknownOp(refused)
-    said = constructor.said(op, options, len(positional[: len(sizes)]))
+    remarks = constructor.remarks(op, options, len(positional[: len(sizes)]))
     op = constructor.without_parameters(op, options)
-    return replace(op, given={k: v for k, v in options.items() if k in known}, said=said)
+    return replace(op, given={k: v for k, v in options.items() if k in known}, remarks=remarks)
 
 
-def read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Name, arguments by position and by name. UnknownOp: it is no call with literals."""
+def _read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """The name, the arguments by position, those by name. Errors: UnknownOp if `against` is no call with literals."""
     try:
         tree = ast.parse(against.strip(), mode="eval").body
     except SyntaxError:
@@ -63,7 +64,7 @@ def read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
     return ast.unparse(tree).split(".")[-1], positional, options
 
 
-def named(name: str) -> Op:
+def _named(name: str) -> Op:
     """The operation of this name or alias."""
     table: dict[str, Op] = {}
     for op in CATALOGUE:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.random import Generator
 
+from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.losses import (
-    DIVISOR,
-    LOCAL,
-    MASK,
-    REDUCED,
-    REDUCTION,
-    ROW,
-    SCALE,
-    TARGET,
-    TENSOR,
-    TWICE,
-    slopes,
-)
-from torchref.check.ops.record import Patch, data
+from torchref.check.ops.losses import REDUCED, REDUCTION, ROW, TARGET, slopes
+from torchref.check.ops.record import Arrays, Patch, data
 from torchref.check.textbook import labels as textbook
 
 
-def make_multilabel(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_multilabel(rng: Generator, *_: object) -> Arrays:
     shape = (5, 7)
     t = (rng.random(shape) < 0.4) * 1.0
     t[0, 1], t[0, 2] = 1, 0
     return {"input": rng.normal(size=shape) * 1.5, "target": t, "weight": rng.uniform(0.4, 2.2, shape[1])}
 
 
-def make_label_lists(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_label_lists(rng: Generator, *_: object) -> Arrays:
     """Rows of labels that end at the first -1; a class exactly at the margin."""
     x = rng.normal(size=(5, 7))
     t = np.array([rng.permutation(7) for _ in range(5)])
@@ -46,27 +34,27 @@ def make_label_lists(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any
 SOFT_MARGIN = (
     *slopes(
         "slope =",
-        ("x - t", TENSOR, "The target is subtracted from the logits, not from their sigmoid."),
-        ("(s - t) * s * (1 - s)", TWICE, "The fused loss has cancelled the sigmoid's derivative already."),
-        ("s", LOCAL, "The target is not subtracted."),
-        ("-t * (1 - s)", LOCAL, "The term of the labels that are 0 is missing."),
-        ("(1 - t) * s", LOCAL, "The term of the labels that are 1 is missing."),
-        ("np.exp(x) / np.exp(x).sum(1, keepdims=True) - t", TENSOR, "The softmax stands where the sigmoid belongs: the labels do not exclude each other."),
+        ("x - t", slugs.TENSOR, "The target is subtracted from the logits, not from their sigmoid."),
+        ("(s - t) * s * (1 - s)", slugs.SOFTMAX_TWICE, "The fused loss has cancelled the sigmoid's derivative already."),
+        ("s", slugs.LOCAL, "The target is not subtracted."),
+        ("-t * (1 - s)", slugs.LOCAL, "The term of the labels that are 0 is missing."),
+        ("(1 - t) * s", slugs.LOCAL, "The term of the labels that are 1 is missing."),
+        ("np.exp(x) / np.exp(x).sum(1, keepdims=True) - t", slugs.TENSOR, "The softmax stands where the sigmoid belongs: the labels do not exclude each other."),
     ),
-    *slopes("dx =", ("slope * drows / x.shape[1]", SCALE, "The weights of the classes are forgotten.")),
-    Patch("rows =", "rows = entries.sum(1)", DIVISOR, "torch takes the mean over the classes."),
+    *slopes("dx =", ("slope * drows / x.shape[1]", slugs.SCALE, "The weights of the classes are forgotten.")),
+    Patch("rows =", "rows = entries.sum(1)", slugs.DIVISOR, "torch takes the mean over the classes."),
     *ROW,
 )  # fmt: skip
 MARGIN = (
     *slopes(
         "inside =",
-        ("slack != 0", MASK, "Pairs outside the margin must give no gradient."),
-        ("np.maximum(slack, 0)", LOCAL, "The derivative of max(z, 0) is its mask, not its value."),
+        ("slack != 0", slugs.MASK, "Pairs outside the margin must give no gradient."),
+        ("np.maximum(slack, 0)", slugs.LOCAL, "The derivative of max(z, 0) is its mask, not its value."),
     ),
-    *slopes("at_labels =", ("inside.any(2) * 1", "overwritten-not-accumulated", "A label's entry gets -1 for each class inside the margin.")),
-    *slopes("at_others =", ("inside.any(1) * 1", "overwritten-not-accumulated", "A class's entry gets 1 for each label that it is too close to.")),
-    *slopes("slope =", ("at_others", LOCAL, "The labels' entries get minus the number of classes inside the margin.")),
-    Patch("rows =", "rows = np.maximum(slack, 0).sum((1, 2))", DIVISOR, "torch divides by the number of classes."),
+    *slopes("at_labels =", ("inside.any(2) * 1", slugs.OVERWRITTEN, "A label's entry gets -1 for each class inside the margin.")),
+    *slopes("at_others =", ("inside.any(1) * 1", slugs.OVERWRITTEN, "A class's entry gets 1 for each label that it is too close to.")),
+    *slopes("slope =", ("at_others", slugs.LOCAL, "The labels' entries get minus the number of classes inside the margin.")),
+    Patch("rows =", "rows = np.maximum(slack, 0).sum((1, 2))", slugs.DIVISOR, "torch divides by the number of classes."),
     *ROW,
 )  # fmt: skip
 
@@ -78,7 +66,7 @@ OPERATIONS = (
         textbook.multilabel_soft_margin_loss,
         SOFT_MARGIN,
         REDUCED,
-        make=make_multilabel,
+        make=_make_multilabel,
         loss=True,
         logits=True,
         family="loss",
@@ -90,7 +78,7 @@ OPERATIONS = (
         textbook.multilabel_margin_loss,
         MARGIN,
         REDUCED,
-        make=make_label_lists,
+        make=_make_label_lists,
         loss=True,
         family="loss",
     ),

@@ -1,4 +1,4 @@
-"""What a given probe cannot see: the coincidences that hide mistakes."""
+"""What given inputs cannot show: the coincidences that hide mistakes."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def lint(inputs: Mapping[str, Any], upstream: Any = None) -> list[str]:
     numbers = {k: float(v) for k, v in inputs.items() if isinstance(v, float | int) and not isinstance(v, bool) and v}
     sizes = {name: float(n) for name, n in zip("ND", (*x.shape[:1], *x.shape[1:][-1:]), strict=False)}
     return [
-        *(of_the_upstream(np.asarray(dy, dtype=float)) if dy is not None else ()),
-        *of_the_shapes(arrays, x),
-        *of_dropout({**sizes, **numbers}),
-        *of_the_input(x),
-        *of_the_parameters(arrays, inputs, numbers),
-        *of_a_recurrence(arrays, x),
-        *of_the_options({**sizes, **numbers}),
+        *(_of_the_upstream(np.asarray(dy, dtype=float)) if dy is not None else ()),
+        *_of_the_shapes(arrays, x),
+        *_of_dropout({**sizes, **numbers}),
+        *_of_the_input(x),
+        *_of_the_parameters(arrays, inputs, numbers),
+        *_of_a_recurrence(arrays, x),
+        *_of_the_options({**sizes, **numbers}),
     ]
 
 
-def of_the_upstream(dy: Array) -> Iterator[str]:
+def _of_the_upstream(dy: Array) -> Iterator[str]:
     if dy.size and np.all(dy == 1):
         yield "upstream of ones hides a missing factor dy, the variance path, and softmax's whole gradient"
     elif dy.size > 1 and np.all(dy == dy.flat[0]):
         yield "a constant upstream hides sums over the wrong axis and the paths through mean and variance"
     elif dy.size and np.all(dy > 0):
-        yield "an upstream of one sign makes a mask that is taken from it look like no mask"
+        yield "an upstream of one sign hides a mask that is computed from it"
 
 
-def of_the_shapes(arrays: dict[str, Array], x: Array) -> Iterator[str]:
+def _of_the_shapes(arrays: dict[str, Array], x: Array) -> Iterator[str]:
     for name, a in arrays.items():
         if a.ndim == 2 and a.shape[0] == a.shape[1]:
             yield f"square {name} {a.shape} hides a transpose"
@@ -52,31 +52,31 @@ def of_the_shapes(arrays: dict[str, Array], x: Array) -> Iterator[str]:
         yield "a batch of 1 hides a mean instead of a sum"
 
 
-def of_dropout(named: dict[str, float]) -> Iterator[str]:
+def _of_dropout(named: dict[str, float]) -> Iterator[str]:
     p = named.get("p", 0.0)
     if not 0 < p < 1:
         return
     if p == 0.5:
-        yield "p = 0.5 hides 1/p in place of 1/(1-p)"
+        yield "p = 0.5 hides 1/p instead of 1/(1-p)"
     others = {k: v for k, v in named.items() if k != "p"}
     for (one, a), (two, b) in itertools.permutations(others.items(), 2):
         if abs((1 - p) / p - a / b) < 1e-9:
-            yield f"(1-p)/p = {one}/{two}: 1/p in place of 1/(1-p) looks like a wrong divisor"
+            yield f"(1-p)/p = {one}/{two}: 1/p instead of 1/(1-p) looks like a wrong divisor"
 
 
-def of_the_input(x: Array) -> Iterator[str]:
+def _of_the_input(x: Array) -> Iterator[str]:
     if x.dtype.kind == "f" and x.size:
         if not np.any(x == 0):
-            yield "no exact zeros: the choice at a kink stays unseen"
+            yield "no exact zeros: they hide the choice at a kink"
         if np.all(x > 0) or np.all(x < 0):
             yield "an input of one sign hides every mask"
         if np.unique(x).size == x.size and x.size > 1:
-            yield "no ties: what a maximum does with them stays unseen"
+            yield "no ties: they hide what a maximum does with them"
     if x.dtype.kind in "iu" and x.size and np.unique(x).size == x.size:
-        yield "unique indices hide a repeated index that is overwritten"
+        yield "unique indices hide that a repeated index is overwritten"
 
 
-def of_the_parameters(arrays: dict[str, Array], inputs: Mapping[str, Any], numbers: dict[str, float]) -> Iterator[str]:
+def _of_the_parameters(arrays: dict[str, Array], inputs: Mapping[str, Any], numbers: dict[str, float]) -> Iterator[str]:
     weight, bias = arrays.get("weight", np.zeros(0)), arrays.get("bias", np.zeros(0))
     if weight.ndim == 1 and weight.size and np.all(weight == 1):
         yield "weight (gamma) of ones hides a forgotten gamma"
@@ -91,12 +91,12 @@ def of_the_parameters(arrays: dict[str, Array], inputs: Mapping[str, Any], numbe
             yield "stride 1 hides a wrong crop and windows that do not step"
 
 
-def of_a_recurrence(arrays: dict[str, Array], x: Array) -> Iterator[str]:
+def _of_a_recurrence(arrays: dict[str, Array], x: Array) -> Iterator[str]:
     if any(name.startswith("weight_hh") for name in arrays) and x.ndim == 3 and x.shape[0] == 1:
         yield "one time step hides every mistake of the recurrence"
 
 
-def of_the_options(named: dict[str, float]) -> Iterator[str]:
+def _of_the_options(named: dict[str, float]) -> Iterator[str]:
     if named.get("negative_slope") in (0.0, 1.0):
         yield "a slope of 0 or 1 hides a lost one"
     for name in ("alpha", "beta", "delta"):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from torchref.check.ops import slugs
 from torchref.check.ops.losses import differences, pair_loss, slopes
+from torchref.check.ops.mistake import Values
+from torchref.check.textbook.common import WithBackward
 from torchref.nn.module import Array
 
 
-def log_cosh_loss(x: Array, t: Array, reduction: str) -> Any:
+def log_cosh_loss(x: Array, t: Array, reduction: str) -> WithBackward:
     """L = mean of log cosh(d), with d = x - t.
 
     log cosh(d) = log(exp(d) + exp(-d)) - log 2, so its derivative is (exp(d) - exp(-d)) / (exp(d) + exp(-d)) = tanh(d):
@@ -29,7 +33,7 @@ def log_cosh_loss(x: Array, t: Array, reduction: str) -> Any:
     return loss, backward
 
 
-def in_torch(torch: Any, v: Any) -> Any:
+def _in_torch(torch: ModuleType, v: Values) -> Any:
     entries = torch.log(torch.cosh(v.input - v.target))
     return entries if v.reduction == "none" else getattr(entries, v.reduction)()
 
@@ -42,7 +46,7 @@ OPERATIONS = (
         "LogCoshLoss",
         "log_cosh",
         values=differences,
-        patches=slopes("dx =", ("difference * dentries", "local-derivative-missing", SQUARE)),
-        in_torch=in_torch,
+        patches=slopes("dx =", ("difference * dentries", slugs.LOCAL, SQUARE)),
+        in_torch=_in_torch,
     ),
 )

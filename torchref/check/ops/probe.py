@@ -1,4 +1,4 @@
-"""Inputs and upstream gradients that can see every mistake, and the right answer on them."""
+"""Inputs and upstream gradients that show every mistake, and the right answer on them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from torchref.check.ops import Op
 from torchref.check.ops.find import find
-from torchref.check.ops.mistake import Gradients, Unreduced
+from torchref.check.ops.mistake import Gradients, Unreduced, Values
+from torchref.check.ops.record import Options
 from torchref.nn.module import Array
 
 
@@ -27,7 +29,7 @@ class Probe:
     upstream: dict[str, Any]  # by output; a scalar for a reduced loss
     second: dict[str, Any]  # another upstream gradient
 
-    def namespace(self, **changes: Any) -> SimpleNamespace:
+    def namespace(self, **changes: Any) -> Values:
         return SimpleNamespace(**{**self.op.fixed, **self.values, **changes})
 
     def evaluate(
@@ -48,16 +50,17 @@ class Probe:
 
 
 def gradients_only(gradients: Gradients) -> dict[str, Array]:
+    """The gradients as arrays, without what is not yet summed."""
     return {k: np.asarray(v) for k, v in gradients.items() if not isinstance(v, Unreduced) and v is not None}
 
 
-def upstream_like(rng: Any, output: Array) -> Array:
-    """Both signs, no entry near 0 or 1: an upstream gradient that is dropped or replaced by ones is seen."""
+def _upstream_like(rng: Generator, output: Array) -> Array:
+    """Entries of both signs, none of them 0: code that forgets the upstream gradient then gives another result."""
     return np.asarray(rng.uniform(0.4, 1.9, np.shape(output)) * rng.choice([-1.0, 1.0], np.shape(output)))
 
 
 def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: str = "rich") -> Probe:
-    """A probe for code that takes the arguments `takes` (None: all); options that it does not take keep their default."""
+    """A probe for code with the arguments `takes` (None: all). An option that it does not take keeps torch's default."""
     rng = np.random.default_rng([seed, zlib.crc32(op.name.encode())])
     options = {}
     for a in op.options:
@@ -74,22 +77,22 @@ def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: st
             values[a.name] = None
         else:
             values[a.name] = arrays.get(a.name)
-    return finished(op, seed, variant, values, arrays, rng)
+    return _finished(op, seed, variant, values, arrays, rng)
 
 
 def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
-    """The inputs of two probes, one behind the other along a new first axis; parameters and options of the first."""
+    """The inputs of two probes, stacked along a new first axis, with the parameters and options of the first."""
     first, second = (make_probe(op, seed + i, takes, variant) for i in (0, 1))
     shape = np.shape(first.values["input"])
     values = {
         k: np.stack((v, second.values[k])) if isinstance(v, np.ndarray) and v.shape == shape else v
         for k, v in first.values.items()
     }
-    return finished(op, seed, variant, values, values, np.random.default_rng(seed))
+    return _finished(op, seed, variant, values, values, np.random.default_rng(seed))
 
 
-def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: dict[str, Any], rng: Any) -> Probe:
-    """A probe with its upstream gradients."""
+def _finished(op: Op, seed: int, variant: str, values: Options, arrays: Options, rng: Generator) -> Probe:
+    """The probe with its upstream gradients."""
     if op.draws:
         values["mask"] = arrays["mask"]
     if op.has("normalized_shape") and not op.own:
@@ -99,12 +102,12 @@ def finished(op: Op, seed: int, variant: str, values: dict[str, Any], arrays: di
     for target in (probe.upstream, probe.second):
         for name, output in outputs.items():
             if not name.startswith("running_") and name != "weights":
-                target[name] = upstream_like(rng, output)
+                target[name] = _upstream_like(rng, output)
     if op.loss and np.ndim(probe.upstream["output"]) == 0:
         probe.upstream["output"], probe.second["output"] = np.asarray(1.7), np.asarray(-0.6)
     return probe
 
 
 def probe(op: str | Op, seed: int = 0) -> Probe:
-    """Inputs and upstream gradients that can see every mistake of the manual's list for `op`."""
+    """Inputs and upstream gradients for `op` that show every mistake of the manual's list."""
     return make_probe(find(op) if isinstance(op, str) else op, seed)

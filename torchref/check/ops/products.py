@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
+from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.conventions import Convention, flip_T
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Known, Patch, array, data, option
+from torchref.check.ops.record import Arrays, Known, Options, Patch, array, data, option
 from torchref.check.textbook import products as textbook
+from torchref.nn.module import Array
 
 BIAS = array("bias", axes="out", neutral=0.0)
 TABLE = ("weight", "table", "e", "emb", "embedding", "embeddings", "matrix")
@@ -20,12 +23,12 @@ INDEX = ("input", "index", "indices", "idx", "ids", "tokens", "x", "i")
 # The probes.
 
 
-def make_linear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_linear(rng: Generator, _o: Options, variant: str) -> Arrays:
     n, i, k = (5, 5, 5) if variant == "square" else (5, 3, 7)
     return {"input": rng.normal(size=(n, i)), "weight": rng.normal(size=(k, i)), "bias": rng.normal(size=k)}
 
 
-def make_bilinear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_bilinear(rng: Generator, _o: Options, variant: str) -> Arrays:
     n, i, j, k = (5, 5, 5, 5) if variant == "square" else (5, 3, 2, 7)
     return {
         "input1": rng.normal(size=(n, i)), "input2": rng.normal(size=(n, j)),
@@ -33,7 +36,7 @@ def make_bilinear(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_embedding(rng: Generator, o: Options, variant: str) -> Arrays:
     index = np.array([3, 1, 3, 8, 0, 5, 3, 1, 2, 6, 0, 0, 9, 8, 2])
     index = rng.permutation(index)
     if o.get("padding_idx") is not None:
@@ -41,15 +44,15 @@ def make_embedding(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": index.reshape(3, 5) if variant != "flat" else index, "weight": rng.normal(size=(11, 7))}
 
 
-def make_bags(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_bags(rng: Generator, *_: object) -> Arrays:
     return {"input": np.array([[3, 1, 3, 8], [5, 0, 6, 5], [6, 2, 7, 6]]), "weight": rng.normal(size=(11, 7))}
 
 
-def make_glu(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_glu(rng: Generator, _o: Options, variant: str) -> Arrays:
     return {"input": rng.normal(0, 1.2, (5, 6 if variant == "square" else 14))}
 
 
-def make_prelu(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_prelu(rng: Generator, _o: Options, variant: str) -> Arrays:
     x = rng.normal(0, 1.5, (5, 7))
     x.flat[[1, 9]] = 0
     return {"input": x, "weight": rng.uniform(0.1, 0.6, 1 if variant == "one slope" else 7)}
@@ -57,82 +60,75 @@ def make_prelu(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
 
 # The mistakes that no edit makes.
 
-TRANSPOSED, ONE, TWICE, MEAN = (
-    "transposed",
-    "overwritten-not-accumulated",
-    "repeated-index-overwritten",
-    "mean-instead-of-sum",
-)
-FACTOR, PLACE, SIGN = "local-derivative-missing", "derivative-at-wrong-tensor", "wrong-sign"
 
 PRODUCT = "dweight = dy.T @ x"
 LINEAR = (
-    Patch("dx =", "dx = dy @ weight.T", TRANSPOSED, "dx multiplies with the transpose of the matrix it needs; only a square weight hides the shape error.", "dx = dy @ weight (weight stored as (out, in))"),
-    Patch(PRODUCT, "dweight = x.T @ dy", TRANSPOSED, "dweight is the transpose of what it should be.", "dweight = dy.T @ x (weight stored as (out, in))"),
-    Patch(PRODUCT, "dweight = dy @ x.T", TRANSPOSED, "The transposes in dweight's product stand on the wrong factors."),
-    Patch(PRODUCT, "dweight = np.outer(dy[-1], x[-1])", ONE, "Only the last sample reaches dweight."),
-    Patch(PRODUCT, "dweight = np.outer(dy[0], x[0])", ONE, "Only the first sample reaches dweight."),
+    Patch("dx =", "dx = dy @ weight.T", slugs.TRANSPOSED, "dx multiplies with the transpose of the matrix it needs; only a square weight hides the shape error.", "dx = dy @ weight (weight stored as (out, in))"),
+    Patch(PRODUCT, "dweight = x.T @ dy", slugs.TRANSPOSED, "dweight is the transpose of what it should be.", "dweight = dy.T @ x (weight stored as (out, in))"),
+    Patch(PRODUCT, "dweight = dy @ x.T", slugs.TRANSPOSED, "The transposes in dweight's product stand on the wrong factors."),
+    Patch(PRODUCT, "dweight = np.outer(dy[-1], x[-1])", slugs.OVERWRITTEN, "Only the last sample reaches dweight."),
+    Patch(PRODUCT, "dweight = np.outer(dy[0], x[0])", slugs.OVERWRITTEN, "Only the first sample reaches dweight."),
 )  # fmt: skip
 
 BILINEAR = (
-    Patch("dx2 =", "dx1 = np.einsum('nk,kji,nj->ni', dy, weight, x2); dx2 = np.einsum('nk,kji,ni->nj', dy, weight, x1)", TRANSPOSED, "The weight is used with its two input axes exchanged.", gradient="input1"),
+    Patch("dx2 =", "dx1 = np.einsum('nk,kji,nj->ni', dy, weight, x2); dx2 = np.einsum('nk,kji,ni->nj', dy, weight, x1)", slugs.TRANSPOSED, "The weight is used with its two input axes exchanged.", gradient="input1"),
 )  # fmt: skip
 
 ADDED = "np.add.at(dweight, x"
 COUNTED = f"{ADDED}, dy); counts = np.bincount(x.ravel(), minlength=len(weight))"
 EMBEDDING = (
-    Patch(ADDED, "dweight[x] = dy", TWICE, "An index that occurs more than once keeps only its last gradient: `dweight[index] += dy` adds once.", "np.add.at(dweight, index, dy)"),
-    Patch(ADDED, "dweight[x.ravel()[::-1]] = dy.reshape(x.size, -1)[::-1]", TWICE, "An index that occurs more than once keeps only its first gradient.", "np.add.at(dweight, index, dy)"),
-    Patch(ADDED, f"{ADDED}[-1], dy[-1])", ONE, "Only the last row of the indices reaches dweight.", "accumulate over all rows"),
-    Patch(ADDED, f"{COUNTED}; dweight /= np.maximum(counts, 1)[:, None]", MEAN, "The gradients of a repeated index are averaged where they must be summed."),
-    Patch("dweight[padding_idx]", "# dweight[padding_idx] = 0", "wrong-mask", "The row of padding_idx must get no gradient."),
+    Patch(ADDED, "dweight[x] = dy", slugs.REPEATED, "An index that occurs more than once keeps only its last gradient: `dweight[index] += dy` adds once.", "np.add.at(dweight, index, dy)"),
+    Patch(ADDED, "dweight[x.ravel()[::-1]] = dy.reshape(x.size, -1)[::-1]", slugs.REPEATED, "An index that occurs more than once keeps only its first gradient.", "np.add.at(dweight, index, dy)"),
+    Patch(ADDED, f"{ADDED}[-1], dy[-1])", slugs.OVERWRITTEN, "Only the last row of the indices reaches dweight.", "accumulate over all rows"),
+    Patch(ADDED, f"{COUNTED}; dweight /= np.maximum(counts, 1)[:, None]", slugs.MEAN, "The gradients of a repeated index are averaged where they must be summed."),
+    Patch("dweight[padding_idx]", "# dweight[padding_idx] = 0", slugs.MASK, "The row of padding_idx must get no gradient."),
 )  # fmt: skip
 
 EMBEDDING_BAG = (
-    Patch("drows = every / length", "drows = every", MEAN, "The bag's mean divides by its length: so does its gradient."),
-    Patch(ADDED, "dweight[x] = drows", TWICE, "A repeated index keeps only one of its gradients."),
-    Patch("first =", "first = rows == y[:, None]", "pool-ties", "A repeated index ties with itself: the gradient goes to the first."),
+    Patch("drows = every / length", "drows = every", slugs.MEAN, "The bag's mean divides by its length: so does its gradient."),
+    Patch(ADDED, "dweight[x] = drows", slugs.REPEATED, "A repeated index keeps only one of its gradients."),
+    Patch("first =", "first = rows == y[:, None]", slugs.TIES, "A repeated index ties with itself: the gradient goes to the first."),
 )  # fmt: skip
 
 SLOPE = "dweight = (dy"
 PRELU = (
-    Patch("dx =", "dx = dy * np.where(x > 0, 1, slope * (x < 0))", "wrong-mask", "At x = 0 torch takes the negative side: the slope, not 0."),
-    Patch(SLOPE, "dweight = (dy * x).sum(axes).reshape(weight.shape)", "wrong-mask", "The slope's gradient must count the negative side only."),
-    Patch(SLOPE, "dweight = (dy * slope * x * (x <= 0)).sum(axes).reshape(weight.shape)", PLACE, "The slope's gradient uses the output where x belongs."),
+    Patch("dx =", "dx = dy * np.where(x > 0, 1, slope * (x < 0))", slugs.MASK, "At x = 0 torch takes the negative side: the slope, not 0."),
+    Patch(SLOPE, "dweight = (dy * x).sum(axes).reshape(weight.shape)", slugs.MASK, "The slope's gradient must count the negative side only."),
+    Patch(SLOPE, "dweight = (dy * slope * x * (x <= 0)).sum(axes).reshape(weight.shape)", slugs.TENSOR, "The slope's gradient uses the output where x belongs."),
 )  # fmt: skip
 
 GLU = (
-    Patch("db =", "db = dy * a", FACTOR, "The gate's sigmoid is not differentiated."),
-    Patch("db =", "db = dy * a * b * (1 - b)", PLACE, "s (1 - s) is evaluated at b, not at sigmoid(b)."),
-    Patch("db =", "db = dy * s * a * (1 - a)", PLACE, "s (1 - s) is evaluated at the value a, not at sigmoid(b)."),
-    Patch("db =", "db = dy * a * sigmoid(a) * (1 - sigmoid(a))", PLACE, "The sigmoid of the value a is differentiated; the gate is sigmoid(b)."),
-    Patch("dx =", "dx = np.concatenate([da, -db], axis=dim)", SIGN, "The gate's half of the gradient has the wrong sign."),
-    Patch("dx =", "dx = np.concatenate([-da, db], axis=dim)", SIGN, "The value's half of the gradient has the wrong sign."),
-    Patch("dx =", "dx = np.concatenate([db, da], axis=dim)", "unknown", "The two halves of the gradient are exchanged."),
-    Patch("y =", "y = sigmoid(a) * b", "forward-differs", "The wrong half goes through the sigmoid."),
+    Patch("db =", "db = dy * a", slugs.LOCAL, "The gate's sigmoid is not differentiated."),
+    Patch("db =", "db = dy * a * b * (1 - b)", slugs.TENSOR, "s (1 - s) is evaluated at b, not at sigmoid(b)."),
+    Patch("db =", "db = dy * s * a * (1 - a)", slugs.TENSOR, "s (1 - s) is evaluated at the value a, not at sigmoid(b)."),
+    Patch("db =", "db = dy * a * sigmoid(a) * (1 - sigmoid(a))", slugs.TENSOR, "The sigmoid of the value a is differentiated; the gate is sigmoid(b)."),
+    Patch("dx =", "dx = np.concatenate([da, -db], axis=dim)", slugs.SIGN, "The gate's half of the gradient has the wrong sign."),
+    Patch("dx =", "dx = np.concatenate([-da, db], axis=dim)", slugs.SIGN, "The value's half of the gradient has the wrong sign."),
+    Patch("dx =", "dx = np.concatenate([db, da], axis=dim)", slugs.UNKNOWN, "The two halves of the gradient are exchanged."),
+    Patch("y =", "y = sigmoid(a) * b", slugs.FORWARD, "The wrong half goes through the sigmoid."),
 )  # fmt: skip
 
 # The names that people give to what they compute, or ask for.
 
 EVERY = ("input", "weight", "bias")
-SHAPE = Known("input_shape", "the shape of the input", "x_shape input_shape shape xshape in_shape orig_shape shape_x", (), saved="x.shape")  # fmt: skip
+SHAPE = Known("input_shape", "the shape of the input", "x_shape input_shape shape xshape in_shape orig_shape shape_x", (), handed="x.shape")  # fmt: skip
 LINEAR_KNOWN = (
     Known("dz", "the gradient of x W^T + b: the upstream gradient itself", "dz dpre dlin", ("dy",), EVERY),
     SHAPE,
 )
 TABLE_KNOWN = (
-    Known("num_embeddings", "the size of the vocabulary", "vocab_size num_embeddings v n_vocab vocab num_words vocabulary_size", (), saved="len(weight)"),
-    Known("embedding_dim", "the length of a row", "embedding_dim dim d embed_dim emb_dim", (), saved="weight.shape[1]"),
-    Known("table_shape", "the shape of the table", "w_shape weight_shape shape table_shape wshape emb_shape", (), saved="weight.shape"),
+    Known("num_embeddings", "the size of the vocabulary", "vocab_size num_embeddings v n_vocab vocab num_words vocabulary_size", (), handed="len(weight)"),
+    Known("embedding_dim", "the length of a row", "embedding_dim dim d embed_dim emb_dim", (), handed="weight.shape[1]"),
+    Known("table_shape", "the shape of the table", "w_shape weight_shape shape table_shape wshape emb_shape", (), handed="weight.shape"),
 )  # fmt: skip
 
 # The records.
 
 
-def linear_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _linear_conventions(_: Mapping[str, Any]) -> list[list[Convention]]:
     """Weights stored as (in, out), samples in columns."""
 
-    def home(b: Any) -> Any:
+    def home(b: Array) -> Array:
         return b.reshape(-1) if np.ndim(b) == 2 and np.shape(b)[1] == 1 else b
 
     weight = {"weight": flip_T}
@@ -149,7 +145,7 @@ def linear_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
     ]
 
 
-def table_conventions(values: Mapping[str, Any]) -> list[list[Convention]]:
+def _table_conventions(_: Mapping[str, Any]) -> list[list[Convention]]:
     weight = {"weight": flip_T}
     return [[Convention("the weight is stored as (dim, vocabulary)", weight, weight)]]
 
@@ -161,7 +157,7 @@ OPERATIONS = (
         (array("input", axes="N in"), array("weight", axes="out in"), BIAS),
         textbook.linear,
         LINEAR,
-        make=make_linear,
+        make=_make_linear,
         family="linear",
         sizes=(("in_features", "weight", 1), ("out_features", "weight", 0)),
         deeper=True,
@@ -170,7 +166,7 @@ OPERATIONS = (
         affine=True,
         summed=True,
         known=LINEAR_KNOWN,
-        conventions=linear_conventions,
+        conventions=_linear_conventions,
         derivation="linear.md",
     ),
     from_textbook(
@@ -184,7 +180,7 @@ OPERATIONS = (
         ),
         textbook.bilinear,
         BILINEAR,
-        make=make_bilinear,
+        make=_make_bilinear,
         family="linear",
         sizes=(("in1_features", "weight", 1), ("in2_features", "weight", 2), ("out_features", "weight", 0)),
         affine=True,
@@ -201,8 +197,8 @@ OPERATIONS = (
         ),
         textbook.embedding_bag,
         EMBEDDING_BAG,
-        {"assignment": TWICE},
-        make=make_bags,
+        {"assignment": slugs.REPEATED},
+        make=_make_bags,
         family="embedding",
         sizes=(("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1)),
         known=TABLE_KNOWN,
@@ -213,13 +209,13 @@ OPERATIONS = (
         (data(*INDEX), array(*TABLE, axes="V D"), option("padding_idx", None, 3, vary=(None,))),
         textbook.embedding,
         EMBEDDING,
-        {"assignment": TWICE},
-        make=make_embedding,
+        {"assignment": slugs.REPEATED},
+        make=_make_embedding,
         family="embedding",
         variants=("rich", "flat"),
         sizes=(("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1)),
         known=TABLE_KNOWN,
-        conventions=table_conventions,
+        conventions=_table_conventions,
         derivation="embedding.md",
     ),
     from_textbook(
@@ -228,7 +224,7 @@ OPERATIONS = (
         (X, option("dim", -1, None, "axis")),
         textbook.glu,
         GLU,
-        make=make_glu,
+        make=_make_glu,
         family="gate",
     ),
     from_textbook(
@@ -237,8 +233,8 @@ OPERATIONS = (
         (X, array("weight", "a", "alpha", "slope", "negative_slope")),
         textbook.prelu,
         PRELU,
-        {"branch": "scale-forgotten"},
-        make=make_prelu,
+        {"branch": slugs.SCALE},
+        make=_make_prelu,
         family="gate",
         variants=("rich", "one slope"),
         sizes=(("num_parameters", "weight", 0),),

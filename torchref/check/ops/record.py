@@ -1,15 +1,20 @@
-"""What is known of each operation: torch's names and defaults, a probe that sees its mistakes, its formulas, right and wrong."""
+"""What a record is made of: arguments with torch's names and defaults, patches, intermediates, and the record itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
-from torchref.check.ops.mistake import Formula, Mistake
+from numpy.random import Generator
+
+from torchref.check.ops.mistake import Formula, Mistake, Values
 from torchref.nn.module import Array
 
-Maker = Callable[[Any, dict[str, Any], str], dict[str, Any]]
+Options: TypeAlias = dict[str, Any]  # by torch's name
+Arrays: TypeAlias = dict[str, Array]  # by torch's name
+Maker: TypeAlias = Callable[[Generator, Options, str], Arrays]  # of a probe's arrays; the word is the probe's variant
 
 
 @dataclass(frozen=True)
@@ -20,57 +25,59 @@ class Argument:
     kind: str  # "array": has a gradient; "data": an array without one; "option"
     default: Any = None  # torch's default of an option
     probe: Any = None  # the value an option takes in the probe, if the user's code takes it
-    optional: bool = False  # an array that may be absent
-    aliases: tuple[str, ...] = ()  # names that this operation's argument also goes by
+    optional: bool = False  # it may be absent
+    aliases: tuple[str, ...] = ()  # other names of this argument
     axes: tuple[str, ...] = ()  # what the axes are called; "|" between those of different numbers of axes
-    neutral: float | None = None  # the number that stands for it where it is absent
-    vary: tuple[Any, ...] = ()  # other values of an option, under which a formula is another one
+    neutral: float | None = None  # the number that replaces it if it is absent
+    vary: tuple[Any, ...] = ()  # other values of an option, with another formula each
 
 
 def array(name: str, *aliases: str, axes: str = "", optional: bool = False, neutral: float | None = None) -> Argument:
-    named = tuple(axes.split())
-    return Argument(name, "array", None, None, optional or neutral is not None, aliases, named, neutral)
+    """An array with a gradient; `aliases` are names that users give it, `axes` what its axes are called."""
+    return Argument(name, "array", None, None, optional or neutral is not None, aliases, tuple(axes.split()), neutral)
 
 
 def data(name: str, *aliases: str, axes: str = "", optional: bool = False, neutral: float | None = None) -> Argument:
+    """An array without a gradient."""
     return Argument(name, "data", None, None, optional or neutral is not None, aliases, tuple(axes.split()), neutral)
 
 
 def option(name: str, default: Any = None, probe: Any = None, *aliases: str, vary: tuple[Any, ...] = ()) -> Argument:
+    """An option: torch's default, its value in the probe, and others under which the formula is another one."""
     return Argument(name, "option", default, default if probe is None else probe, True, aliases, vary=vary)
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A wrong formula that no edit makes: one line of the textbook, and what stands in its place.
+    """A wrong formula that no edit makes: one line of the textbook, and the wrong line instead of it.
 
-    `line` is the beginning of the right line, long enough to be that of no other. Where an option's `if` has left no
-    such line, there is no such mistake. The student is shown the right line as the correction.
+    `line` is the beginning of the right line, long enough that no other line begins so. If the options leave no such
+    line, the mistake does not exist. The student sees the right line as the correction.
     """
 
     line: str
-    told: str  # what stands there instead: the wrong line, or several with "; " between them, or the line as a comment
+    wrong: str  # the wrong line, or several with "; " between them, or the right line as a comment
     slug: str
     sentence: str
-    advice: str = ""  # where the right line does not say enough
-    gradient: str = ""  # the gradient that the mistake belongs to, where it is not the first that the line leads to
-    convention: str = ""  # where it is no mistake in code that says so: the note
+    advice: str = ""  # the correction, if the right line does not say enough
+    gradient: str = ""  # the gradient to which the mistake belongs, if it is not the first that needs the line
+    convention: str = ""  # a note, for code in which this is no mistake but a convention
 
 
 @dataclass(frozen=True)
 class Known:
-    """An intermediate that people give a name to: a variable of a user's code of that name should have its value.
+    """An intermediate with a usual name: a variable of that name in a user's code should have its value.
 
     `values` are expressions over the variables of the textbook's forward and backward, the usual meaning first; the
-    others go by the same name elsewhere. Without values it is handed over where it is asked for, and never compared.
+    other meanings have the same name elsewhere. Without values it is handed over where a user asks for it, and never compared.
     """
 
     name: str
     meaning: str
     names: str  # what users call it, without case and underscores, a gradient's prefix shortened to d
     values: tuple[str, ...]
-    feeds: tuple[str, ...] = ("input",)  # the gradients in whose formula it stands
-    saved: str = ""  # an expression: what a gradient function that asks for it is handed; empty: it is not
+    gradients: tuple[str, ...] = ("input",)  # those in whose formula it stands
+    handed: str = ""  # an expression: what a gradient function gets that asks for it; empty: it gets nothing
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,15 @@ class Op:
     arguments: tuple[Argument, ...]  # in torch's order
     formula: Formula
     make: Maker  # (generator, options, variant) -> arrays
-    in_torch: Callable[[Any, Any], Any] | None = None  # where torch has no function of that name and these arguments:
+    in_torch: Callable[[ModuleType, Values], Any] | None = (
+        None  # where torch has no function of that name and these arguments:
+    )
     # (torch, the arguments as tensors) -> the output, written in torch's operations; autograd knows the gradients
     outputs: tuple[str, ...] = ("output",)
     loss: bool = False
     logits: bool = False  # must stay finite at +-900
     finite: bool = False  # is there to stay finite: an infinite loss is a mistake
-    probabilities: bool = False  # a gradient function may be handed the softmax of its input in the input's place
+    probabilities: bool = False  # a gradient function may get the softmax of its input instead of the input
     draws: Callable[[Array, float], Array] | None = None  # its forward draws a mask: how the user's own is read from
     # the output, given p
     drawn_together: tuple[int, ...] = ()  # the axes along which one draw counts
@@ -98,7 +107,7 @@ class Op:
     variants: tuple[str, ...] = ("rich",)  # probes to try in turn until the user's forward accepts one
     given: Mapping[str, Any] = field(default_factory=dict)  # options from `--against`
     absent: frozenset[str] = frozenset()  # arrays that `--against` leaves out: bias=False
-    said: tuple[str, ...] = ()  # what a user should know of the options in `--against`
+    remarks: tuple[str, ...] = ()  # what a user should know of the options in `--against`
     fixed: Mapping[str, Any] = field(default_factory=dict)  # what the formula needs and the user does not see
     sizes: tuple[tuple[str, str, int], ...] = ()  # constructor sizes: (name, array, axis)
     known: tuple[Known, ...] = ()

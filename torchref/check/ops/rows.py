@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numpy.random import Generator
+
+from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Known, Op, Patch, array, option
+from torchref.check.ops.record import Arrays, Known, Op, Options, Patch, array, option
 from torchref.check.textbook import rows as textbook
 
 SHAPES = {"square": (5, 5), "vector": (7,), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
 
 
-def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_rows(rng: Generator, o: Options, variant: str) -> Arrays:
     """With as many axes as `dim` needs, all of another length."""
     shape, needed = SHAPES.get(variant, (5, 7)), max(o["dim"] + 1, -o["dim"])
     if len(shape) < needed:
@@ -21,71 +24,64 @@ def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": rng.normal(0, 1.2, shape)}
 
 
-def make_pair(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_pair(rng: Generator, *_: object) -> Arrays:
     return {"x1": rng.normal(size=(5, 7)), "x2": rng.normal(size=(5, 7))}
 
 
 # The mistakes that no edit makes.
 
-ELEMENTWISE, AXIS, TWICE, PLACE = (
-    "softmax-elementwise",
-    "softmax-wrong-axis",
-    "softmax-jacobian-twice",
-    "derivative-at-wrong-tensor",
-)
-CONSTANT, SCALE, FORWARD = "statistics-as-constants", "scale-forgotten", "forward-differs"
 OTHER = "other = 0 if dim % x.ndim == x.ndim - 1 else -1; "  # the axis that is taken by mistake
 WHOLE_FORWARD = "The forward normalises over the whole array."
 OTHER_FORWARD = "The forward normalises over the wrong axis."
 
 
-def softmax_patches(sign: str, x: str) -> tuple[Patch, ...]:
+def _softmax_patches(sign: str, x: str) -> tuple[Patch, ...]:
     """The mistakes of softmax (of softmin: with `sign` and the name of -x)."""
 
-    def back(told: str, slug: str, sentence: str) -> Patch:
-        return Patch("dx =", told, slug, sentence)
+    def back(instead: str, slug: str, sentence: str) -> Patch:
+        return Patch("dx =", instead, slug, sentence)
 
     return (
-        back(f"dx = {sign}dy * y * (1 - y)", ELEMENTWISE, "Softmax is treated like a function of each entry alone, s (1 - s); every output depends on all of its row."),
-        back(f"dx = {sign}y * dy", ELEMENTWISE, "The sum term of softmax's Jacobian is dropped."),
-        back(f"dx = {sign}(y * dy - y**2)", ELEMENTWISE, "The sum term is replaced by the entry's own s^2."),
-        back(f"dx = {sign}y * -dot", ELEMENTWISE, "The diagonal term of softmax's Jacobian is dropped."),
-        back(f"dx = {sign}y * (y * dy - dot)", ELEMENTWISE, "The diagonal of softmax's Jacobian is wrong."),
-        Patch("dot =", "dot = (dy * y).sum()", AXIS, "The sum of softmax's backward runs over the whole array."),
-        back(f"da = y * (dy - dot); dx = {sign}y * (da - (da * y).sum(dim, keepdims=True))", TWICE, "Softmax's Jacobian is applied twice."),
-        back(f"dx = {sign}dy * {x} * (1 - {x})", PLACE, "s (1 - s) is evaluated at the input."),
-        Patch("y =", f"{OTHER}e = np.exp({x} - {x}.max(other, keepdims=True)); y = e / e.sum(other, keepdims=True)", AXIS, OTHER_FORWARD),
-        Patch("y =", f"{OTHER}y = e / e.sum(other, keepdims=True)", AXIS, "The denominator adds up over the wrong axis."),
-        Patch("y =", f"e = np.exp({x} - {x}.max()); y = e / e.sum()", AXIS, WHOLE_FORWARD),
+        back(f"dx = {sign}dy * y * (1 - y)", slugs.SOFTMAX_ELEMENTWISE, "Softmax is treated like a function of each entry alone, s (1 - s); every output depends on all of its row."),
+        back(f"dx = {sign}y * dy", slugs.SOFTMAX_ELEMENTWISE, "The sum term of softmax's Jacobian is dropped."),
+        back(f"dx = {sign}(y * dy - y**2)", slugs.SOFTMAX_ELEMENTWISE, "The sum term is replaced by the entry's own s^2."),
+        back(f"dx = {sign}y * -dot", slugs.SOFTMAX_ELEMENTWISE, "The diagonal term of softmax's Jacobian is dropped."),
+        back(f"dx = {sign}y * (y * dy - dot)", slugs.SOFTMAX_ELEMENTWISE, "The diagonal of softmax's Jacobian is wrong."),
+        Patch("dot =", "dot = (dy * y).sum()", slugs.SOFTMAX_AXIS, "The sum of softmax's backward runs over the whole array."),
+        back(f"da = y * (dy - dot); dx = {sign}y * (da - (da * y).sum(dim, keepdims=True))", slugs.SOFTMAX_TWICE, "Softmax's Jacobian is applied twice."),
+        back(f"dx = {sign}dy * {x} * (1 - {x})", slugs.TENSOR, "s (1 - s) is evaluated at the input."),
+        Patch("y =", f"{OTHER}e = np.exp({x} - {x}.max(other, keepdims=True)); y = e / e.sum(other, keepdims=True)", slugs.SOFTMAX_AXIS, OTHER_FORWARD),
+        Patch("y =", f"{OTHER}y = e / e.sum(other, keepdims=True)", slugs.SOFTMAX_AXIS, "The denominator adds up over the wrong axis."),
+        Patch("y =", f"e = np.exp({x} - {x}.max()); y = e / e.sum()", slugs.SOFTMAX_AXIS, WHOLE_FORWARD),
     )  # fmt: skip
 
 
-def log_back(told: str, slug: str, sentence: str) -> Patch:
-    return Patch("dx =", told, slug, sentence)
+def _log_back(instead: str, slug: str, sentence: str) -> Patch:
+    return Patch("dx =", instead, slug, sentence)
 
 
 LOG_SOFTMAX = (
-    log_back("dx = dy * (1 - np.exp(y))", ELEMENTWISE, "The sum over the row is replaced by the entry's own term."),
-    log_back("dx = dy - np.exp(y)", ELEMENTWISE, "s must be multiplied by the row's sum of dy."),
-    log_back("dx = dy * np.exp(y) * (1 - np.exp(y))", ELEMENTWISE, "This is s (1 - s), an elementwise derivative."),
-    Patch("total =", "total = dy.sum()", AXIS, "The sum of the backward runs over the whole array."),
-    log_back("s = np.exp(y); dx = s * (dy - (dy * s).sum(dim, keepdims=True))", TWICE, "This is softmax's Jacobian; the logarithm has cancelled its factor s."),
-    log_back("dx = dy - (dy * np.exp(y)).sum(dim, keepdims=True)", "local-derivative-missing", "The sum term must be s * sum(dy)."),
-    Patch("y =", f"{OTHER}y = x - np.log(np.exp(x).sum(other, keepdims=True))", AXIS, OTHER_FORWARD),
-    Patch("y =", "y = x - np.log(np.exp(x).sum())", AXIS, WHOLE_FORWARD),
+    _log_back("dx = dy * (1 - np.exp(y))", slugs.SOFTMAX_ELEMENTWISE, "The sum over the row is replaced by the entry's own term."),
+    _log_back("dx = dy - np.exp(y)", slugs.SOFTMAX_ELEMENTWISE, "s must be multiplied by the row's sum of dy."),
+    _log_back("dx = dy * np.exp(y) * (1 - np.exp(y))", slugs.SOFTMAX_ELEMENTWISE, "This is s (1 - s), an elementwise derivative."),
+    Patch("total =", "total = dy.sum()", slugs.SOFTMAX_AXIS, "The sum of the backward runs over the whole array."),
+    _log_back("s = np.exp(y); dx = s * (dy - (dy * s).sum(dim, keepdims=True))", slugs.SOFTMAX_TWICE, "This is softmax's Jacobian; the logarithm has cancelled its factor s."),
+    _log_back("dx = dy - (dy * np.exp(y)).sum(dim, keepdims=True)", slugs.LOCAL, "The sum term must be s * sum(dy)."),
+    Patch("y =", f"{OTHER}y = x - np.log(np.exp(x).sum(other, keepdims=True))", slugs.SOFTMAX_AXIS, OTHER_FORWARD),
+    Patch("y =", "y = x - np.log(np.exp(x).sum())", slugs.SOFTMAX_AXIS, WHOLE_FORWARD),
 )  # fmt: skip
 
 NORMALIZE = (
-    Patch("dx =", "dx = dy / norm", CONSTANT, "The norm depends on x, too; it is treated as a constant."),
-    Patch("dx =", "dx = dy - norm_path", SCALE, "The division by the norm is missing in the backward."),
-    Patch("dx =", "dx = (dy - norm_path) / norm**2", SCALE, "The backward divides by the norm once too often."),
-    Patch("dot =", "dot = dy * y", ELEMENTWISE, "dy * y is not summed along the row."),
-    Patch("length =", f"{OTHER}length = (np.abs(x) ** p).sum(other, keepdims=True) ** (1 / p)", "summed-over-wrong-axis", "The norm runs over the wrong axis."),
-    Patch("norm =", "norm = np.maximum(length**2, eps)", FORWARD, "The root of the norm is missing."),
+    Patch("dx =", "dx = dy / norm", slugs.CONSTANTS, "The norm depends on x, too; it is treated as a constant."),
+    Patch("dx =", "dx = dy - norm_path", slugs.SCALE, "The division by the norm is missing in the backward."),
+    Patch("dx =", "dx = (dy - norm_path) / norm**2", slugs.SCALE, "The backward divides by the norm once too often."),
+    Patch("dot =", "dot = dy * y", slugs.SOFTMAX_ELEMENTWISE, "dy * y is not summed along the row."),
+    Patch("length =", f"{OTHER}length = (np.abs(x) ** p).sum(other, keepdims=True) ** (1 / p)", slugs.AXIS, "The norm runs over the wrong axis."),
+    Patch("norm =", "norm = np.maximum(length**2, eps)", slugs.FORWARD, "The root of the norm is missing."),
 )  # fmt: skip
 
 
-def both(template: str, slug: str, sentence: str) -> Patch:
+def _both(template: str, slug: str, sentence: str) -> Patch:
     """A mistake in both gradients: `template` in a, b, the vector itself and the other one, and in their norms."""
     first = template.format(a="x1", b="x2", na="n1", nb="n2")
     second = template.format(a="x2", b="x1", na="n2", nb="n1")
@@ -93,14 +89,14 @@ def both(template: str, slug: str, sentence: str) -> Patch:
 
 
 COSINE = (
-    both("d * ({b} / (n1 * n2))", CONSTANT, "The norms depend on the vectors; they are treated as constants."),
-    Patch("dx1 =", "dx1 = d * (x2 / (n1 * n2))", CONSTANT, "x1's norm depends on x1; it is treated as a constant."),
-    Patch("dx2 =", "dx2 = d * (x1 / (n1 * n2))", CONSTANT, "x2's norm depends on x2; it is treated as a constant."),
-    both("d * {b}", SCALE, "The division by the norms is missing."),
-    both("d * ({b} / (n1 * n2) - cos * {a} / {na})", SCALE, "The path through the norm divides by the square of it."),
-    both("d * ({b} / (n1 * n2) + cos * {a} / {na} ** 2)", "wrong-sign", "The path through the norm must be subtracted."),
-    both("d * ({b} / (n1 * n2) - cos * {a} / {nb} ** 2)", PLACE, "The two norms are exchanged in the path through the norm."),
-    Patch("y =", "y = (x1 * x2).sum(dim)", FORWARD, "The product is not divided by the norms."),
+    _both("d * ({b} / (n1 * n2))", slugs.CONSTANTS, "The norms depend on the vectors; they are treated as constants."),
+    Patch("dx1 =", "dx1 = d * (x2 / (n1 * n2))", slugs.CONSTANTS, "x1's norm depends on x1; it is treated as a constant."),
+    Patch("dx2 =", "dx2 = d * (x1 / (n1 * n2))", slugs.CONSTANTS, "x2's norm depends on x2; it is treated as a constant."),
+    _both("d * {b}", slugs.SCALE, "The division by the norms is missing."),
+    _both("d * ({b} / (n1 * n2) - cos * {a} / {na})", slugs.SCALE, "The path through the norm divides by the square of it."),
+    _both("d * ({b} / (n1 * n2) + cos * {a} / {na} ** 2)", slugs.SIGN, "The path through the norm must be subtracted."),
+    _both("d * ({b} / (n1 * n2) - cos * {a} / {nb} ** 2)", slugs.TENSOR, "The two norms are exchanged in the path through the norm."),
+    Patch("y =", "y = (x1 * x2).sum(dim)", slugs.FORWARD, "The product is not divided by the norms."),
 )  # fmt: skip
 
 # The names that people give to what they compute.
@@ -111,7 +107,7 @@ ROW = "np.moveaxis(y, dim, -1)"
 JACOBIAN = f"({ROW}[..., :, None] * (np.eye(y.shape[dim]) - {ROW}[..., None, :]))"
 
 
-def softmax_known(x: str) -> tuple[Known, ...]:
+def _softmax_known(x: str) -> tuple[Known, ...]:
     return (
         Known("p", "the softmax", P, ("y", x, "e", "e.sum(dim, keepdims=True)")),
         Known("dy * p", "the upstream gradient times p", "dyp pdy weighted sdy dysum g gp", ("dy * y", "dot", "dy")),
@@ -129,15 +125,17 @@ LOG_KNOWN = (
 # The records.
 
 
-def softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[Patch, ...], known: Any) -> Op:
+def _softmax(
+    name: str, module: str, formula: Callable[..., Any], patches: tuple[Patch, ...], known: tuple[Known, ...]
+) -> Op:
     return from_textbook(
         name,
         (module,),
         (X, option("dim", -1, None, "axis", "dimension", vary=(0, 1, 2))),
         formula,
         patches,
-        {"axis": AXIS},
-        make=make_rows,
+        {"axis": slugs.SOFTMAX_AXIS},
+        make=_make_rows,
         logits=True,
         deeper=True,
         family="softmax",
@@ -149,9 +147,9 @@ def softmax(name: str, module: str, formula: Callable[..., Any], patches: tuple[
 
 
 OPERATIONS = (
-    softmax("softmax", "Softmax", textbook.softmax, softmax_patches("", "x"), softmax_known("x")),
-    softmax("softmin", "Softmin", textbook.softmin, softmax_patches("-", "negative"), softmax_known("negative")),
-    softmax("log_softmax", "LogSoftmax", textbook.log_softmax, LOG_SOFTMAX, LOG_KNOWN),
+    _softmax("softmax", "Softmax", textbook.softmax, _softmax_patches("", "x"), _softmax_known("x")),
+    _softmax("softmin", "Softmin", textbook.softmin, _softmax_patches("-", "negative"), _softmax_known("negative")),
+    _softmax("log_softmax", "LogSoftmax", textbook.log_softmax, LOG_SOFTMAX, LOG_KNOWN),
     from_textbook(
         "normalize",
         ("l2_normalize", "l2norm", "l2_norm"),
@@ -163,7 +161,7 @@ OPERATIONS = (
         ),
         textbook.normalize,
         NORMALIZE,
-        make=make_rows,
+        make=_make_rows,
         family="softmax",
         zero_rows=True,
         by_output=True,
@@ -179,7 +177,7 @@ OPERATIONS = (
         ),
         textbook.cosine_similarity,
         COSINE,
-        make=make_pair,
+        make=_make_pair,
         family="softmax",
         zero_rows=True,
     ),

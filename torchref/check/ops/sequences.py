@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
+from torchref.check.ops import slugs
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.losses import DIVISOR, LOCAL, MASK, REDUCED, REDUCTION, SCALE
-from torchref.check.ops.record import Patch, array, data, option
+from torchref.check.ops.losses import REDUCED, REDUCTION
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Options, Patch, array, data, option
 from torchref.check.textbook import sequences as textbook
 
 
-def make_speech(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_speech(rng: Generator, o: Options, variant: str) -> Arrays:
     """Log probabilities; a target with a repeated label, one that is shorter, one with fewer frames."""
     x = rng.normal(size=(8, 3, 5)) * 1.5
     x = x - np.log(np.exp(x).sum(2, keepdims=True))
@@ -27,29 +31,28 @@ def make_speech(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
     return {"input": x, "target": t, "input_lengths": frames, "target_lengths": lengths}
 
 
-FORWARD, LOST = "forward-differs", "overwritten-not-accumulated"
 ONLY = "occupied[:, np.arange(n)[:, None], states] = gamma"
 CTC = (
     Patch(
         "dscores =",
         "dscores = -occupied * heard[..., None] * drows[:, None]",
-        LOCAL,
+        slugs.LOCAL,
         "The softmax term is missing: this is the gradient of the log probabilities, not of what log_softmax was given.",
     ),
-    Patch("dscores =", "dscores = (occupied - np.exp(log_p)) * heard[..., None] * drows[:, None]", "wrong-sign", "It is p - occupied: the loss falls as the labels get likelier."),
-    Patch("dscores =", "dscores = (np.exp(log_p) - occupied) * drows[:, None]", MASK, "Frames beyond the input's length get no gradient."),
-    Patch("gamma =", "gamma = np.exp(alpha + beta)", SCALE, "The division by the target's whole probability is missing."),
-    Patch("gamma =", "gamma = np.exp(alpha + beta + y - total[:, None])", LOCAL, "alpha holds y_t; where beta holds it too, it must be divided out once."),
-    Patch("occupied =", f"occupied = np.zeros_like(log_p); {ONLY}", LOST, "A label, and the blank, stands in several states: their probabilities add up."),
-    Patch("jumps =", "jumps = (at % 2 == 1) & (at > 1) & (states == states)", FORWARD, "Between two equal labels there must be a blank: no path jumps over it."),
-    Patch("jumps =", "jumps = (at < 0) & (states == states)", FORWARD, "A path may jump over the blank between two labels that differ."),
-    Patch("ends =", "ends = at == 2 * lengths[:, None]", FORWARD, "A path may end in the last label, too, not in the last blank alone."),
-    Patch("share =", "share = np.full(n, n)", DIVISOR, "The mean divides each loss by its target's length, too."),
-    Patch("share =", "share = np.maximum(lengths, 1)", DIVISOR, "The mean divides by the batch, too."),
+    Patch("dscores =", "dscores = (occupied - np.exp(log_p)) * heard[..., None] * drows[:, None]", slugs.SIGN, "It is p - occupied: the loss falls as the labels get likelier."),
+    Patch("dscores =", "dscores = (np.exp(log_p) - occupied) * drows[:, None]", slugs.MASK, "Frames beyond the input's length get no gradient."),
+    Patch("gamma =", "gamma = np.exp(alpha + beta)", slugs.SCALE, "The division by the target's whole probability is missing."),
+    Patch("gamma =", "gamma = np.exp(alpha + beta + y - total[:, None])", slugs.LOCAL, "alpha holds y_t; where beta holds it too, it must be divided out once."),
+    Patch("occupied =", f"occupied = np.zeros_like(log_p); {ONLY}", slugs.OVERWRITTEN, "A label, and the blank, stands in several states: their probabilities add up."),
+    Patch("jumps =", "jumps = (at % 2 == 1) & (at > 1) & (states == states)", slugs.FORWARD, "Between two equal labels there must be a blank: no path jumps over it."),
+    Patch("jumps =", "jumps = (at < 0) & (states == states)", slugs.FORWARD, "A path may jump over the blank between two labels that differ."),
+    Patch("ends =", "ends = at == 2 * lengths[:, None]", slugs.FORWARD, "A path may end in the last label, too, not in the last blank alone."),
+    Patch("share =", "share = np.full(n, n)", slugs.DIVISOR, "The mean divides each loss by its target's length, too."),
+    Patch("share =", "share = np.maximum(lengths, 1)", slugs.DIVISOR, "The mean divides by the batch, too."),
 )  # fmt: skip
 
 
-def in_torch(torch: Any, v: Any) -> Any:
+def _in_torch(torch: ModuleType, v: Values) -> Any:
     """torch always takes the lengths."""
     times, batch = v.input.shape[0], v.target.shape[:-1]
     frames = torch.full(batch, times) if v.input_lengths is None else v.input_lengths
@@ -74,10 +77,10 @@ OPERATIONS = (
         textbook.ctc_loss,
         CTC,
         {**REDUCED, "axis": "", "comparison": "", "branch": ""},
-        make=make_speech,
+        make=_make_speech,
         loss=True,
         family="loss",
         variants=("rich", "one sequence"),
-        in_torch=in_torch,
+        in_torch=_in_torch,
     ),
 )

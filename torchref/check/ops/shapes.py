@@ -2,84 +2,88 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
+from numpy.random import Generator
+
+from torchref.check.ops import slugs
 from torchref.check.ops.common import X
 from torchref.check.ops.formula import from_textbook
-from torchref.check.ops.record import Patch, option
+from torchref.check.ops.mistake import Values
+from torchref.check.ops.record import Arrays, Options, Patch, option
 from torchref.check.textbook import shapes as textbook
 
 
-def make_image(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_image(rng: Generator, o: Options, *_: object) -> Arrays:
     c = 3 * o.get("upscale_factor", 1) ** 2
     return {"input": rng.normal(size=(2, c, 5, 7))}
 
 
-def make_resized(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_resized(rng: Generator, o: Options, *_: object) -> Arrays:
     """A signal, an image or a volume, as the mode asks for."""
     space = {"linear": (7,), "trilinear": (3, 4, 5)}.get(o["mode"], (5, 7))
     return {"input": rng.normal(size=(2, 3, *space))}
 
 
-def resized(torch: Any, v: Any) -> Any:
+def _resized(torch: ModuleType, v: Values) -> Any:
     """torch takes a size or a factor, and the corners with the modes that have a slope."""
     factor = v.scale_factor if v.size is None else None
     return torch.nn.functional.interpolate(v.input, v.size, factor, v.mode, v.align_corners)
 
 
-def make_small_squares(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_small_squares(rng: Generator, o: Options, *_: object) -> Arrays:
     r = o["downscale_factor"]
     return {"input": rng.normal(size=(2, 3, 5 * r, 7 * r))}
 
 
-def make_channels(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_channels(rng: Generator, o: Options, *_: object) -> Arrays:
     return {"input": rng.normal(size=(2, 5 * o["groups"], 5, 7))}
 
 
-def make_columns(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
+def _make_columns(rng: Generator, o: Options, *_: object) -> Arrays:
     windows = textbook.window_index(o["output_size"], o["kernel_size"], o["stride"], o["padding"], o["dilation"])
     return {"input": rng.normal(size=(2, 3 * o["kernel_size"] ** 2, windows[2].shape[1]))}
 
 
-LOST, CROP, ORDER, MEAN = "overwritten-not-accumulated", "kernel-flipped", "transposed", "mean-instead-of-sum"
 AT_0 = "The padding is not cut off at the start."
 EXCHANGED = "The padding before and after are exchanged."
 ZIPPED = "tuple(slice(after, after + n) for (_, after), n in zip(pairs, x.shape))"
 START = "tuple(slice(0, n) for n in x.shape)"
 PAD = (
-    Patch("dx = dy[centre]", f"dx = dy[{START}]", CROP, AT_0),
-    Patch("dx = dy[centre]", f"dx = dy[{ZIPPED}]", CROP, EXCHANGED),
-    Patch("dx = flat", "dx = dy[centre]", LOST, "The border repeats entries: their gradients must be added, too."),
-    Patch("np.add.at(flat", "flat[source] = dy", LOST, "The border repeats entries: their gradients overwrite each other."),
-    Patch("dx = flat", f"dx = dy[{START}]", CROP, AT_0),
-    Patch("dx = flat", f"dx = dy[{ZIPPED}]", CROP, EXCHANGED),
+    Patch("dx = dy[centre]", f"dx = dy[{START}]", slugs.FLIPPED, AT_0),
+    Patch("dx = dy[centre]", f"dx = dy[{ZIPPED}]", slugs.FLIPPED, EXCHANGED),
+    Patch("dx = flat", "dx = dy[centre]", slugs.OVERWRITTEN, "The border repeats entries: their gradients must be added, too."),
+    Patch("np.add.at(flat", "flat[source] = dy", slugs.OVERWRITTEN, "The border repeats entries: their gradients overwrite each other."),
+    Patch("dx = flat", f"dx = dy[{START}]", slugs.FLIPPED, AT_0),
+    Patch("dx = flat", f"dx = dy[{ZIPPED}]", slugs.FLIPPED, EXCHANGED),
 )  # fmt: skip
 COPIES, BACK = "dx = copies", "dx = along(dx"
 INTERPOLATE = (
-    Patch(COPIES, "dx = copies.mean(axis=(3, 5))", MEAN, "Every copy's gradient counts in full: they must be summed, not averaged."),
-    Patch(COPIES, "dx = copies[:, :, :, 0, :, 0]", LOST, "Only the first copy's gradient arrives."),
-    Patch(COPIES, "dx = copies[:, :, :, -1, :, -1]", LOST, "Only the last copy's gradient arrives."),
-    Patch(BACK, "dx = along(dx, axis, matrix.T / matrix.T.sum(1, keepdims=True))", MEAN, "What reaches one entry must be added up; here it is averaged."),
-    Patch(BACK, "dx = along(dx, axis, (matrix.T != 0) * 1.0)", "scale-forgotten", "Each entry gets the gradient times the weight that the forward gave it; the weights are missing."),
-    Patch(BACK, "dx = along(dx, axis, (matrix == matrix.max(1, keepdims=True)).T * 1.0)", LOST, "Every entry that the forward read gets its share, not only the nearest."),
-    Patch("matrices =", "matrices = resizing(x.shape, size, scale_factor, mode, not align_corners)", "forward-differs", "align_corners is the other way round."),
+    Patch(COPIES, "dx = copies.mean(axis=(3, 5))", slugs.MEAN, "Every copy's gradient counts in full: they must be summed, not averaged."),
+    Patch(COPIES, "dx = copies[:, :, :, 0, :, 0]", slugs.OVERWRITTEN, "Only the first copy's gradient arrives."),
+    Patch(COPIES, "dx = copies[:, :, :, -1, :, -1]", slugs.OVERWRITTEN, "Only the last copy's gradient arrives."),
+    Patch(BACK, "dx = along(dx, axis, matrix.T / matrix.T.sum(1, keepdims=True))", slugs.MEAN, "What reaches one entry must be added up; here it is averaged."),
+    Patch(BACK, "dx = along(dx, axis, (matrix.T != 0) * 1.0)", slugs.SCALE, "Each entry gets the gradient times the weight that the forward gave it; the weights are missing."),
+    Patch(BACK, "dx = along(dx, axis, (matrix == matrix.max(1, keepdims=True)).T * 1.0)", slugs.OVERWRITTEN, "Every entry that the forward read gets its share, not only the nearest."),
+    Patch("matrices =", "matrices = resizing(x.shape, size, scale_factor, mode, not align_corners)", slugs.FORWARD, "align_corners is the other way round."),
 )  # fmt: skip
 SQUARES = "The two axes of the small squares are exchanged."
 UNORDERED = "The axes are not put back in order before reshaping."
 SHUFFLE = (
-    Patch("dx =", "dx = cells.transpose(0, 1, 5, 3, 2, 4).reshape(x.shape)", ORDER, SQUARES),
-    Patch("dx =", "dx = dy.reshape(x.shape)", ORDER, UNORDERED),
+    Patch("dx =", "dx = cells.transpose(0, 1, 5, 3, 2, 4).reshape(x.shape)", slugs.TRANSPOSED, SQUARES),
+    Patch("dx =", "dx = dy.reshape(x.shape)", slugs.TRANSPOSED, UNORDERED),
 )
 UNSHUFFLE = (
-    Patch("dx =", "dx = squares.transpose(0, 1, 4, 3, 5, 2).reshape(x.shape)", ORDER, SQUARES),
-    Patch("dx =", "dx = dy.reshape(x.shape)", ORDER, UNORDERED),
+    Patch("dx =", "dx = squares.transpose(0, 1, 4, 3, 5, 2).reshape(x.shape)", slugs.TRANSPOSED, SQUARES),
+    Patch("dx =", "dx = dy.reshape(x.shape)", slugs.TRANSPOSED, UNORDERED),
 )
 CHANNELS = (
-    Patch("dx =", "dx = dy", ORDER, "The channels are not put back in order."),
+    Patch("dx =", "dx = dy", slugs.TRANSPOSED, "The channels are not put back in order."),
     Patch(
         "dx =",
         "dx = dy.reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(x.shape)",
-        ORDER,
+        slugs.TRANSPOSED,
         "The backward shuffles again; it must put the channels back: c / g groups.",
     ),
 )
@@ -88,28 +92,28 @@ UNFOLD = (
     Patch(
         "np.add.at(dpadded",
         "dpadded[windows] = dy.reshape(n, c, kernel_size**2, -1)",
-        LOST,
+        slugs.OVERWRITTEN,
         "Windows overlap: their gradients must be added.",
     ),
     Patch(
         "dx =",
         f"{OVERLAPS}; dx = (dpadded / np.maximum(count, 1))[:, :, padding:padding + h, padding:padding + w]",
-        MEAN,
+        slugs.MEAN,
         "Windows overlap: their gradients are added, not averaged.",
     ),
-    Patch("dx =", "dx = dpadded[:, :, :h, :w]", CROP, AT_0),
+    Patch("dx =", "dx = dpadded[:, :, :h, :w]", slugs.FLIPPED, AT_0),
 )
 FOLD = (
     Patch(
         "dpadded =",
         f"{OVERLAPS}; dpadded = np.pad(dy, edges) / np.maximum(count, 1)",
-        MEAN,
+        slugs.MEAN,
         "What was added in the forward is handed back whole, not in parts.",
     ),
     Patch(
         "np.add.at(padded",
         "padded[windows] = x.reshape(n, c, kernel_size**2, -1)",
-        LOST,
+        slugs.OVERWRITTEN,
         "Windows overlap: they must be added.",
     ),
 )
@@ -129,7 +133,7 @@ OPERATIONS = (
         (X, option("pad", (2, 1, 1, 3), None, "padding", "p"), MODE, option("value", None)),
         textbook.pad,
         PAD,
-        make=make_image,
+        make=_make_image,
         family="shape",
     ),
     from_textbook(
@@ -144,9 +148,9 @@ OPERATIONS = (
         ),
         textbook.interpolate,
         INTERPOLATE,
-        make=make_resized,
+        make=_make_resized,
         family="shape",
-        in_torch=resized,
+        in_torch=_resized,
     ),
     from_textbook(
         "pixel_unshuffle",
@@ -154,7 +158,7 @@ OPERATIONS = (
         (X, option("downscale_factor", 2, 2, "r", "factor", "scale", vary=(3,))),
         textbook.pixel_unshuffle,
         UNSHUFFLE,
-        make=make_small_squares,
+        make=_make_small_squares,
         family="shape",
     ),
     from_textbook(
@@ -163,11 +167,11 @@ OPERATIONS = (
         (X, option("groups", 3, 3, "g", vary=(2,))),
         textbook.channel_shuffle,
         CHANNELS,
-        make=make_channels,
+        make=_make_channels,
         family="shape",
     ),
     from_textbook(
-        "unfold", ("Unfold", "im2col"), (X, *WINDOWS), textbook.unfold, UNFOLD, make=make_image, family="shape"
+        "unfold", ("Unfold", "im2col"), (X, *WINDOWS), textbook.unfold, UNFOLD, make=_make_image, family="shape"
     ),
     from_textbook(
         "fold",
@@ -175,7 +179,7 @@ OPERATIONS = (
         (X, option("output_size", (7, 8), (7, 8), "size", "shape"), *WINDOWS),
         textbook.fold,
         FOLD,
-        make=make_columns,
+        make=_make_columns,
         family="shape",
     ),
     from_textbook(
@@ -184,7 +188,7 @@ OPERATIONS = (
         (X, option("upscale_factor", 2, 2, "r", "factor", "scale", vary=(3,))),
         textbook.pixel_shuffle,
         SHUFFLE,
-        make=make_image,
+        make=_make_image,
         family="shape",
     ),
 )

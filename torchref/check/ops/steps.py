@@ -1,4 +1,4 @@
-"""An optimizer's record, and what is run and shown of its step in the textbook, right or wrong."""
+"""The record of an optimizer; its step of the textbook, run right or wrong, and shown."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from torchref.nn.module import Array
 
 @dataclass(frozen=True)
 class Slip:
-    """A wrong step: the beginnings of lines of the step, or of the loop around it, and what stands there instead."""
+    """A wrong step. `changes`: the beginning of a line of the step, or of the loop around it, and the wrong line instead."""
 
     slug: str
     sentence: str
     changes: Mapping[str, str]
-    elsewhere: bool = False  # other texts have it so: no mistake but a convention
+    elsewhere: bool = False  # a convention of other texts
 
     @property
-    def told(self) -> str:
+    def wrong(self) -> str:
         return "; ".join(self.changes.values())
 
 
 def slip(slug: str, sentence: str, **values: str) -> Slip:
-    """A wrong step by what its variables are set to."""
+    """A wrong step in which variables have other values: name=value."""
     return Slip(slug, sentence, {f"{name} =": f"{name} = {value}" for name, value in values.items()})
 
 
 def of_other_texts(s: Slip) -> Slip:
-    """A step that other texts have: no mistake, but a convention."""
+    """The same step as a convention of other texts: no mistake, unless the check is strict."""
     return replace(s, elsewhere=True)
 
 
@@ -50,7 +50,7 @@ class Optimizer:
     options: tuple[Argument, ...]  # in torch's order
     step: Callable[..., Array]  # of the textbook
     slips: tuple[Slip, ...]
-    conventions: tuple[Slip, ...] = ()  # of other texts: no mistakes; the sentence is the note
+    conventions: tuple[Slip, ...] = ()  # of other texts, no mistakes; the sentence is the note
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -67,17 +67,17 @@ class Optimizer:
 
 
 AROUND = ("weights[i] =", "s =", "states =")  # lines of the loop
-Options = tuple[tuple[str, Any], ...]
+Chosen = tuple[tuple[str, Any], ...]
 Changes = tuple[tuple[str, str], ...]
 
 
-def chosen(o: SimpleNamespace) -> Options:
+def _chosen(o: SimpleNamespace) -> Chosen:
     """The options of a step."""
     return tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in vars(o).items() if k != "lr")
 
 
 @cache
-def page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDef:
+def _page(function: Callable[..., Any], options: Chosen = ()) -> ast.FunctionDef:
     """The lines of a step, or of the loop, under these options."""
     tree = Fold(dict(options)).visit(copy.deepcopy(source(function)))
     assert isinstance(tree, ast.FunctionDef)
@@ -85,13 +85,13 @@ def page(function: Callable[..., Any], options: Options = ()) -> ast.FunctionDef
 
 
 @cache
-def compiled(function: Callable[..., Any], options: Options, changes: Changes) -> Callable[..., Any]:
-    """The step, or the loop, with these changes. ValueError: under these options there is no such line."""
-    tree = page(function, options)
+def _compiled(function: Callable[..., Any], options: Chosen, changes: Changes) -> Callable[..., Any]:
+    """The step, or the loop, with these changes. Errors: ValueError if there is no such line under these options."""
+    tree = _page(function, options)
     undo: list[Callable[[], None]] = []
     try:
-        for line, told in changes:
-            undo.append(patch(tree, Patch(line, told, "", "")))
+        for line, instead in changes:
+            undo.append(patch(tree, Patch(line, instead, "", "")))
         scope: dict[str, Any] = dict(vars(textbook))
         exec(
             compile(ast.fix_missing_locations(ast.Module([tree], [])), f"<{tree.name} of the textbook>", "exec"), scope
@@ -111,27 +111,27 @@ def simulate(
     rates: list[float],
     wrong: Iterable[Slip] = (),
 ) -> list[list[Array]]:
-    """The weights after each step: [step][weight]. ValueError: under these options there is no such mistake."""
-    options, every = chosen(o), [c for w in wrong for c in w.changes.items()]
-    step = compiled(optimizer.step, options, tuple(c for c in every if c[0] not in AROUND))
-    train = compiled(textbook.train, (), tuple(c for c in every if c[0] in AROUND))
+    """The weights after each step: [step][weight]. Errors: ValueError if there is no such mistake under these options."""
+    options, every = _chosen(o), [c for w in wrong for c in w.changes.items()]
+    step = _compiled(optimizer.step, options, tuple(c for c in every if c[0] not in AROUND))
+    train = _compiled(textbook.train, (), tuple(c for c in every if c[0] in AROUND))
     given = dict(options)
     path: list[list[Array]] = train(lambda w, g, s, lr: step(w, g, s, lr, **given), weights, gradients, rates)
     return path
 
 
 def right_lines(optimizer: Optimizer, o: SimpleNamespace, wrong: Slip) -> str:
-    """The right lines in the places of the wrong ones."""
-    trees = page(optimizer.step, chosen(o)), page(textbook.train)
+    """The right lines that the mistake replaces."""
+    trees = _page(optimizer.step, _chosen(o)), _page(textbook.train)
     every = [show(s) for tree in trees for s, _ in lines(tree.body)]
     return "; ".join(line for line in every if line.startswith(tuple(wrong.changes)))
 
 
 def shown_step(optimizer: Optimizer, o: SimpleNamespace) -> str:
-    """The lines of the step under these options; they run as they stand, once for each weight."""
-    body = page(optimizer.step, chosen(o)).body[:-1]
+    """The lines of the step under these options; they can be run as they stand, once for each weight."""
+    body = _page(optimizer.step, _chosen(o)).body[:-1]
     read = reads(ast.Module(body, []))
-    values = [f"{name} = {value!r}" for name, value in chosen(o) if name in read]
+    values = [f"{name} = {value!r}" for name, value in _chosen(o) if name in read]
     return "\n".join(["# w: the weight, g: its gradient, s: its state, {} at first", *values, *map(show, body)])
 
 

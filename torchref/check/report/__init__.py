@@ -1,6 +1,6 @@
-"""What was found, as it is told: the verdict with its findings, as text, JSON, JUnit XML and a page of pictures.
+"""The verdict and its findings as a user reads them: text, JSON, JUnit XML, and a page with pictures.
 
-`judgement` holds the words for every kind of mistake; a `verdict` is one that a notebook shows. `several` makes one
-answer of many, `html` makes the page and `tiles` its pictures, `junit` writes what CI reads, `derivation` says where
+`judgement` holds the words for every kind of mistake. A `verdict` is a judgement that a notebook can show. `several`
+makes one answer of many. `html` writes the page, `tiles` its pictures, `junit` the file for CI. `derivation` says where
 the right formula is derived.
 """

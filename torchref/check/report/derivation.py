@@ -1,4 +1,4 @@
-"""Where the derivation of an operation stands."""
+"""Where an operation is derived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MANUAL = "manual/derivations"
 
 
 def derivation(op: Op) -> str:
-    """Where the derivation stands: the manual's page and the docstring, as far as there is one."""
+    """The places of the derivation: the page of the manual and the docstring, if they exist."""
     page = op.derivation
     name, module = op.name.replace("norm2d", "norm"), next(iter(op.modules), "")
     places = [f"{MANUAL}/{page}"] if page else []

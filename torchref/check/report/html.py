@@ -1,4 +1,4 @@
-"""The verdict as one self-contained page, for each level of hints: the user's code, what was found, and pictures."""
+"""The verdict as one page, whole in itself, for a level of hints: the user's code, the findings, and pictures."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ COLOURS = {0: "right", 1: "wrong", 2: "none"}
 
 
 def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
-    """The page of a level of hints; of several targets with a table in front."""
-    parts = [part for v in verdicts for part in section(v, hints)]
+    """The page of these verdicts at a level of hints; several verdicts have a table in front."""
+    parts = [part for v in verdicts for part in _section(v, hints)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
         f'<style>{STYLE}</style></head><body class="torchref"><h1>Is this gradient right?</h1>'
-        f"{overview(verdicts, hints)}{''.join(parts)}</body></html>\n"
+        f"{_overview(verdicts, hints)}{''.join(parts)}</body></html>\n"
     )
 
 
 def cell(verdict: Judgement) -> str:
-    """A verdict on its own, as a notebook shows it."""
-    return f'<style>{STYLE}</style><div class="torchref">{"".join(section(verdict, 3))}</div>'
+    """One verdict as a notebook shows it."""
+    return f'<style>{STYLE}</style><div class="torchref">{"".join(_section(verdict, 3))}</div>'
 
 
-def overview(verdicts: Sequence[Judgement], hints: int) -> str:
+def _overview(verdicts: Sequence[Judgement], hints: int) -> str:
     if len(verdicts) < 2:
         return ""
     rows = (
@@ -66,7 +66,7 @@ def overview(verdicts: Sequence[Judgement], hints: int) -> str:
     return f"<table>{''.join(rows)}</table><p>{html.escape(summary(verdicts))}</p>"
 
 
-def section(v: Judgement, hints: int) -> list[str]:
+def _section(v: Judgement, hints: int) -> list[str]:
     """One verdict: 0 the word and the code, 1 which gradients, 2 what is wrong and the pictures, 3 what is right."""
     word = "could not be run" if v.verdict == COULD_NOT_RUN else v.outcome
     against = f" against {v.against}" if v.against else ""
@@ -75,7 +75,7 @@ def section(v: Judgement, hints: int) -> list[str]:
         return [*parts, f"<pre>{html.escape(v.why().strip())}</pre>"]
     if v.precision:
         parts.append(f"<p>Judged in {html.escape(v.precision)} on {html.escape(v.device)}.</p>")
-    parts.append(code(v, hints))
+    parts.append(_code(v, hints))
     for n, share in v.right.items() if hints >= 1 else ():
         how = f": {inside(share)}" if hints >= 3 else ""
         parts.append(f'<p><span class="right">{html.escape(v.title(n))}: right</span>{how}</p>')
@@ -83,35 +83,35 @@ def section(v: Judgement, hints: int) -> list[str]:
         wrong = dict.fromkeys(f.gradient for f in v.findings)
         parts += [f'<p class="wrong">{html.escape(v.title(n))}: wrong</p>' for n in wrong]
     if hints >= 2:
-        parts += [finding(v, f, hints) for f in v.findings]
+        parts += [_finding(v, f, hints) for f in v.findings]
         parts += [f"<p>{html.escape(v.called)}</p>"] if v.doubtful else []
         parts += [f"<p>Note: {html.escape(n)}</p>" for n in v.notes]
         parts += [f"<p>Not run: {html.escape(', '.join(v.not_run))}</p>"] if v.not_run else []
         parts += [f"<p>Option: {html.escape(v.option)}</p>"] if v.option else []
         parts += [LEGEND] if v.pictures else []
-        parts += [pictures(v, p) for p in v.pictures]
+        parts += [_pictures(v, p) for p in v.pictures]
     return parts
 
 
-def code(v: Judgement, hints: int) -> str:
-    """The user's code; from level 2 on with the lines marked that the findings know."""
-    told: dict[int, list[str]] = {}
+def _code(v: Judgement, hints: int) -> str:
+    """The user's code; from level 2 on the lines of the findings are marked."""
+    marks: dict[int, list[str]] = {}
     for f in v.findings if hints >= 2 else ():
         if f.line:
-            told.setdefault(f.line, []).append(f"{v.title(f.gradient)}: {f.slug}")
-    return "".join(piece(s["first"], s["text"], told) for s in v.source)
+            marks.setdefault(f.line, []).append(f"{v.title(f.gradient)}: {f.slug}")
+    return "".join(_piece(s["first"], s["text"], marks) for s in v.source)
 
 
-def piece(first: int, text: str, told: dict[int, list[str]]) -> str:
+def _piece(first: int, text: str, marks: dict[int, list[str]]) -> str:
     lines = []
     for number, line in enumerate(text.rstrip("\n").split("\n"), first):
-        said = f"  <b>&#9664; {html.escape('; '.join(told[number]))}</b>" if number in told else ""
-        hit = ' class="hit"' if number in told else ""
+        said = f"  <b>&#9664; {html.escape('; '.join(marks[number]))}</b>" if number in marks else ""
+        hit = ' class="hit"' if number in marks else ""
         lines.append(f"<span{hit}><i>{number:4}  </i>{html.escape(line)}{said}</span>")
     return f'<pre class="code">{"".join(lines)}</pre>'
 
 
-def finding(v: Judgement, f: Finding, hints: int) -> str:
+def _finding(v: Judgement, f: Finding, hints: int) -> str:
     lines = [
         f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
         html.escape(f.sentence or SLUGS.get(f.slug, "")),
@@ -128,7 +128,7 @@ def finding(v: Judgement, f: Finding, hints: int) -> str:
     return f'<div class="finding">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
 
 
-def pictures(verdict: Judgement, picture: dict[str, Any]) -> str:
+def _pictures(verdict: Judgement, picture: dict[str, Any]) -> str:
     """Mine, reference and difference of one gradient."""
     name = picture["name"]
     mine, reference = np.asarray(picture["mine"]), np.asarray(picture["reference"])
@@ -137,17 +137,17 @@ def pictures(verdict: Judgement, picture: dict[str, Any]) -> str:
     try:
         names = axis_names(find(verdict.against), name, reference.ndim)
     except UnknownOp:  # an optimizer's step
-        names = numbered(reference.ndim)
-    own = names if mine.ndim == reference.ndim else numbered(mine.ndim)
+        names = _numbered(reference.ndim)
+    own = names if mine.ndim == reference.ndim else _numbered(mine.ndim)
     maps = [tiles("mine", mine, top, own), tiles("reference", reference, top, names)]
     if mine.shape == reference.shape:
         difference = mine - reference
         size = float(np.nanmax(np.abs(difference))) if difference.size else 0.0
         if name in verdict.right:
-            told, scale = "rounding" if verdict.right[name] <= 1 else "right, with a note", top
+            meaning, scale = "rounding" if verdict.right[name] <= 1 else "right, with a note", top
         else:
-            told, scale = "in its own colours", size
-        maps.append(tiles(f"difference: up to {size:.3g} ({told})", difference, scale, names))
+            meaning, scale = "in its own colours", size
+        maps.append(tiles(f"difference: up to {size:.3g} ({meaning})", difference, scale, names))
     return f'<h3>{html.escape(verdict.title(name))}</h3><div class="maps">{"".join(maps)}</div>'
 
 
@@ -155,16 +155,16 @@ def axis_names(op: Op, name: str, ndim: int) -> tuple[str, ...]:
     """The names of the `ndim` axes of the array `name`, in torch's layout."""
     named = " ".join(op.argument(name).axes).split("|") if op.has(name) else []
     own = next((tuple(a.split()) for a in named if len(a.split()) == ndim), None)
-    known = own or layout(op, ndim)
-    return known if known is not None and len(known) == ndim else numbered(ndim)
+    known = own or _layout(op, ndim)
+    return known if known is not None and len(known) == ndim else _numbered(ndim)
 
 
-def layout(op: Op, ndim: int) -> tuple[str, ...] | None:
+def _layout(op: Op, ndim: int) -> tuple[str, ...] | None:
     image = ("N", "C", *SPACE.get(ndim - 2, ()))
     if ndim == 1:
         return ("N",) if op.loss else ("D",)
     return ("N", "D") if ndim == 2 else image if ndim > 2 else None
 
 
-def numbered(ndim: int) -> tuple[str, ...]:
+def _numbered(ndim: int) -> tuple[str, ...]:
     return tuple(f"axis {i}" for i in range(ndim))

@@ -1,5 +1,4 @@
-# ruff: noqa: E501
-"""What was found: right, wrong with findings, or could not be run."""
+"""The answer: right, wrong with findings, or could not be run."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ SLUGS: dict[str, str] = {
     "wrong-reduction": "The loss (or the pooling) divides by the wrong number.",
     "wrong-sign": "A sign is wrong.",
     "transposed": "A matrix is used or returned transposed.",
-    "broadcast-axis-not-summed": "A parameter was broadcast in the forward; its gradient must be summed over that axis.",
+    "broadcast-axis-not-summed": "A parameter was broadcast in the forward: sum its gradient over that axis.",
     "summed-over-wrong-axis": "A sum or mean runs over the wrong axis.",
     "keepdims-left-on": "The gradient has a spare axis of length 1.",
     "local-derivative-missing": "A factor or term of the local derivative is missing.",
@@ -24,7 +23,7 @@ SLUGS: dict[str, str] = {
     "wrong-mask": "A mask or threshold lets the wrong entries through.",
     "softmax-elementwise": "Softmax is treated like a function of each entry alone.",
     "softmax-wrong-axis": "Softmax, or its backward, runs over the wrong axis.",
-    "softmax-jacobian-twice": "A softmax's or sigmoid's derivative is applied although it is already part of the formula.",
+    "softmax-jacobian-twice": "The derivative of softmax or sigmoid is applied twice: the formula holds it already.",
     "statistics-as-constants": "Statistics that depend on x are treated as constants.",
     "variance-path-missing": "The path through the variance is missing or has the wrong weight.",
     "scale-forgotten": "A constant factor of the operation is lost or misplaced.",
@@ -37,7 +36,7 @@ SLUGS: dict[str, str] = {
     "recurrence-truncated": "A path back through time is missing.",
     "kernel-flipped": "The kernel is turned round, or the result is cut at the wrong place.",
     "attention-scale": "The factor 1 / sqrt(d) of attention is missing or wrong.",
-    "wrong-shape": "The gradient has not the shape of its argument.",
+    "wrong-shape": "The gradient does not have the shape of its argument.",
     "wrong-dtype": "The gradient has a lower precision than its argument.",
     "argument-changed": "The code changes an array that it was given.",
     "memory-layout": "The backward reads the upstream gradient as if it were contiguous.",
@@ -53,16 +52,20 @@ SLUGS: dict[str, str] = {
     "optimizer-state": "The optimizer's state is not kept properly.",
 }
 
-DOUBTS = ("unknown", "forward-differs")  # what may be wrong with how we called it
+FIELDS = {  # of a finding, at a level of hints
+    1: ("gradient",),
+    2: ("gradient", "slug", "sentence", "confidence", "consequences", "evidence", "intermediate", "example", "line"),
+}
+DOUBTS = ("unknown", "forward-differs")  # the cause may be how we called the code
 
 
 class Confidence(IntEnum):
-    """How sure a finding is; what is not sure leaves room for a better explanation."""
+    """How sure a finding is. A search goes on after a finding that is not certain."""
 
-    UNKNOWN = 0  # it is wrong, and fits nothing
-    GUESS = 1  # it is like a mistake, and does not equal one
+    UNKNOWN = 0  # it is wrong, and fits no known mistake
+    GUESS = 1  # it is like a mistake, but not equal to it
     POSSIBLE = 2  # two mistakes at once, a part of a path
-    LIKELY = 3  # it fits, where something else might fit as well
+    LIKELY = 3  # it fits, and something else might fit as well
     CERTAIN = 4  # it equals the mistake, number for number
 
     @property
@@ -71,13 +74,13 @@ class Confidence(IntEnum):
 
     @property
     def unconfirmed(self) -> Confidence:
-        """Of what fits on one probe alone."""
+        """The confidence of a finding that fits on one probe alone."""
         return Confidence.LIKELY if self is Confidence.CERTAIN else Confidence.GUESS
 
 
 @dataclass
 class Finding:
-    """One mistake. `gradient` is torch's name of the argument whose gradient holds the faulty term."""
+    """One mistake. `gradient` is torch's name of the argument whose gradient has the faulty term."""
 
     gradient: str
     slug: str
@@ -89,35 +92,17 @@ class Finding:
     derivation: str = ""
     formula: str = ""  # the right one
     intermediate: str = ""  # the first named intermediate that differs from the reference's
-    line: int = 0  # of the user's file, where it is made; 0: not known
-    example: str = ""  # of what has no name: the smallest one, in numbers
+    line: int = 0  # of the user's file, where the mistake stands; 0: not known
+    example: str = ""  # the smallest example in numbers, for a mistake without a name
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
-        full: dict[str, Any] = {"gradient": self.gradient, "slug": self.slug, "evidence": self.evidence, "confidence": self.confidence.word,
-                                "sentence": self.sentence, "correction": self.correction, "consequences": self.consequences, "derivation": self.derivation, "formula": self.formula, "intermediate": self.intermediate, "example": self.example, "line": self.line}  # fmt: skip
-        if hints >= 3:
-            return full
-        kept = (
-            ("gradient",)
-            if hints == 1
-            else (
-                "gradient",
-                "slug",
-                "sentence",
-                "confidence",
-                "consequences",
-                "evidence",
-                "intermediate",
-                "example",
-                "line",
-            )
-        )
-        return {k: full[k] for k in kept}
+        full = {**vars(self), "confidence": self.confidence.word}
+        return full if hints >= 3 else {k: full[k] for k in FIELDS[hints]}
 
 
 @dataclass
 class Judgement:
-    """The answer to "is this gradient right?"; `findings` holds what is wrong only, most likely first."""
+    """The answer to "is this gradient right?"; `findings` holds the mistakes, the likeliest first."""
 
     verdict: str
     against: str = ""
@@ -161,13 +146,13 @@ class Judgement:
 
     @property
     def outcome(self) -> str:
-        """The word of the headline; what is right is named, and what is not judged."""
+        """The word of the headline; RIGHT names the gradients that are right, and those that were not judged."""
         if self.verdict != RIGHT or self.form == "optimizer":
             return self.verdict.upper()
-        told = f"RIGHT for {listed(list(self.right))}"
+        words = f"RIGHT for {listed(list(self.right))}"
         for why in dict.fromkeys(self.not_judged.values()):
-            told += f"; {listed([n for n, w in self.not_judged.items() if w == why])} not judged: {why}"
-        return told
+            words += f"; {listed([n for n, w in self.not_judged.items() if w == why])} not judged: {why}"
+        return words
 
     def as_dict(self, hints: int = 3) -> dict[str, Any]:
         findings = [f.as_dict(hints) for f in self.findings] if hints > 0 else []
@@ -220,24 +205,24 @@ class Judgement:
         return "\n".join(lines)
 
     def why(self) -> str:
-        """Why it could not be run: how it was called, what happened, what may help."""
-        told = [t for t in (self.called, self.error) if t] + ([f"option: {self.option}"] if self.option else [])
-        apart = "\n  " if len(told) > 1 or "\n" in self.error else " "  # a cause of one line stays on the line
-        return apart + "\n".join(told).replace("\n", "\n  ")
+        """Why the code could not be run: how it was called, what happened, what may help."""
+        words = [t for t in (self.called, self.error) if t] + ([f"option: {self.option}"] if self.option else [])
+        apart = "\n  " if len(words) > 1 or "\n" in self.error else " "  # a cause of one line stays on the line
+        return apart + "\n".join(words).replace("\n", "\n  ")
 
     def about(self, f: Finding, hints: int) -> list[str]:
-        """A finding, line by line."""
+        """The lines of a finding."""
         sure = f"  ({f.confidence.word})" if hints >= 3 else ""
         lines = [f"  wrong  {self.title(f.gradient)}: {f.slug}{sure}"]
-        told = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
-        told += [f"example: {f.example}"] if f.example else []
-        told += [f"where: {f.intermediate}"] if f.intermediate else []
-        told += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
+        words = [f.sentence or SLUGS.get(f.slug, ""), f"evidence: {f.evidence}"]
+        words += [f"example: {f.example}"] if f.example else []
+        words += [f"where: {f.intermediate}"] if f.intermediate else []
+        words += [f"this spoils {', '.join(title(c) for c in f.consequences)}, too"] if f.consequences else []
         if hints >= 3:
-            told += [f"instead: {f.correction}"] if f.correction else []
-            told += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
-            told += [f"derivation: {f.derivation}"] if f.derivation else []
-        return lines + [f"         {line}" for line in told]
+            words += [f"instead: {f.correction}"] if f.correction else []
+            words += ["formula: " + f.formula.replace("\n", "\n" + " " * 18)] if f.formula else []
+            words += [f"derivation: {f.derivation}"] if f.derivation else []
+        return lines + [f"         {line}" for line in words]
 
     __str__ = text
 
@@ -248,11 +233,12 @@ def listed(names: list[str]) -> str:
 
 
 def inside(share: float) -> str:
-    """How far inside the bound a right gradient lies."""
+    """How small the error of a right gradient is, in words."""
     if share > 1:
         return "right, with a note"
     return "equal to the last digit" if share == 0 else f"its error is {share:.1g} of what rounding allows"
 
 
 def title(name: str) -> str:
+    """A gradient as the text names it: dinput; `output` and `running_mean` keep their names."""
     return name if name == "output" or name.startswith("running_") or "grad" in name else f"d{name}"

@@ -1,4 +1,4 @@
-"""The verdicts as JUnit XML, as pytest writes it: what CI shows beside the tests."""
+"""The verdicts as JUnit XML in pytest's form, which CI shows beside the tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  #
 
 
 def junit(verdicts: Sequence[Judgement], hints: int) -> str:
-    """A wrong gradient is a failure; what could not be run, or not all of it be judged, is an error."""
+    """The XML. A wrong gradient is a failure. Code that could not be run, or not be judged as a whole, is an error."""
     root = ElementTree.Element("testsuites", name="torchref check")
     wrong = sum(v.verdict == WRONG for v in verdicts)
     errors = sum(v.status == 2 for v in verdicts)
@@ -20,22 +20,22 @@ def junit(verdicts: Sequence[Judgement], hints: int) -> str:
     time = f"{sum(v.seconds for v in verdicts):.3f}"
     suite = ElementTree.SubElement(root, "testsuite", {"name": "torchref check", **counts, "time": time})
     for v in verdicts:
-        add_case(suite, v, hints)
+        _add_case(suite, v, hints)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def add_case(suite: ElementTree.Element, v: Judgement, hints: int) -> None:
+def _add_case(suite: ElementTree.Element, v: Judgement, hints: int) -> None:
     name = f"{v.name} against {v.against}" if v.against else v.name
-    places = {"classname": shown(v.file or "torchref.check"), "name": shown(name), "time": f"{v.seconds:.3f}"}
+    places = {"classname": _shown(v.file or "torchref.check"), "name": _shown(name), "time": f"{v.seconds:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", places)
     if v.ok:
         return
     kind = "failure" if v.verdict == WRONG else "error"
     message = "could not be run" if v.verdict == COULD_NOT_RUN else v.outcome
-    ElementTree.SubElement(case, kind, message=shown(message)).text = shown(v.text(hints))
+    ElementTree.SubElement(case, kind, message=_shown(message)).text = _shown(v.text(hints))
 
 
-def shown(text: str) -> str:
+def _shown(text: str) -> str:
     """The text without the characters that XML cannot hold."""
     return NO_XML.sub(lambda found: f"#x{ord(found[0]):02X}", text)

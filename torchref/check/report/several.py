@@ -9,12 +9,12 @@ from torchref.check.report.judgement import COULD_NOT_RUN, RIGHT, WRONG, Judgeme
 
 
 def status(verdicts: Sequence[Judgement]) -> int:
-    """0 if all are right, 1 if one is wrong, 2 if one could not be run, or not all of it judged."""
+    """0: all are right. 1: one is wrong. 2: one could not be run, or a part of it was not judged."""
     return max((v.status for v in verdicts), default=0)
 
 
 def as_text(verdicts: Sequence[Judgement], hints: int) -> str:
-    """One verdict as it is; of several one line each, then the details, then how many there are of each kind."""
+    """One verdict: its text. Several: a line for each, then the details, then how many there are of each kind."""
     details = [v.text(hints) for v in verdicts]
     if len(verdicts) == 1:
         return details[0]
@@ -24,7 +24,7 @@ def as_text(verdicts: Sequence[Judgement], hints: int) -> str:
 
 
 def in_one_line(v: Judgement, hints: int) -> str:
-    """The word of the headline, and as much more as the level of hints allows."""
+    """The verdict in one line: its word, and as much more as the level of hints allows."""
     if v.verdict == COULD_NOT_RUN:
         return f"could not be run: {(v.error.splitlines() or [''])[-1]}"
     if v.verdict == RIGHT or hints == 0:
@@ -34,7 +34,7 @@ def in_one_line(v: Judgement, hints: int) -> str:
 
 
 def summary(verdicts: Sequence[Judgement]) -> str:
-    """12 judged: 9 right, 1 wrong and 2 could not be run."""
+    """12 in all: 9 right, 1 wrong and 2 could not be run"""
     part = sum(v.verdict == RIGHT and not v.ok for v in verdicts)
     counts = {
         "right": sum(v.ok for v in verdicts),
@@ -46,7 +46,7 @@ def summary(verdicts: Sequence[Judgement]) -> str:
 
 
 def as_json(verdicts: Sequence[Judgement], hints: int) -> str:
-    """One verdict as it is; several under "results", with the worst of them as the verdict."""
+    """One verdict: its fields. Several: a list "results", and the worst of them as the verdict."""
     answers = [v.as_dict(hints) for v in verdicts]
     if len(answers) == 1:
         return json.dumps(answers[0], indent=2)

@@ -20,10 +20,10 @@ def tiles(name: str, a: Array, top: float, axes: tuple[str, ...]) -> str:
     a = np.asarray(a, dtype=float)
     images = as_images(a)
     shown = images[tuple(slice(m) for m in MOST)]
-    lines = [f"<strong>{html.escape(name)}</strong>", html.escape(sizes(a, axes)), *map(html.escape, places(axes))]
+    lines = [f"<strong>{html.escape(name)}</strong>", html.escape(_sizes(a, axes)), *map(html.escape, _places(axes))]
     if shown.shape != images.shape:
         lines.append("the first {} x {} images, {} x {} entries of each".format(*shown.shape))
-    return f"<figure>{drawing(name, a, shown, top)}<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+    return f"<figure>{_drawing(name, a, shown, top)}<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
 
 
 def as_images(a: Array) -> Array:
@@ -33,30 +33,30 @@ def as_images(a: Array) -> Array:
     return a.reshape(-1, *a.shape[-3:])
 
 
-def sizes(a: Array, axes: tuple[str, ...]) -> str:
+def _sizes(a: Array, axes: tuple[str, ...]) -> str:
     named = ", ".join(f"{n} = {s}" for n, s in zip(axes, a.shape, strict=False))
     return f"shape {a.shape}: {named}" if named else "a single number"
 
 
-def places(axes: tuple[str, ...]) -> list[str]:
+def _places(axes: tuple[str, ...]) -> list[str]:
     """Which axis lies where."""
-    told = [f"across: {axes[-1]}"] if axes else []
-    told = [f"down: {axes[-2]}", *told] if len(axes) > 1 else told
+    words = [f"across: {axes[-1]}"] if axes else []
+    words = [f"down: {axes[-2]}", *words] if len(axes) > 1 else words
     if len(axes) < 3:
-        return [", ".join(told)] if told else []
+        return [", ".join(words)] if words else []
     rows = f"down: {', '.join(axes[:-3])}, " if len(axes) > 3 else ""
-    return [f"images {rows}across: {axes[-3]}", "in an image " + ", ".join(told)]
+    return [f"images {rows}across: {axes[-3]}", "in an image " + ", ".join(words)]
 
 
-def side(shown: Array) -> int:
+def _side(shown: Array) -> int:
     """The side of a tile: large where there are few."""
     across = shown.shape[1] * shown.shape[3]
     free = WIDTH - GAP * (shown.shape[1] - 1)
     return int(np.clip(free // max(across, 1), SMALLEST, LARGEST))
 
 
-def drawing(name: str, a: Array, shown: Array, top: float) -> str:
-    cell = side(shown)
+def _drawing(name: str, a: Array, shown: Array, top: float) -> str:
+    cell = _side(shown)
     rows, columns, height, width = shown.shape
     down, across = height * cell + GAP, width * cell + GAP
     parts = []
@@ -66,12 +66,12 @@ def drawing(name: str, a: Array, shown: Array, top: float) -> str:
         x, y = c * across + j * cell, r * down + i * cell
         where = index(a, place)
         parts.append(
-            f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{colour(value, top)}">'
+            f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{_colour(value, top)}">'
             f"<title>{where} {value:.6g}</title></rect>"
         )
         if cell >= READABLE:
             parts.append(
-                f'<text x="{x + cell / 2:g}" y="{y + cell / 2:g}" fill="{ink(value, top)}">{short(value)}</text>'
+                f'<text x="{x + cell / 2:g}" y="{y + cell / 2:g}" fill="{_ink(value, top)}">{_short(value)}</text>'
             )
     size = f'width="{columns * across - GAP}" height="{rows * down - GAP}"'
     return f'<svg {size} role="img" aria-label="{html.escape(name)}">{"".join(parts)}</svg>'
@@ -86,25 +86,25 @@ def index(a: Array, place: tuple[int, ...]) -> list[int]:
     return [*map(int, leading), *map(int, inside)]
 
 
-def share(value: float, top: float) -> float:
+def _share(value: float, top: float) -> float:
     return max(-1.0, min(1.0, value / top)) if top > 0 else 0.0
 
 
-def colour(value: float, top: float) -> str:
+def _colour(value: float, top: float) -> str:
     """Blue below zero, white at zero, red above; black for what is not finite."""
     if not np.isfinite(value):
         return "#000"
-    t = share(value, top)
+    t = _share(value, top)
     fade = round(255 * (1 - 0.85 * abs(t)))
     return f"#ff{fade:02x}{fade:02x}" if t > 0 else f"#{fade:02x}{fade:02x}ff" if t < 0 else "#ffffff"
 
 
-def ink(value: float, top: float) -> str:
+def _ink(value: float, top: float) -> str:
     """What can be read on that colour."""
-    return "#fff" if not np.isfinite(value) or share(value, top) < -0.6 else "#111"
+    return "#fff" if not np.isfinite(value) or _share(value, top) < -0.6 else "#111"
 
 
-def short(value: float) -> str:
+def _short(value: float) -> str:
     """A number of at most five characters."""
     if not np.isfinite(value):
         return str(value)

@@ -1,4 +1,4 @@
-"""The verdict, as a user gets it: a judgement that a notebook shows as a page."""
+"""The verdict that a user gets: a judgement that a notebook shows as a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User code runs in a child process, with a time limit and a memory limit: whatever it does, the answer is ours."""
+"""The user's code runs in a child process, with a limit of time and of memory; the answer is always a verdict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from torchref.check.running.tracebacks import last_lines
 MEMORY = 4 << 30  # bytes a user's code may allocate beyond what is there
 TOKEN = 32  # bytes of the judge's token
 LONGEST = 64 << 20  # bytes of a verdict, its pictures included
-OURS = (  # lines of a traceback that are no help to the user
+OURS = (  # lines of a traceback that do not help the user
     os.path.join(os.sep, "torchref", "check", ""),
     os.path.join(os.sep, "torchref", "cli", ""),
     os.path.join(os.sep, "torchref", "load.py"),
@@ -39,19 +39,19 @@ OURS = (  # lines of a traceback that are no help to the user
 )
 
 
-def could_not_run(error: str) -> Verdict:
+def _could_not_run(error: str) -> Verdict:
     """The verdict on code that gave no answer."""
     return Verdict(COULD_NOT_RUN, error=error)
 
 
 def share_torch(path: str) -> None:
-    """Import torch for a file that will: once for all its children, and outside of their time limit."""
+    """Import torch before the fork if the file imports it: once for all children, outside of their time limit."""
     with contextlib.suppress(OSError, ImportError):
         if re.search(r"^\s*(import|from)\s+torch\b", Path(path).read_text(errors="replace"), re.M):
             importlib.import_module("torch")
 
 
-def limit_memory() -> None:
+def _limit_memory() -> None:
     """A huge allocation raises MemoryError instead of taking the machine down."""
     try:
         import resource
@@ -64,44 +64,43 @@ def limit_memory() -> None:
         pass
 
 
-def guarded(work: Callable[[], Verdict]) -> Verdict:
-    """Run `work`; an exception that is not the user's either is reported as such."""
+def _guarded(work: Callable[[], Verdict]) -> Verdict:
+    """The verdict of `work`; an exception becomes a verdict that reports it."""
     try:
         return work()
     except TimeOut as problem:
         lines = last_lines(problem) or "the search for the mistake, after your code had run"
         more = "--timeout SECONDS gives it more time"
-        return Verdict(COULD_NOT_RUN, error=f"{problem}\n{lines}", called=called(problem), option=more)
+        return Verdict(COULD_NOT_RUN, error=f"{problem}\n{lines}", called=_called(problem), option=more)
     except MemoryError as problem:
-        told = f"it asked for more memory than it may have ({MEMORY >> 30} GiB)\n{last_lines(problem)}"
-        return Verdict(COULD_NOT_RUN, error=told, called=called(problem))
-    except BaseException as problem:
+        error = f"it asked for more memory than it may have ({MEMORY >> 30} GiB)\n{last_lines(problem)}"
+        return Verdict(COULD_NOT_RUN, error=error, called=_called(problem))
+    except BaseException as problem:  # noqa: BLE001 -- the user's code has changed what we are made of: anything may come
         last = "".join(traceback.format_exception(problem)[-4:])
-        return could_not_run(f"the check itself failed on this code:\n{last}")
+        return _could_not_run(f"the check itself failed on this code:\n{last}")
 
 
-def called(problem: BaseException) -> str:
-    """How the code was called, where the exception knows."""
+def _called(problem: BaseException) -> str:
+    """How the code was called, if the exception knows."""
     return how_called(getattr(problem, "calls", ()))
 
 
 def run(work: Callable[[], Verdict], timeout: float = 60.0, limited: bool = True) -> Verdict:
-    """`work()` in a forked child; a Verdict that says what happened if no answer comes back.
+    """The verdict of `work()` in a forked child, or one that says why no answer came back.
 
-    The child gets a signal when its time is up, so that its traceback says where it was.
-    Two seconds later it is killed.
+    The child gets a signal when its time is up: its traceback then says where it was. Two seconds later it is killed.
     """
-    if not hasattr(os, "fork") or cuda_in_use():
-        return guarded(work)
+    if not hasattr(os, "fork") or _cuda_in_use():
+        return _guarded(work)
     with tempfile.TemporaryFile(mode="w+b") as log:
-        return fork(work, timeout, log, limited)
+        return _fork(work, timeout, log, limited)
 
 
-def fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> Verdict:
-    """The child's answer; where it crashes, `log` holds its last traceback.
+def _fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> Verdict:
+    """The child's answer; if the child crashes, `log` holds its last traceback.
 
     The answer is the token, the document's length in 8 bytes, and the document. The token is drawn for this child
-    alone: what user code writes into the pipe does not begin with it, and is refused.
+    alone. What the user's code writes into the pipe does not begin with it, and is refused.
     """
     token = os.urandom(TOKEN)
     read, write = os.pipe()
@@ -114,7 +113,7 @@ def fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bo
         status = 1
         try:
             os.close(read)
-            document = answer(work, timeout, log, limited)
+            document = _answer(work, timeout, log, limited)
             with os.fdopen(write, "wb") as pipe:
                 pipe.write(token + len(document).to_bytes(8, "big") + document)
             status = 0
@@ -125,9 +124,9 @@ def fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bo
     try:
         verdict = decode(receive(read, token, time.monotonic() + timeout + 2))
     except TimeoutError:
-        verdict = could_not_run(f"it did not finish within {timeout:g} s (and could not be interrupted)")
+        verdict = _could_not_run(f"it did not finish within {timeout:g} s (and could not be interrupted)")
     except ValueError as problem:
-        verdict = could_not_run(str(problem))
+        verdict = _could_not_run(str(problem))
     except EOFError:
         pass  # its exit status says why
     finally:
@@ -135,41 +134,41 @@ def fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bo
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)  # it has answered, or it never will
         _, status = os.waitpid(pid, 0)
-    return verdict or could_not_run(f"the process died ({ending(status)})\n{last_traceback(log)}")
+    return verdict or _could_not_run(f"the process died ({_ending(status)})\n{_last_traceback(log)}")
 
 
-def answer(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> bytes:
-    """The child's half: the document of the verdict."""
+def _answer(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> bytes:
+    """In the child: the document of the verdict."""
     sys.stdout = sys.stderr
     os.dup2(2, 1)  # what the user's code prints must not mix with our answer
     faulthandler.enable(log)
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, alarm(timeout))
+    signal.signal(signal.SIGALRM, _alarm(timeout))
     signal.setitimer(signal.ITIMER_REAL, timeout)
     if limited:  # CUDA asks for far more addresses than memory
-        limit_memory()
+        _limit_memory()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     before = dict(vars(np))
-    verdict = guarded(work)
+    verdict = _guarded(work)
     signal.setitimer(signal.ITIMER_REAL, 0)
     with contextlib.suppress(BaseException):
         sys.stderr.flush()
     changed = [name for name, value in before.items() if name[0] != "_" and vars(np).get(name) is not value]
     if changed and verdict.verdict != COULD_NOT_RUN:
-        verdict = could_not_run(f"it changed numpy.{changed[0]}, with which the judge compares")
+        verdict = _could_not_run(f"it changed numpy.{changed[0]}, with which the judge compares")
     try:
         return encode(verdict)
-    except Exception as problem:  # the user's code has changed what the judge is made of
-        return encode(could_not_run(f"the verdict cannot be written: {problem!r}"))
+    except Exception as problem:  # noqa: BLE001 -- the user's code has changed what the judge is made of
+        return encode(_could_not_run(f"the verdict cannot be written: {problem!r}"))
 
 
 def receive(pipe: int, token: bytes, deadline: float) -> bytes:
-    """The document that the child has sent.
+    """The document that the child sent.
 
-    Errors: ValueError if it is not the child's, too long or torn, EOFError if there is none, TimeoutError.
+    Errors: EOFError if there is none; ValueError if it is not the child's, too long or cut off; TimeoutError.
     """
-    header = read_exactly(pipe, TOKEN + 8, deadline)
+    header = _read_exactly(pipe, TOKEN + 8, deadline)
     if not header:
         raise EOFError
     if header[:TOKEN] != token:
@@ -177,13 +176,13 @@ def receive(pipe: int, token: bytes, deadline: float) -> bytes:
     size = int.from_bytes(header[TOKEN:], "big")
     if len(header) == TOKEN + 8 and size > LONGEST:
         raise ValueError(f"the verdict has {size} bytes; at most {LONGEST} are read")
-    document = read_exactly(pipe, size, deadline)
+    document = _read_exactly(pipe, size, deadline)
     if len(header) < TOKEN + 8 or len(document) < size:
-        raise ValueError(f"the verdict is torn: its end is missing after {len(document)} bytes")
+        raise ValueError(f"the verdict is cut off: its end is missing after {len(document)} bytes")
     return document
 
 
-def read_exactly(pipe: int, size: int, deadline: float) -> bytes:
+def _read_exactly(pipe: int, size: int, deadline: float) -> bytes:
     """The next `size` bytes; fewer if the pipe ends before. Errors: TimeoutError."""
     data = bytearray()
     while len(data) < size:
@@ -196,29 +195,29 @@ def read_exactly(pipe: int, size: int, deadline: float) -> bytes:
     return bytes(data)
 
 
-def ending(status: int) -> str:
+def _ending(status: int) -> str:
     """How a process ended."""
     if os.WIFSIGNALED(status):
-        if os.WTERMSIG(status) == signal.SIGKILL:  # by the system, or by us after the pipe's end
+        if os.WTERMSIG(status) == signal.SIGKILL:  # by the system, or by us after the end of the pipe
             return "SIGKILL: the machine's memory was full, or the code closed the judge's pipe"
         return signal.Signals(os.WTERMSIG(status)).name
     return f"exit status {os.waitstatus_to_exitcode(status)}"
 
 
-def last_traceback(log: BinaryIO) -> str:
-    """The user's own lines of what faulthandler has written."""
+def _last_traceback(log: BinaryIO) -> str:
+    """The user's own lines in what faulthandler wrote."""
     log.seek(0)
     lines = log.read(1 << 16).decode(errors="replace").splitlines()
     return "\n".join([line for line in lines if line.strip() and not any(o in line for o in OURS)][:8])
 
 
-def alarm(timeout: float) -> Callable[..., None]:
+def _alarm(timeout: float) -> Callable[..., None]:
     def handler(*_: Any) -> None:
         raise TimeOut(f"it did not finish within {timeout:g} s; it was at:")
 
     return handler
 
 
-def cuda_in_use() -> bool:
+def _cuda_in_use() -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and torch.cuda.is_initialized()

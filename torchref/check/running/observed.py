@@ -1,4 +1,4 @@
-"""What a user's backward has in its variables when it returns: the named intermediates of their own code."""
+"""The variables of a user's backward when it returns: the named intermediates of their own code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OURS = tuple(
 
 
 class Observer:
-    """The variables of the last backward, by name, and the code whose variables they are."""
+    """The variables of the last backward, by name, and its code object."""
 
     def __init__(self) -> None:
         self.values: dict[str, Array] = {}
@@ -38,11 +38,11 @@ class Observer:
         """Call the backward and look at its frame, and those of the backwards inside it, as they return."""
         first: list[FrameType] = []
 
-        def watch(frame: FrameType, event: str, argument: Any) -> None:
+        def watch(frame: FrameType, event: str, _: Any) -> None:
             if event == "call" and not first and users(frame.f_code.co_filename):
                 first.append(frame)
-            elif event == "return" and first and (frame is first[0] or inner(frame)):
-                found = arrays(frame.f_locals)
+            elif event == "return" and first and (frame is first[0] or _inner(frame)):
+                found = _arrays(frame.f_locals)
                 if frame is first[0]:
                     self.values = {**self.values, **found}
                     self.code = frame.f_code
@@ -60,7 +60,7 @@ class Observer:
 
 @contextmanager
 def observing() -> Iterator[Observer]:
-    """Within this context the variables of every backward that is called are seen."""
+    """In this context the observer reads the variables of every backward that is called."""
     observer = Observer()
     token = WATCH.set(observer.call)
     try:
@@ -70,31 +70,31 @@ def observing() -> Iterator[Observer]:
 
 
 def users(filename: str) -> bool:
-    """Whether a file is the user's: none of ours, of Python's or of an installed package."""
+    """Whether a file is the user's: not ours, not Python's, not an installed package's."""
     return not filename.startswith("<frozen ") and not os.path.realpath(filename).startswith(OURS)
 
 
-def inner(frame: FrameType) -> bool:
-    """Whether a frame inside the backward is a backward of a part: of one step, of one layer."""
+def _inner(frame: FrameType) -> bool:
+    """Whether a frame inside the backward is the backward of a part: of one step, of one layer."""
     name = frame.f_code.co_name.lower()
     return users(frame.f_code.co_filename) and any(word in name for word in ("backward", "bwd", "grad", "step"))
 
 
-def arrays(variables: dict[str, Any]) -> dict[str, Array]:
-    """The numbers among a frame's variables: its own, those of `self`, those in a cache."""
+def _arrays(variables: dict[str, Any]) -> dict[str, Array]:
+    """The arrays of floats among a frame's variables: its own, those of `self`, those in a dictionary."""
     found: dict[str, Array] = {}
     for name, value in variables.items():
         if name == "self" and hasattr(value, "__dict__"):
             held = vars(value)
             for inside in (held, *(v for v in held.values() if isinstance(v, dict))):
-                found.update({k: a for k, v in inside.items() if (a := numbers(v)) is not None})
+                found.update({k: a for k, v in inside.items() if (a := _numbers(v)) is not None})
         elif isinstance(value, dict):
-            found.update({str(k): a for k, v in value.items() if (a := numbers(v)) is not None})
-    found.update({k: a for k, v in variables.items() if (a := numbers(v)) is not None})
+            found.update({str(k): a for k, v in value.items() if (a := _numbers(v)) is not None})
+    found.update({k: a for k, v in variables.items() if (a := _numbers(v)) is not None})
     return found
 
 
-def numbers(value: Any) -> Array | None:
+def _numbers(value: Any) -> Array | None:
     if type(value).__module__ == "torch" and hasattr(value, "detach"):
         value = value.detach().cpu().double().numpy()
     if isinstance(value, np.ndarray | np.floating) and value.dtype.kind == "f":

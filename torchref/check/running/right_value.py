@@ -1,7 +1,7 @@
-"""The user's backward once more, with the right value put in the place of one of its variables.
+"""The user's backward once more, with one of its variables replaced by the right value.
 
-If everything that was wrong is right then, the mistake stands in or before the line that computes this variable, and
-what comes after it is right.
+If all its gradients are right then, the mistake stands in the line that computes this variable, or before it. The
+lines after it are right.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torchref.nn.module import Array
 HOOK = "_the_right_value"
 
 
-class Insert(ast.NodeTransformer):
-    """After the last statement that binds `name` in the function `function`: name = HOOK(name)."""
+class _Insert(ast.NodeTransformer):
+    """Insert name = HOOK(name) after the last statement that binds `name` in the function `function`."""
 
     def __init__(self, function: str, line: int, name: str) -> None:
         self.function, self.line, self.name = function, line, name
@@ -30,7 +30,7 @@ class Insert(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         if node.name == self.function and self.line in (node.lineno, *(d.lineno for d in node.decorator_list)):
-            places = [i for i, s in enumerate(node.body) if binds(s, self.name)]
+            places = [i for i, s in enumerate(node.body) if _binds(s, self.name)]
             if places:
                 again = ast.parse(f"{self.name} = {HOOK}({self.name})").body[0]
                 node.body.insert(places[-1] + 1, again)
@@ -40,7 +40,7 @@ class Insert(ast.NodeTransformer):
         return node
 
 
-def binds(statement: ast.stmt, name: str) -> bool:
+def _binds(statement: ast.stmt, name: str) -> bool:
     """Whether a statement of the function's own block assigns `name`; loops and branches are left alone."""
     if isinstance(statement, ast.Assign):
         targets: list[ast.expr] = statement.targets
@@ -52,40 +52,40 @@ def binds(statement: ast.stmt, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name for n in parts)
 
 
-def fed(target: Any, code: CodeType, name: str, value: Array) -> Any:
-    """`target` (a function or a class) with `value` put in for the variable `name` of `code`, or None."""
+def _replaced(target: Any, code: CodeType, name: str, value: Array) -> Any:
+    """`target`, a function or a class, in which `value` replaces the variable `name` of `code`; None if that fails."""
     try:
         lines, first = inspect.getsourcelines(target)
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, TypeError, SyntaxError):
         return None
-    insert = Insert(code.co_name, code.co_firstlineno - first + 1, name)
+    insert = _Insert(code.co_name, code.co_firstlineno - first + 1, name)
     tree = insert.visit(tree)
     top = tree.body[0]
     if not insert.done or not isinstance(top, ast.FunctionDef | ast.ClassDef):
         return None
     top.decorator_list = []
-    cells = closure_of(target)
+    cells = _closure_of(target)
     body: list[ast.stmt] = [top, ast.Return(ast.Name(top.name, ast.Load()))]
     maker = ast.parse(f"def _maker({', '.join(cells)}): pass").body[0]
     assert isinstance(maker, ast.FunctionDef)
     maker.body = body
     module = ast.fix_missing_locations(ast.Module([maker], []))
     scope = dict(getattr(target, "__globals__", None) or vars(inspect.getmodule(target) or object))
-    scope[HOOK] = right_value(value)
-    exec(compile(module, "<the right value put in>", "exec"), scope)
+    scope[HOOK] = _right_value(value)
+    exec(compile(module, "<with the right value>", "exec"), scope)
     return scope["_maker"](**cells)
 
 
-def closure_of(target: Any) -> dict[str, Any]:
-    """The variables that a function has from the functions around it."""
+def _closure_of(target: Any) -> dict[str, Any]:
+    """The variables of a function that belong to the functions around it."""
     if inspect.isclass(target):
         return {}
     names = target.__code__.co_freevars
     return {n: c.cell_contents for n, c in zip(names, target.__closure__ or (), strict=True)}
 
 
-def right_value(value: Array) -> Callable[[Any], Any]:
+def _right_value(value: Array) -> Callable[[Any], Any]:
     def give(own: Any) -> Any:
         if np.size(own) != value.size or np.squeeze(own).shape != np.squeeze(value).shape:
             raise ValueError("another shape")
@@ -95,12 +95,12 @@ def right_value(value: Array) -> Callable[[Any], Any]:
 
 
 def with_value(form: Form, code: CodeType, name: str, value: Array) -> Form | None:
-    """A form like `form` whose backward goes on with the right value, or None where its source does not allow that."""
+    """A form like `form` whose backward goes on with the right value; None if its source does not allow that."""
     for holder in ("back", "function", "cls"):
         target = getattr(form, holder, None)
         if target is None or (holder == "cls" and not inspect.isclass(target)):
             continue
-        made = fed(inspect.unwrap(target), code, name, value)
+        made = _replaced(inspect.unwrap(target), code, name, value)
         if made is not None:
             return form.changed(**{holder: made})
     return None

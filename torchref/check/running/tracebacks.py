@@ -1,4 +1,4 @@
-"""What a user sees of an exception: the lines of their own code in its traceback, none of ours, none of a library's."""
+"""An exception as the user sees it: with the lines of their own code alone, none of ours and none of a library's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One probe, run through a user's code in one reading of it, beside the right answer."""
+"""One run: a user's code, read in one way, on one probe, beside the right answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Results = dict[str, Array]
 
 @dataclass
 class Trial:
-    """One probe, run through the user's code, beside the right answer."""
+    """A run of the user's code on one probe, beside the right answer."""
 
     reading: Reading
     probe: Probe
@@ -35,13 +35,13 @@ class Trial:
     upstream: Values
     reference: Results
     unreduced: dict[str, Unreduced]
-    gradients: Values  # the user's, in torch's convention; those of the wrong shape as they are
-    changes: Values  # values that the run itself has fixed: a mask that the user's code has drawn
-    upstreams: list[Values]  # as they were handed over
+    gradients: Values  # the user's, in torch's convention; those of a wrong shape stay as they are
+    changes: Values  # what the run itself decided: a mask that the user's code drew
+    upstreams: list[Values]  # those that the backward got
     takes_upstream: bool  # whether the backward takes an upstream gradient
-    asked: Config | None  # the dictionary of options, where the code takes one
+    asked: Config | None  # the dictionary of options, if the code takes one
     calls: list[Call]  # of the user's code, in this run
-    allowance: Results | None = None  # what rounding allows, once it has been asked for
+    allowance: Results | None = None  # what rounding allows; None until somebody asks
 
     @property
     def op(self) -> Op:
@@ -52,14 +52,14 @@ class Trial:
         return self.reading.form
 
     def close(self, mine: Any, reference: Any, at_least: float = 0.0) -> bool:
-        """Whether two arrays are equal in this reading."""
+        """Whether two arrays are equal within the tolerance of this reading."""
         return close(mine, reference, max(at_least, self.reading.tolerance))
 
     def ratio(self, mine: Any, reference: Any) -> float | None:
         return ratio(mine, reference, self.reading.tolerance)
 
     def with_mistakes(self, flags: tuple[str, ...]) -> tuple[Values, Results] | None:
-        """Outputs and gradients with these mistakes switched on, or None where the sizes do not allow it."""
+        """The outputs and gradients with these mistakes; None if the sizes do not allow them."""
         try:
             with np.errstate(all="ignore"):
                 outputs, backward = self.probe.evaluate(flags, **self.changes)
@@ -68,7 +68,7 @@ class Trial:
             return None
 
     def again(self, reading: Reading | None = None, wrap: Callable[[Any], Any] = lambda value: value) -> Trial:
-        """The same probe and upstream gradient once more: in another reading, or with other arrays."""
+        """The same probe and upstream gradient once more, in another reading or with wrapped arrays."""
         return attempt(reading or self.reading, self.probe, self.upstreams[:1], wrap)
 
 
@@ -78,9 +78,9 @@ def attempt(
     upstreams: Sequence[Values],
     wrap: Callable[[Any], Any] = lambda value: value,
 ) -> Trial:
-    """Run the user's code on probe `p`, with its arrays passed through `wrap`."""
+    """Run the user's code on the probe `p`; `wrap` is applied to every array that the code gets."""
     form = reading.form.for_probe(p.values)
-    p, upstreams = stored(form, p, upstreams)
+    p, upstreams = _stored(form, p, upstreams)
     convention = reading.convention
     first, _ = p.evaluate()
     reference = gradients_only(p.reference(p.upstream))
@@ -91,7 +91,7 @@ def attempt(
         return {k: wrap(convention.to_user(k, v)) for k, v in values.items()}
 
     handed: list[Values] = []
-    for u in upstreams:  # one that is handed over twice stays one
+    for u in upstreams:  # the same upstream gradient twice stays one object
         same = next((h for h, v in zip(handed, upstreams, strict=False) if v is u), None)
         handed.append(same if same is not None else theirs(u))
     np.random.seed(p.seed + 1)
@@ -99,9 +99,9 @@ def attempt(
         values, expected = theirs(p.values), theirs(first)
         with noting_calls() as calls:
             run = form.run(values, handed, expected, shapes)
-            refuse_what_is_no_array(run)
+            _refuse_what_is_no_array(run)
     outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
-    changes = drawn(reading, p, outputs)
+    changes = _drawn(reading, p, outputs)
     expected, backward = p.evaluate(**changes)
     upstream = upstreams[0] if upstreams else p.upstream
     if not form.upstream:  # a loss, or a plain derivative: the upstream gradient is 1
@@ -112,17 +112,17 @@ def attempt(
     reference = {k: v for k, v in gradients_only(full).items() if k in names and form.judges(k)}
     unreduced = {k[:-1]: v for k, v in full.items() if isinstance(v, Unreduced)}
     judged = {k: g for k, g in (run.gradients[0] if run.gradients else {}).items() if form.judges(k)}
-    gradients = {k: home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
+    gradients = {k: _home(reading, k, g, reference, shapes, run) for k, g in judged.items()}
     if reading.op.loss and "target" in gradients and not np.any(gradients["target"]):
-        del gradients["target"]  # left at zero: no gradient is claimed
+        del gradients["target"]  # left at zero: the code claims no gradient
     return Trial(
         reading, p, run, outputs, expected, given, reference, unreduced, gradients, changes, list(upstreams),
         form.upstream, form.asked, calls,
     )  # fmt: skip
 
 
-def stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:
-    """The probe in the precision that the code computes in, if that is lower than float64."""
+def _stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:
+    """The probe in the precision of the code, if that is lower than float64."""
     if form.dtype == "float64":
         return p, upstreams
     values = {k: form.stored(v) for k, v in p.values.items()}
@@ -131,15 +131,15 @@ def stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Se
     return replace(p, values=values, upstream=upstream), [seen[id(u)] for u in upstreams]
 
 
-def refuse_what_is_no_array(run: Run) -> None:
+def _refuse_what_is_no_array(run: Run) -> None:
     for kind, found in (("output", run.outputs), *(("gradient", g) for g in run.gradients)):
         for k, v in found.items():
             if v is not None and np.asarray(v).dtype.kind not in "biufc":
                 raise CouldNotRun(f"the {kind} of {k} is no array but a {type(v).__name__}")
 
 
-def drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
-    """The mask that the user's code has drawn, read from its output."""
+def _drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
+    """The mask that the user's code drew, read from its output."""
     if not reading.op.draws or "mask" in reading.takes or "output" not in outputs:
         return {}
     if np.shape(outputs["output"]) != np.shape(p.values["input"]):
@@ -147,8 +147,8 @@ def drawn(reading: Reading, p: Probe, outputs: Values) -> Values:
     return {"mask": reading.op.draws(outputs["output"], p.values["p"])}
 
 
-def home(reading: Reading, name: str, g: Any, reference: Results, shapes: dict[str, tuple[int, ...]], run: Run) -> Any:
-    """A user's gradient in torch's convention; left as it is if its shape does not allow that."""
+def _home(reading: Reading, name: str, g: Any, reference: Results, shapes: dict[str, tuple[int, ...]], run: Run) -> Any:
+    """A user's gradient in torch's convention; unchanged if its shape does not allow that."""
     if name not in reference or g is None:
         return g
     convention, array = reading.convention, np.asarray(g)

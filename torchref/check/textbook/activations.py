@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import erf
 
-from torchref.check.textbook.common import sigmoid
+from torchref.check.textbook.common import WithBackward, sigmoid
 from torchref.nn.module import Array
 
 
-def relu(x: Array) -> Any:
+def relu(x: Array) -> WithBackward:
+    """y = max(x, 0); dx = dy where x > 0, and 0 elsewhere. At the kink torch takes 0."""
     y = np.maximum(x, 0)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -21,7 +20,8 @@ def relu(x: Array) -> Any:
     return y, backward
 
 
-def leaky_relu(x: Array, negative_slope: float) -> Any:
+def leaky_relu(x: Array, negative_slope: float) -> WithBackward:
+    """y = x where x > 0, else negative_slope x; dx = dy times the slope of the branch, at 0 negative_slope."""
     y = np.where(x > 0, x, negative_slope * x)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -31,8 +31,8 @@ def leaky_relu(x: Array, negative_slope: float) -> Any:
     return y, backward
 
 
-def rrelu(x: Array, lower: float, upper: float) -> Any:
-    """In evaluation, where the slope is the middle of its interval."""
+def rrelu(x: Array, lower: float, upper: float) -> WithBackward:
+    """In evaluation: y = x where x > 0, else slope x, with slope the middle of its interval, (lower + upper) / 2."""
     slope = (lower + upper) / 2
     y = np.where(x > 0, x, slope * x)
 
@@ -43,7 +43,8 @@ def rrelu(x: Array, lower: float, upper: float) -> Any:
     return y, backward
 
 
-def elu(x: Array, alpha: float) -> Any:
+def elu(x: Array, alpha: float) -> WithBackward:
+    """y = x where x > 0, else alpha (exp(x) - 1), whose slope is alpha exp(x)."""
     y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -53,7 +54,8 @@ def elu(x: Array, alpha: float) -> Any:
     return y, backward
 
 
-def selu(x: Array) -> Any:
+def selu(x: Array) -> WithBackward:
+    """y = scale elu(x, alpha), with constants that keep mean 0 and variance 1; dx = scale times the slope of elu."""
     scale, alpha = 1.0507009873554805, 1.6732632423543772
     y = scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
@@ -64,7 +66,8 @@ def selu(x: Array) -> Any:
     return y, backward
 
 
-def celu(x: Array, alpha: float) -> Any:
+def celu(x: Array, alpha: float) -> WithBackward:
+    """y = x where x > 0, else alpha (exp(x / alpha) - 1), whose slope is exp(x / alpha)."""
     y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha))
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -76,17 +79,19 @@ def celu(x: Array, alpha: float) -> Any:
 
 def cdf(x: Array) -> Array:
     """The normal distribution function, (1 + erf(x / sqrt(2))) / 2."""
-    result: Array = (1 + erf(x / np.sqrt(2))) / 2
-    return result
+    return (1 + erf(x / np.sqrt(2))) / 2
 
 
 def pdf(x: Array) -> Array:
     """The normal density, exp(-x**2 / 2) / sqrt(2 * pi)."""
-    result: Array = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
-    return result
+    return np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
 
 
-def gelu(x: Array, approximate: str) -> Any:
+def gelu(x: Array, approximate: str) -> WithBackward:
+    """y = x F(x), with the normal distribution F and its density f = F'; so dx = dy (F(x) + x f(x)).
+
+    approximate="tanh": F = (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), and tanh' = 1 - tanh^2.
+    """
     if approximate == "tanh":
         c = np.sqrt(2 / np.pi)
         y = x / 2 * (1 + np.tanh(c * (x + 0.044715 * x**3)))
@@ -106,7 +111,8 @@ def gelu(x: Array, approximate: str) -> Any:
     return y, backward
 
 
-def silu(x: Array) -> Any:
+def silu(x: Array) -> WithBackward:
+    """y = x s with s = sigmoid(x); s' = s (1 - s), so dx = dy (s + x s (1 - s))."""
     y = x * sigmoid(x)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -117,7 +123,8 @@ def silu(x: Array) -> Any:
     return y, backward
 
 
-def mish(x: Array) -> Any:
+def mish(x: Array) -> WithBackward:
+    """y = x t with t = tanh(softplus(x)); softplus' = sigmoid, so dx = dy (t + x (1 - t^2) sigmoid(x))."""
     y = x * np.tanh(np.logaddexp(0, x))
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -128,7 +135,8 @@ def mish(x: Array) -> Any:
     return y, backward
 
 
-def softplus(x: Array, beta: float, threshold: float) -> Any:
+def softplus(x: Array, beta: float, threshold: float) -> WithBackward:
+    """y = log(1 + exp(beta x)) / beta, and y = x where beta x > threshold; dx = dy sigmoid(beta x), and dy there."""
     y = np.where(beta * x > threshold, x, np.logaddexp(0, beta * x) / beta)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -138,7 +146,8 @@ def softplus(x: Array, beta: float, threshold: float) -> Any:
     return y, backward
 
 
-def logistic(x: Array) -> Any:
+def logistic(x: Array) -> WithBackward:
+    """y = sigmoid(x); y' = exp(-x) / (1 + exp(-x))^2 = y (1 - y)."""
     y = sigmoid(x)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -148,7 +157,8 @@ def logistic(x: Array) -> Any:
     return y, backward
 
 
-def tanh(x: Array) -> Any:
+def tanh(x: Array) -> WithBackward:
+    """y = tanh(x) = sinh / cosh; y' = (cosh^2 - sinh^2) / cosh^2 = 1 - y^2."""
     y = np.tanh(x)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -158,7 +168,8 @@ def tanh(x: Array) -> Any:
     return y, backward
 
 
-def hardtanh(x: Array, min_val: float, max_val: float) -> Any:
+def hardtanh(x: Array, min_val: float, max_val: float) -> WithBackward:
+    """y = x between min_val and max_val, the nearer of the two outside; dx = dy inside. At the edges torch takes 0."""
     y = np.clip(x, min_val, max_val)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -168,7 +179,8 @@ def hardtanh(x: Array, min_val: float, max_val: float) -> Any:
     return y, backward
 
 
-def relu6(x: Array) -> Any:
+def relu6(x: Array) -> WithBackward:
+    """y = min(max(x, 0), 6); dx = dy where 0 < x < 6. At the edges torch takes 0."""
     y = np.clip(x, 0, 6)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -178,7 +190,8 @@ def relu6(x: Array) -> Any:
     return y, backward
 
 
-def hardsigmoid(x: Array) -> Any:
+def hardsigmoid(x: Array) -> WithBackward:
+    """y = min(max(x + 3, 0), 6) / 6; dx = dy / 6 where -3 < x < 3."""
     y = np.clip(x + 3, 0, 6) / 6
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -188,7 +201,8 @@ def hardsigmoid(x: Array) -> Any:
     return y, backward
 
 
-def hardswish(x: Array) -> Any:
+def hardswish(x: Array) -> WithBackward:
+    """y = x hardsigmoid(x): 0 up to -3, x (x + 3) / 6 between, x from 3 on; the slope between is x / 3 + 1 / 2."""
     y = x * np.clip(x + 3, 0, 6) / 6
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -198,7 +212,8 @@ def hardswish(x: Array) -> Any:
     return y, backward
 
 
-def logsigmoid(x: Array) -> Any:
+def logsigmoid(x: Array) -> WithBackward:
+    """y = log sigmoid(x) = -log(1 + exp(-x)); y' = exp(-x) / (1 + exp(-x)) = sigmoid(-x)."""
     y = -np.logaddexp(0, -x)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -208,7 +223,8 @@ def logsigmoid(x: Array) -> Any:
     return y, backward
 
 
-def softsign(x: Array) -> Any:
+def softsign(x: Array) -> WithBackward:
+    """y = x / (1 + |x|); y' = (1 + |x| - x sign(x)) / (1 + |x|)^2 = 1 / (1 + |x|)^2."""
     y = x / (1 + np.abs(x))
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -218,7 +234,8 @@ def softsign(x: Array) -> Any:
     return y, backward
 
 
-def hardshrink(x: Array, lambd: float) -> Any:
+def hardshrink(x: Array, lambd: float) -> WithBackward:
+    """y = x where |x| > lambd, else 0; dx = dy where |x| > lambd."""
     y = np.where(np.abs(x) > lambd, x, 0)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -228,7 +245,8 @@ def hardshrink(x: Array, lambd: float) -> Any:
     return y, backward
 
 
-def softshrink(x: Array, lambd: float) -> Any:
+def softshrink(x: Array, lambd: float) -> WithBackward:
+    """y = sign(x) max(|x| - lambd, 0); dx = dy where |x| > lambd."""
     y = np.sign(x) * np.maximum(np.abs(x) - lambd, 0)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -238,7 +256,8 @@ def softshrink(x: Array, lambd: float) -> Any:
     return y, backward
 
 
-def tanhshrink(x: Array) -> Any:
+def tanhshrink(x: Array) -> WithBackward:
+    """y = x - tanh(x); y' = 1 - (1 - tanh(x)^2) = tanh(x)^2."""
     y = x - np.tanh(x)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -248,7 +267,8 @@ def tanhshrink(x: Array) -> Any:
     return y, backward
 
 
-def threshold(x: Array, threshold: float, value: float) -> Any:
+def threshold(x: Array, threshold: float, value: float) -> WithBackward:
+    """y = x where x > threshold, else value; dx = dy where x > threshold."""
     y = np.where(x > threshold, x, value)
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -258,7 +278,8 @@ def threshold(x: Array, threshold: float, value: float) -> Any:
     return y, backward
 
 
-def exp(x: Array) -> Any:
+def exp(x: Array) -> WithBackward:
+    """y = exp(x) is its own derivative: dx = dy y."""
     y = np.exp(x)
 
     def backward(dy: Array) -> tuple[Array, ...]:

@@ -7,24 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.textbook.common import SeveralWithBackward
 from torchref.nn.module import Array
 
 
 def softmax(scores: Array) -> Array:
     """The softmax along the last axis."""
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    result: Array = e / e.sum(axis=-1, keepdims=True)
-    return result
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def scaled_dot_product_attention(
-    q: Array,
-    k: Any,
-    v: Any,
-    attn_mask: Array | None,
-    is_causal: bool,
-    scale: float | None,
-) -> Any:
+    q: Array, k: Any, v: Any, attn_mask: Array | None, is_causal: bool, scale: float | None
+) -> SeveralWithBackward:
+    """y = P V with P = softmax(S) along the keys and S = Q K^T / sqrt(d), for Q (..., T, d) and K, V (..., S, d).
+
+    dV = P^T dy, dP = dy V^T, dS = P (dP - sum(dP P)) by softmax's derivative, dQ = dS K / sqrt(d), dK = dS^T Q /
+    sqrt(d). Hidden keys have the score -inf. If k is None, x is query, key and value, and dx is the sum of the
+    three.
+    """
     key, value = (q, q) if k is None else (k, v)  # one x is all three
     factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = q @ key.swapaxes(-1, -2) * factor
@@ -81,7 +82,12 @@ def multi_head_attention(
     attn_mask: Array | None,
     num_heads: int,
     is_causal: bool,
-) -> Any:
+) -> SeveralWithBackward:
+    """Attention of h heads between four linear layers; query (T, N, E), key and value (S, N, E).
+
+    z = heads joined, y = z W_o^T + b_o. The backward is that of the output layer, of attention in each head, and of the
+    three projections, in this order.
+    """
     x_k = query if key is None else key  # attention of one x with itself
     x_v = query if value is None else value
     if in_proj_weight is not None:

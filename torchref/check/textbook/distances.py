@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from torchref.check.textbook.common import WithBackward
 from torchref.nn.module import Array
 
 
 def length(v: Array) -> Array:
     """The length of each row, as a column."""
-    result: Array = np.sqrt((v**2).sum(-1, keepdims=True))
-    return result
+    return np.sqrt((v**2).sum(-1, keepdims=True))
 
 
-def pairwise_distance(x1: Array, x2: Array, eps: float, keepdim: bool) -> Any:
+def pairwise_distance(x1: Array, x2: Array, eps: float, keepdim: bool) -> WithBackward:
+    """y = |d| along the last axis, with d = x1 - x2 + eps; dx1 = dy d / |d|, dx2 = -dx1."""
     difference = x1 - x2 + eps
     distance = length(difference)
     y = distance if keepdim else distance[..., 0]
@@ -29,7 +28,11 @@ def pairwise_distance(x1: Array, x2: Array, eps: float, keepdim: bool) -> Any:
     return y, backward
 
 
-def cosine_embedding_loss(x1: Array, x2: Array, t: Array, margin: float, reduction: str) -> Any:
+def cosine_embedding_loss(x1: Array, x2: Array, t: Array, margin: float, reduction: str) -> WithBackward:
+    """L = mean of 1 - c where t = 1, else max(c - margin, 0), with c = x1 . x2 / (|x1| |x2|).
+
+    dc / dx1 = x2 / (|x1| |x2|) - c x1 / |x1|^2, and the same with 1 and 2 exchanged.
+    """
     n1, n2 = length(x1), length(x2)
     cos = (x1 * x2).sum(-1, keepdims=True) / (n1 * n2)
     c = cos[..., 0]
@@ -50,7 +53,12 @@ def cosine_embedding_loss(x1: Array, x2: Array, t: Array, margin: float, reducti
 
 def triplet_margin_loss(
     anchor: Array, positive: Array, negative: Array, margin: float, eps: float, reduction: str
-) -> Any:
+) -> WithBackward:
+    """L = mean of max(|a - p| - |a - n| + margin, 0), rows of (N, D).
+
+    d|v| / dv = v / |v|: inside the margin p gets -v / |v| of the positive, n gets v / |v| of the negative, a gets the
+    difference.
+    """
     to_positive = anchor - positive + eps
     to_negative = anchor - negative + eps
     d_positive, d_negative = length(to_positive), length(to_negative)

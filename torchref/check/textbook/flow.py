@@ -1,4 +1,4 @@
-"""What flows where in a few lines of code: which lines a variable needs, and which variables a line leads to."""
+"""The data flow of a few lines of code: the lines that a variable needs, and the variables that need a line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ BLOCKS = (ast.For, ast.While, ast.If, ast.With)
 
 
 def reads(node: ast.AST, sizes: tuple[str, ...] = ()) -> set[str]:
-    """The variables that a line reads; those of which it asks the attributes `sizes` alone are left out."""
+    """The variables that a line reads, without those of which it reads the attributes `sizes` alone."""
     asked = {id(n.value) for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in sizes}
     found = {
         n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in asked
     }
-    return found | ({base(node.target)} if isinstance(node, ast.AugAssign) else set())
+    return found | ({_base(node.target)} if isinstance(node, ast.AugAssign) else set())
 
 
 def writes(node: ast.AST) -> set[str]:
@@ -23,13 +23,13 @@ def writes(node: ast.AST) -> set[str]:
     found = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     for n in ast.walk(node):
         if isinstance(n, ast.Subscript | ast.Attribute) and isinstance(n.ctx, ast.Store):
-            found.add(base(n))
+            found.add(_base(n))
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == "at" and n.args:
-            found.add(base(n.args[0]))  # np.add.at
+            found.add(_base(n.args[0]))  # np.add.at
     return found | ({node.name} if isinstance(node, ast.FunctionDef) else set())
 
 
-def base(node: ast.expr) -> str:
+def _base(node: ast.expr) -> str:
     """The variable that dx[...] or h.T is a part of."""
     while isinstance(node, ast.Subscript | ast.Attribute):
         node = node.value
@@ -37,7 +37,7 @@ def base(node: ast.expr) -> str:
 
 
 def needed(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
-    """The lines of `body` that the variables `names` need; `names` grows by what these lines read."""
+    """The lines of `body` that the variables `names` need. What these lines read is added to `names`."""
     kept: list[ast.stmt] = []
     for s in reversed(body):
         if isinstance(s, BLOCKS):

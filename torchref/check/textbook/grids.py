@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.textbook.common import WithBackward
 from torchref.check.textbook.shapes import cubic
 from torchref.nn.module import Array
 
@@ -17,7 +18,8 @@ def centres(n: int, align_corners: bool) -> Array:
     return (2 * np.arange(n) + 1) / n - 1
 
 
-def affine_grid(theta: Array, size: tuple[int, ...], align_corners: bool) -> Any:
+def affine_grid(theta: Array, size: tuple[int, ...], align_corners: bool) -> WithBackward:
+    """grid = theta (x, y, 1) for each pixel of (N, C, H, W), so dtheta = sum over the pixels of dgrid (x, y, 1)^T."""
     n, _, h, w = size
     places = np.meshgrid(centres(w, align_corners), centres(h, align_corners))
     points = np.stack([*places, np.ones((h, w))], -1).reshape(-1, 3)  # (x, y, 1) of each pixel
@@ -73,7 +75,11 @@ def taps(g: Array, n: int, mode: str, padding_mode: str, align_corners: bool) ->
     return [(np.clip(i, 0, n - 1).astype(int), a * ok, b * ok) for (i, a, b), ok in zip(found, inside, strict=True)]
 
 
-def grid_sample(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> Any:
+def grid_sample(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> WithBackward:
+    """y at a place = sum over the pixels near it of x w_row w_column, with the weights of the mode.
+
+    dx adds dy w_row w_column to each pixel; dgrid is sum of dy x times the derivative of one weight, times the other.
+    """
     n, c, h, w = x.shape
     rows = taps(grid[..., 1], h, mode, padding_mode, align_corners)
     columns = taps(grid[..., 0], w, mode, padding_mode, align_corners)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from torchref.check.textbook.common import SeveralWithBackward, WithBackward
 from torchref.nn.module import Array
 
 
-def layer_norm(x: Array, normalized_shape: tuple[int, ...], weight: Array, bias: Array, eps: float) -> Any:
+def layer_norm(x: Array, normalized_shape: tuple[int, ...], weight: Array, bias: Array, eps: float) -> WithBackward:
+    """y = x_hat weight + bias, with x_hat = (x - mean) / std, std = sqrt(var + eps), over the last axes.
+
+    With n entries: d x_hat_j / dx_i = ([i = j] - 1 / n - x_hat_i x_hat_j / n) / std, so dx = (dx_hat - mean(dx_hat) -
+    x_hat mean(dx_hat x_hat)) / std, with dx_hat = dy weight.
+    """
     axes = tuple(range(-len(normalized_shape), 0))
     mean = x.mean(axes, keepdims=True)
     centred = x - mean
@@ -31,7 +35,8 @@ def layer_norm(x: Array, normalized_shape: tuple[int, ...], weight: Array, bias:
     return y, backward
 
 
-def layer_norm2d(x: Array, weight: Array, bias: Array, eps: float) -> Any:
+def layer_norm2d(x: Array, weight: Array, bias: Array, eps: float) -> WithBackward:
+    """Layer norm of the channels of each place of an image (N, C, H, W); weight and bias (C)."""
     rest, column = (0, 2, 3), (1, -1, 1, 1)
     gamma, beta = np.reshape(weight, column), np.reshape(bias, column)
     mean = x.mean(1, keepdims=True)
@@ -62,7 +67,12 @@ def batch_norm(
     training: bool,
     momentum: float,
     eps: float,
-) -> Any:
+) -> SeveralWithBackward:
+    """y = x_hat weight + bias for x (N, D), with the statistics of each column; backward as in layer_norm.
+
+    In evaluation the running statistics are constants: dx = dx_hat / std. In training they move towards those of the
+    batch by momentum, the variance with n - 1.
+    """
     if training:
         mean = x.mean(axis=0)
         var = ((x - mean) ** 2).mean(axis=0)
@@ -103,7 +113,8 @@ def batch_norm2d(
     training: bool,
     momentum: float,
     eps: float,
-) -> Any:
+) -> SeveralWithBackward:
+    """Batch norm of each channel of images (N, C, H, W): the statistics run over (N, H, W)."""
     axes, column = (0, 2, 3), (1, -1, 1, 1)
     gamma, beta = np.reshape(weight, column), np.reshape(bias, column)
     if training:
@@ -137,7 +148,8 @@ def batch_norm2d(
     return (y, new_mean, new_var), backward
 
 
-def group_norm(x: Array, num_groups: int, weight: Array, bias: Array, eps: float) -> Any:
+def group_norm(x: Array, num_groups: int, weight: Array, bias: Array, eps: float) -> WithBackward:
+    """x_hat over each group of channels of (N, C, H, W), then weight and bias (C); backward as in layer_norm."""
     rest, column = (0, 2, 3), (1, -1, 1, 1)
     gamma, beta = np.reshape(weight, column), np.reshape(bias, column)
     axes = (2, 3)
@@ -162,7 +174,8 @@ def group_norm(x: Array, num_groups: int, weight: Array, bias: Array, eps: float
     return y, backward
 
 
-def instance_norm(x: Array, weight: Array, bias: Array, eps: float) -> Any:
+def instance_norm(x: Array, weight: Array, bias: Array, eps: float) -> WithBackward:
+    """x_hat over (H, W) of each channel of (N, C, H, W), then weight and bias (C); backward as in layer_norm."""
     axes, rest, column = (2, 3), (0, 2, 3), (1, -1, 1, 1)
     gamma, beta = np.reshape(weight, column), np.reshape(bias, column)
     mean = x.mean(axes, keepdims=True)
@@ -184,7 +197,12 @@ def instance_norm(x: Array, weight: Array, bias: Array, eps: float) -> Any:
     return y, backward
 
 
-def rms_norm(x: Array, normalized_shape: tuple[int, ...], weight: Array, eps: float | None) -> Any:
+def rms_norm(x: Array, normalized_shape: tuple[int, ...], weight: Array, eps: float | None) -> WithBackward:
+    """y = x_hat weight, with x_hat = x / rms and rms = sqrt(mean(x^2) + eps), over the last axes.
+
+    With n entries: d rms / dx_i = x_i / (n rms), so dx = (dx_hat - x_hat mean(dx_hat x_hat)) / rms, with dx_hat = dy
+    weight.
+    """
     if eps is None:
         eps = np.finfo(x.dtype).eps
     axes = tuple(range(-len(normalized_shape), 0))
@@ -209,7 +227,12 @@ def neighbours(a: Array, before: int, after: int) -> Array:
     return np.stack([a[:, max(i - before, 0) : i + after + 1].sum(1) for i in range(a.shape[1])], axis=1)
 
 
-def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float) -> Any:
+def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float) -> WithBackward:
+    """y_i = x_i D_i^-beta, with D_i = k + alpha / size sum of x_j^2 over the neighbouring channels j.
+
+    x_i stands in its own factor and in the D_j of its neighbours: dx_i = dy_i D_i^-beta - 2 alpha beta / size x_i sum_j
+    dy_j x_j D_j^(-beta - 1).
+    """
     before, after = size // 2, (size - 1) // 2  # torch's window, where size is even
     divisor = k + alpha / size * neighbours(x**2, before, after)
     y = x / divisor**beta

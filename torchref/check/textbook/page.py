@@ -1,4 +1,4 @@
-"""A page of the textbook: one formula under given options, as lines that can be run, changed and shown."""
+"""A page of the textbook: one formula under given options, whose lines can be run, changed and shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torchref.check.ops.record import Patch
 from torchref.check.textbook.flow import needed, reached, reads
 from torchref.nn.module import Array
 
-SHORT = {  # a parameter: torch's name
+SHORT = {  # a parameter: torch's name of it
     "x": "input",
     "x1": "input1",
     "x2": "input2",
@@ -29,29 +29,29 @@ SHORT = {  # a parameter: torch's name
     "k": "key",
     "v": "value",
 }
-SEEN, SUM = "_seen", "_sum"  # what a page calls, when it is run, with its variables and with its sums
-DATA = ("input", "target", "hx", "cx", "var", "anchor", "positive", "negative")  # what is no parameter of a layer
+SEEN, SUM = "_seen", "_sum"  # a page that runs calls these with its variables and its sums
+DATA = ("input", "target", "hx", "cx", "var", "anchor", "positive", "negative")  # not the parameters of a layer
 SIZES = ("shape", "size", "ndim")
 
 
 @dataclass
 class Ran:
-    """What a run of a page has computed."""
+    """The results of a run."""
 
     outputs: tuple[Array | None, ...]
     backward: Callable[..., tuple[Any, ...]]
-    variables: dict[str, Any]  # the forward's and, once it is called, the backward's
-    sums: dict[str, Unreduced]  # a gradient that is a sum: its terms
+    variables: dict[str, Any]  # of the forward, and after its call of the backward
+    sums: dict[str, Unreduced]  # the terms of each gradient that is a sum
 
 
 @dataclass
 class Page:
-    """A function of the textbook whose options are decided: no `if` of theirs is left."""
+    """A function of the textbook under given options: every `if` about an option is decided."""
 
     tree: ast.FunctionDef
     scope: dict[str, Any]  # the module's names
     compiled: dict[tuple[str, ...], Any] = field(default_factory=dict)  # by the changes that are made to it
-    leading: dict[str, list[str]] = field(default_factory=dict)  # where each line leads
+    leading: dict[str, list[str]] = field(default_factory=dict)  # a line: the outputs or gradients that need it
 
     @property
     def parameters(self) -> list[str]:
@@ -59,7 +59,7 @@ class Page:
 
     @cached_property
     def unread(self) -> set[str]:
-        """torch's names of the parameters that no line reads under these options: they have no gradient."""
+        """torch's names of the parameters that no line reads under these options; they have no gradient."""
         return {torchs(p, {}) for p in self.parameters if p not in reads(ast.Module(self.tree.body, []))}
 
     @property
@@ -76,17 +76,17 @@ class Page:
         returned = self.tree.body[-1]
         assert isinstance(returned, ast.Return)
         assert isinstance(returned.value, ast.Tuple)
-        return names_of(returned.value.elts[0])
+        return _names_of(returned.value.elts[0])
 
     @property
     def gradients(self) -> list[str]:
         """The variables that are the gradients."""
         returned = self.back.body[-1]
         assert isinstance(returned, ast.Return)
-        return names_of(returned.value)
+        return _names_of(returned.value)
 
     def run(self, arguments: dict[str, Any], changes: Iterable[Patch | Edit] = ()) -> Ran:
-        """The formula at these arguments, by torch's names, with changes made to it."""
+        """Run the formula, with these changes, on arguments under torch's names."""
         variables: dict[str, Any] = {}
         sums: dict[str, Unreduced] = {}
 
@@ -100,13 +100,13 @@ class Page:
         return Ran(outputs if isinstance(outputs, tuple) else (outputs,), backward, variables, sums)
 
     def code(self, changes: tuple[Patch | Edit, ...]) -> Any:
-        key = tuple(c.told for c in changes)
+        key = tuple(c.wrong for c in changes)
         if key not in self.compiled:
             undo: list[Callable[[], None]] = []
             try:
                 for c in changes:
                     undo.append(c.apply() if isinstance(c, Edit) else patch(self.tree, c))
-                tree = self.tree if changes else observed(self.tree, self.gradients)
+                tree = self.tree if changes else _observed(self.tree, self.gradients)
                 module = ast.fix_missing_locations(ast.Module([tree], []))
                 self.compiled[key] = compile(module, f"<{tree.name} of the textbook>", "exec")
             finally:
@@ -120,12 +120,12 @@ class Page:
         return [show(s) for s, _ in lines(self.tree.body)]
 
     def right_line(self, change: Patch) -> str:
-        """The line in the place of which a patch stands; empty where there is none under these options."""
+        """The right line that a patch replaces; empty if there is none under these options."""
         found = [line for line in self.right_lines if line.startswith(change.line)]
         return found[0] if len(found) == 1 else ""
 
     def leads_to(self, line: str) -> list[str]:
-        """The outputs that the right line `line` leads to, or the gradients if it stands in the backward."""
+        """The outputs that need the right line `line`, or the gradients if it stands in the backward."""
         if not self.leading:
             for names, body in ((self.outputs, self.forward), (self.gradients, self.back.body)):
                 every = [s for s, _ in lines(body)]
@@ -135,27 +135,27 @@ class Page:
         return self.leading[line]
 
     def shown(self, wanted: str) -> list[str]:
-        """The lines that compute the variable `wanted`, from the arguments on, as they would be written."""
+        """The lines that compute the variable `wanted` from the arguments."""
         names = {wanted}
         inner = needed(self.back.body[:-1], names) if wanted in self.gradients else []
         every = (*needed(self.forward, names), *inner)
         return [*self.helpers(every), *(line for s in every for line in show(s).splitlines())]
 
     def helpers(self, every: Iterable[ast.stmt]) -> list[str]:
-        """What these lines call from the textbook: name, arguments and meaning, as comments."""
+        """A comment for each function of the textbook that these lines call: name, arguments, meaning."""
         called = sorted({name for s in every for name in reads(s)} - set(self.parameters))
         own = [f for n in called if inspect.isfunction(f := self.scope.get(n)) and "torchref.check" in f.__module__]
-        return [f"# {f.__name__}({', '.join(inspect.signature(f).parameters)}): {first_line(f)}" for f in own]
+        return [f"# {f.__name__}({', '.join(inspect.signature(f).parameters)}): {_first_line(f)}" for f in own]
 
     def edits(self, slugs: Slugs, variables: dict[str, Any]) -> list[Edit]:
-        """The wrong formulas that one edit makes, the likelier first; `variables` are those of a run."""
+        """The wrong formulas that one edit makes, the likeliest first; `variables` are those of a run."""
         numbers = {n: v for n, v in variables.items() if isinstance(v, np.ndarray | np.floating | float)}
         arrays = {n: np.shape(v) for n, v in numbers.items() if np.asarray(v).dtype != bool}  # masks have no sign
         data = {p for p in self.parameters if torchs(p, {}) in DATA or p in SHORT}
         moving = set(data) | {a.arg for a in self.back.args.args}
         for s, _ in lines([*self.forward, *self.back.body]):
             moving |= reached([s], s) if reads(s, SIZES) & moving else set()
-        tuples = tuple(n for n, v in variables.items() if axes(v) and n != "column" and "shape" not in n)
+        tuples = tuple(n for n, v in variables.items() if _axes(v) and n != "column" and "shape" not in n)
         upstream = frozenset(a.arg for a in self.back.args.args)
         inside = [s for s, _ in lines(self.back.body)]
         moved = upstream | {n for s in inside if reads(s) & upstream for n in reached(inside, s)}
@@ -164,11 +164,11 @@ class Page:
         found: dict[str, Edit] = {}
         every = [*slips(self.back.body, slugs, scope), *forward_slips(self.forward, slugs)]
         for e in sorted(every, key=lambda e: e.rank):
-            found.setdefault(e.told, e)
+            found.setdefault(e.wrong, e)
         return list(found.values())
 
 
-def axes(value: Any) -> bool:
+def _axes(value: Any) -> bool:
     """Whether a value may be the axes of a sum."""
     return isinstance(value, tuple) and all(isinstance(a, int) for a in value) and len({*value}) == len(value)
 
@@ -183,22 +183,22 @@ def shortened(name: str) -> str:
     return next((short for short, long in SHORT.items() if long == name), name)
 
 
-def names_of(node: ast.expr | None) -> list[str]:
+def _names_of(node: ast.expr | None) -> list[str]:
     return [n.id for n in (node.elts if isinstance(node, ast.Tuple) else [node]) if isinstance(n, ast.Name)]
 
 
-def first_line(function: Any) -> str:
+def _first_line(function: Any) -> str:
     return (function.__doc__ or "").strip().splitlines()[0]
 
 
 def patch(tree: ast.FunctionDef, change: Patch) -> Callable[[], None]:
-    """Put the wrong lines in the place of the right one; returns what puts it back."""
+    """Replace the right line by the wrong ones. Returns the function that undoes it."""
     found = [slot for s, slot in lines(tree.body) if show(s).startswith(change.line)]
     if len(found) != 1:
         raise ValueError(f"{len(found)} lines of {tree.name} begin with {change.line!r}")
     (slot,) = found
     assert slot.index is not None
-    wrong = ast.parse(change.told.replace("; ", "\n")).body
+    wrong = ast.parse(change.wrong.replace("; ", "\n")).body
     body, start, end = getattr(slot.parent, slot.field), slot.index, slot.index + len(wrong)
     body[start : start + 1] = wrong
 
@@ -208,15 +208,15 @@ def patch(tree: ast.FunctionDef, change: Patch) -> Callable[[], None]:
     return undo
 
 
-def observed(tree: ast.FunctionDef, gradients: list[str]) -> ast.FunctionDef:
-    """The right formula, which says what its variables are, and of which terms its gradients are sums."""
+def _observed(tree: ast.FunctionDef, gradients: list[str]) -> ast.FunctionDef:
+    """The right formula with calls that report its variables, and the terms of its gradients that are sums."""
     tree = copy.deepcopy(tree)
     back = next(s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == "backward")
     for s in back.body:
         if isinstance(s, ast.Assign) and show(s.targets[0]) in gradients and isinstance(s.value, ast.Call):
             holder: Any = s
             if isinstance(s.value.func, ast.Attribute) and s.value.func.attr == "reshape":
-                holder = s.value.func  # a sum that is brought into another shape
+                holder = s.value.func  # a sum in another shape
             call = holder.value
             if (
                 isinstance(call, ast.Call)
@@ -233,7 +233,7 @@ def observed(tree: ast.FunctionDef, gradients: list[str]) -> ast.FunctionDef:
 
 
 class Fold(ast.NodeTransformer):
-    """Decide every `if` that asks about arguments alone."""
+    """Decide every `if` whose test needs known arguments alone."""
 
     def __init__(self, known: dict[str, Any]) -> None:
         self.known = known
@@ -254,8 +254,8 @@ class Fold(ast.NodeTransformer):
         return node if answer is None else node.body if answer else node.orelse
 
 
-class Plain(ast.NodeTransformer):
-    """Take the annotations off assignments."""
+class _Plain(ast.NodeTransformer):
+    """Remove the annotations of assignments."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         return ast.copy_location(ast.Assign([node.target], node.value), node) if node.value else node
@@ -263,7 +263,8 @@ class Plain(ast.NodeTransformer):
 
 @cache
 def source(function: Callable[..., Any]) -> ast.FunctionDef:
-    tree = Plain().visit(ast.parse(textwrap.dedent(inspect.getsource(function)))).body[0]
+    """The syntax tree of a function, without annotations and docstring."""
+    tree = _Plain().visit(ast.parse(textwrap.dedent(inspect.getsource(function)))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     for node in ast.walk(tree):  # annotations are not for the reader of a formula
         if isinstance(node, ast.FunctionDef):
@@ -279,8 +280,8 @@ PAGES: dict[Any, Page] = {}
 
 
 def page(function: Callable[..., Any], arguments: dict[str, Any] | None = None) -> Page:
-    """The function's page at these arguments, of which only options and numbers of axes count; None: all its lines."""
-    known = {} if arguments is None else {p: arguments[torchs(p, arguments)] for p in parameters(function)}
+    """The page of a function under these arguments: their options and numbers of axes decide. None: all its lines."""
+    known = {} if arguments is None else {p: arguments[torchs(p, arguments)] for p in _parameters(function)}
     key = (
         function,
         *(
@@ -296,5 +297,5 @@ def page(function: Callable[..., Any], arguments: dict[str, Any] | None = None) 
     return PAGES[key]
 
 
-def parameters(function: Callable[..., Any]) -> list[str]:
+def _parameters(function: Callable[..., Any]) -> list[str]:
     return [a.arg for a in source(function).args.args]

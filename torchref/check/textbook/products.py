@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from torchref.check.textbook.common import sigmoid
+from torchref.check.textbook.common import WithBackward, sigmoid
 from torchref.nn.module import Array
 
 
-def linear(x: Array, weight: Array, bias: Array) -> Any:
+def linear(x: Array, weight: Array, bias: Array) -> WithBackward:
+    """y = x W^T + b, for x (..., in) and W (out, in).
+
+    y_no = sum_i x_ni W_oi + b_o, so dx = dy W, dW = dy^T x and db = sum_n dy, over all leading axes.
+    """
     y = x @ weight.T + bias
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -27,7 +29,8 @@ def linear(x: Array, weight: Array, bias: Array) -> Any:
     return y, backward
 
 
-def bilinear(x1: Array, x2: Array, weight: Array, bias: Array) -> Any:
+def bilinear(x1: Array, x2: Array, weight: Array, bias: Array) -> WithBackward:
+    """y_nk = sum_ij x1_ni W_kij x2_nj + b_k, for W (out, in1, in2); linear in each of its arrays."""
     y = np.einsum("ni,kij,nj->nk", x1, weight, x2) + bias
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -40,7 +43,8 @@ def bilinear(x1: Array, x2: Array, weight: Array, bias: Array) -> Any:
     return y, backward
 
 
-def embedding(x: Array, weight: Array, padding_idx: int | None) -> Any:
+def embedding(x: Array, weight: Array, padding_idx: int | None) -> WithBackward:
+    """y = weight[x]: each row of dy is added to the row of dweight that x names; the row padding_idx gets none."""
     y = weight[x]
 
     def backward(dy: Array) -> tuple[Array, ...]:
@@ -53,7 +57,8 @@ def embedding(x: Array, weight: Array, padding_idx: int | None) -> Any:
     return y, backward
 
 
-def embedding_bag(x: Array, weight: Array, mode: str) -> Any:
+def embedding_bag(x: Array, weight: Array, mode: str) -> WithBackward:
+    """y = sum, mean or maximum of the rows weight[x] of each bag, x (bags, length); dweight adds up their shares."""
     rows = weight[x]  # (bags, length, D)
     length = x.shape[1]
     if mode == "max":
@@ -79,7 +84,8 @@ def embedding_bag(x: Array, weight: Array, mode: str) -> Any:
     return y, backward
 
 
-def prelu(x: Array, weight: Array) -> Any:
+def prelu(x: Array, weight: Array) -> WithBackward:
+    """y = x where x > 0, else a x, with one slope a or one for each channel; da = sum of dy x where x <= 0."""
     slope = weight.reshape((1, -1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else -1)
     y = np.where(x > 0, x, slope * x)
 
@@ -92,7 +98,8 @@ def prelu(x: Array, weight: Array) -> Any:
     return y, backward
 
 
-def glu(x: Array, dim: int) -> Any:
+def glu(x: Array, dim: int) -> WithBackward:
+    """y = a s, with the halves a, b of x and s = sigmoid(b); da = dy s, db = dy a s (1 - s)."""
     a, b = np.split(x, 2, axis=dim)
     s = sigmoid(b)
     y = a * s

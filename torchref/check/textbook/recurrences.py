@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from torchref.check.textbook.common import SeveralWithBackward, WithBackward, sigmoid
 from torchref.nn.module import Array
 
 
-def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z))"""
-    return 1 / (1 + np.exp(-z))
-
-
 def rnn(
-    x: Array,
-    hx: Array | None,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias_ih: Array,
-    bias_hh: Array,
-    nonlinearity: str,
-) -> Any:
+    x: Array, hx: Array | None, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, nonlinearity: str
+) -> SeveralWithBackward:
+    """h_t = tanh(z_t) or relu(z_t), with z_t = x_t W_ih^T + b_ih + h_(t-1) W_hh^T + b_hh; h (N, H).
+
+    From the last step to the first: dh_t = dy_t + dz_(t+1) W_hh, dz_t = dh_t (1 - h_t^2), and the weights' gradients
+    add up.
+    """
     if hx is None:
         hx = np.zeros_like(x, shape=(x.shape[1], weight_hh.shape[1]))
     h = np.zeros_like(x, shape=(len(x) + 1, *hx.shape))
@@ -60,14 +53,9 @@ def rnn(
 
 
 def rnn_cell(
-    x: Array,
-    hx: Array | None,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias_ih: Array,
-    bias_hh: Array,
-    nonlinearity: str,
-) -> Any:
+    x: Array, hx: Array | None, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, nonlinearity: str
+) -> WithBackward:
+    """One step of rnn: x (N, D), hx (N, H)."""
     if hx is None:
         hx = np.zeros_like(x, shape=(len(x), weight_hh.shape[1]))
     z = x @ weight_ih.T + bias_ih + (hx @ weight_hh.T + bias_hh)
@@ -93,14 +81,13 @@ def rnn_cell(
 
 
 def lstm(
-    x: Array,
-    hx: Array | None,
-    cx: Array | None,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias_ih: Array,
-    bias_hh: Array,
-) -> Any:
+    x: Array, hx: Array | None, cx: Array | None, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
+) -> SeveralWithBackward:
+    """c_t = f c_(t-1) + i g and h_t = o tanh(c_t), with the gates i, f, g, o of z_t (Hochreiter and Schmidhuber 1997).
+
+    From the last step to the first: dc_t = dh_t o (1 - tanh(c_t)^2) + f_(t+1) dc_(t+1). Then di = dc g, df = dc
+    c_(t-1), dg = dc i and do = dh tanh(c), each times the slope of its sigmoid or tanh.
+    """
     if hx is None:
         hx = np.zeros_like(x, shape=(x.shape[1], weight_hh.shape[1]))
     if cx is None:
@@ -154,14 +141,9 @@ def lstm(
 
 
 def lstm_cell(
-    x: Array,
-    hx: Array | None,
-    cx: Array | None,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias_ih: Array,
-    bias_hh: Array,
-) -> Any:
+    x: Array, hx: Array | None, cx: Array | None, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
+) -> SeveralWithBackward:
+    """One step of lstm: x (N, D), hx and cx (N, H)."""
     if hx is None:
         hx = np.zeros_like(x, shape=(len(x), weight_hh.shape[1]))
     if cx is None:
@@ -197,15 +179,15 @@ def lstm_cell(
     return (h, c), backward
 
 
-def gru(
-    x: Array,
-    hx: Array | None,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias_ih: Array,
-    bias_hh: Array,
-    reset_before: bool,
-) -> Any:
+def gru(  # noqa: PLR0915 -- a page is one function: its mistakes are changes of its lines
+    x: Array, hx: Array | None, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, reset_before: bool
+) -> SeveralWithBackward:
+    """h_t = (1 - z) n + z h_(t-1), with n = tanh(a_n + r b_n) (Cho et al. 2014).
+
+    a = x W_ih^T + b_ih and b = h_(t-1) W_hh^T + b_hh are the gates' sums. dn = dh (1 - z) and dz = dh (h_(t-1) - n),
+    each times its slope; r gets da_n b_n, and b_n gets da_n r. With reset_before r multiplies h_(t-1) before the
+    product, as in the paper.
+    """
     if hx is None:
         hx = np.zeros_like(x, shape=(x.shape[1], weight_hh.shape[1]))
     h = np.zeros_like(x, shape=(len(x) + 1, *hx.shape))
@@ -267,14 +249,9 @@ def gru(
 
 
 def gru_cell(
-    x: Array,
-    hx: Array | None,
-    weight_ih: Array,
-    weight_hh: Array,
-    bias_ih: Array,
-    bias_hh: Array,
-    reset_before: bool,
-) -> Any:
+    x: Array, hx: Array | None, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, reset_before: bool
+) -> WithBackward:
+    """One step of gru: x (N, D), hx (N, H)."""
     if hx is None:
         hx = np.zeros_like(x, shape=(len(x), weight_hh.shape[1]))
     a_r, a_z, a_n = np.split(x @ weight_ih.T + bias_ih, 3, axis=1)

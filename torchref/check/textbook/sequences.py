@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from torchref.check.textbook.common import WithBackward
 from torchref.check.textbook.losses import log_softmax
 from torchref.nn.module import Array
 
@@ -64,7 +63,12 @@ def ctc_loss(
     blank: int,
     reduction: str,
     zero_infinity: bool,
-) -> Any:
+) -> WithBackward:
+    """L = -log p(target), with p the sum over all paths of states that spell the target; x log probabilities (T, N, C).
+
+    alpha and beta are the sums over the paths to a state and from it (Graves et al. 2006). With gamma the share of the
+    paths that are in a state at a time, dx = (exp(x) - sum of gamma over the states of the class) dL.
+    """
     scores = x if x.ndim == 3 else x[:, None]
     labels = t if x.ndim == 3 else t[None]
     times, n, classes = scores.shape

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.textbook.common import WithBackward
 from torchref.nn.module import Array
 
 NUMPY: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # a mode: NumPy's name
 
 
-def pad(x: Array, pad: tuple[int, ...], mode: str, value: float | None) -> Any:
+def pad(x: Array, pad: tuple[int, ...], mode: str, value: float | None) -> WithBackward:
+    """x with a border: a constant, or entries of x. dx is the middle of dy, plus the gradients of repeated entries."""
     last = list(zip(pad[::2], pad[1::2], strict=True))  # (before, after), the last axis first
     pairs = [(0, 0)] * (x.ndim - len(last)) + last[::-1]
     centre = tuple(slice(before, before + n) for (before, _), n in zip(pairs, x.shape, strict=True))
@@ -75,7 +77,8 @@ def resizing(
     return [taps(n, int(out), n / out, mode, align_corners) for n, out in zip(shape[2:], sizes, strict=True)]
 
 
-def interpolate(x: Array, size: Any, scale_factor: float, mode: str, align_corners: bool | None) -> Any:
+def interpolate(x: Array, size: Any, scale_factor: float, mode: str, align_corners: bool | None) -> WithBackward:
+    """x resized along its spatial axes: y = M x with a matrix M for each axis, so dx = M^T dy."""
     if mode == "nearest" and size is None and scale_factor % 1 == 0:
         f = int(scale_factor)
         n, c, h, w = x.shape
@@ -99,7 +102,8 @@ def interpolate(x: Array, size: Any, scale_factor: float, mode: str, align_corne
     return y, backward
 
 
-def pixel_shuffle(x: Array, upscale_factor: int) -> Any:
+def pixel_shuffle(x: Array, upscale_factor: int) -> WithBackward:
+    """(N, C r^2, H, W) becomes (N, C, H r, W r): r^2 channels fill an r x r square. dx puts them back."""
     r = upscale_factor
     n, c, h, w = x.shape
     squares = x.reshape(n, c // r**2, r, r, h, w)
@@ -113,7 +117,8 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> Any:
     return y, backward
 
 
-def pixel_unshuffle(x: Array, downscale_factor: int) -> Any:
+def pixel_unshuffle(x: Array, downscale_factor: int) -> WithBackward:
+    """(N, C, H r, W r) becomes (N, C r^2, H, W): the reverse of pixel_shuffle. dx is its forward."""
     r = downscale_factor
     n, c, h, w = x.shape
     cells = x.reshape(n, c, h // r, r, w // r, r)
@@ -127,7 +132,8 @@ def pixel_unshuffle(x: Array, downscale_factor: int) -> Any:
     return y, backward
 
 
-def channel_shuffle(x: Array, groups: int) -> Any:
+def channel_shuffle(x: Array, groups: int) -> WithBackward:
+    """The channels as (groups, C / groups), transposed; dx transposes (C / groups, groups) back."""
     n, c, h, w = x.shape
     y = x.reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(x.shape)
 
@@ -146,7 +152,8 @@ def window_index(size: tuple[int, ...], k: int, stride: int, padding: int, dilat
     return slice(None), slice(None), rows.reshape(k * k, -1), columns.reshape(k * k, -1)
 
 
-def unfold(x: Array, kernel_size: int, dilation: int, padding: int, stride: int) -> Any:
+def unfold(x: Array, kernel_size: int, dilation: int, padding: int, stride: int) -> WithBackward:
+    """The windows of (N, C, H, W) as columns: (N, C k^2, windows). dx adds the windows up where they overlap."""
     n, c, h, w = x.shape
     windows = window_index((h, w), kernel_size, stride, padding, dilation)
     padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
@@ -161,7 +168,10 @@ def unfold(x: Array, kernel_size: int, dilation: int, padding: int, stride: int)
     return y, backward
 
 
-def fold(x: Array, output_size: tuple[int, int], kernel_size: int, dilation: int, padding: int, stride: int) -> Any:
+def fold(
+    x: Array, output_size: tuple[int, int], kernel_size: int, dilation: int, padding: int, stride: int
+) -> WithBackward:
+    """Columns (N, C k^2, windows) added up as windows of an image (N, C, H, W). dx reads the windows of dy."""
     h, w = output_size
     n, c = len(x), x.shape[1] // kernel_size**2
     windows = window_index(output_size, kernel_size, stride, padding, dilation)

@@ -7,22 +7,25 @@ the state and returns the new weight.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from torchref.nn.module import Array
 
+State: TypeAlias = dict[str, Any]
+Betas: TypeAlias = tuple[float, float]
+
 
 def train(
-    step: Callable[[Array, Array, dict[str, Any], float], Array],
+    step: Callable[[Array, Array, State, float], Array],
     weights: list[Array],
     gradients: list[list[Array]],
     rates: list[float],
 ) -> list[list[Array]]:
     """The weights after each step."""
     weights = list(weights)
-    states: list[dict[str, Any]] = [{} for _ in weights]
+    states: list[State] = [{} for _ in weights]
     path = []
     for now, lr in zip(gradients, rates, strict=True):
         for i, g in enumerate(now):
@@ -35,14 +38,15 @@ def train(
 def sgd(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
     momentum: float,
     dampening: float,
     weight_decay: float,
     nesterov: bool,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """w - lr v, with v = momentum v + (1 - dampening) g, and g + momentum v for nesterov (torch.optim.SGD)."""
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -60,14 +64,15 @@ def sgd(
 def adam(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
-    betas: tuple[float, float],
+    betas: Betas,
     eps: float,
     weight_decay: float,
     amsgrad: bool,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """w - lr m_hat / (sqrt(v_hat) + eps): running means of g and g^2, divided by 1 - beta^t (Kingma and Ba 2015)."""
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -91,14 +96,15 @@ def adam(
 def adamw(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
-    betas: tuple[float, float],
+    betas: Betas,
     eps: float,
     weight_decay: float,
     amsgrad: bool,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """Adam with the decay at the weight, w - lr weight_decay w, not in the gradient (Loshchilov and Hutter 2019)."""
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -122,7 +128,7 @@ def adamw(
 def rmsprop(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
     alpha: float,
     eps: float,
@@ -130,7 +136,8 @@ def rmsprop(
     momentum: float,
     centered: bool,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """w - lr g / (sqrt(running mean of g^2) + eps), with the variance if centered, and a velocity with momentum."""
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -156,14 +163,15 @@ def rmsprop(
 def adagrad(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
     lr_decay: float,
     weight_decay: float,
     initial_accumulator_value: float,
     eps: float,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """w - lr g / (sqrt(sum of g^2 so far) + eps) (Duchi et al. 2011)."""
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -176,8 +184,9 @@ def adagrad(
 
 
 def adadelta(
-    w: Array, g: Array, s: dict[str, Any], lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
-) -> Any:
+    w: Array, g: Array, s: State, lr: float, rho: float, eps: float, weight_decay: float, maximize: bool
+) -> Array:
+    """w - lr g sqrt(mean of squared updates + eps) / sqrt(mean of g^2 + eps) (Zeiler 2012)."""
     if maximize:
         g = -g
     decayed = g + weight_decay * w if weight_decay else g
@@ -191,15 +200,9 @@ def adadelta(
 
 
 def adamax(
-    w: Array,
-    g: Array,
-    s: dict[str, Any],
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-) -> Any:
+    w: Array, g: Array, s: State, lr: float, betas: Betas, eps: float, weight_decay: float, maximize: bool
+) -> Array:
+    """w - lr m_hat / u, with u the larger of beta2 u and |g| + eps (Kingma and Ba 2015, section 7)."""
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -217,15 +220,16 @@ def adamax(
 def nadam(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
-    betas: tuple[float, float],
+    betas: Betas,
     eps: float,
     weight_decay: float,
     momentum_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """Adam with Nesterov's look-ahead: m_hat takes the next step's momentum of a schedule (Dozat 2016)."""
     if maximize:
         g = -g
     beta1 = betas[0]
@@ -248,14 +252,15 @@ def nadam(
 def radam(
     w: Array,
     g: Array,
-    s: dict[str, Any],
+    s: State,
     lr: float,
-    betas: tuple[float, float],
+    betas: Betas,
     eps: float,
     weight_decay: float,
     decoupled_weight_decay: bool,
     maximize: bool,
-) -> Any:
+) -> Array:
+    """Adam that rectifies the variance of v, and leaves v out in the first steps (Liu et al. 2020)."""
     if maximize:
         g = -g
     beta1 = betas[0]

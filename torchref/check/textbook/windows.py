@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.textbook.common import WithBackward
 from torchref.nn.module import Array
 
 Sizes = Any  # a number, or one for each spatial axis
@@ -60,7 +61,13 @@ def own_blocks(dw: Array, groups: int) -> Array:
     return np.concatenate(parts)
 
 
-def conv(x: Array, weight: Array, bias: Array, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
+def conv(
+    x: Array, weight: Array, bias: Array, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> WithBackward:
+    """y_(n, o, p) = sum over c, k of x_(n, c, stride p + dilation k - padding) weight_(o, c, k) + bias_o.
+
+    dx adds dy_p weight to the window of each place p, dweight adds dy_p x over the windows, dbias sums dy.
+    """
     w = weight if groups == 1 else in_blocks(weight, groups)
     x_padded = padded(x, padding)
     size = fits(x_padded, w.shape[2:], stride, dilation)
@@ -95,7 +102,11 @@ def conv_transpose(
     output_padding: Sizes,
     groups: int,
     dilation: Sizes,
-) -> Any:
+) -> WithBackward:
+    """Each entry of x adds x weight to a window of y: the way back of conv as a forward; weight (in, out, kernel).
+
+    dx is the product of the windows of dy with weight, and dweight that of x with the windows of dy.
+    """
     w = weight if groups == 1 else in_blocks(weight, groups)
     windows = slide(x.shape[2:], w.shape[2:], stride, dilation)
     reach = np.multiply(dilation, np.subtract(w.shape[2:], 1)) + 1
@@ -123,7 +134,8 @@ def conv_transpose(
     return y, backward
 
 
-def max_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> Any:
+def max_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> WithBackward:
+    """y = the largest entry of each window of (N, C, ...); its first place gets the whole of dy."""
     kernel = np.broadcast_to(kernel_size, x.ndim - 2)
     step = kernel_size if stride is None else stride
     x_padded = padded(x, padding, -np.inf)
@@ -146,7 +158,8 @@ def max_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> Any
     return y, backward
 
 
-def avg_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> Any:
+def avg_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> WithBackward:
+    """y = the mean of each window of (N, C, ...); each of its cells gets dy divided by the size of the window."""
     kernel = np.broadcast_to(kernel_size, x.ndim - 2)
     step = kernel_size if stride is None else stride
     x_padded = padded(x, padding)
@@ -168,7 +181,11 @@ def avg_pool(x: Array, kernel_size: Sizes, stride: Sizes, padding: Sizes) -> Any
     return y, backward
 
 
-def lp_pool(x: Array, norm_type: float, kernel_size: Sizes, stride: Sizes) -> Any:
+def lp_pool(x: Array, norm_type: float, kernel_size: Sizes, stride: Sizes) -> WithBackward:
+    """y = (sum over the window of x^p)^(1 / p).
+
+    dy / dx = (1 / p) (sum)^(1 / p - 1) p x^(p - 1) = y^(1 - p) x^(p - 1).
+    """
     kernel = np.broadcast_to(kernel_size, x.ndim - 2)
     step = kernel_size if stride is None else stride
     size = fits(x, kernel, step)
@@ -189,7 +206,8 @@ def lp_pool(x: Array, norm_type: float, kernel_size: Sizes, stride: Sizes) -> An
     return y, backward
 
 
-def adaptive_max_pool(x: Array, output_size: Sizes) -> Any:
+def adaptive_max_pool(x: Array, output_size: Sizes) -> WithBackward:
+    """max_pool of output_size windows, from floor(i n / o) to ceil((i + 1) n / o) along each axis."""
     windows = split(x.shape, output_size)
     y = np.zeros_like(x, shape=(*x.shape[:2], *np.broadcast_to(output_size, x.ndim - 2)))
     for place, window in windows:
@@ -207,7 +225,8 @@ def adaptive_max_pool(x: Array, output_size: Sizes) -> Any:
     return y, backward
 
 
-def adaptive_avg_pool(x: Array, output_size: Sizes) -> Any:
+def adaptive_avg_pool(x: Array, output_size: Sizes) -> WithBackward:
+    """avg_pool of output_size windows; they differ in size, and each divides by its own."""
     windows = split(x.shape, output_size)
     axes = tuple(range(2, x.ndim))
     y = np.zeros_like(x, shape=(*x.shape[:2], *np.broadcast_to(output_size, x.ndim - 2)))

@@ -17,33 +17,33 @@ __all__ = ["Options", "run"]
 
 @dataclass(frozen=True)
 class Options:
-    """Judge a gradient that you have derived by hand, and say what is wrong with it.
+    """Judge a gradient that you derived by hand, and say what is wrong with it.
 
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
-    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d; or a file, or a directory, where
-    comments `# torchref: NAME against OP` or the names of operations say what is judged. NAME: a function returning
-    output and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an
-    optimizer's step, what stands before _forward and _backward, or a whole network, judged by its own loss.
-    Exit status 0: all of it is right, 1: wrong, 2: it could not be run, or not all of it be judged.
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. For a file or a directory, comments
+    `# torchref: NAME against OP` or the names of operations say what is judged. NAME is a function that returns output
+    and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
+    step, the stem of NAME_forward and NAME_backward, or a whole network, which is judged by its own loss.
+    Exit status 0: all is right, 1: something is wrong, 2: it could not be run, or a part was not judged.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.Positional, option("FILE.py[:NAME][=OP]")]
     """What to judge."""
     against: Annotated[str | None, option("OP")] = None
-    """torch's name of what it should compute, with options if need be; FILE.py:FUNCTION, a forward of your own, in
-    torch or in NumPy; forward, the code's own forward or loss."""
+    """What the code should compute: torch's name, with options; FILE.py:FUNCTION, a forward of your own in torch or
+    NumPy; or forward, the code's own forward or loss."""
     form: Annotated[str | None, option("FORM")] = None
-    """closure, pair, class, function, autograd or optimizer, where it is not recognised."""
+    """closure, pair, class, function, autograd or optimizer, if the form is not recognised."""
     arguments: Annotated[str | None, option("NAMES")] = None
     """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
     only: Annotated[str | None, option("GRADIENTS")] = None
-    """The gradients to judge (input,weight), where the others do not matter."""
+    """The gradients to judge (input,weight); the others do not count."""
     inputs: Annotated[str | None, option("FILE.py:FUNCTION")] = None
-    """What makes the arrays that a function of your own is run on: by name, or in order."""
+    """A function that makes the arrays for a forward of your own, by name or in order."""
     sizes: Annotated[str | None, option("N=64,D=32")] = None
-    """The lengths of their axes: N, T, D, M, C, H, W, K; of a network, its constructor's arguments."""
+    """The lengths of the axes: N, T, D, M, C, H, W, K; of a network, its constructor's arguments."""
     hints: Annotated[int, option("{0,1,2,3}")] = 3
-    """How much is given away: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
+    """How much the answer says: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
     timeout: Annotated[float, option("SECONDS")] = 60.0
     """How long the code may run."""
     device: Annotated[str | None, option("{cpu,cuda}")] = None
@@ -51,13 +51,13 @@ class Options:
     strict: Annotated[bool, option()] = False
     """The conventions of other texts are mistakes: a halved loss, a running variance by n, eps elsewhere."""
     html: Annotated[Path | None, option("FILE")] = None
-    """Write mine, reference and difference as pictures."""
+    """Write a page with pictures: mine, reference and difference."""
     junit: Annotated[Path | None, option("FILE")] = None
     """Write the verdicts as JUnit XML, for CI."""
     json: Annotated[bool, option()] = False
     """Print the verdict as JSON."""
     list: Annotated[bool, option()] = False
-    """Print every operation that code can be checked against."""
+    """Print the operations that code can be checked against."""
 
 
 def run(options: Options) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.ops import Known, Op
-from torchref.check.ops.formula import saved
+from torchref.check.ops.formula import handed
 from torchref.check.reading import arguments
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh
@@ -161,11 +161,11 @@ def returns_the_loss(value: Any) -> bool:
 def what_is_saved(op: Op) -> dict[str, tuple[tuple[str, ...], Compute]]:
     """What may be asked for beside the arguments: role -> (names, how it is computed)."""
     own = {n for a in op.arguments for n in arguments.aliases(op, a.name)}
-    return {k.name: (tuple(n for n in k.names.split() if n not in own), computed(k)) for k in op.known if k.saved}
+    return {k.name: (tuple(n for n in k.names.split() if n not in own), computed(k)) for k in op.known if k.handed}
 
 
 def computed(k: Known) -> Compute:
-    return lambda op, v, y: saved(op, k, SimpleNamespace(**{**op.fixed, **v}))
+    return lambda op, v, y: handed(op, k, SimpleNamespace(**{**op.fixed, **v}))
 
 
 def softmax(x: Array, axis: Any = -1) -> Array:
