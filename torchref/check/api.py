@@ -156,7 +156,20 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
     if how.device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
-    return diagnose(function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict)
+    verdict = diagnose(
+        function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict
+    )
+    whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
+    return of_the_whole(function, name, how, verdict) if whole else verdict
+
+
+def of_the_whole(function: Any, name: str, how: Asked, verdict: Verdict) -> Verdict:
+    """The verdict on a network whose loss was asked about, by that loss; the other where it does not run."""
+    network = judge_network(function, name, how.label)
+    if network.verdict == COULD_NOT_RUN:
+        return verdict
+    network.notes.insert(0, f"a whole network, not {how.label} alone: every gradient of its own loss is judged")
+    return network
 
 
 def assert_gradient(

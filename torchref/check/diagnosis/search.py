@@ -118,11 +118,9 @@ def with_defaults(reading: Reading, problem: CouldNotRun | None) -> Trial:
 
 def another(reading: Reading, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
-    if isinstance(reading.form, Gradient):
-        return first
     function = another_function(reading)
-    if function is not None:
-        return function
+    if function is not None or isinstance(reading.form, Gradient):
+        return function or first
     for other in () if reading.strict else with_other_eps(first.reading):
         trial = attempt(other, other.probe(0), [])
         if not wrong_outputs(trial):
@@ -132,14 +130,14 @@ def another(reading: Reading, first: Trial) -> Trial:
 
 def another_function(reading: Reading) -> Trial | None:
     """The trial in which the forward is another function that goes by the operation's name in other texts."""
-    if isinstance(reading.form, Gradient):
+    if isinstance(reading.form, Gradient) and not reading.op.loss:
         return None
     for op, told in other_signatures.other_functions(reading.op):
         try:
             trial = settle(reading.calling(op=op))
         except CouldNotRun:
             continue
-        if trial.outputs and not wrong_outputs(trial):
+        if works(trial) if isinstance(reading.form, Gradient) else trial.outputs and not wrong_outputs(trial):
             return replace(trial, reading=trial.reading.noting(f"a convention that differs from torch's: {told}"))
     return None
 

@@ -18,6 +18,7 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.beside import pair_beside
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
 from torchref.check.reading.forms.derivative import Derivative, has_derivative
@@ -25,7 +26,7 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.pair import Pair
-from torchref.check.reading.forms.tensors import for_tensors, on_tensors
+from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, on_tensors
 from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
@@ -100,6 +101,8 @@ def recognise(
     pair = as_pair(target, form)
     if inspect.isfunction(target) and for_tensors(target):
         target = on_tensors(target)
+    if inspect.isclass(target) and for_tensors(target):
+        target = class_on_tensors(target)
     if pair is not None and all(for_tensors(f) for f in pair):
         pair = on_tensors(pair[0]), on_tensors(pair[1])
     if pair is not None:
@@ -160,6 +163,9 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
+    beside = pair_beside(target, op, stated) if len(items) == 1 and not looks_like_gradient(target) else None
+    if beside is not None:
+        return beside
     of_a_loss = (isinstance(result, tuple) and len(result) >= 2) or np.ndim(items[0]) > 0
     if (op.loss and of_a_loss) or looks_like_gradient(target):
         return Gradient(target, op, stated)

@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.class_names import BACKWARDS as LAYERS_BACKWARDS
 from torchref.check.reading.forms.class_names import FORWARDS
+from torchref.check.reading.forms.methods import called_one_of, class_of, methods_of
+from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network import data as kinds
 from torchref.check.reference.network.calling import OUTPUT, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
@@ -246,6 +249,21 @@ def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         for back in backs:
             yield (*ahead, loss, back), len(ahead)
         yield (*ahead, loss), len(ahead)
+    layer = forward is not None and called_one_of(cls, LAYERS_BACKWARDS) is not None
+    if not losses and not layer:
+        yield from of_other_names(cls)
+
+
+def of_other_names(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Methods of any names: one of (X, y) that returns two things, or two of the same (X, y) with one return each."""
+    own = [m.name for m in methods_of(class_of(cls)) if m.takes == 2]
+    for name in own:
+        if len(returned_names(getattr(cls, name))) == 2:
+            yield (name,), 0
+    for loss, back in itertools.permutations(own, 2):
+        both = [[p.name for p in parameters(getattr(cls, n)) if p.name != "self"] for n in (loss, back)]
+        if both[0] == both[1] and len(returned_names(getattr(cls, loss))) == 1:
+            yield (loss, back), 0
 
 
 def looks_like_network(target: Any) -> bool:
@@ -359,6 +377,6 @@ def datas(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterat
         ways = [list(kinds.labels(lengths, n, rng))]
     flipped = len(names) > 1 and normal(names[0]) in LABELS
     order = [names[1], names[0], *names[2:]] if flipped else names
-    for chosen in itertools.product(*ways):
+    for chosen in sorted(itertools.product(*ways), key=kinds.unlike) if len(ways) == 2 else itertools.product(*ways):
         told = ", ".join(f"{name} {k.told}" for name, k in zip(order, chosen, strict=True))
         yield {name: k.value for name, k in zip(order, chosen, strict=True)}, told

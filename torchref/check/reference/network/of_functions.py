@@ -16,6 +16,7 @@ import numpy as np
 
 from torchref.check.reading.arguments import CONFIG, normal, parameters
 from torchref.check.reading.forms.naming import returned_names, stem
+from torchref.check.reading.forms.tensors import Tensors, for_tensors, is_tensor, on_tensors
 from torchref.check.reference.network.calling import CACHES, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH, weight_of
@@ -97,11 +98,14 @@ class Placed:
     """Values of the module's variables, for as long as a pass takes."""
 
     def __init__(self, function: Any, values: dict[str, Any]) -> None:
-        self.scope, self.values = function.__globals__, values
+        self.scope, self.values = scope_of(function), values
 
     def __enter__(self) -> None:
         self.before = {n: self.scope[n] for n in self.values}
-        self.scope.update(self.values)
+        tensors = Tensors()
+        self.scope.update(
+            {n: tensors.tensor(np.asarray(v)) if is_tensor(self.before[n]) else v for n, v in self.values.items()}
+        )
 
     def __exit__(self, *problem: Any) -> None:
         self.scope.update(self.before)
@@ -152,7 +156,7 @@ def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
 
 def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ...]]:
     """The function alone, and with a cost and a forward of its file before it; first what its names say."""
-    scope = [v for v in function.__globals__.values() if inspect.isfunction(v) and v.__module__ == function.__module__]
+    scope = [v for v in scope_of(function).values() if inspect.isfunction(v) and v.__module__ == function.__module__]
     costs = [f for f in scope if COSTS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
     forwards = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and f not in costs]
     forwards.sort(key=lambda f: -len(source_of((f,))))  # the whole forward calls those of the layers
@@ -186,6 +190,8 @@ def of_functions(
 ) -> Iterator[OfFunctions]:
     """The ways to run the function, the likelier first."""
     for functions in sequences(function):
+        if all(map(for_tensors, functions)):
+            functions = tuple(map(on_tensors, functions))
         yield from itertools.islice(of_sequence(functions, sizes, given), ORDERED)
 
 
@@ -247,11 +253,26 @@ def lengths_given(options: dict[str, Any]) -> list[int]:
 
 def module_weights(functions: tuple[Callable[..., Any], ...]) -> dict[str, Array]:
     """The arrays of the module that the function returns gradients of."""
-    scope = functions[-1].__globals__
-    words = [*returned_names(functions[-1]), *re.findall(r"[\"'](\w+)[\"']", source_of(functions[-1:]))]
+    scope = scope_of(functions[-1])
+    source = source_of(functions[-1:])
+    words = [*returned_names(functions[-1]), *re.findall(r"[\"'](\w+)[\"']", source)]
     stems = {s for w in words if w for s in stem(w)} | {normal(w) for w in words}
-    found = {n: v for n, v in scope.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f" and normal(n) in stems}
-    return {n: np.array(v, dtype=float) for n, v in found.items()}
+    stems |= {s for w in re.findall(r"^\s*(d\w+|grad\w*) =", source, re.M) for s in stem(w)}
+    found = {n: numbers(v) for n, v in scope.items() if normal(n) in stems}
+    return {n: np.array(v, dtype=float) for n, v in found.items() if v is not None}
+
+
+def numbers(value: Any) -> Array | None:
+    """An array or a tensor of floats as an array."""
+    if is_tensor(value):
+        value = value.detach().numpy()
+    return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
+
+
+def scope_of(function: Any) -> dict[str, Any]:
+    """The variables of the file that a function stands in."""
+    found: dict[str, Any] = inspect.unwrap(function).__globals__
+    return found
 
 
 def layouts(
