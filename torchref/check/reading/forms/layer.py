@@ -27,6 +27,7 @@ from torchref.check.reading.forms.naming import flatten, name_gradients, name_ou
 from torchref.check.reading.forms.tensors import class_on_tensors, tensors_of
 from torchref.check.reading.forms.unnamed import Rate, entries, made_since, places_by_shape, rates_of_steps
 from torchref.check.reading.forms.updating import RATE, changes, held_weights, is_rate
+from torchref.check.reading.forms.values import array_of, class_of_values, wrapped
 from torchref.check.reading.unused import OPTIMIZERS, Descent
 
 FAILED_AGAIN = object()  # in the place of what a backward returns
@@ -358,7 +359,7 @@ class Layer(Closure):
         weights = held_weights(instance, self.places(instance))
         result = self.go_forward(instance, current)
         items = list(result) if isinstance(result, tuple | list) else [result]
-        leaves = [o for o in flatten(items) if is_array(o)]
+        leaves = [o for o in map(array_of, flatten(items)) if is_array(o)]
         if not leaves:
             raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
         outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
@@ -443,11 +444,13 @@ class Layer(Closure):
     def go_forward(self, instance: Any, values: Values) -> Any:
         """What the forward returns; if that is nothing, what it has left on the instance."""
         forward = getattr(instance, self.forward_name)
-        if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
+        if self.forward_name == "forward" and calls(type(instance)) and hands_to_forward(type(instance).__call__):
             positional = [p.name for p in self.forward_params]
+            own = class_of_values(type(instance).__call__)
 
             def forward(*args: Any, **kwargs: Any) -> Any:  # a base class's __call__ keeps what the backward needs
-                return instance(*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs))
+                given = [*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs)]
+                return instance(*(given if own is None else [wrapped(own, a) for a in given]))
 
             forward.__signature__ = inspect.Signature(self.forward_params)  # type: ignore[attr-defined]
         result = call(forward, self.calling, values, lambda: self.config(values), "the forward")
@@ -507,7 +510,11 @@ def members(instance: Any) -> Values:
     return vars(instance) if hasattr(instance, "__dict__") else {}
 
 
-def only_any(method: Any) -> bool:
-    """Whether a method hands on whatever it is given: `def __call__(self, *args)`."""
+def hands_to_forward(method: Any) -> bool:
+    """Whether a `__call__` hands on whatever it is given, or calls the forward itself: it keeps something of the call."""
     kinds = [p.kind for p in inspect.signature(method).parameters.values()]
-    return inspect.Parameter.VAR_POSITIONAL in kinds
+    try:
+        source = inspect.getsource(inspect.unwrap(method))
+    except (OSError, TypeError):
+        source = ""
+    return inspect.Parameter.VAR_POSITIONAL in kinds or "self.forward(" in source

@@ -70,7 +70,8 @@ class FunctionStep:
         for kind in () if self.on_tensors else ("w", "dw"):
             if kind not in self.roles.values() and free and (free[0].default is free[0].empty):
                 self.roles[free.pop(0).name] = kind
-        kept = [p for p in free if p.default is p.empty or (p.default is None and normal(p.name) in MOMENTS)]
+        kept = [] if self.on_tensors else free
+        kept = [p for p in kept if p.default is p.empty or (p.default is None and normal(p.name) in MOMENTS)]
         state = next((p for p, r in self.roles.items() if r == "state"), None)
         if kept and state:  # one array a moment
             kept = [p for p in params if p.name == state or p in kept]

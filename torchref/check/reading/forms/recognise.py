@@ -26,7 +26,14 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.pair import Pair
-from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, on_tensors
+from torchref.check.reading.forms.tensors import (
+    class_on_tensors,
+    for_tensors,
+    leaves_gradients,
+    left_on_tensors,
+    on_tensors,
+)
+from torchref.check.reading.forms.values import class_of_values, on_values
 from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
@@ -100,7 +107,7 @@ def recognise(
         raise CouldNotRun(f"--device {device} is for a torch.autograd.Function; NumPy computes on the processor")
     pair = as_pair(target, form)
     if inspect.isfunction(target) and for_tensors(target):
-        target = on_tensors(target)
+        target = left_on_tensors(target) if leaves_gradients(target) else on_tensors(target)
     if inspect.isclass(target) and for_tensors(target):
         target = class_on_tensors(target)
     if pair is not None and all(for_tensors(f) for f in pair):
@@ -159,7 +166,12 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
                 return gradient
         except (CouldNotRun, arguments.Unmatched):
             pass
-        raise first
+        values = class_of_values(target)
+        if values is None:
+            raise first
+        closure = Closure(on_values(target, values), op, stated)
+        trial(closure, op)
+        return closure
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure

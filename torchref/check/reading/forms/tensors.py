@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from torchref.check.reading.arguments import normal
 
 LEFT_ON = ("g", "grad")  # what a tensor's gradient is called, where it is an attribute of the tensor
 DEEP = 4  # lists in dictionaries in objects
@@ -125,6 +128,36 @@ def on_tensors(function: Callable[..., Any], tensors: Tensors | None = None) -> 
             return known.outside(function(*(known.inside(a) for a in args), **given))
 
     return called
+
+
+def leaves_gradients(function: Any) -> bool:
+    """Whether a function leaves its gradients on the tensors that it is handed: inp.g = out.g @ w.t()."""
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        return False
+    return re.search(rf"\w\.({'|'.join(LEFT_ON)})\s*\+?=[^=]", source) is not None
+
+
+def left_on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its upstream gradient as first argument; it returns what was left on the tensors, by name."""
+    own = list(inspect.signature(function).parameters.values())
+    upstream = next((p.name for p in own if normal(p.name) in ("out", "output", "outp", "y", "res")), None)
+
+    @functools.wraps(function)
+    def called(dy: Any = None, *args: Any) -> Any:
+        tensors = Tensors()
+        given = dict(zip([p.name for p in own], args, strict=False))
+        if upstream is not None:
+            tensors.hand_over(given[upstream], dy)
+        with in_float64():
+            function(*(tensors.inside(a) for a in args))
+        left = {n: tensors.left_on(a) for n, a in given.items() if n != upstream}
+        return {n: g for n, g in left.items() if g is not None}
+
+    first = [inspect.Parameter("dy", inspect.Parameter.POSITIONAL_OR_KEYWORD)] if upstream else []
+    called.__signature__ = inspect.Signature([*first, *own])  # type: ignore[attr-defined]
+    return called if upstream is not None else functools.wraps(called)(functools.partial(called, None))
 
 
 def class_on_tensors(cls: type) -> type:

@@ -72,8 +72,13 @@ def same_lengths(one: Array, other: Any) -> bool:
 
 
 def made_since(instance: Any, before: dict[int, Any], shape: tuple[int, ...]) -> Array | None:
-    """The one array of this shape that an instance holds now and did not before; None where there are several."""
-    new = [data for _, _, data in entries(instance) if id(data) not in before and data.shape == shape]
+    """The one array of this shape that an instance holds now and did not before; None where there are several.
+
+    Axes of length 1 aside: what keeps them is told so.
+    """
+    lengths = [n for n in shape if n != 1]
+    held = (data for _, _, data in entries(instance) if id(data) not in before)
+    new = [data for data in held if [n for n in data.shape if n != 1] == lengths]
     return new[0] if len(new) == 1 else None
 
 

@@ -80,7 +80,16 @@ class OfFunctions:
         steps = code[:-1] if len(code) > 1 and loss_alone else code
         with Placed(code[-1], own if self.inside else {}):
             loss, rest = run_through(steps, there)
-        return Passed(loss, {} if loss_alone else self.shaped(gradients(rest[-1], self.weights)))
+        if loss_alone:
+            return Passed(loss, {})
+        updated = self.updates(rest[-1], every)
+        return Passed(loss, self.shaped(updated or gradients(rest[-1], self.weights)))
+
+    def updates(self, rest: list[tuple[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
+        """The gradients that a step has taken off the weights which it returns under their own names."""
+        rated = any(normal(p.name) in RATE for p in parameters(self.functions[-1]))
+        returned = {n: v for n, v in rest if n in self.weights and is_number(v)} if rated else {}
+        return {n: (np.asarray(before[n]) - v) / STEP for n, v in returned.items()}
 
     def shaped(self, found: dict[str, Any]) -> dict[str, Any]:
         """Gradients in the shapes of their weights, where only axes of length 1 differ: the shapes were guessed."""
