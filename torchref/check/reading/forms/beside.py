@@ -20,6 +20,13 @@ from torchref.check.reading.forms.pair import DY, Pair
 OUTPUTS = {normal(n) for n in ALIASES["output"]}
 
 
+def looks_like_gradient(function: Any) -> bool:
+    """Whether a function's name says in English that it is a gradient."""
+    name = normal(getattr(function, "__name__", ""))
+    words = ("grad", "backward", "deriv", "bwd", "vjp", "prime", "delta")
+    return any(word in name for word in words) or name.startswith("d")
+
+
 def derivative_beside(function: Any) -> Callable[..., Any] | None:
     """The function of the same file that has this one's name in its own, or is the only other with its parameters."""
     scope = getattr(function, "__globals__", {})
@@ -27,8 +34,9 @@ def derivative_beside(function: Any) -> Callable[..., Any] | None:
     others = [f for f in others if f.__module__ == function.__module__ and parameters(f)]
     name = normal(function.__name__)
     named = [f for f in others if name in normal(f.__name__)]
-    if named:
-        return min(named, key=lambda f: len(f.__name__))
+    plain = [f for f in named if looks_like_gradient(f)]
+    if plain or len(named) == 1:
+        return min(plain or named, key=lambda f: len(f.__name__))
     own = [p.name for p in parameters(function)]
     alike = [f for f in others if [p.name for p in parameters(f)] == own]
     return alike[0] if len(alike) == 1 else None

@@ -27,7 +27,7 @@ from torchref.check.reading.forms.naming import flatten, name_gradients, name_ou
 from torchref.check.reading.forms.tensors import class_on_tensors, tensors_of
 from torchref.check.reading.forms.unnamed import Rate, entries, made_since, places_by_shape, rates_of_steps
 from torchref.check.reading.forms.updating import RATE, changes, held_weights, is_rate
-from torchref.check.reading.forms.values import array_of, class_of_values, wrapped
+from torchref.check.reading.forms.values import array_of, class_of_arguments, wrapped
 from torchref.check.reading.unused import OPTIMIZERS, Descent
 
 FAILED_AGAIN = object()  # in the place of what a backward returns
@@ -446,7 +446,7 @@ class Layer(Closure):
         forward = getattr(instance, self.forward_name)
         if self.forward_name == "forward" and calls(type(instance)) and hands_to_forward(type(instance).__call__):
             positional = [p.name for p in self.forward_params]
-            own = class_of_values(type(instance).__call__)
+            own = class_of_arguments(type(instance).__call__)
 
             def forward(*args: Any, **kwargs: Any) -> Any:  # a base class's __call__ keeps what the backward needs
                 given = [*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs)]

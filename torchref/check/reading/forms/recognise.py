@@ -18,7 +18,7 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
-from torchref.check.reading.forms.beside import pair_beside
+from torchref.check.reading.forms.beside import looks_like_gradient, pair_beside
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
 from torchref.check.reading.forms.derivative import Derivative, has_derivative
@@ -175,7 +175,8 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
-    beside = pair_beside(target, op, stated) if len(items) == 1 and not looks_like_gradient(target) else None
+    a_value = len(items) == 1 and not looks_like_gradient(target) and (not op.loss or np.ndim(items[0]) < 2)
+    beside = pair_beside(target, op, stated) if a_value else None
     if beside is not None:
         return beside
     of_a_loss = (isinstance(result, tuple) and len(result) >= 2) or np.ndim(items[0]) > 0
@@ -222,13 +223,6 @@ def with_context(target: Any) -> tuple[Any, Any]:
     own = list(inspect.signature(target.forward).parameters.values())
     forward.__signature__ = inspect.Signature(own[1:])  # type: ignore[attr-defined]
     return forward, target.backward
-
-
-def looks_like_gradient(function: Any) -> bool:
-    name = normal(getattr(function, "__name__", ""))
-    return any(
-        word in name for word in ("grad", "backward", "deriv", "bwd", "vjp", "prime", "delta")
-    ) or name.startswith("d")
 
 
 def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:

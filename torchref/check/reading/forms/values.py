@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,17 @@ def class_of_values(function: Any) -> type | None:
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     own = [c for c in scope.values() if inspect.isclass(c) and c.__module__ == getattr(function, "__module__", "")]
     return next((c for c in own if holds_an_array(c)), None)
+
+
+def class_of_arguments(method: Any) -> type | None:
+    """The class of values that a `__call__` takes: it reads the array that they hold, or names the class."""
+    cls = class_of_values(method)
+    try:
+        source = inspect.getsource(inspect.unwrap(method))
+    except (OSError, TypeError):
+        return None
+    asked = cls is not None and re.search(rf"\b{cls.__name__}\b|\w\.({'|'.join(HOLDS)})\b", source)
+    return cls if asked else None
 
 
 def holds_an_array(cls: type) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,10 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
 EXAMPLES = 11
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
+DIMENSIONS = ("dimensions", "dims", "layersizes", "layerdims", "layersdims", "sizes", "architecture")
+VECTOR = re.compile(r"\w*_?vec(tor)?$", re.I)  # one word's embedding, and a table of them
+TABLE = re.compile(r"\w*_?(vec(tor)?s|embeddings?|matrix|table)$", re.I)
+INDEX = re.compile(r"\w*_?(idx|index|id)$", re.I)
 SIZE = re.compile(
     r"((input|hidden|output|in|out|layer)+(size|dim|units)|(num|n)(labels|classes|features|in|hidden|out))$"
 )
@@ -59,6 +63,7 @@ class OfFunctions:
     inside: bool = False  # the weights are variables of the module
     told: str = ""
     beside: dict[str, Array] = field(default_factory=dict)  # weights that it has no gradient of
+    cost: Callable[..., Any] | None = None  # a loss that is none of the user's, called before the last function
 
     def code(self) -> list[Any]:
         return list(self.functions)
@@ -77,7 +82,8 @@ class OfFunctions:
             there[self.holder] = list(own.values()) if self.in_order else dict(own)
         elif not self.inside:
             there |= own
-        steps = code[:-1] if len(code) > 1 and loss_alone else code
+        steps = [*code[:-1], *([self.cost] if self.cost is not None else []), code[-1]]
+        steps = steps[:-1] if len(steps) > 1 and loss_alone else steps
         with Placed(code[-1], own if self.inside else {}):
             loss, rest = run_through(steps, there)
         if loss_alone:
@@ -181,6 +187,13 @@ def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any]
         yield (function,)
 
 
+def forwards_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The forwards that stand beside a function, the whole one first."""
+    scope = [v for v in scope_of(function).values() if inspect.isfunction(v) and v.__module__ == function.__module__]
+    found = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
+    return sorted(found, key=lambda f: -len(source_of((f,))))
+
+
 def returns_loss(function: Callable[..., Any]) -> bool:
     """Whether its names say that it returns a loss itself."""
     names = [n for n in returned_names(function) if n]
@@ -195,10 +208,13 @@ def strangers(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any
 
 
 def of_functions(
-    function: Callable[..., Any], sizes: dict[str, int], given: dict[str, Any] | None
+    function: Callable[..., Any],
+    sizes: dict[str, int],
+    given: dict[str, Any] | None,
+    orders: Iterable[tuple[Callable[..., Any], ...]] | None = None,
 ) -> Iterator[OfFunctions]:
-    """The ways to run the function, the likelier first."""
-    for functions in sequences(function):
+    """The ways to run the function, the likelier first; `orders` has the functions to call."""
+    for functions in sequences(function) if orders is None else orders:
         if all(map(for_tensors, functions)):
             functions = tuple(map(on_tensors, functions))
         yield from itertools.islice(of_sequence(functions, sizes, given), ORDERED)
@@ -216,7 +232,7 @@ def of_sequence(
         yield with_given(functions, options, held, given)
         return
     for layout in layouts(functions, free, options, held):
-        names = [n for n in free if n not in layout.weights and n != layout.holder]
+        names = [n for n in free if n not in {**layout.weights, **layout.options} and n != layout.holder]
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = datas(names, [*lengths_of(layout.weights), *lengths_given(options)], n)
         for values, told in itertools.islice(every, WAYS):
@@ -241,13 +257,15 @@ def told_of(functions: tuple[Callable[..., Any], ...], told: str) -> str:
 
 def is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
-    if p.default is p.empty and SIZE.match(n):
+    if p.default is p.empty and (SIZE.match(n) or n in DIMENSIONS):
         return True
     return p.default is not p.empty or n in STRENGTH or n in RATE or n in OPTIONS
 
 
 def option(p: inspect.Parameter) -> Any:
     n = normal(p.name)
+    if p.default is p.empty and n in DIMENSIONS:
+        return list(CHAIN[:3])
     if p.default is p.empty and SIZE.match(n):
         return 4 if "in" in n else 3 if re.search("out|label|class", n) else 5
     if n in STRENGTH and (p.default is p.empty or p.default == 0):
@@ -257,7 +275,8 @@ def option(p: inspect.Parameter) -> Any:
 
 def lengths_given(options: dict[str, Any]) -> list[int]:
     """The sizes among the options, each with that of a column of ones less."""
-    return [v for v in options.values() if type(v) is int and v > 1]
+    inner = [v for value in options.values() for v in (value if isinstance(value, list) else [value])]
+    return [v for v in inner if type(v) is int and v > 1]
 
 
 def module_weights(functions: tuple[Callable[..., Any], ...]) -> dict[str, Array]:
@@ -297,10 +316,12 @@ def layouts(
         if keys:
             for shapes, scalars in shapes_of(keys):
                 yield OfFunctions(functions, values(shapes), {}, options, holder, in_order, scalars)
-    flat = next((n for n in free if FLAT.match(n)), None)
+    flat = next((n for n in free if FLAT.match(n) or sliced(n, source_of(functions))), None)
     if flat is not None:
         for size in flat_sizes(lengths_given(options)):
             yield OfFunctions(functions, values({flat: (size,)}), {}, options)
+    if words(free):
+        yield OfFunctions(functions, values(words(free)), {}, {**options, **{n: 2 for n in free if INDEX.match(n)}})
     own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     graded = graded_arguments(functions, free)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
@@ -309,6 +330,17 @@ def layouts(
     if own:
         for shapes, scalars in shapes_of(own):
             yield OfFunctions(functions, values(shapes), {}, options, scalars=scalars)
+
+
+def sliced(name: str, source: str) -> bool:
+    """Whether weights are cut out of one vector: params[:n], params[n : n + m]."""
+    return re.search(rf"\b{name}\[[^\]]*:", source) is not None
+
+
+def words(free: list[str]) -> dict[str, tuple[int, ...]]:
+    """A word's embedding and a table of embeddings, by their names."""
+    found = {n: (5,) for n in free if VECTOR.match(n)}
+    return {**found, **{n: (13, 5) for n in free if TABLE.match(n)}} if found else {}
 
 
 def graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]) -> list[str]:
