@@ -184,7 +184,7 @@ def of_the_whole(function: Any, name: str, how: Asked, verdict: Verdict) -> Verd
     network = judge_network(function, name, how.label)
     if network.verdict == COULD_NOT_RUN:
         return verdict
-    network.notes.insert(0, f"a whole network, not {how.label} alone: every gradient of its own loss is judged")
+    network.notes.insert(0, f"judged as a whole, by the loss that it returns, not against {how.label}")
     return network
 
 

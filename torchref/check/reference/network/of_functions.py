@@ -18,6 +18,7 @@ from torchref.check.reading.arguments import CONFIG, normal, parameters
 from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reading.forms.tensors import Tensors, for_tensors, is_tensor, on_tensors
 from torchref.check.reference.network.calling import CACHES, STEP, fresh, needed, run_through
+from torchref.check.reference.network.data import TIME
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH, weight_of
 from torchref.check.reference.network.of_class import datas, is_number, lengths_of
@@ -33,6 +34,7 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
 )  # fmt: skip
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
 EXAMPLES = 11
+MASKS = ("mask", "masks", "paddingmask", "ymask", "valid")
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
 DIMENSIONS = ("dimensions", "dims", "layersizes", "layerdims", "layersdims", "sizes", "architecture")
 VECTOR = re.compile(r"\w*_?vec(tor)?$", re.I)  # one word's embedding, and a table of them
@@ -227,6 +229,8 @@ def of_sequence(
     options = {p.name: option(p) for p in params if is_option(p)}
     options |= {p.name: sizes[k] for p in params for k in sizes if normal(k) == normal(p.name)}
     free = [p.name for p in params if p.name not in options and p.default is p.empty]
+    masks = {n: np.random.default_rng(2).integers(0, 2, (EXAMPLES, TIME)) * 1.0 for n in free if normal(n) in MASKS}
+    free = [n for n in free if n not in masks]
     held = module_weights(functions)
     if given is not None:
         yield with_given(functions, options, held, given)
@@ -236,7 +240,7 @@ def of_sequence(
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = datas(names, [*lengths_of(layout.weights), *lengths_given(options)], n)
         for values, told in itertools.islice(every, WAYS):
-            yield replace(layout, data=values, told=told_of(functions, told))
+            yield replace(layout, data={**values, **masks}, told=told_of(functions, told))
 
 
 def with_given(
@@ -325,7 +329,7 @@ def layouts(
     own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     graded = graded_arguments(functions, free)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
-        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1)):
+        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, values(dict.fromkeys(graded, shape)), {}, options, of_data=True)
     if own:
         for shapes, scalars in shapes_of(own):
@@ -345,7 +349,7 @@ def words(free: list[str]) -> dict[str, tuple[int, ...]]:
 
 def graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]) -> list[str]:
     """The arguments of which a gradient is returned by its name: dx of x."""
-    stems = {s for n in returned_names(functions[-1]) if n for s in stem(n)}
+    stems = {s.removesuffix("flat") for n in returned_names(functions[-1]) if n for s in stem(n)}
     return [n for n in free if normal(n) in stems]
 
 
