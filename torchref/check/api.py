@@ -14,14 +14,14 @@ from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
-from torchref.check.reading.forms.recognise import look_up
+from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.targets import Target
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
-from torchref.check.reference.inputs import read_sizes
+from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
-from torchref.check.reference.network.judge import is_network, judge_network
+from torchref.check.reference.network.judge import is_network, judge_network, judge_without_loss
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
@@ -123,25 +123,41 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
             return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
         return judge(function, how, name)
     verdict: Verdict | None = None
+    make, sizes = None, None
     try:
         make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
         sizes = read_sizes(how.sizes) if how.sizes is not None else None
         network = how.against in asked.FORWARD and is_network(function)
         verdict = judge_network(function, name, how.label, sizes, make) if network else None
-        if verdict is not None and (verdict.verdict != COULD_NOT_RUN or inspect.isclass(function)):
+        if verdict is not None and verdict.verdict != COULD_NOT_RUN:
             return verdict
+        if verdict is not None and inspect.isclass(function):
+            return without_loss(function, name, how, sizes, make, verdict)
         given: dict[str, Any] = {}
         if how.against in asked.FORWARD:
             reference = forward_of(function, how.form)
         else:
             reference, given = asked.function_of(how.against)
     except (NoWitness, CouldNotRun) as problem:
-        return verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
+        nothing = verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
+        return without_loss(function, name, how, sizes, make, nothing)
     other = judge_against(
         function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
         sizes=sizes, make=make,
     )  # fmt: skip
-    return verdict if verdict is not None and other.verdict == COULD_NOT_RUN else other
+    if other.verdict == COULD_NOT_RUN:
+        return without_loss(function, name, how, sizes, make, verdict or other)
+    return other
+
+
+def without_loss(
+    function: Any, name: str, how: Asked, sizes: Sizes | None, make: Callable[..., Any] | None, nothing: Verdict
+) -> Verdict:
+    """The verdict on a network that has no loss of its own; `nothing`, where it is none."""
+    if how.against not in asked.FORWARD or isinstance(function, tuple | list) or is_autograd(function):
+        return nothing
+    verdict = judge_without_loss(function, name, how.label, sizes, make)
+    return verdict if verdict.verdict != COULD_NOT_RUN else nothing
 
 
 def judge(function: Any, how: Asked, name: str) -> Verdict:
@@ -158,7 +174,20 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
     if how.device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
-    return diagnose(function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict)
+    verdict = diagnose(
+        function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict
+    )
+    whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
+    return of_the_whole(function, name, how, verdict) if whole else verdict
+
+
+def of_the_whole(function: Any, name: str, how: Asked, verdict: Verdict) -> Verdict:
+    """The verdict on a network whose loss was asked about, by that loss; the other where it does not run."""
+    network = judge_network(function, name, how.label)
+    if network.verdict == COULD_NOT_RUN:
+        return verdict
+    network.notes.insert(0, f"judged as a whole, by the loss that it returns, not against {how.label}")
+    return network
 
 
 def assert_gradient(  # noqa: PLR0913 -- all after the fourth have names

@@ -15,7 +15,7 @@ CODE = """
     import numpy as np
 
     class Dense:
-        \"\"\"Keeps its weight's gradient under a name that says nothing.\"\"\"
+        \"\"\"Computes its weight's gradient, and keeps it nowhere.\"\"\"
 
         def __init__(self, n_in, n_out):
             self.W, self.b = np.ones((n_out, n_in)), np.zeros(n_out)
@@ -25,7 +25,7 @@ CODE = """
             return x @ self.W.T + self.b
 
         def backward(self, dy):
-            self.something = dy.T @ self.x
+            something = dy.T @ self.x
             return dy @ self.W
 
     class Wrong(Dense):

@@ -25,7 +25,7 @@ from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
-from torchref.check.reading.other_layouts import other_layouts
+from torchref.check.reading.other_layouts import batch_axes, one_column, other_layouts
 from torchref.check.reading.reading import Reading
 from torchref.check.running.trial import Trial, attempt
 from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES
@@ -45,7 +45,27 @@ def best_trial(form: Form, stated: tuple[str, ...], strict: bool = False) -> Tri
     if trial.outputs and wrong_outputs(trial) and for_vectors(trial):
         vector = trial.reading.calling(op=replace(trial.op, variants=("vector",)))
         trial = settle(vector.noting("it is judged on one vector: its backward takes no rows"))
-    return trial
+    return on_one_column(reading, trial) or trial
+
+
+def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
+    """The trial of code whose backward is for one example in a column, (D, 1): on more it raises."""
+    a_row = "vector" in trial.op.variants and trial.reading.variant == "vector"
+    if reading.laid_out or not trial.outputs or not (a_row or batch_axes(reading.op)):
+        return None
+    try:
+        if gradients_right(attempt(trial.reading, trial.probe, [trial.probe.upstream])) or not a_row:
+            return None
+    except CouldNotRun:
+        pass
+    told = "it is judged on one example, a column (D, 1): its backward takes no more"
+    there = replace(reading.calling(op=one_column(reading.op)), laid_out=True).noting(told)
+    try:
+        column = settle(there)
+        right = gradients_right(attempt(column.reading, column.probe, [column.probe.upstream]))
+    except CouldNotRun:
+        return None
+    return column if right and works(column) else None
 
 
 def settle(reading: Reading) -> Trial:
@@ -118,11 +138,9 @@ def with_defaults(reading: Reading, problem: CouldNotRun | None) -> Trial:
 
 def another(reading: Reading, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
-    if isinstance(reading.form, Gradient):
-        return first
     function = another_function(reading)
-    if function is not None:
-        return function
+    if function is not None or isinstance(reading.form, Gradient):
+        return function or first
     for other in () if reading.strict else with_other_eps(first.reading):
         trial = attempt(other, other.probe(0), [])
         if not wrong_outputs(trial):
@@ -132,14 +150,14 @@ def another(reading: Reading, first: Trial) -> Trial:
 
 def another_function(reading: Reading) -> Trial | None:
     """The trial in which the forward is another function that goes by the operation's name in other texts."""
-    if isinstance(reading.form, Gradient):
+    if isinstance(reading.form, Gradient) and not reading.op.loss:
         return None
     for op, told in other_signatures.other_functions(reading.op):
         try:
             trial = settle(reading.calling(op=op))
         except CouldNotRun:
             continue
-        if trial.outputs and not wrong_outputs(trial):
+        if works(trial) if isinstance(reading.form, Gradient) else trial.outputs and not wrong_outputs(trial):
             return replace(trial, reading=trial.reading.noting(f"a convention that differs from torch's: {told}"))
     return None
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.ops import Op
+from torchref.check.ops.conventions import Convention
 from torchref.check.ops.find import find
 from torchref.check.ops.formula import Adapted
 from torchref.check.ops.mistake import Gradients
@@ -83,15 +84,52 @@ def one_example(op: Op) -> Op:
 
 
 def on_batches(op: Op) -> Any:
-    """The operation's conventions, where they can be had for arrays without the axis of the batch."""
+    """The operation's conventions, for arrays without the axis of the batch: each is one of a batch of one."""
+    first = [n for n, axis in batch_axes(op).items() if axis == 0]
+    alone = {*first, *op.outputs} if len(first) == len(batch_axes(op)) else set()
+
+    def of_one(turn: Any) -> Any:
+        return lambda a: np.asarray(turn(np.asarray(a)[None]))[0]
+
+    def taken(c: Convention) -> Convention:
+        there, back = ({k: of_one(f) if k in alone else f for k, f in part.items()} for part in (c.there, c.back))
+        return replace(c, there=there, back=back)
 
     def conventions(values: Mapping[str, Any]) -> list[list[Any]]:
+        batches = {n: v[None] if n in alone and isinstance(v, np.ndarray) else v for n, v in values.items()}
         try:
-            return [] if op.conventions is None else op.conventions(values)
+            groups = [] if op.conventions is None else op.conventions(batches)
         except (IndexError, ValueError, KeyError):
             return []
+        return [[taken(c) for c in group] for group in groups]
 
     return conventions
+
+
+def one_column(op: Op) -> Op:
+    """The operation on one example that stands in a column, (D, 1)."""
+    single = one_example(op) if batch_axes(op) else replace(op, variants=("vector",))
+    name = single.arguments[0].name
+
+    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        arrays = single.make(rng, options, variant)
+        return {**arrays, name: arrays[name].reshape(-1, 1)}
+
+    def flat(v: Any) -> Any:
+        return SimpleNamespace(**{**vars(v), name: getattr(v, name).reshape(-1)})
+
+    def columns(outputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(y.reshape(-1, 1) for y in outputs)
+
+    def rows(dys: tuple[Any, ...], outputs: Any) -> tuple[Any, ...]:
+        return tuple(None if dy is None else dy.reshape(-1) for dy in dys)
+
+    def back(gradients: Gradients) -> Gradients:
+        return {n: g.reshape(-1, 1) if n == name else g for n, g in gradients.items()}
+
+    return replace(
+        single, formula=Adapted(single, values=flat, outputs=columns, upstream=rows, gradients=back), make=make
+    )
 
 
 def on_sequences(op: Op) -> Op:

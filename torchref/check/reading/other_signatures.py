@@ -11,7 +11,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.ops.formula import Adapted
-from torchref.check.ops.probabilities import of_probabilities
+from torchref.check.ops.probabilities import OfProbabilities, of_probabilities
 from torchref.nn.module import Array
 
 
@@ -44,6 +44,8 @@ def other_functions(op: Op) -> Iterator[tuple[Op, str]]:
             yield replace(op, fixed=there), told
     if op.probabilities:
         yield of_probabilities(op), "it takes probabilities: a softmax stands before it (torch's takes the logits)"
+    if op.name == "nll_loss" and not isinstance(op.formula, OfProbabilities):
+        yield of_probabilities(op), "it takes probabilities, and their logarithm itself (torch's takes the logarithms)"
 
 
 def squeezed(op: Op) -> Op:

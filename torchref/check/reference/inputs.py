@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,10 +27,14 @@ FIRST: tuple[Shape, ...] = (("N", "D"), ("N", "T", "D"), ("N", "C", "H", "W"), (
 WEIGHT = re.compile(r"(w|u|weights?|kernels?|filters?|theta|proj|matrix)(\w?|_\w+|ih|hh|x|h)$", re.I)
 NORM = re.compile(r"(gamma|scale|gain|g)\d?$", re.I)
 BIAS = re.compile(r"(b|bias|beta|shift|offset)\w?$", re.I)
-WEIGHTS: tuple[Shape, ...] = (("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D", "D"), ("D",))
-BIASES: tuple[Shape, ...] = (("M",), ("D",), ("C",), ())
+WEIGHTS: tuple[Shape, ...] = (
+    ("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D",), ("D", "D"), ("M", "K", "D"),
+)  # fmt: skip
+BIASES: tuple[Shape, ...] = (("M",), ("D",), ("C",), ("M", "K"), ())
 NORMS: tuple[Shape, ...] = (("D",), ("C",), ("C", "", ""), ())
-OTHERS: tuple[Shape, ...] = (("D",), ("N",), ("N", "M", "D"), ("M", "D"), ("D", "M"), ("N", "T", "M", "D"), ())
+OTHERS: tuple[Shape, ...] = (
+    ("D",), ("N",), ("N", "M", "D"), ("M", "D"), ("D", "M"), ("N", "T", "M", "D"), (), ("D", "D"),
+)  # fmt: skip
 TRIALS = 400  # calls of the reference in search of shapes
 RECIPES = 4  # shapes of the first argument that the user's code is tried on
 LARGE = (131, 192)  # beyond every block of a power of two up to 128: odd, and a multiple of 64
@@ -108,17 +112,19 @@ def find_recipes(
     works: Callable[[dict[str, Any]], bool | None],
     sizes: Sizes | None = None,
     settled: dict[str, Shape] | None = None,
+    failed: Sequence[Recipe] = (),
 ) -> list[Recipe]:
     """The recipes on whose arrays the reference `works`, one for each shape of the first argument.
 
-    `works` says None where it raises: other numbers of these shapes would not help.
+    `works` says None where it raises: other numbers of these shapes would not help. On the shapes of those that have
+    `failed` the user's code did not run.
     """
     found: list[Recipe] = []
     tried = 0
     firsts: set[Shape] = set()
     name = next((a.name for a in arguments if a.kind != "option"), "")
     for recipe in candidates(arguments, sizes or {}, settled or {}):
-        if recipe.shapes.get(name, ()) in firsts:
+        if recipe.shapes.get(name, ()) in firsts or any(recipe.shapes == f.shapes for f in failed):
             continue
         tried += 1
         if tried > TRIALS or len(found) == RECIPES:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Verdict
 from torchref.check.running.trial import Trial, attempt
 
 OF_SHAPE = ("broadcast-axis-not-summed", "wrong-shape", "summed-over-wrong-axis")
+SHAPES = 4  # sets of other shapes that are tried where the code does not run on the first
 SPREAD = re.compile(r"(b|bias|beta|shift|offset|gamma|gain|scale)\w?$", re.I)  # of course broadcast
 
 
@@ -46,6 +48,9 @@ def judge_against(
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=label, error=str(problem))
     verdict = diagnose(target, op, form, stated, name, device)
+    if verdict.verdict == COULD_NOT_RUN and make is None:
+        again = functools.partial(own_op, function, label, given, sizes, None, is_autograd(target))
+        verdict, op = on_other_shapes(verdict, op, again, lambda o: diagnose(target, o, form, stated, name, device))
     if verdict.verdict == WRONG and make is None:
         verdict, op = unless_shapes_were_meant(
             verdict, op, lambda other: diagnose(target, other, form, stated, name, device)
@@ -59,6 +64,28 @@ def judge_against(
         if verdict.verdict == RIGHT and make is None:
             judge_sizes(verdict, trial, stated=sizes or {})
     return verdict
+
+
+def on_other_shapes(
+    verdict: Verdict, op: Op, again: Callable[[Sequence[Recipe]], Op], judged: Callable[[Op], Verdict]
+) -> tuple[Verdict, Op]:
+    """The verdict on the first other shapes on which the code runs, forward and back: the first were guessed.
+
+    x @ w is a product for w of shape (D,) and (D, M), and the backward is one for the shape that was meant.
+    """
+    failed: list[Recipe] = []
+    other = op
+    for _ in range(SHAPES):
+        assert isinstance(other.make, Inputs)
+        failed += other.make.recipes
+        try:
+            other = again(failed)
+        except NoWitness:
+            break
+        there = judged(other)
+        if there.verdict != COULD_NOT_RUN:
+            return there, other
+    return verdict, op
 
 
 def unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Verdict]) -> tuple[Verdict, Op]:

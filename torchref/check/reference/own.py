@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -208,8 +208,11 @@ def own_op(
     sizes: Sizes | None = None,
     make: Callable[..., Any] | None = None,
     torch: bool = False,
+    failed: Sequence[Recipe] = (),
 ) -> Op:
     """The record; `torch` says which library is meant where the function runs with both.
+
+    The shapes of recipes that have `failed` are not taken again.
 
     Errors: NoWitness if the function does not run, draws at random, or returns no array.
     """
@@ -222,7 +225,7 @@ def own_op(
     else:
         formula, own = Witnessed(function, label, args, torch), None
         settled = {n: v.shape for n, v in getattr(function, "held", {}).items()}
-        recipes, values = found_recipes(formula, args, sizes or {}, settled)
+        recipes, values = found_recipes(formula, args, sizes or {}, settled, failed)
     answer = checked(formula, values, label)
     outputs = ("output", *(f"output {i}" for i in range(2, len(answer.outputs) + 1)))
     scalar = len(answer.outputs) == 1 and answer.outputs[0].ndim == 0
@@ -264,7 +267,11 @@ def seeded_make(make: Callable[..., Any], seed: int, names: list[str], told: str
 
 
 def found_recipes(
-    formula: Witnessed, args: tuple[Argument, ...], sizes: Sizes, settled: dict[str, inputs.Shape]
+    formula: Witnessed,
+    args: tuple[Argument, ...],
+    sizes: Sizes,
+    settled: dict[str, inputs.Shape],
+    failed: Sequence[Recipe] = (),
 ) -> tuple[list[Recipe], dict[str, Any]]:
     """The recipes on which the reference runs, and the values of the first. Errors: NoWitness if there is none."""
     options = {a.name: a.default for a in args if a.kind == "option"}
@@ -281,7 +288,7 @@ def found_recipes(
             return None
         return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
 
-    recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes), settled)
+    recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes), settled, failed)
     if not recipes:
         said = f"; its first exception:\n{last_lines(first[0])}" if first else ": it returned no finite array"
         raise NoWitness(

@@ -17,7 +17,8 @@ from typing import Any, Self
 from torchref.check.ops import Op
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
-from torchref.check.reading.forms.layer import Layer, calls
+from torchref.check.reading.forms.layer import Layer
+from torchref.check.reading.forms.methods import calls, class_of, forward_and_backward, two_alike
 
 VALUES = (
     "__call__", "fn", "f", "forward", "function", "func", "activation", "activate", "value", "compute",
@@ -36,9 +37,11 @@ def derivative_methods(cls: Any) -> tuple[str, str] | None:
     """The names of the methods that give the value and the local derivative; None where the class has no such two."""
     names = {normal(n): n for n in dir(cls) if not n.startswith("_") and callable(getattr(cls, n))}
     derivative = next((names[d] for d in DERIVATIVES if d in names), None)
-    own = {**names, "__call__": "__call__"} if calls(cls if inspect.isclass(cls) else type(cls)) else names
+    own = {**names, "__call__": "__call__"} if calls(class_of(cls)) else names
     value = next((own[v] for v in VALUES if v in own and own[v] != derivative), None)
-    return (value, derivative) if value and derivative else None
+    if value and derivative:
+        return value, derivative
+    return two_alike(cls) if None in forward_and_backward(cls) else None
 
 
 def has_derivative(cls: Any, op: Op) -> bool:

@@ -191,12 +191,57 @@ class OneLayer:
         return {}
 
 
+class Model(list[Any]):
+    """A network of such layers: a list of them, which is its own `layers`."""
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers."""
+        return self
+
+
 class Layers(OneLayer):
-    """`step(layers)`: a list of such layers."""
+    """`step(layers)`, `step(model)`: a list of such layers, or what holds one."""
+
+    def __init__(self, weights: list[Array]) -> None:
+        super().__init__(weights)
+        self.model = Model([self.layer])
 
     def calls(self, gradients: list[Array]) -> list[Call]:
         super().calls(gradients)
-        return [{"w": [self.layer]}]
+        return [{"w": self.model}]
 
 
-Handed = Dictionary | Listed | Tensors | OneLayer
+class TorchTensors:
+    """Tensors of torch's that carry their grad; a state for each, one tensor or a pair of two."""
+
+    def __init__(self, weights: list[Array]) -> None:
+        import torch
+
+        self.params = [torch.from_numpy(w.copy()) for w in weights]
+
+    def calls(self, gradients: list[Array]) -> list[Call]:
+        import torch
+
+        for p, g in zip(self.params, gradients, strict=True):
+            p.grad = torch.from_numpy(g.copy())
+        return [{"w": self.params}]
+
+    def take(self, call: int, result: Any) -> None:
+        pass
+
+    def arrays(self) -> list[Array]:
+        return [p.numpy().copy() for p in self.params]
+
+    def zeros(self) -> Any:
+        """A state as it is at first."""
+        import torch
+
+        return [torch.zeros_like(p) for p in self.params]
+
+    def pairs(self) -> Any:
+        """The same, of two tensors each."""
+        return list(zip(self.zeros(), self.zeros(), strict=True))
+
+
+Handed = Dictionary | Listed | Tensors | OneLayer | TorchTensors

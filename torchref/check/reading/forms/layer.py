@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -18,11 +19,15 @@ from torchref.check.reading.arguments import aliases, normal
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.attributes import Place, collect, get, place, put, read_place
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
-from torchref.check.reading.forms.class_names import BACKWARDS, FORWARDS, RESULTS, SIZES, ZERO
+from torchref.check.reading.forms.class_names import RESULTS, SIZES, ZERO
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
 from torchref.check.reading.forms.late_parameters import SHAPES, complete
+from torchref.check.reading.forms.methods import calls, forward_and_backward, what_is_missing
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
+from torchref.check.reading.forms.tensors import class_on_tensors, tensors_of
+from torchref.check.reading.forms.unnamed import Rate, entries, made_since, places_by_shape, rates_of_steps
 from torchref.check.reading.forms.updating import RATE, changes, held_weights, is_rate
+from torchref.check.reading.forms.values import array_of, class_of_arguments, wrapped
 from torchref.check.reading.unused import OPTIMIZERS, Descent
 
 FAILED_AGAIN = object()  # in the place of what a backward returns
@@ -40,6 +45,8 @@ class Gone:
     structure: Any  # of what came back, where that is more than one array
     frozen: dict[str, np.ndarray]  # the outputs, copied
     values: Values
+    result: Any  # what the forward returned
+    kept: dict[int, Any] = field(default_factory=dict)  # the arrays that it holds, by their identity
 
 
 class Layer(Closure):
@@ -53,6 +60,7 @@ class Layer(Closure):
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
         self.cls, self.op = cls, op
         self.is_class = inspect.isclass(cls)
+        self.tensors = hasattr(cls, "_on_tensors")
         self.forward_name, self.backward_name = self.methods()
         self.forward_method = getattr(cls, self.forward_name)
         self.backward_method = getattr(cls, self.backward_name)
@@ -74,15 +82,11 @@ class Layer(Closure):
 
     def methods(self) -> tuple[str, str]:
         """The names of the methods that go forward and back."""
-        cls, own = self.cls, self.cls if self.is_class else type(self.cls)
-        forward = next((n for n in FORWARDS if n in dir(cls) and (n != "__call__" or calls(own))), None)
-        backward = next((n for n in BACKWARDS if callable(getattr(cls, n, None))), None)
+        forward, backward = forward_and_backward(self.cls)
         if forward is None or backward is None:
-            missing = "forward" if forward is None else "backward"
-            name = getattr(cls, "__name__", type(cls).__name__)
-            raise CouldNotRun(f"the class {name} has no method {missing!r}; a class needs forward and backward")
-        hands_on = self.is_class and not arguments.parameters(getattr(cls, forward))[1:]
-        if forward == "forward" and hands_on and calls(cls) and arguments.parameters(cls.__call__)[1:]:
+            raise CouldNotRun(what_is_missing(self.cls, forward, backward))
+        hands_on = self.is_class and not arguments.parameters(getattr(self.cls, forward))[1:]
+        if forward == "forward" and hands_on and calls(self.cls) and arguments.parameters(self.cls.__call__)[1:]:
             forward = "__call__"  # def forward(self, *args): return self(*args)
         return forward, backward
 
@@ -137,6 +141,8 @@ class Layer(Closure):
 
     def running(self, *code: Any) -> Self:
         (cls,) = code
+        if self.tensors and not hasattr(cls, "_on_tensors"):
+            cls = class_on_tensors(cls)
         methods = {
             "forward_method": getattr(cls, self.forward_name),
             "backward_method": getattr(cls, self.backward_name),
@@ -192,10 +198,23 @@ class Layer(Closure):
                 continue  # the constructor's array of that name is another argument
             if at and at not in self.attributes.values():
                 self.attributes[a.name] = at
+        self.attributes |= self.unnamed_places(instance, everything)
         self.takes = self.takes | set(self.attributes)
         empty = any(get(instance, *at) is None for at in self.attributes.values())
         if not self.late and (empty or any(a.name not in self.takes for a in self.op.arrays)):
             self.discover_late_parameters()
+
+    def unnamed_places(self, instance: Any, values: Values) -> dict[str, Place]:
+        """Where the arrays are that no name tells: those that have a gradient first."""
+        handed = ("input", "query", "key", "value", "hx", "cx")
+        missing = [a for a in self.op.arguments if a.kind != "option" and not a.name.startswith(handed)]
+        names = [a.name for a in sorted(missing, key=lambda a: a.kind != "array") if a.name in self.holds()]
+        return places_by_shape(self.op, instance, names, values, self.attributes.values())
+
+    def holds(self) -> set[str]:
+        """The arrays that an instance may hold, and that are not found yet."""
+        known = {*self.takes, *self.attributes, *self.construction.takes}
+        return {a.name for a in self.op.arguments if a.name not in known and a.name not in ("target", "mask")}
 
     def discover_late_parameters(self) -> None:
         """Look again at an instance that was told to make its parameters, and that has gone forward once."""
@@ -271,7 +290,8 @@ class Layer(Closure):
 
     def prepared(self, values: Values) -> Any:
         instance = self.made(values)
-        for key in [k for k in vars(instance) if is_rate(k)] if hasattr(instance, "__dict__") else ():
+        rates = [*rates_of_steps(instance, self.backward_name), *(k for k in members(instance) if is_rate(k))]
+        for key in rates:
             if isinstance(getattr(instance, key), float):
                 setattr(instance, key, RATE)
         for name in self.attributes:
@@ -317,6 +337,7 @@ class Layer(Closure):
                 there = self.gone_forward(values, expected)
             handed = fresh(upstream)
             watch = Snapshot({f"d{k}": v for k, v in handed.items()})
+            there.kept.update({id(data): data for _, _, data in entries(there.instance)})
             value = self.go_back(there, handed, run, again)
             if value is FAILED_AGAIN:
                 break
@@ -338,7 +359,7 @@ class Layer(Closure):
         weights = held_weights(instance, self.places(instance))
         result = self.go_forward(instance, current)
         items = list(result) if isinstance(result, tuple | list) else [result]
-        leaves = [o for o in flatten(items) if is_array(o)]
+        leaves = [o for o in map(array_of, flatten(items)) if is_array(o)]
         if not leaves:
             raise CouldNotRun(f"the forward returned no array but {type(result).__name__}")
         outputs = name_outputs(self.op, leaves, expected, returned_names(self.forward_method)[: len(leaves)])
@@ -351,7 +372,7 @@ class Layer(Closure):
         nested = len(items) == 1 and isinstance(items[0], tuple | list)
         structure = items[0] if nested else tuple(items) if len(leaves) > 1 else None
         frozen = {k: self.in_torchs_shape(k, v, values) for k, v in outputs.items() if is_array(v)}
-        return Gone(instance, before, snapshot, weights, structure, frozen, current)
+        return Gone(instance, before, snapshot, weights, structure, frozen, current, items[0])
 
     def places(self, instance: Any) -> dict[str, Place]:
         """Where an instance holds the operation's arrays, its own and those that its constructor was handed."""
@@ -368,6 +389,9 @@ class Layer(Closure):
     def go_back(self, there: Gone, handed: Values, run: Run, again: bool) -> Any:
         """What the backward returns; FAILED_AGAIN if it raises, called a second time after one forward."""
         backward = getattr(there.instance, self.backward_name)
+        tensors = tensors_of(there.instance)
+        if tensors is not None and not self.op.loss and not arguments.parameters(backward):
+            tensors.hand_over(there.result, handed["output"])
         args, kwargs, run.handed = self.backward_arguments(
             there.instance, backward, there.structure, handed, there.frozen, there.values
         )
@@ -392,7 +416,11 @@ class Layer(Closure):
             names = returned_names(self.backward_method)
             gradients = name_gradients(self.op, value, names, order, shapes, self.calling)
         held = collect(self.op, there.instance, shapes, there.before, self.takes, self.attributes, self.held())
-        gradients = {**{n: g for n, g in updates.items() if n in shapes}, **held, **gradients}
+        on_tensors = self.left_on_tensors(there, shapes)
+        gradients = {**{n: g for n, g in updates.items() if n in shapes}, **on_tensors, **held, **gradients}
+        for name in [n for n in self.attributes if n in shapes and n not in gradients]:
+            new = made_since(there.instance, there.kept, shapes[name])
+            gradients |= {} if new is None else {name: new}
         if value is None and "input" in shapes and "input" not in gradients:
             left = (getattr(there.instance, key, None) for key in INPUT_GRADIENTS)
             array = next((g for g in left if isinstance(g, np.ndarray)), None)
@@ -404,14 +432,25 @@ class Layer(Closure):
             )
         return gradients
 
+    def left_on_tensors(self, there: Gone, shapes: Iterable[str]) -> Values:
+        """What the code has left on the tensors that it was handed and that it holds: x.g, w.grad."""
+        tensors = tensors_of(there.instance)
+        if tensors is None:
+            return {}
+        held = {n: get(there.instance, *at) for n, at in self.places(there.instance).items()}
+        found = {n: tensors.left_on({**there.values, **held}.get(n)) for n in shapes}
+        return {n: g for n, g in found.items() if g is not None}
+
     def go_forward(self, instance: Any, values: Values) -> Any:
         """What the forward returns; if that is nothing, what it has left on the instance."""
         forward = getattr(instance, self.forward_name)
-        if self.forward_name == "forward" and calls(type(instance)) and only_any(type(instance).__call__):
+        if self.forward_name == "forward" and calls(type(instance)) and hands_to_forward(type(instance).__call__):
             positional = [p.name for p in self.forward_params]
+            own = class_of_arguments(type(instance).__call__)
 
             def forward(*args: Any, **kwargs: Any) -> Any:  # a base class's __call__ keeps what the backward needs
-                return instance(*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs))
+                given = [*args, *(kwargs[n] for n in positional[len(args) :] if n in kwargs)]
+                return instance(*(given if own is None else [wrapped(own, a) for a in given]))
 
             forward.__signature__ = inspect.Signature(self.forward_params)  # type: ignore[attr-defined]
         result = call(forward, self.calling, values, lambda: self.config(values), "the forward")
@@ -463,15 +502,19 @@ class Layer(Closure):
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
             return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]
         args, names = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
-        return args, {}, names
+        asked = [p.name for p in rest if p.default is p.empty][len(args) :]
+        return args, dict.fromkeys(asked, Rate(RATE)), names
 
 
-def calls(cls: type) -> bool:
-    """Whether the user's class, or a base of it, has a `__call__`."""
-    return any("__call__" in vars(base) for base in cls.__mro__[:-1])
+def members(instance: Any) -> Values:
+    return vars(instance) if hasattr(instance, "__dict__") else {}
 
 
-def only_any(method: Any) -> bool:
-    """Whether a method hands on whatever it is given: `def __call__(self, *args)`."""
+def hands_to_forward(method: Any) -> bool:
+    """Whether a `__call__` hands on whatever it is given, or calls the forward itself: it keeps something of the call."""
     kinds = [p.kind for p in inspect.signature(method).parameters.values()]
-    return inspect.Parameter.VAR_POSITIONAL in kinds
+    try:
+        source = inspect.getsource(inspect.unwrap(method))
+    except (OSError, TypeError):
+        source = ""
+    return inspect.Parameter.VAR_POSITIONAL in kinds or "self.forward(" in source

@@ -58,8 +58,13 @@ def read_returned_names(function: Any) -> list[str]:
     return [called(n) for n in flat]
 
 
+SAME_ENTRIES = ("reshape", "copy", "astype", "squeeze", "view", "transpose")  # methods that leave a gradient one
+
+
 def called(node: ast.expr) -> str:
-    """What an expression is called: a name, also one that is divided or multiplied, as in dw / m."""
+    """What an expression is called: a name, also one that is divided, multiplied or reshaped, as in dw.reshape(s) / m."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SAME_ENTRIES:
+        return called(node.func.value)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
         return called(node.left)
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

@@ -6,6 +6,8 @@ array for each moment.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,18 +15,38 @@ import numpy as np
 
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading import arguments
-from torchref.check.reading.arguments import normal
+from torchref.check.reading.arguments import CONFIG, normal
 from torchref.check.reading.config import Config
 from torchref.check.reading.forms.calling import CouldNotRun, guarded
-from torchref.check.reading.forms.handed_parameters import Dictionary, Each, Handed, Listed, Numbered
+from torchref.check.reading.forms.handed_parameters import (
+    Dictionary,
+    Each,
+    Handed,
+    Listed,
+    Numbered,
+    Tensors,
+    TorchTensors,
+)
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reading.forms.optimizer import ALIASES, Settings, hyperparameters, role
+from torchref.check.reading.forms.tensors import knows_torch
 from torchref.nn.module import Array
 
 MOMENTS = (
     "m", "v", "s", "u", "h", "n", "velocity", "cache", "vw", "sw", "mw", "mt", "vt", "gsum", "sum", "r", "e",
     "ex", "eg", "egrad", "edx", "square", "squares",
 )  # fmt: skip
+
+
+BATCH = "batchsize"  # by which some divide a gradient that was summed over a batch
+
+
+def reads_grad(function: Any) -> bool:
+    """Whether a step finds the gradients on its parameters: p.grad."""
+    try:
+        return re.search(r"\w\.grad\b", inspect.getsource(function)) is not None
+    except (OSError, TypeError):
+        return False
 
 
 class FunctionStep:
@@ -44,10 +66,12 @@ class FunctionStep:
                     free.remove(p)
         self.roles.update(hyperparameters(name, [p.name for p in free], function))
         free = [p for p in free if p.name not in self.roles]
-        for kind in ("w", "dw"):
+        self.on_tensors = "w" in self.roles.values() and "dw" not in self.roles.values() and reads_grad(function)
+        for kind in () if self.on_tensors else ("w", "dw"):
             if kind not in self.roles.values() and free and (free[0].default is free[0].empty):
                 self.roles[free.pop(0).name] = kind
-        kept = [p for p in free if p.default is p.empty or (p.default is None and normal(p.name) in MOMENTS)]
+        kept = [] if self.on_tensors else free
+        kept = [p for p in kept if p.default is p.empty or (p.default is None and normal(p.name) in MOMENTS)]
         state = next((p for p, r in self.roles.items() if r == "state"), None)
         if kept and state:  # one array a moment
             kept = [p for p in params if p.name == state or p in kept]
@@ -56,7 +80,9 @@ class FunctionStep:
             self.roles[kept.pop().name] = "state"
         self.roles.update({p.name: f"moment {p.name}" for p in kept})
         self.moments = [p.name for p in kept]
-        if not {"w", "dw"} <= set(self.roles.values()):
+        if self.on_tensors:
+            self.hand_over_tensors(params)
+        elif not {"w", "dw"} <= set(self.roles.values()):
             raise CouldNotRun(
                 "the arguments of this optimizer's step cannot be matched: expected a parameter, its gradient, "
                 f"a state or config, and hyperparameters; found ({', '.join(p.name for p in params)})"
@@ -65,13 +91,31 @@ class FunctionStep:
         self.asked: set[str] = set()
         self.empty: Any = None
         self.layout: type[Handed] = Each
-        self.could_be_config = "state" in self.taken and not (self.taken & set(OPTIMIZERS[name].defaults))
+        self.could_be_config = (
+            not self.on_tensors and "state" in self.taken and not (self.taken & set(OPTIMIZERS[name].defaults))
+        )
         self.as_config = self.could_be_config
+        self.options: dict[str, Any] = {}  # a dictionary of options that is handed over beside the state
         self.returned = returned_names(function)
         self.names = [normal(p) for p, r in self.roles.items() if r in OPTIMIZERS[name].defaults]
 
+    def hand_over_tensors(self, params: list[inspect.Parameter]) -> None:
+        """The arguments of a step on tensors that carry their gradients: params, states, a dictionary of options."""
+        self.moments = []
+        self.roles = {p: r for p, r in self.roles.items() if not r.startswith("moment ")}
+        for p in [p for p in params if p.name not in self.roles and p.default is p.empty]:
+            n = normal(p.name)
+            taken = self.roles.values()
+            self.roles[p.name] = (
+                "batch" if n == BATCH else "options" if "state" in taken or CONFIG.match(n) else "state"
+            )
+
     def ways(self) -> list[dict[str, Any]]:
         """How state and parameters may be handed over, the likelier first."""
+        if self.on_tensors:
+            layout: type[Handed] = TorchTensors if knows_torch(self.function) else Tensors
+            states = ["pairs", "zeros"] if layout is TorchTensors and "state" in self.roles.values() else ["zeros"]
+            return [{"layout": layout, "empty": e, "as_config": False, "options": {}} for e in states]
         if self.could_be_config:
             return [{"as_config": True}, {"as_config": False, "empty": "zeros"}]
         empty: list[Any] = ["zeros", None, {}] if self.moments else [{}, None, "zeros"]
@@ -115,7 +159,10 @@ class FunctionStep:
                 if self.as_config and isinstance(states[i], dict) and n and lr != rates[n - 1]:
                     for key in set(self.rates()) & set(dict.keys(states[i])):
                         dict.__setitem__(states[i], key, lr)
-                values: dict[str, Any] = {**call, "t": n + 1, "lr": lr}
+                values: dict[str, Any] = {**call, "t": n + 1, "lr": lr, "batch": 1}
+                if self.on_tensors:
+                    self.options.update(self.config(settings, lr), t=n + 1)
+                    values["options"] = self.options
                 if isinstance(states[i], dict) and self.moments:
                     values.update({f"moment {m}": states[i][m] for m in self.moments})
                 else:
@@ -131,6 +178,8 @@ class FunctionStep:
 
     def first_state(self, settings: Settings, lr: float, handed: Handed) -> Any:
         def empty() -> Any:
+            if self.empty == "pairs" and isinstance(handed, TorchTensors):
+                return handed.pairs()
             return handed.zeros() if isinstance(self.empty, str) else None if self.empty is None else {}
 
         if self.moments:
@@ -142,6 +191,8 @@ class FunctionStep:
     def take(self, handed: Handed, i: int, result: Any, state: Any) -> Any:
         """Take the new parameters from what the step has returned; the new state."""
         listed = isinstance(handed, Listed) and not isinstance(handed, Each) and isinstance(result, list)
+        if self.on_tensors:
+            return state
         if not isinstance(result, tuple | list) or listed:
             if result is not None and not isinstance(result, np.ndarray | dict | list):
                 raise CouldNotRun(f"the step returned {type(result).__name__}: expected (parameter, state)")

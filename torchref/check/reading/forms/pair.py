@@ -90,6 +90,13 @@ class Pair(Closure):
         outputs = flatten(list(result[:-1]))
         return [o for o in outputs if is_array(o)], None, result[-1]
 
+    def takes_upstream(self) -> bool:
+        return bool(self.upstreams) or not self.op.loss
+
+    def handed_back(self, role: str, values: Values, frozen: Values) -> Any:
+        """What the backward is handed for one of its arguments, the cache and the upstream gradients aside."""
+        return frozen["output"] if role == "output" else values.get(role)
+
     def run(
         self,
         values: Values,
@@ -107,7 +114,7 @@ class Pair(Closure):
         run = Run(frozen, [], snapshot.changed())
         order = [r for r in dict.fromkeys(self.matching.roles.values()) if r in shapes] or list(shapes)
         names = returned_names(self.back)
-        self.upstream = bool(self.upstreams) or not self.op.loss
+        self.upstream = self.takes_upstream()
         if cache is NO_CACHE:
             cache = next(values.get(self.matching.roles[p]) for p, r in self.roles.items() if r == "cache")
         live = [n for n in frozen if not n.startswith(("running_", "weights"))]
@@ -118,9 +125,7 @@ class Pair(Closure):
             kwargs = dict(zip(self.upstreams, given, strict=False))
             run.handed = live[: len(self.upstreams)] or ["output"]
             for parameter, role in self.roles.items():
-                kwargs[parameter] = (
-                    cache if role == "cache" else frozen["output"] if role == "output" else values.get(role)
-                )
+                kwargs[parameter] = cache if role == "cache" else self.handed_back(role, values, frozen)
             try:
                 places = [p.name for p in arguments.parameters(self.back) if p.kind == p.POSITIONAL_ONLY]
                 args = [kwargs.pop(n) for n in places if n in kwargs]

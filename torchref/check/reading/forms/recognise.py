@@ -18,6 +18,7 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
+from torchref.check.reading.forms.beside import looks_like_gradient, pair_beside
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
 from torchref.check.reading.forms.derivative import Derivative, has_derivative
@@ -25,7 +26,14 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.pair import Pair
-from torchref.check.reading.forms.tensors import for_tensors, on_tensors
+from torchref.check.reading.forms.tensors import (
+    class_on_tensors,
+    for_tensors,
+    leaves_gradients,
+    left_on_tensors,
+    on_tensors,
+)
+from torchref.check.reading.forms.values import class_of_values, on_values
 from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
@@ -99,7 +107,9 @@ def recognise(
         raise CouldNotRun(f"--device {device} is for a torch.autograd.Function; NumPy computes on the processor")
     pair = as_pair(target, form)
     if inspect.isfunction(target) and for_tensors(target):
-        target = on_tensors(target)
+        target = left_on_tensors(target) if leaves_gradients(target) else on_tensors(target)
+    if inspect.isclass(target) and for_tensors(target):
+        target = class_on_tensors(target)
     if pair is not None and all(for_tensors(f) for f in pair):
         pair = on_tensors(pair[0]), on_tensors(pair[1])
     if pair is not None:
@@ -156,10 +166,19 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
                 return gradient
         except (CouldNotRun, arguments.Unmatched):
             pass
-        raise first
+        values = class_of_values(target)
+        if values is None:
+            raise first
+        closure = Closure(on_values(target, values), op, stated)
+        trial(closure, op)
+        return closure
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
+    a_value = len(items) == 1 and not looks_like_gradient(target) and (not op.loss or np.ndim(items[0]) < 2)
+    beside = pair_beside(target, op, stated) if a_value else None
+    if beside is not None:
+        return beside
     of_a_loss = (isinstance(result, tuple) and len(result) >= 2) or np.ndim(items[0]) > 0
     if (op.loss and of_a_loss) or looks_like_gradient(target):
         return Gradient(target, op, stated)
@@ -204,13 +223,6 @@ def with_context(target: Any) -> tuple[Any, Any]:
     own = list(inspect.signature(target.forward).parameters.values())
     forward.__signature__ = inspect.Signature(own[1:])  # type: ignore[attr-defined]
     return forward, target.backward
-
-
-def looks_like_gradient(function: Any) -> bool:
-    name = normal(getattr(function, "__name__", ""))
-    return any(
-        word in name for word in ("grad", "backward", "deriv", "bwd", "vjp", "prime", "delta")
-    ) or name.startswith("d")
 
 
 def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,16 @@ TIME = 4
 SIDES = (6, 8, 5, 7, 10, 12, 4, 16, 28, 32)  # of a picture
 
 
+ALIKE = (  # examples, and the labels that go with them
+    ("rows|pictures", "^(labels|one-hot rows|zeros and ones|a column of.*|numbers)$"),
+    ("columns", "^(labels|one-hot columns|zeros and ones|a row of.*)$"),
+    ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers)$"),
+    ("a list", "^(a list.*|one label)$"),
+    ("one example", "^one (row|label)"),
+    ("one column", "^one (column|label)"),
+)
+
+
 @dataclass(frozen=True)
 class Kind:
     """One way to write the examples, or the labels."""
@@ -23,8 +34,25 @@ class Kind:
     value: Any
 
 
+def unlike(chosen: tuple[Kind, ...]) -> bool:
+    """Whether examples and labels are written in two ways: columns beside one-hot rows. Such pairs are tried last."""
+    first, last = chosen
+    return not any(re.match(a, first.told) and re.search(b, last.told) for a, b in ALIKE)
+
+
 def batch(lengths: list[int]) -> int:
     return next(n for n in BATCH if n not in lengths)
+
+
+def smallest(lengths: list[int]) -> int:
+    """A number of classes, or of words, that every array of the network has."""
+    return min((n for n in lengths if n > 1), default=2)
+
+
+def contexts(lengths: list[int]) -> list[int]:
+    """How many words an example has: any number, or as many embeddings as the next layer takes side by side."""
+    beside = {b // a for a in lengths for b in lengths if a > 1 and b > a and b % a == 0}
+    return [TIME, *sorted(n for n in beside if 1 < n <= 2 * TIME and n != TIME)]
 
 
 def one_hot(labels: Array, k: int) -> Array:
@@ -39,8 +67,9 @@ def examples(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
         yield Kind("columns", rng.normal(size=(d, n)))
     if not lengths:
         return
-    small = min(lengths)
-    yield Kind("indices (N, T)", rng.integers(0, small, (n, TIME)))
+    small = smallest(lengths)
+    for t in contexts(lengths):
+        yield Kind("indices (N, T)", rng.integers(0, small, (n, t)))
     yield Kind("a list of indices", [int(i) for i in rng.integers(0, small, TIME + 1)])
     for c in sorted(set(lengths)):
         for side in SIDES if c <= 4 else ():
@@ -72,8 +101,9 @@ def labels(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
         yield Kind("numbers", rng.normal(size=(n, k)))
         yield Kind("one row of numbers", rng.normal(size=k))
         yield Kind("one column of numbers", rng.normal(size=(k, 1)))
+    for k in classes:
         yield Kind("one label", int(rng.integers(0, k)))
-    small = min(lengths, default=2)
+    small = smallest(lengths)
     yield Kind("labels (N, T)", rng.integers(0, small, (n, TIME)))
     yield Kind("a list of labels", [int(i) for i in rng.integers(0, small, TIME + 1)])
 

@@ -18,9 +18,23 @@ from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reference.inputs import Sizes, as_array
 from torchref.check.reference.network.form import Network, NetworkForm, OwnLoss, Passed, Weights, network_op
+from torchref.check.reference.network.guess import (
+    best,
+    cost_between,
+    goes_back_from_upstream,
+    orders_with_labels,
+    usual_losses,
+    with_loss,
+    with_upstream,
+)
 from torchref.check.reference.network.names import scalar
-from torchref.check.reference.network.of_class import looks_like_network, of_class
-from torchref.check.reference.network.of_functions import looks_like_network_function, of_functions
+from torchref.check.reference.network.of_class import OfClass, Orders, looks_like_network, of_class
+from torchref.check.reference.network.of_functions import (
+    OfFunctions,
+    forwards_of,
+    looks_like_network_function,
+    of_functions,
+)
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Confidence, Verdict
@@ -36,8 +50,53 @@ def judge_network(
     target: Any, name: str, against: str, sizes: Sizes | None = None, make: Callable[..., Any] | None = None
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
+    return judged(lambda: (running(ways(target, sizes or {}, make)), "its own loss"), name, against)
+
+
+def judge_without_loss(
+    target: Any, name: str, against: str, sizes: Sizes | None = None, make: Callable[..., Any] | None = None
+) -> Verdict:
+    """The verdict on a network that has no loss of its own: by its output, or by the usual loss that it belongs to."""
+    given = given_data(make) if make is not None else None
+    return judged(lambda: guessed(target, sizes or {}, given), name, against)
+
+
+def guessed(target: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
+    """The network with a loss that it has not, and what that is. Errors: CouldNotRun."""
+    if inspect.isroutine(target):
+        return of_the_usual_losses_beside(target, sizes, given)
+    if goes_back_from_upstream(target):
+        orders: Orders = [(("summed_output", "back_from_there"), 0)]
+        network = running(of_class(target, sizes, given, with_upstream, orders))
+        return network, "its own forward, the sum of its output times fixed random numbers"
+    losses = dict(usual_losses())
+    first = running(of_class(target, sizes, given, with_loss(next(iter(losses.values()))), orders_with_labels(target)))
+    assert isinstance(first, OfClass)
+    found, told = best((told, replace(first, extend=with_loss(loss))) for told, loss in losses.items())
+    return found, f"a usual loss, since it has none of its own: {told}"
+
+
+def of_the_usual_losses_beside(function: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
+    """A gradient function whose forward stands beside it, with a usual loss between them. Errors: CouldNotRun."""
+    for forward in forwards_of(function):
+        costs = {told: cost_between(forward, function, loss) for told, loss in usual_losses()}
+        cost = next(iter(costs.values()))
+        if cost is None:
+            continue
+        try:
+            first = running(replace(n, cost=cost) for n in of_functions(function, sizes, given, [(forward, function)]))
+        except CouldNotRun:
+            continue
+        assert isinstance(first, OfFunctions)
+        found, told = best((told, replace(first, cost=c)) for told, c in costs.items())
+        return found, f"a usual loss, since no cost stands beside it: {told}"
+    raise CouldNotRun("no forward with an output, and no labels, were found for a usual loss between them")
+
+
+def judged(find: Callable[[], tuple[Network, str]], name: str, against: str) -> Verdict:
+    """The verdict on the network that is found, by its loss."""
     try:
-        network = running(ways(target, sizes or {}, make))
+        network, whose = find()
         check_repeats(network)
         op = network_op(network, name)
         formula, weights = op.formula, op.make
@@ -54,7 +113,7 @@ def judge_network(
     name_regularization(verdict, make_probe(op, 0, None, "own").values)
     verdict.name, verdict.against = name, against
     shown = ", ".join(f"{k} {describe(v)}" for k, v in network.data.items())
-    verdict.notes.insert(0, f"judged by its own loss, {network.told}, by {' and '.join(sorted(formula.how))}; {shown}")
+    verdict.notes.insert(0, f"judged by {whose}, {network.told}, by {' and '.join(sorted(formula.how))}; {shown}")
     if kinks:
         verdict.notes.append(
             f"{kinks} sets of weights lay beside a kink, where no difference says anything: others were taken"

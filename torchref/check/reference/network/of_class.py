@@ -7,14 +7,17 @@ import functools
 import inspect
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.class_names import BACKWARDS as LAYERS_BACKWARDS
 from torchref.check.reading.forms.class_names import FORWARDS
+from torchref.check.reading.forms.methods import called_one_of, class_of, methods_of
+from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network import data as kinds
 from torchref.check.reference.network.calling import OUTPUT, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
@@ -23,6 +26,7 @@ from torchref.check.reference.own import seeded, seeded_generators
 from torchref.check.reference.witness import NoWitness
 from torchref.nn.module import Array
 
+Orders = list[tuple[tuple[str, ...], int]]  # methods to call, and which of them gives the loss
 Path = tuple[tuple[str, Any], ...]  # steps from an instance to an array: ("a", attribute) or ("i", key)
 NUMBER = re.compile(r"(b|bias|intercept|c|w|weight|theta)\d?_?$")  # what may be one plain number
 DEEP = 4
@@ -83,6 +87,10 @@ def title(path: Path) -> str:
     return f"{where}.{last}" if where else str(last)
 
 
+def unchanged(cls: Any) -> Any:
+    return cls
+
+
 @dataclass
 class OfClass:
     """One class, one constructor call, one X and y."""
@@ -97,6 +105,7 @@ class OfClass:
     same: dict[str, list[Path]] = field(default_factory=dict)  # other places that hold the same array
     weights: dict[str, Array] = field(default_factory=dict)
     told: str = ""
+    extend: Callable[[Any], Any] = unchanged  # adds a loss to a class that has none
 
     def code(self) -> list[Any]:
         return [self.cls]
@@ -109,7 +118,7 @@ class OfClass:
         return [n for n in self.paths if n not in self.weights and re.fullmatch(r"[Wb]\d*", n)]
 
     def instance(self, cls: Any) -> Any:
-        made = cls(**self.constructed) if inspect.isclass(cls) else copy.deepcopy(cls)
+        made = self.extend(cls)(**self.constructed) if inspect.isclass(cls) else copy.deepcopy(cls)
         for name in ("reg", "reg_strength", "lambda_", "lambd", "lmbda", "l2_reg", "weight_decay"):
             if getattr(made, name, None) == 0:
                 setattr(made, name, 0.3)  # zero would hide its gradient
@@ -145,10 +154,13 @@ class OfClass:
 
     def changes(self, instance: Any, weights: dict[str, Any]) -> dict[str, Any]:
         """The change of each weight, divided by the learning rate."""
-        handed = any(normal(p.name) in RATE for n in self.steps for p in parameters(getattr(self.cls, n)))
+        handed = any(normal(p.name) in RATE for n in self.steps for p in parameters(getattr(self.extend(self.cls), n)))
         kept = next((v for k, v in vars(instance).items() if normal(k) in RATE and isinstance(v, float)), 1.0)
         found = {}
+        ahead = {a for m in methods_of(class_of(self.cls)) if m.name in self.steps[:-1] for a in m.keeps}
         for name, before in weights.items():
+            if self.paths[name][0][1] in ahead and len(self.steps) > 1:
+                continue  # what the forward keeps is no weight
             after = get(instance, self.paths[name])
             if np.shape(after) == np.shape(before) and np.any(after != before):
                 found[name] = (np.asarray(before) - np.asarray(after)) / (STEP if handed else kept)
@@ -246,6 +258,21 @@ def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         for back in backs:
             yield (*ahead, loss, back), len(ahead)
         yield (*ahead, loss), len(ahead)
+    layer = forward is not None and called_one_of(cls, LAYERS_BACKWARDS) is not None
+    if not losses and not layer:
+        yield from of_other_names(cls)
+
+
+def of_other_names(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Methods of any names: one of (X, y) that returns two things, or two of the same (X, y) with one return each."""
+    own = [m.name for m in methods_of(class_of(cls)) if m.takes == 2]
+    for name in own:
+        if len(returned_names(getattr(cls, name))) == 2:
+            yield (name,), 0
+    for loss, back in itertools.permutations(own, 2):
+        both = [[p.name for p in parameters(getattr(cls, n)) if p.name != "self"] for n in (loss, back)]
+        if both[0] == both[1] and len(returned_names(getattr(cls, loss))) == 1:
+            yield (loss, back), 0
 
 
 def looks_like_network(target: Any) -> bool:
@@ -269,6 +296,8 @@ def constructors(cls: Any, sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
     needed = [p for p in params if p.default is p.empty and p.name not in told]
     numbers = {p.name: n for p, n in zip(needed, LENGTHS * 3, strict=False)}
     yield {**numbers, **told, **stated}
+    if len(needed) >= 2 and normal(needed[1].name) in LABELS:
+        yield {**numbers, **data_of_constructor(needed[0].name, needed[1].name), **told, **stated}
     for k in range(min(len(needed), 2)):
         yield {**numbers, needed[k].name: [5, 7, 3], **told, **stated}
         yield {**numbers, needed[k].name: [5, 7, 6, 1], **told, **stated}
@@ -282,12 +311,28 @@ def constructors(cls: Any, sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
         yield {**numbers, **few, **pictures, **told, **stated}
 
 
-def of_class(cls: Any, sizes: dict[str, int], given: dict[str, Any] | None) -> Iterator[OfClass]:
-    """The ways to run the class, the likelier first. Errors: NoWitness where it cannot be made."""
+def data_of_constructor(x: str, y: str) -> dict[str, Any]:
+    """Examples and labels for a constructor that asks for them."""
+    rng = np.random.default_rng(0)
+    n = kinds.batch(list(LENGTHS))
+    return {x: rng.normal(size=(n, LENGTHS[0])), y: rng.integers(0, 2, (n, 1)) * 1.0}
+
+
+def of_class(
+    cls: Any,
+    sizes: dict[str, int],
+    given: dict[str, Any] | None,
+    extend: Callable[[Any], Any] = unchanged,
+    orders: Orders | None = None,
+) -> Iterator[OfClass]:
+    """The ways to run the class, the likelier first. Errors: NoWitness where it cannot be made.
+
+    `extend` adds methods to it, and `orders` names those that are called.
+    """
     first: Exception | None = None
     made = 0
     for constructed in constructors(cls, sizes) if inspect.isclass(cls) else ({},):
-        network = OfClass(cls, constructed, (), 0)
+        network = OfClass(cls, constructed, (), 0, extend=extend)
         try:
             instance = seeded(functools.partial(network.instance, cls))
         except Exception as problem:
@@ -300,7 +345,7 @@ def of_class(cls: Any, sizes: dict[str, int], given: dict[str, Any] | None) -> I
         arrays = {n: np.array(get(instance, p), dtype=float) for n, p in held.items()}
         if sum(a.size for a in arrays.values()) > MANY and made < 4:
             continue  # a smaller one may come
-        for steps, with_loss in sequences(cls):
+        for steps, with_loss in sequences(cls) if orders is None else orders:
             there = replace(network, paths=held, same=same, weights=arrays, steps=steps, with_loss=with_loss)
             yield from with_data(there, sizes, given)
     if made == 0 and first is not None:
@@ -325,7 +370,7 @@ def places(instance: Any) -> tuple[dict[str, Path], dict[str, list[Path]]]:
 
 
 def with_data(network: OfClass, sizes: dict[str, int], given: dict[str, Any] | None) -> Iterator[OfClass]:
-    steps = [getattr(network.cls, n) for n in network.steps]
+    steps = [getattr(network.extend(network.cls), n) for n in network.steps]
     params = needed(steps)
     wanted = [p for p in params if p.default is p.empty or (p.default is None and normal(p.name) in LABELS)]
     wanted = [p for p in wanted if normal(p.name) not in (*RATE, *STRENGTH)]
@@ -348,6 +393,7 @@ def datas(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterat
     n = sizes.get("N", kinds.batch(lengths))
     rng = np.random.default_rng(0)
     if not names:
+        yield {}, "what it was made with"
         return
     ways = [list(kinds.examples(lengths, n, rng))]
     if len(names) > 1:
@@ -359,6 +405,6 @@ def datas(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterat
         ways = [list(kinds.labels(lengths, n, rng))]
     flipped = len(names) > 1 and normal(names[0]) in LABELS
     order = [names[1], names[0], *names[2:]] if flipped else names
-    for chosen in itertools.product(*ways):
+    for chosen in sorted(itertools.product(*ways), key=kinds.unlike) if len(ways) == 2 else itertools.product(*ways):
         told = ", ".join(f"{name} {k.told}" for name, k in zip(order, chosen, strict=True))
         yield {name: k.value for name, k in zip(order, chosen, strict=True)}, told

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,9 @@ import numpy as np
 
 from torchref.check.reading.arguments import CONFIG, normal, parameters
 from torchref.check.reading.forms.naming import returned_names, stem
+from torchref.check.reading.forms.tensors import Tensors, for_tensors, is_tensor, on_tensors
 from torchref.check.reference.network.calling import CACHES, STEP, fresh, needed, run_through
+from torchref.check.reference.network.data import TIME
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH, weight_of
 from torchref.check.reference.network.of_class import datas, is_number, lengths_of
@@ -32,7 +34,12 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
 )  # fmt: skip
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
 EXAMPLES = 11
+MASKS = ("mask", "masks", "paddingmask", "ymask", "valid")
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
+DIMENSIONS = ("dimensions", "dims", "layersizes", "layerdims", "layersdims", "sizes", "architecture")
+VECTOR = re.compile(r"\w*_?vec(tor)?$", re.I)  # one word's embedding, and a table of them
+TABLE = re.compile(r"\w*_?(vec(tor)?s|embeddings?|matrix|table)$", re.I)
+INDEX = re.compile(r"\w*_?(idx|index|id)$", re.I)
 SIZE = re.compile(
     r"((input|hidden|output|in|out|layer)+(size|dim|units)|(num|n)(labels|classes|features|in|hidden|out))$"
 )
@@ -58,6 +65,7 @@ class OfFunctions:
     inside: bool = False  # the weights are variables of the module
     told: str = ""
     beside: dict[str, Array] = field(default_factory=dict)  # weights that it has no gradient of
+    cost: Callable[..., Any] | None = None  # a loss that is none of the user's, called before the last function
 
     def code(self) -> list[Any]:
         return list(self.functions)
@@ -76,10 +84,20 @@ class OfFunctions:
             there[self.holder] = list(own.values()) if self.in_order else dict(own)
         elif not self.inside:
             there |= own
-        steps = code[:-1] if len(code) > 1 and loss_alone else code
+        steps = [*code[:-1], *([self.cost] if self.cost is not None else []), code[-1]]
+        steps = steps[:-1] if len(steps) > 1 and loss_alone else steps
         with Placed(code[-1], own if self.inside else {}):
             loss, rest = run_through(steps, there)
-        return Passed(loss, {} if loss_alone else self.shaped(gradients(rest[-1], self.weights)))
+        if loss_alone:
+            return Passed(loss, {})
+        updated = self.updates(rest[-1], every)
+        return Passed(loss, self.shaped(updated or gradients(rest[-1], self.weights)))
+
+    def updates(self, rest: list[tuple[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
+        """The gradients that a step has taken off the weights which it returns under their own names."""
+        rated = any(normal(p.name) in RATE for p in parameters(self.functions[-1]))
+        returned = {n: v for n, v in rest if n in self.weights and is_number(v)} if rated else {}
+        return {n: (np.asarray(before[n]) - v) / STEP for n, v in returned.items()}
 
     def shaped(self, found: dict[str, Any]) -> dict[str, Any]:
         """Gradients in the shapes of their weights, where only axes of length 1 differ: the shapes were guessed."""
@@ -97,11 +115,14 @@ class Placed:
     """Values of the module's variables, for as long as a pass takes."""
 
     def __init__(self, function: Any, values: dict[str, Any]) -> None:
-        self.scope, self.values = function.__globals__, values
+        self.scope, self.values = scope_of(function), values
 
     def __enter__(self) -> None:
         self.before = {n: self.scope[n] for n in self.values}
-        self.scope.update(self.values)
+        tensors = Tensors()
+        self.scope.update(
+            {n: tensors.tensor(np.asarray(v)) if is_tensor(self.before[n]) else v for n, v in self.values.items()}
+        )
 
     def __exit__(self, *problem: Any) -> None:
         self.scope.update(self.before)
@@ -152,7 +173,7 @@ def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
 
 def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ...]]:
     """The function alone, and with a cost and a forward of its file before it; first what its names say."""
-    scope = [v for v in function.__globals__.values() if inspect.isfunction(v) and v.__module__ == function.__module__]
+    scope = [v for v in scope_of(function).values() if inspect.isfunction(v) and v.__module__ == function.__module__]
     costs = [f for f in scope if COSTS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
     forwards = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and f not in costs]
     forwards.sort(key=lambda f: -len(source_of((f,))))  # the whole forward calls those of the layers
@@ -166,6 +187,13 @@ def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any]
     yield from sorted(several, key=lambda s: strangers(s, function))
     if not told and not kept:
         yield (function,)
+
+
+def forwards_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The forwards that stand beside a function, the whole one first."""
+    scope = [v for v in scope_of(function).values() if inspect.isfunction(v) and v.__module__ == function.__module__]
+    found = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
+    return sorted(found, key=lambda f: -len(source_of((f,))))
 
 
 def returns_loss(function: Callable[..., Any]) -> bool:
@@ -182,10 +210,15 @@ def strangers(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any
 
 
 def of_functions(
-    function: Callable[..., Any], sizes: dict[str, int], given: dict[str, Any] | None
+    function: Callable[..., Any],
+    sizes: dict[str, int],
+    given: dict[str, Any] | None,
+    orders: Iterable[tuple[Callable[..., Any], ...]] | None = None,
 ) -> Iterator[OfFunctions]:
-    """The ways to run the function, the likelier first."""
-    for functions in sequences(function):
+    """The ways to run the function, the likelier first; `orders` has the functions to call."""
+    for functions in sequences(function) if orders is None else orders:
+        if all(map(for_tensors, functions)):
+            functions = tuple(map(on_tensors, functions))
         yield from itertools.islice(of_sequence(functions, sizes, given), ORDERED)
 
 
@@ -196,16 +229,18 @@ def of_sequence(
     options = {p.name: option(p) for p in params if is_option(p)}
     options |= {p.name: sizes[k] for p in params for k in sizes if normal(k) == normal(p.name)}
     free = [p.name for p in params if p.name not in options and p.default is p.empty]
+    masks = {n: np.random.default_rng(2).integers(0, 2, (EXAMPLES, TIME)) * 1.0 for n in free if normal(n) in MASKS}
+    free = [n for n in free if n not in masks]
     held = module_weights(functions)
     if given is not None:
         yield with_given(functions, options, held, given)
         return
     for layout in layouts(functions, free, options, held):
-        names = [n for n in free if n not in layout.weights and n != layout.holder]
+        names = [n for n in free if n not in {**layout.weights, **layout.options} and n != layout.holder]
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = datas(names, [*lengths_of(layout.weights), *lengths_given(options)], n)
         for values, told in itertools.islice(every, WAYS):
-            yield replace(layout, data=values, told=told_of(functions, told))
+            yield replace(layout, data={**values, **masks}, told=told_of(functions, told))
 
 
 def with_given(
@@ -226,13 +261,15 @@ def told_of(functions: tuple[Callable[..., Any], ...], told: str) -> str:
 
 def is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
-    if p.default is p.empty and SIZE.match(n):
+    if p.default is p.empty and (SIZE.match(n) or n in DIMENSIONS):
         return True
     return p.default is not p.empty or n in STRENGTH or n in RATE or n in OPTIONS
 
 
 def option(p: inspect.Parameter) -> Any:
     n = normal(p.name)
+    if p.default is p.empty and n in DIMENSIONS:
+        return list(CHAIN[:3])
     if p.default is p.empty and SIZE.match(n):
         return 4 if "in" in n else 3 if re.search("out|label|class", n) else 5
     if n in STRENGTH and (p.default is p.empty or p.default == 0):
@@ -242,16 +279,32 @@ def option(p: inspect.Parameter) -> Any:
 
 def lengths_given(options: dict[str, Any]) -> list[int]:
     """The sizes among the options, each with that of a column of ones less."""
-    return [v for v in options.values() if type(v) is int and v > 1]
+    inner = [v for value in options.values() for v in (value if isinstance(value, list) else [value])]
+    return [v for v in inner if type(v) is int and v > 1]
 
 
 def module_weights(functions: tuple[Callable[..., Any], ...]) -> dict[str, Array]:
     """The arrays of the module that the function returns gradients of."""
-    scope = functions[-1].__globals__
-    words = [*returned_names(functions[-1]), *re.findall(r"[\"'](\w+)[\"']", source_of(functions[-1:]))]
+    scope = scope_of(functions[-1])
+    source = source_of(functions[-1:])
+    words = [*returned_names(functions[-1]), *re.findall(r"[\"'](\w+)[\"']", source)]
     stems = {s for w in words if w for s in stem(w)} | {normal(w) for w in words}
-    found = {n: v for n, v in scope.items() if isinstance(v, np.ndarray) and v.dtype.kind == "f" and normal(n) in stems}
-    return {n: np.array(v, dtype=float) for n, v in found.items()}
+    stems |= {s for w in re.findall(r"^\s*(d\w+|grad\w*) =", source, re.M) for s in stem(w)}
+    found = {n: numbers(v) for n, v in scope.items() if normal(n) in stems}
+    return {n: np.array(v, dtype=float) for n, v in found.items() if v is not None}
+
+
+def numbers(value: Any) -> Array | None:
+    """An array or a tensor of floats as an array."""
+    if is_tensor(value):
+        value = value.detach().numpy()
+    return value if isinstance(value, np.ndarray) and value.dtype.kind == "f" else None
+
+
+def scope_of(function: Any) -> dict[str, Any]:
+    """The variables of the file that a function stands in."""
+    found: dict[str, Any] = inspect.unwrap(function).__globals__
+    return found
 
 
 def layouts(
@@ -267,23 +320,36 @@ def layouts(
         if keys:
             for shapes, scalars in shapes_of(keys):
                 yield OfFunctions(functions, values(shapes), {}, options, holder, in_order, scalars)
-    flat = next((n for n in free if FLAT.match(n)), None)
+    flat = next((n for n in free if FLAT.match(n) or sliced(n, source_of(functions))), None)
     if flat is not None:
         for size in flat_sizes(lengths_given(options)):
             yield OfFunctions(functions, values({flat: (size,)}), {}, options)
+    if words(free):
+        yield OfFunctions(functions, values(words(free)), {}, {**options, **{n: 2 for n in free if INDEX.match(n)}})
     own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     graded = graded_arguments(functions, free)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
-        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1)):
+        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, values(dict.fromkeys(graded, shape)), {}, options, of_data=True)
     if own:
         for shapes, scalars in shapes_of(own):
             yield OfFunctions(functions, values(shapes), {}, options, scalars=scalars)
 
 
+def sliced(name: str, source: str) -> bool:
+    """Whether weights are cut out of one vector: params[:n], params[n : n + m]."""
+    return re.search(rf"\b{name}\[[^\]]*:", source) is not None
+
+
+def words(free: list[str]) -> dict[str, tuple[int, ...]]:
+    """A word's embedding and a table of embeddings, by their names."""
+    found = {n: (5,) for n in free if VECTOR.match(n)}
+    return {**found, **{n: (13, 5) for n in free if TABLE.match(n)}} if found else {}
+
+
 def graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]) -> list[str]:
     """The arguments of which a gradient is returned by its name: dx of x."""
-    stems = {s for n in returned_names(functions[-1]) if n for s in stem(n)}
+    stems = {s.removesuffix("flat") for n in returned_names(functions[-1]) if n for s in stem(n)}
     return [n for n in free if normal(n) in stems]
 
 

@@ -1,0 +1,82 @@
+"""A function and its derivative, two functions of one file: mse and mse_prime, perdida and gradiente.
+
+The derivative takes what the function takes, or the value itself, and no upstream gradient: it is compared with the
+gradient for an upstream gradient of ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torchref.check.ops import Op
+from torchref.check.reading import arguments
+from torchref.check.reading.arguments import ALIASES, normal, parameters
+from torchref.check.reading.config import Values
+from torchref.check.reading.forms.derivative import SURELY_INPUT
+from torchref.check.reading.forms.pair import DY, Pair
+
+OUTPUTS = {normal(n) for n in ALIASES["output"]}
+
+
+def looks_like_gradient(function: Any) -> bool:
+    """Whether a function's name says in English that it is a gradient."""
+    name = normal(getattr(function, "__name__", ""))
+    words = ("grad", "backward", "deriv", "bwd", "vjp", "prime", "delta")
+    return any(word in name for word in words) or name.startswith("d")
+
+
+def derivative_beside(function: Any) -> Callable[..., Any] | None:
+    """The function of the same file that has this one's name in its own, or is the only other with its parameters."""
+    scope = getattr(function, "__globals__", {})
+    others = [f for f in scope.values() if inspect.isfunction(f) and f is not inspect.unwrap(function)]
+    others = [f for f in others if f.__module__ == function.__module__ and parameters(f)]
+    name = normal(function.__name__)
+    named = [f for f in others if name in normal(f.__name__)]
+    plain = [f for f in named if looks_like_gradient(f)]
+    if plain or len(named) == 1:
+        return min(plain or named, key=lambda f: len(f.__name__))
+    own = [p.name for p in parameters(function)]
+    alike = [f for f in others if [p.name for p in parameters(f)] == own]
+    return alike[0] if len(alike) == 1 else None
+
+
+def pair_beside(function: Any, op: Op, stated: list[str] | None) -> Pair | None:
+    """The function with the derivative that stands beside it, as a form; None where there is none."""
+    back = derivative_beside(function)
+    if back is None:
+        return None
+    needed = [p for p in parameters(back) if p.default is p.empty]
+    own = {normal(p.name) for p in parameters(function)}
+    upstream = any(normal(p.name) in DY - own for p in needed) and len(needed) > 1
+    return (Pair if upstream else Beside)((function, back), op, stated)
+
+
+class Beside(Pair):
+    """A function and its derivative, which is handed what the function was handed, or the function's value."""
+
+    use_output = False
+    use_probabilities = False
+
+    def __init__(
+        self, pair: tuple[Callable[..., Any], Callable[..., Any]], op: Op, stated: list[str] | None = None
+    ) -> None:
+        super().__init__(pair, op, stated)
+        needed = [p for p in parameters(self.back) if p.default is p.empty]
+        known = {p.name: self.matching.roles[p.name] for p in needed if p.name in self.matching.roles}
+        extra = () if op.loss else ("output",)
+        self.roles = known if len(known) == len(needed) else arguments.match(op, needed, extra).roles
+        self.upstreams = []
+
+    def ambiguous(self) -> bool:
+        """Whether the derivative may be one of the value."""
+        name = next((p for p, r in self.roles.items() if r == "input"), None)
+        return name is not None and not self.op.loss and normal(name) not in SURELY_INPUT
+
+    def takes_upstream(self) -> bool:
+        return False
+
+    def handed_back(self, role: str, values: Values, frozen: Values) -> Any:
+        """What the derivative is handed for one of its arguments."""
+        return frozen["output"] if role == "output" or (self.use_output and role == "input") else values.get(role)
