@@ -183,7 +183,7 @@ def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
         if base is not None and base in values:
             old = values[base]
         else:  # what lies around the window was not written: it is as it was in the run
-            tensor = ref.version.tensor()
+            tensor = ref.version.tensor().cpu()
             old = (tensor.double() if ref.storage.floating else tensor).numpy()
         whole = written(old, ref, array)
     values[ref.version] = whole
