@@ -59,7 +59,7 @@ def converted(model: torch.nn.Module, engine: str, device: torch.device) -> Iter
         for tensor, data in kept.values():
             if device.type == "mps" and data.dtype == torch.float64:
                 raise RefereeError("the engine mps has no float64: make the model in float32")
-            tensor.data = moved = data if data.device.type == device.type else data.to(device)
+            tensor.data = moved = data.to(device, copy=True) if engine in DEVICES else data
             if engine in DTYPES and data.is_floating_point():
                 tensor.data = moved.to(DTYPES[engine])
             elif engine == "channels_last" and data.dim() == 4:

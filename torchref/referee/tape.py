@@ -18,7 +18,7 @@ import numpy as np
 
 from torchref.nn.module import Array
 from torchref.referee.entries import find
-from torchref.referee.entries.table import STORAGE
+from torchref.referee.entries.table import DRAWN, STORAGE
 from torchref.referee.noise import Noise, settled
 from torchref.referee.record import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
@@ -192,6 +192,8 @@ def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
 def call_entry(node: Node, value: Callable[[Ref], Array]) -> tuple[Any, Callable[..., Any]]:
     """The entry of the node, called on the values of its arguments."""
     args, kwargs = resolved((node.args, node.kwargs), value)
+    if node.name in DRAWN:
+        kwargs["drawn"] = node.outputs[DRAWN[node.name]].given()
     with np.errstate(all="ignore"):
         output, backward = node.entry(*args, **{name: v for name, v in kwargs.items() if name not in STORAGE})
     return output, backward
