@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchref.nn.random import Tape
 
-__all__ = ["drawing", "record_draws"]
+__all__ = ["drawing", "record_draws", "replayed_draws"]
 
 UNTAGGED = ("aten::binomial", "aten::_sample_dirichlet")  # draw, though torch does not tag them so
 
@@ -79,3 +80,28 @@ def record_draws() -> Iterator[Tape]:
     tape = Tape([])
     with _Recorder(tape):
         yield tape
+
+
+class _Replayer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Writes the draws of a tape over those that the random operations make."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tape = tape
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if drawing(func, args, kwargs or {}) == "shown":
+            drawn = _draw(func, args, kwargs or {}, result)
+            drawn.copy_(torch.from_numpy(np.array(self.tape.next(tuple(drawn.shape)))))
+        return result
+
+
+@contextmanager
+def replayed_draws(tape: Tape) -> Iterator[None]:
+    """Within this context torch draws what is on the tape, in order. RuntimeError where it draws more, or otherwise.
+
+    An operation that returns more than its draw (a fused dropout) has computed the rest with a draw of its own.
+    """
+    with _Replayer(tape):
+        yield
