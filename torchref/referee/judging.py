@@ -17,6 +17,7 @@ from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import TRIALS, Globally, is_open
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
+from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, unit_roundoff
 from torchref.referee.opaque import compiled, judge_opaquely
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
@@ -195,7 +196,14 @@ def judge_all_locally(
         doubtful = again
         if not doubtful:
             break
-    report.parted += [judgement for _, judgement in sorted(parted, key=lambda pair: -pair[0])]
+    said: dict[type, str] = {}
+    for index, judgement in sorted(parted, key=lambda pair: -pair[0]):
+        place = recording.nodes[index].place if index >= 0 else None
+        if place is not None and place.custom is not None and place.custom not in said:
+            tell(f"the mistake in {place.function}")
+            said[place.custom] = mistake(place.custom, place.arguments)
+        diagnosis = said[place.custom] if place is not None and place.custom is not None else ""
+        report.parted.append(replace(judgement, diagnosis=diagnosis))
 
 
 def is_scaled(seen: Seen) -> bool:

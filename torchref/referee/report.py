@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from html import escape
+from typing import Any
 
 __all__ = ["Judgement", "Report", "page"]
 
@@ -135,6 +136,17 @@ class Report:
     def as_json(self) -> str:
         """The report for programs."""
         return json.dumps({"verdict": self.verdict, "passed": self.passed, **asdict(self)}, indent=1)
+
+    def write(self, writer: Any, step: int | None = None) -> None:
+        """Beside a training's curves in TensorBoard: the counts, how much of its bound the worst error takes, the text.
+
+        `writer` is a `torch.utils.tensorboard.SummaryWriter`, or has its `add_scalar` and `add_text`.
+        """
+        for name, group in (("judged", self.judged), ("parted", self.parted), ("not judged", self.not_judged)):
+            writer.add_scalar(f"referee/{name}", len(group), step)
+        shares = [j.error / j.bound for j in (*self.judged, *self.parted) if j.bound > 0]
+        writer.add_scalar("referee/largest share of a bound", max(shares, default=0.0), step)
+        writer.add_text("referee/report", f"```\n{self.text()}\n```", step)
 
     def _repr_html_(self) -> str:
         """The report for notebooks."""

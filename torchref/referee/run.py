@@ -21,6 +21,8 @@ def run_and_record(
     model: torch.nn.Module, closure: Callable[[], torch.Tensor], engine: str = "eager"
 ) -> tuple[Recording, dict[int, Array]]:
     """The recording of `closure()`, and torch's gradient of each leaf, after its backward."""
+    if not isinstance(model, torch.nn.Module):
+        raise RefereeError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RefereeError("no parameter of the model needs a gradient")
     recorder, device = Recorder(run_and_record.__code__), device_of(model, engine)
@@ -42,7 +44,10 @@ def gradients_after(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> dict[
     try:
         for leaf in leaves:
             leaf.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        try:
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        except RuntimeError as error:
+            raise RefereeError(f"torch's backward fails: {' '.join(str(error).split())}") from error
         return {id(leaf): gradient_of(leaf) for leaf in leaves}
     finally:
         for leaf, gradient in zip(leaves, kept, strict=True):
@@ -54,6 +59,8 @@ def check_loss(loss: Any) -> None:
         raise RefereeError(f"the closure must return the loss, a tensor, not {type(loss).__name__}")
     if loss.numel() != 1:
         raise RefereeError(f"the loss must be a scalar, but its shape is {tuple(loss.shape)}")
+    if not loss.is_floating_point():
+        raise RefereeError(f"the loss must be a real number, not {str(loss.dtype).removeprefix('torch.')}")
     if not loss.requires_grad:
         raise RefereeError("the loss needs no gradient: nothing that it was computed from does, or it was detached")
 
