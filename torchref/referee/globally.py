@@ -29,6 +29,7 @@ class Globally:
     """
 
     def __init__(self, recording: Recording, *, given: bool = False) -> None:
+        self.recordings = [recording]  # whose operations without entry are to be told
         self.recording = recording
         dtypes = dtypes_of(recording)
         self.in_float64 = dtypes <= {torch.float64}
@@ -48,8 +49,12 @@ class Globally:
             found |= {key: self.difference(key, gradients[key]) for key in doubtful}
         parted = {key: gradients[key] for key, d in found.items() if not d.equal}
         if parted and not self.given and not self.in_float64:
-            found |= Globally(self.recording, given=True).differences(parted)
+            found |= self.from_given().differences(parted)
         return found
+
+    def from_given(self) -> Globally:
+        """The same from the values of the run."""
+        return Globally(self.recording, given=True)
 
     def difference(self, key: int, gradient: Array) -> Difference:
         u = unit_roundoff(self.refs[key].storage.dtype)

@@ -74,7 +74,7 @@ def judge_locally(  # noqa: C901, PLR0912 (one walk over the tape, with what tor
             theirs = node.gradients.get(i)
             known = ref.storage not in lacking
             if i in node.hooked:
-                torch_own = np.zeros(ref.size) if theirs is None else theirs.double().numpy()
+                torch_own = np.zeros(ref.size) if theirs is None else theirs.cpu().double().numpy()
                 key = ("node", node.index, i)
                 if known and (ours is not None or theirs is not None) and (wanted is None or key in wanted):
                     zeros = np.zeros(ref.size)

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchref.referee.errors import RefereeError
 from torchref.referee.frames import Place, find_place
 from torchref.referee.storage import Ref, Storage, Version, covers
+from torchref.twin.draws import drawing
 
 __all__ = ["Node", "Recorder", "Recording", "tensors_in"]
 
 # Operations that write into arguments of which their schema says nothing: name -> the positions, and their switch.
-WRITES_UNSAID = {"native_batch_norm": ((3, 4), 5)}
+WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
 
 
 class Node:
@@ -95,7 +97,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if place.call is not None:
                 self.await_views(outputs, place.call)
             return result
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if how := drawing(func, args, kwargs):
+            refuse_hidden(node, how)
             self.recording.draws += 1
         node.tracked = self.may_be_tracked(node) and any(is_differentiable(t) for t in outputs)
         if node.tracked or any(self.storage(t).version.maker is not None for t in targets):
@@ -236,6 +239,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.recording.loss = self.ref(loss, None)
         self.active = False
         return self.recording
+
+
+def refuse_hidden(node: Node, how: str) -> None:
+    """RefereeError where an operation draws at random inside a fused kernel, and keeps what it drew."""
+    if how == "hidden":
+        where = f" in {node.module}" if node.module else ""
+        raise RefereeError(
+            f"{node.op}{where} at {node.place.source} draws at random inside a fused kernel and hides it: use torch.nn."
+            "attention.sdpa_kernel(SDPBackend.MATH), and for cuDNN torch.backends.cudnn.flags(enabled=False)"
+        )
 
 
 def is_differentiable(tensor: torch.Tensor) -> bool:

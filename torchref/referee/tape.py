@@ -10,20 +10,40 @@ Accumulation, tied weights, writes in place and aliasing all follow from this on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from torchref.nn.module import Array
 from torchref.referee.entries import find
-from torchref.referee.entries.table import STORAGE
+from torchref.referee.entries.table import DRAWN, STORAGE
 from torchref.referee.noise import Noise, settled
 from torchref.referee.record import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
 
-__all__ = ["Shadows", "assign_entries", "call_entry", "gradients_of", "is_first", "replay"]
+__all__ = [
+    "Shadows",
+    "assign_entries",
+    "call_entry",
+    "forward_of",
+    "gradients_of",
+    "is_first",
+    "pull_back",
+    "read",
+    "replay",
+    "store",
+]
+
+
+class Rounding(Protocol):
+    """What makes a replay round at random: arrays as an operation reads them, and the context in which they round."""
+
+    def on(self) -> AbstractContextManager[None]: ...
+
+    def stored(self, array: Array, dtype: torch.dtype) -> Array: ...
 
 
 class Shadows:
@@ -84,12 +104,25 @@ def replay(recording: Recording, noise: Noise | None = None, *, given: bool = Fa
     With them come the storages whose shadow lacks what an operation without entry would have passed back. With
     `noise`, all is rounded at random as in the run.
     """
-    backwards = forward(recording, noise, given)
+    backwards = forward_of(recording, noise, given=given)
     shadows = Shadows()
-    lacking: set[Storage] = set()
     loss = recording.loss
     assert loss is not None
     shadows.add(loss, np.ones(loss.size))
+    return shadows, pull_back(recording, backwards, shadows, noise)
+
+
+def pull_back(
+    recording: Recording,
+    backwards: list[Callable[..., Any] | None],
+    shadows: Shadows,
+    noise: Rounding | None = None,
+) -> set[Storage]:
+    """The backward of the whole run, from what the shadows hold: they hold the leaves' gradients afterwards.
+
+    Returns the storages whose shadow lacks what an operation without entry would have passed back.
+    """
+    lacking: set[Storage] = set()
     for node in reversed(recording.nodes):
         backward = backwards.pop()
         if not node.tracked:
@@ -117,7 +150,7 @@ def replay(recording: Recording, noise: Noise | None = None, *, given: bool = Fa
                 lacking |= {ref.storage for ref in node.inputs if ref.needs}
             for ref, gradient in gradients:
                 shadows.add(ref, settled(gradient))
-    return shadows, lacking
+    return lacking
 
 
 def give_up(node: Node, error: Exception) -> None:
@@ -131,9 +164,19 @@ def is_first(ref: Ref) -> bool:
     return ref.version.base is None
 
 
-def forward(recording: Recording, noise: Noise | None, given: bool) -> list[Callable[..., Any] | None]:
-    """The backward of every node, from a forward in float64. None where no gradient passes, or the values are given."""
-    values: dict[Version, Array] = {}
+def forward_of(
+    recording: Recording,
+    noise: Rounding | None = None,
+    *,
+    given: bool = False,
+    values: dict[Version, Array] | None = None,
+    kept: Collection[Version] = (),
+) -> list[Callable[..., Any] | None]:
+    """The backward of every node, from a forward in float64. None where no gradient passes, or the values are given.
+
+    `values` are those to begin with, where they are others than the run's; those of `kept` are in it at the end.
+    """
+    values = {} if values is None else values
     last = {ref.version: node.index for node in recording.nodes for ref in node.inputs}
     backwards: list[Callable[..., Any] | None] = []
     for node in recording.nodes:
@@ -154,13 +197,13 @@ def forward(recording: Recording, noise: Noise | None, given: bool) -> list[Call
         for ref, array in zip(node.outputs, outputs, strict=True):
             store(values, ref, array)
         for ref in node.inputs:
-            if last[ref.version] == node.index:
+            if last[ref.version] == node.index and ref.version not in kept:
                 values.pop(ref.version, None)
         backwards.append(backward)
     return backwards
 
 
-def read(values: dict[Version, Array], ref: Ref, noise: Noise | None) -> Array:
+def read(values: dict[Version, Array], ref: Ref, noise: Rounding | None) -> Array:
     """The values that `ref` sees: replayed, or taken as given."""
     if ref.version in values:
         seen = window(values[ref.version], ref)
@@ -183,7 +226,7 @@ def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
         if base is not None and base in values:
             old = values[base]
         else:  # what lies around the window was not written: it is as it was in the run
-            tensor = ref.version.tensor()
+            tensor = ref.version.tensor().cpu()
             old = (tensor.double() if ref.storage.floating else tensor).numpy()
         whole = written(old, ref, array)
     values[ref.version] = whole
@@ -192,6 +235,8 @@ def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
 def call_entry(node: Node, value: Callable[[Ref], Array]) -> tuple[Any, Callable[..., Any]]:
     """The entry of the node, called on the values of its arguments."""
     args, kwargs = resolved((node.args, node.kwargs), value)
+    if node.name in DRAWN:
+        kwargs["drawn"] = node.outputs[DRAWN[node.name]].given()
     with np.errstate(all="ignore"):
         output, backward = node.entry(*args, **{name: v for name, v in kwargs.items() if name not in STORAGE})
     return output, backward
