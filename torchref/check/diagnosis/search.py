@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from torchref.check.diagnosis.forward import wrong_outputs
-from torchref.check.diagnosis.own_forward import by_own_constant, gradients_right, with_other_eps
+from torchref.check.diagnosis.own_forward import (
+    by_own_constant,
+    gradients_right,
+    what_differs,
+    with_gradients,
+    with_other_eps,
+)
 from torchref.check.ops.conventions import TORCH, Convention
 from torchref.check.ops.probe import Probe
 from torchref.check.reading import other_signatures
@@ -118,23 +124,29 @@ def with_defaults(reading: Reading, problem: CouldNotRun | None) -> Trial:
 
 def another(reading: Reading, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
-    if isinstance(reading.form, Gradient):
+    if isinstance(reading.form, Gradient) or belongs_to_torchs_forward(first):
         return first
-    function = another_function(reading)
+    function = None if reading.strict else another_function(reading)
     if function is not None:
         return function
-    for other in () if reading.strict else with_other_eps(first.reading):
+    for other in () if reading.strict else with_other_eps(first):
         trial = attempt(other, other.probe(0), [])
         if not wrong_outputs(trial):
             return trial
     return first
 
 
+def belongs_to_torchs_forward(first: Trial) -> bool:
+    """Whether the gradients are torch's, though the forward is not: the two disagree, and no convention mends that."""
+    there = with_gradients(first.reading) if what_differs(first) else None
+    return there is not None and gradients_right(there)
+
+
 def another_function(reading: Reading) -> Trial | None:
     """The trial in which the forward is another function that goes by the operation's name in other texts."""
     if isinstance(reading.form, Gradient):
         return None
-    for op, told in other_signatures.other_functions(reading.op):
+    for op, told in other_signatures.other_functions(reading.op, reading.takes):
         try:
             trial = settle(reading.calling(op=op))
         except CouldNotRun:

@@ -155,7 +155,7 @@ def moments(g: str, w: str) -> tuple[Slip, ...]:
         Slip(STATE, "The step uses the first moment of the step before.", stale("m")),
         Slip(STATE, "The step uses the second moment of the step before.", stale("v")),
         *averages(g),
-        slip("unknown", "The root of v is missing.", new=f"{new} / (v_hat + eps)"),
+        slip(STATE, "The root of v is missing.", new=f"{new} / (v_hat + eps)"),
         slip(STATE, "AMSGrad divides by the largest v so far; here it is the present one.", v_hat="v / (1 - beta2**t)"),
     )  # fmt: skip
 
@@ -195,7 +195,10 @@ RMSPROP = (
     slip(DAMPENING, "The factor 1 - alpha of the square is lost.", square=f"{SQUARE} + decayed**2"),
     slip(DAMPENING, "alpha weighs the old average; here it weighs the new square.", square="(1 - alpha) * s.get('square', 0 * w) + alpha * decayed**2; alpha = 1 - alpha"),
     slip(STATE, "The centred variant subtracts the squared mean of the gradients.", variance="square"),
-    slip("unknown", "The root of the average is missing.", update="decayed / (variance + eps)"),
+    slip(STATE, "The average takes the gradient without its square.", square=f"{SQUARE} + (1 - alpha) * decayed"),
+    slip(STATE, "The average takes the gradient's absolute value, not its square.", square=f"{SQUARE} + (1 - alpha) * np.abs(decayed)"),
+    slip(STATE, "The square of the gradient is not averaged over the steps.", square="decayed**2"),
+    slip(STATE, "The root of the average is missing.", update="decayed / (variance + eps)"),
 )  # fmt: skip
 
 STEP = "w - rate * decayed / (np.sqrt(total) + eps)"
@@ -209,7 +212,8 @@ ADAGRAD = (
     slip(STATE, "The squares must add up over the steps.", total="decayed**2"),
     slip(DECAY, "The weight decay is decoupled; here it belongs into the gradient.", decayed="g", new=f"{STEP} - rate * weight_decay * w"),
     slip(STATE, "The decay of the rate (lr_decay) is not applied.", rate="lr"),
-    slip("unknown", "The root of the sum is missing.", new="w - rate * decayed / (total + eps)"),
+    slip(STATE, "The sum takes the gradient without its square.", total="s.get('total', 0 * w + initial_accumulator_value) + decayed"),
+    slip(STATE, "The root of the sum is missing.", new="w - rate * decayed / (total + eps)"),
 )  # fmt: skip
 
 ADADELTA = (
@@ -231,8 +235,8 @@ ADADELTA = (
     Slip(STATE, "The second average is of the squared updates; the update is not squared.", {"s['moved'] =": "s['moved'] = rho * moved + (1 - rho) * np.abs(update)"}),
     Slip(STATE, "The second average takes the update before the learning rate.", {"s['moved'] =": "s['moved'] = rho * moved + (1 - rho) * (lr * update)**2"}),
     Slip(DAMPENING, "The factor 1 - rho of the squared update is lost.", {"s['moved'] =": "s['moved'] = rho * moved + update**2"}),
-    slip("unknown", "The roots are missing.", update="(moved + eps) / (square + eps) * decayed"),
-    slip("unknown", "The root of the mean of the squared updates is missing: this is RMSprop's step.", update="decayed / np.sqrt(square + eps)"),
+    slip(STATE, "The roots are missing.", update="(moved + eps) / (square + eps) * decayed"),
+    slip(STATE, "The root of the mean of the squared updates is missing: this is RMSprop's step.", update="decayed / np.sqrt(square + eps)"),
 )  # fmt: skip
 
 ADAMAX_U = "beta2 * s.get('u', 0 * w)"
@@ -262,7 +266,7 @@ ADAMAX = (
     slip(STATE, "u is overwritten in each step.", u="np.abs(decayed) + eps"),
     of_other_texts(slip(EPS, "eps is added to u; torch adds it to |g| before the maximum.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))", new="w - lr * m_hat / (u + eps)")),
     slip(EPS, "eps is not added.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))"),
-    slip("unknown", "The root of u is taken; u holds no squares.", new="w - lr * m_hat / np.sqrt(u)"),
+    slip(STATE, "The root of u is taken; u holds no squares.", new="w - lr * m_hat / np.sqrt(u)"),
 )  # fmt: skip
 
 
@@ -302,7 +306,7 @@ NADAM = (
     slip(NESTEROV, "The momentum of this step takes t, that of the next t + 1; here both are one step late.", mu="beta1 * (1 - 0.96 ** ((t - 1) * momentum_decay) / 2)", mu_next="beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)"),
     slip(NESTEROV, "The momentum's schedule lacks its factor 1/2.", mu="beta1 * (1 - 0.96 ** (t * momentum_decay))", mu_next="beta1 * (1 - 0.96 ** ((t + 1) * momentum_decay))"),
     slip(DAMPENING, "m takes beta1, not the momentum of the schedule.", m="mu * s.get('m', 0 * w) + (1 - mu) * decayed"),
-    slip("unknown", "The root of v is missing.", new=f"{NADAM_NEW} / (v_hat + eps)"),
+    slip(STATE, "The root of v is missing.", new=f"{NADAM_NEW} / (v_hat + eps)"),
 )  # fmt: skip
 
 RADAM_NEW = "shrunk - lr * move"
@@ -332,7 +336,7 @@ RADAM = (
     Slip(BIAS, "In the first steps the weights move, too: by m, corrected.", {"move = m_hat": "move = 0 * w"}),
     Slip(BIAS, "In the first steps m is corrected, too.", {"move = m_hat": "move = m"}),
     Slip(BIAS, "The step goes on without v after the first steps, too.", {"move = rectifier": "move = m_hat"}),
-    Slip("unknown", "The root of v is missing.", {"move = rectifier": "move = rectifier * m_hat * (1 - beta2**t) / (v + eps)"}),
+    Slip(STATE, "The root of v is missing.", {"move = rectifier": "move = rectifier * m_hat * (1 - beta2**t) / (v + eps)"}),
 )  # fmt: skip
 
 # --- the records: torch's options with their defaults, and the values that show them ------------------------------------

@@ -70,6 +70,10 @@ class FunctionStep:
         self.returned = returned_names(function)
         self.names = [normal(p) for p, r in self.roles.items() if r in OPTIMIZERS[name].defaults]
 
+    def takes_rate(self) -> bool:
+        """Whether the learning rate can be given, as an argument or in a dictionary."""
+        return bool({"lr", "state"} & self.taken)
+
     def ways(self) -> list[dict[str, Any]]:
         """How state and parameters may be handed over, the likelier first."""
         if self.could_be_config:
