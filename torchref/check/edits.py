@@ -50,6 +50,9 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those that an operation names 
     "index": "repeated-index-overwritten",
     "key": "derivative-at-wrong-tensor",
     "derivative": "local-derivative-missing",
+    "stale": "derivative-at-wrong-tensor",
+    "pair": "transposed",
+    "divisor": "wrong-reduction",
 }
 
 
@@ -130,13 +133,14 @@ def slug_of(slugs: Slugs, kind: str) -> str:
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of every function that may undo a mistake, each node once."""
     seen: set[int] = set()
-    names = atoms(functions)
+    names, counts_here = atoms(functions), sizes_in(functions)
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
         in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
         if op.own:
             counting = {n.id for loop in ast.walk(function) if isinstance(loop, ast.For) for n in names_in(loop.target)}
             own = [n for n in own if n not in counting]
+        steps = loop_variables_at(function)
         assigned, keys, computed = assigned_again(function), keys_of(function), computed_in(function)
         indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
         for index, statement in enumerate(function.body):
@@ -144,18 +148,64 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                 if id(slot.node) in seen or plain(slot):
                     continue
                 seen.add(id(slot.node))
-                found = places(slot, op.slugs) if id(slot.node) in indices else mends(slot, op, own, upstreams, in_loop)
+                loops = steps.get(id(slot.node), ())
+                within = (*places(slot, op.slugs), *stale(slot, op.slugs, loops))
+                found = within if id(slot.node) in indices else mends(slot, op, own, upstreams, in_loop)
                 if op.own:
                     found = itertools.chain(found, of_networks(slot, op.slugs, computed, assigned, keys))
                 for e in found:
+                    if {e.before, e.after} <= counts_here:  # n for d: it divides by the wrong number
+                        e.slug = slug_of(op.slugs, "divisor")
                     e.rank = 100 * e.rank + nth
                     yield e
+        for e in negated(function, op.slugs):
+            e.rank = 100 * e.rank + nth
+            yield e
+
+
+def sizes_in(functions: list[ast.FunctionDef]) -> set[str]:
+    """The variables that hold a length: N, D = x.shape; n = len(x); m = x.shape[1]."""
+    found: set[str] = set()
+    for n in (n for f in functions for n in ast.walk(f) if isinstance(n, ast.Assign)):
+        value = n.value.value if isinstance(n.value, ast.Subscript) else n.value
+        if show(value).endswith((".shape", ".size")) or show(value).startswith("len("):
+            found |= {show(t) for target in n.targets for t in getattr(target, "elts", [target])}
+    return found
+
+
+def negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
+    """The sign of a variable wherever it is read: a rotation turned the other way."""
+    found: dict[str, list[Slot]] = {}
+    for slot in slots(function):
+        if isinstance(slot.node, ast.Name) and isinstance(slot.node.ctx, ast.Load):
+            found.setdefault(slot.node.id, []).append(slot)
+    stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for name, places in found.items():
+        if name in stored and len(places) > 1:
+            edits = [edit(2, slug_of(slugs, "sign"), s, ast.UnaryOp(ast.USub(), s.node)) for s in places]
+            yield replace(edits[0], before=name, after=f"-{name}", apply=all_of(edits))
+
+
+def all_of(edits: list[Edit]) -> Callable[[], Callable[[], None]]:
+    """All of these changes at once."""
+
+    def apply() -> Callable[[], None]:
+        undo = [e.apply() for e in edits]
+
+        def back() -> None:
+            for one in reversed(undo):
+                one()
+
+        return back
+
+    return apply
 
 
 def mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
     """What may undo a mistake at one node."""
     yield from reversible(slot, op.slugs, AXES)
     yield from turned(slot, op.slugs)
+    yield from pairs(slot, op.slugs)
     if id(slot.node) in in_loop:
         yield from accumulated(slot, op.slugs)
     yield from exchanges(slot, op, names, upstreams)
@@ -169,6 +219,7 @@ def of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], key
         yield edit(1, slug_of(slugs, "again"), slot, ast.AugAssign(target, ast.Add(), node.value))
     if isinstance(node, ast.AugAssign | ast.Assign) and isinstance(slot.parent, ast.stmt | ast.mod):
         yield from added_at(slot, slugs)
+        yield from divided(slot, slugs, names)
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and isinstance(slot.parent, ast.Subscript):
         for key in keys:
             if key != node.value:
@@ -182,6 +233,17 @@ def of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], key
         for name, how in itertools.product(names, ("({0} > 0)", "(1 - {0} ** 2)", "({0} * (1 - {0}))")):
             value = ast.parse(how.format(name), mode="eval").body
             yield edit(3, slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
+
+
+def divided(slot: Slot, slugs: Slugs, names: list[str]) -> Iterator[Edit]:
+    """A gradient divided as the loss is: dW /= n beside loss /= n."""
+    node = slot.node
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
+        for name in (n for n in names if n != show(node.target)):
+            also = ast.parse(f"{name} = {name} / {show(node.value)}").body[0]
+            e = edit(2, slug_of(slugs, "divisor"), slot, ast.If(ast.Constant(True), [node, also], []))
+            e.after = f"{show(node)}; {show(also)}"
+            yield e
 
 
 def added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
@@ -233,6 +295,23 @@ def places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield edit(3, slug, slot, slot.node.left)
 
 
+def stale(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
+    """The present step's for that of one step in all of them: caches[t] for caches[0]."""
+    node = slot.node
+    if isinstance(node, ast.Constant) and type(node.value) is int and isinstance(slot.parent, ast.Subscript):
+        for name in loops:
+            yield edit(2, slug_of(slugs, "stale"), slot, ast.Name(name, ast.Load()))
+
+
+def loop_variables_at(function: ast.FunctionDef) -> dict[int, list[str]]:
+    """The variables of the loops that a node stands in, by its id."""
+    found: dict[int, list[str]] = {}
+    for loop in (n for n in ast.walk(function) if isinstance(n, ast.For)):
+        for n in (n for s in loop.body for n in ast.walk(s)):
+            found.setdefault(id(n), []).extend(v.id for v in names_in(loop.target))
+    return found
+
+
 def plain(slot: Slot) -> bool:
     """What cannot be the mistake: documentation, annotations, sizes of ranges."""
     return slot.field in ("annotation", "returns", "decorator_list") or isinstance(slot.node, ast.expr_context)
@@ -266,6 +345,20 @@ def turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     node = slot.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not signed(slot):
         yield edit(1, slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
+
+
+def pairs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """Row and column exchanged where an index is taken apart: col, row = np.unravel_index(...)."""
+    node, parent = slot.node, slot.parent
+    if (
+        isinstance(parent, ast.Assign)
+        and slot.field == "targets"
+        and isinstance(node, ast.Tuple)
+        and len(node.elts) == 2
+    ):
+        called = show(parent.value.func) if isinstance(parent.value, ast.Call) else ""
+        if called.endswith(("unravel_index", "divmod", "where", "nonzero")):
+            yield edit(1, slug_of(slugs, "pair"), slot, ast.Tuple(node.elts[::-1], ast.Store()))
 
 
 def transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
@@ -385,7 +478,8 @@ def exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Iter
     if not isinstance(slot.node, ast.expr) or slot.field in ELSEWHERE or not slug_of(op.slugs, "name"):
         return
     stored = isinstance(getattr(slot.node, "ctx", None), ast.Store | ast.Del)
-    if stored or isinstance(slot.parent, ast.keyword | ast.Attribute | ast.arguments):
+    of_another = isinstance(slot.parent, ast.Attribute) and slot.parent.attr != "T"
+    if stored or of_another or isinstance(slot.parent, ast.keyword | ast.arguments):
         return
     yield from other_variables(slot, op, names, upstreams)
     if factor(slot):

@@ -76,7 +76,7 @@ def judge_frozen(found: Found, trial: Trial) -> None:
         except CouldNotRun as problem:
             sentence = "The backward fails where an input is frozen."
             left = next(n for n in names if n not in frozen)
-            found.add(left, "unknown", f"{there}: {problem}", Confidence.CERTAIN, sentence)
+            found.add(left, "frozen-input", f"{there}: {problem}", Confidence.CERTAIN, sentence)
             return
         wrong = [n for n in wrong_gradients(run) if n not in frozen]
         wrong += [n for n in names if n not in frozen and run.gradients.get(n) is None]
@@ -84,5 +84,5 @@ def judge_frozen(found: Found, trial: Trial) -> None:
             sentence = "The gradient depends on which other inputs need one."
             advice = "ask ctx.needs_input_grad[i] for the i-th argument's own gradient alone"
             evidence = f"{there}: d{wrong[0]} is missing or another"
-            found.add(wrong[0], "unknown", evidence, Confidence.CERTAIN, sentence, advice, wrong[1:])
+            found.add(wrong[0], "frozen-input", evidence, Confidence.CERTAIN, sentence, advice, wrong[1:])
             return

@@ -20,7 +20,7 @@ from torchref.check.diagnosis.gradients import judge_gradients, of_another_side,
 from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
 from torchref.check.diagnosis.options import judge_options
-from torchref.check.diagnosis.own_forward import of_its_own
+from torchref.check.diagnosis.own_forward import beside_torchs, of_its_own
 from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.repair import look_for_repair, one_change
 from torchref.check.diagnosis.running_statistics import judge_running
@@ -68,6 +68,8 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     second = attempt(reading, p, [p.second])
     other = reading.probe(1)
     third = attempt(reading, other, [other.upstream])
+    if told := beside_torchs(trial, third):
+        return right_for_itself(found, trial, told)
     judge_contract(found, trial)
     judge_running(found, trial)
     judge_gradients(found, trial, second, third)

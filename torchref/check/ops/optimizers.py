@@ -109,6 +109,7 @@ def averages(g: str) -> tuple[Slip, ...]:
             "v is the running mean of the squares; the gradient is not squared.",
             v=f"{old_v} + (1 - beta2) * {g}",
         ),
+        slip(STATE, "v takes the gradient's absolute value, not its square.", v=f"{old_v} + (1 - beta2) * np.abs({g})"),
         slip(BIAS, "t is never increased.", t="1"),
         PER_PARAMETER,
     )
@@ -212,6 +213,8 @@ ADAGRAD = (
     slip(STATE, "The squares must add up over the steps.", total="decayed**2"),
     slip(DECAY, "The weight decay is decoupled; here it belongs into the gradient.", decayed="g", new=f"{STEP} - rate * weight_decay * w"),
     slip(STATE, "The decay of the rate (lr_decay) is not applied.", rate="lr"),
+    slip(STATE, "One sum serves all entries of a parameter; each entry needs its own.", total="s.get('total', initial_accumulator_value) + np.sum(decayed**2)"),
+    Slip(STATE, "One sum serves all entries of all parameters; each entry needs its own.", {"states =": "states = [{}] * len(weights)", "total =": "total = s.get('total', initial_accumulator_value) + np.sum(decayed**2)"}),
     slip(STATE, "The sum takes the gradient without its square.", total="s.get('total', 0 * w + initial_accumulator_value) + decayed"),
     slip(STATE, "The root of the sum is missing.", new="w - rate * decayed / (total + eps)"),
 )  # fmt: skip

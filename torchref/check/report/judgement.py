@@ -12,7 +12,7 @@ STATUS = {RIGHT: 0, WRONG: 1, COULD_NOT_RUN: 2}
 
 SLUGS: dict[str, str] = {
     "mean-instead-of-sum": "A sum is divided by the number of its terms, or a mean is not.",
-    "wrong-reduction": "The loss (or the pooling) divides by the wrong number.",
+    "wrong-reduction": "A loss, a pooling or a mean divides by the wrong number.",
     "wrong-sign": "A sign is wrong.",
     "transposed": "A matrix is used or returned transposed.",
     "broadcast-axis-not-summed": "A parameter was broadcast in the forward; its gradient must be summed over that axis.",
@@ -41,6 +41,7 @@ SLUGS: dict[str, str] = {
     "wrong-dtype": "The gradient has a lower precision than its argument.",
     "argument-changed": "The code changes an array that it was given.",
     "memory-layout": "The backward reads the upstream gradient as if it were contiguous.",
+    "frozen-input": "A gradient is missing, or another, where an input needs none.",
     "not-repeatable": "Two backwards of one forward disagree.",
     "not-finite": "The result is nan or infinite where the right one is finite.",
     "forward-differs": "The forward itself is not the operation's.",
