@@ -587,12 +587,19 @@ def told(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
 
 def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
     """The lines that compute something, those in loops and branches among them."""
-    holder = ast.Module(body, [])
-    for slot in slots(holder):
+    for slot in statements(ast.Module(body, [])):
         if isinstance(slot.node, ast.Assign | ast.AugAssign) or (
             isinstance(slot.node, ast.Expr) and isinstance(slot.node.value, ast.Call)
         ):
             yield slot.node, slot
+
+
+def statements(root: ast.AST) -> Iterator[Slot]:
+    """Where the statements stand, those in loops and branches among them."""
+    for field in ("body", "orelse"):
+        for index, child in enumerate(getattr(root, field, ())):
+            yield Slot(root, field, index, child)
+            yield from statements(child)
 
 
 def in_brackets(statement: ast.stmt) -> set[int]:

@@ -65,10 +65,12 @@ class Library:
         mine = self.mine(name)
         return mine is not None and g.shape == mine.shape and self.trial.close(mine, factor * g)
 
-    def pairs(self) -> dict[Flags, Results]:
-        """Two mistakes at once."""
+    def pairs(self, rest: list[str]) -> dict[Flags, Results]:
+        """Two mistakes at once, in one of these gradients: each of the two moves it."""
         likeliest = [flags[0] for flags in self.altered][:PAIRED]
-        return {pair: altered(self.trial, pair) for pair in itertools.combinations(likeliest, 2)}
+        moved = {flag: self.altered[(flag,)].keys() & set(rest) for flag in likeliest}
+        meeting = ((a, b) for a, b in itertools.combinations(likeliest, 2) if moved[a] & moved[b])
+        return {pair: altered(self.trial, pair) for pair in meeting}
 
     def findings(self, match: Match, how: str, confidence: Confidence) -> list[Finding]:
         """A match as findings, one for each of its mistakes."""
@@ -121,7 +123,7 @@ def match_library(trial: Trial, third: Trial, rest: list[str], extra: str) -> tu
             found += library.findings(hit, f", times {factor:g}", Confidence.LIKELY)
             hard = [n for n in hard if n not in hit.explained]
             break
-    if hard and (hit := library.best(library.pairs(), hard)):
+    if hard and (hit := library.best(library.pairs(hard), hard)):
         found += library.findings(hit, ", two at once", Confidence.POSSIBLE)
         hard = [n for n in hard if n not in hit.explained]
     return found, [*simple, *hard]
