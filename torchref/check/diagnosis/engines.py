@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import wrong_gradients
+from torchref.check.diagnosis.second_derivative import judge_second
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.report.verdict import Confidence
@@ -20,6 +21,7 @@ def judge_engines(found: Found, trial: Trial) -> None:
     if not found.findings and isinstance(trial.form, Function):
         judge_layouts(found, trial)
         judge_frozen(found, trial)
+        judge_second(found, trial)
 
 
 def as_slice(dy: Array) -> Array:

@@ -25,6 +25,7 @@ from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.repair import look_for_repair, one_change
 from torchref.check.diagnosis.running_statistics import judge_running
 from torchref.check.diagnosis.search import best_trial
+from torchref.check.diagnosis.sizes import judge_sizes
 from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.formula import right_line, shown_formula
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
@@ -80,6 +81,7 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     judge_more_axes(found, reading)
     trial = judge_options(found, trial)
     judge_engines(found, trial)
+    judge_sizes(found, trial)
     return result(found, trial)
 
 

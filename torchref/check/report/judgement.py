@@ -42,6 +42,8 @@ SLUGS: dict[str, str] = {
     "argument-changed": "The code changes an array that it was given.",
     "memory-layout": "The backward reads the upstream gradient as if it were contiguous.",
     "frozen-input": "A gradient is missing, or another, where an input needs none.",
+    "block-remainder": "It is right at small sizes, and wrong where its blocks leave a rest.",
+    "second-derivative": "The double backward is not the derivative of the backward.",
     "not-repeatable": "Two backwards of one forward disagree.",
     "not-finite": "The result is nan or infinite where the right one is finite.",
     "forward-differs": "The forward itself is not the operation's.",

@@ -204,7 +204,7 @@ def compiled(module: ast.Module, name: str) -> Any:
 
 
 def patch(tree: ast.FunctionDef, change: Patch, texts: Mapping[int, str] | None = None) -> Callable[[], None]:
-    """Put the wrong lines in the place of the right one; returns what puts it back. `texts`: the lines that are known."""
+    """Put the wrong lines in the place of the right one; returns what puts it back. `texts`: known lines."""
     known = texts or {}
     found = [slot for s, slot in lines(tree.body) if (known.get(id(s)) or show(s)).startswith(change.line)]
     if len(found) != 1:
