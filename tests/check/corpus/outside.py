@@ -214,3 +214,16 @@ class EntropyWithAConstant:
 
     def backward(self, dout=1):
         return -dout * self.t / (self.y + self.delta)
+
+
+@right("softmax")
+class OneColumn:
+    """The Jacobian by broadcasting a column against its row: (n, 1) alone."""
+
+    def forward(self, column):
+        e = np.exp(column - column.max())
+        self.p = e / e.sum()
+        return self.p
+
+    def backward(self, grad, learning_rate=None):
+        return ((np.eye(self.p.size) - self.p.T) * self.p) @ grad

@@ -10,7 +10,7 @@ from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Known, Op, Patch, array, option
 from torchref.check.textbook import rows as textbook
 
-SHAPES = {"square": (5, 5), "vector": (7,), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
+SHAPES = {"square": (5, 5), "vector": (7,), "column": (7, 1), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
 
 
 def make_rows(rng: Any, o: dict[str, Any], variant: str) -> dict[str, Any]:
