@@ -122,6 +122,12 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
             error = f"{own[0]} is for a function of your own (--against FILE.py:NAME); {how.against} has a probe"
             return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
         return judge(function, how, name)
+    return judge_as_its_own(function, how, name)
+
+
+def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
+    """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
+    assert how.against is not None
     verdict: Verdict | None = None
     make, sizes = None, None
     try:

@@ -50,6 +50,9 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an 
     "index": "repeated-index-overwritten",
     "key": "derivative-at-wrong-tensor",
     "derivative": "local-derivative-missing",
+    "stale": "derivative-at-wrong-tensor",
+    "pair": "transposed",
+    "divisor": "wrong-reduction",
 }
 
 
@@ -131,7 +134,7 @@ def _slug_of(slugs: Slugs, kind: str) -> str:
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of these functions that may undo a mistake."""
     seen: set[int] = set()
-    names = _atoms(functions)
+    names, counts_here = _atoms(functions), sizes_in(functions)
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
         in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
@@ -140,6 +143,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                 n.id for loop in ast.walk(function) if isinstance(loop, ast.For) for n in _names_in(loop.target)
             }
             own = [n for n in own if n not in counting]
+        steps = loop_variables_at(function)
         assigned, keys, computed = _assigned_again(function), _keys_of(function), _computed_in(function)
         indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
         for index, statement in enumerate(function.body):
@@ -147,20 +151,64 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                 if id(slot.node) in seen or _plain(slot):
                     continue
                 seen.add(id(slot.node))
-                found = (
-                    _places(slot, op.slugs) if id(slot.node) in indices else _mends(slot, op, own, upstreams, in_loop)
-                )
+                loops = steps.get(id(slot.node), ())
+                within = (*_places(slot, op.slugs), *stale(slot, op.slugs, loops))
+                found = within if id(slot.node) in indices else _mends(slot, op, own, upstreams, in_loop)
                 if op.own:
                     found = itertools.chain(found, _of_networks(slot, op.slugs, computed, assigned, keys))
                 for e in found:
+                    if {e.before, e.after} <= counts_here:  # n for d: it divides by the wrong number
+                        e.slug = _slug_of(op.slugs, "divisor")
                     e.rank = 100 * e.rank + nth
                     yield e
+        for e in negated(function, op.slugs):
+            e.rank = 100 * e.rank + nth
+            yield e
+
+
+def sizes_in(functions: list[ast.FunctionDef]) -> set[str]:
+    """The variables that hold a length: N, D = x.shape; n = len(x); m = x.shape[1]."""
+    found: set[str] = set()
+    for n in (n for f in functions for n in ast.walk(f) if isinstance(n, ast.Assign)):
+        value = n.value.value if isinstance(n.value, ast.Subscript) else n.value
+        if show(value).endswith((".shape", ".size")) or show(value).startswith("len("):
+            found |= {show(t) for target in n.targets for t in getattr(target, "elts", [target])}
+    return found
+
+
+def negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
+    """The sign of a variable wherever it is read: a rotation turned the other way."""
+    found: dict[str, list[Slot]] = {}
+    for slot in _slots(function):
+        if isinstance(slot.node, ast.Name) and isinstance(slot.node.ctx, ast.Load):
+            found.setdefault(slot.node.id, []).append(slot)
+    stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for name, places in found.items():
+        if name in stored and len(places) > 1:
+            edits = [_edit(2, _slug_of(slugs, "sign"), s, ast.UnaryOp(ast.USub(), s.node)) for s in places]
+            yield replace(edits[0], before=name, after=f"-{name}", apply=all_of(edits))
+
+
+def all_of(edits: list[Edit]) -> Callable[[], Callable[[], None]]:
+    """All of these changes at once."""
+
+    def apply() -> Callable[[], None]:
+        undo = [e.apply() for e in edits]
+
+        def back() -> None:
+            for one in reversed(undo):
+                one()
+
+        return back
+
+    return apply
 
 
 def _mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: set[int]) -> Iterator[Edit]:
-    """The edits of one node that may undo a mistake."""
+    """What may undo a mistake at one node."""
     yield from _reversible(slot, op.slugs, AXES)
     yield from _turned(slot, op.slugs)
+    yield from pairs(slot, op.slugs)
     if id(slot.node) in in_loop:
         yield from _accumulated(slot, op.slugs)
     yield from _exchanges(slot, op, names, upstreams)
@@ -174,6 +222,7 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
         yield _edit(1, _slug_of(slugs, "again"), slot, ast.AugAssign(target, ast.Add(), node.value))
     if isinstance(node, ast.AugAssign | ast.Assign) and isinstance(slot.parent, ast.stmt | ast.mod):
         yield from _added_at(slot, slugs)
+        yield from divided(slot, slugs, names)
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and isinstance(slot.parent, ast.Subscript):
         for key in keys:
             if key != node.value:
@@ -189,8 +238,19 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
             yield _edit(3, _slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
 
 
+def divided(slot: Slot, slugs: Slugs, names: list[str]) -> Iterator[Edit]:
+    """A gradient divided as the loss is: dW /= n beside loss /= n."""
+    node = slot.node
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
+        for name in (n for n in names if n != show(node.target)):
+            also = ast.parse(f"{name} = {name} / {show(node.value)}").body[0]
+            e = _edit(2, _slug_of(slugs, "divisor"), slot, ast.If(ast.Constant(True), [node, also], []))
+            e.after = f"{show(node)}; {show(also)}"
+            yield e
+
+
 def _added_at(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
-    """np.add.at(a, index, b) for a[index] += b, which keeps only one of the terms with the same index."""
+    """np.add.at(a, index, b) for a[index] += b, which keeps one of the terms that meet at an index."""
     target = slot.node.target if isinstance(slot.node, ast.AugAssign) else slot.node.targets[0]
     if isinstance(target, ast.Subscript) and not isinstance(getattr(slot.node, "op", ast.Add()), ast.Sub):
         place = copy.deepcopy(target.value)
@@ -238,8 +298,25 @@ def _places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield _edit(3, slug, slot, slot.node.left)
 
 
+def stale(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
+    """The present step's for that of one step in all of them: caches[t] for caches[0]."""
+    node = slot.node
+    if isinstance(node, ast.Constant) and type(node.value) is int and isinstance(slot.parent, ast.Subscript):
+        for name in loops:
+            yield _edit(2, _slug_of(slugs, "stale"), slot, ast.Name(name, ast.Load()))
+
+
+def loop_variables_at(function: ast.FunctionDef) -> dict[int, list[str]]:
+    """The variables of the loops that a node stands in, by its id."""
+    found: dict[int, list[str]] = {}
+    for loop in (n for n in ast.walk(function) if isinstance(n, ast.For)):
+        for n in (n for s in loop.body for n in ast.walk(s)):
+            found.setdefault(id(n), []).extend(v.id for v in _names_in(loop.target))
+    return found
+
+
 def _plain(slot: Slot) -> bool:
-    """Whether the node cannot be the mistake: an annotation, a decorator, a context."""
+    """What cannot be the mistake: documentation, annotations, sizes of ranges."""
     return slot.field in ("annotation", "returns", "decorator_list") or isinstance(slot.node, ast.expr_context)
 
 
@@ -271,6 +348,20 @@ def _turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     node = slot.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and not _signed(slot):
         yield _edit(1, _slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
+
+
+def pairs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """Row and column exchanged where an index is taken apart: col, row = np.unravel_index(...)."""
+    node, parent = slot.node, slot.parent
+    if (
+        isinstance(parent, ast.Assign)
+        and slot.field == "targets"
+        and isinstance(node, ast.Tuple)
+        and len(node.elts) == 2
+    ):
+        called = show(parent.value.func) if isinstance(parent.value, ast.Call) else ""
+        if called.endswith(("unravel_index", "divmod", "where", "nonzero")):
+            yield _edit(1, _slug_of(slugs, "pair"), slot, ast.Tuple(node.elts[::-1], ast.Store()))
 
 
 def _transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
@@ -392,7 +483,8 @@ def _exchanges(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Ite
     if not isinstance(slot.node, ast.expr) or slot.field in ELSEWHERE or not _slug_of(op.slugs, "name"):
         return
     stored = isinstance(getattr(slot.node, "ctx", None), ast.Store | ast.Del)
-    if stored or isinstance(slot.parent, ast.keyword | ast.Attribute | ast.arguments):
+    of_another = isinstance(slot.parent, ast.Attribute) and slot.parent.attr != "T"
+    if stored or of_another or isinstance(slot.parent, ast.keyword | ast.arguments):
         return
     yield from _other_variables(slot, op, names, upstreams)
     if _factor(slot):
@@ -499,17 +591,24 @@ def _with_lines(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
 
 
 def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
-    """The lines that compute something, also those in loops and branches."""
-    holder = ast.Module(body, [])
-    for slot in _slots(holder):
+    """The lines that compute something, those in loops and branches among them."""
+    for slot in statements(ast.Module(body, [])):
         if isinstance(slot.node, ast.Assign | ast.AugAssign) or (
             isinstance(slot.node, ast.Expr) and isinstance(slot.node.value, ast.Call)
         ):
             yield slot.node, slot
 
 
+def statements(root: ast.AST) -> Iterator[Slot]:
+    """Where the statements stand, those in loops and branches among them."""
+    for field in ("body", "orelse"):
+        for index, child in enumerate(getattr(root, field, ())):
+            yield Slot(root, field, index, child)
+            yield from statements(child)
+
+
 def _in_brackets(statement: ast.stmt) -> set[int]:
-    """The nodes in square brackets, in the axes of a sum or in the numbers of a shape, by id."""
+    """The nodes that stand in square brackets, among the axes of a sum or the numbers of a shape, by id."""
     held: list[ast.AST] = [n.slice for n in ast.walk(statement) if isinstance(n, ast.Subscript)]
     held += [k.value for n in ast.walk(statement) if isinstance(n, ast.Call) for k in n.keywords]
     for n in ast.walk(statement):

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from tests.check.corpus import right, wrong
+from tests.check.corpus import conventional, right, wrong
 
 
 class CTC:
@@ -124,3 +124,27 @@ def ctc_of_one_uphill(log_probs, target):
     a, b = c.lattice(y, z)
     p = a[-1, -1] + a[-1, -2]
     return -np.log(p), lambda d=1.0: d * (c.gather(a * b / p, z, C) - y)
+
+
+def of_the_labels(log_probs, target):
+    """minus the log of all paths' probability, and what each label is heard with; nothing is normalised"""
+    T, C = log_probs.shape
+    c = CTC()
+    y = np.exp(log_probs)
+    z = np.zeros(2 * len(target) + 1, int)
+    z[1::2] = target
+    a, b = c.lattice(y, z)
+    p = a[-1, -1] + a[-1, -2]
+    return -np.log(p), c.gather(a * b / p, z, C)
+
+
+@conventional("ctc_loss(reduction='sum')", "local-derivative-missing", "input")
+def ctc_of_log_probabilities(log_probs, target):
+    loss, occupied = of_the_labels(log_probs, target)
+    return loss, lambda d=1.0: -d * occupied
+
+
+@wrong("ctc_loss(reduction='sum')", "wrong-sign", "input")
+def ctc_of_log_probabilities_uphill(log_probs, target):
+    loss, occupied = of_the_labels(log_probs, target)
+    return loss, lambda d=1.0: d * occupied

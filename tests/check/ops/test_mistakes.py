@@ -47,7 +47,7 @@ ABSENT = {"binary_cross_entropy_with_logits": "pos_weight", "cross_entropy": "we
 @functools.cache
 def answers(against, variant="rich", absent="", other=False):
     """The gradients of the right formula and of each mistake; `other`: of the function that goes by the name elsewhere."""
-    op = next(other_signatures.other_functions(find(against)))[0] if other else find(against)
+    op = next(other_signatures.other_functions(find(against), set()))[0] if other else find(against)
     p = make_probe(op, 0, {a.name for a in op.arguments} - {absent} if absent else None, variant)
     result = {}
     for flags in [(), *((m.flag,) for m in p.op.mistakes)]:

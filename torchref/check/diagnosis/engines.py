@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import wrong_gradients
+from torchref.check.diagnosis.second_derivative import judge_second
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.report.verdict import Confidence
@@ -20,6 +21,7 @@ def judge_engines(found: Found, trial: Trial) -> None:
     if not found.findings and isinstance(trial.form, Function):
         judge_layouts(found, trial)
         judge_frozen(found, trial)
+        judge_second(found, trial)
 
 
 def as_slice(dy: Array) -> Array:
@@ -76,7 +78,7 @@ def judge_frozen(found: Found, trial: Trial) -> None:
         except CouldNotRun as problem:
             sentence = "The backward fails where an input is frozen."
             left = next(n for n in names if n not in frozen)
-            found.add(left, "unknown", f"{there}: {problem}", Confidence.CERTAIN, sentence)
+            found.add(left, "frozen-input", f"{there}: {problem}", Confidence.CERTAIN, sentence)
             return
         wrong = [n for n in wrong_gradients(run) if n not in frozen]
         wrong += [n for n in names if n not in frozen and run.gradients.get(n) is None]
@@ -84,5 +86,5 @@ def judge_frozen(found: Found, trial: Trial) -> None:
             sentence = "The gradient depends on which other inputs need one."
             advice = "ask ctx.needs_input_grad[i] for the i-th argument's own gradient alone"
             evidence = f"{there}: d{wrong[0]} is missing or another"
-            found.add(wrong[0], "unknown", evidence, Confidence.CERTAIN, sentence, advice, wrong[1:])
+            found.add(wrong[0], "frozen-input", evidence, Confidence.CERTAIN, sentence, advice, wrong[1:])
             return

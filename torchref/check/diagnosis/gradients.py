@@ -10,7 +10,7 @@ from torchref.check.diagnosis.allowance import share
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.signatures import Wrong, generic, shape
 from torchref.check.diagnosis.wrong_formulas import match_library
-from torchref.check.report.verdict import Confidence, Finding
+from torchref.check.report.verdict import SLUGS, Confidence, Finding
 from torchref.check.running.trial import Trial
 from torchref.check.tolerance.closeness import error, size
 from torchref.nn.module import Array
@@ -79,9 +79,11 @@ def judge_gradients(found: Found, trial: Trial, second: Trial, third: Trial, tol
     new = not_finite(trial, wrong)
     new += upstream_not_multiplied(trial, second, left(wrong, new))
     new += wrong_shapes(trial, left(wrong, new))
+    new += updated_first(trial, third, left(wrong, new))
     matched, rest = match_library(trial, third, left(wrong, new), extra)
     new += matched
     match_signatures(trial, rest, new, extra)
+    a_mean_among_sums(trial, new, wrong)
     found.findings += merged(beside_others(found, new), trial)
 
 
@@ -129,6 +131,41 @@ def upstream_not_multiplied(trial: Trial, second: Trial, names: list[str]) -> li
     ]
 
 
+def updated_first(trial: Trial, third: Trial, names: list[str]) -> list[Finding]:
+    """The gradients that went through a weight which its own backward had updated before."""
+    if not names or not trial.run.updates:
+        return []
+    late, confirmed = (after_the_step(t, names) for t in (trial, third))
+    stepped = [n for n in names if n in late and late[n] and confirmed.get(n)]
+    if not stepped:
+        return []
+    evidence = f"d{stepped[0]} equals the gradient through the weight after its step"
+    sentence, instead = (
+        "The weight is updated before the backward has used it.",
+        "compute dx first, then update the weight",
+    )
+    return [
+        Finding(stepped[0], "derivative-at-wrong-tensor", evidence, Confidence.CERTAIN, sentence, instead, stepped[1:])
+    ]
+
+
+def after_the_step(trial: Trial, names: list[str]) -> dict[str, bool]:
+    """For each gradient, whether it is right at the weights that the backward leaves; the rate is 1."""
+    moved = {
+        n: trial.probe.values[n] - np.asarray(g, dtype=float)
+        for n, g in trial.gradients.items()
+        if n in trial.reference and n not in names and np.shape(g) == np.shape(trial.probe.values[n]) and n != "input"
+    }
+    if not moved:
+        return {}
+    there = trial.probe.evaluate(**{**trial.changes, **moved})[1](trial.upstream)
+    return {
+        n: np.shape(trial.gradients[n]) == np.shape(there[n]) and trial.close(trial.gradients[n], there[n])
+        for n in names
+        if n in there
+    }
+
+
 def wrong_shapes(trial: Trial, names: list[str]) -> list[Finding]:
     wrong = [Wrong.of(trial, n) for n in names]
     signed = [(w.name, shape(w)) for w in wrong if w.mine.shape != w.right.shape]
@@ -153,6 +190,15 @@ def match_signatures(trial: Trial, rest: list[str], found: list[Finding], extra:
         evidence = f"d{n} differs by up to {apart:.3g} of its largest entry, and fits no known mistake{extra}"
         sentence = "The gradient is wrong in a way that fits no known mistake."
         found.append(Finding(n, "unknown", evidence, Confidence.UNKNOWN, sentence, "", unknown[1:]))
+
+
+def a_mean_among_sums(trial: Trial, found: list[Finding], wrong: list[str]) -> None:
+    """Of a network: one gradient alone divided by a number is a mean where the loss has a sum."""
+    every = [n for n in trial.reference if trial.gradients.get(n) is not None]
+    for f in found if trial.op.own and trial.op.loss and len(wrong) < len(every) else ():
+        c = trial.ratio(trial.gradients.get(f.gradient), trial.reference[f.gradient])
+        if f.slug == "wrong-reduction" and c is not None and 0 < c < 1:
+            f.slug, f.sentence = "mean-instead-of-sum", SLUGS["mean-instead-of-sum"]
 
 
 def beside_others(before: Found, new: list[Finding]) -> list[Finding]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
+from torchref.check.diagnosis.disagreement import judge_disagreement
 from torchref.check.diagnosis.engines import judge_engines
 from torchref.check.diagnosis.example import example
 from torchref.check.diagnosis.extent import ILL, not_judged, not_run, zero
@@ -19,11 +20,12 @@ from torchref.check.diagnosis.gradients import judge_gradients, of_another_side,
 from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
 from torchref.check.diagnosis.options import judge_options
-from torchref.check.diagnosis.own_forward import placed_otherwise
+from torchref.check.diagnosis.own_forward import beside_torchs, of_its_own
 from torchref.check.diagnosis.precisions import judge_precisions
 from torchref.check.diagnosis.repair import look_for_repair, one_change
 from torchref.check.diagnosis.running_statistics import judge_running
 from torchref.check.diagnosis.search import best_trial
+from torchref.check.diagnosis.sizes import judge_sizes
 from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.formula import right_line, shown_formula
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
@@ -48,11 +50,13 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     if reading.convention is not TORCH:
         found.notes.append(f"a convention that differs from torch's: {reading.convention.sentence}")
     if trial.outputs and wrong_outputs(trial):
-        told = "" if strict else placed_otherwise(trial)
-        if told:
-            return right_for_itself(found, trial, told)
-        judge_forward(found, trial)
-        return result(found, trial)
+        own = None if strict else of_its_own(trial)
+        if own is not None:
+            return right_for_itself(found, own[1], own[0])
+        by_itself = None if strict else judge_disagreement(found, trial)
+        if by_itself is None:
+            judge_forward(found, trial)
+        return result(found, by_itself or trial)
     p = trial.probe
     try:
         trial = attempt(reading, p, [p.upstream, p.upstream])
@@ -65,6 +69,8 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     second = attempt(reading, p, [p.second])
     other = reading.probe(1)
     third = attempt(reading, other, [other.upstream])
+    if told := beside_torchs(trial, third):
+        return right_for_itself(found, trial, told)
     judge_contract(found, trial)
     judge_running(found, trial)
     judge_gradients(found, trial, second, third)
@@ -75,21 +81,28 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     judge_more_axes(found, reading)
     trial = judge_options(found, trial)
     judge_engines(found, trial)
+    judge_sizes(found, trial)
     return result(found, trial)
 
 
 def right_for_itself(found: Found, trial: Trial, told: str) -> Verdict:
     """Right, for the forward as it is: a convention."""
     found.notes.append(f"a convention that differs from torch's: {told} The gradients are right for this forward.")
-    p = trial.probe
-    names = attempt(trial.reading, p, [p.upstream]).gradients
+    judge_contract(found, attempt(trial.reading, trial.probe, [trial.probe.upstream, trial.probe.upstream]))
+    if found.findings:
+        return result(found, trial)
     return Verdict(
         RIGHT,
         against=trial.op.name,
         form=trial.form.name,
-        right=dict.fromkeys(names, 1.0),
+        right=dict.fromkeys(trial.gradients, 1.0),
         notes=found.notes,
         yours=trial.form.users_names(),
+        called=how_called(trial.calls, trial.takes_upstream),
+        not_run=not_run(trial, found.ran),
+        precision=trial.form.dtype,
+        device=trial.form.device,
+        source=source_of(trial.form),
     )
 
 

@@ -49,8 +49,8 @@ def options_of(name: str, against: str) -> dict[str, Any]:
     return {k: v for k, v in given.items() if k in known}
 
 
-def problem(seed: int, rate: float) -> tuple[list[Array], list[list[Array]], list[float]]:
-    """Two parameters, gradients of ordinary size and near 1e-3, a rate that falls after half of the steps."""
+def problem(seed: int, rate: float, later: float = 0.3) -> tuple[list[Array], list[list[Array]], list[float]]:
+    """Two parameters, gradients of ordinary size and near 1e-3, a rate that falls to `later` of it half-way."""
     rng = np.random.default_rng([seed, 77])
     shape = (5, 3)
     weights = [rng.normal(size=shape), rng.normal(size=shape)]
@@ -58,7 +58,7 @@ def problem(seed: int, rate: float) -> tuple[list[Array], list[list[Array]], lis
     gradients = [
         [rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape) * scale for _ in weights] for _ in range(STEPS)
     ]
-    rates = [rate if n < STEPS // 2 else 0.3 * rate for n in range(STEPS)]
+    rates = [rate if n < STEPS // 2 else later * rate for n in range(STEPS)]
     return weights, gradients, rates
 
 
@@ -88,7 +88,7 @@ def diagnose(function: Any, against: str, name: str, strict: bool = False) -> Ve
 
 
 def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
-    weights, gradients, rates = problem(seed, settings.o.lr)
+    weights, gradients, rates = problem(seed, settings.o.lr, 1.0 if settings.own_rate else 0.3)
     with np.errstate(all="ignore"):
         path, touched = step.run(settings, weights, gradients, rates)
     return path, touched, weights, gradients, rates
@@ -124,18 +124,18 @@ def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
     assert name is not None
     given = options_of(name, against)
     step: Any = ClassStep(function, name) if inspect.isclass(function) else FunctionStep(function, name)
-    settings = Settings(name, given, step.taken)
+    settings = Settings(name, given, step.taken, not step.takes_rate())
     step, first = runnable(step, settings)
     if isinstance(step, FunctionStep) and step.as_config:
         asked = {r for key in step.asked if (r := role(name, key))}
         step.taken = step.taken | asked
-        settings = Settings(name, given, step.taken)
+        settings = Settings(name, given, step.taken, not step.takes_rate())
         first = attempt(step, settings)
     compare(step, settings, first, given, verdict, strict)
     for more in other_settings(name, given, step.taken, settings):
         if verdict.verdict != RIGHT:
             return
-        settings = Settings(name, {**given, **more}, step.taken)
+        settings = Settings(name, {**given, **more}, step.taken, settings.own_rate)
         try:
             again = attempt(step, settings)
         except (CouldNotRun, UserError) as error:

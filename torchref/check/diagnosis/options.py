@@ -21,8 +21,8 @@ def other_values(trial: Trial) -> Iterator[tuple[Argument, Any]]:
     for a in trial.op.options:
         if a.name not in trial.reading.takes or a.name in trial.op.given or not a.vary:
             continue
-        if trial.op.draws is not None and a.name == "training":
-            continue  # in evaluation dropout is left out, and nobody goes back through it
+        if a.name == "training" and (trial.op.draws is not None or trial.run.updates):
+            continue  # nobody goes back through dropout in evaluation, nor through what is a step of training itself
         for value in dict.fromkeys((a.default, *a.vary)):
             if value != trial.probe.values.get(a.name):
                 yield a, value

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from torchref.check.diagnosis.forward import wrong_outputs
-from torchref.check.diagnosis.own_forward import by_own_constant, gradients_right, with_other_eps
+from torchref.check.diagnosis.own_forward import (
+    by_own_constant,
+    gradients_right,
+    what_differs,
+    with_gradients,
+    with_other_eps,
+)
 from torchref.check.ops.conventions import TORCH, Convention
 from torchref.check.ops.probe import Probe
 from torchref.check.reading import other_signatures
@@ -45,7 +51,7 @@ def best_trial(form: Form, stated: tuple[str, ...], strict: bool = False) -> Tri
     if trial.outputs and wrong_outputs(trial) and for_vectors(trial):
         vector = trial.reading.calling(op=replace(trial.op, variants=("vector",)))
         trial = settle(vector.noting("it is judged on one vector: its backward takes no rows"))
-    return on_one_column(reading, trial) or trial
+    return on_one_column(reading, trial) or on_a_column(reading, trial) or trial
 
 
 def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
@@ -66,6 +72,23 @@ def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
     except CouldNotRun:
         return None
     return column if right and works(column) else None
+
+
+def on_a_column(reading: Reading, trial: Trial) -> Trial | None:
+    """The trial of code for one vector that is a column, (n, 1), and right as such."""
+    op = trial.op
+    if trial.reading.variant != "vector" or not op.has("dim") or "dim" in {*op.given, *reading.takes}:
+        return None
+    there = with_gradients(trial.reading)
+    if there is not None and gradients_right(there):
+        return None
+    column = replace(reading.op, variants=("column",), given={**op.given, "dim": 0})
+    try:
+        found = settle(reading.calling(op=column).noting("it is judged on one column, (n, 1)"))
+        own = with_gradients(found.reading) if works(found) else None
+    except CouldNotRun:
+        return None
+    return found if own is not None and gradients_right(own) else None
 
 
 def settle(reading: Reading) -> Trial:
@@ -138,21 +161,29 @@ def with_defaults(reading: Reading, problem: CouldNotRun | None) -> Trial:
 
 def another(reading: Reading, first: Trial) -> Trial:
     """The trial in which the forward runs; if it is right for another function of that name, the trial against that."""
-    function = another_function(reading)
+    if not isinstance(reading.form, Gradient) and belongs_to_torchs_forward(first):
+        return first
+    function = None if reading.strict else another_function(reading)
     if function is not None or isinstance(reading.form, Gradient):
         return function or first
-    for other in () if reading.strict else with_other_eps(first.reading):
+    for other in () if reading.strict else with_other_eps(first):
         trial = attempt(other, other.probe(0), [])
         if not wrong_outputs(trial):
             return trial
     return first
 
 
+def belongs_to_torchs_forward(first: Trial) -> bool:
+    """Whether the gradients are torch's, though the forward is not: the two disagree, and no convention mends that."""
+    there = with_gradients(first.reading) if what_differs(first) else None
+    return there is not None and gradients_right(there)
+
+
 def another_function(reading: Reading) -> Trial | None:
     """The trial in which the forward is another function that goes by the operation's name in other texts."""
     if isinstance(reading.form, Gradient) and not reading.op.loss:
         return None
-    for op, told in other_signatures.other_functions(reading.op):
+    for op, told in other_signatures.other_functions(reading.op, reading.takes):
         try:
             trial = settle(reading.calling(op=op))
         except CouldNotRun:

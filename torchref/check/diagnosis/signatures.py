@@ -277,7 +277,7 @@ def constant(w: Wrong) -> Signature | None:
         return divisor_of_a_loss(f)
     if w.op.pools:
         return divisor_of_a_window(f)
-    questions: tuple[FactorQuestion, ...] = (mean_or_sum, option_lost, bessels_correction)
+    questions: tuple[FactorQuestion, ...] = (counted_for_a_window, mean_or_sum, option_lost, bessels_correction)
     found = next((s for ask in questions if (s := ask(f)) is not None), None)
     return found or (Signature("wrong-sign", f.evidence, GUESS) if c < 0 else None)
 
@@ -300,6 +300,10 @@ def divisor_of_a_loss(f: Factor) -> Signature:
                 way = "times" if times else "divided by"
                 what = f"it is the right gradient {way} {word}{label if label != '1' else ''}".rstrip()
                 return Signature("wrong-reduction", f"{what} ({f.c:.6g})", CERTAIN)
+    for (a, la), (b, lb) in itertools.permutations(numbers, 2):
+        if f.equals(a / b):
+            evidence = f"it is divided by {lb} = {b:g} where {la} = {a:g} belongs ({f.c:.6g})"
+            return Signature("wrong-reduction", evidence, CERTAIN)
     return Signature("wrong-reduction", f.evidence, GUESS)
 
 
@@ -309,6 +313,19 @@ def divisor_of_a_window(f: Factor) -> Signature:
     area = float(np.prod(np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)))
     share = area > 0 and (f.equals(area) or f.equals(1 / area))
     return Signature("wrong-reduction" if f.op.pools == "mean" or share else "unknown", f.evidence, CERTAIN)
+
+
+def counted_for_a_window(f: Factor) -> Signature | None:
+    """A bias that is counted in the loops over the kernel."""
+    kernel = f.probe.values.get("weight")
+    if not f.op.kernel or f.name != "bias" or kernel is None:
+        return None
+    places = float(np.prod(kernel.shape[2:]))
+    for value, what in ((places, "place of the kernel"), (places * kernel.shape[1], "product of a window")):
+        if f.equals(value):
+            sentence = f"The bias is counted once for each {what}; it is added once to each output."
+            return Signature("summed-over-wrong-axis", f"{f.evidence}: once for each {what}", CERTAIN, sentence)
+    return None
 
 
 def mean_or_sum(f: Factor) -> Signature | None:
@@ -354,13 +371,12 @@ def bessels_correction(f: Factor) -> Signature | None:
 
 def residual(w: Wrong) -> Signature | None:
     """For a norm: is the difference constant along the statistics' axes, or proportional to x_hat?"""
-    x = w.probe.values.get("input")
-    if w.op.statistics is None or x is None or w.mine.shape != x.shape:
+    if w.probe.values.get("input") is None or w.mine.shape != np.shape(w.probe.values["input"]):
         return None
-    axes, centred = w.op.statistics(x.ndim), w.op.centred
-    d = w.mine - w.right
-    centre = x.mean(axes, keepdims=True) if centred else 0
-    x_hat = (x - centre) / np.sqrt(((x - centre) ** 2).mean(axes, keepdims=True))
+    n = Normed.of(w)
+    if n is None:
+        return None
+    d, x_hat, axes, centred = n.difference, n.x_hat, n.axes, w.op.centred
     limit = TOLERANCE * max(size(w.right), 1e-12) * 10
     along = d.mean(axes, keepdims=True)
     if centred and size(d - along) < limit:
@@ -368,7 +384,7 @@ def residual(w: Wrong) -> Signature | None:
         return Signature("statistics-as-constants", evidence, CERTAIN)
     share = (d * x_hat).mean(axes, keepdims=True)
     if size(d - share * x_hat) < limit:
-        if nearly(w.probe, d, x_hat, axes, centre):
+        if n.nearly(share):
             evidence = (
                 "the path through the variance is right but for a few per cent: eps or n - 1 stands in the wrong place"
             )
@@ -378,24 +394,64 @@ def residual(w: Wrong) -> Signature | None:
             slug, "the difference is proportional to x_hat: the path through the variance is wrong", LIKELY
         )
     if centred and size(d - along - share * x_hat) < limit:
-        return Signature(
+        return n.other_count(along, share) or Signature(
             "statistics-as-constants", "the difference lies in the paths through mean and variance", POSSIBLE
         )
     return None
 
 
-def nearly(p: Probe, d: Array, x_hat: Array, axes: tuple[int, ...], centre: Any) -> bool:
-    """Whether a difference along x_hat is a small part of the path through the variance, in every row or column."""
-    v = p.values
-    x = v["input"]
-    y, dy = p.evaluate()[0]["output"], p.upstream["output"]
-    weight = 1.0 if v.get("weight") is None else v["weight"]
-    along = (-1,) if -1 in axes else (1, -1, *(1,) * (x.ndim - 2))
-    dx_hat = dy * (weight if np.ndim(weight) == 0 else np.reshape(weight, along))
-    variance = ((x - centre) ** 2).mean(axes, keepdims=True)
-    path = (dx_hat * x_hat).mean(axes, keepdims=True) / np.sqrt(variance)
-    part = (d * x_hat).mean(axes, keepdims=True) / path
-    return y.shape == x.shape and bool((np.abs(part) < 0.2).all() and (np.abs(part) > 0).all())
+@dataclass(frozen=True)
+class Normed:
+    """A norm's wrong gradient, with the axes that share their statistics as axes of their own."""
+
+    difference: Array
+    x_hat: Array
+    dx_hat: Array
+    variance: Array
+    eps: float
+    axes: tuple[int, ...]
+
+    @staticmethod
+    def of(w: Wrong) -> Normed | None:
+        v = w.probe.values
+        x, dy = v["input"], np.asarray(w.upstream)
+        groups = v.get("num_groups")
+        if (w.op.statistics is None and groups is None) or dy.shape != x.shape:
+            return None
+        along = (1, -1, *(1,) * (x.ndim - 2))
+        shape: tuple[int, ...] = x.shape
+        axes: tuple[int, ...] = (2,)
+        if groups is None:
+            assert w.op.statistics is not None
+            axes = w.op.statistics(x.ndim)
+            along = (-1,) if -1 in axes else along
+        else:
+            shape = (len(x), groups, -1)
+        weight = v.get("weight")
+        dx_hat = dy * (1.0 if weight is None else weight if np.ndim(weight) == 0 else np.reshape(weight, along))
+        x, d, dx_hat = (a.reshape(shape) for a in (x, w.mine - w.right, dx_hat))
+        centred = x - (x.mean(axes, keepdims=True) if w.op.centred else 0)
+        variance = (centred**2).mean(axes, keepdims=True)
+        return Normed(d, centred / np.sqrt(variance), dx_hat, variance, v.get("eps") or 0.0, axes)
+
+    def nearly(self, share: Array) -> bool:
+        """Whether a difference along x_hat is a small part of the path through the variance, in every row or column."""
+        path = (self.dx_hat * self.x_hat).mean(self.axes, keepdims=True) / np.sqrt(self.variance)
+        part = share / path
+        return bool((np.abs(part) < 0.2).all() and (np.abs(part) > 0).all())
+
+    def other_count(self, along: Array, share: Array) -> Signature | None:
+        """Both means divided by one wrong number: the paths are the same multiple of the right ones."""
+        std = np.sqrt(self.variance + self.eps)
+        means = -self.dx_hat.mean(self.axes, keepdims=True) / std
+        paths = -(self.dx_hat * self.x_hat).mean(self.axes, keepdims=True) * self.variance / std**3
+        c = float(np.median(along / means))
+        if not (np.allclose(along, c * means, rtol=1e-5) and np.allclose(share, c * paths, rtol=1e-5)):
+            return None
+        count = float(np.prod([self.x_hat.shape[a] for a in self.axes]))
+        divisor = f"they divide by {count / (1 + c):.4g}, not {count:g}"
+        evidence = f"both means in dx are {1 + c:.4g} times the right ones: {divisor}"
+        return Signature("wrong-reduction", evidence, LIKELY, "The means in the backward divide by the wrong number.")
 
 
 # --- any operation ----------------------------------------------------------------------------------------------------
@@ -403,7 +459,18 @@ def nearly(p: Probe, d: Array, x_hat: Array, axes: tuple[int, ...], centre: Any)
 
 def generic(w: Wrong) -> Signature | None:
     """The signatures of any operation, for a gradient of the right shape."""
-    questions = (transposed, upstream_itself, sums, constant, flipped, repeated_index, dropped, residual, at_the_kinks)
+    questions = (
+        transposed,
+        read_across,
+        upstream_itself,
+        sums,
+        constant,
+        flipped,
+        repeated_index,
+        dropped,
+        residual,
+        at_the_kinks,
+    )
     return first(w, questions)
 
 
@@ -415,6 +482,19 @@ def transposed(w: Wrong) -> Signature | None:
     for a, b in itertools.combinations(range(g.ndim), 2) if g.ndim > 2 and w.name == "weight" else ():
         if g.shape[a] == g.shape[b] and w.close(g, w.right.swapaxes(a, b)) and not w.close(g, w.right):
             return Signature("transposed", f"the axes {a} and {b} are exchanged", CERTAIN)
+    return None
+
+
+def read_across(w: Wrong) -> Signature | None:
+    """The right numbers in the order of a transpose: reshaped without it, as (col.T @ dout).reshape(weight.shape)."""
+    g, right = w.mine, w.right
+    for at in range(1, g.ndim):
+        rows = right.reshape(int(np.prod(right.shape[:at])), -1)
+        if min(rows.shape) > 1 and w.close(g, rows.T.reshape(g.shape)) and not w.close(g, right):
+            evidence = (
+                f"its numbers are those of the transpose of the right gradient as {rows.shape}, reshaped to {g.shape}"
+            )
+            return Signature("transposed", evidence, CERTAIN, "A transpose is missing before the reshape.")
     return None
 
 

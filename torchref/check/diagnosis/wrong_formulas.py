@@ -10,7 +10,7 @@ import numpy as np
 from torchref.check.diagnosis.signatures import Wrong, generic, quantities
 from torchref.check.ops.formula import wrong_formulas
 from torchref.check.ops.mistake import Mistake
-from torchref.check.report.verdict import Confidence, Finding
+from torchref.check.report.verdict import SLUGS, Confidence, Finding
 from torchref.check.running.trial import Results, Trial
 from torchref.nn.module import Array
 
@@ -25,6 +25,7 @@ class Match:
 
     flags: Flags
     explained: list[str]
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,19 @@ class Library:
             denied = [n for n in gradients if self.mine(n) is not None and n not in explained]
             score = len(explained) - 0.6 * len(denied) - 0.001 * len(gradients)
             if top is None or score > top[0]:
-                top = (score, Match(flags, explained))
+                top = (score, Match(flags, explained, factor))
         return None if top is None else top[1]
 
     def equal(self, name: str, g: Array, factor: float) -> bool:
         mine = self.mine(name)
         return mine is not None and g.shape == mine.shape and self.trial.close(mine, factor * g)
 
-    def pairs(self) -> dict[Flags, Results]:
-        """Two mistakes at once."""
+    def pairs(self, rest: list[str]) -> dict[Flags, Results]:
+        """Two mistakes at once, in one of these gradients: each of the two moves it."""
         likeliest = [flags[0] for flags in self.altered][:PAIRED]
-        return {pair: altered(self.trial, pair) for pair in itertools.combinations(likeliest, 2)}
+        moved = {flag: self.altered[(flag,)].keys() & set(rest) for flag in likeliest}
+        meeting = ((a, b) for a, b in itertools.combinations(likeliest, 2) if moved[a] & moved[b])
+        return {pair: altered(self.trial, pair) for pair in meeting}
 
     def findings(self, match: Match, how: str, confidence: Confidence) -> list[Finding]:
         """A match as findings, one for each of its mistakes."""
@@ -84,6 +87,9 @@ class Library:
             )
             others = [n for n in explained if n != home] if i == 0 else []
             how_sure = confidence if confirmed else confidence.unconfirmed
+            if m.convention and match.factor == -1:  # of other texts, but for its sign
+                found.append(Finding(home, "wrong-sign", evidence, how_sure, SLUGS["wrong-sign"], "", others))
+                continue
             found.append(Finding(home, m.slug, evidence, how_sure, m.sentence, m.correction, others))
         return found
 
@@ -121,7 +127,7 @@ def match_library(trial: Trial, third: Trial, rest: list[str], extra: str) -> tu
             found += library.findings(hit, f", times {factor:g}", Confidence.LIKELY)
             hard = [n for n in hard if n not in hit.explained]
             break
-    if hard and (hit := library.best(library.pairs(), hard)):
+    if hard and (hit := library.best(library.pairs(hard), hard)):
         found += library.findings(hit, ", two at once", Confidence.POSSIBLE)
         hard = [n for n in hard if n not in hit.explained]
     return found, [*simple, *hard]

@@ -99,8 +99,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     ),
     "celu": (*_constant(f"np.where(x > 0, 1, alpha * {EXPONENTIAL})"), *_of_output("np.where(y > 0, 1, y / alpha + 1)")),
     "gelu": (
-        Patch("y = x * cdf(x)", f"y = x / 2 * (1 + {TANH})", slugs.FORWARD, OTHER),
-        Patch("y = x / 2 *", "y = x * cdf(x)", slugs.FORWARD, OTHER),
+        Patch("y = x * cdf(x)", f"y = x / 2 * (1 + {TANH})", slugs.FORWARD, OTHER, convention="gelu by tanh; torch's default is x cdf(x), by erf (approximate='tanh' is this one)."),
+        Patch("y = x / 2 *", "y = x * cdf(x)", slugs.FORWARD, OTHER, convention="gelu as x cdf(x), by erf; approximate='tanh' is another function."),
         Patch("dinner =", "dinner = c * (1 + 0.044715 * x ** 2)", slugs.LOCAL, "The 3 of the cube's derivative is lost."),
     ),
     "silu": _part("s * (1 - s)", "(s + x * (1 - s))"),

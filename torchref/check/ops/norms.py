@@ -100,6 +100,18 @@ def _standardised(dx: str = "dx", gamma: str = "weight", dy: str = "dy", axes: s
     def path(factor: str, slug: str, sentence: str) -> Patch:
         return wrong(f"{_counted(factor)}dx = (dx_hat - mean_path - variance_path * {factor}) / std", slug, sentence)
 
+    def again(std: str, sentence: str) -> Patch:
+        told = (
+            f"{_counted(std)}std = {std}; x_hat = centred / std; variance_path = x_hat * (dx_hat * x_hat).mean({axes})"
+        )
+        return Patch(
+            "variance_path =",
+            told,
+            slugs.EPS_OR_BESSEL,
+            f"The backward computes the statistics again, and otherwise: {sentence}",
+            gradient="input",
+        )
+
     means = f"dx = {gamma} * ({dy} - {dy}.mean({axes}) - x_hat * ({dy} * x_hat).mean({axes})) / std"
     return (
         wrong("dx = dx_hat / std", slugs.CONSTANTS, "Mean and variance depend on x, too; both are treated as constants."),
@@ -116,6 +128,10 @@ def _standardised(dx: str = "dx", gamma: str = "weight", dy: str = "dy", axes: s
         off("(np.sqrt(var) + eps)", "eps stands outside the root in the backward."),
         off("np.sqrt(var)", "eps is forgotten in the backward."),
         off("(var + eps)", "The backward divides by the variance, not by its root.", slugs.LOCAL),
+        again("np.sqrt(var) + eps", "eps stands outside the root."),
+        again("np.sqrt(var)", "eps is forgotten."),
+        again("np.sqrt(var * n / (n - 1) + eps)", "the variance divides by n - 1."),
+        again("np.sqrt(var * n / (n - 1)) + eps", "the variance divides by n - 1, and eps stands outside the root."),
         path("n / (n - 1)", slugs.EPS_OR_BESSEL, "The path through the variance divides by n - 1, not by n."),
         path("(std**2 / var) ** 1.5", slugs.EPS_OR_BESSEL, "eps is forgotten in the path through the variance: (var + eps)**-1.5."),
         path("(std**2 / var)", slugs.EPS_OR_BESSEL, "eps is forgotten in the path through the variance."),

@@ -134,6 +134,11 @@ def _averages(g: str) -> tuple[Slip, ...]:
             "v is the running mean of the squares; the gradient is not squared.",
             v=f"{old_v} + (1 - beta2) * {g}",
         ),
+        slip(
+            slugs.STATE,
+            "v takes the gradient's absolute value, not its square.",
+            v=f"{old_v} + (1 - beta2) * np.abs({g})",
+        ),
         slip(slugs.BIAS_CORRECTION, "t is never increased.", t="1"),
         PER_PARAMETER,
     )
@@ -173,7 +178,7 @@ def _moments(g: str, w: str) -> tuple[Slip, ...]:
         Slip(slugs.STATE, "The step uses the first moment of the step before.", stale("m")),
         Slip(slugs.STATE, "The step uses the second moment of the step before.", stale("v")),
         *_averages(g),
-        slip(slugs.UNKNOWN, "The root of v is missing.", new=f"{new} / (v_hat + eps)"),
+        slip(slugs.STATE, "The root of v is missing.", new=f"{new} / (v_hat + eps)"),
         slip(slugs.STATE, "AMSGrad divides by the largest v so far; here it is the present one.", v_hat="v / (1 - beta2**t)"),
     )  # fmt: skip
 
@@ -213,7 +218,10 @@ RMSPROP = (
     slip(slugs.DAMPENING, "The factor 1 - alpha of the square is lost.", square=f"{SQUARE} + decayed**2"),
     slip(slugs.DAMPENING, "alpha weighs the old average; here it weighs the new square.", square="(1 - alpha) * s.get('square', 0 * w) + alpha * decayed**2; alpha = 1 - alpha"),
     slip(slugs.STATE, "The centred variant subtracts the squared mean of the gradients.", variance="square"),
-    slip(slugs.UNKNOWN, "The root of the average is missing.", update="decayed / (variance + eps)"),
+    slip(slugs.STATE, "The average takes the gradient without its square.", square=f"{SQUARE} + (1 - alpha) * decayed"),
+    slip(slugs.STATE, "The average takes the gradient's absolute value, not its square.", square=f"{SQUARE} + (1 - alpha) * np.abs(decayed)"),
+    slip(slugs.STATE, "The square of the gradient is not averaged over the steps.", square="decayed**2"),
+    slip(slugs.STATE, "The root of the average is missing.", update="decayed / (variance + eps)"),
 )  # fmt: skip
 
 STEP = "w - rate * decayed / (np.sqrt(total) + eps)"
@@ -227,7 +235,10 @@ ADAGRAD = (
     slip(slugs.STATE, "The squares must add up over the steps.", total="decayed**2"),
     slip(slugs.DECAY, "The weight decay is decoupled; here it belongs into the gradient.", decayed="g", new=f"{STEP} - rate * weight_decay * w"),
     slip(slugs.STATE, "The decay of the rate (lr_decay) is not applied.", rate="lr"),
-    slip(slugs.UNKNOWN, "The root of the sum is missing.", new="w - rate * decayed / (total + eps)"),
+    slip(slugs.STATE, "One sum serves all entries of a parameter; each entry needs its own.", total="s.get('total', initial_accumulator_value) + np.sum(decayed**2)"),
+    Slip(slugs.STATE, "One sum serves all entries of all parameters; each entry needs its own.", {"states =": "states = [{}] * len(weights)", "total =": "total = s.get('total', initial_accumulator_value) + np.sum(decayed**2)"}),
+    slip(slugs.STATE, "The sum takes the gradient without its square.", total="s.get('total', 0 * w + initial_accumulator_value) + decayed"),
+    slip(slugs.STATE, "The root of the sum is missing.", new="w - rate * decayed / (total + eps)"),
 )  # fmt: skip
 
 ADADELTA = (
@@ -249,8 +260,8 @@ ADADELTA = (
     Slip(slugs.STATE, "The second average is of the squared updates; the update is not squared.", {"s['moved'] =": "s['moved'] = rho * moved + (1 - rho) * np.abs(update)"}),
     Slip(slugs.STATE, "The second average takes the update before the learning rate.", {"s['moved'] =": "s['moved'] = rho * moved + (1 - rho) * (lr * update)**2"}),
     Slip(slugs.DAMPENING, "The factor 1 - rho of the squared update is lost.", {"s['moved'] =": "s['moved'] = rho * moved + update**2"}),
-    slip(slugs.UNKNOWN, "The roots are missing.", update="(moved + eps) / (square + eps) * decayed"),
-    slip(slugs.UNKNOWN, "The root of the mean of the squared updates is missing: this is RMSprop's step.", update="decayed / np.sqrt(square + eps)"),
+    slip(slugs.STATE, "The roots are missing.", update="(moved + eps) / (square + eps) * decayed"),
+    slip(slugs.STATE, "The root of the mean of the squared updates is missing: this is RMSprop's step.", update="decayed / np.sqrt(square + eps)"),
 )  # fmt: skip
 
 ADAMAX_U = "beta2 * s.get('u', 0 * w)"
@@ -278,7 +289,7 @@ ADAMAX = (
     slip(slugs.STATE, "u is overwritten in each step.", u="np.abs(decayed) + eps"),
     of_other_texts(slip(slugs.OPTIMIZER_EPS, "eps is added to u; torch adds it to |g| before the maximum.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))", new="w - lr * m_hat / (u + eps)")),
     slip(slugs.OPTIMIZER_EPS, "eps is not added.", u=f"np.maximum({ADAMAX_U}, np.abs(decayed))"),
-    slip(slugs.UNKNOWN, "The root of u is taken; u holds no squares.", new="w - lr * m_hat / np.sqrt(u)"),
+    slip(slugs.STATE, "The root of u is taken; u holds no squares.", new="w - lr * m_hat / np.sqrt(u)"),
 )  # fmt: skip
 
 
@@ -314,7 +325,7 @@ NADAM = (
     slip(slugs.NESTEROV, "The momentum of this step takes t, that of the next t + 1; here both are one step late.", mu="beta1 * (1 - 0.96 ** ((t - 1) * momentum_decay) / 2)", mu_next="beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)"),
     slip(slugs.NESTEROV, "The momentum's schedule lacks its factor 1/2.", mu="beta1 * (1 - 0.96 ** (t * momentum_decay))", mu_next="beta1 * (1 - 0.96 ** ((t + 1) * momentum_decay))"),
     slip(slugs.DAMPENING, "m takes beta1, not the momentum of the schedule.", m="mu * s.get('m', 0 * w) + (1 - mu) * decayed"),
-    slip(slugs.UNKNOWN, "The root of v is missing.", new=f"{NADAM_NEW} / (v_hat + eps)"),
+    slip(slugs.STATE, "The root of v is missing.", new=f"{NADAM_NEW} / (v_hat + eps)"),
 )  # fmt: skip
 
 RADAM_NEW = "shrunk - lr * move"
@@ -340,7 +351,7 @@ RADAM = (
     Slip(slugs.BIAS_CORRECTION, "In the first steps the weights move, too: by m, corrected.", {"move = m_hat": "move = 0 * w"}),
     Slip(slugs.BIAS_CORRECTION, "In the first steps m is corrected, too.", {"move = m_hat": "move = m"}),
     Slip(slugs.BIAS_CORRECTION, "The step goes on without v after the first steps, too.", {"move = rectifier": "move = m_hat"}),
-    Slip(slugs.UNKNOWN, "The root of v is missing.", {"move = rectifier": "move = rectifier * m_hat * (1 - beta2**t) / (v + eps)"}),
+    Slip(slugs.STATE, "The root of v is missing.", {"move = rectifier": "move = rectifier * m_hat * (1 - beta2**t) / (v + eps)"}),
 )  # fmt: skip
 
 # --- the records: torch's options with their defaults, and the values that show them ------------------------------------

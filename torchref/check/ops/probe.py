@@ -77,7 +77,7 @@ def make_probe(op: Op, seed: int = 0, takes: set[str] | None = None, variant: st
             values[a.name] = None
         else:
             values[a.name] = arrays.get(a.name)
-    return _finished(op, seed, variant, values, arrays, rng)
+    return finished(op, seed, variant, values, arrays, rng)
 
 
 def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Probe:
@@ -88,10 +88,10 @@ def deeper_probe(op: Op, seed: int, takes: set[str] | None, variant: str) -> Pro
         k: np.stack((v, second.values[k])) if isinstance(v, np.ndarray) and v.shape == shape else v
         for k, v in first.values.items()
     }
-    return _finished(op, seed, variant, values, values, np.random.default_rng(seed))
+    return finished(op, seed, variant, values, values, np.random.default_rng(seed))
 
 
-def _finished(op: Op, seed: int, variant: str, values: Options, arrays: Options, rng: Generator) -> Probe:
+def finished(op: Op, seed: int, variant: str, values: Options, arrays: Options, rng: Generator) -> Probe:
     """The probe with its upstream gradients."""
     if op.draws:
         values["mask"] = arrays["mask"]

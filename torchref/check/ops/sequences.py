@@ -38,6 +38,7 @@ CTC = (
         "dscores = -occupied * heard[..., None] * drows[:, None]",
         slugs.LOCAL,
         "The softmax term is missing: this is the gradient of the log probabilities, not of what log_softmax was given.",
+        convention="the gradient is that of the log probabilities, each by itself; torch returns p - occupied, as if log_softmax stood before.",
     ),
     Patch("dscores =", "dscores = (occupied - np.exp(log_p)) * heard[..., None] * drows[:, None]", slugs.SIGN, "It is p - occupied: the loss falls as the labels get likelier."),
     Patch("dscores =", "dscores = (np.exp(log_p) - occupied) * drows[:, None]", slugs.MASK, "Frames beyond the input's length get no gradient."),

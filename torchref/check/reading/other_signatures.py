@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,9 @@ from torchref.check.ops import Op
 from torchref.check.ops.formula import Adapted
 from torchref.check.ops.probabilities import OfProbabilities, of_probabilities
 from torchref.nn.module import Array
+
+# options that a text settles without a word: other values make another approximation, or another variant
+SETTLED = ("approximate", "nonlinearity", "align_corners", "padding_mode", "full", "log_input")
 
 
 def self_attention(op: Op) -> Op:
@@ -37,8 +40,11 @@ def last_state(op: Op) -> Op:
     return replace(op, outputs=("output", *op.outputs[2:]), formula=formula)
 
 
-def other_functions(op: Op) -> Iterator[tuple[Op, str]]:
-    """Other functions that go by the operation's name in other texts, each with a note."""
+def other_functions(op: Op, takes: Set[str]) -> Iterator[tuple[Op, str]]:
+    """Other functions that go by the operation's name in other texts, each with a note.
+
+    Among them the operation under another value of an option that the code, which takes `takes`, leaves no choice of.
+    """
     for fixed, told in op.elsewhere:
         if op.fixed != (there := {**op.fixed, **fixed}):
             yield replace(op, fixed=there), told
@@ -46,6 +52,12 @@ def other_functions(op: Op) -> Iterator[tuple[Op, str]]:
         yield of_probabilities(op), "it takes probabilities: a softmax stands before it (torch's takes the logits)"
     if op.name == "nll_loss" and not isinstance(op.formula, OfProbabilities):
         yield of_probabilities(op), "it takes probabilities, and their logarithm itself (torch's takes the logarithms)"
+
+    for a in op.options:
+        if a.name in SETTLED and a.name not in takes and a.name not in op.given:
+            for value in a.vary:
+                told = f"{a.name}={value!r} in this code (torch: {a.default!r})"
+                yield replace(op, given={**op.given, a.name: value}), told
 
 
 def squeezed(op: Op) -> Op:

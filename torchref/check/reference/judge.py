@@ -14,6 +14,7 @@ from torchref.check.diagnosis.diagnose import diagnose, recognised
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients
 from torchref.check.diagnosis.search import best_trial
+from torchref.check.diagnosis.sizes import name_remainder
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
@@ -173,6 +174,7 @@ def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
         try:
             there = attempt(trial.reading, p, [p.upstream])
             judge_gradients(found, there, there, there, told=f"at {told}, not at {described(recipe)}")
+            name_remainder(found, told)
         except CouldNotRun as problem:
             original = problem.original if isinstance(problem, UserError) else problem
             said = str(original).splitlines()[0] if str(original) else type(original).__name__

@@ -11,7 +11,7 @@ STATUS = {RIGHT: 0, WRONG: 1, COULD_NOT_RUN: 2}
 
 SLUGS: dict[str, str] = {
     "mean-instead-of-sum": "A sum is divided by the number of its terms, or a mean is not.",
-    "wrong-reduction": "The loss (or the pooling) divides by the wrong number.",
+    "wrong-reduction": "A loss, a pooling or a mean divides by the wrong number.",
     "wrong-sign": "A sign is wrong.",
     "transposed": "A matrix is used or returned transposed.",
     "broadcast-axis-not-summed": "A parameter was broadcast in the forward: sum its gradient over that axis.",
@@ -40,6 +40,9 @@ SLUGS: dict[str, str] = {
     "wrong-dtype": "The gradient has a lower precision than its argument.",
     "argument-changed": "The code changes an array that it was given.",
     "memory-layout": "The backward reads the upstream gradient as if it were contiguous.",
+    "frozen-input": "A gradient is missing, or another, where an input needs none.",
+    "block-remainder": "It is right at small sizes, and wrong where its blocks leave a rest.",
+    "second-derivative": "The double backward is not the derivative of the backward.",
     "not-repeatable": "Two backwards of one forward disagree.",
     "not-finite": "The result is nan or infinite where the right one is finite.",
     "forward-differs": "The forward itself is not the operation's.",

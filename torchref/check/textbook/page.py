@@ -7,7 +7,7 @@ import copy
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -105,10 +105,9 @@ class Page:
             undo: list[Callable[[], None]] = []
             try:
                 for c in changes:
-                    undo.append(c.apply() if isinstance(c, Edit) else patch(self.tree, c))
+                    undo.append(c.apply() if isinstance(c, Edit) else patch(self.tree, c, self.texts))
                 tree = self.tree if changes else _observed(self.tree, self.gradients)
-                module = ast.fix_missing_locations(ast.Module([tree], []))
-                self.compiled[key] = compile(module, f"<{tree.name} of the textbook>", "exec")
+                self.compiled[key] = _compiled(ast.Module([tree], []), f"<{tree.name} of the textbook>")
             finally:
                 for back in reversed(undo):
                     back()
@@ -117,7 +116,12 @@ class Page:
     @cached_property
     def right_lines(self) -> list[str]:
         """Every line that computes something, before any change."""
-        return [show(s) for s, _ in lines(self.tree.body)]
+        return list(self.texts.values())
+
+    @cached_property
+    def texts(self) -> dict[int, str]:
+        """Every line that computes something, before any change, by the id of its statement."""
+        return {id(s): show(s) for s, _ in lines(self.tree.body)}
 
     def right_line(self, change: Patch) -> str:
         """The right line that a patch replaces; empty if there is none under these options."""
@@ -191,9 +195,18 @@ def _first_line(function: Any) -> str:
     return (function.__doc__ or "").strip().splitlines()[0]
 
 
-def patch(tree: ast.FunctionDef, change: Patch) -> Callable[[], None]:
-    """Replace the right line by the wrong ones. Returns the function that undoes it."""
-    found = [slot for s, slot in lines(tree.body) if show(s).startswith(change.line)]
+def _compiled(module: ast.Module, name: str) -> Any:
+    """The code of a changed tree: what a change adds has its place already, as a rule."""
+    try:
+        return compile(module, name, "exec")
+    except TypeError:  # a node without a line
+        return compile(ast.fix_missing_locations(module), name, "exec")
+
+
+def patch(tree: ast.FunctionDef, change: Patch, texts: Mapping[int, str] | None = None) -> Callable[[], None]:
+    """Put the wrong lines in the place of the right one; returns what puts it back. `texts`: known lines."""
+    known = texts or {}
+    found = [slot for s, slot in lines(tree.body) if (known.get(id(s)) or show(s)).startswith(change.line)]
     if len(found) != 1:
         raise ValueError(f"{len(found)} lines of {tree.name} begin with {change.line!r}")
     (slot,) = found

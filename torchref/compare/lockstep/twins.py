@@ -346,7 +346,7 @@ def check_same_names(numpy_twin: NumpyTwin, torch_twin: TorchTwin, comparison: C
     if ours != theirs:
         differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         name = differing[0]
-        where = definition(comparison.torch_model or comparison.model)
+        where = definition(comparison.torch_model or comparison.defining)
         raise UserError(
             f"{'torch_model' if comparison.torch_model else 'model'} ({where}): the twins' state_dict differ in "
             f"{name!r}: shape {ours.get(name, 'none')} in NumPy, {theirs.get(name, 'none')} in torch "

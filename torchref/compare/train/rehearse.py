@@ -76,7 +76,7 @@ def check_outputs(comparison: Comparison, output: Any) -> None:
         if not isinstance(part, np.ndarray):
             kind = type(part).__name__
             raise UserError(
-                f"model ({definition(comparison.model)}): output {number} of the network is a {kind}, and must be an "
+                f"model ({definition(comparison.defining)}): output {number} of the network is a {kind}, and must be an "
                 "array: end with a module of your own whose forward returns only what the loss takes"
             )
 
@@ -154,6 +154,6 @@ def check_classes_axis(comparison: Comparison, output: Array, targets: Array) ->
         axes = ", ".join(["0", str(output.ndim - 1), *map(str, range(1, output.ndim - 1))])
         shown = ", ".join(map(str, output.shape[1:]))
         raise UserError(
-            f"model ({definition(comparison.model)}): outputs of shape (N, {shown}) have the classes on the last axis, "
+            f"model ({definition(comparison.defining)}): outputs of shape (N, {shown}) have the classes on the last axis, "
             f"and a loss of classes takes them on axis 1: return y.transpose({axes}) and undo it in backward"
         )

@@ -46,6 +46,7 @@ class Run:
     extras: Values = field(default_factory=dict)
     handed: list[str] | None = None  # the outputs whose upstream gradients were handed over; None: all
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shapes the user's own code gave its arrays
+    updates: bool = False  # whether the backward itself changes the weights
 
 
 class Snapshot:

@@ -342,6 +342,7 @@ class Layer(Closure):
             if value is FAILED_AGAIN:
                 break
             updates = changes(there.instance, self.places(there.instance), there.weights)
+            run.updates = run.updates or bool(updates)
             run.gradients.append(copied(self.gradients(there, value, shapes, updates)))
             changed = [n for n in there.snapshot.changed() if n not in updates]
             run.changed += [n for n in (*changed, *watch.changed()) if n not in run.changed]

@@ -85,8 +85,9 @@ def decays_rate(code: Any) -> bool:
 class Settings:
     """The hyperparameters of one check: from `--against`, else the probe's where the user's code takes them."""
 
-    def __init__(self, name: str, given: dict[str, Any], taken: set[str]) -> None:
+    def __init__(self, name: str, given: dict[str, Any], taken: set[str], own_rate: bool = False) -> None:
         self.name, self.given = name, given
+        self.own_rate = own_rate  # the code takes no learning rate: it stays torch's default
         taken = {"betas" if t in ("beta1", "beta2") else t for t in taken}
         record = OPTIMIZERS[name]
         o = record.defaults
@@ -99,7 +100,7 @@ class Settings:
             o["dampening"] = 0.0
         if "nesterov" in taken and "nesterov" not in given and o.get("momentum") and not o.get("dampening"):
             o["nesterov"] = True
-        if "lr" not in given:
+        if "lr" not in given and not own_rate:
             o["lr"] = record.probe["lr"]
         self.o = SimpleNamespace(**o)
 

@@ -11,6 +11,7 @@ opt.update_params(layer)                layer.weights, layer.dweights, layer.bia
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,19 @@ class ClassStep:
         self.one_each = False  # one optimizer for each array
         self.asked: set[str] = set()
 
+    def takes_rate(self) -> bool:
+        """Whether the learning rate can be given: to the constructor, to the step, or as an attribute."""
+        if "lr" in {*self.taken, *self.roles.values()}:
+            return True
+        try:
+            held = re.findall(r"self\.(\w+)", inspect.getsource(self.cls))
+        except (OSError, TypeError):
+            return True
+        return any(self.is_rate(name) for name in held)
+
+    def is_rate(self, name: str) -> bool:
+        return role(self.name, name) == "lr" or normal(name).endswith("learningrate")
+
     def match(self, params: list[inspect.Parameter]) -> dict[str, str]:
         """The roles of the step's arguments: "w", "dw", "t", "lr", "key"."""
         roles: dict[str, str] = {}
@@ -123,7 +137,7 @@ class ClassStep:
             copies = [g.copy() for g in gs]
             own = [[c] for c in copies] if self.one_each else [copies]
             for optimizer, handed, now in zip(optimizers, all_handed, own, strict=True):
-                if n and lr != rates[n - 1]:
+                if (n and lr != rates[n - 1]) or (n == 0 and "lr" not in self.taken):
                     self.set_rate(optimizer, lr)
                 self.step(optimizer, handed, now, {"t": n + 1, "lr": lr})
             path.append([np.array(w) for handed in all_handed for w in handed.arrays()])
@@ -145,8 +159,7 @@ class ClassStep:
 
     def set_rate(self, optimizer: Any, lr: float) -> None:
         for key, value in vars(optimizer).items():
-            is_rate = role(self.name, key) == "lr" or normal(key).endswith("learningrate")
-            if is_rate and isinstance(value, float):
+            if self.is_rate(key) and isinstance(value, float):
                 setattr(optimizer, key, lr)
 
 

@@ -110,6 +110,10 @@ class FunctionStep:
                 "batch" if n == BATCH else "options" if "state" in taken or CONFIG.match(n) else "state"
             )
 
+    def takes_rate(self) -> bool:
+        """Whether the learning rate can be given, as an argument or in a dictionary."""
+        return bool({"lr", "state"} & self.taken)
+
     def ways(self) -> list[dict[str, Any]]:
         """How state and parameters may be handed over, the likelier first."""
         if self.on_tensors:
