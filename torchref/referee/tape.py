@@ -195,7 +195,8 @@ def forward_of(
             continue
         outputs += [ref.given() for ref in node.outputs[len(outputs) :]]
         for ref, array in zip(node.outputs, outputs, strict=True):
-            store(values, ref, array)
+            if ref.dtype == ref.storage.dtype:  # else all of the storage is as it was in the run
+                store(values, ref, array)
         for ref in node.inputs:
             if last[ref.version] == node.index and ref.version not in kept:
                 values.pop(ref.version, None)
@@ -205,7 +206,7 @@ def forward_of(
 
 def read(values: dict[Version, Array], ref: Ref, noise: Rounding | None) -> Array:
     """The values that `ref` sees: replayed, or taken as given."""
-    if ref.version in values:
+    if ref.version in values and ref.dtype == ref.storage.dtype:
         seen = window(values[ref.version], ref)
         seen.flags.writeable = False
     else:
