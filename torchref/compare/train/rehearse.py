@@ -75,9 +75,10 @@ def check_outputs(comparison: Comparison, output: Any) -> None:
     for number, part in enumerate(outputs_of(output)):
         if not isinstance(part, np.ndarray):
             kind = type(part).__name__
+            where = definition(comparison.defining)
             raise UserError(
-                f"model ({definition(comparison.defining)}): output {number} of the network is a {kind}, and must be an "
-                "array: end with a module of your own whose forward returns only what the loss takes"
+                f"model ({where}): output {number} of the network is a {kind}, and must be an array: end "
+                "with a module of your own whose forward returns only what the loss takes"
             )
 
 
@@ -153,7 +154,8 @@ def check_classes_axis(comparison: Comparison, output: Array, targets: Array) ->
     if positions == output.shape[1:-1] and positions != output.shape[2:]:
         axes = ", ".join(["0", str(output.ndim - 1), *map(str, range(1, output.ndim - 1))])
         shown = ", ".join(map(str, output.shape[1:]))
+        where = definition(comparison.defining)
         raise UserError(
-            f"model ({definition(comparison.defining)}): outputs of shape (N, {shown}) have the classes on the last axis, "
+            f"model ({where}): outputs of shape (N, {shown}) have the classes on the last axis, "
             f"and a loss of classes takes them on axis 1: return y.transpose({axes}) and undo it in backward"
         )
