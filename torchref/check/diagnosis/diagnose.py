@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torchref.check.diagnosis.advice import option_that_helps
@@ -19,9 +20,11 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
-from torchref.check.reading.other_layouts import bias_as_row
+from torchref.check.reading.other_layouts import batch_axes, bias_as_row, one_example
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
+
+ONE_EXAMPLE = "it is judged on one example, without the axis of the batch"
 
 
 def diagnose(
@@ -101,6 +104,7 @@ def best_of_other_forms(form: Form, verdict: Verdict, strict: bool) -> Verdict:
     for other in other_forms(form, verdict):
         there = verdict_on(other, None, strict)
         if there.verdict == RIGHT or better(there, verdict):
+            there.notes += [r for r in other.op.remarks if r not in there.notes]
             return there
     return verdict
 
@@ -121,6 +125,9 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
     kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
     if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.joins_bias:
         yield form.changed(op=bias_as_row(form.op))
+    if any(f.slug == "wrong-shape" for f in verdict.findings) and batch_axes(form.op):
+        # W @ x + b runs on a batch in columns, np.outer(dy, x) does not
+        yield form.changed(op=replace(one_example(form.op), remarks=(ONE_EXAMPLE,)))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()
 
@@ -132,7 +139,8 @@ def better(other: Verdict, verdict: Verdict) -> bool:
 
 def vague(verdict: Verdict) -> bool:
     return verdict.verdict == COULD_NOT_RUN or any(
-        f.slug == "unknown" or (f.gradient == "output" and f.slug != "wrong-reduction") for f in verdict.findings
+        f.slug in ("unknown", "wrong-shape") or (f.gradient == "output" and f.slug != "wrong-reduction")
+        for f in verdict.findings
     )
 
 

@@ -122,7 +122,7 @@ def _correction(moment: str, beta: str) -> tuple[Slip, ...]:
 
 
 def _averages(g: str) -> tuple[Slip, ...]:
-    """The mistakes in the running averages m and v, and in what is kept of them; `g` is the gradient that enters."""
+    """The mistakes in the running averages m and v of the gradient `g`, and in the state that keeps them."""
     old_m, old_v = "beta1 * s.get('m', 0 * w)", "beta2 * s.get('v', 0 * w)"
     return (
         slip(slugs.DAMPENING, "The factor 1 - beta1 of the gradient is lost.", m=f"{old_m} + {g}"),

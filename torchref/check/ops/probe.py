@@ -50,7 +50,7 @@ class Probe:
 
 
 def gradients_only(gradients: Gradients) -> dict[str, Array]:
-    """The gradients as arrays, without what is not yet summed."""
+    """The gradients as arrays, without the unreduced ones."""
     return {k: np.asarray(v) for k, v in gradients.items() if not isinstance(v, Unreduced) and v is not None}
 
 

@@ -44,7 +44,7 @@ def of_other_texts(s: Slip) -> Slip:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer of torch.optim whose steps a user's are compared with."""
+    """An optimizer of torch.optim: its options, its step, and how the step goes wrong."""
 
     name: str
     options: tuple[Argument, ...]  # in torch's order

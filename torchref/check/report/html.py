@@ -67,7 +67,7 @@ def _overview(verdicts: Sequence[Judgement], hints: int) -> str:
 
 
 def _section(v: Judgement, hints: int) -> list[str]:
-    """One verdict: 0 the word and the code, 1 which gradients, 2 what is wrong and the pictures, 3 what is right."""
+    """One verdict. 0: the word and the code. 1: the gradients. 2: the mistakes and the pictures. 3: the corrections."""
     word = "could not be run" if v.verdict == COULD_NOT_RUN else v.outcome
     against = f" against {v.against}" if v.against else ""
     parts = [f'<h2>{html.escape(v.name + against)}: <span class="{COLOURS[v.status]}">{html.escape(word)}</span></h2>']

@@ -10,7 +10,7 @@ BLOCKS = (ast.For, ast.While, ast.If, ast.With)
 
 
 def reads(node: ast.AST, sizes: tuple[str, ...] = ()) -> set[str]:
-    """The variables that a line reads, without those of which it reads the attributes `sizes` alone."""
+    """The variables that a line reads. One of which it reads only the attributes `sizes` does not count."""
     asked = {id(n.value) for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in sizes}
     found = {
         n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in asked
