@@ -59,11 +59,12 @@ def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
     a_row = "vector" in trial.op.variants and trial.reading.variant == "vector"
     if reading.laid_out or not trial.outputs or not (a_row or batch_axes(reading.op)):
         return None
+    raised = False
     try:
         if gradients_right(attempt(trial.reading, trial.probe, [trial.probe.upstream])) or not a_row:
             return None
     except CouldNotRun:
-        pass
+        raised = True
     told = "it is judged on one example, a column (D, 1): its backward takes no more"
     there = replace(reading.calling(op=one_column(reading.op)), laid_out=True).noting(told)
     try:
@@ -71,7 +72,7 @@ def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
         right = gradients_right(attempt(column.reading, column.probe, [column.probe.upstream]))
     except CouldNotRun:
         return None
-    return column if right and works(column) else None
+    return column if (right or raised) and works(column) else None
 
 
 def on_a_column(reading: Reading, trial: Trial) -> Trial | None:

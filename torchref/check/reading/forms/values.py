@@ -73,8 +73,6 @@ def on_values(function: Callable[..., Any], cls: type) -> Callable[..., Any]:
         leaves = [v for v in (*given, *named.values()) if isinstance(v, cls)]
 
         def backward(dy: Any) -> Any:
-            for leaf in leaves:
-                vars(leaf)[gradient_key(leaf)] = np.zeros_like(array_of(leaf))
             go_back(output, dy)
             found = tuple(array_of(vars(leaf)[gradient_key(leaf)]) for leaf in leaves)
             return found if len(found) > 1 else found[0]
@@ -91,6 +89,8 @@ def gradient_key(value: Any) -> str:
 def go_back(output: Any, dy: Any) -> None:
     """Let the engine go back from an output with this upstream gradient."""
     steps = list(behind(output, type(output)))
+    for value in steps:
+        vars(value)[gradient_key(value)] = np.zeros_like(array_of(value))
     vars(output)[gradient_key(output)] = np.array(dy)
     own = {id(v): step for v in steps if (step := own_step(v)) is not None}
     if own:

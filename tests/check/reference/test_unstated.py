@@ -1,0 +1,63 @@
+"""Networks that name nothing in English, have no loss, or run on tensors: run, right or wrong, with what was judged."""
+
+import pytest
+
+from tests.check.reference import on_tensors, unstated
+from torchref.check.api import Asked, judge_as
+
+OWN, USUAL, OUTPUT = "its own loss", "a usual loss", "the sum of its output times fixed random numbers"
+
+
+def judged(name, against="forward"):
+    target = getattr(unstated, name, None) or getattr(on_tensors, name)
+    return judge_as(target, Asked(against), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "how"),
+    [
+        ("Reseau", "W1 b1 W2 b2", OWN),
+        ("Red", "W1 W2", OWN),
+        ("Given", "weights1 weights2", USUAL),
+        ("Columns", "biases[0] biases[1] weights[0] weights[1]", USUAL),
+        ("TwoLayers", "W1 W2", USUAL),
+        ("Chain", "layers.0.weights layers.0.biases layers.2.weights layers.2.biases", OUTPUT),
+        ("backward_prop", "W1 b1 W2 b2", USUAL),
+        ("train_step", "W1 W2", OWN),
+        ("one_vector", "params", OWN),
+        ("skipgram_loss", "center_vec outside_vectors", OWN),
+        ("masked_loss", "x", OWN),
+        ("manual", "C W1 W2 b2", OWN),
+    ],
+)
+def test_right(name, weights, how):
+    """Catches a form that is not read, an accusation, a gradient left out, and a loss that the note does not tell."""
+    verdict = judged(name)
+    assert verdict.verdict == "right", verdict.text()
+    assert set(weights.split()) == set(verdict.right)
+    assert how in verdict.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "gradients"),
+    [
+        ("RedSinTangente", {"W1"}),
+        ("TwoLayersAtTheWrongTensor", {"W1"}),
+        ("ChainBackwards", {"layers.0.weights"}),
+        ("backward_prop_no_relu", {"W1"}),
+        ("manual_overwrites", {"C"}),
+    ],
+)
+def test_wrong(name, gradients):
+    """Catches a usual loss that hides a mistake, and a mistake that is laid on the wrong weight."""
+    verdict = judged(name)
+    assert verdict.verdict == "wrong", verdict.text()
+    assert {f.gradient for f in verdict.findings} == gradients
+
+
+@pytest.mark.parametrize("name", ["Reseau", "masked_loss"])
+def test_against_the_loss_alone(name):
+    """Catches a whole network that is refused because a loss was named that it contains."""
+    verdict = judged(name, "cross_entropy")
+    assert verdict.verdict == "right", verdict.text()
+    assert "judged as a whole" in verdict.notes[0]

@@ -1,0 +1,233 @@
+# ruff: noqa  (written as students write)
+"""Networks that name nothing in English, that have no loss of their own, or that run on torch's tensors."""
+
+import numpy as np
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+class Reseau:  # cout(X, y) returns two things
+    def __init__(self, nb_entrees=4, nb_cachees=6, nb_sorties=3):
+        self.W1, self.b1 = np.random.randn(nb_entrees, nb_cachees) * 0.5, np.zeros(nb_cachees)
+        self.W2, self.b2 = np.random.randn(nb_cachees, nb_sorties) * 0.5, np.zeros(nb_sorties)
+
+    def propager(self, X):
+        self.h = np.tanh(X @ self.W1 + self.b1)
+        return softmax(self.h @ self.W2 + self.b2)
+
+    def cout(self, X, y):
+        p = self.propager(X)
+        perte = -np.log(p[np.arange(len(X)), y]).mean()
+        d = p - np.eye(p.shape[1])[y]
+        d = d / len(X)
+        dh = (d @ self.W2.T) * (1 - self.h**2)
+        return perte, {"W1": X.T @ dh, "b1": dh.sum(axis=0), "W2": self.h.T @ d, "b2": d.sum(axis=0)}
+
+
+class Red:  # perdida(X, Y) and gradiente(X, Y)
+    def __init__(self, n_entradas=4, n_ocultas=6, n_salidas=3):
+        self.W1, self.W2 = np.random.randn(n_entradas, n_ocultas), np.random.randn(n_ocultas, n_salidas)
+
+    def perdida(self, X, Y):
+        self.h = np.tanh(X @ self.W1)
+        return np.mean((self.h @ self.W2 - Y) ** 2)
+
+    def gradiente(self, X, Y):
+        self.perdida(X, Y)
+        d = 2 * (self.h @ self.W2 - Y) / Y.size
+        return X.T @ ((d @ self.W2.T) * (1 - self.h**2)), self.h.T @ d
+
+
+class RedSinTangente(Red):
+    def gradiente(self, X, Y):
+        self.perdida(X, Y)
+        d = 2 * (self.h @ self.W2 - Y) / Y.size
+        return X.T @ (d @ self.W2.T), self.h.T @ d
+
+
+class Given:  # made with its data, updates itself with no rate
+    def __init__(self, x, y):
+        self.input, self.y = x, y
+        self.weights1, self.weights2 = np.random.rand(x.shape[1], 4), np.random.rand(4, 1)
+        self.output = np.zeros(y.shape)
+
+    def feedforward(self):
+        self.layer1 = sigmoid(self.input @ self.weights1)
+        self.output = sigmoid(self.layer1 @ self.weights2)
+
+    def backprop(self):
+        d = 2 * (self.y - self.output) * self.output * (1 - self.output)
+        d1 = (d @ self.weights2.T) * self.layer1 * (1 - self.layer1)
+        self.weights1 += self.input.T @ d1
+        self.weights2 += self.layer1.T @ d
+
+
+class Columns:  # one column at a time, feedforward(a) and backprop(x, y), no cost
+    def __init__(self, sizes):
+        self.biases = [np.random.randn(y, 1) for y in sizes[1:]]
+        self.weights = [np.random.randn(y, x) for x, y in zip(sizes[:-1], sizes[1:])]
+
+    def feedforward(self, a):
+        for b, w in zip(self.biases, self.weights):
+            a = sigmoid(w @ a + b)
+        return a
+
+    def backprop(self, x, y):
+        activations = [x]
+        for b, w in zip(self.biases, self.weights):
+            activations.append(sigmoid(w @ activations[-1] + b))
+        nabla_b, nabla_w = [], []
+        delta = activations[-1] - y
+        for b, w, a, out in zip(self.biases[::-1], self.weights[::-1], activations[-2::-1], activations[::-1]):
+            delta = delta * out * (1 - out)
+            nabla_b.insert(0, delta)
+            nabla_w.insert(0, delta @ a.T)
+            delta = w.T @ delta
+        return nabla_b, nabla_w
+
+
+class TwoLayers:  # backward(X, y, o) adds to the weights
+    def __init__(self):
+        self.W1, self.W2 = np.random.randn(2, 3), np.random.randn(3, 1)
+
+    def forward(self, X):
+        self.z2 = sigmoid(X @ self.W1)
+        o = sigmoid(self.z2 @ self.W2)
+        return o
+
+    def backward(self, X, y, o):
+        d = (y - o) * o * (1 - o)
+        d2 = (d @ self.W2.T) * self.prime(X)
+        self.W1 += X.T @ d2
+        self.W2 += self.z2.T @ d
+
+    def prime(self, X):
+        return self.z2 * (1 - self.z2)
+
+
+class TwoLayersAtTheWrongTensor(TwoLayers):
+    def prime(self, X):
+        z = X @ self.W1
+        return z * (1 - z)
+
+
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.weights, self.biases = 0.3 * np.random.randn(n_in, n_out), np.zeros((1, n_out))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weights + self.biases
+
+    def backward(self, d):
+        self.dweights, self.dbiases = self.x.T @ d, d.sum(axis=0, keepdims=True)
+        return d @ self.weights.T
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, d):
+        return d * (1 - self.y**2)
+
+
+class Chain:  # a forward and a backward through its layers
+    def __init__(self, n_in=4, n_hidden=6, n_out=2):
+        self.layers = [Dense(n_in, n_hidden), Tanh(), Dense(n_hidden, n_out)]
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, d):
+        for layer in reversed(self.layers):
+            d = layer.backward(d)
+        return d
+
+
+class ChainBackwards(Chain):
+    def backward(self, d):
+        for layer in reversed(self.layers):
+            back = layer.backward(d)
+            d = back if back.shape != d.shape else d
+        return d
+
+
+# --- functions ----------------------------------------------------------------------------------------------------------
+
+
+def forward_prop(W1, b1, W2, b2, X):
+    Z1 = W1.dot(X) + b1
+    A1 = np.maximum(Z1, 0)
+    Z2 = W2.dot(A1) + b2
+    A2 = np.exp(Z2) / sum(np.exp(Z2))
+    return Z1, A1, Z2, A2
+
+
+def backward_prop(Z1, A1, Z2, A2, W1, W2, X, Y):
+    dZ2 = A2 - np.eye(A2.shape[0])[Y].T
+    dZ1 = W2.T.dot(dZ2) * (Z1 > 0)
+    dW2, db2 = dZ2.dot(A1.T) / Y.size, dZ2.sum(axis=1, keepdims=True) / Y.size
+    return dZ1.dot(X.T) / Y.size, dZ1.sum(axis=1, keepdims=True) / Y.size, dW2, db2
+
+
+def backward_prop_no_relu(Z1, A1, Z2, A2, W1, W2, X, Y):
+    dZ2 = A2 - np.eye(A2.shape[0])[Y].T
+    dZ1 = W2.T.dot(dZ2)
+    dW2, db2 = dZ2.dot(A1.T) / Y.size, dZ2.sum(axis=1, keepdims=True) / Y.size
+    return dZ1.dot(X.T) / Y.size, dZ1.sum(axis=1, keepdims=True) / Y.size, dW2, db2
+
+
+def train_step(X, Y, W1, W2, lr):
+    h = np.tanh(X @ W1)
+    out = h @ W2
+    loss = np.mean((out - Y) ** 2)
+    d = 2 * (out - Y) / Y.size
+    dW1 = X.T @ (d @ W2.T * (1 - h**2))
+    W1, W2 = W1 - lr * dW1, W2 - lr * h.T @ d
+    return W1, W2, loss
+
+
+def one_vector(X, labels, params, dimensions):
+    n, h, k = dimensions
+    W1, b1 = params[: n * h].reshape(n, h), params[n * h : n * h + h]
+    W2, b2 = params[n * h + h : n * h + h + h * k].reshape(h, k), params[n * h + h + h * k :]
+    a = sigmoid(X @ W1 + b1)
+    p = softmax(a @ W2 + b2)
+    cost = -np.sum(labels * np.log(p))
+    d2 = p - labels
+    d1 = (d2 @ W2.T) * a * (1 - a)
+    grad = np.concatenate(((X.T @ d1).ravel(), d1.sum(0), (a.T @ d2).ravel(), d2.sum(0)))
+    return cost, grad
+
+
+def skipgram_loss(center_vec, outside_idx, outside_vectors):
+    s = outside_vectors @ center_vec
+    e = np.exp(s - s.max())
+    p = e / e.sum()
+    loss = -np.log(p[outside_idx])
+    delta = p - np.eye(len(p))[outside_idx]
+    grad_center = outside_vectors.T @ delta
+    grad_outside = np.outer(delta, center_vec)
+    return loss, grad_center, grad_outside
+
+
+def masked_loss(x, y, mask):
+    N, T, V = x.shape
+    flat = x.reshape(N * T, V)
+    p = softmax(flat)
+    kept = mask.reshape(N * T)
+    t = y.reshape(N * T)
+    loss = -np.sum(kept * np.log(p[np.arange(N * T), t])) / N
+    dx_flat = (p - np.eye(V)[t]) * kept[:, None] / N
+    return loss, dx_flat.reshape(N, T, V)
