@@ -58,7 +58,7 @@ def judge(
     report.loss = float(recording.loss.given())
     refuse_nan(recording)
     assign_entries(recording, trust)
-    truth = Globally(recording)
+    truth = Globally(recording, given=engine not in OPAQUE)
     if engine in OPAQUE:
         judge_opaquely(model, closure, truth, report, compiled)
     else:
@@ -175,8 +175,8 @@ def judge_all_locally(recording: Recording, gradients: dict[int, Array], names: 
     spreads: dict[Key, Array] = {}
     doubtful: set[Key] | None = None
     parted: list[tuple[int, Judgement]] = []
-    for trial in range(TRIALS + 1):
-        noise = Noise(dtypes_of(recording), trial) if trial else None
+    for trial in range(1, TRIALS + 1):
+        noise = Noise(dtypes_of(recording), trial)
         again: set[Key] = set()
         for key, seen in judge_locally(recording, gradients, noise, doubtful):
             seen.spread = np.fmax(spreads.pop(key), seen.spread) if key in spreads else seen.spread
