@@ -64,7 +64,7 @@ def mvit(tv):
         block(2, 8, 16, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 1, 1]),
     ]
     return tv.video.mvit.MViT(
-        (16, 16), 4, settings, True, True, num_classes=5,
+        (16, 16), 4, settings, True, True, True, True, num_classes=5,
         patch_embed_kernel=(3, 3, 3), patch_embed_stride=(2, 4, 4), patch_embed_padding=(1, 1, 1),
     )  # fmt: skip
 

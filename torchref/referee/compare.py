@@ -74,7 +74,8 @@ def rms(array: Array) -> float:
     """The root mean square of the entries that are finite."""
     flat = array.ravel()
     total = flat @ flat
-    if not np.isfinite(total):
-        flat = flat[np.isfinite(flat)]
-        total = flat @ flat
-    return float(np.sqrt(total / max(flat.size, 1)))
+    if np.isfinite(total):
+        return float(np.sqrt(total / max(flat.size, 1)))
+    flat = flat[np.isfinite(flat)]
+    largest = float(np.abs(flat).max(initial=0.0))
+    return largest * rms(flat / largest) if largest > 0 else 0.0

@@ -5,6 +5,7 @@ from torchref.referee.entries import (  # noqa: F401  # each enters its operatio
     arithmetic,
     attention,
     backward,
+    given,
     indexing,
     loss,
     normalization,

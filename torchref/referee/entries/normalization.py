@@ -37,16 +37,22 @@ def batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[tuple[Array], Backward]:
+    """In training the samples are laid side by side: a channel's sum is then one sum, and rounds as torch's does."""
+    laid = x.swapaxes(0, 1)  # (C, N, *)
     if training:
-        (y, *_), norm_backward = batch_norm_train(x, weight, bias, eps=eps)
+        (y, *_), norm_backward = batch_norm_train(laid.reshape(1, len(laid), -1), weight, bias, eps=eps)
+        y = y.reshape(laid.shape).swapaxes(0, 1)
     else:
         assert running_mean is not None
         assert running_var is not None
         y, norm_backward = batch_norm_eval(x, weight, bias, running_mean=running_mean, running_var=running_var, eps=eps)
-    of_y = of_first(norm_backward)
 
     def backward(doutputs: Any) -> list[Any]:
-        return beside_absent(of_y(doutputs), weight, bias)
+        dy = doutputs[0] if isinstance(doutputs, tuple) else doutputs
+        if not training:
+            return beside_absent(norm_backward(dy), weight, bias)
+        dx, *others = norm_backward(dy.swapaxes(0, 1).reshape(1, len(laid), -1))
+        return beside_absent((dx.reshape(laid.shape).swapaxes(0, 1), *others), weight, bias)
 
     return (y,), backward
 
