@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from torchref.referee import RefereeError, judge
+from torchref.referee.globally import Globally
 from torchref.referee.judging import judge_run, silent
 from torchref.referee.ranks import MeanOfRanks, gradients_by_rank, shares
 
@@ -52,11 +53,11 @@ def test_two_processes_are_equal_to_the_mean_of_the_ranks(layers):
 def test_the_truth_is_the_mean_of_ranks_and_not_of_examples():
     """Catches a truth that is the whole batch's: with 8 and 4 examples that is another gradient."""
     model, closure, (x, target) = run(nn.Tanh())
-    truth = MeanOfRanks([judge_run(model, share, "eager", (), silent)[0] for share in shares(closure)])
+    truth = MeanOfRanks([Globally(judge_run(model, share, "eager", (), silent)[0]) for share in shares(closure)])
     weight = model[0].weight
     by_rank = [torch.autograd.grad(closure(rank, 2), weight)[0].numpy() for rank in range(2)]
     whole = torch.autograd.grad(F.cross_entropy(model(x), target), weight)[0].numpy()
-    found = truth.exact[id(weight)]
+    found = dict(truth.gradients())[id(weight)]
     assert np.abs(found - (by_rank[0] + by_rank[1]) / 2).max() < 1e-15
     assert np.abs(found - whole).max() > 1e-3
     assert np.abs(CUT / 12 * by_rank[0] + (12 - CUT) / 12 * by_rank[1] - whole).max() < 1e-15

@@ -184,7 +184,7 @@ def test_how_far_it_is_is_told(model, x, capsys, monkeypatch, tmp_path):
     told = []
     judge(model, lambda: scalar(model(x)), tell=told.append)
     assert told[0] == "the run"
-    assert any(line.startswith("place by place, trial 0: 0 of") for line in told)
+    assert any(line.startswith("place by place, trial 1: 0 of") for line in told)
     file = tmp_path / "mine.py"
     file.write_text(FILE.format(factor="2"))
     assert main(["referee", f"{file}:make"]) == 0

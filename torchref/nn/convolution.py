@@ -84,7 +84,8 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
 
 def correlate_weight(x: Array, dy: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """dweight (O, C/G, *kernel) from x (N, C, *input) and dy (N, O, *output); of `weight` only the shape counts."""
-    drows = np.zeros_like(kernel_rows(weight, groups))  # (rows, G, O/G, C/G J)
+    shape = (1 if is_narrow(weight) else weight.shape[2], groups, len(weight) // groups, -1)
+    drows = np.zeros_like(weight, order="C").reshape(shape)  # (rows, G, O/G, C/G J)
     for block, columns in shifted_columns(x, weight, windows, groups):
         dy_block = dy[block].reshape(-1, *drows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P)
         for row, column in enumerate(columns):

@@ -11,6 +11,7 @@ from torchref.nn.module import Array
 
 __all__ = ["Difference", "difference"]
 
+BLOCK = 2**15  # entries at a time: what is computed of them stays in the cache
 CERTAIN = 100  # times the bound: no further sample of rounding would explain it
 
 
@@ -41,21 +42,40 @@ def difference(ours: Array, theirs: Array, spread: Array, u: float) -> Differenc
         return Difference(np.inf, 0.0, ())
     if ours.size == 0:
         return Difference(0.0, 0.0, ())
+    worst, beyond, largest = 0, -1.0, float(np.finfo(float).tiny)
+    flat_ours, flat_theirs, flat_spread = ours.ravel(), theirs.ravel(), spread.ravel()
     with np.errstate(all="ignore"):
-        stored = u * np.abs(ours)
-        allowed = MARGIN * (spread + rms(spread) + stored + rms(stored))
+        least = u * rms(ours) + rms(spread)
+        for start in range(0, ours.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            off, allowed = compared(flat_ours[block], flat_theirs[block], u, least, flat_spread[block])
+            ratio = off / np.maximum(allowed, np.finfo(float).tiny)
+            i = int(np.argmax(ratio))
+            if ratio[i] > beyond:
+                worst, beyond, error, bound = start + i, float(ratio[i]), float(off[i]), float(allowed[i])
+            sizes = np.abs(flat_ours[block])
+            largest = max(largest, float(np.max(sizes, where=np.isfinite(sizes), initial=0.0)))
+    place = tuple(int(i) for i in np.unravel_index(worst, ours.shape))
+    return Difference(error / largest, bound / largest, place)
+
+
+def compared(ours: Array, theirs: Array, u: float, least: float, spread: Array) -> tuple[Array, Array]:
+    """How far each entry is off, and how far it may be."""
+    off = np.abs(ours - theirs)
+    allowed = MARGIN * (u * np.abs(ours) + spread + least)
+    if not np.isfinite(off.sum()):
         same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-        off = np.where(same, 0.0, np.abs(ours - theirs))
-        off = np.where(np.isnan(off), np.inf, off)
+        off = np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
         allowed = np.where(np.isfinite(allowed), allowed, 0.0)
-        beyond = np.where(off == 0, 0.0, off / np.maximum(allowed, np.finfo(float).tiny))
-    worst = np.unravel_index(int(np.argmax(beyond)), ours.shape)
-    finite = np.abs(ours[np.isfinite(ours)])
-    largest = max(float(finite.max(initial=0.0)), np.finfo(float).tiny)
-    return Difference(float(off[worst]) / largest, float(allowed[worst]) / largest, tuple(int(i) for i in worst))
+    return off, allowed
 
 
 def rms(array: Array) -> float:
     """The root mean square of the entries that are finite."""
-    finite = array[np.isfinite(array)]
-    return float(np.sqrt(np.mean(finite * finite))) if finite.size else 0.0
+    flat = array.ravel()
+    total = flat @ flat
+    if np.isfinite(total):
+        return float(np.sqrt(total / max(flat.size, 1)))
+    flat = flat[np.isfinite(flat)]
+    largest = float(np.abs(flat).max(initial=0.0))
+    return largest * rms(flat / largest) if largest > 0 else 0.0

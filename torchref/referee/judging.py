@@ -71,9 +71,9 @@ def judge(
     eager = next((report for _, report in runs if report.parted), runs[0][1])
     report = replace(eager, judged=[], parted=[], not_judged=[], trusted=[], engine=engine, eager=eager)
     tell(f"{engine}: its run")
-    truth = runs[0][0]
+    truth = Globally(runs[0][0])
     if engine == "ddp":
-        truth = mean = MeanOfRanks([of_rank for of_rank, _ in runs])
+        truth = mean = MeanOfRanks([Globally(recording) for recording, _ in runs])
         judge_ranks(model, closure, mean, report)
     else:
         judge_opaquely(model, closure, truth, report, compiled)
@@ -83,8 +83,8 @@ def judge(
 
 def judge_run(
     model: torch.nn.Module, closure: Callable[[], torch.Tensor], engine: str, trust: Sequence[str], tell: Tell
-) -> tuple[Globally, Report]:
-    """A run that is recorded: the replay's gradients, and what was found of torch's."""
+) -> tuple[Recording, Report]:
+    """A run that is recorded, and what was found of its gradients."""
     tell("the run")
     recording, gradients = run_and_record(model, closure, engine)
     report = Report(engine=engine, draws=recording.draws, given=recording.given, operations=len(recording.nodes))
@@ -94,12 +94,12 @@ def judge_run(
     assign_entries(recording, trust)
     names = names_of(model)
     tell(f"the replay of {len(recording.nodes):,} operations")
-    truth = Globally(recording)
+    truth = Globally(recording, given=True)
     judge_all_globally(truth, gradients, names, report)
     judge_all_locally(recording, gradients, names, report, tell)
     enter_lacking(truth, names, report)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
-    return truth, report
+    return recording, report
 
 
 def check_closure(closure: Callable[..., torch.Tensor], engine: str) -> None:
@@ -177,8 +177,8 @@ def judge_all_locally(
     spreads: dict[Key, Array] = {}
     doubtful: set[Key] | None = None
     parted: list[tuple[int, Judgement]] = []
-    for trial in range(TRIALS + 1):
-        noise = Noise(dtypes_of(recording), trial) if trial else None
+    for trial in range(1, TRIALS + 1):
+        noise = Noise(dtypes_of(recording), trial)
         again: set[Key] = set()
         count = len(recording.nodes) if doubtful is None else len(doubtful)
         for number, (key, seen) in enumerate(judge_locally(recording, gradients, noise, doubtful)):

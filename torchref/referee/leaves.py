@@ -14,12 +14,13 @@ __all__ = ["as_it_was", "gradient_of"]
 
 
 def gradient_of(leaf: torch.Tensor) -> Array:
-    """The gradient that torch has left at a leaf; zeros where it has left none."""
+    """The gradient that torch has left at a leaf, not copied; zeros where it has left none."""
     if leaf.grad is None:
         return np.zeros(tuple(leaf.shape))
     gradient = leaf.grad.to_dense() if leaf.grad.is_sparse else leaf.grad
-    copy: Array = gradient.cpu().to(torch.float64, copy=True).numpy()
-    return copy
+    wide = gradient if gradient.dtype == torch.float64 else gradient.float()
+    array: Array = wide.detach().cpu().numpy()
+    return array
 
 
 @contextmanager

@@ -96,7 +96,7 @@ class Replay(Module):
             for ref, d in zip(run.returns, doutput if isinstance(doutput, tuple) else (doutput,), strict=True):
                 if d is not None and ref.needs:
                     shadows.add(ref, plain(d))
-            if pull_back(run.recording, list(backwards), shadows, rounding):
+            if pull_back(run.recording, backwards, shadows, rounding):
                 self.refuse(run)
             dreads = [gradient(shadows, ref, rounding) for ref in run.reads]
             for parameter, dparameter in zip(parameters, dreads[len(inputs) :], strict=True):

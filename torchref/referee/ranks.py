@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -28,6 +28,7 @@ from torch import distributed
 from torchref.nn.module import Array
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import Globally
+from torchref.referee.noise import Noise
 from torchref.referee.opaque import entered
 from torchref.referee.report import Report
 from torchref.referee.run import gradients_after
@@ -56,24 +57,23 @@ class MeanOfRanks(Globally):
         self.ranks = ranks
         self.recordings = [recording for rank in ranks for recording in rank.recordings]
         self.recording = ranks[0].recording
+        self.dtypes = set().union(*(rank.dtypes for rank in ranks))
         self.in_float64 = all(rank.in_float64 for rank in ranks)
         self.given = all(rank.given for rank in ranks)
-        self.lacking = set().union(*(rank.lacking for rank in ranks))
-        found = {key: ref for rank in ranks for key, ref in rank.refs.items()}
-        self.refs = {key: ref for key, ref in found.items() if key not in self.lacking}
-        self.exact = {key: self.mean([rank.exact.get(key) for rank in ranks]) for key in self.refs}
-        self.spreads = {key: np.zeros(ref.size) for key, ref in self.refs.items()}
-        self.trials = 0
+        self.refs = {key: ref for rank in ranks for key, ref in rank.refs.items()}
+        self.lacking = set()
 
-    def mean(self, arrays: list[Array | None]) -> Array:
-        return np.asarray(sum(array for array in arrays if array is not None) / len(self.ranks))
-
-    def try_once_more(self) -> None:
-        """One more trial of rounding at every rank."""
-        self.trials += 1
+    def gradients(self, noise: Noise | None = None) -> Iterable[tuple[int, Array | None]]:
+        """The mean of the ranks' gradients."""
+        sums = {key: np.zeros(ref.size) for key, ref in self.refs.items()}
+        lacking = set()
         for rank in self.ranks:
-            rank.try_once_more()
-        self.spreads = {key: self.mean([rank.spreads.get(key) for rank in self.ranks]) for key in self.refs}
+            for key, gradient in rank.gradients(noise):
+                if gradient is None:
+                    lacking.add(key)
+                else:
+                    sums[key] += gradient / len(self.ranks)
+        return ((key, None if key in lacking else total) for key, total in sums.items())
 
     def from_given(self) -> MeanOfRanks:
         """The same from the values of the runs."""
@@ -103,7 +103,8 @@ def weights_said(truth: MeanOfRanks, gradients: dict[int, Array]) -> str:
     Least squares: gradient = sum_r w_r g_r, over all entries of all gradients that part.
     """
     zeros = {key: np.zeros(gradient.shape) for key, gradient in gradients.items()}
-    columns = [np.concatenate([rank.exact.get(k, zeros[k]).ravel() for k in gradients]) for rank in truth.ranks]
+    by_rank = [zeros | {k: g for k, g in rank.gradients() if g is not None} for rank in truth.ranks]
+    columns = [np.concatenate([found[key].ravel() for key in gradients]) for found in by_rank]
     wrong = np.concatenate([gradient.ravel() for gradient in gradients.values()])
     matrix = np.stack(columns, axis=1)  # (entries, ranks)
     weights, _, independent, _ = np.linalg.lstsq(matrix, wrong)

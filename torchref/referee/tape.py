@@ -10,7 +10,8 @@ Accumulation, tied weights, writes in place and aliasing all follow from this on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -31,6 +32,7 @@ __all__ = [
     "forward_of",
     "gradients_of",
     "is_first",
+    "leaves_by_reader",
     "pull_back",
     "read",
     "replay",
@@ -97,19 +99,33 @@ def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
             node.reason = "" if node.entry is not None else "no entry for it"
 
 
-def replay(recording: Recording, noise: Noise | None = None, *, given: bool = False) -> tuple[Shadows, set[Storage]]:
-    """The shadows of the leaves after the backward of the whole run, from its own float64 forward.
+def replay(
+    recording: Recording, noise: Noise | None = None, *, given: bool = False
+) -> Iterator[tuple[int, Array | None]]:
+    """Each leaf's key and gradient, as soon as the backward of the whole run has passed its first reader.
 
-    `given`: not its own forward, but the values of the run, so that every decision (the sign in a ReLU) is the run's.
-    With them come the storages whose shadow lacks what an operation without entry would have passed back. With
-    `noise`, all is rounded at random as in the run.
+    It is of the replay's own float64 forward; or, `given`, of the values of the run, so that every decision (the sign
+    in a ReLU) is the run's. None is the gradient of a leaf that lacks what an operation without entry would have
+    passed back. With `noise`, all is rounded at random as in the run.
     """
-    backwards = forward_of(recording, noise, given=given)
+    backwards = [] if given else forward_of(recording, noise)
+    whole = leaves_by_reader(recording)
     shadows = Shadows()
+    lacking: set[Storage] = set()
     loss = recording.loss
     assert loss is not None
     shadows.add(loss, np.ones(loss.size))
-    return shadows, pull_back(recording, backwards, shadows, noise)
+    for node in reversed(recording.nodes):
+        opened = backwards.pop() if backwards else None
+        if node.tracked:
+            pass_back(node, opened, shadows, lacking, noise)
+        del opened
+        keys = whole.get(node.index, ())
+        for key in keys:
+            ref = recording.leaves[key][1]
+            yield key, None if ref.storage in lacking else shadows.see(ref)
+        for key in keys:
+            shadows.flats.pop(recording.leaves[key][1].storage, None)
 
 
 def pull_back(
@@ -123,34 +139,55 @@ def pull_back(
     Returns the storages whose shadow lacks what an operation without entry would have passed back.
     """
     lacking: set[Storage] = set()
-    for node in reversed(recording.nodes):
-        backward = backwards.pop()
-        if not node.tracked:
-            continue
-        lacks = any(ref.storage in lacking for ref in node.outputs)
-        doutputs = [shadows.take(ref, is_first(ref)) for ref in node.outputs]
-        lacking -= {ref.storage for ref in node.outputs if is_first(ref)}
-        if all(d is None for d in doutputs) and not lacks:
-            continue
-        if backward is None or lacks:
-            lacking |= {ref.storage for ref in node.inputs if ref.needs}
-        if backward is None or all(d is None for d in doutputs):
-            continue
-        with nullcontext() if noise is None else noise.on():
-            if noise is not None:
-                doutputs = [
-                    None if d is None else noise.stored(d, ref.storage.dtype)
-                    for d, ref in zip(doutputs, node.outputs, strict=True)
-                ]
-            try:
-                gradients = list(gradients_of(node, backward, doutputs))
-            except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
-                give_up(node, error)
-                gradients = []
-                lacking |= {ref.storage for ref in node.inputs if ref.needs}
-            for ref, gradient in gradients:
-                shadows.add(ref, settled(gradient))
+    for node, backward in zip(reversed(recording.nodes), reversed(backwards), strict=True):
+        if node.tracked:
+            pass_back(node, backward, shadows, lacking, noise)
     return lacking
+
+
+def pass_back(
+    node: Node, backward: Callable[..., Any] | None, shadows: Shadows, lacking: set[Storage], noise: Rounding | None
+) -> None:
+    """Take the gradients of what the node returned, and add its contributions to what it read.
+
+    Without its `backward` from the forward, its entry is called now, on the values of the run.
+    """
+    lacks = any(ref.storage in lacking for ref in node.outputs)
+    doutputs = [shadows.take(ref, is_first(ref)) for ref in node.outputs]
+    lacking -= {ref.storage for ref in node.outputs if is_first(ref)}
+    absent = all(d is None for d in doutputs)
+    if lacks or (node.entry is None and not absent):
+        lacking |= {ref.storage for ref in node.inputs if ref.needs}
+    if absent or node.entry is None:
+        return
+    gradients: list[tuple[Ref, Array]] = []
+    with nullcontext() if noise is None else noise.on():
+        if noise is not None:
+            doutputs = [
+                None if d is None else noise.stored(d, ref.storage.dtype)
+                for d, ref in zip(doutputs, node.outputs, strict=True)
+            ]
+        try:
+            if backward is None:
+                _, backward = call_entry(node, lambda ref: read({}, ref, noise))
+            gradients += gradients_of(node, backward, doutputs)
+        except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
+            give_up(node, error)
+            lacking |= {ref.storage for ref in node.inputs if ref.needs}
+    for ref, gradient in gradients:
+        shadows.add(ref, settled(gradient))
+
+
+def leaves_by_reader(recording: Recording) -> dict[int, list[int]]:
+    """The keys of the leaves by the node that is the first to read their storage: behind it, on the way back, their
+    gradients are whole."""
+    first: dict[Storage, int] = {}
+    for node in reversed(recording.nodes):
+        first |= {ref.storage: node.index for ref in node.inputs}
+    found: dict[int, list[int]] = defaultdict(list)
+    for key, (_, ref) in recording.leaves.items():
+        found[first.get(ref.storage, 0)].append(key)
+    return found
 
 
 def give_up(node: Node, error: Exception) -> None:
@@ -168,11 +205,10 @@ def forward_of(
     recording: Recording,
     noise: Rounding | None = None,
     *,
-    given: bool = False,
     values: dict[Version, Array] | None = None,
     kept: Collection[Version] = (),
 ) -> list[Callable[..., Any] | None]:
-    """The backward of every node, from a forward in float64. None where no gradient passes, or the values are given.
+    """The backward of every node, from a forward in float64; None where no gradient passes.
 
     `values` are those to begin with, where they are others than the run's; those of `kept` are in it at the end.
     """
@@ -189,10 +225,6 @@ def forward_of(
                 outputs = [settled(array) for array in tensors_in(output, np.ndarray)]
             except Exception as error:  # noqa: BLE001 (an entry may be a user's own)
                 give_up(node, error)
-        if given:  # nothing is stored, so all is read from the run
-            outputs = []
-            backwards.append(backward)
-            continue
         outputs += [ref.given() for ref in node.outputs[len(outputs) :]]
         for ref, array in zip(node.outputs, outputs, strict=True):
             if ref.dtype == ref.storage.dtype:  # else all of the storage is as it was in the run

@@ -14,9 +14,7 @@ import numpy as np
 from scipy import special
 
 from torchref import tensor
-from torchref.nn import functional as F
 from torchref.nn.module import Array, Backward
-from torchref.referee.entries.loss import REDUCTIONS
 from torchref.referee.entries.products import convolution
 from torchref.referee.entries.table import bind, entry
 
@@ -38,20 +36,6 @@ def pointwise(slopes: Callable[..., Slopes]) -> Callable[..., Any]:
         return dy * first, backward
 
     return entered
-
-
-def sigmoid_slopes(y: Array) -> Slopes:
-    """Of the output y: f' = y (1 - y), and its derivative with respect to y."""
-    return y * (1 - y), 1 - 2 * y
-
-
-def tanh_slopes(y: Array) -> Slopes:
-    """Of the output y: f' = 1 - y^2, and its derivative with respect to y."""
-    return 1 - y * y, -2 * y
-
-
-def threshold_slopes(x: Array, threshold: float) -> Slopes:
-    return (x > threshold).astype(x.dtype), np.zeros_like(x)
 
 
 def leaky_relu_slopes(x: Array, slope: float, is_result: bool) -> Slopes:
@@ -92,15 +76,45 @@ def gelu_slopes(x: Array, *, approximate: str = "none") -> Slopes:
     return special.ndtr(x) + x * density, density * (2 - x * x)
 
 
+def log_sigmoid_slopes(x: Array, buffer: Array) -> Slopes:
+    """y' = s(-x);  y'' = -s (1 - s). The buffer is what torch's own backward reads."""
+    s = special.expit(-x)
+    return s, -s * (1 - s)
+
+
+def mish_slopes(x: Array) -> Slopes:
+    """y = x t, t = tanh(softplus(x)), s = sigmoid(x): t' = (1 - t^2) s, t'' = (1 - t^2) (s (1 - s) - 2 t s^2), so
+    y' = t + x t' and y'' = 2 t' + x t''."""
+    s, t = special.expit(x), np.tanh(np.logaddexp(x, 0))
+    dt = (1 - t * t) * s
+    return t + x * dt, 2 * dt + x * (1 - t * t) * (s * (1 - s) - 2 * t * s * s)
+
+
+def hardswish_slopes(x: Array) -> Slopes:
+    """y = x (x + 3) / 6 between -3 and 3: y' = x / 3 + 1/2, y'' = 1/3 there; 0 below, x above."""
+    inside = (x > -3) & (x < 3)
+    return np.where(inside, x / 3 + 0.5, (x >= 3).astype(x.dtype)), np.where(inside, 1 / 3, 0.0)
+
+
+def shrink_slopes(x: Array, bound: float) -> Slopes:
+    """Of hardshrink and softshrink: 1 outside the bound, 0 within."""
+    return (np.abs(x) > bound).astype(x.dtype), np.zeros_like(x)
+
+
 bind(
     gelu_backward=pointwise(gelu_slopes),
+    hardshrink_backward=pointwise(shrink_slopes),
+    hardswish_backward=pointwise(hardswish_slopes),
     hardtanh_backward=pointwise(hardtanh_slopes),
     leaky_relu_backward=pointwise(leaky_relu_slopes),
-    sigmoid_backward=pointwise(sigmoid_slopes),
+    log_sigmoid_backward=pointwise(log_sigmoid_slopes),
+    mish_backward=pointwise(mish_slopes),
+    sigmoid_backward=tensor.sigmoid_backward,
     silu_backward=pointwise(silu_slopes),
     softplus_backward=pointwise(softplus_slopes),
-    tanh_backward=pointwise(tanh_slopes),
-    threshold_backward=pointwise(threshold_slopes),
+    softshrink_backward=pointwise(shrink_slopes),
+    tanh_backward=tensor.tanh_backward,
+    threshold_backward=tensor.threshold_backward,
 )
 
 
@@ -127,77 +141,51 @@ def elu_backward(
     return dy * first, backward
 
 
-@entry("_softmax_backward_data")
-def softmax_backward(dy: Array, y: Array, dim: int, dtype: Any = None) -> tuple[Array, Backward]:
-    """dx = y (dy - s), s = sum(y dy) along dim.
+@entry("_prelu_kernel_backward")
+def prelu_backward(dy: Array, x: Array, weight: Array) -> tuple[tuple[Array, Array], Backward]:
+    """dx = dy where x > 0, else weight dy;  dweight = x dy where x <= 0, else 0, not summed yet.
 
-    Backward, by the product rule:  with t = sum(ddx y):
-        ddy = y (ddx - t),  dy' (of the output y) = ddx (dy - s) - t dy
+    Backward. v and u are their gradients:  ddy = v where x > 0, else weight v + x u,  and where x <= 0
+        dx' = u dy,  dweight' = v dy, summed to its shape
     """
-    s = (y * dy).sum(dim, keepdims=True)
+    negative = x <= 0
+
+    def backward(doutputs: tuple[Array | None, ...]) -> tuple[Array, Array, Array]:
+        v, u = (np.zeros_like(x) if d is None else d for d in doutputs)
+        axes = tuple(i for i, n in enumerate(weight.shape) if n == 1)
+        ddy = np.where(negative, weight * v + x * u, v)
+        return ddy, np.where(negative, u * dy, 0), np.where(negative, v * dy, 0).sum(axes, keepdims=True)
+
+    return (np.where(negative, weight * dy, dy), np.where(negative, x * dy, 0)), backward
+
+
+@entry("glu_backward")
+def glu_backward(dy: Array, x: Array, dim: int) -> tuple[Array, Backward]:
+    """y = a s(b), a and b the halves of x along `dim`:  da = dy s,  db = dy a s', s' = s (1 - s).
+
+    Backward. v and u are the gradients of da and db, s'' = s' (1 - 2 s):
+        ddy = v s + u a s',   da' = u dy s',   db' = v dy s' + u dy a s''
+    """
+    a, b = np.split(x, 2, dim)
+    s = special.expit(b)
+    ds = s * (1 - s)
 
     def backward(ddx: Array) -> tuple[Array, Array]:
-        t = (ddx * y).sum(dim, keepdims=True)
-        return y * (ddx - t), ddx * (dy - s) - t * dy
+        v, u = np.split(ddx, 2, dim)
+        of_x = np.concatenate([u * dy * ds, v * dy * ds + u * dy * a * ds * (1 - 2 * s)], dim)
+        return v * s + u * a * ds, of_x
 
-    return y * (dy - s), backward
+    return np.concatenate([dy * s, dy * a * ds], dim), backward
+
+
+@entry("_softmax_backward_data")
+def softmax_backward(dy: Array, y: Array, dim: int, dtype: Any = None) -> tuple[Array, Backward]:
+    return tensor.softmax_backward_data(dy, y, dim)
 
 
 @entry("_log_softmax_backward_data")
 def log_softmax_backward(dy: Array, y: Array, dim: int, dtype: Any = None) -> tuple[Array, Backward]:
-    """dx = dy - e^y s, s = sum(dy) along dim.
-
-    Backward:  ddy = ddx - sum(ddx e^y),  dy' (of the output y) = -ddx e^y s.
-    """
-    p = np.exp(y)
-    s = dy.sum(dim, keepdims=True)
-
-    def backward(ddx: Array) -> tuple[Array, Array]:
-        return ddx - (ddx * p).sum(dim, keepdims=True), -ddx * p * s
-
-    return dy - p * s, backward
-
-
-@entry("mse_loss_backward")
-def mse_loss_backward(dloss: Array, x: Array, target: Array, reduction: int) -> tuple[Array, Backward]:
-    """dx = 2/n (x - target) dloss. Backward:  ddloss = 2/n sum(ddx (x - target)),  dx' = 2/n ddx dloss = -dtarget'."""
-    factor = 2 / x.size if REDUCTIONS[reduction] == "mean" else 2.0
-    apart = x - target
-
-    def backward(ddx: Array) -> tuple[Array, Array, Array]:
-        of_loss = factor * ddx * apart
-        of_x = factor * ddx * dloss
-        return (of_loss if dloss.ndim else np.asarray(of_loss.sum())), of_x, -of_x
-
-    return factor * apart * dloss, backward
-
-
-def linear_in_dy(forward: Callable[..., tuple[Array, Backward]]) -> Callable[..., Any]:
-    """An operation that is linear in its one array dy, given by its transpose: `forward(dx's shape, ...)`.
-
-    If dx = A^T dy is the backward of y = A x, then the backward of dx is ddy = A ddx: the forward itself.
-    """
-
-    def entered(dy: Array, shape: Sequence[int], *args: Any) -> tuple[Array, Backward]:
-        _, function_backward = forward(np.zeros_like(dy, shape=tuple(shape), order="C"), *args)
-
-        def backward(ddx: Array) -> Array:
-            return forward(ddx, *args)[0]
-
-        return function_backward(dy), backward
-
-    return entered
-
-
-def sliced(x: Array, dim: int, start: int, end: int, step: int) -> Any:
-    return tensor.index(x, *(slice(None),) * (dim % x.ndim), slice(start, min(end, x.shape[dim]), step))
-
-
-bind(
-    select_backward=linear_in_dy(tensor.select),
-    slice_backward=linear_in_dy(sliced),
-    index_select_backward=linear_in_dy(tensor.index_select),
-)
+    return tensor.log_softmax_backward_data(dy, y, dim)
 
 
 @entry("embedding_dense_backward")
@@ -215,21 +203,6 @@ def embedding_dense_backward(
         return np.where(kept, ddweight[x], 0.0)
 
     return dweight, backward
-
-
-@entry("nll_loss_backward", "nll_loss2d_backward")
-def nll_loss_backward(
-    dloss: Array, x: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int, total: Array
-) -> tuple[Array, Backward]:
-    """Linear in dloss, and without x itself. Backward:  ddloss = nll(ddx), the loss of ddx for x."""
-
-    def loss(values: Array) -> tuple[Array, Backward]:
-        return F.nll_loss(values, target, weight, ignore_index=ignore_index, reduction=REDUCTIONS[reduction])
-
-    def backward(ddx: Array) -> tuple[Array, None]:
-        return loss(ddx)[0], None
-
-    return loss(x)[1](dloss), backward
 
 
 @entry("convolution_backward")

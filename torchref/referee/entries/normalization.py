@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from torchref.nn import functional as F
 from torchref.nn.batchnorm import batch_norm_eval, batch_norm_train
 from torchref.nn.module import Array, Backward
@@ -37,16 +39,22 @@ def batch_norm(
     momentum: float,
     eps: float,
 ) -> tuple[tuple[Array], Backward]:
+    """In training the samples are laid side by side: a channel's sum is then one sum, and rounds as torch's does."""
+    laid = x.swapaxes(0, 1)  # (C, N, *)
     if training:
-        (y, *_), norm_backward = batch_norm_train(x, weight, bias, eps=eps)
+        (y, *_), norm_backward = batch_norm_train(laid.reshape(1, len(laid), -1), weight, bias, eps=eps)
+        y = y.reshape(laid.shape).swapaxes(0, 1)
     else:
         assert running_mean is not None
         assert running_var is not None
         y, norm_backward = batch_norm_eval(x, weight, bias, running_mean=running_mean, running_var=running_var, eps=eps)
-    of_y = of_first(norm_backward)
 
     def backward(doutputs: Any) -> list[Any]:
-        return beside_absent(of_y(doutputs), weight, bias)
+        dy = doutputs[0] if isinstance(doutputs, tuple) else doutputs
+        if not training:
+            return beside_absent(norm_backward(dy), weight, bias)
+        dx, *others = norm_backward(dy.swapaxes(0, 1).reshape(1, len(laid), -1))
+        return beside_absent((dx.reshape(laid.shape).swapaxes(0, 1), *others), weight, bias)
 
     return (y,), backward
 
@@ -75,11 +83,22 @@ def group_norm(
     groups: int,
     eps: float,
 ) -> tuple[tuple[Array], Backward]:
+    """torch differentiates twice through the statistics, its second and third output: (N, groups) each.
+
+    Their share, with D values in a group and rstd = 1 / std:  dx_i = dmean / D - drstd rstd^2 x_hat_i / D.
+    """
     y, norm_backward = F.group_norm(x, groups, weight, bias, eps)
-    of_y = of_first(norm_backward)
+    rows = x.reshape(samples * groups, -1)  # (N groups, D)
 
     def backward(doutputs: Any) -> list[Any]:
-        return beside_absent(of_y(doutputs), weight, bias)
+        dy, dmean, drstd = (*doutputs, None, None)[:3]
+        dx, *others = norm_backward(np.zeros_like(x) if dy is None else dy)
+        if dmean is not None or drstd is not None:
+            centered = rows - rows.mean(1, keepdims=True)
+            std = np.sqrt((centered * centered).mean(1, keepdims=True) + eps)
+            dmean, drstd = (np.zeros_like(std) if d is None else d.reshape(std.shape) for d in (dmean, drstd))
+            dx = dx + ((dmean - drstd * centered / std**3) / rows.shape[1]).reshape(x.shape)
+        return beside_absent((dx, *others), weight, bias)
 
     return (y,), backward
 
