@@ -134,7 +134,7 @@ def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
         make = asked.function_of(how.inputs, "--inputs")[0] if how.inputs is not None else None
         sizes = read_sizes(how.sizes) if how.sizes is not None else None
         network = how.against in asked.FORWARD and is_network(function)
-        verdict = judge_network(function, name, how.label, sizes, make) if network else None
+        verdict = judge_network(function, name, how.label, sizes, make, how.only) if network else None
         if verdict is not None and verdict.verdict != COULD_NOT_RUN:
             return verdict
         if verdict is not None and inspect.isclass(function):
@@ -149,7 +149,7 @@ def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
         return without_loss(function, name, how, sizes, make, nothing)
     other = judge_against(
         function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
-        sizes=sizes, make=make,
+        sizes=sizes, make=make, only=how.only,
     )  # fmt: skip
     if other.verdict == COULD_NOT_RUN:
         return without_loss(function, name, how, sizes, make, verdict or other)
@@ -170,6 +170,10 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict, in this process, on an optimizer's step or an operation's gradient."""
     against: str = how.against
     if optimizers.names(against) is not None:
+        strange = next((n for n in how.only or () if n != "param"), None)
+        if strange is not None:
+            error = f"--only names {strange!r}, but an optimizer's step is judged as a whole, as param"
+            return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
         return optimizers.diagnose(function, against, name, how.strict)
     try:
         op = find(against)

@@ -53,6 +53,7 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an 
     "stale": "derivative-at-wrong-tensor",
     "pair": "transposed",
     "divisor": "wrong-reduction",
+    "window": "kernel-flipped",
 }
 
 
@@ -161,7 +162,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                         e.slug = _slug_of(op.slugs, "divisor")
                     e.rank = 100 * e.rank + nth
                     yield e
-        for e in negated(function, op.slugs):
+        for e in (*negated(function, op.slugs), *strided(function, op.slugs)):
             e.rank = 100 * e.rank + nth
             yield e
 
@@ -187,6 +188,23 @@ def negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
         if name in stored and len(places) > 1:
             edits = [_edit(2, _slug_of(slugs, "sign"), s, ast.UnaryOp(ast.USub(), s.node)) for s in places]
             yield replace(edits[0], before=name, after=f"-{name}", apply=all_of(edits))
+
+
+def strided(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
+    """Windows that start at i where they start at i * stride: x[:, i * s : i * s + k] for x[:, i : i + k]."""
+    counters = {v.id for n in ast.walk(function) if isinstance(n, ast.For) for v in names_in(n.target)}
+    found: list[Slot] = []
+    for s in (n for n in ast.walk(function) if isinstance(n, ast.Slice)):
+        lower, upper = s.lower, s.upper
+        if not isinstance(lower, ast.Name) or lower.id not in counters or not isinstance(upper, ast.BinOp):
+            continue
+        if show(upper.left) == lower.id and isinstance(upper.op, ast.Add) and show(upper.right) != "1":
+            found += [Slot(s, "lower", None, lower), Slot(upper, "left", None, upper.left)]
+    steps = {show(n) for n in ast.walk(function) if isinstance(n, ast.Name | ast.Attribute | ast.Subscript)}
+    for step in sorted(n for n in steps if n in ("s", "S") or "stride" in n.lower()) if found else ():
+        value = ast.parse(step, mode="eval").body
+        edits = [edit(3, slug_of(slugs, "window"), s, ast.BinOp(s.node, ast.Mult(), value)) for s in found]
+        yield replace(edits[0], apply=all_of(edits))
 
 
 def all_of(edits: list[Edit]) -> Callable[[], Callable[[], None]]:

@@ -227,3 +227,38 @@ class OneColumn:
 
     def backward(self, grad, learning_rate=None):
         return ((np.eye(self.p.size) - self.p.T) * self.p) @ grad
+
+
+def pool_forward(A_prev, hparameters):
+    f, s = hparameters["f"], hparameters["stride"]
+    v = np.lib.stride_tricks.sliding_window_view(A_prev, (f, f), axis=(1, 2))[:, ::s, ::s]
+    return v.max((-2, -1)), (A_prev, hparameters)
+
+
+@wrong_pair("max_pool2d", "kernel-flipped", "input", pool_forward, second="pool-ties")
+def windows_that_do_not_step(dA, cache):
+    A_prev, hparameters = cache
+    f, d = hparameters["f"], np.zeros_like(A_prev)
+    for h in range(dA.shape[1]):
+        for w in range(dA.shape[2]):
+            part = A_prev[:, h : h + f, w : w + f]
+            top = part == part.max(axis=(1, 2), keepdims=True)
+            d[:, h : h + f, w : w + f] += top * dA[:, h : h + 1, w : w + 1]
+    return d
+
+
+def dilated_forward(x, w, b, stride=1, dilation=1):
+    reach = dilation * (w.shape[2] - 1) + 1
+    v = np.lib.stride_tricks.sliding_window_view(x, reach, axis=2)[:, :, ::stride, ::dilation]
+    return np.einsum("nctk,fck->nft", v, w) + b[:, None], (x, w, stride, dilation)
+
+
+@wrong_pair("conv1d", "kernel-flipped", "input", dilated_forward)
+def taps_of_an_undilated_kernel(dout, cache):
+    x, w, stride, dilation = cache
+    dx, dw, k = np.zeros_like(x), np.zeros_like(w), w.shape[2]
+    for t in range(dout.shape[2]):
+        s, d = t * stride, dout[:, :, t]
+        dw += np.tensordot(d, x[:, :, s : s + dilation * (k - 1) + 1 : dilation], ([0], [0]))
+        dx[:, :, s : s + k] += np.tensordot(d, w, ([1], [0]))
+    return dx, dw, dout.sum((0, 2))

@@ -94,6 +94,8 @@ def _conv_patches(nd: int) -> tuple[Patch, ...]:
         *(Patch(spread, f"dx_padded[window] += np.tensordot(dy[place], {w}, 1)", slugs.FLIPPED, f"dx spreads dy with the kernel turned round{along}.", "dx_padded[window] += dy * weight, the kernel as it stands") for w, along in turned),
         Patch(product, f"dw += np.flip(np.tensordot(dy[place].T, x_padded[window], 1), {sides})", slugs.FLIPPED, "dweight comes out turned round."),
         Patch(spread, f"dx_padded[box(place[1:], w.shape[2:], dilation)] += {term}", slugs.FLIPPED, "The windows of dx do not step by the stride."),
+        Patch(spread, f"dx_padded[box(np.multiply(place[1:], stride), w.shape[2:])] += {term}", slugs.FLIPPED, "The windows of dx are not dilated."),
+        Patch(product, "dw += np.tensordot(dy[place].T, x_padded[box(np.multiply(place[1:], stride), w.shape[2:])], 1)", slugs.FLIPPED, "The windows of dweight are not dilated."),
         *CROP,
         *((Patch(product, f"{product}.swapaxes(2, 3)", slugs.TRANSPOSED, "The kernel's height and width are exchanged in dweight."),) if nd == 2 else ()),
         Patch("dx = dx_padded", f"for place, window in windows[::-1]: dx_padded[window] = {term}; dx = dx_padded[box(padding, x.shape[2:])]", slugs.OVERWRITTEN, "Overlapping windows overwrite each other in dx.", ADDED),
@@ -136,8 +138,10 @@ def _max_patches(x: str) -> tuple[Patch, ...]:
 
 
 COLUMNS = "image[...] += columns, not ="
+STEPLESS = "The windows of the backward do not step by the stride."
 MAX_POOL = (
     *_max_patches("x_padded"),
+    Patch("cells =", "window = box(place[1:], kernel); cells = x_padded[window].reshape(*x.shape[:2], -1)", slugs.FLIPPED, STEPLESS),
     Patch("dx = dx_padded", "for place, window in windows[::-1]: cells = x_padded[window].reshape(*x.shape[:2], -1);first = np.arange(cells.shape[2]) == cells.argmax(2)[..., None];dx_padded[window] = (first * dy[place][..., None]).reshape(x_padded[window].shape); dx = dx_padded[box(padding, x.shape[2:])]", slugs.OVERWRITTEN, "col2im overwrites where windows overlap.", COLUMNS),
     CROP[0],
 )  # fmt: skip
@@ -162,6 +166,7 @@ def _avg_patches(x: str, count: str, sides: int) -> tuple[Patch, ...]:
 def _avg_pool_patches(nd: int) -> tuple[Patch, ...]:
     return (
         *_avg_patches("x_padded", "np.prod(kernel)", nd),
+        Patch("share =", "window = box(place[1:], kernel); share = dy[place] / np.prod(kernel)", slugs.FLIPPED, STEPLESS),
         Patch("share =", "share = dy[place] / np.prod(np.broadcast_to(step, len(axes)))", slugs.DIVISOR, "The division is by the stride, not by the window's size."),
         Patch("dx = dx_padded", "for place, window in windows[::-1]: dx_padded[window] = np.expand_dims(dy[place] / np.prod(kernel), axes); dx = dx_padded[box(padding, x.shape[2:])]", slugs.OVERWRITTEN, "col2im overwrites where windows overlap.", COLUMNS),
         CROP[0],

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.diagnosis.diagnose import diagnose, recognised
+from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients
 from torchref.check.diagnosis.search import best_trial
@@ -42,24 +43,27 @@ def judge_against(
     device: str | None = None,
     sizes: Sizes | None = None,
     make: Callable[..., Any] | None = None,
+    only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on `target`, which should compute what `function` computes."""
     try:
         op = own_op(function, label, given, sizes, make, is_autograd(target))
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=label, error=str(problem))
-    verdict = diagnose(target, op, form, stated, name, device)
+    verdict = diagnose(target, op, form, stated, name, device, only)
     if verdict.verdict == COULD_NOT_RUN and make is None:
         again = functools.partial(own_op, function, label, given, sizes, None, is_autograd(target))
-        verdict, op = on_other_shapes(verdict, op, again, lambda o: diagnose(target, o, form, stated, name, device))
+        verdict, op = on_other_shapes(
+            verdict, op, again, lambda o: diagnose(target, o, form, stated, name, device, only)
+        )
     if verdict.verdict == WRONG and make is None:
         verdict, op = unless_shapes_were_meant(
-            verdict, op, lambda other: diagnose(target, other, form, stated, name, device)
+            verdict, op, lambda other: diagnose(target, other, form, stated, name, device, only)
         )
     verdict.against = label
     if verdict.verdict == COULD_NOT_RUN:
         return with_advice(verdict, op)
-    trial = same_trial(target, op, form, stated, device)
+    trial = same_trial(target, op, form, stated, device, only)
     if trial is not None:
         verdict.notes.insert(0, how_it_was_judged(op, trial))
         if verdict.verdict == RIGHT and make is None:
@@ -129,10 +133,12 @@ def described(recipe: Recipe) -> str:
     return ", ".join(f"{n} {recipe.shape(n)}" for n in recipe.shapes)
 
 
-def same_trial(target: Any, op: Op, form: str | None, stated: list[str] | None, device: str | None) -> Trial | None:
+def same_trial(
+    target: Any, op: Op, form: str | None, stated: list[str] | None, device: str | None, only: list[str] | None
+) -> Trial | None:
     """The trial that the verdict was found on."""
     try:
-        return best_trial(recognised(target, op, form, stated, device), tuple(stated or ()))
+        return best_trial(restricted(recognised(target, op, form, stated, device), only or []), tuple(stated or ()))
     except (CouldNotRun, Unmatched):
         return None
 

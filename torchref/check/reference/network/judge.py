@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.diagnosis.diagnose import could_not_run
+from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops.probe import make_probe
 from torchref.check.reading.arguments import Unmatched
@@ -47,7 +48,12 @@ STEADY = 1e-6  # noise of differences, in units of the largest slope, that no ki
 
 
 def judge_network(
-    target: Any, name: str, against: str, sizes: Sizes | None = None, make: Callable[..., Any] | None = None
+    target: Any,
+    name: str,
+    against: str,
+    sizes: Sizes | None = None,
+    make: Callable[..., Any] | None = None,
+    only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
     return judged(lambda: (running(ways(target, sizes or {}, make)), "its own loss"), name, against)
@@ -103,7 +109,7 @@ def judged(find: Callable[[], tuple[Network, str]], name: str, against: str) -> 
         assert isinstance(formula, OwnLoss)
         assert isinstance(weights, Weights)
         kinks = away_from_kinks(op, formula, weights)
-        verdict = judge(NetworkForm(network, op))
+        verdict = judge(restricted(NetworkForm(network, op), only or []))
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
     except (Unmatched, CouldNotRun) as problem:
