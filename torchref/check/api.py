@@ -162,7 +162,7 @@ def without_loss(
     """The verdict on a network that has no loss of its own; `nothing`, where it is none."""
     if how.against not in asked.FORWARD or isinstance(function, tuple | list) or is_autograd(function):
         return nothing
-    verdict = judge_without_loss(function, name, how.label, sizes, make)
+    verdict = judge_without_loss(function, name, how.label, sizes, make, how.only)
     return verdict if verdict.verdict != COULD_NOT_RUN else nothing
 
 

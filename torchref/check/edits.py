@@ -203,7 +203,7 @@ def strided(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
     steps = {show(n) for n in ast.walk(function) if isinstance(n, ast.Name | ast.Attribute | ast.Subscript)}
     for step in sorted(n for n in steps if n in ("s", "S") or "stride" in n.lower()) if found else ():
         value = ast.parse(step, mode="eval").body
-        edits = [edit(3, slug_of(slugs, "window"), s, ast.BinOp(s.node, ast.Mult(), value)) for s in found]
+        edits = [_edit(3, _slug_of(slugs, "window"), s, ast.BinOp(s.node, ast.Mult(), value)) for s in found]
         yield replace(edits[0], apply=all_of(edits))
 
 

@@ -23,6 +23,8 @@ __all__ = ["Node", "Recorder", "Recording", "tensors_in"]
 
 # Operations that write into arguments of which their schema says nothing: name -> the positions, and their switch.
 WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
+# Operations that draw into an argument and read what they have drawn: name -> its position.
+DRAWS_INTO = {"rrelu_with_noise": 1}
 
 
 class Node:
@@ -149,6 +151,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         for tensor in targets:
             storage = self.storage(tensor)
             storage.version = Version(storage, storage.version)
+        if node.name in DRAWS_INTO and targets:
+            self.read_drawn(node, targets[0])
         for i, tensor in enumerate(outputs):
             storage = self.storage(tensor)
             storage.version.maker = node.index
@@ -158,6 +162,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if node.tracked and is_differentiable(tensor):
                 self.pending.append((tensor, node, i))
         self.recording.nodes.append(node)
+
+    def read_drawn(self, node: Node, drawn: torch.Tensor) -> None:
+        """The node reads what it has drawn, not what was there before."""
+        position = DRAWS_INTO[node.name]
+        ref = self.ref(drawn, None)
+        ref.version.read = True
+        node.args = (*node.args[:position], ref, *node.args[position + 1 :])
+        node.inputs = tensors_in((node.args, node.kwargs), Ref)
 
     def await_views(self, views: list[torch.Tensor], call: int) -> None:
         """Remember views of whole results inside a custom Function: they may be what it returns."""

@@ -56,15 +56,20 @@ def judge_network(
     only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
-    return judged(lambda: (running(ways(target, sizes or {}, make)), "its own loss"), name, against)
+    return judged(lambda: (running(ways(target, sizes or {}, make)), "its own loss"), name, against, only)
 
 
 def judge_without_loss(
-    target: Any, name: str, against: str, sizes: Sizes | None = None, make: Callable[..., Any] | None = None
+    target: Any,
+    name: str,
+    against: str,
+    sizes: Sizes | None = None,
+    make: Callable[..., Any] | None = None,
+    only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on a network that has no loss of its own: by its output, or by the usual loss that it belongs to."""
     given = given_data(make) if make is not None else None
-    return judged(lambda: guessed(target, sizes or {}, given), name, against)
+    return judged(lambda: guessed(target, sizes or {}, given), name, against, only)
 
 
 def guessed(target: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
@@ -99,7 +104,7 @@ def of_the_usual_losses_beside(function: Any, sizes: Sizes, given: dict[str, Any
     raise CouldNotRun("no forward with an output, and no labels, were found for a usual loss between them")
 
 
-def judged(find: Callable[[], tuple[Network, str]], name: str, against: str) -> Verdict:
+def judged(find: Callable[[], tuple[Network, str]], name: str, against: str, only: list[str] | None) -> Verdict:
     """The verdict on the network that is found, by its loss."""
     try:
         network, whose = find()
