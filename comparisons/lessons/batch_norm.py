@@ -78,17 +78,20 @@ def watch(trained: Trained, step: Any) -> None:
     buffers = [twin.named_buffers() for twin in twins]
     for number, name in enumerate(names(trained, torchref.nn.ReLU), start=1):
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
-        trained.note(f"input of ReLU {number}/mean", *(float(x.mean()) for x in inputs))
-        trained.note(f"input of ReLU {number}/spread", *(float(x.std(axis=0).mean()) for x in inputs))
+        trained.note(f"hidden {number}/into the activation/mean", *(float(x.mean()) for x in inputs))
+        trained.note(f"hidden {number}/into the activation/spread", *(float(x.std(axis=0).mean()) for x in inputs))
         kept = [x.astype(np.float32) for x in inputs]
-        trained.kept.setdefault("inputs", []).append((f"input of ReLU {number}", kept, trained.lockstep.steps))
+        trained.kept.setdefault("inputs", []).append(
+            (f"hidden {number}/into the activation/entries", kept, trained.lockstep.steps)
+        )
     for number, name in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
         running = [(held[f"{name}.running_mean"], held[f"{name}.running_var"]) for held in buffers]
         apart = [statistics_apart(x, *both) for x, both in zip(inputs, running, strict=True)]
-        trained.note(f"running - batch statistics, layer {number}/mean, in spreads", *(means for means, _ in apart))
-        trained.note(f"running - batch statistics, layer {number}/log of variance", *(logs for _, logs in apart))
-        statistics = trained.kept.setdefault(f"statistics of layer {number}", [])
+        role = f"hidden {number}/after normalisation"
+        trained.note(f"{role}/running mean - batch mean, in spreads", *(means for means, _ in apart))
+        trained.note(f"{role}/log of running / batch variance", *(logs for _, logs in apart))
+        statistics = trained.kept.setdefault(role, [])
         statistics.append((batch_statistics(inputs[0]), running[0]))
     x, target = trained.data.train_inputs[:100], trained.data.train_targets[:100]
     rate = trained.lockstep.numpy_twin.optimizer.param_groups[0]["lr"]
@@ -182,10 +185,10 @@ def show(recorder: Recorder, trained: Trained) -> None:
         for engine, x in zip(("numpy", "torch"), inputs, strict=True):
             recorder.histogram(engine, tag, x, step)
     for number, _ in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
-        batch, running = zip(*trained.kept[f"statistics of layer {number}"], strict=True)
+        batch, running = zip(*trained.kept[f"hidden {number}/after normalisation"], strict=True)
         for i, kind in enumerate(("mean", "variance")):
             of = [np.stack([each[i] for each in both], axis=1) for both in (batch, running)]  # (C, times)
-            title = f"statistics of layer {number}/{kind}: batch | running"
+            title = f"hidden {number}/after normalisation/{kind}s: batch | running"
             recorder.image("numpy", title, statistics_picture(of[0], of[1]), trained.lockstep.steps)
 
 

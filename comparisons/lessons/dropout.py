@@ -23,7 +23,8 @@ from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, al
 from torchref.nn.random import set_rng
 
 SHARES = (0.0, 0.2, 0.5, 0.8)
-LAYERS = ("2", "5")  # the two dropout layers
+LAYERS = {"2": "hidden 1", "5": "hidden 2"}  # the two dropout layers, and what they belong to
+PLACES = tuple(LAYERS.values())
 PARTS = ("validation", "training")
 
 
@@ -56,13 +57,13 @@ def dropping(p: float) -> Comparison:
 
 def watch(trained: Trained, step: Any) -> None:
     """The share of each layer that this step has kept, and the masks of both twins."""
-    for layer in LAYERS:
+    for layer, place in LAYERS.items():
         masks = [dropout_mask(layer, seen) for seen in (step.numpy_seen, step.torch_seen)]
         shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in masks]
-        trained.note(f"kept share/layer {layer}", *(float(share) for share in shares))
+        trained.note(f"{place}/after dropout/share kept", *(float(share) for share in shares))
         trained.kept.setdefault("same masks", []).append(np.array_equal(masks[0], masks[1]))
-        trained.kept[f"masks of layer {layer}"] = masks
-        trained.kept.setdefault(f"first rows of layer {layer}", []).append([mask[0] for mask in masks])
+        trained.kept[f"masks of {place}"] = masks
+        trained.kept.setdefault(f"first rows of {place}", []).append([mask[0] for mask in masks])
 
 
 def train(trained: Trained) -> None:
@@ -102,7 +103,7 @@ def measure(trained: Trained) -> dict[str, float]:
         "held-out loss": trained.last("loss/validation"),
         "accuracy": trained.last("accuracy/validation"),
         "training loss": trained.last("loss/training"),
-        **{f"kept, layer {layer}": float(trained.curve(f"kept share/layer {layer}").mean()) for layer in LAYERS},
+        **{f"kept, {place}": float(trained.curve(f"{place}/after dropout/share kept").mean()) for place in PLACES},
         "same masks": float(np.all(trained.kept["same masks"])),
         "scale": float(mean.sum() / hidden.sum()),
         "evaluation": float(np.abs(model.predict(x) - without.predict(x)).max()),
@@ -115,7 +116,7 @@ def judge(f: Figures) -> list[Finding]:
     half, none = f["p=0.5"], f["p=0.0"]
     return [
         larger("p = 0.5 narrows the gap between held-out and training loss", gap[0.0], gap[0.5], by=0.01),
-        *(within(f"p = 0.5 keeps half of layer {i}'s units", half[f"kept, layer {i}"], 0.47, 0.53) for i in LAYERS),
+        *(within(f"p = 0.5 keeps half of the units of {at}", half[f"kept, {at}"], 0.47, 0.53) for at in PLACES),
         always("the same ones in both twins, in every step", half["same masks"] > 0),
         within("what is kept is scaled, so that the mean is what it was", half["scale"], 0.97, 1.03),
         equal("in evaluation the layers are not there", half["evaluation"], 0.0),
@@ -137,12 +138,12 @@ def across(f: Figures) -> Across:
 def show(recorder: Recorder, trained: Trained) -> None:
     """The masks: of the last step in both twins; and what becomes of the first example, step after step."""
     n = trained.lockstep.steps
-    for layer in LAYERS:
-        masks, rows = trained.kept[f"masks of layer {layer}"], trained.kept[f"first rows of layer {layer}"]
-        title = f"masks/layer {layer}: NumPy | torch | differing, in red"
+    for place in PLACES:
+        masks, rows = trained.kept[f"masks of {place}"], trained.kept[f"first rows of {place}"]
+        title = f"{place}/after dropout/masks: NumPy | torch | differing, in red"
         recorder.image("difference", title, masks_side_by_side(*masks), n)
         for side, engine in enumerate(("numpy", "torch")):
-            title = f"masks/layer {layer}, a row each step: white kept, black dropped, grey was 0"
+            title = f"{place}/after dropout/masks, a row each step: white kept, black dropped, grey was 0"
             recorder.image(engine, title, mask_picture(np.stack([pair[side] for pair in rows]), len(rows), 128), n)
 
 
@@ -161,7 +162,7 @@ lesson = Lesson(
         "gap/held-out - training loss",
         "by p (step = 100 p)/gap",
         "same batch/training - evaluation",
-        "kept share/layer 2",
+        "hidden 1/after dropout/share kept",
     ),
     quick=9,
 )

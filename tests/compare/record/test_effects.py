@@ -24,7 +24,8 @@ def seen(x, y):
 def test_kept_share_leaves_out_what_was_zero():
     """Behind a ReLU half of the units are zero without any dropout: counted as dropped, p would look too large."""
     watched = seen([[1.0, 2.0, 0.0, 4.0]], [[2.0, 0.0, 0.0, 8.0]])
-    assert effects.dropout_effect("d", watched) == {"dropout kept/d": pytest.approx(2 / 3)}
+    kept = effects.dropout_effect("hidden 1/after dropout", watched.inputs["d"], watched.outputs["d"])
+    assert kept == {"hidden 1/after dropout/share kept": pytest.approx(2 / 3)}
     assert effects.dropout_mask("d", watched).tolist() == [[1.0, 0.0, 0.5, 1.0]]
     whole = seen(np.ones((2, 3, 4)), np.ones((2, 3, 4)))
     assert effects.dropout_mask("d", whole).tolist() == np.ones((2, 12)).tolist()
@@ -70,14 +71,14 @@ def test_a_batch_norms_scalars(tmp_path):
     x = rng.standard_normal((11, 3)) + 4
     with observe_numpy(module) as watched:
         module(x)
-    values = effects.batch_norm_effect("", watched, module)
-    assert values["batch norm/ batch mean"] == pytest.approx(x.mean())
-    assert values["batch norm/ running mean"] == pytest.approx(0.1 * x.mean())
-    assert values["batch norm/ batch variance"] == pytest.approx(x.var(0, ddof=1).mean())
-    assert values["batch norm/ running variance"] == pytest.approx(0.9 + 0.1 * x.var(0, ddof=1).mean())
+    values = effects.batch_norm_effect("n", watched.inputs[""], module)
+    assert values["n/batch mean"] == pytest.approx(x.mean())
+    assert values["n/running mean"] == pytest.approx(0.1 * x.mean())
+    assert values["n/batch variance"] == pytest.approx(x.var(0, ddof=1).mean())
+    assert values["n/running variance"] == pytest.approx(0.9 + 0.1 * x.var(0, ddof=1).mean())
     distance = 0.9 * x.mean(0) / x.std(0, ddof=1)
     expected = pytest.approx(float(np.sqrt(np.mean(distance**2))))
-    assert values["batch norm/ running mean - batch mean, in spreads"] == expected
+    assert values["n/running mean - batch mean, in spreads"] == expected
 
 
 def test_a_picture_of_statistics_has_one_scale():
@@ -172,4 +173,4 @@ def test_a_watched_step_is_recorded_for_both_engines(tmp_path):
     for engine in ("numpy", "torch"):
         read = EventAccumulator(str(tmp_path / engine), size_guidance={"images": 0})
         read.Reload()
-        assert read.Images("dropout mask/2")[0].width == 5 * 4
+        assert read.Images("hidden 1/after dropout/mask")[0].width == 5 * 4

@@ -9,6 +9,7 @@ import numpy as np
 from torchref.compare.lockstep.observe import Seen
 from torchref.compare.lockstep.step import Lockstep, Step
 from torchref.compare.record.recorder import Recorder
+from torchref.compare.record.roles import Roles, module_of, roles_of
 from torchref.nn.module import Array
 
 __all__ = [
@@ -30,61 +31,89 @@ def record_effects(
     recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool
 ) -> None:
     """Record step `n`, whose layers were watched, for both engines under the same tags."""
-    sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any], ...] = (
-        ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin),
-        ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin),
+    sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any, Any], ...] = (
+        ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin, step.numpy_output),
+        ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin, step.torch_output),
     )
-    for engine, seen, gradients, twin in sides:
+    for engine, seen, gradients, twin, output in sides:
         assert seen is not None
-        values = {f"learning rate/group {i}": rate for i, rate in enumerate(rates)}
-        values |= gradient_norms(gradients)
+        roles = roles_in(twin.model, seen, output)
         modules = dict(twin.model.named_modules())
-        for name in seen.outputs:
-            module = modules[name.split(" (")[0]]
-            values |= activation_statistics(name, seen.outputs[name])
-            kind = type(module).__name__
-            if "Dropout" in kind:
-                values |= dropout_effect(name, seen)
+        values = learning_rates(rates) | gradient_norms(gradients, roles)
+        for name, role in roles.layers.items():
+            values |= activation_statistics(role.tag, seen.outputs[name])
+            if "Dropout" in role.kind:
+                values |= dropout_effect(role.tag, seen.inputs[name], seen.outputs[name])
                 if histograms and seen.inputs[name].size:
-                    recorder.image(engine, f"dropout mask/{name}", mask_picture(dropout_mask(name, seen)), n)
-            elif "BatchNorm" in kind:
-                values |= batch_norm_effect(name, seen, module)
+                    recorder.image(engine, f"{role.tag}/mask", mask_picture(dropout_mask(name, seen)), n)
+            elif "BatchNorm" in role.kind:
+                values |= batch_norm_effect(role.tag, seen.inputs[name], modules[module_of(name)])
         recorder.scalars(engine, values, n)
         if histograms:
-            for kind, arrays in (
-                ("weights", twin.named_weights()),
-                ("gradients", gradients),
-                ("activations", seen.outputs),
-            ):
-                for name, array in arrays.items():
-                    if array is not None:
-                        recorder.histogram(engine, f"{kind}/{name}", array, n)
+            record_entries(recorder, engine, n, roles, twin.named_weights(), gradients, seen)
 
 
-def gradient_norms(gradients: dict[str, Array | None]) -> dict[str, float]:
+def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
+    """The roles of the layers that were seen: the last one is the output if its numbers are the network's."""
+    last = next(reversed(seen.outputs.values()), None)
+    first = output[0] if isinstance(output, tuple) else output
+    return roles_of(model, list(seen.outputs), last is not None and last.size == first.size)
+
+
+def record_entries(
+    recorder: Recorder,
+    engine: str,
+    n: int,
+    roles: Roles,
+    weights: dict[str, Array],
+    gradients: dict[str, Array | None],
+    seen: Seen,
+) -> None:
+    """The distributions of weights, gradients and outputs of the layers."""
+    arrays: dict[str, Array | None] = {}
+    for name, (place, what) in roles.parameters.items():
+        arrays[f"{place}/{what}/entries"] = weights[name]
+        arrays[f"{place}/gradient of {what}/entries"] = gradients.get(name)
+    arrays |= {f"{role.tag}/entries": seen.outputs[name] for name, role in roles.layers.items()}
+    for tag, array in arrays.items():
+        if array is not None:
+            recorder.histogram(engine, tag, array, n)
+
+
+def learning_rates(rates: list[float]) -> dict[str, float]:
+    """The rate of each group of parameters."""
+    if len(rates) == 1:
+        return {"learning rate": rates[0]}
+    return {f"learning rate/group {number}": rate for number, rate in enumerate(rates, start=1)}
+
+
+def gradient_norms(gradients: dict[str, Array | None], roles: Roles) -> dict[str, float]:
     """The Euclidean norm of each parameter's gradient, and of all together."""
     norms = {name: float(np.linalg.norm(g)) for name, g in gradients.items() if g is not None}
-    return {f"gradient norm/{name}": norm for name, norm in norms.items()} | {
-        "gradient norm/all": float(np.sqrt(sum(norm**2 for norm in norms.values())))
+    values = {
+        f"{place}/gradient of {what}/norm": norms[name]
+        for name, (place, what) in roles.parameters.items()
+        if name in norms
     }
+    return values | {"all layers/gradient/norm": float(np.sqrt(sum(norm**2 for norm in norms.values())))}
 
 
-def activation_statistics(name: str, output: Array) -> dict[str, float]:
+def activation_statistics(tag: str, output: Array) -> dict[str, float]:
     """Mean, spread and share of exact zeros of a layer's output."""
     if output.dtype.kind != "f" or not output.size:
         return {}
     return {
-        f"activation mean/{name}": float(output.mean()),
-        f"activation spread/{name}": float(output.std()),
-        f"activation zeros/{name}": float(np.mean(output == 0)),
+        f"{tag}/mean": float(output.mean()),
+        f"{tag}/spread": float(output.std()),
+        f"{tag}/share of zeros": float(np.mean(output == 0)),
     }
 
 
-def dropout_effect(name: str, seen: Seen) -> dict[str, float]:
+def dropout_effect(tag: str, x: Array, y: Array) -> dict[str, float]:
     """The share of the nonzero inputs that dropout has kept in this step."""
-    there = seen.inputs[name] != 0
-    kept = there & (seen.outputs[name] != 0)
-    return {f"dropout kept/{name}": float(kept.sum() / max(there.sum(), 1))}
+    there = x != 0
+    kept = there & (y != 0)
+    return {f"{tag}/share kept": float(kept.sum() / max(there.sum(), 1))}
 
 
 KEPT, DROPPED, NOTHING = 1.0, 0.0, 0.5  # in a mask: what was zero before shows nothing
@@ -142,22 +171,21 @@ def statistics_picture(batch: Array, running: Array, height: int = 8, width: int
     return np.concatenate([grey[0], line, grey[1]], axis=1)
 
 
-def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
+def batch_norm_effect(tag: str, x: Array, module: Any) -> dict[str, float]:
     """Mean and variance of the batch and of the running statistics, averaged over the channels; how far apart."""
-    x = seen.inputs[name]
     mean, variance = batch_statistics(x)
     values = {
-        f"batch norm/{name} batch mean": float(mean.mean()),
-        f"batch norm/{name} batch variance": float(variance.mean()),
-        f"batch norm/{name} size of the input": float(np.sqrt(np.mean(np.square(x)))),
+        f"{tag}/batch mean": float(mean.mean()),
+        f"{tag}/batch variance": float(variance.mean()),
+        f"{tag}/size of the input": float(np.sqrt(np.mean(np.square(x)))),
     }
     if module.running_mean is not None:
         running = to_numpy(module.running_mean), to_numpy(module.running_var)
-        values[f"batch norm/{name} running mean"] = float(np.mean(running[0]))
-        values[f"batch norm/{name} running variance"] = float(np.mean(running[1]))
+        values[f"{tag}/running mean"] = float(np.mean(running[0]))
+        values[f"{tag}/running variance"] = float(np.mean(running[1]))
         apart = statistics_apart(x, *running)
-        values[f"batch norm/{name} running mean - batch mean, in spreads"] = apart[0]
-        values[f"batch norm/{name} running / batch variance, log"] = apart[1]
+        values[f"{tag}/running mean - batch mean, in spreads"] = apart[0]
+        values[f"{tag}/log of running / batch variance"] = apart[1]
     return values
 
 
