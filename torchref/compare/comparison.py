@@ -16,6 +16,7 @@ __all__ = ["FUNCTIONS", "Comparison"]
 
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
+RECORDS = ("few", "all")
 FUNCTIONS = ("model", "torch_model", "loss", "torch_loss", "optimizer", "data", "scheduler", "adapt")
 OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # those that may be None
 
@@ -53,6 +54,7 @@ class Comparison:
     seed: int = 0
     dtype: str = "float64"
     device: str = "auto"
+    record: str = "few"  # what TensorBoard shows: about 20 curves, or every figure of every layer ("all")
     torch_model: Callable[..., Any] | None = None
     torch_loss: Callable[[Any], Any] | None = None
     scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch ...
@@ -97,6 +99,8 @@ class Comparison:
             raise UserError(f"dtype must be one of {', '.join(DTYPES)}, not {_short(self.dtype)}")
         if self.device not in DEVICES:
             raise UserError(f"device must be one of {', '.join(DEVICES)}, not {_short(self.device)}")
+        if self.record not in RECORDS:
+            raise UserError(f"record must be one of {', '.join(RECORDS)}, not {_short(self.record)}")
         if not self.variants:
             raise UserError("variants must name at least one variant, and is empty")
         for name in (self.name, *self.variants):

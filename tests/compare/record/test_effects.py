@@ -165,7 +165,7 @@ def test_a_watched_step_is_recorded_for_both_engines(tmp_path):
     lockstep = Lockstep(comparison, {}, torch.device("cpu"))
     with Recorder(tmp_path) as recorder:
         step = lockstep.step(x, target, observe=True)
-        effects.record_effects(recorder, step, lockstep, [0.1], 1, histograms=True)
+        effects.record_effects(recorder, step, lockstep, [0.1], 1, histograms=True, every=True)
     metrics = read_metrics(tmp_path)
     assert metrics["numpy"].keys() == metrics["torch"].keys()
     for tag, points in metrics["numpy"].items():

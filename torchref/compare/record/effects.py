@@ -9,7 +9,7 @@ import numpy as np
 from torchref.compare.lockstep.observe import Seen
 from torchref.compare.lockstep.step import Lockstep, Step
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.roles import Roles, module_of, roles_of
+from torchref.compare.record.roles import Role, Roles, module_of, roles_of
 from torchref.nn.module import Array
 
 __all__ = [
@@ -28,9 +28,12 @@ __all__ = [
 
 
 def record_effects(
-    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool
+    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool, every: bool
 ) -> None:
-    """Record step `n`, whose layers were watched, for both engines under the same tags."""
+    """Record step `n`, whose layers were watched, for both engines under the same tags.
+
+    With `every` figure of every layer; without, a few cards, and the norms of all gradients in metrics.jsonl.
+    """
     sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any, Any], ...] = (
         ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin, step.numpy_output),
         ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin, step.torch_output),
@@ -48,9 +51,13 @@ def record_effects(
                     recorder.image(engine, f"{role.tag}/mask", mask_picture(dropout_mask(name, seen)), n)
             elif "BatchNorm" in role.kind:
                 values |= batch_norm_effect(role.tag, seen.inputs[name], modules[module_of(name)])
-        recorder.scalars(engine, values, n)
+        shown = values if every else few(values, roles)
+        recorder.scalars(engine, shown, n)
+        norms = {tag: values[tag] for tag in norms_by_depth(roles) if tag in values and tag not in shown}
+        recorder.scalars(engine, norms, n, cards=False)
         if histograms:
-            record_entries(recorder, engine, n, roles, twin.named_weights(), gradients, seen)
+            arrays = entries(roles, twin.named_weights(), gradients, seen)
+            record_entries(recorder, engine, n, arrays if every else few_entries(arrays, roles))
 
 
 def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
@@ -60,21 +67,53 @@ def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
     return roles_of(model, list(seen.outputs), last is not None and last.size == first.size)
 
 
-def record_entries(
-    recorder: Recorder,
-    engine: str,
-    n: int,
-    roles: Roles,
-    weights: dict[str, Array],
-    gradients: dict[str, Array | None],
-    seen: Seen,
-) -> None:
-    """The distributions of weights, gradients and outputs of the layers."""
+def shown_layers(roles: Roles) -> list[Role]:
+    """The layers that have cards by default: what comes out of the first and of the last hidden place."""
+    hidden = [place for place in roles.places if place.startswith("hidden")]
+    found = []
+    for place in dict.fromkeys([*hidden[:1], *hidden[-1:]]):
+        outputs = [role for role in roles.layers.values() if role.place == place and "Dropout" not in role.kind]
+        found += outputs[-1:]
+    return found
+
+
+def few(values: dict[str, float], roles: Roles) -> dict[str, float]:
+    """The figures that have a card by default, about ten: of the first and the last hidden place, and the gradients."""
+    tags = [tag for tag in values if tag.startswith(("all layers/", "learning rate"))]
+    norms = norms_by_depth(roles)
+    tags += dict.fromkeys([*norms[:1], *norms[-2:]])
+    for role in shown_layers(roles):
+        tags += [f"{role.tag}/spread", *([f"{role.tag}/share of zeros"] if role.kind == "ReLU" else [])]
+        tags += [f"{role.place}/after dropout/share kept"]
+        tags += [f"{role.place}/after normalisation/running mean - batch mean, in spreads"]
+    return {tag: values[tag] for tag in tags if tag in values}
+
+
+def norms_by_depth(roles: Roles) -> list[str]:
+    """The tag of each place's gradient, in order: of its first parameter, the weight."""
+    return [f"{place}/gradient of {roles.parameters[name][1]}/norm" for place, name in roles.weights().items()]
+
+
+def entries(
+    roles: Roles, weights: dict[str, Array], gradients: dict[str, Array | None], seen: Seen
+) -> dict[str, Array | None]:
+    """{tag: the array whose distribution it shows}: weights, gradients and outputs of the layers."""
     arrays: dict[str, Array | None] = {}
     for name, (place, what) in roles.parameters.items():
         arrays[f"{place}/{what}/entries"] = weights[name]
         arrays[f"{place}/gradient of {what}/entries"] = gradients.get(name)
-    arrays |= {f"{role.tag}/entries": seen.outputs[name] for name, role in roles.layers.items()}
+    return arrays | {f"{role.tag}/entries": seen.outputs[name] for name, role in roles.layers.items()}
+
+
+def few_entries(arrays: dict[str, Array | None], roles: Roles) -> dict[str, Array | None]:
+    """The distributions that have a card by default: what the first and the last hidden place give, and the weights."""
+    layers = shown_layers(roles)
+    tags = [f"{role.tag}/entries" for role in layers] + [f"{role.place}/weight/entries" for role in layers]
+    return {tag: arrays[tag] for tag in tags if tag in arrays}
+
+
+def record_entries(recorder: Recorder, engine: str, n: int, arrays: dict[str, Array | None]) -> None:
+    """The distribution of each array."""
     for tag, array in arrays.items():
         if array is not None:
             recorder.histogram(engine, tag, array, n)

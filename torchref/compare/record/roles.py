@@ -55,11 +55,11 @@ class Roles:
     places: list[str]  # in order, those that have weights
 
     def weights(self) -> dict[str, str]:
-        """{place: the name of its first parameter}, which is the weight that its gradient is shown of."""
+        """{place: the name of its first parameter}, in the order of the places."""
         found: dict[str, str] = {}
         for name, (place, _) in self.parameters.items():
             found.setdefault(place, name)
-        return found
+        return {place: found[place] for place in self.places if place in found}
 
 
 def roles_of(model: Any, seen: Sequence[str], ends: bool = True) -> Roles:

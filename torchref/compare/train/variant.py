@@ -36,6 +36,7 @@ DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights: more is expl
 WATCH = 32  # steps, at least, between two at which the layers are watched
 BATCH = 10  # steps whose losses and largest differences are recorded together
 HISTOGRAMS = 8  # times in a training
+CARDS = {"difference/gradient (log10)", "difference/update (log10)", "free running/weights (log10)"}  # and the losses
 EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
 
 
@@ -146,12 +147,13 @@ class VariantTraining:
         if n % BATCH == 0 or n == 1:
             self.record_losses(recorder)
             values = {f"{kind} (log10)": log10_difference(d) for kind, d in self.differences.items()}
-            recorder.scalars("difference", values, n)
+            for tag, value in values.items():
+                recorder.scalars("difference", {tag: value}, n, cards=self.has_card(tag))
             self.differences = {}
         if step.numpy_seen is not None:
             self.watched = n
             rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
-            record_effects(recorder, step, self.lockstep, rates, n, histograms=self.shows_histograms())
+            record_effects(recorder, step, self.lockstep, rates, n, self.shows_histograms(), self.records_all)
 
     def record_losses(self, recorder: Recorder) -> None:
         """The losses of the last steps: written together they cost a fifth of what they cost between two steps."""
@@ -178,8 +180,18 @@ class VariantTraining:
             if part == "validation":
                 self.validated = count
             apart = abs(self.final[f"{part}_loss_numpy"] - self.final[f"{part}_loss_torch"])  # type: ignore[operator]
-            recorder.scalar("difference", f"difference/{part} loss (log10)", log10_difference(apart), n)
+            tag = f"difference/{part} loss (log10)"
+            recorder.scalars("difference", {tag: log10_difference(apart)}, n, cards=self.has_card(tag))
         recorder.scalar("difference", "free running/weights (log10)", log10_difference(self.lockstep.drift()), n)
+
+    @property
+    def records_all(self) -> bool:
+        """Whether every figure of every layer has its card."""
+        return self.comparison.record == "all"
+
+    def has_card(self, tag: str) -> bool:
+        """Whether TensorBoard shows this figure; metrics.jsonl holds it in any case."""
+        return self.records_all or tag in CARDS
 
     def shows_histograms(self) -> bool:
         """At the beginning of every eighth part of the training: a histogram costs as much as a small step."""
@@ -192,12 +204,7 @@ class VariantTraining:
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
-            metrics = {
-                f"final/{name.removesuffix('_' + engine)}": value
-                for name, value in self.final.items()
-                if name.endswith(engine) and value is not None
-            }
-            recorder.hparams(engine, config | {"variant": self.variant} | options, metrics, n)
+            recorder.hparams(engine, config | {"variant": self.variant} | options)
             recorder.text(engine, "configuration", as_markdown(config | options), n)
             recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
         recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
