@@ -19,7 +19,8 @@ from torchref.compare import Comparison
 from torchref.compare.data import batches
 from torchref.compare.datasets.bundled import digits
 from torchref.compare.lockstep.smoothness import along_gradient
-from torchref.compare.record.effects import batch_statistics, statistics_apart, statistics_picture
+from torchref.compare.record.effects import batch_statistics, statistics_apart
+from torchref.compare.record.pictures import running_statistics
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, larger
 from torchref.nn.module import Array
@@ -92,7 +93,7 @@ def watch(trained: Trained, step: Any) -> None:
         trained.note(f"{role}/running mean - batch mean, in spreads", *(means for means, _ in apart))
         trained.note(f"{role}/log of running / batch variance", *(logs for _, logs in apart))
         statistics = trained.kept.setdefault(role, [])
-        statistics.append((batch_statistics(inputs[0]), running[0]))
+        statistics.append((trained.lockstep.steps, batch_statistics(inputs[0]), running[0]))
     x, target = trained.data.train_inputs[:100], trained.data.train_targets[:100]
     rate = trained.lockstep.numpy_twin.optimizer.param_groups[0]["lr"]
     looks = [along_gradient(twin, x, target, [rate * step for step in STEPS]) for twin in twins]
@@ -180,16 +181,18 @@ def across(f: Figures) -> Across:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """Each ReLU's input over time; running beside batch statistics: a channel each row, time from left to right."""
+    """Each ReLU's input over time; running against batch statistics at three steps, a dot for each channel."""
     for tag, inputs, step in trained.kept["inputs"]:
         for engine, x in zip(("numpy", "torch"), inputs, strict=True):
             recorder.histogram(engine, tag, x, step)
     for number, _ in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
-        batch, running = zip(*trained.kept[f"hidden {number}/after normalisation"], strict=True)
-        for i, kind in enumerate(("mean", "variance")):
-            of = [np.stack([each[i] for each in both], axis=1) for both in (batch, running)]  # (C, times)
-            title = f"hidden {number}/after normalisation/{kind}s: batch | running"
-            recorder.image("numpy", title, statistics_picture(of[0], of[1]), trained.lockstep.steps)
+        role = f"hidden {number}/after normalisation"
+        looks = trained.kept[role]
+        for step, batch, running in (looks[i] for i in sorted({0, len(looks) // 3, len(looks) - 1})):
+            title = f"hidden {number}: running and batch statistics at step {step}"
+            recorder.image(
+                "numpy", f"{role}/running and batch statistics", running_statistics(batch, running, title), step
+            )
 
 
 lesson = Lesson(

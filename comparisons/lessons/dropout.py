@@ -17,7 +17,7 @@ import numpy as np
 import torchref
 from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import digits
-from torchref.compare.record.effects import DROPPED, KEPT, dropout_mask, mask_picture, masks_side_by_side
+from torchref.compare.record.pictures import DROPPED, KEPT, mask_of, masks
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, always, equal, larger, within
 from torchref.nn.random import set_rng
@@ -58,12 +58,11 @@ def dropping(p: float) -> Comparison:
 def watch(trained: Trained, step: Any) -> None:
     """The share of each layer that this step has kept, and the masks of both twins."""
     for layer, place in LAYERS.items():
-        masks = [dropout_mask(layer, seen) for seen in (step.numpy_seen, step.torch_seen)]
-        shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in masks]
+        both = [mask_of(seen.inputs[layer], seen.outputs[layer]) for seen in (step.numpy_seen, step.torch_seen)]
+        shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in both]
         trained.note(f"{place}/after dropout/share kept", *(float(share) for share in shares))
-        trained.kept.setdefault("same masks", []).append(np.array_equal(masks[0], masks[1]))
-        trained.kept[f"masks of {place}"] = masks
-        trained.kept.setdefault(f"first rows of {place}", []).append([mask[0] for mask in masks])
+        trained.kept.setdefault("same masks", []).append(np.array_equal(both[0], both[1]))
+        trained.kept.setdefault(f"masks of {place}", []).append(both)
 
 
 def train(trained: Trained) -> None:
@@ -136,15 +135,17 @@ def across(f: Figures) -> Across:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """The masks: of the last step in both twins; and what becomes of the first example, step after step."""
+    """The masks of both twins: at several steps; and what becomes of the first example, step after step."""
     n = trained.lockstep.steps
     for place in PLACES:
-        masks, rows = trained.kept[f"masks of {place}"], trained.kept[f"first rows of {place}"]
-        title = f"{place}/after dropout/masks: NumPy | torch | differing, in red"
-        recorder.image("difference", title, masks_side_by_side(*masks), n)
-        for side, engine in enumerate(("numpy", "torch")):
-            title = f"{place}/after dropout/masks, a row each step: white kept, black dropped, grey was 0"
-            recorder.image(engine, title, mask_picture(np.stack([pair[side] for pair in rows]), len(rows), 128), n)
+        steps = trained.kept[f"masks of {place}"]
+        for at in sorted({0, n // 3, 2 * n // 3, n - 1}):
+            ours, theirs = steps[at]
+            picture = masks(ours, theirs, f"{place}: dropout at step {at + 1}")
+            recorder.image("numpy", f"{place}/after dropout/masks", picture, at + 1)
+        ours, theirs = (np.stack([pair[side][0] for pair in steps]) for side in (0, 1))
+        picture = masks(ours, theirs, f"{place}: the first example of each batch", "step")
+        recorder.image("numpy", f"{place}/after dropout/masks of the first example", picture, n)
 
 
 lesson = Lesson(

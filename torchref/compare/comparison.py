@@ -17,6 +17,7 @@ __all__ = ["FUNCTIONS", "Comparison"]
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 RECORDS = ("few", "all")
+ABOUT = "about"  # the folder beside the variants' that holds the run's page
 FUNCTIONS = ("model", "torch_model", "loss", "torch_loss", "optimizer", "data", "scheduler", "adapt")
 OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # those that may be None
 
@@ -104,7 +105,7 @@ class Comparison:
         if not self.variants:
             raise UserError("variants must name at least one variant, and is empty")
         for name in (self.name, *self.variants):
-            if not isinstance(name, str) or not name or any(c in name for c in "/\\\0") or name in (".", ".."):
+            if not isinstance(name, str) or not name or any(c in name for c in "/\\\0") or name in (".", "..", ABOUT):
                 raise UserError(
                     f"a comparison's and a variant's name is a folder's name, which {_short(name)} cannot be"
                 )

@@ -8,31 +8,21 @@ import numpy as np
 
 from torchref.compare.lockstep.observe import Seen
 from torchref.compare.lockstep.step import Lockstep, Step
+from torchref.compare.record.pictures import mask_of, masks, normalisation, running_statistics
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.roles import Role, Roles, module_of, roles_of
 from torchref.nn.module import Array
 
-__all__ = [
-    "DROPPED",
-    "KEPT",
-    "batch_norm_effect",
-    "batch_statistics",
-    "dropout_effect",
-    "dropout_mask",
-    "mask_picture",
-    "masks_side_by_side",
-    "record_effects",
-    "statistics_apart",
-    "statistics_picture",
-]
+__all__ = ["batch_norm_effect", "batch_statistics", "dropout_effect", "record_effects", "statistics_apart"]
 
 
 def record_effects(
-    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool, every: bool
+    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, pictures: bool, every: bool
 ) -> None:
     """Record step `n`, whose layers were watched, for both engines under the same tags.
 
-    With `every` figure of every layer; without, a few cards, and the norms of all gradients in metrics.jsonl.
+    With `every` figure of every layer; without, a few cards, and the norms of all gradients in metrics.jsonl. With
+    `pictures` distributions as well, and what dropout and batch norm did.
     """
     sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any, Any], ...] = (
         ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin, step.numpy_output),
@@ -47,17 +37,45 @@ def record_effects(
             values |= activation_statistics(role.tag, seen.outputs[name])
             if "Dropout" in role.kind:
                 values |= dropout_effect(role.tag, seen.inputs[name], seen.outputs[name])
-                if histograms and seen.inputs[name].size:
-                    recorder.image(engine, f"{role.tag}/mask", mask_picture(dropout_mask(name, seen)), n)
             elif "BatchNorm" in role.kind:
                 values |= batch_norm_effect(role.tag, seen.inputs[name], modules[module_of(name)])
         shown = values if every else few(values, roles)
         recorder.scalars(engine, shown, n)
         norms = {tag: values[tag] for tag in norms_by_depth(roles) if tag in values and tag not in shown}
         recorder.scalars(engine, norms, n, cards=False)
-        if histograms:
+        if pictures:
             arrays = entries(roles, twin.named_weights(), gradients, seen)
             record_entries(recorder, engine, n, arrays if every else few_entries(arrays, roles))
+    if pictures:
+        record_pictures(recorder, step, lockstep, n, every)
+
+
+def record_pictures(recorder: Recorder, step: Step, lockstep: Lockstep, n: int, every: bool) -> None:
+    """What dropout did, in both twins, and batch norm: of the first layer of each kind, or of `every` one."""
+    ours, theirs = step.numpy_seen, step.torch_seen
+    assert ours is not None
+    assert theirs is not None
+    modules = dict(lockstep.numpy_twin.model.named_modules())
+    drawn = set()
+    for name, role in roles_in(lockstep.numpy_twin.model, ours, step.numpy_output).layers.items():
+        x, y = ours.inputs[name], ours.outputs[name]
+        if not x.size or (role.kind in drawn and not every):
+            continue
+        if "Dropout" in role.kind and name in theirs.outputs:
+            pair = mask_of(x, y), mask_of(theirs.inputs[name], theirs.outputs[name])
+            recorder.image("difference", f"{role.tag}/masks", masks(*pair, f"{role.place}: dropout at step {n}"), n)
+        elif "BatchNorm" in role.kind:
+            picture = normalisation(x, y, f"{role.place}: batch norm at step {n}")
+            recorder.image("difference", f"{role.tag}/in front and behind", picture, n)
+            module = modules[module_of(name)]
+            if module.running_mean is not None:
+                running = to_numpy(module.running_mean), to_numpy(module.running_var)
+                title = f"{role.place}: running and batch statistics at step {n}"
+                picture = running_statistics(batch_statistics(x), running, title)
+                recorder.image("difference", f"{role.tag}/running and batch statistics", picture, n)
+        else:
+            continue
+        drawn.add(role.kind)
 
 
 def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
@@ -155,30 +173,6 @@ def dropout_effect(tag: str, x: Array, y: Array) -> dict[str, float]:
     return {f"{tag}/share kept": float(kept.sum() / max(there.sum(), 1))}
 
 
-KEPT, DROPPED, NOTHING = 1.0, 0.0, 0.5  # in a mask: what was zero before shows nothing
-
-
-def dropout_mask(name: str, seen: Seen) -> Array:
-    """Which units dropout has kept in this step: examples from top to bottom, units from left to right. (N, units)"""
-    x, y = (seen.inputs[name], seen.outputs[name])
-    x, y = (array.reshape(len(array), -1) for array in (x, y))
-    return np.where(x == 0, NOTHING, np.where(y == 0, DROPPED, KEPT))
-
-
-def mask_picture(mask: Array, rows: int = 32, columns: int = 64, scale: int = 4) -> Array:
-    """A corner of a mask, each unit a square: white was kept, black dropped, grey was zero before. (H, W)"""
-    return np.kron(mask[:rows, :columns], np.ones((scale, scale)))
-
-
-def masks_side_by_side(ours: Array, theirs: Array) -> Array:
-    """NumPy's mask, torch's mask, and where they differ, in red: an equal pair leaves the third one dark. (H, W, 3)"""
-    ours, theirs = mask_picture(ours), mask_picture(theirs)
-    differing = np.stack([ours != theirs, np.zeros_like(ours), np.zeros_like(ours)], axis=2).astype(np.float64)
-    line = np.broadcast_to(np.array([1.0, 0.5, 0.0]), (len(ours), 8, 3))  # orange, between the three
-    pictures = [np.stack([each] * 3, axis=2) for each in (ours, theirs)]
-    return np.concatenate([pictures[0], line, pictures[1], line, differing], axis=1)
-
-
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Mean and unbiased variance of each channel, what batch norm adds to its running statistics. (C,), (C,)"""
     axes = (0, *range(2, x.ndim))
@@ -195,19 +189,6 @@ def statistics_apart(x: Array, running_mean: Array, running_var: Array) -> tuple
     means = (running_mean - mean) / np.sqrt(variance + tiny)
     variances = np.log((running_var + tiny) / (variance + tiny))
     return float(np.sqrt(np.mean(means * means))), float(np.sqrt(np.mean(variances * variances)))
-
-
-def statistics_picture(batch: Array, running: Array, height: int = 8, width: int = 256) -> Array:
-    """Two (C, times) in one picture: batch, a line, running. A row a channel, time from left to right. (H, W, 3)
-
-    A channel's shades go from the least (black) to the greatest (white) of its batches, in both.
-    """
-    low, high = batch.min(axis=1, keepdims=True), batch.max(axis=1, keepdims=True)
-    cell = np.ones((height, max(1, width // batch.shape[1])))
-    shades = [np.clip((each - low) / np.where(high > low, high - low, 1.0), 0, 1) for each in (batch, running)]
-    grey = [np.stack([np.kron(each, cell)] * 3, axis=2) for each in shades]
-    line = np.broadcast_to(np.array([1.0, 0.5, 0.0]), (len(grey[0]), height, 3))
-    return np.concatenate([grey[0], line, grey[1]], axis=1)
 
 
 def batch_norm_effect(tag: str, x: Array, module: Any) -> dict[str, float]:

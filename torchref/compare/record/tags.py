@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["describe"]
+__all__ = ["AGREEMENT", "THIS_RUN", "describe"]
+
+AGREEMENT = "NumPy on torch/loss of each step"  # the first picture
+THIS_RUN = "this run"  # in FOLDER/about: the page
 
 ENGINES = "The run names the engine: NumPy or torch; two equal curves lie on each other."
 LOG10 = "log10: -16 is a rounding error of float64, -20 stands for equal to the last bit."
@@ -62,13 +65,24 @@ DESCRIPTIONS = {
     r".*/entries": "The distribution of the entries, a slice for each moment: the value to the right, older slices "
     "behind.",
     # pictures
-    r".*/mask": "What dropout did to the step's batch: an example each row, a unit each column. White: kept; black: "
-    "dropped; grey: it was 0 before.",
+    r"NumPy on torch/.*": "Both curves in one picture: torch's thick and pale, NumPy's thin on top of it, with "
+    "dots. Beside the legend stands their largest difference.",
+    r".*/masks": "What dropout did to the step's batch in both twins, and where they differ: nowhere, as torch is "
+    "handed NumPy's draws. Blue: kept; orange: dropped; grey: it was 0 before; red: differs. An "
+    "example each row, a unit each column.",
+    r".*/in front and behind": "The batch in front of batch norm and behind it: mean and spread of each channel. "
+    "Behind it they are those of batch norm's own weight and bias: at the start 0 and 1.",
+    r".*/running and batch statistics": "Mean and variance of each channel: the batch's (across), and the running "
+    "ones that evaluation uses (up). On the line both are equal.",
+    r"all layers/gradient by depth": "The norm of each weight's gradient, from the data (left) to the output (right), "
+    "on a logarithmic axis; a line for each moment. Where a line falls to the left, the gradient vanishes.",
+    r"examples/named wrong": "Held-out examples that the network names wrong, the surest first: its answer, the "
+    "probability that it gives, and what it is.",
+    r"examples/decisions": "The class that the network names at each point (areas), and the training examples (dots).",
+    r"first layer/weights as images": "The weights of the first layer's neurons, or filters, one image each: orange is "
+    "below 0, white 0, blue above.",
     # texts
     r"about this (run|lesson)": "Read this first: what was trained, what to look at, and the result.",
-    r"configuration": "The settings of the run.",
-    r"verdict": "What was found.",
-    r"model": "The network, layer by layer.",
     r"notes": "What could not be recorded as asked, and why.",
 }
 

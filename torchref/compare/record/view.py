@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from torchref.compare.errors import UserError
+from torchref.compare.record.tags import AGREEMENT
 from torchref.nearest import nearest
 
 __all__ = ["PINNED", "deep_link", "find_run", "has_browser", "start"]
@@ -71,15 +72,24 @@ def deep_link(address: str, folder: Path) -> str:
     query = {
         "smoothing": "0",
         "runColorGroup": f"regex:{colors}",
-        "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in cards(folder)]),
+        "pinnedCards": json.dumps(pinned(folder)),
     }
     return f"{address.rstrip('/')}/?{urlencode(query)}#{page(folder)}"
 
 
-def cards(folder: Path) -> list[str]:
-    """The tags on top: those that a lesson names."""
+def pinned(folder: Path) -> list[dict[str, Any]]:
+    """The cards on top: the picture of NumPy on torch, then the curves that a lesson names, or those of every run."""
+    cards: list[dict[str, Any]] = []
+    if first := next(iter(sorted(folder.glob("**/difference/events.out.tfevents.*"))), None):
+        cards.append(picture(AGREEMENT, first.parent.relative_to(folder).as_posix()))
     named = configuration(folder).get("cards")
-    return [str(tag) for tag in named] if isinstance(named, list) and named else list(PINNED)
+    tags = [str(tag) for tag in named] if isinstance(named, list) and named else PINNED
+    return cards + [{"plugin": "scalars", "tag": tag} for tag in tags]
+
+
+def picture(tag: str, run: str) -> dict[str, Any]:
+    """A card with a picture: TensorBoard wants the run's name, behind that of its one experiment."""
+    return {"plugin": "images", "tag": tag, "runId": f"defaultExperimentId/{run}", "sample": 0}
 
 
 def page(folder: Path) -> str:
