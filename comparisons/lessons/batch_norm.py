@@ -164,20 +164,23 @@ def judge(f: Figures) -> list[Finding]:
     ]
 
 
-def across(f: Figures) -> Across:
+def across(f: Figures) -> list[Across]:
     """Accuracy and loss over the rate, with and without; the two modes over the batch whose statistics are used."""
-    runs: dict[str, dict[str, list[tuple[int, Array]]]] = {}
-    for kind in ("plain", "norm"):
-        runs[f"{kind}, by rate"] = {
-            f"by rate (step = 100 x rate)/training {figure} after {EPOCHS} epochs": [
-                (round(100 * rate), f[f"{kind}, rate {rate}"][f"early {figure}"]) for rate in RATES
-            ]
-            for figure in ("accuracy", "loss")
-        }
-    for rate in (LOW, GOOD):
-        points = [(size, f[f"norm, rate {rate}"][f"modes, {size}"]) for size in SIZES]
-        runs[f"norm, rate {rate}, by batch size"] = {"by batch size/loss in training - evaluation mode": points}
-    return runs
+
+    def over_rates(figure: str) -> dict[str, list[tuple[str, Array]]]:
+        return {kind: [(str(rate), f[f"{kind}, rate {rate}"][figure]) for rate in RATES] for kind in ("plain", "norm")}
+
+    modes = {
+        f"trained at rate {rate}": [(str(size), f[f"norm, rate {rate}"][f"modes, {size}"]) for size in SIZES]
+        for rate in (LOW, GOOD)
+    }
+    after = f"after {EPOCHS} epochs"
+    return [
+        Across(
+            f"figures/training {figure} by rate", "learning rate", f"{figure} {after}", over_rates(f"early {figure}")
+        )
+        for figure in ("accuracy", "loss")
+    ] + [Across("figures/modes by batch size", "examples in the batch", "loss in training - in evaluation mode", modes)]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
@@ -214,12 +217,20 @@ lesson = Lesson(
     show=show,
     across=across,
     cards=(
-        f"by rate (step = 100 x rate)/training accuracy after {EPOCHS} epochs",
+        "figures/training accuracy by rate",
         "loss/training",
-        "by batch size/loss in training - evaluation mode",
+        "figures/modes by batch size",
         "smoothness/range of the loss along the gradient",
     ),
-    colors="^(plain|norm)",
+    runs="rate [0-9.]+/|about",  # eight settings: without the batches of two
     quick=9,
     seeds=7,  # of nine variants: ten would take a minute
+    tags={
+        "smoothness/range of the loss along the gradient": "How far the loss varies along the gradient, over steps of "
+        "0.5 to 4 learning rates (Santurkar et al. 2018). Low: a longer step is safe.",
+        "smoothness/range of the gradient's change along it": "How far the gradient varies along itself. Low: it "
+        "can be trusted for a longer step.",
+        "smoothness/largest change of the gradient per distance": "The largest change of the gradient for the distance "
+        "gone: the curvature along the gradient.",
+    },
 )

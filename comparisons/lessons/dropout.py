@@ -126,12 +126,10 @@ def judge(f: Figures) -> list[Finding]:
     ]
 
 
-def across(f: Figures) -> Across:
-    """The figures over the share that is dropped."""
-    figures = {"gap": "gap", "held-out loss": "held-out loss", "training loss": "training loss", "accuracy": "accuracy"}
-    tags = {f"by p (step = 100 p)/{tag}": figure for tag, figure in figures.items()}
-    points = {tag: [(round(100 * p), f[f"p={p}"][name]) for p in SHARES] for tag, name in tags.items()}
-    return {"by p": points}
+def across(f: Figures) -> list[Across]:
+    """The losses and their gap over the share that is dropped."""
+    losses = {name: [(str(p), f[f"p={p}"][name]) for p in SHARES] for name in ("held-out loss", "training loss", "gap")}
+    return [Across("figures/loss over the share that is dropped", "p", "loss at the end", losses)]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
@@ -161,9 +159,19 @@ lesson = Lesson(
     across=across,
     cards=(
         "gap/held-out - training loss",
-        "by p (step = 100 p)/gap",
+        "figures/loss over the share that is dropped",
         "same batch/training - evaluation",
         "hidden 1/after dropout/share kept",
     ),
     quick=9,
+    tags={
+        "gap/held-out - training loss": "How much higher the loss is on held-out digits than on those trained on. It "
+        "grows where digits are learned by heart.",
+        "same batch/loss in training": "The loss of the step's batch with units switched off, before the step.",
+        "same batch/loss in evaluation": "The loss of the same batch and weights with all units, before the step.",
+        "same batch/training - evaluation": "The difference of the two: what switching off costs. 0 without dropout.",
+        "hidden 1/after dropout/masks of the first example": "What became of the first example of each batch, step "
+        "after step: blue kept, orange dropped, grey 0 before.",
+        "hidden 2/after dropout/masks of the first example": "The same in the second layer.",
+    },
 )

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from torchref.nn.module import Array
 
-__all__ = ["COLOURS", "INK", "NUMPY", "PALE", "PAPER", "TORCH", "Axes", "Figure", "shaded"]
+__all__ = ["COLOURS", "INK", "NUMPY", "PALE", "PAPER", "TORCH", "Axes", "Entry", "Figure", "shaded"]
 
 Colour = tuple[int, int, int]
 # Okabe & Ito's colours, which colour-blind readers tell apart.

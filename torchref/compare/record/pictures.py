@@ -10,18 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from torchref.compare.record.drawing import COLOURS, NUMPY, PALE, PAPER, TORCH, Figure, shaded
+from torchref.compare.record.drawing import COLOURS, NUMPY, PALE, PAPER, TORCH, Entry, Figure, shaded
 from torchref.nn.module import Array
 
 __all__ = [
     "DROPPED",
     "KEPT",
     "agreement",
+    "attention",
+    "by_setting",
     "decisions",
     "gradients_by_depth",
+    "groups",
+    "landscape",
     "mask_of",
     "masks",
     "normalisation",
+    "rows_of_images",
     "running_statistics",
     "side",
     "weights",
@@ -33,6 +38,7 @@ MASK = np.array([[232, 232, 232], [213, 94, 0], [0, 114, 178]], np.uint8)
 MASK_LEGEND = [("kept", (0, 114, 178), "box"), ("dropped", (213, 94, 0), "box")]
 MASK_LEGEND += [("was 0 before dropout (ReLU)", (232, 232, 232), "box")]
 DIFFERING = (200, 0, 60)
+DARK_ORANGE, GREEN = (213, 94, 0), (0, 158, 115)
 ROWS, UNITS, CHANNELS = 16, 24, 16  # the most that a picture shows
 ACROSS = 8  # images in a row
 
@@ -142,6 +148,41 @@ def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array]) -> Arr
     return figure.pixels()
 
 
+def by_setting(
+    title: str, setting: str, figure: str, curves: Mapping[str, Sequence[tuple[str, Array]]], joined: bool = True
+) -> Array:
+    """{label: [(a setting, a figure of each seed), ...]}: the settings along the axis, a dot a seed, a bar at the mean.
+
+    `joined`: a line through the means, where the settings are values of one quantity.
+    """
+    settings = list(dict.fromkeys(value for points in curves.values() for value, _ in points))
+    legend: list[Entry] = [(label, COLOURS[i % len(COLOURS)], "thick") for i, label in enumerate(curves) if label]
+    legend += [("bar: mean of the seeds, dots: each seed", PAPER, "words")]
+    every = np.concatenate([values for points in curves.values() for _, values in points])
+    finite = every[np.isfinite(every)] if np.isfinite(every).any() else np.zeros(1)
+    room = 0.06 * (float(np.ptp(finite)) or abs(float(finite[0])) or 1.0)
+    panel = Figure(title, legend=legend)
+    ends = float(finite.min()) - room, float(finite.max()) + room
+    axes = panel.axes(0, "", (-0.5, len(settings) - 0.5), ends, setting, figure)
+    axes.ticks(_names(settings))
+    for i, points in enumerate(curves.values()):
+        colour = COLOURS[i % len(COLOURS)]
+        at = [settings.index(value) for value, _ in points]
+        means = [float(np.mean(values)) for _, values in points]
+        if joined:
+            axes.line(at, means, colour, 4)
+        for place, mean, (_, values) in zip(at, means, points, strict=True):
+            axes.line([place - 0.15, place + 0.15], [mean, mean], colour, 8)
+            axes.dots([place + 0.05] * len(values), values.tolist(), colour, 5)
+    return panel.pixels()
+
+
+def _names(settings: Sequence[str]) -> list[tuple[float, str]]:
+    """The settings' names at their places, cut where they would run into each other."""
+    room = 64 // max(len(settings), 1)  # letters
+    return [(float(i), name if len(name) <= room else name[: room - 1] + "…") for i, name in enumerate(settings)]
+
+
 def side(shape: Sequence[int]) -> tuple[int, ...] | None:
     """The image's (H, W) in one example's shape: (H, W), (1 or 3, H, W), or a square laid out in a row; else None."""
     if len(shape) == 1:
@@ -211,4 +252,62 @@ def decisions(predict: Callable[[Array], Array], x: Array, labels: Array, title:
     for each in classes:
         points = x[labels == each][:150]
         axes.dots(points[:, 0].tolist(), points[:, 1].tolist(), colours[each])
+    return figure.pixels()
+
+
+def landscape(
+    heights: Array, x: tuple[float, float], y: tuple[float, float], path: Array, title: str, labels: tuple[str, str]
+) -> Array:
+    """A function of two numbers, (rows, columns) with the largest y on top, and the path (T, 2) of a descent on it."""
+    low, high = float(heights.min()), float(heights.max())
+    legend = [(f"low: {low:.3g}", (255, 255, 255), "box"), (f"high: {high:.3g}", (10, 20, 60), "box")]
+    legend += [("path", DARK_ORANGE, "thin"), ("start", (0, 0, 0), "dots"), ("end", GREEN, "dots")]
+    figure = Figure(title, legend=legend)
+    axes = figure.axes(0, "", x, y, *labels)
+    axes.cells(shaded(heights, low, high))
+    axes.ticks()
+    across, up = path.T.tolist()
+    axes.line(across, up, DARK_ORANGE, 3)
+    axes.dots(across[:1], up[:1], (0, 0, 0))
+    axes.dots(across[-1:], up[-1:], GREEN)
+    return figure.pixels()
+
+
+def groups(points: Array, labels: Array, title: str, directions: tuple[str, str]) -> Array:
+    """Points (N, 2), each with its label as a digit in the label's colour."""
+    classes = sorted(np.unique(labels).tolist())
+    (left, bottom), (right, top) = points.min(0), points.max(0)
+    figure = Figure(title)
+    axes = figure.axes(0, "", (left, right), (bottom, top), *directions)
+    axes.ticks()
+    for (across, up), label in zip(points.tolist(), labels.tolist(), strict=True):
+        axes.text(across, up, f"{label:g}", COLOURS[classes.index(label) % len(COLOURS)])
+    return figure.pixels()
+
+
+def rows_of_images(rows: Mapping[str, Array], title: str) -> Array:
+    """{label: images (N, H, W)}: a row each, black on white, all on one scale."""
+    every = list(rows.values())
+    low, high = min(float(each.min()) for each in every), max(float(each.max()) for each in every)
+    figure = Figure(title, len(rows), columns=1, left=12)
+    for number, (label, images) in enumerate(rows.items()):
+        n, height, width = images.shape
+        sheet = np.full((n, height + 1, width + 1, 3), 200, np.uint8)
+        for i, image in enumerate(images):
+            sheet[i, :height, :width] = 255 - _grey(image, low, high)
+        axes = figure.axes(number, label, (0.0, 1.0), (0.0, 1.0), "", "")
+        axes.cells(sheet.swapaxes(0, 1).reshape(height + 1, n * (width + 1), 3))
+    return figure.pixels()
+
+
+def attention(shares: Array, title: str) -> Array:
+    """How much each place (row) reads from each (column), from 0 to 1: (heads, T, T), a panel for each head."""
+    legend = [("0", (255, 255, 255), "box"), (f"{float(shares.max()):.2f}", (10, 20, 60), "box")]
+    figure = Figure(title, len(shares), legend=legend, left=54)
+    t = shares.shape[1]
+    for head, share in enumerate(shares):
+        ends = 0.0, float(t)
+        axes = figure.axes(head, f"head {head + 1}", ends, ends, "reads from place", "place, from the top")
+        axes.cells(shaded(share, 0.0, float(shares.max())))
+        axes.ticks(y=[(t - 0.5, "1"), (0.5, str(t))])
     return figure.pixels()

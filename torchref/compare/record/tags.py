@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["AGREEMENT", "THIS_RUN", "describe"]
+__all__ = ["AGREEMENT", "FIGURES", "THIS_RUN", "describe"]
 
 AGREEMENT = "NumPy on torch/loss of each step"  # the first picture
+FIGURES = "figures/"  # a lesson's pictures of the figures of all its trainings
 THIS_RUN = "this run"  # in FOLDER/about: the page
 
 ENGINES = "The run names the engine: NumPy or torch; two equal curves lie on each other."
@@ -33,8 +34,7 @@ DESCRIPTIONS = {
     r"difference/buffer \(log10\)": f"The largest difference of the running statistics in the last 10 steps. {LOG10}",
     r"difference/update \(log10\)": "The largest difference of a weight after the optimizer's step, in the last 10 "
     f"steps. {LOG10}",
-    r"difference/.* \(log10\)": f"How far NumPy's curve is from torch's at this step. {LOG10}",
-    r"largest/.* \(log10\)": f"The largest difference of the twins in the whole lesson. {LOG10}",
+    r"difference/.* loss \(log10\)": f"How far NumPy's curve is from torch's at this step. {LOG10}",
     r"free running/loss \(log10\)": f"The loss of the twin that is never put back on torch's weights, minus torch's. "
     f"Rounding adds up, so it grows slowly. {LOG10}",
     r"free running/weights \(log10\)": "The distance of the weights of the twin that is never put back from torch's, "
@@ -67,6 +67,8 @@ DESCRIPTIONS = {
     # pictures
     r"NumPy on torch/.*": "Both curves in one picture: torch's thick and pale, NumPy's thin on top of it, with "
     "dots. Beside the legend stands their largest difference.",
+    r"figures/.*": "A figure of every training: a place on the axis for each setting, a dot for each seed, a bar at "
+    "their mean. The lesson's findings are about these dots.",
     r".*/masks": "What dropout did to the step's batch in both twins, and where they differ: nowhere, as torch is "
     "handed NumPy's draws. Blue: kept; orange: dropped; grey: it was 0 before; red: differs. An "
     "example each row, a unit each column.",

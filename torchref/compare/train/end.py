@@ -16,7 +16,7 @@ from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import AGREEMENT
 from torchref.nn.module import Array
 
-__all__ = ["gradient_norms", "record_agreement", "record_end"]
+__all__ = ["gradient_norms", "record_agreement", "record_end", "record_wrong"]
 
 MOMENTS = 5  # lines in the picture of the gradients
 LOOKED_AT = 1_000  # held-out examples, at most, among which wrong answers are looked for
@@ -81,17 +81,20 @@ def record_images(recorder: Recorder, twin: NumpyTwin, data: Data, image: tuple[
     if labels.ndim != 1 or labels.dtype != np.int64:
         return
     logits = first_output(twin, x)
-    if logits.ndim != 2 or logits.shape[1] < 2:
-        return
+    if logits.ndim == 2 and logits.shape[1] > 1:
+        record_wrong(recorder, logits, x.reshape(len(x), *image) if x.ndim == 2 else x, labels, n)
+
+
+def record_wrong(recorder: Recorder, logits: Array, images: Array, labels: Array, n: int) -> None:
+    """The images that are named wrong, the surest first."""
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
     answers, surest = chances.argmax(axis=1), chances.max(axis=1)
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:SHOWN]
     if wrong.size:
-        shown = x[wrong].reshape(len(wrong), *image) if x.ndim == 2 else x[wrong]
         title = "Held-out examples named wrong: the answer, its probability, and what it is"
-        picture = pictures.wrong(shown, labels[wrong], answers[wrong], surest[wrong], title)
+        picture = pictures.wrong(images[wrong], labels[wrong], answers[wrong], surest[wrong], title)
         recorder.image("numpy", "examples/named wrong", picture, n)
 
 
