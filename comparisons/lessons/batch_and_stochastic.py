@@ -90,4 +90,7 @@ lesson = Lesson(
     cards=("figures/epochs", "figures/updates", "loss/all examples"),
     control="mini-batch 0.3",
     watch=watch,
+    tags={
+        "loss/all examples": "The loss of all examples, whatever the step has seen.",
+    },
 )

@@ -19,7 +19,8 @@ from torchref.compare import Comparison
 from torchref.compare.data import batches
 from torchref.compare.datasets.bundled import digits
 from torchref.compare.lockstep.smoothness import along_gradient
-from torchref.compare.record.effects import batch_statistics, statistics_apart, statistics_picture
+from torchref.compare.record.effects import batch_statistics, statistics_apart
+from torchref.compare.record.pictures import running_statistics
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, larger
 from torchref.nn.module import Array
@@ -78,18 +79,21 @@ def watch(trained: Trained, step: Any) -> None:
     buffers = [twin.named_buffers() for twin in twins]
     for number, name in enumerate(names(trained, torchref.nn.ReLU), start=1):
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
-        trained.note(f"input of ReLU {number}/mean", *(float(x.mean()) for x in inputs))
-        trained.note(f"input of ReLU {number}/spread", *(float(x.std(axis=0).mean()) for x in inputs))
+        trained.note(f"hidden {number}/into the activation/mean", *(float(x.mean()) for x in inputs))
+        trained.note(f"hidden {number}/into the activation/spread", *(float(x.std(axis=0).mean()) for x in inputs))
         kept = [x.astype(np.float32) for x in inputs]
-        trained.kept.setdefault("inputs", []).append((f"input of ReLU {number}", kept, trained.lockstep.steps))
+        trained.kept.setdefault("inputs", []).append(
+            (f"hidden {number}/into the activation/entries", kept, trained.lockstep.steps)
+        )
     for number, name in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
         running = [(held[f"{name}.running_mean"], held[f"{name}.running_var"]) for held in buffers]
         apart = [statistics_apart(x, *both) for x, both in zip(inputs, running, strict=True)]
-        trained.note(f"running - batch statistics, layer {number}/mean, in spreads", *(means for means, _ in apart))
-        trained.note(f"running - batch statistics, layer {number}/log of variance", *(logs for _, logs in apart))
-        statistics = trained.kept.setdefault(f"statistics of layer {number}", [])
-        statistics.append((batch_statistics(inputs[0]), running[0]))
+        role = f"hidden {number}/after normalisation"
+        trained.note(f"{role}/running mean - batch mean, in spreads", *(means for means, _ in apart))
+        trained.note(f"{role}/log of running / batch variance", *(logs for _, logs in apart))
+        statistics = trained.kept.setdefault(role, [])
+        statistics.append((trained.lockstep.steps, batch_statistics(inputs[0]), running[0]))
     x, target = trained.data.train_inputs[:100], trained.data.train_targets[:100]
     rate = trained.lockstep.numpy_twin.optimizer.param_groups[0]["lr"]
     looks = [along_gradient(twin, x, target, [rate * step for step in STEPS]) for twin in twins]
@@ -160,33 +164,38 @@ def judge(f: Figures) -> list[Finding]:
     ]
 
 
-def across(f: Figures) -> Across:
+def across(f: Figures) -> list[Across]:
     """Accuracy and loss over the rate, with and without; the two modes over the batch whose statistics are used."""
-    runs: dict[str, dict[str, list[tuple[int, Array]]]] = {}
-    for kind in ("plain", "norm"):
-        runs[f"{kind}, by rate"] = {
-            f"by rate (step = 100 x rate)/training {figure} after {EPOCHS} epochs": [
-                (round(100 * rate), f[f"{kind}, rate {rate}"][f"early {figure}"]) for rate in RATES
-            ]
-            for figure in ("accuracy", "loss")
-        }
-    for rate in (LOW, GOOD):
-        points = [(size, f[f"norm, rate {rate}"][f"modes, {size}"]) for size in SIZES]
-        runs[f"norm, rate {rate}, by batch size"] = {"by batch size/loss in training - evaluation mode": points}
-    return runs
+
+    def over_rates(figure: str) -> dict[str, list[tuple[str, Array]]]:
+        return {kind: [(str(rate), f[f"{kind}, rate {rate}"][figure]) for rate in RATES] for kind in ("plain", "norm")}
+
+    modes = {
+        f"trained at rate {rate}": [(str(size), f[f"norm, rate {rate}"][f"modes, {size}"]) for size in SIZES]
+        for rate in (LOW, GOOD)
+    }
+    after = f"after {EPOCHS} epochs"
+    return [
+        Across(
+            f"figures/training {figure} by rate", "learning rate", f"{figure} {after}", over_rates(f"early {figure}")
+        )
+        for figure in ("accuracy", "loss")
+    ] + [Across("figures/modes by batch size", "examples in the batch", "loss in training - in evaluation mode", modes)]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """Each ReLU's input over time; running beside batch statistics: a channel each row, time from left to right."""
+    """Each ReLU's input over time; running against batch statistics at three steps, a dot for each channel."""
     for tag, inputs, step in trained.kept["inputs"]:
         for engine, x in zip(("numpy", "torch"), inputs, strict=True):
             recorder.histogram(engine, tag, x, step)
     for number, _ in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
-        batch, running = zip(*trained.kept[f"statistics of layer {number}"], strict=True)
-        for i, kind in enumerate(("mean", "variance")):
-            of = [np.stack([each[i] for each in both], axis=1) for both in (batch, running)]  # (C, times)
-            title = f"statistics of layer {number}/{kind}: batch | running"
-            recorder.image("numpy", title, statistics_picture(of[0], of[1]), trained.lockstep.steps)
+        role = f"hidden {number}/after normalisation"
+        looks = trained.kept[role]
+        for step, batch, running in (looks[i] for i in sorted({0, len(looks) // 3, len(looks) - 1})):
+            title = f"hidden {number}: running and batch statistics at step {step}"
+            recorder.image(
+                "numpy", f"{role}/running and batch statistics", running_statistics(batch, running, title), step
+            )
 
 
 lesson = Lesson(
@@ -208,12 +217,20 @@ lesson = Lesson(
     show=show,
     across=across,
     cards=(
-        f"by rate (step = 100 x rate)/training accuracy after {EPOCHS} epochs",
+        "figures/training accuracy by rate",
         "loss/training",
-        "by batch size/loss in training - evaluation mode",
+        "figures/modes by batch size",
         "smoothness/range of the loss along the gradient",
     ),
-    colors="^(plain|norm)",
+    runs="rate [0-9.]+/|about",  # eight settings: without the batches of two
     quick=9,
     seeds=7,  # of nine variants: ten would take a minute
+    tags={
+        "smoothness/range of the loss along the gradient": "How far the loss varies along the gradient, over steps of "
+        "0.5 to 4 learning rates (Santurkar et al. 2018). Low: a longer step is safe.",
+        "smoothness/range of the gradient's change along it": "How far the gradient varies along itself. Low: it "
+        "can be trusted for a longer step.",
+        "smoothness/largest change of the gradient per distance": "The largest change of the gradient for the distance "
+        "gone: the curvature along the gradient.",
+    },
 )

@@ -111,4 +111,7 @@ lesson = Lesson(
     page="text",
     control="neuron",
     show=show,
+    tags={
+        "circuit": "The graph, line by line: each operation with its value and its gradient.",
+    },
 )

@@ -13,6 +13,7 @@ import numpy as np
 
 from torchref.compare import Comparison
 from torchref.compare.datasets.bundled import digits
+from torchref.compare.record.pictures import weights
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 
@@ -72,12 +73,11 @@ def judge(f: Figures) -> list[Finding]:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """The weights of the first layer, from -1 (black) to 1 (white)."""
+    """The weights of the first layer: filters of 3 x 3, or 8 x 8 weights into each neuron."""
     first = next(parameter.data for parameter in trained.model.parameters())
     side = 3 if first.ndim == 4 else 8
-    tiles = np.pad(first.reshape(-1, side, side), ((0, 0), (1, 1), (1, 1)))
-    strip = tiles.transpose(1, 0, 2).reshape(side + 2, -1)
-    recorder.image("numpy", "first layer", np.kron((strip + 1) / 2, np.ones((6, 6))), trained.lockstep.steps)
+    picture = weights(first.reshape(-1, side, side), f"The first layer's weights, {side} x {side} each")
+    recorder.image("numpy", "first layer/weights as images", picture, trained.lockstep.steps)
 
 
 lesson = Lesson(

@@ -17,13 +17,14 @@ import numpy as np
 import torchref
 from torchref.compare import Comparison, Data
 from torchref.compare.datasets.bundled import digits
-from torchref.compare.record.effects import DROPPED, KEPT, dropout_mask, mask_picture, masks_side_by_side
+from torchref.compare.record.pictures import DROPPED, KEPT, mask_of, masks
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Across, Figures, Finding, Lesson, Trained, always, equal, larger, within
 from torchref.nn.random import set_rng
 
 SHARES = (0.0, 0.2, 0.5, 0.8)
-LAYERS = ("2", "5")  # the two dropout layers
+LAYERS = {"2": "hidden 1", "5": "hidden 2"}  # the two dropout layers, and what they belong to
+PLACES = tuple(LAYERS.values())
 PARTS = ("validation", "training")
 
 
@@ -56,13 +57,12 @@ def dropping(p: float) -> Comparison:
 
 def watch(trained: Trained, step: Any) -> None:
     """The share of each layer that this step has kept, and the masks of both twins."""
-    for layer in LAYERS:
-        masks = [dropout_mask(layer, seen) for seen in (step.numpy_seen, step.torch_seen)]
-        shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in masks]
-        trained.note(f"kept share/layer {layer}", *(float(share) for share in shares))
-        trained.kept.setdefault("same masks", []).append(np.array_equal(masks[0], masks[1]))
-        trained.kept[f"masks of layer {layer}"] = masks
-        trained.kept.setdefault(f"first rows of layer {layer}", []).append([mask[0] for mask in masks])
+    for layer, place in LAYERS.items():
+        both = [mask_of(seen.inputs[layer], seen.outputs[layer]) for seen in (step.numpy_seen, step.torch_seen)]
+        shares = [np.sum(mask == KEPT) / max(np.sum((mask == KEPT) | (mask == DROPPED)), 1) for mask in both]
+        trained.note(f"{place}/after dropout/share kept", *(float(share) for share in shares))
+        trained.kept.setdefault("same masks", []).append(np.array_equal(both[0], both[1]))
+        trained.kept.setdefault(f"masks of {place}", []).append(both)
 
 
 def train(trained: Trained) -> None:
@@ -102,7 +102,7 @@ def measure(trained: Trained) -> dict[str, float]:
         "held-out loss": trained.last("loss/validation"),
         "accuracy": trained.last("accuracy/validation"),
         "training loss": trained.last("loss/training"),
-        **{f"kept, layer {layer}": float(trained.curve(f"kept share/layer {layer}").mean()) for layer in LAYERS},
+        **{f"kept, {place}": float(trained.curve(f"{place}/after dropout/share kept").mean()) for place in PLACES},
         "same masks": float(np.all(trained.kept["same masks"])),
         "scale": float(mean.sum() / hidden.sum()),
         "evaluation": float(np.abs(model.predict(x) - without.predict(x)).max()),
@@ -115,7 +115,7 @@ def judge(f: Figures) -> list[Finding]:
     half, none = f["p=0.5"], f["p=0.0"]
     return [
         larger("p = 0.5 narrows the gap between held-out and training loss", gap[0.0], gap[0.5], by=0.01),
-        *(within(f"p = 0.5 keeps half of layer {i}'s units", half[f"kept, layer {i}"], 0.47, 0.53) for i in LAYERS),
+        *(within(f"p = 0.5 keeps half of the units of {at}", half[f"kept, {at}"], 0.47, 0.53) for at in PLACES),
         always("the same ones in both twins, in every step", half["same masks"] > 0),
         within("what is kept is scaled, so that the mean is what it was", half["scale"], 0.97, 1.03),
         equal("in evaluation the layers are not there", half["evaluation"], 0.0),
@@ -126,24 +126,24 @@ def judge(f: Figures) -> list[Finding]:
     ]
 
 
-def across(f: Figures) -> Across:
-    """The figures over the share that is dropped."""
-    figures = {"gap": "gap", "held-out loss": "held-out loss", "training loss": "training loss", "accuracy": "accuracy"}
-    tags = {f"by p (step = 100 p)/{tag}": figure for tag, figure in figures.items()}
-    points = {tag: [(round(100 * p), f[f"p={p}"][name]) for p in SHARES] for tag, name in tags.items()}
-    return {"by p": points}
+def across(f: Figures) -> list[Across]:
+    """The losses and their gap over the share that is dropped."""
+    losses = {name: [(str(p), f[f"p={p}"][name]) for p in SHARES] for name in ("held-out loss", "training loss", "gap")}
+    return [Across("figures/loss over the share that is dropped", "p", "loss at the end", losses)]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """The masks: of the last step in both twins; and what becomes of the first example, step after step."""
+    """The masks of both twins: at several steps; and what becomes of the first example, step after step."""
     n = trained.lockstep.steps
-    for layer in LAYERS:
-        masks, rows = trained.kept[f"masks of layer {layer}"], trained.kept[f"first rows of layer {layer}"]
-        title = f"masks/layer {layer}: NumPy | torch | differing, in red"
-        recorder.image("difference", title, masks_side_by_side(*masks), n)
-        for side, engine in enumerate(("numpy", "torch")):
-            title = f"masks/layer {layer}, a row each step: white kept, black dropped, grey was 0"
-            recorder.image(engine, title, mask_picture(np.stack([pair[side] for pair in rows]), len(rows), 128), n)
+    for place in PLACES:
+        steps = trained.kept[f"masks of {place}"]
+        for at in sorted({0, n // 3, 2 * n // 3, n - 1}):
+            ours, theirs = steps[at]
+            picture = masks(ours, theirs, f"{place}: dropout at step {at + 1}")
+            recorder.image("numpy", f"{place}/after dropout/masks", picture, at + 1)
+        ours, theirs = (np.stack([pair[side][0] for pair in steps]) for side in (0, 1))
+        picture = masks(ours, theirs, f"{place}: the first example of each batch", "step")
+        recorder.image("numpy", f"{place}/after dropout/masks of the first example", picture, n)
 
 
 lesson = Lesson(
@@ -159,9 +159,19 @@ lesson = Lesson(
     across=across,
     cards=(
         "gap/held-out - training loss",
-        "by p (step = 100 p)/gap",
+        "figures/loss over the share that is dropped",
         "same batch/training - evaluation",
-        "kept share/layer 2",
+        "hidden 1/after dropout/share kept",
     ),
     quick=9,
+    tags={
+        "gap/held-out - training loss": "How much higher the loss is on held-out digits than on those trained on. It "
+        "grows where digits are learned by heart.",
+        "same batch/loss in training": "The loss of the step's batch with units switched off, before the step.",
+        "same batch/loss in evaluation": "The loss of the same batch and weights with all units, before the step.",
+        "same batch/training - evaluation": "The difference of the two: what switching off costs. 0 without dropout.",
+        "hidden 1/after dropout/masks of the first example": "What became of the first example of each batch, step "
+        "after step: blue kept, orange dropped, grey 0 before.",
+        "hidden 2/after dropout/masks of the first example": "The same in the second layer.",
+    },
 )

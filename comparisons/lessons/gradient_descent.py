@@ -16,6 +16,7 @@ import numpy as np
 
 from torchref.compare import Comparison
 from torchref.compare.datasets.bundled import diabetes
+from torchref.compare.record.pictures import landscape
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
@@ -81,24 +82,22 @@ def judge(f: Figures) -> list[Finding]:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """The path over the loss, in the plane of the two weights that move most: bright is high."""
+    """The path over the loss, in the plane of the two weights that move most."""
     path = np.array(trained.kept["path"])
     a, b = np.argsort(np.ptp(path, axis=0))[-2:]
     recorder.image("numpy", "path over the loss", surface(trained.data, path, a, b), trained.lockstep.steps)
 
 
 def surface(data: Any, path: Array, a: int, b: int, size: int = 120) -> Array:
-    """The loss over two weights (the others where the path ends), the path in red."""
+    """The loss over two weights (the others where the path ends), and the path."""
     low, high = path[:, [a, b]].min(axis=0) - 0.3, path[:, [a, b]].max(axis=0) + 0.3
     axes = [np.linspace(low[i], high[i], size) for i in range(2)]
     rest = data.train_inputs @ path[-1] - data.train_inputs[:, a] * path[-1, a] - data.train_inputs[:, b] * path[-1, b]
     y = rest + axes[0][:, None, None] * data.train_inputs[:, a] + axes[1][None, :, None] * data.train_inputs[:, b]
     loss = np.mean((y - data.train_targets[:, 0]) ** 2, axis=2)  # (size, size)
-    image = np.repeat(((loss - loss.min()) / np.ptp(loss))[:, :, None], 3, axis=2)
-    for point in path:
-        i, j = ((point[[a, b]] - low) / (high - low) * (size - 1)).astype(int)
-        image[i, j] = (1, 0, 0)
-    return image
+    title = "The mean squared error over two weights, and the path of the descent"
+    ends = [(float(low[i]), float(high[i])) for i in range(2)]
+    return landscape(loss.T[::-1], ends[0], ends[1], path[:, [a, b]], title, (f"weight {a}", f"weight {b}"))
 
 
 lesson = Lesson(
@@ -116,4 +115,9 @@ lesson = Lesson(
     control="standing still",
     watch=watch,
     show=show,
+    tags={
+        "loss/all examples": "The mean squared error of all examples after each step, whatever the step has seen.",
+        "path over the loss": "The loss over the two weights that move most, the others as at the end: white is low, "
+        "blue high. The orange line is the path, from the black dot to the green one.",
+    },
 )

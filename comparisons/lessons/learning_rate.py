@@ -97,4 +97,8 @@ lesson = Lesson(
     cards=("above the minimum (log10)", "figures/steps"),
     control="0.5",
     train=train,
+    tags={
+        "above the minimum (log10)": "How far the loss lies above its lowest value, log10: a line that falls gains a "
+        "constant factor with each step; one that rises has a rate that jumps over the minimum.",
+    },
 )

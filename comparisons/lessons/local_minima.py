@@ -15,6 +15,8 @@ import torch
 
 import torchref
 from torchref.compare import Comparison, Data
+from torchref.compare.record.drawing import Figure, shaded
+from torchref.compare.record.pictures import DARK_ORANGE, GREEN
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
 from torchref.nn.module import Array
@@ -112,15 +114,18 @@ def judge(f: Figures) -> list[Finding]:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """The balls' paths: time from left to right, place from bottom (-2.5) to top (2.5); bright is low."""
+    """The balls' paths over time, above the heights that they roll on."""
     path = np.array(trained.kept["path"])  # (steps, balls)
-    places = np.linspace(2.5, -2.5, 120)
-    shade = 1 - np.clip((height(places) + 0.4) / 3, 0, 1)
-    image = np.repeat(np.repeat(shade[:, None, None], len(path), axis=1), 3, axis=2)
-    rows = np.clip(((2.5 - path) / 5 * 119).round().astype(int), 0, 119)
+    sides = (("from the left", DARK_ORANGE), ("from the right", GREEN))
+    legend = [("low", (255, 255, 255), "box"), ("high", (10, 20, 60), "box"), *((side, c, "thin") for side, c in sides)]
+    figure = Figure("Where each ball is, step after step", legend=legend)
+    axes = figure.axes(0, "", (0.0, float(len(path))), (-2.5, 2.5), "step", "place")
+    heights = height(np.linspace(2.5, -2.5, 120))
+    axes.cells(shaded(heights[:, None], float(heights.min()), float(heights.max())))
+    axes.ticks()
     for ball in range(0, BALLS, 2):
-        image[rows[:, ball], np.arange(len(path))] = (1, 0, 0) if ball < BALLS // 2 else (0, 0, 1)
-    recorder.image("numpy", "paths", image, trained.lockstep.steps)
+        axes.line(list(range(len(path))), path[:, ball].tolist(), sides[ball >= BALLS // 2][1], 2)
+    recorder.image("numpy", "paths", figure.pixels(), trained.lockstep.steps)
 
 
 lesson = Lesson(
@@ -137,4 +142,8 @@ lesson = Lesson(
     control="exact",
     watch=watch,
     show=show,
+    tags={
+        "paths": "The place of each second ball over the steps; behind them the height: white is low. They end in one "
+        "of the two white valleys.",
+    },
 )

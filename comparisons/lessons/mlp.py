@@ -18,6 +18,7 @@ from torchref.compare.data import split
 from torchref.compare.datasets import bundled
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, epochs, larger
+from torchref.compare.train.end import record_wrong
 
 TASKS = {  # data, inputs, outputs, epochs
     "digits": (bundled.digits, 64, 10, 8),
@@ -101,14 +102,12 @@ def show(recorder: Recorder, trained: Trained) -> None:
     signal = x
     for layer in list(trained.model)[:-1]:
         signal = layer.predict(signal)
+    record_wrong(recorder, trained.model.predict(x), x.reshape(-1, 8, 8), target, trained.lockstep.steps)
     pictures = np.clip((x.reshape(-1, 8, 8) + 1) / 3, 0, 1)
-    wrong = pictures[trained.model.predict(x).argmax(axis=1) != target][:40]
-    tiles = np.zeros((40, 10, 10))
-    tiles[: len(wrong), 1:9, 1:9] = wrong
-    sheet = tiles.reshape(4, 10, 10, 10).transpose(0, 2, 1, 3).reshape(40, 100)
-    recorder.image("numpy", "digits: named wrong", np.kron(sheet, np.ones((6, 6))), trained.lockstep.steps)
     recorder.embedding("numpy", "digits: last layer's input", signal, target, np.kron(pictures, np.ones((1, 4, 4))))
 
+
+CARDS = (*(f"{task}: accuracy, held out" for task in ("digits", "tumours", "wines")), "diabetes: loss, held out")
 
 lesson = Lesson(
     name="mlp",
@@ -121,6 +120,9 @@ lesson = Lesson(
     show=show,
     seeds=20,
     quick=8,
-    cards=(*(f"{task}: accuracy, held out" for task in ("digits", "tumours", "wines")), "diabetes: loss, held out"),
+    cards=CARDS,
     colors="(hidden|lines)",
+    tags={
+        tag: f"{tag}, after each epoch: a curve with hidden layers, and one with straight lines alone." for tag in CARDS
+    },
 )

@@ -15,6 +15,7 @@ import numpy as np
 import torchref
 from torchref.compare import Comparison, Data
 from torchref.compare.data import split
+from torchref.compare.record.pictures import decisions
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, equal, gradients_of, larger
 from torchref.nn.module import Array
@@ -94,9 +95,9 @@ def judge(f: Figures) -> list[Finding]:
 
 def show(recorder: Recorder, trained: Trained) -> None:
     """The plane as the network colours it: its decision boundary."""
-    axis = np.linspace(-3, 3, 120)
-    grid = np.stack(np.meshgrid(axis, -axis), axis=-1).reshape(-1, 2)
-    recorder.image("numpy", "decision", trained.model.predict(grid).reshape(120, 120), trained.lockstep.steps)
+    x, target = trained.data.train_inputs[:], trained.data.train_targets[:].ravel().astype(int)
+    picture = decisions(trained.model.predict, x, target, "What the network answers in the plane")
+    recorder.image("numpy", "examples/decisions", picture, trained.lockstep.steps)
 
 
 lesson = Lesson(

@@ -64,4 +64,5 @@ lesson = Lesson(
     cards=("figures/loss", "loss/training"),
     control="momentum 0.03",
     quick=4,
+    runs="plain (0.6|1.0)|momentum (0.03|0.1)|RMSprop (0.003|0.01)|Adam (0.003|0.01)|about",  # two rates of each
 )

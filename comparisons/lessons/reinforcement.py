@@ -77,4 +77,7 @@ lesson = Lesson(
     control="shuffled",
     train=train,
     quick=4,
+    tags={
+        "steps that the pole stands": "How long the pole stands in an episode, the mean of the batch: the reward.",
+    },
 )

@@ -90,4 +90,8 @@ lesson = Lesson(
     cards=("loss/training", "loss/judges", "figures/stopped", "figures/to the end"),
     control="early stopping",
     watch=watch,
+    tags={
+        "loss/chooses": "The loss on the held-out examples that choose when to stop. It falls, then rises.",
+        "loss/judges": "The loss on other held-out examples, which judge the choice.",
+    },
 )

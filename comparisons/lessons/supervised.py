@@ -20,6 +20,7 @@ from torchref.compare.datasets.bundled import digits
 from torchref.compare.datasets.texts import SUBJECTS, help_paragraphs, opinion_sentences, opinions, vocabulary
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
+from torchref.compare.train.end import record_wrong
 from torchref.models.sequence import RecurrentClassifier, torch_recurrent_classifier
 
 BETTER = {"images": 0.3, "sentiments": 0.2, "subjects": 0.2}  # than chance, and than what shuffled outputs teach
@@ -103,19 +104,12 @@ def judge(f: Figures) -> list[Finding]:
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
-    """New inputs and the answers: digits in the row of their answer, red where it is wrong; sentences in a table."""
+    """New inputs and the answers: digits that are named wrong; sentences in a table."""
     x, target = trained.data.validation_inputs, trained.data.validation_targets
     answers = trained.model.predict(x).argmax(axis=1)
     n = trained.lockstep.steps
     if x.dtype.kind == "f":
-        picture = np.zeros((10, 20, 10, 10, 3))  # (answers, examples, H, W, colour)
-        for answer in range(10):
-            for place, i in enumerate(np.flatnonzero(answers == answer)[:20]):
-                picture[answer, place] = (0, 0, 0) if target[i] == answer else (1, 0, 0)
-                picture[answer, place, 1:9, 1:9] = x[i].reshape(8, 8, 1)
-        rows = picture.swapaxes(1, 2).reshape(100, 200, 3)
-        title = "answers/new digits, in the row of the network's answer, 0 to 9; red: wrong"
-        recorder.image("numpy", title, np.kron(rows, np.ones((4, 4, 1))), n)
+        record_wrong(recorder, trained.model.predict(x), x.reshape(-1, 8, 8), target, n)
     elif x.shape[1] < 10:
         texts = opinion_sentences()[1]
         lines = [f"| {texts[i][0]} | {target[i]} | {answers[i]} |" for i in range(0, len(texts), len(texts) // 20)]
@@ -133,7 +127,7 @@ lesson = Lesson(
     judge=judge,
     control="images, shuffled",
     show=show,
-    colors="(right|shuffled)",
     cards=("accuracy/validation", "accuracy/training", "loss/validation", "loss/training"),
     quick=10,
+    tags={"answers": "New sentences, what is desired, and what the network answers."},
 )

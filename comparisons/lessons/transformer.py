@@ -18,6 +18,7 @@ import torch
 from torchref import models
 from torchref.compare import Comparison
 from torchref.compare.datasets.made import copy_task
+from torchref.compare.record import pictures
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, follow, larger, steps
 from torchref.compare.teach.letters import ALPHABET, text, write
@@ -100,9 +101,9 @@ def show(recorder: Recorder, trained: Trained) -> None:
     model, at = trained.model, trained.lockstep.steps
     task = trained.comparison.name
     if isinstance(model, models.GPT):
-        looks = np.pad(attention(model, trained.data.validation_inputs[:100]), ((0, 0), (1, 1), (1, 1)))
-        sheet = np.kron(np.concatenate(list(looks), axis=1), np.ones((10, 10)))
-        recorder.image("numpy", f"{task}: where the three heads look", sheet, at)
+        shares = attention(model, trained.data.validation_inputs[:100])
+        picture = pictures.attention(shares, f"{task}: where the {HEADS} heads look, in the mean over 100 examples")
+        recorder.image("numpy", f"{task}: where the heads look", picture, at)
     if task == "text":
         recorder.text("numpy", "text: written by the network", f"`{write(model, trained.rng)}`", at)
 
@@ -134,4 +135,15 @@ lesson = Lesson(
     quick=3,
     cards=tuple(tag for tag, _ in CURVES.values()),
     colors="^(GPT|GRU)",
+    tags={
+        "text: bits per letter, held out": "Bits that the network needs for a letter of held-out text; log2(27) = 4.75 "
+        "without any knowledge. Lower is better.",
+        "copy: right, held out": "The share of symbols that are copied rightly.",
+        **{
+            f"{task}: where the heads look": "What share of each place's attention goes to each earlier place, dark is "
+            "much: a row reads from its columns. A panel for each head."
+            for task in STEPS
+        },
+        "text: written by the network": "Text that the trained network writes, letter by letter.",
+    },
 )

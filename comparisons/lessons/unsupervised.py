@@ -19,6 +19,7 @@ import torch
 from torchref.compare import Comparison
 from torchref.compare.data import batches
 from torchref.compare.datasets.bundled import digit_images, digits
+from torchref.compare.record.pictures import groups, rows_of_images
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach import Figures, Finding, Lesson, Trained, larger
 from torchref.models.plain import autoencoder
@@ -151,31 +152,27 @@ def show(recorder: Recorder, trained: Trained) -> None:
     model, x, n = trained.model, trained.data.validation_inputs, trained.lockstep.steps
     labels: Any = digits().validation_targets[:]
     code = codes(model, x)
-    rows = [x[:12], reconstructed(model, x[:12])]
-    recorder.image("numpy", "reconstruction/above held-out digits, below what comes back", in_rows(rows), n)
-    recorder.image("numpy", "grouping/codes in their two widest directions, a colour a digit", mapped(code, labels), n)
+    shown = {"held-out digits": x[:12], "what comes back": reconstructed(model, x[:12])}
+    if isinstance(model, VariationalAutoencoder):
+        drawn = sigmoid(model.decoder.predict(trained.rng.standard_normal((12, CODE))))[0]
+        shown["digits that nobody wrote: from codes drawn from N(0, 1)"] = drawn
+    images = {label: rows.reshape(-1, 8, 8) for label, rows in shown.items()}
+    recorder.image("numpy", "reconstruction/digits", rows_of_images(images, "What the code keeps of a digit"), n)
+    directions = "first direction of the codes", "second direction"
+    picture = groups(
+        widest(code[:400]), labels[:400], "400 digits by their codes: each is written at its place", directions
+    )
+    recorder.image("numpy", "grouping/codes in their two widest directions", picture, n)
     pictures = np.kron(x.reshape(-1, 8, 8, 1), np.ones((1, 4, 4, 1))) * np.array(COLOURS)[labels][:, None, None] / 255
     recorder.embedding("numpy", "code", code, labels, pictures)
     recorder.embedding("numpy", "pixels", x, labels, pictures)
-    if isinstance(model, VariationalAutoencoder):
-        drawn = [sigmoid(model.decoder.predict(trained.rng.standard_normal((12, CODE))))[0] for _ in range(4)]
-        recorder.image("numpy", "reconstruction/digits that nobody wrote: codes drawn from N(0, 1)", in_rows(drawn), n)
 
 
-def in_rows(rows: list[Array], scale: int = 6) -> Array:
-    """Images (N, 64) side by side, row under row. (H, W)"""
-    return np.kron(np.concatenate([np.hstack(list(row.reshape(-1, 8, 8))) for row in rows]), np.ones((scale, scale)))
-
-
-def mapped(points: Array, labels: Any, size: int = 360) -> Array:
-    """The points' two widest directions (principal components), each point a square of its label's colour. (H, W, 3)"""
+def widest(points: Array) -> Array:
+    """The points in their two widest directions (principal components). (N, 2)"""
     centred = points - points.mean(axis=0)
-    flat = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # (N, 2)
-    places = (flat - flat.min(axis=0)) / (flat.max(axis=0) - flat.min(axis=0)) * (size - 6)
-    picture = np.zeros((size, size, 3), np.uint8)
-    for (column, row), label in zip(places.astype(int), labels, strict=True):
-        picture[row : row + 6, column : column + 6] = COLOURS[label]
-    return picture
+    flat: Array = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+    return flat
 
 
 lesson = Lesson(
@@ -194,4 +191,13 @@ lesson = Lesson(
     show=show,
     cards=("grouping/nearest neighbour by code: same digit", "reconstruction/mean squared error", "loss/validation"),
     quick=8,
+    tags={
+        "grouping/nearest neighbour by code: same digit": "How often the digit with the nearest code is the same; "
+        "by chance 0.1. The network never saw a label.",
+        "reconstruction/mean squared error": "The mean squared error of held-out digits that went through the code.",
+        "reconstruction/digits": "Held-out digits, and what comes back from their codes; of the variational one also "
+        "digits from codes that were drawn at random.",
+        "grouping/codes in their two widest directions": "The codes of held-out digits in the plane of their two "
+        "widest directions; each is written as its label, which the network never saw.",
+    },
 )

@@ -84,11 +84,11 @@ def test_same_batch_same_weights():
     """Catches an evaluation after the step beside a training loss before it: without dropout both must be equal."""
     trained = begun(dropout.lesson, "p=0.0")
     np.testing.assert_allclose(trained.curve("same batch/training - evaluation"), 0, atol=1e-12)
-    assert (trained.curve("kept share/layer 2") == 1).all()
+    assert (trained.curve("hidden 1/after dropout/share kept") == 1).all()
     trained = begun(dropout.lesson, "p=0.5")
     assert (np.abs(trained.curve("same batch/training - evaluation")) > 1e-6).all()
-    assert [len(trained.kept[f"first rows of layer {layer}"]) for layer in dropout.LAYERS] == [3, 3]
-    first, second = (trained.kept[f"masks of layer {layer}"][0] for layer in dropout.LAYERS)
+    assert [len(trained.kept[f"masks of {place}"]) for place in dropout.PLACES] == [3, 3]
+    first, second = (trained.kept[f"masks of {place}"][-1][0] for place in dropout.PLACES)
     assert not np.array_equal(first, second)
 
 

@@ -192,7 +192,7 @@ def negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
 
 def strided(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
     """Windows that start at i where they start at i * stride: x[:, i * s : i * s + k] for x[:, i : i + k]."""
-    counters = {v.id for n in ast.walk(function) if isinstance(n, ast.For) for v in names_in(n.target)}
+    counters = {v.id for n in ast.walk(function) if isinstance(n, ast.For) for v in _names_in(n.target)}
     found: list[Slot] = []
     for s in (n for n in ast.walk(function) if isinstance(n, ast.Slice)):
         lower, upper = s.lower, s.upper

@@ -16,6 +16,8 @@ __all__ = ["FUNCTIONS", "Comparison"]
 
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
+RECORDS = ("few", "all")
+ABOUT = "about"  # the folder beside the variants' that holds the run's page
 FUNCTIONS = ("model", "torch_model", "loss", "torch_loss", "optimizer", "data", "scheduler", "adapt")
 OPTIONAL = ("torch_loss", "scheduler", "adapt")  # those that may be None; of model and torch_model one may
 
@@ -57,6 +59,7 @@ class Comparison:
     seed: int = 0
     dtype: str = "float64"
     device: str = "auto"
+    record: str = "few"  # what TensorBoard shows: about 20 curves, or every figure of every layer ("all")
     torch_model: Callable[..., Any] | None = None
     torch_loss: Callable[[Any], Any] | None = None
     scheduler: Callable[[Any, Any], Any] | None = None  # scheduler(lr_scheduler, optimizer), stepped once an epoch ...
@@ -108,10 +111,12 @@ class Comparison:
             raise UserError(f"dtype must be one of {', '.join(DTYPES)}, not {_short(self.dtype)}")
         if self.device not in DEVICES:
             raise UserError(f"device must be one of {', '.join(DEVICES)}, not {_short(self.device)}")
+        if self.record not in RECORDS:
+            raise UserError(f"record must be one of {', '.join(RECORDS)}, not {_short(self.record)}")
         if not self.variants:
             raise UserError("variants must name at least one variant, and is empty")
         for name in (self.name, *self.variants):
-            if not isinstance(name, str) or not name or any(c in name for c in "/\\\0") or name in (".", ".."):
+            if not isinstance(name, str) or not name or any(c in name for c in "/\\\0") or name in (".", "..", ABOUT):
                 raise UserError(
                     f"a comparison's and a variant's name is a folder's name, which {_short(name)} cannot be"
                 )

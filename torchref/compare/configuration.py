@@ -18,7 +18,7 @@ from torchref.nearest import nearest
 
 __all__ = ["SETTINGS", "as_config", "check_config", "configured", "plain", "read_config", "write_config"]
 
-SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device")
+SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device", "record")
 KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants", "origin")
 
 

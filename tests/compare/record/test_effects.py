@@ -24,26 +24,8 @@ def seen(x, y):
 def test_kept_share_leaves_out_what_was_zero():
     """Behind a ReLU half of the units are zero without any dropout: counted as dropped, p would look too large."""
     watched = seen([[1.0, 2.0, 0.0, 4.0]], [[2.0, 0.0, 0.0, 8.0]])
-    assert effects.dropout_effect("d", watched) == {"dropout kept/d": pytest.approx(2 / 3)}
-    assert effects.dropout_mask("d", watched).tolist() == [[1.0, 0.0, 0.5, 1.0]]
-    whole = seen(np.ones((2, 3, 4)), np.ones((2, 3, 4)))
-    assert effects.dropout_mask("d", whole).tolist() == np.ones((2, 12)).tolist()
-
-
-def test_masks_that_differ_show_red():
-    """Catches a picture that shows one twin twice: exactly the places that differ are red, at their place."""
-    ours = np.array([[1.0, 0.0, 0.5], [1.0, 1.0, 0.0]])
-    theirs = ours.copy()
-    theirs[1, 2] = 1.0
-    equal = effects.masks_side_by_side(ours, ours)
-    picture = effects.masks_side_by_side(ours, theirs)
-    scale, line = 4, 8
-    assert picture.shape == (2 * scale, 3 * 3 * scale + 2 * line, 3)
-    np.testing.assert_array_equal(picture[:, : 3 * scale, 0][::scale, ::scale], ours)
-    np.testing.assert_array_equal(picture[:, 3 * scale + line : 6 * scale + line, 1][::scale, ::scale], theirs)
-    third = picture[:, 6 * scale + 2 * line :][::scale, ::scale]
-    assert np.argwhere(third).tolist() == [[1, 2, 0]]
-    assert not equal[:, 6 * scale + 2 * line :].any()
+    kept = effects.dropout_effect("hidden 1/after dropout", watched.inputs["d"], watched.outputs["d"])
+    assert kept == {"hidden 1/after dropout/share kept": pytest.approx(2 / 3)}
 
 
 @pytest.mark.parametrize("shape", [(13, 3), (5, 3, 7), (3, 3, 2, 5)])
@@ -70,22 +52,14 @@ def test_a_batch_norms_scalars(tmp_path):
     x = rng.standard_normal((11, 3)) + 4
     with observe_numpy(module) as watched:
         module(x)
-    values = effects.batch_norm_effect("", watched, module)
-    assert values["batch norm/ batch mean"] == pytest.approx(x.mean())
-    assert values["batch norm/ running mean"] == pytest.approx(0.1 * x.mean())
-    assert values["batch norm/ batch variance"] == pytest.approx(x.var(0, ddof=1).mean())
-    assert values["batch norm/ running variance"] == pytest.approx(0.9 + 0.1 * x.var(0, ddof=1).mean())
+    values = effects.batch_norm_effect("n", watched.inputs[""], module)
+    assert values["n/batch mean"] == pytest.approx(x.mean())
+    assert values["n/running mean"] == pytest.approx(0.1 * x.mean())
+    assert values["n/batch variance"] == pytest.approx(x.var(0, ddof=1).mean())
+    assert values["n/running variance"] == pytest.approx(0.9 + 0.1 * x.var(0, ddof=1).mean())
     distance = 0.9 * x.mean(0) / x.std(0, ddof=1)
     expected = pytest.approx(float(np.sqrt(np.mean(distance**2))))
-    assert values["batch norm/ running mean - batch mean, in spreads"] == expected
-
-
-def test_a_picture_of_statistics_has_one_scale():
-    """Catches running statistics shaded on a scale of their own: far off would look like equal."""
-    batch = np.array([[1.0, 3.0], [0.0, 0.0]])
-    picture = effects.statistics_picture(batch, np.array([[2.0, 9.0], [0.0, -1.0]]), height=1, width=2)
-    assert picture.shape == (2, 2 + 1 + 2, 3)
-    assert picture[:, [0, 1, 3, 4], 0].tolist() == [[0.0, 1.0, 0.5, 1.0], [0.0, 0.0, 0.0, 0.0]]
+    assert values["n/running mean - batch mean, in spreads"] == expected
 
 
 def bowl(curvatures, lr=0.1):
@@ -164,12 +138,11 @@ def test_a_watched_step_is_recorded_for_both_engines(tmp_path):
     lockstep = Lockstep(comparison, {}, torch.device("cpu"))
     with Recorder(tmp_path) as recorder:
         step = lockstep.step(x, target, observe=True)
-        effects.record_effects(recorder, step, lockstep, [0.1], 1, histograms=True)
+        effects.record_effects(recorder, step, lockstep, [0.1], 1, pictures=True, every=True)
     metrics = read_metrics(tmp_path)
     assert metrics["numpy"].keys() == metrics["torch"].keys()
     for tag, points in metrics["numpy"].items():
         assert metrics["torch"][tag][0] == pytest.approx(points[0], rel=1e-6, abs=1e-12), tag
-    for engine in ("numpy", "torch"):
-        read = EventAccumulator(str(tmp_path / engine), size_guidance={"images": 0})
-        read.Reload()
-        assert read.Images("dropout mask/2")[0].width == 5 * 4
+    read = EventAccumulator(str(tmp_path / "difference"), size_guidance={"images": 0}).Reload()
+    wanted = {"hidden 1/after dropout/masks", "hidden 1/after normalisation/in front and behind"}
+    assert wanted | {"hidden 1/after normalisation/running and batch statistics"} == set(read.Tags()["images"])

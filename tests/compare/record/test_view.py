@@ -55,7 +55,9 @@ def test_deep_link(tmp_path):
     query = parse_qs(link.query)
     assert (link.netloc, link.fragment) == ("127.0.0.1:6006", "timeseries")
     assert query["smoothing"] == ["0"]
-    assert {"plugin": "scalars", "tag": "loss/training"} in json.loads(query["pinnedCards"][0])
+    picture, *curves = json.loads(query["pinnedCards"][0])
+    assert picture["runId"] == "defaultExperimentId/dropout/difference"  # the first variant's
+    assert {"plugin": "scalars", "tag": "loss/training"} in curves
     assert query["runColorGroup"] == ["regex:^(.*)/"]
     alone = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006/", tmp_path / "plain")).query)
     assert alone["runColorGroup"] == ["regex:(numpy|torch|difference)$"]
@@ -68,7 +70,9 @@ def test_a_lessons_cards_are_on_top(tmp_path):
     def page(folder):
         link = urlsplit(view.deep_link("http://127.0.0.1:6006", folder))
         query = parse_qs(link.query)
-        return [card["tag"] for card in json.loads(query["pinnedCards"][0])], query["runColorGroup"][0], link.fragment
+        picture, *cards = json.loads(query["pinnedCards"][0])
+        assert picture["tag"] == "NumPy on torch/loss of each step"
+        return [card["tag"] for card in cards], query["runColorGroup"][0], link.fragment
 
     (tmp_path / "config.toml").write_text('cards = ["gap", "loss/step"]\ncolors = "^(p|n)"')
     assert page(tmp_path) == (["gap", "loss/step"], "regex:^(p|n)", "timeseries")

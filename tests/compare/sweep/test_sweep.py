@@ -130,7 +130,7 @@ def test_the_table_is_shown_and_hparams_name_the_union_of_keys(tmp_path, capsys)
 
     experiment = content(folder, "_hparams_/experiment").experiment
     assert [info.name for info in experiment.hparam_infos] == ["variant", "model.p", "optimizer.lr", "seed"]
-    assert experiment.metric_infos[0].name.tag == "final/validation_accuracy"
+    assert experiment.metric_infos[0].name.tag == "accuracy/validation"
     session = content(
         folder / "plain,p=0.1,lr=0.1,seed=1/plain/numpy", "_hparams_/session_start_info"
     ).session_start_info

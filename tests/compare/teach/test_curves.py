@@ -1,11 +1,18 @@
 """What a lesson's trainings leave for TensorBoard."""
 
+from dataclasses import replace
+
 import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from torchref.compare.catalogue import find_lesson
+from torchref.compare.record.drawing import COLOURS
 from torchref.compare.record.metrics import read_metrics
+from torchref.compare.record.pictures import by_setting
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.curves import record, record_across
+from torchref.compare.record.tags import THIS_RUN
+from torchref.compare.teach.curves import record, record_figures
+from torchref.compare.teach.lesson import Across
 from torchref.compare.teach.trained import Trained
 
 
@@ -16,14 +23,37 @@ def test_what_one_engine_alone_measured_is_not_the_others(tmp_path):
     trained.note("both", 1.0, 2.0)
     trained.note("ours", 3.0)
     with Recorder(tmp_path / "v") as recorder:
-        record(recorder, [trained])
+        record(recorder, [trained], ("numpy", "torch"))
     metrics = read_metrics(tmp_path / "v")
     assert metrics["numpy"] == {"both": [(0, 1.0)], "ours": [(0, 3.0)]}
     assert metrics["torch"] == {"both": [(0, 2.0)]}
-    assert metrics["difference"] == {"difference/both (log10)": [(0, 0.0)]}
-    values = np.array([1.0, 2.0, 6.0])
-    record_across(tmp_path, {"by p": {"gap": [(50, values), (0, -values)], "loss": [(50, values / 2)]}})
-    curves = read_metrics(tmp_path / "by p")
-    assert curves["numpy"] == {"gap": [(0, -3.0), (50, 3.0)], "loss": [(50, 1.5)]}
-    assert curves["least"] == {"gap": [(0, -6.0), (50, 1.0)], "loss": [(50, 0.5)]}
-    assert curves["greatest"] == {"gap": [(0, -1.0), (50, 6.0)], "loss": [(50, 3.0)]}
+
+
+def test_figures_stand_over_the_settings(tmp_path):
+    """Catches a figure of another variant, and a seed that stands on the axis in the place of a setting."""
+    a, b = np.array([1.0, 2.0]), np.array([5.0, 7.0])
+    figures = {"small": {"gap": a}, "large": {"gap": b, "more": a}}
+    asked = []
+    over = Across("figures/gap by size", "size", "gap", {"": [("small", a), ("large", b)]})
+    lesson = replace(
+        find_lesson("zero_initialization"),
+        cards=("figures/gap", "loss/training", "figures/more"),
+        across=lambda of: asked.append(of) or [over],
+    )
+    with Recorder(tmp_path, engines=(THIS_RUN,)) as recorder:
+        record_figures(recorder, lesson, figures)
+    read = EventAccumulator(str(tmp_path / THIS_RUN)).Reload()
+    assert read.Tags()["images"] == ["figures/gap", "figures/more", "figures/gap by size"]
+    assert {image.step for tag in read.Tags()["images"] for image in read.Images(tag)} == {0}
+    assert asked == [figures]
+
+
+def test_a_dot_for_each_seed():
+    """Catches a mean alone, which hides how far the seeds lie apart."""
+    one = by_setting("t", "size", "gap", {"": [("small", np.array([1.0])), ("large", np.array([2.0]))]}, joined=False)
+    many = by_setting(
+        "t", "size", "gap", {"": [("small", np.linspace(0, 1, 9)), ("large", np.array([2.0]))]}, joined=False
+    )
+    assert one.shape == many.shape
+    assert (many == np.array(COLOURS[0])).all(axis=2).sum() > (one == np.array(COLOURS[0])).all(axis=2).sum() + 300
+    assert by_setting("t", "size", "gap", {"": [("small", np.array([np.nan]))]}).shape == one.shape

@@ -10,8 +10,8 @@ from torchref.compare.teach.findings import (
     HOLDS,
     Finding,
     always,
-    chance,
     equal,
+    in_words,
     interval,
     larger,
     verdict,
@@ -25,13 +25,32 @@ def test_verdict():
     def finding(role, confirmed):
         return Finding("", confirmed, "", role)
 
-    assert verdict([finding("claim", True), finding("claim", True)]) == HOLDS
-    assert verdict([finding("claim", True), finding("claim", False)]) == FAILS
-    assert verdict([finding("claim", True), finding("limit", True)]) == CONDITION
-    assert verdict([finding("claim", True), finding("limit", False), finding("instead", True)]) == HOLDS
-    assert verdict([finding("claim", False), finding("limit", True)]) == FAILS
-    assert verdict([finding("limit", True)]) == FAILS
-    assert verdict([]) == FAILS
+    def judged(findings):
+        return verdict(findings, 10, 10)
+
+    assert judged([finding("claim", True), finding("claim", True)]) == HOLDS
+    assert judged([finding("claim", True), finding("claim", False)]) == FAILS
+    assert judged([finding("claim", True), finding("limit", True)]) == CONDITION
+    assert judged([finding("claim", True), finding("limit", False), finding("instead", True)]) == HOLDS
+    assert judged([finding("claim", False), finding("limit", True)]) == FAILS
+    assert judged([finding("limit", True)]) == FAILS
+    assert judged([]) == FAILS
+
+
+def test_few_seeds_decide_nothing():
+    """Catches "does not hold", and "holds", from a run that was cut short: the claim was not tested."""
+    for confirmed in (True, False):
+        assert verdict([Finding("", confirmed, "")], 2, 10) == "not decided (2 of 10 seeds)"
+    assert verdict([Finding("", True, "")], 12, 10) == HOLDS
+
+
+def test_intervals_are_said_in_words():
+    """Catches brackets and a p that a student cannot read, and an interval of one training."""
+    assert in_words(np.array([1.0, 2.0, 3.0]), ".3g") == "2 in the mean; 99% sure: between -3.73 and 7.73"
+    assert in_words(np.full(4, 0.5), ".3g") == "0.5 in every training"
+    assert in_words(np.array([0.5]), ".3g") == "0.5 in one training: nothing is known of others"
+    said = larger("", [3.0, 4.0], [1.0, 2.0], by=0.5).figures
+    assert said == "3.5 against 1.5, a difference of +2 in every training; more than 0.5 is asked"
 
 
 def test_findings():
@@ -59,12 +78,10 @@ def test_students_interval(count):
     error = values.std(ddof=1) / count**0.5
     half = t.ppf(0.995, count - 1) * error
     assert interval(values) == pytest.approx((values.mean(), values.mean() - half, values.mean() + half), rel=1e-12)
-    assert chance(values) == pytest.approx(t.sf(values.mean() / error, count - 1), rel=1e-12)
 
 
 def test_figures_that_are_equal():
     """Catches nan from a spread of zero, and a warning where figures are equal but for rounding."""
     assert interval(np.full(3, 0.25)) == (0.25, 0.25, 0.25)
-    assert (chance(np.full(3, 0.25)), chance(np.zeros(3))) == (0.0, 1.0)
     low, high = interval(np.array([0.4, 0.4, 0.4 + 1e-16]))[1:]
     assert 0.4 - 1e-14 < low <= high < 0.4 + 1e-14

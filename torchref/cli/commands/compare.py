@@ -47,6 +47,8 @@ class Options:
     """Precision of both twins."""
     device: Annotated[str | None, option("{auto,cpu,cuda}")] = None
     """Where torch computes; auto: CUDA where there is one."""
+    record: Annotated[str | None, option("{few,all}")] = None
+    """What TensorBoard shows: about 20 curves (few, the default), or every figure of every layer."""
     threads: Annotated[int | None, option("INT")] = None
     """Threads for matrix products. Default: OMP_NUM_THREADS, or 1: two engines that take turns wait for each other."""
     only: Annotated[str | None, option("VARIANT")] = None

@@ -8,107 +8,169 @@ import numpy as np
 
 from torchref.compare.lockstep.observe import Seen
 from torchref.compare.lockstep.step import Lockstep, Step
+from torchref.compare.record.pictures import mask_of, masks, normalisation, running_statistics
 from torchref.compare.record.recorder import Recorder
+from torchref.compare.record.roles import Role, Roles, module_of, roles_of
 from torchref.nn.module import Array
 
-__all__ = [
-    "DROPPED",
-    "KEPT",
-    "batch_norm_effect",
-    "batch_statistics",
-    "dropout_effect",
-    "dropout_mask",
-    "mask_picture",
-    "masks_side_by_side",
-    "record_effects",
-    "statistics_apart",
-    "statistics_picture",
-]
+__all__ = ["batch_norm_effect", "batch_statistics", "dropout_effect", "record_effects", "statistics_apart"]
 
 
 def record_effects(
-    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, histograms: bool
+    recorder: Recorder, step: Step, lockstep: Lockstep, rates: list[float], n: int, pictures: bool, every: bool
 ) -> None:
-    """Record step `n`, whose layers were watched, for both engines under the same tags."""
-    sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any], ...] = (
-        ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin),
-        ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin),
+    """Record step `n`, whose layers were watched, for both engines under the same tags.
+
+    With `every` figure of every layer; without, a few cards, and the norms of all gradients in metrics.jsonl. With
+    `pictures` distributions as well, and what dropout and batch norm did.
+    """
+    sides: tuple[tuple[str, Seen | None, dict[str, Array | None], Any, Any], ...] = (
+        ("numpy", step.numpy_seen, step.numpy_gradients, lockstep.numpy_twin, step.numpy_output),
+        ("torch", step.torch_seen, step.torch_gradients, lockstep.torch_twin, step.torch_output),
     )
-    for engine, seen, gradients, twin in sides:
+    for engine, seen, gradients, twin, output in sides:
         assert seen is not None
-        values = {f"learning rate/group {i}": rate for i, rate in enumerate(rates)}
-        values |= gradient_norms(gradients)
+        roles = roles_in(twin.model, seen, output)
         modules = dict(twin.model.named_modules())
-        for name in seen.outputs:
-            module = modules[name.split(" (")[0]]
-            values |= activation_statistics(name, seen.outputs[name])
-            kind = type(module).__name__
-            if "Dropout" in kind:
-                values |= dropout_effect(name, seen)
-                if histograms and seen.inputs[name].size:
-                    recorder.image(engine, f"dropout mask/{name}", mask_picture(dropout_mask(name, seen)), n)
-            elif "BatchNorm" in kind:
-                values |= batch_norm_effect(name, seen, module)
-        recorder.scalars(engine, values, n)
-        if histograms:
-            for kind, arrays in (
-                ("weights", twin.named_weights()),
-                ("gradients", gradients),
-                ("activations", seen.outputs),
-            ):
-                for name, array in arrays.items():
-                    if array is not None:
-                        recorder.histogram(engine, f"{kind}/{name}", array, n)
+        values = learning_rates(rates) | gradient_norms(gradients, roles)
+        for name, role in roles.layers.items():
+            values |= activation_statistics(role.tag, seen.outputs[name])
+            if "Dropout" in role.kind:
+                values |= dropout_effect(role.tag, seen.inputs[name], seen.outputs[name])
+            elif "BatchNorm" in role.kind:
+                values |= batch_norm_effect(role.tag, seen.inputs[name], modules[module_of(name)])
+        shown = values if every else few(values, roles)
+        recorder.scalars(engine, shown, n)
+        norms = {tag: values[tag] for tag in norms_by_depth(roles) if tag in values and tag not in shown}
+        recorder.scalars(engine, norms, n, cards=False)
+        if pictures:
+            arrays = entries(roles, twin.named_weights(), gradients, seen)
+            record_entries(recorder, engine, n, arrays if every else few_entries(arrays, roles))
+    if pictures:
+        record_pictures(recorder, step, lockstep, n, every)
 
 
-def gradient_norms(gradients: dict[str, Array | None]) -> dict[str, float]:
+def record_pictures(recorder: Recorder, step: Step, lockstep: Lockstep, n: int, every: bool) -> None:
+    """What dropout did, in both twins, and batch norm: of the first layer of each kind, or of `every` one."""
+    ours, theirs = step.numpy_seen, step.torch_seen
+    assert ours is not None
+    assert theirs is not None
+    modules = dict(lockstep.numpy_twin.model.named_modules())
+    drawn = set()
+    for name, role in roles_in(lockstep.numpy_twin.model, ours, step.numpy_output).layers.items():
+        x, y = ours.inputs[name], ours.outputs[name]
+        if not x.size or (role.kind in drawn and not every):
+            continue
+        if "Dropout" in role.kind and name in theirs.outputs:
+            pair = mask_of(x, y), mask_of(theirs.inputs[name], theirs.outputs[name])
+            recorder.image("difference", f"{role.tag}/masks", masks(*pair, f"{role.place}: dropout at step {n}"), n)
+        elif "BatchNorm" in role.kind:
+            picture = normalisation(x, y, f"{role.place}: batch norm at step {n}")
+            recorder.image("difference", f"{role.tag}/in front and behind", picture, n)
+            module = modules[module_of(name)]
+            if module.running_mean is not None:
+                running = to_numpy(module.running_mean), to_numpy(module.running_var)
+                title = f"{role.place}: running and batch statistics at step {n}"
+                picture = running_statistics(batch_statistics(x), running, title)
+                recorder.image("difference", f"{role.tag}/running and batch statistics", picture, n)
+        else:
+            continue
+        drawn.add(role.kind)
+
+
+def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
+    """The roles of the layers that were seen: the last one is the output if its numbers are the network's."""
+    last = next(reversed(seen.outputs.values()), None)
+    first = output[0] if isinstance(output, tuple) else output
+    return roles_of(model, list(seen.outputs), last is not None and last.size == first.size)
+
+
+def shown_layers(roles: Roles) -> list[Role]:
+    """The layers that have cards by default: what comes out of the first and of the last hidden place."""
+    hidden = [place for place in roles.places if place.startswith("hidden")]
+    found = []
+    for place in dict.fromkeys([*hidden[:1], *hidden[-1:]]):
+        outputs = [role for role in roles.layers.values() if role.place == place and "Dropout" not in role.kind]
+        found += outputs[-1:]
+    return found
+
+
+def few(values: dict[str, float], roles: Roles) -> dict[str, float]:
+    """The figures that have a card by default, about ten: of the first and the last hidden place, and the gradients."""
+    tags = [tag for tag in values if tag.startswith(("all layers/", "learning rate"))]
+    norms = norms_by_depth(roles)
+    tags += dict.fromkeys([*norms[:1], *norms[-2:]])
+    for role in shown_layers(roles):
+        tags += [f"{role.tag}/spread", *([f"{role.tag}/share of zeros"] if role.kind == "ReLU" else [])]
+        tags += [f"{role.place}/after dropout/share kept"]
+        tags += [f"{role.place}/after normalisation/running mean - batch mean, in spreads"]
+    return {tag: values[tag] for tag in tags if tag in values}
+
+
+def norms_by_depth(roles: Roles) -> list[str]:
+    """The tag of each place's gradient, in order: of its first parameter, the weight."""
+    return [f"{place}/gradient of {roles.parameters[name][1]}/norm" for place, name in roles.weights().items()]
+
+
+def entries(
+    roles: Roles, weights: dict[str, Array], gradients: dict[str, Array | None], seen: Seen
+) -> dict[str, Array | None]:
+    """{tag: the array whose distribution it shows}: weights, gradients and outputs of the layers."""
+    arrays: dict[str, Array | None] = {}
+    for name, (place, what) in roles.parameters.items():
+        arrays[f"{place}/{what}/entries"] = weights[name]
+        arrays[f"{place}/gradient of {what}/entries"] = gradients.get(name)
+    return arrays | {f"{role.tag}/entries": seen.outputs[name] for name, role in roles.layers.items()}
+
+
+def few_entries(arrays: dict[str, Array | None], roles: Roles) -> dict[str, Array | None]:
+    """The distributions that have a card by default: what the first and the last hidden place give, and the weights."""
+    layers = shown_layers(roles)
+    tags = [f"{role.tag}/entries" for role in layers] + [f"{role.place}/weight/entries" for role in layers]
+    return {tag: arrays[tag] for tag in tags if tag in arrays}
+
+
+def record_entries(recorder: Recorder, engine: str, n: int, arrays: dict[str, Array | None]) -> None:
+    """The distribution of each array."""
+    for tag, array in arrays.items():
+        if array is not None:
+            recorder.histogram(engine, tag, array, n)
+
+
+def learning_rates(rates: list[float]) -> dict[str, float]:
+    """The rate of each group of parameters."""
+    if len(rates) == 1:
+        return {"learning rate": rates[0]}
+    return {f"learning rate/group {number}": rate for number, rate in enumerate(rates, start=1)}
+
+
+def gradient_norms(gradients: dict[str, Array | None], roles: Roles) -> dict[str, float]:
     """The Euclidean norm of each parameter's gradient, and of all together."""
     norms = {name: float(np.linalg.norm(g)) for name, g in gradients.items() if g is not None}
-    return {f"gradient norm/{name}": norm for name, norm in norms.items()} | {
-        "gradient norm/all": float(np.sqrt(sum(norm**2 for norm in norms.values())))
+    values = {
+        f"{place}/gradient of {what}/norm": norms[name]
+        for name, (place, what) in roles.parameters.items()
+        if name in norms
     }
+    return values | {"all layers/gradient/norm": float(np.sqrt(sum(norm**2 for norm in norms.values())))}
 
 
-def activation_statistics(name: str, output: Array) -> dict[str, float]:
+def activation_statistics(tag: str, output: Array) -> dict[str, float]:
     """Mean, spread and share of exact zeros of a layer's output."""
     if output.dtype.kind != "f" or not output.size:
         return {}
     return {
-        f"activation mean/{name}": float(output.mean()),
-        f"activation spread/{name}": float(output.std()),
-        f"activation zeros/{name}": float(np.mean(output == 0)),
+        f"{tag}/mean": float(output.mean()),
+        f"{tag}/spread": float(output.std()),
+        f"{tag}/share of zeros": float(np.mean(output == 0)),
     }
 
 
-def dropout_effect(name: str, seen: Seen) -> dict[str, float]:
+def dropout_effect(tag: str, x: Array, y: Array) -> dict[str, float]:
     """The share of the nonzero inputs that dropout has kept in this step."""
-    there = seen.inputs[name] != 0
-    kept = there & (seen.outputs[name] != 0)
-    return {f"dropout kept/{name}": float(kept.sum() / max(there.sum(), 1))}
-
-
-KEPT, DROPPED, NOTHING = 1.0, 0.0, 0.5  # in a mask: what was zero before shows nothing
-
-
-def dropout_mask(name: str, seen: Seen) -> Array:
-    """Which units dropout has kept in this step: examples from top to bottom, units from left to right. (N, units)"""
-    x, y = (seen.inputs[name], seen.outputs[name])
-    x, y = (array.reshape(len(array), -1) for array in (x, y))
-    return np.where(x == 0, NOTHING, np.where(y == 0, DROPPED, KEPT))
-
-
-def mask_picture(mask: Array, rows: int = 32, columns: int = 64, scale: int = 4) -> Array:
-    """A corner of a mask, each unit a square: white was kept, black dropped, grey was zero before. (H, W)"""
-    return np.kron(mask[:rows, :columns], np.ones((scale, scale)))
-
-
-def masks_side_by_side(ours: Array, theirs: Array) -> Array:
-    """NumPy's mask, torch's mask, and where they differ, in red: an equal pair leaves the third one dark. (H, W, 3)"""
-    ours, theirs = mask_picture(ours), mask_picture(theirs)
-    differing = np.stack([ours != theirs, np.zeros_like(ours), np.zeros_like(ours)], axis=2).astype(np.float64)
-    line = np.broadcast_to(np.array([1.0, 0.5, 0.0]), (len(ours), 8, 3))  # orange, between the three
-    pictures = [np.stack([each] * 3, axis=2) for each in (ours, theirs)]
-    return np.concatenate([pictures[0], line, pictures[1], line, differing], axis=1)
+    there = x != 0
+    kept = there & (y != 0)
+    return {f"{tag}/share kept": float(kept.sum() / max(there.sum(), 1))}
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
@@ -129,35 +191,21 @@ def statistics_apart(x: Array, running_mean: Array, running_var: Array) -> tuple
     return float(np.sqrt(np.mean(means * means))), float(np.sqrt(np.mean(variances * variances)))
 
 
-def statistics_picture(batch: Array, running: Array, height: int = 8, width: int = 256) -> Array:
-    """Two (C, times) in one picture: batch, a line, running. A row a channel, time from left to right. (H, W, 3)
-
-    A channel's shades go from the least (black) to the greatest (white) of its batches, in both.
-    """
-    low, high = batch.min(axis=1, keepdims=True), batch.max(axis=1, keepdims=True)
-    cell = np.ones((height, max(1, width // batch.shape[1])))
-    shades = [np.clip((each - low) / np.where(high > low, high - low, 1.0), 0, 1) for each in (batch, running)]
-    grey = [np.stack([np.kron(each, cell)] * 3, axis=2) for each in shades]
-    line = np.broadcast_to(np.array([1.0, 0.5, 0.0]), (len(grey[0]), height, 3))
-    return np.concatenate([grey[0], line, grey[1]], axis=1)
-
-
-def batch_norm_effect(name: str, seen: Seen, module: Any) -> dict[str, float]:
+def batch_norm_effect(tag: str, x: Array, module: Any) -> dict[str, float]:
     """Mean and variance of the batch and of the running statistics, averaged over the channels; how far apart."""
-    x = seen.inputs[name]
     mean, variance = batch_statistics(x)
     values = {
-        f"batch norm/{name} batch mean": float(mean.mean()),
-        f"batch norm/{name} batch variance": float(variance.mean()),
-        f"batch norm/{name} size of the input": float(np.sqrt(np.mean(np.square(x)))),
+        f"{tag}/batch mean": float(mean.mean()),
+        f"{tag}/batch variance": float(variance.mean()),
+        f"{tag}/size of the input": float(np.sqrt(np.mean(np.square(x)))),
     }
     if module.running_mean is not None:
         running = to_numpy(module.running_mean), to_numpy(module.running_var)
-        values[f"batch norm/{name} running mean"] = float(np.mean(running[0]))
-        values[f"batch norm/{name} running variance"] = float(np.mean(running[1]))
+        values[f"{tag}/running mean"] = float(np.mean(running[0]))
+        values[f"{tag}/running variance"] = float(np.mean(running[1]))
         apart = statistics_apart(x, *running)
-        values[f"batch norm/{name} running mean - batch mean, in spreads"] = apart[0]
-        values[f"batch norm/{name} running / batch variance, log"] = apart[1]
+        values[f"{tag}/running mean - batch mean, in spreads"] = apart[0]
+        values[f"{tag}/log of running / batch variance"] = apart[1]
     return values
 
 

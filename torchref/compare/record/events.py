@@ -19,7 +19,7 @@ import google_crc32c
 import numpy as np
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 
 from torchref.compare.record.file import RecordFile
 
@@ -49,12 +49,12 @@ class EventFile(RecordFile):
         """Write one value of any kind."""
         self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=[value])))
 
-    def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def write_scalars(self, step: int, values: Mapping[str, float], metadata: Mapping[str, SummaryMetadata]) -> None:
         """Write one step's scalars as one event, rounded to float32 (all that TensorBoard keeps)."""
         event = Event(wall_time=time.time(), step=step)
         add = event.summary.value.add
         for tag, value in values.items():
-            add(tag=tag, simple_value=value)
+            add(tag=tag, simple_value=value, metadata=metadata.get(tag))
         self._write(event)
 
     def digest(self) -> str:

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.summary_pb2 import (
+    DATA_CLASS_BLOB_SEQUENCE,
+    DATA_CLASS_SCALAR,
+    DATA_CLASS_TENSOR,
+    Summary,
+    SummaryMetadata,
+)
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
@@ -23,11 +29,18 @@ from torchref.compare.faults import reason, writing
 from torchref.compare.record.events import EventFile, histogram, png
 from torchref.compare.record.kept import NOTHING, Kept, take_back
 from torchref.compare.record.metrics import ENGINES, MetricsFile
+from torchref.compare.record.tags import describe
 
 __all__ = ["Recorder", "declare_hparams", "log10_difference"]
 
 FLOOR = -20.0  # log10 of a difference of zero, so that equal curves have a point to draw
 FLUSH_SECONDS = 5.0
+DATA_CLASSES = {
+    "scalars": DATA_CLASS_SCALAR,
+    "histograms": DATA_CLASS_TENSOR,
+    "text": DATA_CLASS_TENSOR,
+    "images": DATA_CLASS_BLOB_SEQUENCE,
+}
 
 
 def log10_difference(difference: float) -> float:
@@ -44,8 +57,16 @@ class Recorder:
     returned, or NOTHING): all that was recorded later is taken back, and a record that has less is an error.
     """
 
-    def __init__(self, folder: Path, kept: Kept | None = None, engines: Sequence[str] = ENGINES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kept: Kept | None = None,
+        engines: Sequence[str] = ENGINES,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = Path(folder)
+        self._descriptions = descriptions or {}  # of tags that the table in tags.py does not know
+        self._described: set[tuple[str, str]] = set()  # engine, tag
         self.notes: list[str] = []  # what could not be recorded as asked, and why
         self.repaired = ""  # what of the record that is continued had to be taken back because it was damaged
         self._embeddings: dict[str, list[str]] = {}  # by engine, what its projector shows
@@ -62,23 +83,23 @@ class Recorder:
             self._events = {engine: EventFile(self.folder / engine, self._latest + 1) for engine in engines}
         except OSError as error:
             raise UserError(f"cannot record in {self.folder}: {reason(error)}") from None
-        self._pending: dict[str, tuple[int, dict[str, float]]] = {}
+        self._pending: dict[str, tuple[int, dict[str, float], set[str]]] = {}  # step, values, those without a card
         self._flushed = time.monotonic()
 
     def scalar(self, engine: str, tag: str, value: float, step: int) -> None:
         """Record one number. All numbers of one engine and step are written together, when the next step begins."""
         self.scalars(engine, {tag: value}, step)
 
-    def scalars(self, engine: str, values: Mapping[str, float], step: int) -> None:
-        """Record the numbers of one step, {tag: value}."""
+    def scalars(self, engine: str, values: Mapping[str, float], step: int, cards: bool = True) -> None:
+        """Record the numbers of one step, {tag: value}; without `cards` in metrics.jsonl alone."""
         pending = self._pending.get(engine)
-        if pending is not None and pending[0] == step:
-            pending[1].update(values)
-            return
-        if pending is not None:
+        if pending is not None and pending[0] != step:
             self._write(engine)
         self._events[engine]  # an unknown engine is an error here, not at the next step
-        self._pending[engine] = step, dict(values)
+        _, numbers, hidden = self._pending.setdefault(engine, (step, {}, set()))
+        numbers.update(values)
+        if not cards:
+            hidden.update(values)
 
     def histogram(self, engine: str, tag: str, array: Any, step: int) -> bool:
         """Record the distribution of the finite entries; False, with a note, where there is none or some are not."""
@@ -91,7 +112,8 @@ class Recorder:
             )
             self._note(engine, f"{engine}: histogram {tag!r} at step {step} {found}", step)
         if finite.size:
-            self._events[engine].write(step, Summary.Value(tag=tag, histo=histogram(finite.astype(np.float64))))
+            histo = histogram(finite.astype(np.float64))
+            self._write_value(engine, step, Summary.Value(tag=tag, histo=histo), "histograms")
         return bool(complete)
 
     def image(self, engine: str, tag: str, array: Any, step: int) -> None:
@@ -105,11 +127,11 @@ class Recorder:
             pixels = np.rint(255 * np.clip(np.nan_to_num(pixels), 0, 1)).astype(np.uint8)
         height, width, channels = pixels.shape
         image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png(pixels))
-        self._events[engine].write(step, Summary.Value(tag=tag, image=image))
+        self._write_value(engine, step, Summary.Value(tag=tag, image=image), "images")
 
     def text(self, engine: str, tag: str, markdown: str, step: int) -> None:
         """Record a text, which TensorBoard shows as Markdown."""
-        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+        metadata = _metadata("text", describe(tag, self._descriptions))
         shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
         tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()], tensor_shape=shape)
         self._events[engine].write(step, Summary.Value(tag=tag, metadata=metadata, tensor=tensor))
@@ -143,8 +165,8 @@ class Recorder:
             self._embeddings.setdefault(engine, []).append("embeddings { " + " ".join(lines) + " }\n")
             (folder / "projector_config.pbtxt").write_text("".join(self._embeddings[engine]), "utf-8")
 
-    def hparams(self, engine: str, hparams: Mapping[str, Any], metrics: Mapping[str, float], step: int = 0) -> None:
-        """Record a session's hyperparameters, and its `metrics` as scalars at `step`.
+    def hparams(self, engine: str, hparams: Mapping[str, Any]) -> None:
+        """Record a session's hyperparameters; its metrics are the last points of its curves.
 
         Only a session's start and its end, into the engine's own run: torch's add_hparams makes a child run as well.
         """
@@ -164,8 +186,6 @@ class Recorder:
             plugin_data = SummaryMetadata.PluginData(plugin_name="hparams", content=info.SerializeToString())
             value = Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin_data))
             self._events[engine].write(0, value)
-        if metrics:
-            self.scalars(engine, metrics, step)
 
     def flush(self) -> Kept:
         """Put everything on the disk: from here on neither a kill nor a power cut loses any of it.
@@ -210,20 +230,45 @@ class Recorder:
         self.close(finished=exception is None)
 
     def _write(self, engine: str) -> None:
-        step, values = self._pending.pop(engine)
+        step, values, hidden = self._pending.pop(engine)
         numbers = {tag: float(value) for tag, value in values.items()}
         self._metrics.check_there()
         self._metrics.write(step, engine, numbers)
-        self._events[engine].write_scalars(step, numbers)
+        shown = {tag: value for tag, value in numbers.items() if tag not in hidden}
+        new = {tag: text for tag in shown if (text := self._description(engine, tag))}
+        metadata = {tag: _metadata("scalars", text) for tag, text in new.items()}
+        if shown:
+            self._events[engine].write_scalars(step, shown, metadata)
         self._latest = max(self._latest, step)
         if time.monotonic() - self._flushed > FLUSH_SECONDS:  # so that TensorBoard can follow the training
             for file in (self._metrics, *self._events.values()):
                 file.flush()
             self._flushed = time.monotonic()
 
+    def _write_value(self, engine: str, step: int, value: Summary.Value, plugin: str) -> None:
+        if text := self._description(engine, value.tag):
+            value.metadata.CopyFrom(_metadata(plugin, text))
+        self._events[engine].write(step, value)
+
+    def _description(self, engine: str, tag: str) -> str:
+        """What a tag shows, the first time that an engine records it: TensorBoard keeps that one."""
+        if (engine, tag) in self._described:
+            return ""
+        self._described.add((engine, tag))
+        return describe(tag, self._descriptions)
+
     def _note(self, engine: str, note: str, step: int) -> None:
         self.notes.append(note)
         self.text(engine, "notes", note, step)
+
+
+def _metadata(plugin: str, description: str) -> SummaryMetadata:
+    """What stands beside a tag's first value. Without the class of its data TensorBoard drops the description."""
+    return SummaryMetadata(
+        summary_description=description,
+        data_class=DATA_CLASSES[plugin],
+        plugin_data=SummaryMetadata.PluginData(plugin_name=plugin),
+    )
 
 
 def declare_hparams(folder: Path, hparams: Mapping[str, Sequence[Any]], metrics: Sequence[str]) -> None:

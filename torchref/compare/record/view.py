@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from torchref.compare.comparison import ABOUT
 from torchref.compare.errors import UserError
+from torchref.compare.record.tags import AGREEMENT, FIGURES, THIS_RUN
 from torchref.nearest import nearest
 
 __all__ = ["PINNED", "deep_link", "find_run", "has_browser", "start"]
@@ -71,15 +73,30 @@ def deep_link(address: str, folder: Path) -> str:
     query = {
         "smoothing": "0",
         "runColorGroup": f"regex:{colors}",
-        "pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in cards(folder)]),
+        "pinnedCards": json.dumps(pinned(folder)),
     }
+    if runs := configuration(folder).get("runs"):
+        query["runFilter"] = str(runs)
     return f"{address.rstrip('/')}/?{urlencode(query)}#{page(folder)}"
 
 
-def cards(folder: Path) -> list[str]:
-    """The tags on top: those that a lesson names."""
+def pinned(folder: Path) -> list[dict[str, Any]]:
+    """The cards on top: the picture of NumPy on torch, then what a lesson names, or the curves of every run."""
+    cards: list[dict[str, Any]] = []
+    for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
+        if first := next(iter(sorted(folder.glob(f"**/{engine}/events.out.tfevents.*"))), None):
+            cards.append(picture(AGREEMENT, first.parent.relative_to(folder).as_posix()))
+            break
     named = configuration(folder).get("cards")
-    return [str(tag) for tag in named] if isinstance(named, list) and named else list(PINNED)
+    for tag in map(str, named if isinstance(named, list) and named else PINNED):
+        of_lesson = tag.startswith(FIGURES)
+        cards.append(picture(tag, f"{ABOUT}/{THIS_RUN}") if of_lesson else {"plugin": "scalars", "tag": tag})
+    return cards
+
+
+def picture(tag: str, run: str) -> dict[str, Any]:
+    """A card with a picture: TensorBoard wants the run's name, behind that of its one experiment."""
+    return {"plugin": "images", "tag": tag, "runId": f"defaultExperimentId/{run}", "sample": 0}
 
 
 def page(folder: Path) -> str:

@@ -144,4 +144,4 @@ def declare(folder: Path, comparison: Comparison, runs: list[Run]) -> None:
             if value not in values:
                 values.append(value)
     shown = [metric for metric in METRICS if any(run.metric(metric) is not None for run in runs)]
-    declare_hparams(folder, columns, [f"final/{metric}" for metric in shown])
+    declare_hparams(folder, columns, ["/".join(reversed(metric.split("_"))) for metric in shown])  # as in the curves

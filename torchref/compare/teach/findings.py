@@ -43,8 +43,13 @@ class Finding:
     role: str = "claim"
 
 
-def verdict(findings: list[Finding]) -> str:
-    """Holds if every part of the claim is confirmed; with a condition if a limit of it is confirmed as well."""
+def verdict(findings: list[Finding], seeds: int, needed: int) -> str:
+    """Holds if every part of the claim is confirmed; with a condition if a limit of it is confirmed as well.
+
+    With fewer seeds than the lesson needs nothing is decided: a real effect may be missed, and luck be taken for one.
+    """
+    if seeds < needed:
+        return f"not decided ({seeds} of {needed} seeds)"
     claims = [finding.confirmed for finding in findings if finding.role == "claim"]
     if not claims or not all(claims):
         return FAILS
@@ -53,22 +58,27 @@ def verdict(findings: list[Finding]) -> str:
 
 def larger(text: str, a: Any, b: Any, by: float = 0.0, role: str = "claim") -> Finding:
     """Confirmed if `a` exceeds `b` by more than `by`: the paired difference's whole interval lies above."""
-    mean, low, high = interval(np.asarray(a, np.float64) - b)
-    p = "" if low == high else f", p = {chance(np.asarray(a, np.float64) - b - by):.1g}"
+    differences = np.asarray(a, np.float64) - b
+    _, low, _ = interval(differences)
+    asked = f"; more than {by:g} is asked" if by else ""
     means = f"{float(np.mean(a)):.4g} against {float(np.mean(b)):.4g}"
-    return Finding(text, bool(low > by), f"{means}: {mean:+.3g} [{low:+.3g}, {high:+.3g}]{p}", role)
+    return Finding(text, bool(low > by), f"{means}, a difference of {in_words(differences, '+.3g')}{asked}", role)
 
 
 def within(text: str, values: Any, low: float, high: float, role: str = "claim") -> Finding:
     """Confirmed if the interval of the mean lies between `low` and `high`."""
-    mean, lower, upper = interval(np.asarray(values, np.float64))
-    return Finding(text, bool(low <= lower and upper <= high), f"{mean:.4g} [{lower:.4g}, {upper:.4g}]", role)
+    figures = np.asarray(values, np.float64)
+    _, lower, upper = interval(figures)
+    asked = f"; between {low:g} and {high:g} is asked"
+    return Finding(text, bool(low <= lower and upper <= high), in_words(figures, ".4g") + asked, role)
 
 
 def equal(text: str, errors: Any, bound: float, role: str = "claim") -> Finding:
     """Confirmed if no error, of any seed, exceeds `bound`."""
     largest = float(np.max(errors))
-    return Finding(text, bool(largest <= bound), f"largest difference {largest:.2g}, bound {bound:.0e}", role)
+    return Finding(
+        text, bool(largest <= bound), f"the largest difference is {largest:.2g}; up to {bound:.0e} is rounding", role
+    )
 
 
 def always(text: str, truths: Any, role: str = "claim") -> Finding:
@@ -84,23 +94,19 @@ def interval(values: Array) -> tuple[float, float, float]:
         return mean, -np.inf, np.inf
     if np.ptp(values) == 0:
         return mean, mean, mean
-    low, high = student(values, "two-sided").confidence_interval(CONFIDENCE)
+    from scipy.stats import ttest_1samp
+
+    with warnings.catch_warnings():  # figures that are equal but for rounding are no mistake
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        low, high = ttest_1samp(values, 0.0).confidence_interval(CONFIDENCE)
     return mean, float(low), float(high)
 
 
-def chance(values: Array) -> float:
-    """The p-value of Student's test (one-sided) that the mean is not above 0."""
+def in_words(values: Array, form: str) -> str:
+    """A mean and its interval, as a reader without statistics understands them."""
+    mean, low, high = interval(values)
     if len(values) == 1:
-        return 1.0
-    if np.ptp(values) == 0:
-        return float(values[0] <= 0)
-    return float(student(values, "greater").pvalue)
-
-
-def student(values: Array, alternative: str) -> Any:
-    """Student's test of the mean. Figures that are equal but for rounding are no mistake, so SciPy need not warn."""
-    from scipy.stats import ttest_1samp
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
-        return ttest_1samp(values, 0.0, alternative=alternative)
+        return f"{mean:{form}} in one training: nothing is known of others"
+    if low == high:
+        return f"{mean:{form}} in every training"
+    return f"{mean:{form}} in the mean; {CONFIDENCE:.0%} sure: between {low:{form}} and {high:{form}}"

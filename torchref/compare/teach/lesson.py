@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.lockstep.step import Step
@@ -14,7 +14,15 @@ from torchref.nn.module import Array
 
 __all__ = ["Across", "Lesson"]
 
-Across = Mapping[str, Mapping[str, Sequence[tuple[int, Array]]]]  # run -> tag -> [(what is varied, by seed), ...]
+
+@dataclass(frozen=True)
+class Across:
+    """Figures over a setting, which stands on the picture's axis: a line for each curve, a dot for each seed."""
+
+    tag: str  # begins with "figures/"
+    setting: str  # the axis
+    figure: str  # the other axis
+    curves: Mapping[str, Sequence[tuple[str, Array]]]  # label -> [(the setting's value, the figure of each seed), ...]
 
 
 @dataclass(frozen=True)
@@ -38,10 +46,12 @@ class Lesson:
     train: Callable[[Trained], None] | None = None  # instead of going through the data `epochs` times
     watch: Callable[[Trained, Step], None] | None = None  # called after every step
     show: Callable[[Recorder, Trained], None] | None = None  # pictures of a variant's first training
-    across: Callable[[Figures], Across] | None = None  # curves over what is varied, instead of over steps
+    across: Callable[[Figures], Sequence[Across]] | None = None  # pictures over what is varied, instead of over steps
     page: str = "timeseries"  # of TensorBoard, where the claim is seen
     colors: str = ""  # a regular expression: runs whose group is the same have the same colour there
-    cards: tuple[str, ...] = ()  # tags of the curves that show the claim: on top of TensorBoard's page, in this order
+    cards: tuple[str, ...] = ()  # what shows the claim, on top of TensorBoard's page: curves, and `figures/...`
+    runs: str = ""  # a regular expression: the runs that are switched on there at first, at most eight
+    tags: Mapping[str, str] = field(default_factory=dict)  # what the lesson's own curves and pictures show
 
     @property
     def headline(self) -> str:

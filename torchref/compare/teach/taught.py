@@ -53,10 +53,13 @@ class Taught:
         return "\n".join([*lines, equality])
 
     def markdown(self) -> str:
-        """The same for TensorBoard and for reports."""
-        rows = [f"| {f.role} | {f.text} | {'yes' if f.confirmed else 'no'} | {f.figures} |" for f in self.findings]
-        head = f"**{self.verdict}**: {self.claim}"
-        return "\n".join([head, "", "| role | finding | confirmed | figures |", "|---|---|---|---|", *rows])
+        """The same for TensorBoard and for reports: a row for each finding."""
+        words = {"claim": "", "limit": "*but:* ", "instead": "*instead:* ", "beside": "*beside:* "}
+        rows = [f"| {'yes' if f.confirmed else 'no'} | {words[f.role]}{f.text} | {f.figures} |" for f in self.findings]
+        seeds = f"{self.seeds} seeds, {self.steps:,} steps"
+        equal = f"mismatch: {self.mismatch}" if self.mismatch else f"{self.gradients:,} gradients equal to torch's"
+        head = [self.claim, "", f"**Verdict: {self.verdict}** ({seeds}; {equal})", ""]
+        return "\n".join([*head, "| | finding | what the trainings show |", "|---|---|---|", *rows])
 
     def _repr_html_(self) -> str:
         """The verdict and its findings, for a notebook's cell."""

@@ -13,13 +13,16 @@ import numpy as np
 import tomli_w
 import torch
 
+from torchref.compare.comparison import ABOUT
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.step import Diverged, NotFinite
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach.curves import record, record_across
-from torchref.compare.teach.findings import Figures, verdict
+from torchref.compare.record.tags import THIS_RUN
+from torchref.compare.teach.about import page
+from torchref.compare.teach.curves import record, record_figures
+from torchref.compare.teach.findings import FAILS, Figures, verdict
 from torchref.compare.teach.lesson import Lesson
 from torchref.compare.teach.taught import Taught
 from torchref.compare.teach.trained import Trained, epochs
@@ -28,6 +31,7 @@ from torchref.compare.train.report import environment
 __all__ = ["QUICK_SEEDS", "teach"]
 
 QUICK_SEEDS = 3
+BOTH_ENGINES = 4  # variants, at most, of which torch's curves are shown as well: eight runs
 # Criteria were chosen, and mended, after a look at trainings with smaller seeds: those take no part in a verdict.
 FRESH_SEEDS = 200
 CONTROL_SEEDS = 1000  # in the A/A control each variant has seeds of its own, so far apart
@@ -120,7 +124,7 @@ def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Tau
     return Taught(
         name=lesson.name,
         claim=lesson.headline,
-        verdict=verdict(findings),
+        verdict=verdict(findings, seeds, lesson.seeds) if findings else FAILS,
         findings=findings,
         figures=trainings.figures,
         seeds=seeds,
@@ -135,19 +139,19 @@ def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Tau
 
 
 def record_all(folder: Path, lesson: Lesson, trainings: Trainings, taught: Taught) -> None:
-    """The curves, figures and pictures of every variant; the verdict beside the first one's."""
-    for number, (name, variant) in enumerate(trainings.trained.items()):
-        with Recorder(folder / name) as recorder:
-            record(recorder, variant)
-            for figure, values in trainings.figures.get(name, {}).items():
-                for seed, value in enumerate(values):
-                    recorder.scalar("numpy", f"figures/{figure}", value, seed)
-            if number == 0:
-                recorder.text("difference", "verdict", taught.markdown(), 0)
+    """A run for each setting, with curves and pictures; and the lesson's page, with the figures over the settings."""
+    # Where there are many settings torch's curves, which are equal, would only double them.
+    engines = ("numpy", "torch") if len(lesson.variants) <= BOTH_ENGINES else ("numpy",)
+    for name, variant in trainings.trained.items():
+        with Recorder(folder / name, engines=engines, descriptions=lesson.tags) as recorder:
+            record(recorder, variant, engines)
             if lesson.show is not None and not trainings.mismatch:
                 lesson.show(recorder, variant[0])
-    if lesson.across is not None and not trainings.mismatch:
-        record_across(folder, lesson.across(trainings.arrays))
+    with Recorder(folder / ABOUT, engines=(THIS_RUN,), descriptions=lesson.tags) as recorder:
+        twins = {name: variant[0].lockstep.numpy_twin for name, variant in trainings.trained.items()}
+        recorder.text(THIS_RUN, "about this run", page(lesson, taught, twins), 0)
+        if not trainings.mismatch:
+            record_figures(recorder, lesson, trainings.arrays)
 
 
 def open_folder(folder: Path, lesson: Lesson) -> Path:
@@ -166,6 +170,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
             "page": lesson.page,
             "cards": list(lesson.cards),
             "colors": lesson.colors,
+            "runs": lesson.runs,
             "variants": {name: {} for name in lesson.variants},
         }
         write_whole(folder / "config.toml", tomli_w.dumps(config))

@@ -74,6 +74,15 @@ class VariantReport:
         """Equal in every step, and the planted error noticed. How far the twin that runs free drifts proves nothing."""
         return self.divergence is None and self.canary_caught
 
+    @property
+    def result(self) -> str:
+        """The result in a word or two."""
+        if self.divergence is not None:
+            return "MISMATCH"
+        if not self.passed:
+            return "NOT PROVEN"
+        return "equal" if self.not_finite_step is None else "diverged alike"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -245,14 +254,6 @@ def _canary(variant: VariantReport) -> str:
     return "caught" if variant.canary_step is None else f"step {variant.canary_step}"
 
 
-def _result(variant: VariantReport) -> str:
-    if variant.divergence is not None:
-        return "MISMATCH"
-    if not variant.passed:
-        return "NOT PROVEN"
-    return "equal" if variant.not_finite_step is None else "diverged alike"
-
-
 _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("training loss, NumPy", lambda v: _number(v.training_loss_numpy, ".6f")),
     ("training loss, torch", lambda v: _number(v.training_loss_torch, ".6f")),
@@ -276,5 +277,5 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("time a step, NumPy", lambda v: _time(v.numpy_seconds)),
     ("time a step, torch", lambda v: _time(v.torch_seconds)),
     ("  lockstep adds", lambda v: _time(v.lockstep_seconds)),
-    ("result", _result),
+    ("result", lambda v: v.result),
 ]

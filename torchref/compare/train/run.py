@@ -15,11 +15,13 @@ from torchref.compare.configuration import as_config, write_config
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
+from torchref.compare.lockstep.twins import NumpyTwin
 from torchref.compare.origin import Origin, check_origin, origin_of
+from torchref.compare.train.about import write_about
 from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, ProgressDisplay, in_notebook
 from torchref.compare.train.rehearse import rehearse
-from torchref.compare.train.report import Report, environment
+from torchref.compare.train.report import Report, VariantReport, environment
 from torchref.compare.train.variant import VariantTraining
 
 __all__ = ["Prepared", "pick_device", "prepare", "run"]
@@ -36,7 +38,7 @@ def run(
     on_progress: OnProgress | None = None,
 ) -> Report:
     """Train the variants of `comparison`, NumPy and torch in lockstep, and write `out/<name>/<variant>/`
-    (or `folder/<variant>/`).
+    (or `folder/<variant>/`), and beside them `about/`, the page that TensorBoard shows first.
 
     Every output, loss, gradient, buffer and update of every step is compared; the first one that differs by more than
     rounding explains ends the run with `report.passed` False. `only` picks one variant, `resume` continues an
@@ -49,7 +51,8 @@ def run(
     prepared = prepare(comparison, only, sabotage)
     folder = folder or Path(out) / comparison.name
     open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
-    reports = []
+    reports: list[VariantReport] = []
+    twins: dict[str, NumpyTwin] = {}
     display = ProgressDisplay(quiet=on_progress is not None or not in_notebook())
     report_step = on_progress or display
     with display:
@@ -62,12 +65,14 @@ def run(
                 raise UserError(f"out: {folder} was removed while the run was writing it")
             training = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
             reports.append(training.train(resume, show))
+            twins[variant] = training.lockstep.numpy_twin
             if reports[-1].divergence is not None:
                 break
     report = Report(
         comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
     )
     report.write(folder / "report.json")
+    write_about(folder, comparison, prepared.data, report, twins)
     return report
 
 

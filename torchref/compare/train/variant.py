@@ -21,8 +21,10 @@ from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Diverged, Lockstep, NotFinite, Step
 from torchref.compare.record.effects import record_effects
 from torchref.compare.record.kept import NOTHING, Kept
+from torchref.compare.record.metrics import read_metrics
 from torchref.compare.record.recorder import Recorder, log10_difference
 from torchref.compare.train import checkpoint
+from torchref.compare.train.end import gradient_norms, record_agreement, record_end
 from torchref.compare.train.evaluate import evaluate, note
 from torchref.compare.train.report import VariantReport
 from torchref.compare.train.resume import anew, is_finished, left_off, whose
@@ -35,7 +37,8 @@ DRIFT_STEPS = 300  # float64 twins that run free mostly agree for so many steps 
 DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights: more is explained
 WATCH = 32  # steps, at least, between two at which the layers are watched
 BATCH = 10  # steps whose losses and largest differences are recorded together
-HISTOGRAMS = 8  # times in a training
+MOMENTS = 5  # of a training, at which distributions and pictures are recorded
+CARDS = {"difference/gradient (log10)", "difference/update (log10)", "free running/weights (log10)"}  # and the losses
 EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
 
 
@@ -146,12 +149,13 @@ class VariantTraining:
         if n % BATCH == 0 or n == 1:
             self.record_losses(recorder)
             values = {f"{kind} (log10)": log10_difference(d) for kind, d in self.differences.items()}
-            recorder.scalars("difference", values, n)
+            for tag, value in values.items():
+                recorder.scalars("difference", {tag: value}, n, cards=self.has_card(tag))
             self.differences = {}
         if step.numpy_seen is not None:
             self.watched = n
             rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
-            record_effects(recorder, step, self.lockstep, rates, n, histograms=self.shows_histograms())
+            record_effects(recorder, step, self.lockstep, rates, n, self.is_moment(), self.records_all)
 
     def record_losses(self, recorder: Recorder) -> None:
         """The losses of the last steps: written together they cost a fifth of what they cost between two steps."""
@@ -178,29 +182,34 @@ class VariantTraining:
             if part == "validation":
                 self.validated = count
             apart = abs(self.final[f"{part}_loss_numpy"] - self.final[f"{part}_loss_torch"])  # type: ignore[operator]
-            recorder.scalar("difference", f"difference/{part} loss (log10)", log10_difference(apart), n)
+            tag = f"difference/{part} loss (log10)"
+            recorder.scalars("difference", {tag: log10_difference(apart)}, n, cards=self.has_card(tag))
         recorder.scalar("difference", "free running/weights (log10)", log10_difference(self.lockstep.drift()), n)
 
-    def shows_histograms(self) -> bool:
-        """At the beginning of every eighth part of the training: a histogram costs as much as a small step."""
-        return self.epoch % max(1, self.comparison.epochs // HISTOGRAMS) == 0
+    @property
+    def records_all(self) -> bool:
+        """Whether every figure of every layer has its card."""
+        return self.comparison.record == "all"
+
+    def has_card(self, tag: str) -> bool:
+        """Whether TensorBoard shows this figure; metrics.jsonl holds it in any case."""
+        return self.records_all or tag in CARDS
+
+    def is_moment(self) -> bool:
+        """Whether pictures are recorded, at the beginning of every fifth of the training: one costs a small step."""
+        return self.epoch % max(1, self.comparison.epochs // MOMENTS) == 0
 
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
-        """Write the settings beside the final figures."""
-        n = self.lockstep.steps
+        """Write the settings, and the pictures of the trained network."""
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
-            metrics = {
-                f"final/{name.removesuffix('_' + engine)}": value
-                for name, value in self.final.items()
-                if name.endswith(engine) and value is not None
-            }
-            recorder.hparams(engine, config | {"variant": self.variant} | options, metrics, n)
-            recorder.text(engine, "configuration", as_markdown(config | options), n)
-            recorder.text(engine, "model", f"```\n{self.lockstep.numpy_twin.model!r}\n```", n)
-        recorder.text("difference", "verdict", as_markdown(asdict(report)), n)
+            recorder.hparams(engine, config | {"variant": self.variant} | options)
+        metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
+        record_agreement(recorder, metrics, self.variant, n)
+        if report.divergence is None and report.not_finite_step is None:
+            record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 
     def report(
         self, divergence: Divergence | None = None, not_finite: int | None = None, repaired: str = ""

@@ -1,0 +1,96 @@
+"""A picture shows what it says: colours at their places, axes whose numbers fit, nothing that is not in the arrays."""
+
+import numpy as np
+import pytest
+
+from torchref.compare.record import pictures
+from torchref.compare.record.drawing import HEIGHT, NUMPY, TORCH, WIDTH, Figure, nice, shaded
+
+
+def count(picture, colour):
+    return int((picture == np.array(colour)).all(axis=2).sum())
+
+
+def test_two_curves_are_seen_as_two():
+    """Catches a curve that hides the other: where both are equal, both colours must be there."""
+    steps, loss = np.arange(1.0, 101), np.exp(-np.arange(100) / 30)
+    picture = pictures.agreement(steps, loss, loss, "t", "loss")
+    assert picture.shape == (HEIGHT, WIDTH, 3)
+    assert min(count(picture, NUMPY), count(picture, TORCH)) > 1000
+    assert pictures.apart(loss, loss) == "equal to the last bit"
+    assert pictures.apart(loss, loss + 1e-9) == "largest difference: 1.0e-09"
+    broken = np.array([1.0, np.nan, np.inf, 0.5])
+    assert pictures.agreement(np.arange(4.0), broken, broken, "t", "loss").shape == picture.shape
+    assert pictures.agreement(np.zeros(0), np.zeros(0), np.zeros(0), "t", "loss").shape == picture.shape
+
+
+def test_a_mask_tells_dropped_units_from_silent_ones():
+    """Catches a unit that ReLU had silenced, shown as dropped; and a picture of one twin twice."""
+    x = np.array([[1.0, 2.0, 0.0, 4.0]])
+    ours = pictures.mask_of(x, np.array([[2.0, 0.0, 0.0, 8.0]]))
+    assert ours.tolist() == [[pictures.KEPT, pictures.DROPPED, 0, pictures.KEPT]]
+    assert pictures.mask_of(np.ones((2, 3, 4)), np.ones((2, 3, 4))).tolist() == np.full((2, 12), pictures.KEPT).tolist()
+    theirs = ours.copy()
+    theirs[0, 1] = pictures.KEPT
+    equal, differing = pictures.masks(ours, ours, "t"), pictures.masks(ours, theirs, "t")
+    legend = count(equal, pictures.DIFFERING)  # the legend's box
+    cell = count(differing, pictures.DIFFERING) - legend
+    assert cell > 1000
+    np.testing.assert_allclose(count(differing, pictures.MASK[2]) - count(equal, pictures.MASK[2]), cell, rtol=0.02)
+
+
+def test_shades_go_through_the_middle():
+    """Catches a scale whose white is not at 0: a weight below 0 would look like one above."""
+    low, zero, high = shaded(np.array([-2.0, 0.0, 1.0]), -2.0, 1.0, 0.0).tolist()
+    assert zero == [255, 255, 255]
+    assert low[0] > low[2]
+    assert high[2] > high[0]
+    assert shaded(np.array([np.nan]), 0.0, 1.0).shape == (1, 3)
+
+
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (-3.2, 7.9), (1e-7, 3e-7), (0.0, 123456.0), (-0.1, 0.0)])
+def test_ticks_are_round_numbers_within_the_axis(ends):
+    """Catches a number beside the axis, and an axis without any."""
+    ticks = nice(ends)
+    assert 2 <= len(ticks) <= 6
+    for at, text in ticks:
+        assert ends[0] - 1e-12 <= at <= ends[1] * (1 + 1e-12) + 1e-12
+        assert float(text) == pytest.approx(at, rel=1e-5, abs=1e-20)
+
+
+def test_a_point_is_drawn_at_its_place():
+    """Catches axes upside down, and a range that is not the panel's."""
+    axes = Figure("t").axes(0, "", (0.0, 10.0), (-1.0, 1.0), "x", "y")
+    left, top, right, bottom = axes.box
+    assert axes.place(0.0, -1.0) == (left, bottom)
+    assert axes.place(10.0, 1.0) == (right, top)
+    assert Figure("t").axes(0, "", (2.0, 2.0), (np.nan, 1.0), "x", "y").place(2.0, 0.5) == (
+        (left + right) / 2,
+        (top + bottom) / 2,
+    )
+
+
+def test_images_are_known_by_their_shape():
+    """Catches a table with four columns that is shown as an image of 2 x 2."""
+    assert pictures.side((64,)) == (8, 8)
+    assert pictures.side((1, 28, 20)) == (28, 20)
+    assert pictures.side((3, 32, 32)) == (32, 32)
+    assert pictures.side((4,)) is pictures.side((30,)) is pictures.side((2,)) is pictures.side((7, 5, 5)) is None
+
+
+def test_every_picture_is_drawn():
+    """Catches a picture that fails on constant channels, one class, or a single layer."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((5, 3, 4))
+    constant = np.zeros(3), np.zeros(3)
+    size = (HEIGHT, WIDTH, 3)
+    assert pictures.normalisation(x, np.zeros_like(x), "t").shape == size
+    assert pictures.running_statistics(constant, constant, "t").shape == size
+    assert pictures.gradients_by_depth(["output"], {1: np.zeros(1)}).shape == size
+    assert (
+        pictures.gradients_by_depth([f"hidden {i}" for i in range(30)], {1: np.ones(30), 9: np.ones(30)}).shape == size
+    )
+    assert pictures.wrong(x[:1], np.array([3]), np.array([1]), np.array([0.9]), "t").shape == size
+    assert pictures.weights(np.zeros((2, 3, 3)), "t").shape == size
+    points = rng.standard_normal((20, 2))
+    assert pictures.decisions(lambda at: at[:, :1], points, np.zeros(20, np.int64), "t").shape == size
