@@ -71,6 +71,7 @@ class App {
   pick(tag, index, opened) {
     this.picked = { tag, index, opened };
     this.draw();
+    if (opened) this.root.querySelector(".detail")?.scrollIntoView({ block: "start" });
   }
 
   set(changes) {

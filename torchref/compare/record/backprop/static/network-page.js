@@ -61,7 +61,7 @@ function card(app, layer, i, all) {
   const thumbs = (what, phase) => tags.map(([name, each]) => (each[what] ? thumb(app, each[what], phase, name) : null));
   const changes = tags.map(([name, each]) => (each.after ? changeThumb(app, each, name, at("update")) : null));
   return element("div", { class: `card ${at("forward") === "now" || at("backward") === "now" ? "now" : ""}` },
-    head(layer.role, layer.says, layer.turn),
+    head(layer.role, layer.says, shortName(app.step, layer)),
     cell(thumb(app, layer.y, at("forward"))),
     cell(...thumbs("value", "done")),
     cell(...thumbs("gradient", at("backward"))),
@@ -78,8 +78,15 @@ function lossCard(app, all) {
   return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", loss.says), cell(table, thumb(app, "target", when)), cell(), cell(), cell(), cell());
 }
 
-function head(role, says, turn = "") {
-  return element("div", { class: "cell head", title: `${turn ? `layer ${turn}: ` : ""}${says}` }, element("strong", {}, role), element("span", {}, turn ? `${turn}: ${says}` : says));
+function head(role, says, name = says) {
+  return element("div", { class: "cell head", title: says }, element("strong", {}, role), element("span", {}, name));
+}
+
+// "0: Linear 64 → 256"
+function shortName(step, layer) {
+  const weight = layer.parameters.weight && step.tensors[layer.parameters.weight.value];
+  const sizes = weight?.shape.length > 1 ? ` ${weight.shape[1]} → ${weight.shape[0]}` : layer.options.p ? ` ${layer.options.p}` : "";
+  return `${layer.turn}: ${layer.kind}${layer.kind === "Embedding" ? "" : sizes}`;
 }
 
 function cell(...children) {
@@ -108,7 +115,7 @@ function button(app, tag, tensor, when, name, picture) {
   const apart = app.shown === "difference" && tensor.bound ? `, ${percent(tensor.said.difference / tensor.bound)} of the bound` : "";
   const chosen = app.picked?.tag === tag;
   const title = `${tag}: ${tensor.describe()}${cut ? ` (${cut})` : ""}${apart}`;
-  const caption = `${name ? `${name} ` : ""}${tensor.shape.join(" × ") || "1"}${tensor.whole() ? "" : " (cut)"}`;
+  const caption = `${name ? `${name}: ` : ""}${tensor.describe()}${tensor.whole() ? "" : ", cut"}`;
   const open = () => app.set({ picked: { tag, index: tensor.kept.map(() => 0), opened: false } });
   return element("button", { type: "button", class: `thumb ${when}`, title, "aria-label": title, "aria-pressed": String(chosen), "data-keep": `thumb ${tag}`, onclick: open }, picture, element("span", {}, caption));
 }
