@@ -24,7 +24,7 @@ KINDS = {".js": "text/javascript", ".css": "text/css"}
 ALL = 1_000_000  # more than any tag has steps
 
 
-class BackpropPlugin(base_plugin.TBPlugin):
+class BackpropPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     """The tab "Backprop". A variant is the folder of a run of NumPy's and one of torch's."""
 
     plugin_name = PLUGIN

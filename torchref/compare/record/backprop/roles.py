@@ -17,7 +17,7 @@ def roles(kinds: Sequence[str]) -> list[str]:
     weighted = [i for i, kind in enumerate(kinds) if kind.startswith(WEIGHTED)]
     last = weighted[-1] if weighted else None
     named, hidden = [], 0
-    for i, kind in enumerate(kinds):
+    for i in range(len(kinds)):
         if i == last:
             named.append("output")
         elif i in weighted:
@@ -34,7 +34,7 @@ def axes_of_flow(kind: str, batch_first: bool, rank: int, before: Sequence[str])
     """The names of the axes of what a layer puts out; `before`: those of its input."""
     if kind.startswith((*CONVOLUTIONS, "BatchNorm2d", "BatchNorm3d")) and rank - 2 in SPATIAL:
         return ("example", "channel", *SPATIAL[rank - 2])
-    if rank == len(before):
+    if before and rank == len(before):
         return (*before[:-1], "unit") if kind == "Linear" else tuple(before)
     if rank == 4:
         return ("example", "channel", "row", "column")

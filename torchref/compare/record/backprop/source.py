@@ -18,7 +18,7 @@ GRADIENT = re.compile(r"(?:d\w+(?:, d\w+)* =|return .*\bd[a-z])")
 
 
 @cache
-def derivation(kind: type) -> dict[str, Any]:
+def derivation(kind: Any) -> dict[str, Any]:
     """Of a layer or loss: the formula, the file, and the lines [number, text] that compute gradients.
 
     A class names its function first, and that perhaps another one, which does the work: the first that says "Backward".
@@ -49,7 +49,8 @@ def derivation(kind: type) -> dict[str, Any]:
     ]
     return {
         "function": function.__name__,
-        "formula": formula(inspect.getdoc(function) or "") or formula(inspect.getdoc(inspect.getmodule(function)) or ""),
+        "formula": formula(inspect.getdoc(function) or "")
+        or formula(inspect.getdoc(inspect.getmodule(function)) or ""),
         "file": file.relative_to(home).as_posix() if file.is_relative_to(home) else file.name,
         "lines": lines,
     }

@@ -71,7 +71,7 @@ def structure(
     tensors: dict[str, Pair] = {}
     modules = dict(model.named_modules())
     turns = [turn for turn in step.numpy_seen.outputs if step.numpy_seen.outputs[turn].size][:LAYERS]
-    kinds = {turn: type(modules[layer_of(turn)]) for turn in turns}
+    kinds: dict[str, Any] = {turn: type(modules[layer_of(turn)]) for turn in turns}
     parts = roles([kinds[turn].__name__ for turn in turns])
     layers = []
     for turn, role in zip(turns, parts, strict=True):
@@ -84,7 +84,7 @@ def structure(
         )
     whole = len(step.numpy_seen.outputs)
     tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()))
-    said = {
+    said: dict[str, Any] = {
         "step": n,
         "layers": layers,
         "left_out": whole - len(layers),

@@ -21,7 +21,7 @@ export function circuitPage(app) {
   };
   const slider = element("input", { type: "range", min: 0, max: last, value: at, "data-keep": "circuit step", "aria-label": "step of the circuit", oninput: (event) => move(Number(event.target.value)) });
   const bar = element("div", { class: "bar" },
-    button("⏮ start", "circuit start", () => move(0)), button("◀ back", "circuit back", () => move(at - 1)), slider, button("next ▶", "circuit next", () => move(at + 1)), button("end ⏭", "circuit end", () => move(last)));
+    button("start", "circuit start", () => move(0)), button("◀ back", "circuit back", () => move(at - 1)), slider, button("next ▶", "circuit next", () => move(at + 1)), button("end", "circuit end", () => move(last)));
   return [
     choice("circuit", titles, String(state.chosen), choose),
     element("p", {}, circuit.says), bar, element("p", { class: "verdict", "aria-live": "polite" }, sentence(values, backward, at)),

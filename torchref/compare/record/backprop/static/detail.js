@@ -5,7 +5,7 @@ import { entry } from "./entry.js";
 import { heatmap } from "./heatmap.js";
 import { layout } from "./layout.js";
 import { differenceScale } from "./network-page.js";
-import { exact, percent, place, short } from "./numbers.js";
+import { exact, ofBound, place, short } from "./numbers.js";
 
 export function detail(app) {
   const { tag, index, opened } = app.picked;
@@ -42,7 +42,7 @@ function agreement(tensor) {
   const { difference, difference_at: at } = tensor.said;
   if (!tensor.torch) return "torch shows nothing of it.";
   if (difference === undefined) return "";
-  const bound = tensor.bound ? ` The bound is ${short(tensor.bound)} (${tensor.boundIs}): ${percent(difference / tensor.bound)} of it.` : "";
+  const bound = tensor.bound ? ` The bound is ${short(tensor.bound)} (${tensor.boundIs}): ${ofBound(difference, tensor.bound)}.` : "";
   return `Largest difference, over all entries: ${short(difference)}${difference ? ` at ${place(at)}` : ""}.${bound}`;
 }
 

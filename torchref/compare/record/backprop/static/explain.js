@@ -33,7 +33,7 @@ export function explain(step, tag, index) {
     if (what === "dy") return outputGradient(step, layer, index);
     if (what === "after") return update(step, layer, parameter, index);
     if (what === "value") return { words: "A weight as this step found it. Its gradient is the picture below it." };
-    return { words: "What the network was given." };
+    return { words: layer === step.layers[0] ? "What the network was given." : "What the network has made, outside its layers, of what came before." };
   };
   const explanation = found() ?? { words: `For a ${layer.kind} the tab knows no sum for this tensor yet; the formula is in the docstring.` };
   return { headline, kind: layer.kind, gradient: { gradient: `d${parameter}`, dy: "dx" }[what], ...explanation };

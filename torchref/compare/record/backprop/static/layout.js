@@ -4,54 +4,51 @@
 export function layout(tensor, example = 0) {
   const { kept, axes } = tensor;
   const chosenAxis = kept.length > 2 ? axes.indexOf("example") : -1;
+  const fixed = chosenAxis < 0 ? 0 : Math.min(example, kept[chosenAxis] - 1);
   const inner = kept.map((_, axis) => axis).filter((axis) => axis !== chosenAxis);
-  const [down, across] = folded(inner, kept);
-  const rows = extent(down, kept);
-  const columns = extent(across, kept);
-  const fixed = Math.min(example, chosenAxis < 0 ? 0 : kept[chosenAxis] - 1);
+  const plane = arranged(inner.map((axis) => kept[axis]));
   return {
-    rows,
-    columns,
+    rows: plane.rows,
+    columns: plane.columns,
     chosenAxis,
     index(row, column) {
-      const index = kept.map(() => 0);
-      if (chosenAxis >= 0) index[chosenAxis] = fixed;
-      return unfold(down, kept, row, index) && unfold(across, kept, column, index) ? index : null;
+      const found = plane.index(row, column);
+      if (!found) return null;
+      const index = kept.map(() => fixed);
+      inner.forEach((axis, i) => (index[axis] = found[i]));
+      return index;
     },
-    cell(index) {
-      return chosenAxis >= 0 && index[chosenAxis] !== fixed ? null : [fold(down, kept, index), fold(across, kept, index)];
-    },
+    cell: (index) => (chosenAxis >= 0 && index[chosenAxis] !== fixed ? null : plane.cell(inner.map((axis) => index[axis]))),
   };
 }
 
-// Which axes go down, which go across: [outer, inner]; the outer one counts tiles, with a gap between two.
-function folded(inner, kept) {
-  if (inner.length < 2) return [[], inner];
-  if (inner.length === 2) return [[inner[0]], [inner[1]]];
-  if (inner.length === 3) return [[inner[1]], [inner[0], inner[2]]]; // channels side by side
-  if (inner.length === 4) return [[inner[0], inner[2]], [inner[1], inner[3]]];
-  return [inner.slice(0, -1), [inner.at(-1)]].map((axes) => axes.filter((axis) => kept[axis] > 0));
-}
-
-function extent(axes, kept) {
-  if (axes.length === 2) return kept[axes[0]] * (kept[axes[1]] + 1) - 1;
-  return axes.reduce((product, axis) => product * kept[axis], 1);
-}
-
-function fold(axes, kept, index) {
-  if (axes.length === 2) return index[axes[0]] * (kept[axes[1]] + 1) + index[axes[1]];
-  return axes.reduce((offset, axis) => offset * kept[axis] + index[axis], 0);
-}
-
-function unfold(axes, kept, offset, index) {
-  if (axes.length === 2) {
-    const inside = offset % (kept[axes[1]] + 1);
-    [index[axes[0]], index[axes[1]]] = [Math.floor(offset / (kept[axes[1]] + 1)), inside];
-    return inside < kept[axes[1]]; // a gap otherwise
+function arranged(sizes) {
+  if (sizes.length < 2) return matrix(1, sizes[0] ?? 1, ([i]) => [0, i ?? 0], (_, column) => (sizes.length ? [column] : []));
+  if (sizes.length === 2) return matrix(...sizes, (index) => index, (row, column) => [row, column]);
+  const [height, width] = sizes.slice(-2);
+  if (sizes.length === 3) {
+    const across = Math.ceil(Math.sqrt(sizes[0])); // channels as tiles, in a square
+    const where = (tile) => [Math.floor(tile / across), tile % across];
+    return tiles(Math.ceil(sizes[0] / across), across, height, width, ([tile]) => where(tile), (down, right) => (down * across + right < sizes[0] ? [down * across + right] : null));
   }
-  for (const axis of [...axes].reverse()) {
-    index[axis] = offset % kept[axis];
-    offset = Math.floor(offset / kept[axis]);
-  }
-  return true;
+  const outer = sizes.slice(0, -3).reduce((a, b) => a * b, 1); // output channels down, input channels across
+  const flat = (index) => index.slice(0, -3).reduce((offset, i, axis) => offset * sizes[axis] + i, 0);
+  const unflat = (offset) => sizes.slice(0, -3).reduceRight(([rest, found], size) => [Math.floor(rest / size), [rest % size, ...found]], [offset, []])[1];
+  return tiles(outer, sizes.at(-3), height, width, (index) => [flat(index), index.at(-3)], (down, right) => [...unflat(down), right]);
+}
+
+const matrix = (rows, columns, cell, index) => ({ rows, columns, cell, index });
+
+// A grid of tiles with a gap between two: `at(index)` is the tile of an entry, `of(down, right)` the reverse.
+function tiles(down, across, height, width, at, of) {
+  return matrix(down * (height + 1) - 1, across * (width + 1) - 1,
+    (index) => {
+      const [row, column] = at(index);
+      return [row * (height + 1) + index.at(-2), column * (width + 1) + index.at(-1)];
+    },
+    (row, column) => {
+      const [i, j] = [row % (height + 1), column % (width + 1)];
+      const tile = i < height && j < width ? of(Math.floor(row / (height + 1)), Math.floor(column / (width + 1))) : null;
+      return tile && [...tile, i, j];
+    });
 }

@@ -3,7 +3,7 @@
 import { choice, element } from "./dom.js";
 import { detail } from "./detail.js";
 import { heatmap } from "./heatmap.js";
-import { percent, short } from "./numbers.js";
+import { ofBound, short } from "./numbers.js";
 import { moments, PHASES, state } from "./phases.js";
 
 const SHOWN = { numpy: "NumPy", torch: "torch", difference: "difference" };
@@ -112,10 +112,10 @@ function changeThumb(app, tags, name, when) {
 
 function button(app, tag, tensor, when, name, picture) {
   const cut = tensor.cutSays();
-  const apart = app.shown === "difference" && tensor.bound ? `, ${percent(tensor.said.difference / tensor.bound)} of the bound` : "";
+  const apart = app.shown === "difference" && tensor.bound ? `, ${ofBound(tensor.said.difference, tensor.bound)}` : "";
   const chosen = app.picked?.tag === tag;
   const title = `${tag}: ${tensor.describe()}${cut ? ` (${cut})` : ""}${apart}`;
-  const caption = `${name ? `${name}: ` : ""}${tensor.describe()}${tensor.whole() ? "" : ", cut"}`;
+  const caption = `${name ? `${name}: ` : ""}${tensor.describe()}${tensor.whole() ? "" : ", cut"}${apart}`;
   const open = () => app.set({ picked: { tag, index: tensor.kept.map(() => 0), opened: false } });
   return element("button", { type: "button", class: `thumb ${when}`, title, "aria-label": title, "aria-pressed": String(chosen), "data-keep": `thumb ${tag}`, onclick: open }, picture, element("span", {}, caption));
 }

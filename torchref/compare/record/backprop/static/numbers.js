@@ -18,6 +18,12 @@ export function percent(share) {
   return share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`;
 }
 
+// How much of a bound a difference takes.
+export function ofBound(difference, bound) {
+  const share = Number(difference) / bound;
+  return share <= 1 ? `${percent(share)} of the bound` : `${short(share)} times the bound`;
+}
+
 export function sum(values) {
   let total = 0;
   for (const value of values) total += value;

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { detail } from "./detail.js";
-import { percent, place, short } from "./numbers.js";
+import { exact, ofBound, percent, place, short } from "./numbers.js";
 
 export function partingPage(app) {
   const found = app.structures.findIndex((structure) => structure.divergence);
@@ -18,7 +18,7 @@ export function partingPage(app) {
   const tensor = tag && app.step.tensors[tag];
   if (tensor?.has(index) && !app.picked) app.picked = { tag, index, opened: true };
   return [
-    element("h2", {}, `The twins part at step ${divergence.step}, layer ${divergence.layer}: ${divergence.tensor}${place(index)}`),
+    element("h2", {}, `The twins part after ${divergence.step} equal steps, in layer ${divergence.layer}: ${divergence.tensor}${place(index)}`),
     figures(divergence),
     element("h2", {}, "In the order of the step"), ordered(app, structure, tag),
     ...(tensor && !tensor.has(index) ? [element("p", {}, "The entry lies outside what is recorded.")] : []),
@@ -28,24 +28,29 @@ export function partingPage(app) {
 
 function figures({ numpy, torch, bound }) {
   const apart = Math.abs(Number(numpy) - Number(torch));
-  const rows = [["NumPy", numpy], ["torch", torch], ["difference", apart], ["bound", `${short(bound)}: the difference is ${short(apart / bound)} times as large`]];
-  return element("table", { class: "readout" }, ...rows.map(([name, value]) => element("tr", {}, element("th", {}, name), element("td", {}, String(value)))));
+  const rows = [["NumPy", exact(numpy)], ["torch", exact(torch)], ["difference", `${short(apart)}: ${ofBound(apart, bound)}`], ["bound", short(bound)]];
+  return element("table", { class: "readout" }, ...rows.map(([name, value]) => element("tr", {}, element("th", {}, name), element("td", {}, value))));
 }
 
 // "gradient 0.weight" -> the tag of that tensor.
 function tagOf(structure, { tensor }) {
-  return structure.layers.flatMap((layer) => names(layer)).find(([name]) => name === tensor)?.[1] ?? null;
+  return new Map(named(structure)).get(tensor) ?? null;
 }
 
-// The tensors of a layer by the names that the harness gives them.
-function names(layer) {
+// The tensors by the names that the harness gives them: [[name, tag], ...].
+function named(structure) {
+  return structure.layers.flatMap((layer) => names(layer, structure.layers.filter((other) => other.y === layer.x)));
+}
+
+// Those of a layer. The gradient of its input is that of the output of the layer `before` it, where it has one user.
+function names(layer, before) {
   const own = Object.entries(layer.parameters).map(([parameter, tags]) => [`gradient ${layer.name ? `${layer.name}.` : ""}${parameter}`, tags.gradient]);
-  return [[`output of ${layer.turn}`, layer.y], [`gradient of the output of ${layer.turn}`, layer.dy], ...own];
+  return [[`output of ${layer.turn}`, layer.y], [`gradient of the output of ${layer.turn}`, layer.dy], [`gradient of the input of ${layer.turn}`, before[0]?.dy], ...own];
 }
 
 // The harness's list: what was equal, then the first that is not; a recorded one opens.
 function ordered(app, structure, tag) {
-  const tags = new Map(structure.layers.flatMap(names));
+  const tags = new Map(named(structure));
   const { divergence } = structure;
   const items = divergence.equal_before.map((name) => item(app, name, tags.get(name), "equal"));
   items.push(item(app, divergence.tensor, tag, "parted marked"));

@@ -65,7 +65,7 @@ function curves(app, steps, at) {
     picture.append(line, ...(chosen ? points.map(([cx, cy]) => svg("circle", { cx, cy, r: 4, fill: "var(--orange)" })) : []));
   });
   const slider = element("input", { type: "range", min: 0, max: steps.length - 1, value: at, "data-keep": "wave step", "aria-label": "step", oninput: (event) => app.goTo(Number(event.target.value)) });
-  return element("div", {}, picture, element("p", {}, element("label", {}, slider, ` step ${steps[at].step}: the thick orange line; early steps are pale, late ones dark`)));
+  return element("div", {}, picture, element("p", {}, element("label", {}, slider, ` step ${steps[at].step}: the thick orange line; early steps are faint, late ones strong`)));
 }
 
 function factors({ rows }) {
