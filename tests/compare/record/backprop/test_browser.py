@@ -170,7 +170,10 @@ def test_circuits_are_computed_as_in_python(tab, page):
     frame = next(each for each in page.frames if "plugin_entry" in each.url)
     for circuit in circuits():
         found = frame.evaluate(
-            """async (values) => (await import(new URL("plugin/backprop/circuit.js", location.href))).compute(values).values""",
+            """async (values) => {
+                const circuit = await import(new URL("plugin/backprop/circuit.js", location.href));
+                return circuit.compute(values).values;
+            }""",
             circuit["values"],
         )
         for ours, theirs in zip(circuit["values"], found, strict=True):

@@ -117,7 +117,8 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) ->
     before: tuple[str, ...] = ()
     if turn in ours.inputs:
         x = ours.inputs[turn]
-        made_by = next((tag for tag, pair in tensors.items() if pair.numpy is x), None)  # this very array
+        # This very array; of several layers that have handed it on, the last.
+        made_by = next((tag for tag, pair in reversed(tensors.items()) if pair.numpy is x), None)
         if made_by is None:
             made_by = f"{turn}/x"
             tensors[made_by] = flow(x, theirs.inputs.get(turn), axes_of_flow("", True, x.ndim, ()))
