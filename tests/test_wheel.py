@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+KINDS = ("*.py", "*.js", "*.css")  # of the files that are ours
 RIGHT = """
 def linear(x, weight, bias):
     y = x @ weight.T + bias
@@ -73,9 +74,11 @@ def empty(tmp_path, monkeypatch):
 def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     """Catches a file of ours that is left out, the mark of a typed package, and tests or runs that are packed in."""
     names = set(zipfile.ZipFile(wheel).namelist())
-    ours = {p.relative_to(ROOT).as_posix() for top in ("torchref", "comparisons") for p in (ROOT / top).rglob("*.py")}
+    files = [path for top in ("torchref", "comparisons") for kind in KINDS for path in (ROOT / top).rglob(kind)]
+    ours = {path.relative_to(ROOT).as_posix() for path in files}
     assert ours <= names, f"left out: {sorted(ours - names)[:5]}"
     assert "torchref/py.typed" in names
+    assert "torchref/compare/record/backprop/static/index.js" in names
     extra = {name for name in names - ours if ".dist-info/" not in name} - {"torchref/py.typed"}
     assert not extra, f"packed in: {sorted(extra)[:5]}"
     metadata = next(zipfile.ZipFile(wheel).read(name).decode() for name in names if name.endswith("/METADATA"))
@@ -83,6 +86,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     points = next(zipfile.ZipFile(wheel).read(name).decode() for name in names if name.endswith("/entry_points.txt"))
     assert "torchref = torchref.cli.command_line:main" in points
     assert "torchref = torchref.check.plugin" in points
+    assert "backprop = torchref.compare.record.backprop.plugin:BackpropPlugin" in points
 
 
 def test_it_runs_without_a_checkout(python, empty):

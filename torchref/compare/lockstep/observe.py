@@ -17,7 +17,10 @@ __all__ = ["Seen", "observe_numpy", "observe_torch"]
 
 @dataclass
 class Seen:
-    """By layer, in the order in which they ran: inputs, outputs, and the gradients of both."""
+    """By layer, in the order in which they ran: inputs, outputs, and the gradients of both.
+
+    A layer that runs again gets its turn: `name (2)`, ...; a gradient stands under the turn of its forward.
+    """
 
     inputs: dict[str, Array] = field(default_factory=dict)
     outputs: dict[str, Array] = field(default_factory=dict)
@@ -42,13 +45,14 @@ def observe_numpy(model: Module) -> Iterator[Seen]:
 def _watched(name: str, forward: Any, seen: Seen) -> Any:
     def watched_forward(*inputs: Any, **options: Any) -> Any:
         output, layer_backward = forward(*inputs, **options)
-        keep(seen.inputs, name, inputs[0] if inputs else None)
-        keep(seen.outputs, name, output)
+        turn = next_turn(name, seen.outputs)
+        keep(seen.inputs, turn, inputs[0] if inputs else None)
+        keep(seen.outputs, turn, output)
 
         def backward(*doutput: Any) -> Any:
             dinput = layer_backward(*doutput)
-            keep(seen.output_gradients, name, doutput[0] if doutput else None)  # a loss is given none
-            keep(seen.input_gradients, name, dinput)
+            keep(seen.output_gradients, turn, doutput[0] if doutput else None)  # a loss is given none
+            keep(seen.input_gradients, turn, dinput)
             return dinput
 
         return output, backward
@@ -59,18 +63,24 @@ def _watched(name: str, forward: Any, seen: Seen) -> Any:
 
 @contextmanager
 def observe_torch(model: torch.nn.Module, gradients: bool = False) -> Iterator[Seen]:
-    """The same for a torch network; `gradients` watches the backward as well (refused by layers that work in place)."""
+    """The same for a torch network; `gradients` watches those of the inputs, too (layers that work in place refuse)."""
     seen = Seen()
     handles = []
 
     def watch(name: str, module: torch.nn.Module) -> None:
-        def forward_hook(_module: Any, inputs: Any, output: Any) -> None:
-            keep(seen.inputs, name, inputs[0] if inputs else None)
-            keep(seen.outputs, name, output)
+        turns: list[str] = []  # whose backward is to come: the last turn's is the first
 
-        def backward_hook(_module: Any, dinput: Any, doutput: Any) -> None:
-            keep(seen.output_gradients, name, doutput[0])
-            keep(seen.input_gradients, name, dinput[0])
+        def forward_hook(_module: Any, inputs: Any, output: Any) -> None:
+            turn = next_turn(name, seen.outputs)
+            keep(seen.inputs, turn, inputs[0] if inputs else None)
+            keep(seen.outputs, turn, output)
+            first = output[0] if isinstance(output, tuple) else output
+            if first.requires_grad:
+                first.register_hook(lambda doutput: keep(seen.output_gradients, turn, doutput))
+                turns.append(turn)
+
+        def backward_hook(_module: Any, dinput: Any, _doutput: Any) -> None:
+            keep(seen.input_gradients, turns.pop(), dinput[0])
 
         handles.append(module.register_forward_hook(forward_hook))
         if gradients:
@@ -86,15 +96,18 @@ def observe_torch(model: torch.nn.Module, gradients: bool = False) -> Iterator[S
             handle.remove()
 
 
-def keep(place: dict[str, Array], name: str, value: Any) -> None:
-    """Note an array or tensor under the layer's name; a layer that runs again gets its turn: `name (2)`, ..."""
-    if isinstance(value, tuple):  # several outputs: the first is the one that the next layer sees
-        value = value[0] if value else None
-    if value is None:
-        return
-    turn = name
-    count = 1
-    while turn in place:
+def next_turn(name: str, outputs: dict[str, Array]) -> str:
+    """The name under which a layer's next run is noted: `name`, `name (2)`, ..."""
+    turn, count = name, 1
+    while turn in outputs:
         count += 1
         turn = f"{name} ({count})"
-    place[turn] = to_array(value) if isinstance(value, torch.Tensor) else value
+    return turn
+
+
+def keep(place: dict[str, Array], turn: str, value: Any) -> None:
+    """Note an array, or a copy of a tensor."""
+    if isinstance(value, tuple):  # several outputs: the first is the one that the next layer sees
+        value = value[0] if value else None
+    if value is not None:
+        place[turn] = to_array(value) if isinstance(value, torch.Tensor) else value

@@ -20,6 +20,7 @@ from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
 from torchref.compare.lockstep.replayed import divergence_by, judged
 from torchref.compare.lockstep.state import pack, rebuilt, unpack
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
+from torchref.compare.lockstep.watched import Watched
 from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
@@ -34,9 +35,10 @@ CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that mus
 class Diverged(Exception):
     """The twins differ by more than rounding explains."""
 
-    def __init__(self, divergence: Divergence) -> None:
+    def __init__(self, divergence: Divergence, watched: Watched | None = None) -> None:
         super().__init__(str(divergence))
         self.divergence = divergence
+        self.watched = watched  # the step once more; None where it could not be run again
 
 
 class NotFinite(Exception):
@@ -64,6 +66,7 @@ class Step:
     torch_seen: Seen | None = None
     numpy_gradients: dict[str, Array | None] = field(default_factory=dict)
     torch_gradients: dict[str, Array | None] = field(default_factory=dict)
+    watched: Watched | None = None
 
 
 class Lockstep:
@@ -106,7 +109,8 @@ class Lockstep:
         """Train every twin on one batch. Diverged where NumPy and torch differ, NotFinite where both overflow."""
         numpy_twin, torch_twin = self.numpy_twin, self.torch_twin
         generator = torch.get_rng_state() if torch_twin.draws else None
-        numpy_seen = torch_seen = None
+        numpy_seen = torch_seen = watched = None
+        weights = {name: weight.copy() for name, weight in numpy_twin.named_weights().items()} if observe else {}
         with ExitStack() as stack:
             if observe:
                 numpy_seen = stack.enter_context(observe_numpy(numpy_twin.model))
@@ -132,11 +136,27 @@ class Lockstep:
             difference = {f"difference/{kind}": apart for kind, apart in difference.items()}
             difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
+            again: Watched | None = None
             if self.replayed:
                 found = divergence_by(judged(torch_twin, (x, target), rewind), mismatch, self.steps)
             else:
-                found = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, (x, target), rewind, self.fresh)
-            raise self._ending(found, counted) from None
+                batch = x, target
+                found, again = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, batch, rewind, self.fresh)
+            raise self._ending(found, again, counted) from None
+        if numpy_seen is not None and torch_seen is not None:
+            watched = Watched(
+                x,
+                target,
+                weights,
+                numpy_seen,
+                torch_seen,
+                float(numpy_loss),
+                float(torch_loss),
+                numpy_gradients,
+                torch_gradients,
+                numpy_twin.named_weights(),
+                {name: weight.copy() for name, weight in torch_twin.named_weights().items()},
+            )
 
         put_back(numpy_twin, torch_twin)
         if self.dtype == np.float32:
@@ -158,15 +178,16 @@ class Lockstep:
             torch_seen,
             numpy_gradients,
             torch_gradients,
+            watched,
         )
 
-    def _ending(self, found: Divergence, counted: Judge) -> Diverged | NotFinite:
+    def _ending(self, found: Divergence, watched: Watched | None, counted: Judge) -> Diverged | NotFinite:
         """The error to raise. Where both twins overflow, the judge becomes `counted` again, as it was before."""
         if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
             self.judge = counted
             return NotFinite(self.steps)
         self.judge.enter(found.tensor.partition(" ")[0], found.tensor, found.difference, found.share)
-        return Diverged(found)
+        return Diverged(found, watched)
 
     def _compare(
         self, tensors: Any, batch: tuple[Array, Array], tape: Tape, rewind: Callable[[], None]

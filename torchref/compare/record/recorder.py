@@ -136,6 +136,12 @@ class Recorder:
         tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()], tensor_shape=shape)
         self._events[engine].write(step, Summary.Value(tag=tag, metadata=metadata, tensor=tensor))
 
+    def tensor(self, engine: str, tag: str, tensor: TensorProto, step: int, plugin: str) -> None:
+        """Record a tensor, entry by entry, for a plugin of TensorBoard."""
+        plugin_data = SummaryMetadata.PluginData(plugin_name=plugin)
+        metadata = SummaryMetadata(plugin_data=plugin_data, data_class="DATA_CLASS_TENSOR")
+        self._events[engine].write(step, Summary.Value(tag=tag, metadata=metadata, tensor=tensor))
+
     def embedding(self, engine: str, name: str, points: Any, labels: Sequence[Any], images: Any = None) -> None:
         """Record points (N, D) for TensorBoard's projector, each with a label, and an image of `images`.
 

@@ -49,10 +49,14 @@ def start(folder: Path, port: int | None) -> str:
     warnings.filterwarnings("ignore", category=UserWarning, message="pkg_resources is deprecated")
     from tensorboard import default, program
 
+    from torchref.compare.record.backprop.plugin import BackpropPlugin
+
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    board = program.TensorBoard(plugins=default.get_plugins())
-    # 0 would mean all points, but shows none: a number larger than any run.
-    arguments = ["--logdir", str(folder), "--host", HOST, "--samples_per_plugin", "scalars=1000000,images=1000"]
+    plugins = [plugin for plugin in default.get_plugins() if plugin is not BackpropPlugin]  # an installed torchref's
+    board = program.TensorBoard(plugins=[*plugins, BackpropPlugin])
+    # For scalars 0 would mean all points, but shows none: a number larger than any run.
+    samples = "scalars=1000000,images=1000,backprop=0"
+    arguments = ["--logdir", str(folder), "--host", HOST, "--samples_per_plugin", samples]
     if port is not None:
         arguments += ["--port", str(port)]
     board.configure(argv=["tensorboard", *arguments])

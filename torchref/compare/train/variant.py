@@ -19,6 +19,8 @@ from torchref.compare.lockstep.drift import explain_drift
 from torchref.compare.lockstep.judge import Divergence
 from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Diverged, Lockstep, NotFinite, Step
+from torchref.compare.record.backprop.chosen import chosen_steps
+from torchref.compare.record.backprop.record import record_backprop
 from torchref.compare.record.effects import record_effects
 from torchref.compare.record.kept import NOTHING, Kept
 from torchref.compare.record.metrics import read_metrics
@@ -63,6 +65,7 @@ class VariantTraining:
         self.validated = len(data.validation_inputs)  # validation examples that are evaluated
         per_epoch = len(list(batches(len(data.train_inputs), comparison.batch_size, np.random.default_rng(0))))
         self.steps = per_epoch * comparison.epochs
+        self.chosen = chosen_steps(self.steps)  # whose tensors are recorded
 
     def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
         """Train from the start, or from the last checkpoint, to the end. Returns the report."""
@@ -91,6 +94,8 @@ class VariantTraining:
             except Diverged as found:
                 divergence = found.divergence
                 self.record_losses(recorder)
+                if found.watched is not None:
+                    record_backprop(recorder, found.watched, self.lockstep, self.lockstep.steps + 1, divergence)
             except NotFinite as found:
                 not_finite = found.step
                 self.record_losses(recorder)
@@ -111,9 +116,10 @@ class VariantTraining:
             for indices in epoch_batches[self.batch :]:
                 started = time.perf_counter()
                 own = lockstep.seconds()
-                observe = self.batch == 0 and (lockstep.steps == 0 or lockstep.steps - self.watched >= WATCH)
+                watch = self.batch == 0 and (lockstep.steps == 0 or lockstep.steps - self.watched >= WATCH)
+                observe = watch or lockstep.steps + 1 in self.chosen
                 step = lockstep.step(data.train_inputs[indices], data.train_targets[indices], observe)
-                self.record_step(recorder, step)
+                self.record_step(recorder, step, watch)
                 if not (np.isfinite(step.numpy_loss) or np.isfinite(step.torch_loss)):
                     raise NotFinite(lockstep.steps - 1)
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
@@ -135,8 +141,8 @@ class VariantTraining:
 
     # --- what is recorded -------------------------------------------------------------------------------------------
 
-    def record_step(self, recorder: Recorder, step: Step) -> None:
-        """Keep a step's figures for the report, and write them."""
+    def record_step(self, recorder: Recorder, step: Step, watch: bool) -> None:
+        """Keep a step's figures for the report, and write them; with `watch` the layers' effects, too."""
         n = self.lockstep.steps
         self.losses.append((n, step.numpy_loss, step.torch_loss))
         if n == DRIFT_STEPS:
@@ -152,7 +158,9 @@ class VariantTraining:
             for tag, value in values.items():
                 recorder.scalars("difference", {tag: value}, n, cards=self.has_card(tag))
             self.differences = {}
-        if step.numpy_seen is not None:
+        if step.watched is not None and n in self.chosen:
+            record_backprop(recorder, step.watched, self.lockstep, n)
+        if watch:
             self.watched = n
             rates = [group["lr"] for group in self.lockstep.torch_twin.optimizer.param_groups]
             record_effects(recorder, step, self.lockstep, rates, n, self.is_moment(), self.records_all)

@@ -1,0 +1,214 @@
+"""The tab in a browser, offline: what it shows adds up. Skipped where Chromium or playwright is not installed."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.compare.record.backprop.recorded import read
+from tests.compare.tiny import tiny
+from torchref import compare
+from torchref.compare.record.backprop.circuits import circuits
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+SECONDS = 60_000  # milliseconds that a busy machine may take
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two variants whose twins are equal, and one that is sabotaged."""
+    out = tmp_path_factory.mktemp("runs")
+    compare.run(tiny, out=out)
+    compare.run(tiny, out=out / "wrong", sabotage="4", only="plain")
+    return out
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """TensorBoard, as a user starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = [sys.executable, "-m", "torchref", "view", str(folder), "--port", port, "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert port in process.stdout.readline()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    """A page whose errors, and requests to other hosts, are kept."""
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+        opened.set_default_timeout(SECONDS)
+        opened.wrong = []
+        opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
+        opened.on(
+            "request",
+            lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else opened.wrong.append(asked.url),
+        )
+        yield opened
+        browser.close()
+
+
+@pytest.fixture
+def tab(page, address):
+    """The tab, as it opens."""
+    frame = None
+    while frame is None:  # TensorBoard reads the runs while it answers: without them the tab has no data yet
+        page.goto("about:blank")
+        page.goto(f"{address}/#backprop")
+        inner = page.frame_locator("iframe")
+        inner.locator("main").wait_for()
+        if inner.locator("option").count() == 3:
+            frame = inner
+    yield frame
+    assert page.wrong == []
+
+
+def choose(tab, variant, first):
+    tab.locator("select").select_option(variant)
+    tab.locator(f'[data-keep="thumb {first}"]').wait_for()
+
+
+def open_entry(tab, tag, x=3, y=3):
+    tab.locator(f'[data-keep="thumb {tag}"]').first.click()
+    tab.locator('[data-keep="panel NumPy"]').click(position={"x": x, "y": y})
+    return tab.locator(".entry")
+
+
+def test_layers_stand_in_order(tab):
+    """Catches a strip in the order of the names, and a tensor without a picture."""
+    choose(tab, "tiny/dropout", "3/dy")
+    heads = tab.locator(".card .head span").all_inner_texts()
+    assert heads == [
+        "the batch",
+        "0: Linear 5 → 7",
+        "1: BatchNorm1d",
+        "2: ReLU",
+        "3: Dropout 0.3",
+        "4: Linear 7 → 3",
+        "CrossEntropyLoss()",
+    ]
+    assert tab.locator(".thumb canvas").count() == tab.locator(".thumb").count() > 20
+
+
+@pytest.mark.parametrize("variant", ["tiny/plain", "tiny/dropout"])
+def test_every_sum_adds_up(tab, variant):
+    """Catches a formula in the browser that is not the one in the source: entry by entry, every tensor with a sum."""
+    choose(tab, variant, "1/dy")
+    tags = [
+        keep.removeprefix("thumb ")
+        for keep in tab.locator(".thumb").evaluate_all("all => all.map(e => e.dataset.keep)")
+    ]
+    summed = 0
+    for tag in tags:
+        verdicts = open_entry(tab, tag).locator(".verdict").all_inner_texts()
+        summed += len(verdicts)
+        assert set(verdicts) <= {"The terms add up to the entry."}, tag
+        if tag.endswith(("gradient", "/dy")) and not (tag == "2/dy" and variant == "tiny/dropout"):  # a ReLU's 0
+            assert verdicts, f"{tag} has no sum"
+    assert summed > 15
+
+
+def test_an_entrys_numbers_are_the_recorded_ones(tab, folder):
+    """Catches rows and columns that are swapped, and digits that are lost."""
+    tensors, _ = read(folder)
+    choose(tab, "tiny/plain", "1/dy")
+    tab.locator('[data-keep="thumb 0.weight/gradient"]').click()
+    tab.locator('[data-keep="panel torch"]').focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        tab.locator('[data-keep="panel torch"]').press(key)
+    said = dict(row.split("\t") for row in tab.locator(".detail .readout tr").all_inner_texts())
+    assert said["entry"] == "0.weight/gradient[2, 1]"
+    for name, engine in (("NumPy", "numpy"), ("torch", "torch")):
+        assert float(said[name]) == tensors[f"tiny/plain/{engine}", "0.weight/gradient", 1][2, 1]
+    assert "Σ_n dy[n, 2] · x[n, 1]" in tab.locator(".entry h3").inner_text()
+    assert "linear.py, line" in tab.locator(".derivation p").inner_text()
+    assert "dL/dweight_oi = sum_n dy_no x_ni" in tab.locator(".derivation pre").inner_text()
+
+
+def test_steps_and_phases(tab):
+    """Catches a slider that shows another step, and a gradient that is there before the backward."""
+    choose(tab, "tiny/plain", "1/dy")
+    tab.get_by_role("button", name="forward", exact=True).click()
+    assert "later" in tab.locator('[data-keep="thumb 0/dy"]').get_attribute("class")
+    assert "later" not in tab.locator('[data-keep="thumb 0/y"]').get_attribute("class")
+    tab.get_by_role("button", name="update", exact=True).click()
+    assert "later" not in tab.locator('[data-keep="thumb 0/dy"]').get_attribute("class")
+    tab.locator('[data-keep="step"]').focus()
+    tab.locator('[data-keep="step"]').press("ArrowRight")
+    tab.get_by_text("step 2 (2 of 6 recorded)").wait_for()
+    tab.locator('[data-keep="play"]').click()
+    tab.get_by_text("step 3 (3 of 6 recorded)").wait_for()
+    tab.locator('[data-keep="play"]').click()
+
+
+def test_the_wave(tab):
+    """Catches a line that is missing, and a factor that is not the ratio of two norms."""
+    choose(tab, "tiny/plain", "1/dy")
+    tab.get_by_role("button", name="The wave").click()
+    assert tab.locator("polyline").count() == 6
+    assert tab.locator("tbody tr").count() >= 5
+    assert len(re.findall(r"× \d", tab.locator("tbody").first.inner_text())) == 4
+
+
+def test_circuits_are_computed_as_in_python(tab, page):
+    """Catches an operation of the browser that is not torchref.circuit's, forward or backward."""
+    frame = next(each for each in page.frames if "plugin_entry" in each.url)
+    for circuit in circuits():
+        found = frame.evaluate(
+            """async (values) => {
+                const circuit = await import(new URL("plugin/backprop/circuit.js", location.href));
+                return circuit.compute(values).values;
+            }""",
+            circuit["values"],
+        )
+        for ours, theirs in zip(circuit["values"], found, strict=True):
+            for name in ("data", "grad"):
+                assert theirs[name] == pytest.approx(ours[name], rel=1e-14, abs=1e-300), (
+                    circuit["title"],
+                    ours["name"],
+                )
+
+
+def test_a_circuits_value_can_be_changed(tab):
+    """Catches an input that changes nothing, and a result of the values before."""
+    tab.get_by_role("button", name="Circuits").click()
+    tab.get_by_role("button", name="A sum and a product").click()
+    field = tab.get_by_label("z", exact=True)
+    field.fill("10")
+    field.press("Enter")
+    tab.get_by_text("Result: 30", exact=True).wait_for()  # (-2 + 5) 10
+
+
+def test_where_the_twins_part(tab):
+    """Catches the wrong tensor, a fault that is laid at the formula, and a list without what was equal."""
+    choose(tab, "wrong/tiny/plain", "1/dy")
+    tab.get_by_role("button", name="Where the twins part").click()
+    parted = tab.locator(".order .parted")
+    parted.wait_for()
+    assert parted.inner_text() == "gradient 4.weight"
+    assert tab.locator(".order .equal").count() >= 6
+    assert "They add up to torch's" in tab.locator(".verdict").inner_text()
+
+
+def test_dark(tab, page):
+    """Catches a tab that stays bright in a dark TensorBoard."""
+    colour = "() => getComputedStyle(document.body).backgroundColor"
+    frame = next(each for each in page.frames if "plugin_entry" in each.url)
+    before = frame.evaluate(colour)
+    page.evaluate("() => document.body.classList.toggle('dark-mode')")
+    frame.wait_for_function(f"before => ({colour})() !== before", arg=before)

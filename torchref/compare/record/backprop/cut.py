@@ -1,0 +1,33 @@
+"""How much of a tensor is recorded: its first entries along each axis, and the tab says how many are left out."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["EXAMPLES", "LIMIT", "UNITS", "kept_of_flow", "kept_of_weight"]
+
+EXAMPLES = 64  # examples of a batch, of all of which a weight's gradient is the sum
+UNITS = 32  # entries along any other axis
+LIMIT = 8192  # entries of a tensor: 64 kB in float64
+
+
+def kept_of_flow(shape: tuple[int, ...], units: int) -> tuple[int, ...]:
+    """The part of an activation, or its gradient: a batch of units, of which axis `units` counts the units.
+
+    Where the whole is too large, units go first, then examples: the sums over examples and positions stay whole.
+    """
+    kept = [min(size, EXAMPLES if axis == 0 else UNITS) for axis, size in enumerate(shape)]
+    order = [units, *(axis for axis in range(len(shape)) if axis != units)]
+    for axis in order:
+        while math.prod(kept) > LIMIT and kept[axis] > 2:
+            kept[axis] = (kept[axis] + 1) // 2
+    return tuple(kept)
+
+
+def kept_of_weight(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The part of a weight, or its gradient: its axes 0 and 1 count units, all others belong to a window."""
+    kept = [min(size, UNITS) for size in shape]
+    while math.prod(kept) > LIMIT:
+        axis = max(range(len(kept)), key=lambda axis: kept[axis])
+        kept[axis] = (kept[axis] + 1) // 2
+    return tuple(kept)

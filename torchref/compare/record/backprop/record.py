@@ -1,0 +1,53 @@
+"""Record the tensors of a step for the tab "Backprop"."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+
+from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.lockstep.step import Lockstep
+from torchref.compare.lockstep.watched import Watched
+from torchref.compare.record.backprop.structure import structure
+from torchref.nn.module import Array
+
+if TYPE_CHECKING:
+    from torchref.compare.record.recorder import Recorder
+
+__all__ = ["PLUGIN", "STRUCTURE", "record_backprop"]
+
+PLUGIN = "backprop"
+STRUCTURE = "structure"  # the tag of a step's structure; the other tags are those of its tensors
+DTYPES = {"float64": "DT_DOUBLE", "float32": "DT_FLOAT", "int64": "DT_INT64", "bool": "DT_BOOL"}
+
+
+def record_backprop(
+    recorder: Recorder, watched: Watched, lockstep: Lockstep, n: int, divergence: Divergence | None = None
+) -> None:
+    """Write step `n`: each engine's tensors into its run of events, the structure into NumPy's."""
+    twin = lockstep.numpy_twin
+    parted = {} if divergence is None else asdict(divergence)
+    for name in ("numpy", "torch", "bound"):
+        if name in parted and not np.isfinite(parted[name]):
+            parted[name] = repr(parted[name])
+    found = structure(watched, n, twin.model, twin.criterion, lockstep.bounds.screen, parted)
+    text = json.dumps(found.said, allow_nan=False)
+    recorder.tensor("numpy", STRUCTURE, TensorProto(dtype="DT_STRING", string_val=[text.encode()]), n, PLUGIN)
+    for tag, pair in found.tensors.items():
+        for engine, array in (("numpy", pair.cut(pair.numpy)), ("torch", pair.cut(pair.torch))):
+            if array is not None:
+                recorder.tensor(engine, tag, as_proto(array), n, PLUGIN)
+
+
+def as_proto(array: Array) -> TensorProto:
+    """An array as TensorBoard keeps it, to the last bit."""
+    if array.dtype.name not in DTYPES:
+        array = array.astype(np.float64)
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in array.shape])
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return TensorProto(dtype=DTYPES[array.dtype.name], tensor_shape=shape, tensor_content=little.tobytes())

@@ -1,0 +1,77 @@
+// Where the twins part: the first tensor that differs, its entry, what was equal before it, each in its place.
+
+import { element } from "./dom.js";
+import { detail } from "./detail.js";
+import { exact, ofBound, percent, place, short } from "./numbers.js";
+
+export function partingPage(app) {
+  const found = app.structures.findIndex((structure) => structure.divergence);
+  if (found < 0) return together(app);
+  const structure = app.structures[found];
+  if (app.number !== found) {
+    app.goTo(found); // and draws again
+    return [];
+  }
+  const { divergence } = structure;
+  const tag = tagOf(structure, divergence);
+  const index = divergence.index.filter((i) => Number.isInteger(i));
+  const tensor = tag && app.step.tensors[tag];
+  if (tensor?.has(index) && !app.picked) app.picked = { tag, index, opened: true };
+  return [
+    element("h2", {}, `The twins part after ${divergence.step} equal steps, in layer ${divergence.layer}: ${divergence.tensor}${place(index)}`),
+    figures(divergence),
+    element("h2", {}, "In the order of the step"), ordered(app, structure, tag),
+    ...(tensor && !tensor.has(index) ? [element("p", {}, "The entry lies outside what is recorded.")] : []),
+    ...(app.picked ? detail(app) : []),
+  ];
+}
+
+function figures({ numpy, torch, bound }) {
+  const apart = Math.abs(Number(numpy) - Number(torch));
+  const rows = [["NumPy", exact(numpy)], ["torch", exact(torch)], ["difference", `${short(apart)}: ${ofBound(apart, bound)}`], ["bound", short(bound)]];
+  return element("table", { class: "readout" }, ...rows.map(([name, value]) => element("tr", {}, element("th", {}, name), element("td", {}, value))));
+}
+
+// "gradient 0.weight" -> the tag of that tensor.
+function tagOf(structure, { tensor }) {
+  return new Map(named(structure)).get(tensor) ?? null;
+}
+
+// The tensors by the names that the harness gives them: [[name, tag], ...].
+function named(structure) {
+  return structure.layers.flatMap((layer) => names(layer, structure.layers.filter((other) => other.y === layer.x)));
+}
+
+// Those of a layer. The gradient of its input is that of the output of the layer `before` it, where it has one user.
+function names(layer, before) {
+  const own = Object.entries(layer.parameters).map(([parameter, tags]) => [`gradient ${layer.name ? `${layer.name}.` : ""}${parameter}`, tags.gradient]);
+  return [[`output of ${layer.turn}`, layer.y], [`gradient of the output of ${layer.turn}`, layer.dy], [`gradient of the input of ${layer.turn}`, before[0]?.dy], ...own];
+}
+
+// The harness's list: what was equal, then the first that is not; a recorded one opens.
+function ordered(app, structure, tag) {
+  const tags = new Map(named(structure));
+  const { divergence } = structure;
+  const items = divergence.equal_before.map((name) => item(app, name, tags.get(name), "equal"));
+  items.push(item(app, divergence.tensor, tag, "parted marked"));
+  return element("ol", { class: "order" }, ...items);
+}
+
+function item(app, name, tag, kind) {
+  if (!tag) return element("li", { class: kind }, name);
+  const open = () => app.set({ picked: { tag, index: app.step.tensors[tag].kept.map(() => 0), opened: false } });
+  return element("li", { class: kind }, element("button", { type: "button", "data-keep": `order ${name}`, "aria-pressed": String(app.picked?.tag === tag), onclick: open }, name));
+}
+
+// They never part: the largest share of a bound, tensor by tensor.
+function together(app) {
+  const shares = Object.entries(app.step.structure.tensors).filter(([, said]) => said.bound && typeof said.difference === "number").map(([tag, said]) => [tag, said.difference, said.bound]);
+  shares.sort(([, a, b], [, c, d]) => c / d - a / b);
+  const head = element("tr", {}, ...["tensor", "largest difference", "bound", "share of it"].map((name) => element("th", {}, name)));
+  const body = shares.slice(0, 12).map(([tag, difference, bound]) => element("tr", {}, element("th", {}, tag), ...[short(difference), short(bound), percent(difference / bound)].map((text) => element("td", { class: "number" }, text))));
+  return [
+    element("h2", {}, "In this run the twins do not part"),
+    element("p", {}, "Every difference stays within its bound. At this step these tensors come closest to theirs. To see twins that part, plant a fault: torchref compare NAME --sabotage LAYER."),
+    element("table", {}, head, ...body),
+  ];
+}

@@ -1,0 +1,207 @@
+"""A watched step as data: its layers in order, and every tensor with its shape, its axes, its bound, what was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from torchref.compare.lockstep.divergence import FLOW
+from torchref.compare.lockstep.watched import Watched
+from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_weight
+from torchref.compare.record.backprop.roles import axes_of_flow, axes_of_weight, roles, units_axis
+from torchref.compare.record.backprop.source import derivation
+from torchref.nn.module import Array
+
+__all__ = ["LAYERS", "Pair", "Structure", "structure"]
+
+LAYERS = 48  # runs of layers, at most: a recurrence written as a loop has one for each time
+OPTIONS = (  # of a layer, that its gradient depends on
+    *("stride", "padding", "dilation", "groups", "eps", "p", "training", "kernel_size", "negative_slope", "affine"),
+    *("batch_first", "num_layers", "bidirectional", "hidden_size", "num_heads", "embed_dim", "padding_idx", "bias"),
+    *("reduction", "label_smoothing", "ignore_index", "nonlinearity", "proj_size", "normalized_shape"),
+)
+
+
+@dataclass
+class Pair:
+    """One tensor in both engines, either of which may have none, and how much of it is recorded."""
+
+    numpy: Array | None
+    torch: Array | None
+    axes: tuple[str, ...]
+    kept: tuple[int, ...]
+    bound: float | None = None  # the largest difference that rounding explains, ...
+    bound_is: str = ""  # ... and where it comes from
+
+    def cut(self, array: Array | None) -> Array | None:
+        """The part that is recorded."""
+        return None if array is None else array[tuple(slice(size) for size in self.kept)]
+
+    def said(self) -> dict[str, Any]:
+        """All but the entries; the figures are those of the whole tensor."""
+        shown = self.numpy if self.numpy is not None else self.torch
+        assert shown is not None
+        said: dict[str, Any] = {"shape": shown.shape, "kept": self.kept, "axes": self.axes, "dtype": shown.dtype.name}
+        if self.bound is not None:
+            said |= {"bound": self.bound, "bound_is": self.bound_is}
+        for engine, array in (("numpy", self.numpy), ("torch", self.torch)):
+            if array is not None and array.size:
+                said[engine] = figures(array)
+        both = self.numpy is not None and self.torch is not None and self.numpy.shape == self.torch.shape
+        if both and shown.size:
+            said["difference"], said["difference_at"] = largest_difference(self.numpy, self.torch)
+        return said
+
+
+@dataclass
+class Structure:
+    """`said` goes to the browser as it is (JSON); `tensors` by their tag."""
+
+    said: dict[str, Any]
+    tensors: dict[str, Pair] = field(default_factory=dict)
+
+
+def structure(
+    step: Watched, n: int, model: Any, criterion: Any, screen: Mapping[str, float], divergence: Mapping[str, Any]
+) -> Structure:
+    """Step `n` of a network in NumPy; `screen`: the bounds of the judge; `divergence`: where the twins part, if so."""
+    tensors: dict[str, Pair] = {}
+    modules = dict(model.named_modules())
+    turns = [turn for turn in step.numpy_seen.outputs if step.numpy_seen.outputs[turn].size][:LAYERS]
+    kinds: dict[str, Any] = {turn: type(modules[layer_of(turn)]) for turn in turns}
+    parts = roles([kinds[turn].__name__ for turn in turns])
+    layers = []
+    for turn, role in zip(turns, parts, strict=True):
+        module = modules[layer_of(turn)]
+        layers.append(
+            {"name": layer_of(turn), "turn": turn, "role": role}
+            | described(module)
+            | add_flow(tensors, step, turn, module)
+            | {"parameters": add_parameters(tensors, step, layer_of(turn), module, screen)}
+        )
+    whole = len(step.numpy_seen.outputs)
+    tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()))
+    said: dict[str, Any] = {
+        "step": n,
+        "layers": layers,
+        "left_out": whole - len(layers),
+        "loss": described(criterion) | {"target": "target", "numpy": step.numpy_loss, "torch": step.torch_loss},
+        "derivations": {kind.__name__: derivation(kind) for kind in {*kinds.values(), type(criterion)}},
+        "tensors": {tag: pair.said() for tag, pair in tensors.items()},
+    }
+    if "loss " in screen:
+        said["loss"]["bound"] = screen["loss "]
+    return Structure(said | ({"divergence": dict(divergence)} if divergence else {}), tensors)
+
+
+def layer_of(turn: str) -> str:
+    """The layer's name, without the turn."""
+    return turn.split(" (")[0]
+
+
+def described(module: Any) -> dict[str, Any]:
+    """A layer's kind, its constructor as it prints, and the options that its gradient depends on."""
+    options = {name: getattr(module, name) for name in OPTIONS if hasattr(module, name)}
+    plain = {name: value for name, value in options.items() if isinstance(value, bool | int | float | str | tuple)}
+    weighted = getattr(module, "weight", None) is not None
+    return {"kind": type(module).__name__, "says": repr(module), "options": plain | {"weighted": weighted}}
+
+
+def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) -> dict[str, str]:
+    """Add what a layer takes in and puts out, and the gradient of that; returns their tags."""
+    ours, theirs = step.numpy_seen, step.torch_seen
+    tags = {}
+    before: tuple[str, ...] = ()
+    if turn in ours.inputs:
+        x = ours.inputs[turn]
+        # This very array; of several layers that have handed it on, the last.
+        made_by = next((tag for tag, pair in reversed(tensors.items()) if pair.numpy is x), None)
+        if made_by is None:
+            made_by = f"{turn}/x"
+            tensors[made_by] = flow(x, theirs.inputs.get(turn), axes_of_flow("", True, x.ndim, ()))
+        tags["x"], before = made_by, tensors[made_by].axes
+    y = ours.outputs[turn]
+    axes = axes_of_flow(type(module).__name__, bool(getattr(module, "batch_first", True)), y.ndim, before)
+    tags["y"] = f"{turn}/y"
+    tensors[tags["y"]] = flow(y, theirs.outputs.get(turn), axes)
+    if turn in ours.output_gradients:
+        tags["dy"] = f"{turn}/dy"
+        tensors[tags["dy"]] = flow(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes)
+    return tags
+
+
+def add_parameters(
+    tensors: dict[str, Pair], step: Watched, layer: str, module: Any, screen: Mapping[str, float]
+) -> dict[str, dict[str, str]]:
+    """Add a layer's own parameters, their gradients, and what the optimizer makes of them; returns their tags."""
+    found = {}
+    for name, full in own_parameters(layer, module, step):
+        weight, gradient = step.weights[full], step.numpy_gradients.get(full)
+        axes, kept = axes_of_weight(type(module).__name__, name, weight.ndim), kept_of_weight(weight.shape)
+        tags = {"value": f"{full}/value"}
+        tensors[tags["value"]] = Pair(weight, weight, axes, kept)
+        if gradient is not None:
+            tags["gradient"] = f"{full}/gradient"
+            pair = Pair(gradient, step.torch_gradients.get(full), axes, kept)
+            pair.bound, pair.bound_is = screen.get(f"gradient {full}"), "of the judge, for the whole tensor"
+            tensors[tags["gradient"]] = pair
+        if full in step.numpy_after:
+            tags["after"] = f"{full}/after"
+            pair = Pair(step.numpy_after[full], step.torch_after.get(full), axes, kept)
+            pair.bound, pair.bound_is = screen.get(f"update {full}"), "of the judge, for the whole tensor"
+            tensors[tags["after"]] = pair
+        found[name] = tags
+    return found
+
+
+def own_parameters(layer: str, module: Any, step: Watched) -> Iterator[tuple[str, str]]:
+    """(name, full name) of the parameters that a layer itself holds."""
+    for name, _ in module.named_parameters():
+        full = f"{layer}.{name}".lstrip(".")
+        if full in step.weights:
+            yield name, full
+
+
+def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
+    """A tensor between layers. No bound of the judge holds for it: `first_divergence` allows a share of its largest."""
+    pair = Pair(ours, theirs, axes, kept_of_flow(ours.shape, units_axis(axes)) if ours.ndim else ())
+    if ours.dtype.kind == "f":
+        u = float(np.finfo(ours.dtype).eps) / 2
+        pair.bound = FLOW * u * float(np.abs(ours).max(initial=0.0))
+        pair.bound_is = "2^13 u of the largest entry: no bound of its own is known for what flows between layers"
+    return pair
+
+
+def figures(array: Array) -> dict[str, Any]:
+    """Size, range and zeros of a whole tensor."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = {
+            "norm": float(np.linalg.norm(array.astype(np.float64, copy=False))),
+            "smallest": float(array.min()),
+            "largest": float(array.max()),
+        }
+    return {name: number if np.isfinite(number) else repr(number) for name, number in numbers.items()} | {
+        "zeros": int(array.size - np.count_nonzero(array)),
+        "dead": dead_units(array),
+    }
+
+
+def dead_units(array: Array) -> int:
+    """How many units (channels) are zero for every example of the batch."""
+    if array.ndim < 2:
+        return 0
+    axis = 1 if array.ndim > 3 else array.ndim - 1
+    return int(np.sum(~np.any(array, axis=tuple(i for i in range(array.ndim) if i != axis))))
+
+
+def largest_difference(ours: Any, theirs: Any) -> tuple[float | str, list[int]]:
+    """The largest difference between the twins' tensors, and where it is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
+    apart = np.where(np.isnan(apart) & ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))), 0.0, apart)
+    at = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), apart.shape)
+    largest = float(apart[at])
+    return largest if np.isfinite(largest) else repr(largest), [int(i) for i in at]
