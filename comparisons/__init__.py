@@ -14,4 +14,5 @@ ORDER = {
     "sequences": 40,
     "reversal": 15,
     "text": 40,
+    "torch_alone": 30,
 }

@@ -92,7 +92,7 @@ def test_torch_alone_is_equal_to_its_replay(tmp_path, changes):
     assert variant.drift_weights < (1e-3 if changes.get("dtype") == "float32" else 1e-12)
     assert variant.training_loss_numpy == pytest.approx(variant.training_loss_torch, rel=1e-5)
     events = {path.parent.name for path in tmp_path.rglob("events.out.*")}
-    assert events == {"numpy", "torch", "difference"}
+    assert events == {"numpy", "torch", "difference", "this run"}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -73,7 +73,7 @@ def failed_layer(error: BaseException, model: Module | None) -> str:
 def check_outputs(comparison: Comparison, output: Any) -> None:
     """UserError where an output of the network is no array, as an LSTM's second one, (h, c)."""
     for number, part in enumerate(outputs_of(output)):
-        if not isinstance(part, np.ndarray):
+        if not isinstance(part, np.ndarray | np.generic):
             kind = type(part).__name__
             where = definition(comparison.defining)
             raise UserError(
