@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 from typing import Any
 
@@ -31,12 +33,23 @@ def run_through(steps: list[Any], there: dict[str, Any]) -> tuple[Any, list[list
     return loss, rest
 
 
+@functools.lru_cache(maxsize=64)
+def arguments_of(function: Any) -> tuple[inspect.Parameter, ...]:
+    return tuple(parameters(function))
+
+
+def own_parameters(function: Any) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function, or of a method without the instance: many calls ask for those of the same one."""
+    method = getattr(function, "__func__", None)
+    return arguments_of(function) if method is None else arguments_of(method)[1:]
+
+
 def called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a function, by name; what has none of these names gets what an earlier step has returned."""
     found: dict[str, Any] = {}
     by_name = {normal(k): k for k in there}
     results = [k for k in there if k.startswith("result ")]
-    for p in parameters(function):
+    for p in own_parameters(function):
         n = normal(p.name)
         if n in by_name:
             found[p.name] = there[by_name[n]]

@@ -99,6 +99,7 @@ def divided(kind: Loss, divisor: str) -> Loss:
 def with_loss(loss: Loss) -> Callable[[Any], Any]:
     """What adds this loss to a class: usual_loss(y_hat, y), or usual_loss(y_hat) where the class holds its labels."""
 
+    @functools.lru_cache(maxsize=2)
     def extended(cls: Any) -> Any:
         backward = forward_and_backward(cls)[1]
         own = [p.name for p in parameters(getattr(cls, str(backward)))]
@@ -138,6 +139,7 @@ def random_numbers(shape: tuple[int, ...]) -> Array:
     return np.random.default_rng(0).normal(size=shape)
 
 
+@functools.lru_cache(maxsize=2)
 def with_upstream(cls: Any) -> Any:
     """The class with a loss, the sum of its output times random numbers, and what goes back from there."""
     forward, backward = forward_and_backward(cls)
