@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.calls import Call, note
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network.names import RATE, STRENGTH, loss_place
 
@@ -18,12 +19,20 @@ CACHES = ("cache", "caches", "memory", "tape", "ctx")
 OUTPUT = re.compile(r"(a\d?|al|y_?hat|y_?pred\w*|pred\w*|out\w*|probs?|scores|logits|h\d?|z\d?|hypothesis|o|p)$", re.I)
 
 
-def run_through(steps: list[Any], there: dict[str, Any]) -> tuple[Any, list[list[tuple[str, Any]]]]:
-    """The loss, the first number that comes back; and what came back beside it, of each step."""
+def run_through(
+    steps: list[Any], there: dict[str, Any], noted: bool = False
+) -> tuple[Any, list[list[tuple[str, Any]]]]:
+    """The loss, the first number that comes back; and what came back beside it, of each step.
+
+    The calls are `noted` where a user is to be told of them.
+    """
     loss: Any = None
     rest: list[list[tuple[str, Any]]] = []
     for f in steps:
-        result = f(**called(f, there))
+        given = called(f, there)
+        if noted:
+            note(Call(f.__name__, f, (), given))
+        result = f(**given)
         items = list(result) if isinstance(result, tuple | list) else [result]
         names = returned_names(f)
         at = loss_place(items, names) if loss is None else None

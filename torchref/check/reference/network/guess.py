@@ -165,6 +165,15 @@ def goes_back_from_upstream(cls: Any) -> bool:
     return len(own[0]) == 1 == len(own[1]) and normal(own[1][0].name) not in LABELS
 
 
+def goes_back_from_labels(cls: Any) -> bool:
+    """Whether a class has a forward of one argument and a backward of labels alone."""
+    forward, backward = forward_and_backward(cls) if inspect.isclass(cls) else (None, None)
+    if forward is None or backward is None:
+        return False
+    own = [[p for p in parameters(getattr(cls, n))[1:] if p.default is p.empty] for n in (forward, backward)]
+    return len(own[0]) == 1 == len(own[1]) and normal(own[1][0].name) in LABELS
+
+
 def cost_between(forward: Any, backward: Any, loss: Loss) -> Callable[..., Any] | None:
     """A cost of what the forward returns last and of the labels that the backward asks for, by their names."""
     output = next((n for n in reversed(returned_names(forward)) if n), None)
@@ -215,11 +224,11 @@ def agrees(network: Network, name: str, gradient: Any) -> bool:
 
 
 def best(candidates: Iterable[tuple[str, Network]]) -> tuple[Network, str]:
-    """The network with the loss by which the most gradients are right. Errors: CouldNotRun where none is."""
+    """The network with the loss by which the most gradients are right, half of them at the least. Errors: CouldNotRun."""
     found: tuple[int, Network, str] | None = None
     for told, network in candidates:
         count = agreement(network)
-        if count and (found is None or count > found[0]):
+        if 2 * count >= max(len(network.weights), 1) and (found is None or count > found[0]):
             found = count, network, told
         if count == len(network.weights):
             break

@@ -88,7 +88,7 @@ class OfFunctions:
         steps = [*code[:-1], *([self.cost] if self.cost is not None else []), code[-1]]
         steps = steps[:-1] if len(steps) > 1 and loss_alone else steps
         with Placed(code[-1], own if self.inside else {}):
-            loss, rest = run_through(steps, there)
+            loss, rest = run_through(steps, there, noted=not loss_alone)
         if loss_alone:
             return Passed(loss, {})
         updated = self.updates(rest[-1], every)
