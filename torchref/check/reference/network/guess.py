@@ -70,12 +70,12 @@ def of_logits(p: Any, y: Any) -> Any:
 
 
 DIVISORS: dict[str, Loss] = {  # what a loss may be divided by
-    "": lambda p, y: 1,
-    " / 2": lambda p, y: 2,
+    "": lambda *_: 1,
+    " / 2": lambda *_: 2,
     " / N": examples_of,
     " / (2 N)": lambda p, y: 2 * examples_of(p, y),
-    " / its entries": lambda p, y: p.size,
-    " / its columns": lambda p, y: p.shape[-1],
+    " / its entries": lambda p, _: p.size,
+    " / its columns": lambda p, _: p.shape[-1],
 }
 KINDS: dict[str, Loss] = {
     "sum of (output - y)^2": squares,
@@ -224,7 +224,7 @@ def agrees(network: Network, name: str, gradient: Any) -> bool:
 
 
 def best(candidates: Iterable[tuple[str, Network]]) -> tuple[Network, str]:
-    """The network with the loss by which the most gradients are right, half of them at the least. Errors: CouldNotRun."""
+    """The network with the loss by which the most gradients are right, at least half. Errors: CouldNotRun."""
     found: tuple[int, Network, str] | None = None
     for told, network in candidates:
         count = agreement(network)
