@@ -15,12 +15,14 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import is_autograd, look_up
+from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
+from torchref.check.reference.network.guess import goes_back_from_labels
 from torchref.check.reference.network.judge import is_network, judge_network, judge_without_loss
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
@@ -139,6 +141,10 @@ def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
             return verdict
         if verdict is not None and inspect.isclass(function):
             return without_loss(function, name, how, sizes, make, verdict)
+        if how.against in asked.FORWARD and goes_back_from_labels(function):
+            labelled = judge_without_loss(function, name, how.label, sizes, make)
+            if labelled.verdict != COULD_NOT_RUN:
+                return labelled
         given: dict[str, Any] = {}
         if how.against in asked.FORWARD:
             reference = forward_of(function, how.form)
@@ -184,11 +190,20 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
     if how.device not in (None, "cpu", "cuda"):
         return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
-    verdict = diagnose(
-        function, op, how.form, how.stated, name=name, device=how.device, only=how.only, strict=how.strict
-    )
+    more: dict[str, Any] = {"name": name, "device": how.device, "only": how.only, "strict": how.strict}
+    verdict = diagnose(function, op, how.form, how.stated, **more)
+    if verdict.verdict == COULD_NOT_RUN and how.form is None and (tensors := made_for_tensors(function)) is not None:
+        there = diagnose(tensors, op, how.form, how.stated, **more)
+        verdict = there if there.verdict != COULD_NOT_RUN else verdict
     whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
     return of_the_whole(function, name, how, verdict) if whole else verdict
+
+
+def made_for_tensors(code: Any) -> Any:
+    """Code whose file knows torch beside NumPy, handed tensors; None for an autograd.Function and any other code."""
+    if not (inspect.isclass(code) or inspect.isfunction(code)) or is_autograd(code) or not knows_torch(code):
+        return None
+    return class_on_tensors(code) if inspect.isclass(code) else on_tensors(code)
 
 
 def of_the_whole(function: Any, name: str, how: Asked, verdict: Verdict) -> Verdict:

@@ -207,3 +207,13 @@ class PoolOfAnImage:  # (h, w, channels), a window of 2
                 part = self.image[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
                 back[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = (part == self.y[i, j]) * d[i, j]
         return back
+
+
+@right("mse_loss")
+class OfAnActivation:  # grad(y, y_pred, z, act_fn): the prediction is act_fn(z)
+    def __call__(self, y, y_pred):
+        return np.mean((y_pred - y) ** 2)
+
+    @staticmethod
+    def grad(y, y_pred, z, act_fn):
+        return 2 * (y_pred - y) / y.size * act_fn.grad(z)

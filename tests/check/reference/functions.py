@@ -264,3 +264,34 @@ def logarithmic(x):
 
 def logarithmic_right(x):
     return np.log(x) * np.sqrt(x), lambda dy: dy * (1 + 0.5 * np.log(x)) / np.sqrt(x)
+
+
+class Cross(torch.autograd.Function):
+    """x0 * (x w) + b + x for one w of shape (D,); the forward runs on a square w, too, and the backward does not."""
+
+    @staticmethod
+    def forward(ctx, x0, x, w, b):
+        s = x @ w
+        ctx.save_for_backward(x0, x, w, s)
+        return x0 * s[:, None] + b + x
+
+    @staticmethod
+    def backward(ctx, g):
+        x0, x, w, s = ctx.saved_tensors
+        ds = (g * x0).sum(1)
+        return g * s[:, None], g + ds[:, None] * w, x.t() @ ds, g.sum(0)
+
+
+def maxout(X, W, b):
+    nO, nP, nI = W.shape
+    Z = (X @ W.reshape(nO * nP, nI).T).reshape(len(X), nO, nP) + b
+    which = Z.argmax(axis=-1)
+
+    def backprop(dY):
+        dZ = np.zeros_like(Z)
+        i, j = np.indices(which.shape)
+        dZ[i, j, which] = dY
+        flat = dZ.reshape(len(X), nO * nP)
+        return flat @ W.reshape(nO * nP, nI), (flat.T @ X).reshape(nO, nP, nI), dZ.sum(axis=0)
+
+    return Z.max(axis=-1), backprop

@@ -154,3 +154,11 @@ def test_an_option_of_the_reference():
     """Catches FILE.py:f(option=value) whose value is not used."""
     assert judged("cubed", f"{FILE}:powered(power=3)").verdict == "right"
     assert judged("cubed", f"{FILE}:powered").verdict == "wrong"
+
+
+@pytest.mark.parametrize(("name", "gradients"), [("Cross", "x0 x w b"), ("maxout", "X W b")])
+def test_shapes_that_the_backward_does_not_take(name, gradients):
+    """Catches a refusal because the backward does not take the first shapes that the forward takes."""
+    verdict = judged(name, "forward")
+    assert verdict.verdict == "right", verdict.text()
+    assert set(verdict.right) == set(gradients.split())

@@ -9,8 +9,11 @@ OWN, USUAL, OUTPUT = "its own loss", "a usual loss", "the sum of its output time
 
 
 def judged(name, against="forward"):
-    target = getattr(unstated, name, None) or getattr(on_tensors, name)
-    return judge_as(target, Asked(against), name)
+    return judged_target(getattr(unstated, name, None) or getattr(on_tensors, name), against)
+
+
+def judged_target(target, against):
+    return judge_as(target, Asked(against), target.__name__)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,8 @@ def judged(name, against="forward"):
         ("Given", "weights1 weights2", USUAL),
         ("Columns", "biases[0] biases[1] weights[0] weights[1]", USUAL),
         ("TwoLayers", "W1 W2", USUAL),
+        ("KeepsItsData", "W1 W2", OWN),
+        ("FromLabels", "W1 W2", USUAL),
         ("Chain", "layers.0.weights layers.0.biases layers.2.weights layers.2.biases", OUTPUT),
         ("backward_prop", "W1 b1 W2 b2", USUAL),
         ("train_step", "W1 W2", OWN),
@@ -61,3 +66,31 @@ def test_against_the_loss_alone(name):
     verdict = judged(name, "cross_entropy")
     assert verdict.verdict == "right", verdict.text()
     assert "judged as a whole" in verdict.notes[0]
+
+
+class NoBackward:
+    """Neither a layer nor a network."""
+
+    def forward(self, x):
+        """Keep what nobody reads."""
+        self.x = x
+        return x
+
+    def describe(self):
+        """No gradient."""
+        return "nothing"
+
+
+def test_what_is_missing_is_named():
+    """Catches a refusal that does not say which methods are there, and which is wanted."""
+    said = judged_target(NoBackward, "relu").error
+    assert "has no method 'backward'" in said
+    assert "Its methods are: forward, describe" in said
+
+
+def test_a_refused_network_shows_the_first_trial():
+    """Catches a refusal without the data that was tried, without the user's own line, or without what would help."""
+    said = judged_target(unstated.Refused, "forward").error
+    assert "the first trial, loss on X" in said
+    assert "self.nothing" in said
+    assert "--inputs FILE.py:make" in said

@@ -64,7 +64,7 @@ def constants(trial: Trial) -> Iterator[Reading]:
         return
     if not trial.op.loss or expected.size != 1 or not expected.all():
         return
-    whole = float(np.sum(output) / expected)
+    whole = float(np.sum(output) / expected.item())
     entries = np.size(output)
     if np.ndim(output) == 0 or entries == 1:
         yield of_the_size(trial, f"the loss is {whole:.6g} times torch's", whole, np.sum)

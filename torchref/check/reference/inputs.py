@@ -100,6 +100,9 @@ def candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str,
     arrays = [a for a in arguments if a.kind != "option" and not a.optional and a.name not in settled]
     lengths = dict.fromkeys(n for s in settled.values() for n in s if isinstance(n, int))
     systems = [{**SYSTEMS[0], "D": n, "C": n} for n in lengths] or list(SYSTEMS)
+    if not arrays:  # a forward that takes nothing: its data is settled
+        yield Recipe(dict(settled), {**SYSTEMS[0], **sizes})
+        return
     for first in FIRST:
         ways = [shapes_of(a, first) for a in arrays[1:]]
         for system, chosen in itertools.product(systems, list(itertools.product(*ways))):

@@ -62,6 +62,7 @@ class Beside(Pair):
     def __init__(
         self, pair: tuple[Callable[..., Any], Callable[..., Any]], op: Op, stated: list[str] | None = None
     ) -> None:
+        """Match what the derivative asks for with the function's own arguments."""
         super().__init__(pair, op, stated)
         needed = [p for p in parameters(self.back) if p.default is p.empty]
         known = {p.name: self.matching.roles[p.name] for p in needed if p.name in self.matching.roles}
@@ -75,6 +76,7 @@ class Beside(Pair):
         return name is not None and not self.op.loss and normal(name) not in SURELY_INPUT
 
     def takes_upstream(self) -> bool:
+        """It takes none: it is the gradient for an upstream gradient of ones."""
         return False
 
     def handed_back(self, role: str, values: Values, frozen: Values) -> Any:

@@ -216,11 +216,13 @@ class TorchTensors:
     """Tensors of torch's that carry their grad; a state for each, one tensor or a pair of two."""
 
     def __init__(self, weights: list[Array]) -> None:
+        """Make tensors of the weights."""
         import torch
 
         self.params = [torch.from_numpy(w.copy()) for w in weights]
 
     def calls(self, gradients: list[Array]) -> list[Call]:
+        """One call for all of them, their gradients in place."""
         import torch
 
         for p, g in zip(self.params, gradients, strict=True):
@@ -228,9 +230,10 @@ class TorchTensors:
         return [{"w": self.params}]
 
     def take(self, call: int, result: Any) -> None:
-        pass
+        """Take nothing: the step changes the tensors themselves."""
 
     def arrays(self) -> list[Array]:
+        """The weights as they are now."""
         return [p.numpy().copy() for p in self.params]
 
     def zeros(self) -> Any:

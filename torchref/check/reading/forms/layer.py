@@ -28,7 +28,7 @@ from torchref.check.reading.forms.tensors import class_on_tensors, tensors_of
 from torchref.check.reading.forms.unnamed import Rate, entries, made_since, places_by_shape, rates_of_steps
 from torchref.check.reading.forms.updating import RATE, changes, held_weights, is_rate
 from torchref.check.reading.forms.values import array_of, class_of_arguments, wrapped
-from torchref.check.reading.unused import OPTIMIZERS, Descent
+from torchref.check.reading.unused import ACTIVATIONS, OPTIMIZERS, UNUSED, Descent
 
 FAILED_AGAIN = object()  # in the place of what a backward returns
 INPUT_GRADIENTS = ("dx", "dX", "dinputs", "grad_input", "dinput", "d_input", "dlogits", "grad")
@@ -501,7 +501,13 @@ class Layer(Closure):
         dys = {normal(n) for n in arguments.ALIASES["dy"]}
         if kwargs:
             needed = [p for p in rest if p.default is p.empty or normal(p.name) in dys]
-            return (), {**kwargs, **({needed[0].name: handed["output"]} if needed else {})}, ["output"]
+            activations = {p.name: UNUSED[normal(p.name)] for p in needed if normal(p.name) in ACTIVATIONS}
+            needed = [p for p in needed if p.name not in activations]
+            whole = self.op.loss and {"input", "target"} <= {self.calling.roles.get(k) for k in kwargs}
+            z = whole and activations and needed  # grad(y, y_pred, z, act_fn): the prediction is act_fn(z)
+            first = values["input"] if z else handed["output"]
+            self.upstream = self.upstream and not (whole and activations)
+            return (), {**kwargs, **activations, **({needed[0].name: first} if needed else {})}, ["output"]
         args, names = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
         asked = [p.name for p in rest if p.default is p.empty][len(args) :]
         return args, dict.fromkeys(asked, Rate(RATE)), names

@@ -91,6 +91,7 @@ class Pair(Closure):
         return [o for o in outputs if is_array(o)], None, result[-1]
 
     def takes_upstream(self) -> bool:
+        """Whether the backward takes an upstream gradient; a loss's may take none."""
         return bool(self.upstreams) or not self.op.loss
 
     def handed_back(self, role: str, values: Values, frozen: Values) -> Any:

@@ -30,6 +30,7 @@ class Tensors:
     __slots__ = ("pairs",)
 
     def __init__(self) -> None:
+        """Begin with none."""
         self.pairs: list[tuple[Any, Any]] = []
 
     def tensor(self, array: Any) -> Any:
@@ -45,6 +46,7 @@ class Tensors:
         return tensor
 
     def array(self, tensor: Any) -> Any:
+        """The array of a tensor."""
         for a, t in self.pairs:
             if t is tensor:
                 return a
@@ -67,6 +69,7 @@ class Tensors:
         return self.turned(value, self.array if isinstance(value, torch.Tensor) else None, self.outside, deep)
 
     def turned(self, value: Any, turn: Callable[[Any], Any] | None, again: Callable[..., Any], deep: int) -> Any:
+        """A value with `turn` made of it, or `again` of what it holds."""
         if turn is not None:
             return turn(value)
         if deep and type(value) in (tuple, list):

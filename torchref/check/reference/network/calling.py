@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 from typing import Any
 
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.calls import Call, note
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network.names import RATE, STRENGTH, loss_place
 
@@ -16,12 +19,20 @@ CACHES = ("cache", "caches", "memory", "tape", "ctx")
 OUTPUT = re.compile(r"(a\d?|al|y_?hat|y_?pred\w*|pred\w*|out\w*|probs?|scores|logits|h\d?|z\d?|hypothesis|o|p)$", re.I)
 
 
-def run_through(steps: list[Any], there: dict[str, Any]) -> tuple[Any, list[list[tuple[str, Any]]]]:
-    """The loss, the first number that comes back; and what came back beside it, of each step."""
+def run_through(
+    steps: list[Any], there: dict[str, Any], noted: bool = False
+) -> tuple[Any, list[list[tuple[str, Any]]]]:
+    """The loss, the first number that comes back; and what came back beside it, of each step.
+
+    The calls are `noted` where a user is to be told of them.
+    """
     loss: Any = None
     rest: list[list[tuple[str, Any]]] = []
     for f in steps:
-        result = f(**called(f, there))
+        given = called(f, there)
+        if noted:
+            note(Call(f.__name__, f, (), given))
+        result = f(**given)
         items = list(result) if isinstance(result, tuple | list) else [result]
         names = returned_names(f)
         at = loss_place(items, names) if loss is None else None
@@ -31,12 +42,23 @@ def run_through(steps: list[Any], there: dict[str, Any]) -> tuple[Any, list[list
     return loss, rest
 
 
+@functools.lru_cache(maxsize=64)
+def arguments_of(function: Any) -> tuple[inspect.Parameter, ...]:
+    return tuple(parameters(function))
+
+
+def own_parameters(function: Any) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function, or of a method without the instance: many calls ask for those of the same one."""
+    method = getattr(function, "__func__", None)
+    return arguments_of(function) if method is None else arguments_of(method)[1:]
+
+
 def called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a function, by name; what has none of these names gets what an earlier step has returned."""
     found: dict[str, Any] = {}
     by_name = {normal(k): k for k in there}
     results = [k for k in there if k.startswith("result ")]
-    for p in parameters(function):
+    for p in own_parameters(function):
         n = normal(p.name)
         if n in by_name:
             found[p.name] = there[by_name[n]]

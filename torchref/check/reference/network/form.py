@@ -9,7 +9,7 @@ import numpy as np
 
 from torchref.check.ops.record import Argument, Op
 from torchref.check.reading.arguments import Matching
-from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, guarded
+from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, TimeOut, UserError
 from torchref.check.reading.forms.form import Form
 from torchref.check.reference.own import Answer, Witnessed, seeded
 from torchref.check.reference.witness import Jacobian, jacobian
@@ -182,6 +182,16 @@ class NetworkForm(Form):
     def running(self, *code: Any) -> NetworkForm:
         return self.changed(own_code=list(code))
 
+    def one_pass(self, weights: dict[str, Any]) -> Passed:
+        """One pass; what it raises is the user's."""
+        try:
+            passed: Passed = seeded(lambda: self.network.passed(weights, self.own_code))
+        except (KeyboardInterrupt, CouldNotRun, TimeOut, MemoryError):
+            raise
+        except BaseException as error:
+            raise UserError("the network", error) from error
+        return passed
+
     def run(
         self,
         values: dict[str, Any],
@@ -196,7 +206,7 @@ class NetworkForm(Form):
             weights = {
                 n: np.array(values[n]) if type(values[n]) is np.ndarray else values[n] for n in self.network.weights
             }
-            passed = guarded("the network", seeded, lambda w=weights: self.network.passed(w, self.own_code))
+            passed = self.one_pass(weights)
             if passed.loss is None:
                 raise CouldNotRun(f"{self.network.told} returned no loss, a single number")
             run = run or Run({"output": np.array(passed.loss, dtype=float).reshape(())}, [])

@@ -70,12 +70,12 @@ def of_logits(p: Any, y: Any) -> Any:
 
 
 DIVISORS: dict[str, Loss] = {  # what a loss may be divided by
-    "": lambda p, y: 1,
-    " / 2": lambda p, y: 2,
+    "": lambda *_: 1,
+    " / 2": lambda *_: 2,
     " / N": examples_of,
     " / (2 N)": lambda p, y: 2 * examples_of(p, y),
-    " / its entries": lambda p, y: p.size,
-    " / its columns": lambda p, y: p.shape[-1],
+    " / its entries": lambda p, _: p.size,
+    " / its columns": lambda p, _: p.shape[-1],
 }
 KINDS: dict[str, Loss] = {
     "sum of (output - y)^2": squares,
@@ -99,6 +99,7 @@ def divided(kind: Loss, divisor: str) -> Loss:
 def with_loss(loss: Loss) -> Callable[[Any], Any]:
     """What adds this loss to a class: usual_loss(y_hat, y), or usual_loss(y_hat) where the class holds its labels."""
 
+    @functools.lru_cache(maxsize=2)
     def extended(cls: Any) -> Any:
         backward = forward_and_backward(cls)[1]
         own = [p.name for p in parameters(getattr(cls, str(backward)))]
@@ -138,6 +139,7 @@ def random_numbers(shape: tuple[int, ...]) -> Array:
     return np.random.default_rng(0).normal(size=shape)
 
 
+@functools.lru_cache(maxsize=2)
 def with_upstream(cls: Any) -> Any:
     """The class with a loss, the sum of its output times random numbers, and what goes back from there."""
     forward, backward = forward_and_backward(cls)
@@ -161,6 +163,15 @@ def goes_back_from_upstream(cls: Any) -> bool:
         return False
     own = [[p for p in parameters(getattr(cls, n))[1:] if p.default is p.empty] for n in (forward, backward)]
     return len(own[0]) == 1 == len(own[1]) and normal(own[1][0].name) not in LABELS
+
+
+def goes_back_from_labels(cls: Any) -> bool:
+    """Whether a class has a forward of one argument and a backward of labels alone."""
+    forward, backward = forward_and_backward(cls) if inspect.isclass(cls) else (None, None)
+    if forward is None or backward is None:
+        return False
+    own = [[p for p in parameters(getattr(cls, n))[1:] if p.default is p.empty] for n in (forward, backward)]
+    return len(own[0]) == 1 == len(own[1]) and normal(own[1][0].name) in LABELS
 
 
 def cost_between(forward: Any, backward: Any, loss: Loss) -> Callable[..., Any] | None:
@@ -213,11 +224,11 @@ def agrees(network: Network, name: str, gradient: Any) -> bool:
 
 
 def best(candidates: Iterable[tuple[str, Network]]) -> tuple[Network, str]:
-    """The network with the loss by which the most gradients are right. Errors: CouldNotRun where none is."""
+    """The network with the loss by which the most gradients are right, at least half. Errors: CouldNotRun."""
     found: tuple[int, Network, str] | None = None
     for told, network in candidates:
         count = agreement(network)
-        if count and (found is None or count > found[0]):
+        if 2 * count >= max(len(network.weights), 1) and (found is None or count > found[0]):
             found = count, network, told
         if count == len(network.weights):
             break

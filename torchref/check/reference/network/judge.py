@@ -39,6 +39,7 @@ from torchref.check.reference.network.of_functions import (
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Confidence, Verdict
+from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import TOLERANCE
 from torchref.nn.module import Array
 
@@ -240,9 +241,11 @@ def why_none(lost: str, first: Exception | None, seen: Network | None) -> str:
         )
     if first is None or seen is None:
         return "no loss with gradients was found: a method or a function that returns a number, and gradients by name"
+    shapes = ", ".join(f"{k} {describe(v)}" for k, v in seen.data.items())
     return (
-        "it ran on none of the data that was tried; --inputs FILE.py:make gives it yours, by name; "
-        f"the first trial, {seen.told}, raised {type(first).__name__}: {first}"
+        f"it ran on none of the data that was tried; the first trial, {seen.told}, with {shapes}, raised\n"
+        f"{last_lines(first)}\n"
+        "--inputs FILE.py:make gives it yours: a dictionary by the names of its arguments"
     )
 
 

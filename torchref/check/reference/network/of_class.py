@@ -21,7 +21,16 @@ from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network import data as kinds
 from torchref.check.reference.network.calling import OUTPUT, STEP, fresh, needed, run_through
 from torchref.check.reference.network.form import Passed
-from torchref.check.reference.network.names import BACKWARDS, GRADIENTS, LABELS, LOSSES, RATE, STRENGTH, weight_of
+from torchref.check.reference.network.names import (
+    BACKWARDS,
+    GRADIENTS,
+    LABELS,
+    LOSSES,
+    OF_LOSS,
+    RATE,
+    STRENGTH,
+    weight_of,
+)
 from torchref.check.reference.own import seeded, seeded_generators
 from torchref.check.reference.witness import NoWitness
 from torchref.nn.module import Array
@@ -34,6 +43,7 @@ WAYS = 1200  # data that is tried with one order of methods
 LENGTHS = (5, 7, 3, 13, 4)  # what a constructor without defaults gets for its sizes, in order
 SMALL = 12  # a default beyond it is made smaller, where all weights together are too many
 MANY = 3000
+EXAMPLES = ("x", "input", "inputs", "data", "xtrain", "trainx", "features")
 
 
 def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Array]]:
@@ -135,8 +145,10 @@ class OfClass:
             for path in (self.paths[name], *self.same.get(name, ())):
                 put(instance, path, own)
         there = {**{k: fresh(v) for k, v in self.data.items()}, **self.options}
+        for name in [n for n in self.data if getattr(instance, n, self) is None]:
+            setattr(instance, name, there[name])
         names = self.steps[: self.with_loss + 1] if loss_alone else self.steps
-        loss, rest = run_through([getattr(instance, n) for n in names], there)
+        loss, rest = run_through([getattr(instance, n) for n in names], there, noted=not loss_alone)
         return Passed(loss, {} if loss_alone else self.gradients(instance, [r for part in rest for r in part], weights))
 
     def gradients(self, instance: Any, returned: list[tuple[str, Any]], weights: dict[str, Any]) -> dict[str, Any]:
@@ -258,6 +270,8 @@ def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         for back in backs:
             yield (*ahead, loss, back), len(ahead)
         yield (*ahead, loss), len(ahead)
+    if forward is not None and any(OF_LOSS.match(n) for n in returned_names(getattr(cls, forward)) if n):
+        yield from (((forward, back), 0) for back in every)
     layer = forward is not None and called_one_of(cls, LAYERS_BACKWARDS) is not None
     if not losses and not layer:
         yield from of_other_names(cls)
@@ -283,6 +297,9 @@ def looks_like_network(target: Any) -> bool:
         takes = needed([getattr(target, n) for n in steps[: with_loss + 1]])
         if takes and (with_loss or not OUTPUT.match(takes[0].name)):
             return True
+        own = returned_names(getattr(target, steps[with_loss]))
+        if not takes and len(own) > 1 and any(OF_LOSS.match(n) for n in own if n):
+            return True  # it keeps its data: self.X, self.y
     return False
 
 
@@ -375,11 +392,20 @@ def with_data(network: OfClass, sizes: dict[str, int], given: dict[str, Any] | N
     wanted = [p for p in params if p.default is p.empty or (p.default is None and normal(p.name) in LABELS)]
     wanted = [p for p in wanted if normal(p.name) not in (*RATE, *STRENGTH)]
     told = ", ".join(network.steps)
+    names = [p.name for p in wanted] or unset(network)
     if given is not None:
         yield replace(network, data=given, told=f"{told} on your inputs")
         return
-    for values, what in itertools.islice(datas([p.name for p in wanted], lengths_of(network.weights), sizes), WAYS):
+    for values, what in itertools.islice(datas(names, lengths_of(network.weights), sizes), WAYS):
         yield replace(network, data=values, told=f"{told} on {what}")
+
+
+def unset(network: OfClass) -> list[str]:
+    """The examples and the labels that an instance keeps as attributes, and that nobody has set: self.X, self.y."""
+    held = vars(network.instance(network.cls))
+    empty = [k for k, v in held.items() if v is None]
+    examples, labels = ([k for k in empty if normal(k) in names] for names in (EXAMPLES, LABELS))
+    return [*examples[:1], *labels[:1]] if examples else []
 
 
 def lengths_of(weights: dict[str, Array]) -> list[int]:

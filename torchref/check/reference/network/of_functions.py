@@ -17,7 +17,7 @@ import numpy as np
 from torchref.check.reading.arguments import CONFIG, normal, parameters
 from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reading.forms.tensors import Tensors, for_tensors, is_tensor, on_tensors
-from torchref.check.reference.network.calling import CACHES, STEP, fresh, needed, run_through
+from torchref.check.reference.network.calling import CACHES, OUTPUT, STEP, fresh, needed, run_through
 from torchref.check.reference.network.data import TIME
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH, weight_of
@@ -34,6 +34,7 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
 )  # fmt: skip
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
 EXAMPLES = 11
+STRANGE = 2  # arguments of a cost that nothing else knows
 MASKS = ("mask", "masks", "paddingmask", "ymask", "valid")
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
 DIMENSIONS = ("dimensions", "dims", "layersizes", "layerdims", "layersdims", "sizes", "architecture")
@@ -87,7 +88,7 @@ class OfFunctions:
         steps = [*code[:-1], *([self.cost] if self.cost is not None else []), code[-1]]
         steps = steps[:-1] if len(steps) > 1 and loss_alone else steps
         with Placed(code[-1], own if self.inside else {}):
-            loss, rest = run_through(steps, there)
+            loss, rest = run_through(steps, there, noted=not loss_alone)
         if loss_alone:
             return Passed(loss, {})
         updated = self.updates(rest[-1], every)
@@ -173,11 +174,10 @@ def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
 
 def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ...]]:
     """The function alone, and with a cost and a forward of its file before it; first what its names say."""
-    scope = [v for v in scope_of(function).values() if inspect.isfunction(v) and v.__module__ == function.__module__]
-    costs = [f for f in scope if COSTS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
-    forwards = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and f not in costs]
-    forwards.sort(key=lambda f: -len(source_of((f,))))  # the whole forward calls those of the layers
-    forwards = [f for f in forwards if not BACK.match(f.__name__)]
+    forwards = forwards_of(function)
+    costs = [f for f in beside(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
+    costs = [f for f in costs if belongs(f, [function, *forwards])]
+    forwards = [f for f in forwards if f not in costs]
     kept = any(normal(p.name) in CACHES for p in parameters(function))
     told = returns_loss(function) and not kept
     if told:
@@ -189,11 +189,23 @@ def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any]
         yield (function,)
 
 
+def beside(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The other functions of a function's file."""
+    every = [v for v in scope_of(function).values() if inspect.isfunction(v)]
+    return [f for f in every if f.__module__ == function.__module__ and f is not inspect.unwrap(function)]
+
+
 def forwards_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The forwards that stand beside a function, the whole one first."""
-    scope = [v for v in scope_of(function).values() if inspect.isfunction(v) and v.__module__ == function.__module__]
-    found = [f for f in scope if FORWARDS.match(f.__name__) and f is not function and not BACK.match(f.__name__)]
+    """The forwards that stand beside a function, the whole one first: it calls those of the layers."""
+    found = [f for f in beside(function) if FORWARDS.match(f.__name__) and not BACK.match(f.__name__)]
     return sorted(found, key=lambda f: -len(source_of((f,))))
+
+
+def belongs(cost: Callable[..., Any], others: list[Callable[..., Any]]) -> bool:
+    """Whether the others know what a cost asks for, an output and labels aside: else it is that of another network."""
+    known = {normal(p.name) for f in others for p in parameters(f)}
+    asked = [p for p in parameters(cost) if p.default is p.empty and not OUTPUT.match(p.name)]
+    return sum(normal(p.name) not in known and normal(p.name) not in LABELS for p in asked) < STRANGE
 
 
 def returns_loss(function: Callable[..., Any]) -> bool:
