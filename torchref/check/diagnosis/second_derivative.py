@@ -95,7 +95,8 @@ class Twice:
         ]
         dys[0].requires_grad_(graph)
         inputs = [tensors[n] for n in self.names]
-        gradients = torch.autograd.grad(leaves, inputs, dys, create_graph=graph, allow_unused=True)
+        weighted = sum((y * dy).sum() for y, dy in zip(leaves, dys, strict=False))  # torch loads SymPy for more
+        gradients = torch.autograd.grad(weighted, inputs, create_graph=graph, allow_unused=True)
         found = [g for g in gradients if g is not None]
         if not self.weights:
             self.weights = [self.rng.normal(size=tuple(g.shape)) for g in found]
