@@ -171,7 +171,14 @@ def beside_torchs(trial: Trial, second: Trial) -> str:
     }
     wrong = [n for n, e in apart.items() if e > trial.reading.tolerance]
     exact = trial.reading.tolerance <= TOLERANCE  # differences say nothing in a lower precision
-    if trial.reading.strict or not exact or not trial.outputs or not wrong or not np.isfinite(max(apart.values())):
+    if (
+        trial.reading.strict
+        or trial.op.own
+        or not exact
+        or not trial.outputs
+        or not wrong
+        or not np.isfinite(max(apart.values()))
+    ):
         return ""
     little = max(apart.values()) <= A_LITTLE
     for seed, t in enumerate((trial, second)):

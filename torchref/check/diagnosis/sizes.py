@@ -40,7 +40,6 @@ def judge_sizes(found: Found, trial: Trial) -> None:
 
 def judge_each(found: Found, trial: Trial) -> None:
     """Judge the code at each other size, until one is wrong."""
-    seen: list[str] = []
     for told, p in other_sizes(trial.reading):
         try:
             there = attempt(trial.reading, p, [p.upstream])
@@ -58,9 +57,6 @@ def judge_each(found: Found, trial: Trial) -> None:
             judge_gradients(found, there, there, there, told=f"at {told}, not at {small}")
             name_remainder(found, told)
             return
-        seen.append(told)
-    if seen:
-        found.notes.append(f"right at other sizes, too: {', '.join(seen)}")
 
 
 def has_other_sizes(trial: Trial) -> bool:
