@@ -262,3 +262,37 @@ def taps_of_an_undilated_kernel(dout, cache):
         dw += np.tensordot(d, x[:, :, s : s + dilation * (k - 1) + 1 : dilation], ([0], [0]))
         dx[:, :, s : s + k] += np.tensordot(d, w, ([1], [0]))
     return dx, dw, dout.sum((0, 2))
+
+
+@wrong("relu", "memory-layout", "input")
+def reads_the_bytes(x):
+    def backward(dy):
+        return np.frombuffer(np.asarray(dy).tobytes(order="A")).reshape(x.shape) * (x > 0)
+
+    return np.maximum(x, 0), backward
+
+
+@wrong("tanh", "wrong-dtype", "input")
+def complex_slope(x):
+    return np.tanh(x), lambda dy: dy * (1 - np.tanh(x) ** 2) + 1e-3j
+
+
+@wrong("linear", "wrong-shape", "input")
+def one_gradient_more(x, w):
+    return x @ w.T, lambda dy: (dy @ w, dy.T @ x, dy.sum(0))
+
+
+@right("linear")
+def bias_or_none(x, w, b=None):
+    def backward(dy):
+        return (dy @ w, dy.T @ x) if b is None else (dy @ w, dy.T @ x, dy.sum(0))
+
+    return (x @ w.T if b is None else x @ w.T + b), backward
+
+
+@wrong("linear", "mean-instead-of-sum", "weight")
+def mean_without_a_bias(x, w, b=None):
+    def backward(dy):
+        return (dy @ w, dy.T @ x / len(x)) if b is None else (dy @ w, dy.T @ x, dy.sum(0))
+
+    return (x @ w.T if b is None else x @ w.T + b), backward

@@ -131,3 +131,49 @@ class FastGELU(torch.autograd.Function):
         t = torch.tanh(0.7978845608028654 * (x + 0.044715 * x**3))
         inner = 0.7978845608028654 * (1 + 3 * 0.044715 * x * x)
         return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)
+
+
+class Swish(torch.autograd.Function):
+    @staticmethod
+    def slope(x):
+        s = torch.sigmoid(x)
+        return s + x * s * (1 - s)
+
+
+@wrong("silu", "memory-layout", "output")
+class ReadsItsInputInARow(Swish):
+    @staticmethod
+    def forward(ctx, x):
+        row = torch.as_strided(x, x.shape, torch.empty(x.shape).stride()).clone()
+        ctx.save_for_backward(row)
+        return row * torch.sigmoid(row)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * Swish.slope(ctx.saved_tensors[0])
+
+
+@wrong("linear", "memory-layout", "input")
+class ReadsItsWeightInARow(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w.t()
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w = ctx.saved_tensors
+        return dy @ torch.as_strided(w, w.shape, torch.empty(w.shape).stride()), dy.t() @ x
+
+
+@wrong("linear", "absent-argument", "input")
+class LinearOfNoBias(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w, b=None):
+        ctx.save_for_backward(x, w, b)
+        return x @ w.t() if b is None else x @ w.t() + b
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, w, b = ctx.saved_tensors
+        return dy @ w, dy.t() @ x, dy.sum(0) + 0 * b

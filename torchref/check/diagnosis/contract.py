@@ -14,6 +14,8 @@ from torchref.check.running.trial import Trial
 
 CERTAIN = Confidence.CERTAIN
 LOWER = "The gradient has a lower precision than its argument."
+COMPLEX = "The gradient is complex; its argument is real."
+REAL = "take the real part of what is complex by the way: np.real(...), torch.real(...)"
 KEEP = "make arrays with np.zeros_like(x) or dtype=x.dtype"
 
 
@@ -74,7 +76,9 @@ def judge_dtypes(found: Found, trial: Trial) -> None:
         if name not in trial.reference or g is None:
             continue
         dtype = np.asarray(g).dtype
-        if dtype.kind not in "fc" or (dtype.kind == "f" and dtype.itemsize < 8):
+        if dtype.kind == "c":
+            found.add(name, "wrong-dtype", f"the gradient is {dtype}, its argument float64", CERTAIN, COMPLEX, REAL)
+        elif dtype.kind != "f" or (dtype.kind == "f" and dtype.itemsize < 8):
             found.add(
                 name,
                 "wrong-dtype",
@@ -83,6 +87,8 @@ def judge_dtypes(found: Found, trial: Trial) -> None:
                 LOWER,
                 KEEP,
             )
+    if output.dtype.kind == "c" and not found.findings:
+        found.add("output", "wrong-dtype", f"the output is {output.dtype}, the input float64", CERTAIN, COMPLEX, REAL)
     if output.dtype.kind == "f" and output.dtype.itemsize < 8 and not found.findings:
         evidence = f"the output is {output.dtype}, the input float64"
         found.add("output", "wrong-dtype", evidence, CERTAIN, "The output has a lower precision than the input.", KEEP)

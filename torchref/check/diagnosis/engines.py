@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import wrong_gradients
 from torchref.check.diagnosis.second_derivative import judge_second
@@ -17,7 +20,8 @@ from torchref.nn.module import Array
 
 
 def judge_engines(found: Found, trial: Trial) -> None:
-    """Judge an autograd.Function as torch's engine calls it."""
+    """Judge the code as engines call it: an autograd.Function as torch's does."""
+    judge_arrays(found, trial)
     if not found.findings and isinstance(trial.form, Function):
         judge_layouts(found, trial)
         judge_frozen(found, trial)
@@ -39,6 +43,58 @@ def transposed(dy: Array) -> Array:
 def expanded(dy: Array) -> Array:
     """The first row everywhere: what the backward of a sum hands over, with a stride of 0."""
     return np.lib.stride_tricks.as_strided(dy[:1].copy(), dy.shape, (0, *dy.strides[1:]))
+
+
+def contiguous(array: Array) -> Array:
+    return np.array(array)
+
+
+class Laid(np.ndarray):
+    """An array whose copies, as they are handed to a user's code, lie in memory in another way."""
+
+    layout: Callable[[Array], Array] = staticmethod(contiguous)
+
+    def copy(self, order: Any = "C") -> Array:  # type: ignore[override]
+        """The copy that the user's code gets."""
+        return self.layout(np.array(self))
+
+
+def laid(layout: Callable[[Array], Array]) -> Callable[[Any], Any]:
+    """What lays every array of floats out in this way when it is copied for a call."""
+
+    def wrap(value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or value.ndim < 2 or not value.size:
+            return value
+        other = np.array(value).view(Laid)
+        other.layout = layout
+        return other
+
+    return wrap
+
+
+def judge_arrays(found: Found, trial: Trial) -> None:
+    """A forward and a backward must not depend on how the arrays lie in memory that they are handed."""
+    upstream = trial.probe.upstream
+    turned = {n: laid(transposed)(dy) for n, dy in upstream.items()}
+    ways = (
+        ("the arguments are slices of wider arrays", upstream, laid(as_slice)),
+        ("the arguments are transposed in memory", upstream, laid(transposed)),
+        ("the upstream gradient is transposed in memory", turned, lambda value: value),
+    )
+    for told, dys, wrap in ways:
+        if found.findings or trial.form.dtype != "float64" or trial.form.name == "network":
+            return
+        try:
+            there = attempt(trial.reading, trial.probe, [dys], wrap)
+        except (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
+            continue  # it says so: nothing is wrong without a word
+        wrong = wrong_outputs(there) or wrong_gradients(there)
+        if wrong:
+            what = wrong[0] if wrong[0] in there.outputs else f"d{wrong[0]}"
+            evidence = f"{told}: {what} is another than for the same values, contiguous"
+            sentence = "The code reads an array that it is handed as if it were contiguous."
+            instead = "read by index, or make it contiguous first: np.ascontiguousarray(x), x.contiguous()"
+            found.add(wrong[0], "memory-layout", evidence, Confidence.CERTAIN, sentence, instead, wrong[1:])
 
 
 LAYOUTS = {"a slice of a wider array": as_slice, "transposed in memory": transposed, "expanded (stride 0)": expanded}

@@ -6,6 +6,7 @@ import numpy as np
 
 from torchref.check.diagnosis.allowance import allowance
 from torchref.check.diagnosis.found import Found
+from torchref.check.reading.arguments import parameters
 from torchref.check.reading.forms.autograd import Function
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.forms.form import Form
@@ -50,6 +51,13 @@ def zero(trial: Trial, name: str) -> bool:
     return bool(np.all(np.abs(reference) <= allowance(trial)[name]))
 
 
+def switches(form: Form) -> list[str]:
+    """What the code can be switched to besides, and no option of the operation's is: affine=False."""
+    known = {*form.matching.roles, *form.construction.roles}
+    every = [p for f in form.functions() for p in parameters(f)]
+    return [f"{p.name}={not p.default}" for p in every if isinstance(p.default, bool) and p.name not in known]
+
+
 def not_run(trial: Trial, ran: list[str]) -> list[str]:
     """What the code takes, and was not run with: other values of its options, a second derivative, CUDA."""
     values = trial.probe.values
@@ -59,6 +67,7 @@ def not_run(trial: Trial, ran: list[str]) -> list[str]:
             continue
         others = [v for v in dict.fromkeys((a.default, *a.vary)) if v != values.get(a.name)]
         told += [f"{a.name}={v}" for v in others]
+    told += switches(trial.form)
     if isinstance(trial.form, Function):
         told.append("a second derivative")
         told += ["CUDA"] if trial.form.device == "cpu" else []

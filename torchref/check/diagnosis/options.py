@@ -10,10 +10,14 @@ from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, wrong_gradients
 from torchref.check.ops.record import Argument
+from torchref.check.reading.arguments import parameters
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.reading import Reading
+from torchref.check.report.verdict import SLUGS, Confidence
 from torchref.check.running.trial import Trial, attempt
+
+ABSENT = "absent-argument"
 
 
 def other_values(trial: Trial) -> Iterator[tuple[Argument, Any]]:
@@ -32,6 +36,9 @@ def judge_options(found: Found, trial: Trial) -> Trial:
     """Judge the gradients under other options, wherever the forward is right there; the trial that is not right."""
     if found.findings or isinstance(trial.form, Gradient):
         return trial
+    judge_absent(found, trial)
+    if found.findings:
+        return trial
     for a, value in other_values(trial):
         told = f"{a.name}={value}"
         given = {**trial.op.given, a.name: value}
@@ -47,6 +54,40 @@ def judge_options(found: Found, trial: Trial) -> Trial:
             judge_gradients(found, first, second, third, told=f"with {told}")
             return first
     return trial
+
+
+def judge_absent(found: Found, trial: Trial) -> None:
+    """Judge the code without each array that may be left out, as bias=None."""
+    for name in may_be_absent(trial):
+        told = f"{name}=None"
+        op = replace(trial.op, absent=trial.op.absent | {name})
+        reading = trial.reading.calling(op=op)
+        p = reading.probe(0)
+        try:
+            if wrong_outputs(attempt(reading, p, [])):
+                continue
+        except (CouldNotRun, ValueError, IndexError, TypeError):
+            continue
+        try:
+            first, second, third = three(reading)
+        except CouldNotRun as problem:
+            left = next(a.name for a in op.arrays if p.values.get(a.name) is not None)
+            advice = f"ask whether {name} is None before its gradient is made"
+            found.add(left, ABSENT, f"with {told}: {problem}", Confidence.CERTAIN, SLUGS[ABSENT], advice)
+            return
+        found.ran.append(told)
+        if wrong_gradients(first) or wrong_gradients(third):
+            judge_gradients(found, first, second, third, told=f"with {told}")
+            return
+
+
+def may_be_absent(trial: Trial) -> list[str]:
+    """The optional arrays whose parameter is None by default."""
+    form = trial.form
+    params = getattr(form, "params", None) or [p for f in form.functions() for p in parameters(f)]
+    roles = (form.matching.roles.get(p.name) for p in params if p.default is None)
+    known = {a.name for a in trial.op.arrays if a.optional and trial.probe.values.get(a.name) is not None}
+    return [r for r in dict.fromkeys(roles) if r in known]
 
 
 def three(reading: Reading) -> tuple[Trial, Trial, Trial]:

@@ -42,7 +42,7 @@ def judge_second(found: Found, trial: Trial) -> None:
         found.notes.append(f"{SECOND} is not judged: {said}")
         return
     if slopes is None:
-        found.notes.append(f"{SECOND} is not judged: the backward's result has no graph")
+        found.notes.append(f"{SECOND} is not judged: the backward does not go into the graph")
     elif not wrong:
         found.ran.append(SECOND)
         found.notes.append("the second derivative is right, too, by differences of the first")
@@ -95,7 +95,8 @@ class Twice:
         ]
         dys[0].requires_grad_(graph)
         inputs = [tensors[n] for n in self.names]
-        gradients = torch.autograd.grad(leaves, inputs, dys, create_graph=graph, allow_unused=True)
+        weighted = sum((y * dy).sum() for y, dy in zip(leaves, dys, strict=False))  # torch loads SymPy for more
+        gradients = torch.autograd.grad(weighted, inputs, create_graph=graph, allow_unused=True)
         found = [g for g in gradients if g is not None]
         if not self.weights:
             self.weights = [self.rng.normal(size=tuple(g.shape)) for g in found]
@@ -107,7 +108,7 @@ class Twice:
         import torch
 
         total, inputs, gradients = self.total({}, graph=True)
-        if not total.requires_grad:
+        if not total.requires_grad or any(forbidden(g.grad_fn) for g in gradients):
             return None, False
         claimed = any(of_another(g.grad_fn, self.form.cls) for g in gradients)
         found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
@@ -143,6 +144,11 @@ def of_another(node: Any, cls: Any) -> bool:
             return True
         waiting += parents(n)
     return False
+
+
+def forbidden(node: Any) -> bool:
+    """Whether a gradient is that of a backward marked with @once_differentiable: its node is an error."""
+    return node is not None and "Error" in node.name()
 
 
 def parents(node: Any) -> Iterable[Any]:

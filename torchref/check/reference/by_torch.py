@@ -74,7 +74,7 @@ def backward(outputs: list[Any], given: dict[str, Any], names: list[str], upstre
     if not pairs:
         return {}
     leaves = [given[n] for n in names]
-    heads = [y for y, _ in pairs]
-    dys = [torch.as_tensor(np.array(dy)).to(y.dtype).reshape(y.shape) for y, dy in pairs]
-    found = torch.autograd.grad(heads, leaves, dys, retain_graph=True, allow_unused=True)
+    weighted = [(y * torch.as_tensor(np.array(dy)).to(y.dtype).reshape(y.shape)).sum() for y, dy in pairs]
+    total = torch.stack(weighted).sum()  # a number: torch loads SymPy for gradients that are handed over
+    found = torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True)
     return {n: g.numpy().copy() for n, g in zip(names, found, strict=True) if g is not None}

@@ -43,6 +43,7 @@ SLUGS: dict[str, str] = {
     "frozen-input": "A gradient is missing, or another, where an input needs none.",
     "block-remainder": "It is right at small sizes, and wrong where its blocks leave a rest.",
     "second-derivative": "The double backward is not the derivative of the backward.",
+    "absent-argument": "The backward fails, or is another, where an optional argument is absent.",
     "not-repeatable": "Two backwards of one forward disagree.",
     "not-finite": "The result is nan or infinite where the right one is finite.",
     "forward-differs": "The forward itself is not the operation's.",

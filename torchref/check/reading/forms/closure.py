@@ -152,6 +152,7 @@ class Closure(Form):
                 run.handed = ["output"]
                 value = guarded("the backward", backward, handed["output"])
             self.gradient_count(value)
+            self.note_surplus(value, values, run)
             run.gradients.append(copied(name_gradients(self.op, value, backward_names, order, shapes, self.matching)))
             run.changed += [n for n in (*snapshot.changed(), *watch.changed()) if n not in run.changed]
         return run
@@ -159,6 +160,14 @@ class Closure(Form):
     def gradient_count(self, value: Any) -> None:
         if value is None:
             raise CouldNotRun("the backward returned None: expected the gradients of the array arguments")
+
+    def note_surplus(self, value: Any, values: Values, run: Run) -> None:
+        """Note for the verdict that there are more gradients than arrays."""
+        arrays = [r for r in self.takes if isinstance(values.get(r), np.ndarray)]
+        gradients = [g for g in flatten(value) if isinstance(g, np.ndarray) and g.dtype.kind == "f" and g.ndim]
+        if not isinstance(value, dict) and len(gradients) > len(arrays) and not self.op.recurrent:
+            told = f"backward returned {len(gradients)} gradients for {len(arrays)} arrays: {', '.join(sorted(arrays))}"
+            run.extras.update(count=told, lost=[], fewer=False)
 
 
 def repeated(upstreams: list[Values], i: int) -> bool:

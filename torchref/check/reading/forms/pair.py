@@ -136,6 +136,7 @@ class Pair(Closure):
                     break
                 raise
             self.gradient_count(value)
+            self.note_surplus(value, values, run)
             run.gradients.append(copied(name_gradients(self.op, value, names, order, shapes, self.matching)))
             run.changed += [n for n in (*snapshot.changed(), *watch.changed()) if n not in run.changed]
         return run
