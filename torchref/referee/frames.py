@@ -35,12 +35,15 @@ class Shape:
     size: tuple[int, ...]
 
 
-def find_place(end: CodeType) -> Place:
-    """The place of the operation that is dispatched now; the search ends at the frame that runs `end`."""
+def find_place(end: CodeType) -> tuple[Place, list[torch.Tensor]]:
+    """The place of the operation that is dispatched now, and the tensors that the custom Function around it was given.
+
+    The search ends at the frame that runs `end`.
+    """
     frame: FrameType | None = sys._getframe(2)
     source, call = "", None
     custom: type | None = None
-    arguments: tuple[Any, ...] = ()
+    given: tuple[Any, ...] = ()
     while frame is not None and frame.f_code is not end:
         code = frame.f_code
         name = code.co_filename
@@ -48,9 +51,10 @@ def find_place(end: CodeType) -> Place:
             source = f"{name}:{frame.f_lineno}"
         if code.co_name == "apply" and name == FUNCTION and code.co_varnames[:1] == ("cls",):
             custom, call = frame.f_locals["cls"], id(frame)  # the outermost one is the one that torch sees
-            arguments = tuple(map(described, frame.f_locals["args"]))
+            given = frame.f_locals["args"]
         frame = frame.f_back
-    return Place(source, None if custom is None else custom.__name__, call, custom, arguments)
+    place = Place(source, None if custom is None else custom.__name__, call, custom, tuple(map(described, given)))
+    return place, [argument for argument in given if isinstance(argument, torch.Tensor)]
 
 
 def described(argument: Any) -> Any:
