@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from torchref.nn.module import Array
+from torchref.referee.assignment import assign_entries
 from torchref.referee.blame import blamed, off_by_a_factor
+from torchref.referee.buffers import judge_buffers
 from torchref.referee.compare import Difference, difference
 from torchref.referee.engines import OPAQUE, casting, check_engine, converted
 from torchref.referee.errors import RefereeError
@@ -21,7 +23,6 @@ from torchref.referee.noise import Noise, unit_roundoff
 from torchref.referee.opaque import compiled, judge_opaquely
 from torchref.referee.record import Node, Recorder, Recording
 from torchref.referee.report import Judgement, Report
-from torchref.referee.tape import assign_entries
 
 __all__ = ["judge", "run_and_record"]
 
@@ -64,7 +65,9 @@ def judge(
     else:
         judge_all_globally(truth, gradients, names, report)
         judge_all_locally(recording, gradients, names, report)
+        judge_buffers(recording, report)
     enter_lacking(truth, names, report)
+    report.decomposed = sum(node.decomposed and node.entry is not None for node in recording.nodes)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
     return report
 
