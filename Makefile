@@ -3,6 +3,7 @@
 #   make test        run the tests
 #   make check       ruff and mypy
 #   make benchmark   time the training steps beside torch
+#   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
 #   make certify     measure every module (a quarter of an hour); ONLY=Linear renews one row of the certificate
 # On Linux, pip fetches torch with CUDA; the build for the CPU alone is smaller (see the installation page of PyTorch).
 
@@ -12,9 +13,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help compare test check benchmark certify clean
+.PHONY: help compare test check benchmark cuda certify clean
 help:
-	@sed -n '2,6s/^#   //p' Makefile
+	@sed -n '2,7s/^#   //p' Makefile
 
 compare: $(VENV)/installed
 	@out=runs; [ ! -e runs/digits ] || out=runs/$$(date +%Y-%m-%d_%H.%M.%S); \
@@ -31,6 +32,10 @@ check: $(VENV)/installed-dev
 
 benchmark: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.table $(ARGS)
+
+# On a machine without one it says so; DEVICE=cpu tries the same on the processor.
+cuda: $(VENV)/installed-test
+	CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m tests.cuda $(or $(DEVICE),cuda)
 
 certify: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(ONLY)

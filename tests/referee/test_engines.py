@@ -11,9 +11,9 @@ from tests.referee.runs import assert_equal, scalar
 from torchref.referee import RefereeError, judge
 from torchref.referee.assignment import assign_entries
 from torchref.referee.globally import Globally
-from torchref.referee.judging import run_and_record
 from torchref.referee.opaque import judge_opaquely
 from torchref.referee.report import Report
+from torchref.referee.run import run_and_record
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Planted faults are found at their place, and healthy models raise no alarm, in each precision."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from tests.referee.runs import assert_equal, assert_found
-from torchref.referee import judge
+from torchref.referee import RefereeError, judge
 
 
 class RMSNorm(torch.autograd.Function):
@@ -252,3 +253,59 @@ def test_a_hook_that_changes_a_gradient_is_seen():
     handle.remove()
     assert report.verdict == "PARTED"
     assert_equal(model, closure)
+
+
+def written_unseen(allocate):
+    """A custom Function whose forward a kernel computes beyond torch's dispatcher, as Triton's do; here NumPy."""
+
+    class Silu(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = allocate(x)
+            ctx.save_for_backward(x)
+            given = x.detach().numpy()
+            y.detach().numpy()[...] = given / (1 + np.exp(-given))
+            return y
+
+        @staticmethod
+        def backward(ctx, dy):
+            (x,) = ctx.saved_tensors
+            s = x.sigmoid()
+            return dy * s * (1 + x * (1 - s))
+
+    return Silu
+
+
+@pytest.mark.parametrize(
+    "allocate",
+    [
+        torch.empty_like,
+        lambda x: torch.empty(x.shape, dtype=x.dtype),
+        lambda x: x.new_empty(x.shape),
+        lambda x: torch.zeros(x.shape, dtype=x.dtype),
+        lambda x: torch.empty(2 * len(x), *x.shape[1:], dtype=x.dtype)[: len(x)],
+    ],
+    ids=["empty_like", "empty", "new_empty", "zeros", "a part of a buffer"],
+)
+def test_what_a_kernel_writes_unseen_is_not_judged(allocate):
+    """Catches an innocent operation that is accused of the gradient that went through the kernel."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    x = torch.randn(6, 4).double()
+    silu = written_unseen(allocate)
+    report = judge(model, lambda: model[2](silu.apply(model[:2](x))).sin().sum())
+    assert report.verdict == "NOT JUDGED", report.text()
+    assert {j.name for j in report.not_judged if j.kind == "parameter"} == {"0.weight", "0.bias"}
+    assert {j.name for j in report.judged if j.kind == "parameter"} == {"2.weight", "2.bias", "0.weight", "0.bias"}
+    (unseen,) = [j for j in report.not_judged if j.kind == "operation"]
+    assert unseen.reason == "Silu lets a kernel write that torch's dispatcher does not see"
+
+
+def test_a_tensor_from_before_the_run_is_refused():
+    """Catches the parameter's missing share, of which an innocent operation would be accused."""
+    model = nn.Linear(4, 4).double()
+    x = torch.randn(6, 4).double()
+    h = model(x)
+    with pytest.raises(RefereeError, match=r"shape \(6, 4\) with a gradient was computed before the closure ran"):
+        judge(model, lambda: model(h).sum())
+    assert_equal(model, lambda: model(h.detach()).sum())

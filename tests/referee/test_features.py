@@ -196,6 +196,19 @@ def test_weights_as_arguments(linear, x):
     assert_equal(linear, lambda: scalar(*gradients(dict(linear.named_parameters())).values()))
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+def test_memory_that_is_written_in_another_dtype(linear, x, dtype):
+    """Catches bytes that are entered as numbers, far beyond the array's end."""
+
+    def closure():
+        h = linear(x) * 1
+        with torch.no_grad():
+            h.view(dtype).bitwise_or_(1)  # in the last bit of each number, or of each byte
+        return scalar(h.sin())
+
+    assert_equal(linear, closure)
+
+
 def test_tied_weights():
     """Catches a second use of a parameter whose gradient is lost."""
     torch.manual_seed(3)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from torchref.referee import judge
 from torchref.referee.engines import ENGINES
 from torchref.referee.entries.table import ENTRIES
 
@@ -14,12 +15,13 @@ PAGE = Path(__file__).parents[2] / "manual" / "referee.md"
 def test_the_page_runs():
     """Catches a page whose example finds something else, or nothing."""
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     torch.manual_seed(0)
     names: dict = {"__name__": "mine"}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
     assert ENTRIES.pop("mylib::cube") is names["cube"]
+    assert judge(*names["make_for_ranks"](), engine="ddp").passed
 
 
 def test_the_page_names_every_engine():

@@ -120,8 +120,15 @@ def test_an_entry_that_fails_is_not_judged(model, x, unknown, forward_fails):
     assert any("IndexError('mine')" in j.reason for j in report.not_judged)
 
 
+def gone(loss):
+    loss.backward()
+    return loss
+
+
 REFUSED = [
     ("a scalar", lambda model, x: model(x)),
+    ("a real number, not complex128", lambda model, x: torch.complex(model(x), x[:, :3]).sum()),
+    ("backward fails", lambda model, x: gone(model(x).sin().sum())),
     ("must return the loss", lambda model, x: 1.0),
     ("needs no gradient", lambda model, x: model(x).sum().detach()),
     ("no operation", lambda model, x: torch.ones((), requires_grad=True)),
@@ -141,6 +148,52 @@ def test_a_model_without_gradients_is_refused(model, x):
     """Catches a run of minutes for a frozen model."""
     with pytest.raises(RefereeError, match="no parameter"):
         judge(model.requires_grad_(False), lambda: scalar(model(x)))
+
+
+def test_what_is_no_model_and_no_closure_is_refused(model, x):
+    """Catches a traceback for arguments in the wrong place, as for a closure that wants some."""
+    with pytest.raises(RefereeError, match=r"must be a torch\.nn\.Module, not list"):
+        judge([model], lambda: scalar(model(x)))
+    with pytest.raises(RefereeError, match="must be a function, not Tensor"):
+        judge(model, scalar(model(x)))
+    with pytest.raises(RefereeError, match=r"the engine eager calls closure\(\), which fails"):
+        judge(model, lambda batch: scalar(model(batch)))
+
+
+def test_a_report_beside_a_training(model, x, tmp_path):
+    """Catches counts, a text or a step that TensorBoard does not get."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        for step in (0, 10):
+            judge(model, lambda: scalar(model(x))).write(writer, step)
+    events = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0, "tensors": 0}).Reload()
+    judged = [(event.step, event.value) for event in events.Scalars("referee/judged")]
+    assert [step for step, _ in judged] == [0, 10]
+    assert judged[0][1] > 4
+    assert events.Scalars("referee/parted")[0].value == events.Scalars("referee/not judged")[0].value == 0
+    assert 0 < events.Scalars("referee/largest share of a bound")[0].value < 1
+    (text,) = [tag for tag in events.Tags()["tensors"] if "referee" in tag]
+    assert b"EQUAL" in events.Tensors(text)[0].tensor_proto.string_val[0]
+
+
+def test_how_far_it_is_is_told(model, x, capsys, monkeypatch, tmp_path):
+    """Catches a silent judgement of minutes, a line that stays, and control characters in a file."""
+    told = []
+    judge(model, lambda: scalar(model(x)), tell=told.append)
+    assert told[0] == "the run"
+    assert any(line.startswith("place by place, trial 1: 0 of") for line in told)
+    file = tmp_path / "mine.py"
+    file.write_text(FILE.format(factor="2"))
+    assert main(["referee", f"{file}:make"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["referee", f"{file}:make"]) == 0
+    shown = capsys.readouterr().err
+    assert "the replay of" in shown
+    assert "\n" not in shown
+    assert shown.endswith("\r")
 
 
 def test_an_engine_that_is_not_there_is_refused(model, x):

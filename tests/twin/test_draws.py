@@ -6,7 +6,7 @@ import torch
 
 import torchref
 from torchref.nn.random import Tape, set_rng
-from torchref.twin.draws import record_draws
+from torchref.twin.draws import drawing, record_draws
 from torchref.twin.weights import copy_from_torch, copy_to_torch, to_array
 
 
@@ -157,13 +157,22 @@ def test_draws_of_every_kind_are_on_the_tape(draw, shape):
 
 def test_a_kernel_that_hides_its_draws_is_refused():
     """Catches a tape without the draws that were made (on CUDA; here the kernel's schema is called with a stand-in)."""
-    from torchref.twin.draws import _draw
-
     q = torch.zeros(1, 1, 2, 2)
     kernel = torch.ops.aten._scaled_dot_product_flash_attention.default
-    with pytest.raises(RuntimeError, match="_scaled_dot_product_flash_attention hides its draws"):
-        _draw(kernel, (q, q, q, 0.3), {}, (q,))
-    assert _draw(kernel, (q, q, q), {}, (q,)) is None
+    assert drawing(kernel, (q, q, q, 0.3), {}) == "hidden"
+    assert drawing(kernel, (q, q, q), {"dropout_p": 0.3}) == "hidden"
+    assert drawing(kernel, (q, q, q), {}) == ""
+    assert drawing(torch.ops.aten.bernoulli_.float, (q, 0.3), {}) == "shown"
+
+    @torch.library.custom_op("draws_test::kernel", mutates_args=(), tags=[torch.Tag.nondeterministic_seeded])
+    def fused(x: torch.Tensor, dropout_p: float) -> torch.Tensor:
+        return x * 2
+
+    with record_draws() as tape:
+        fused(q, 0.0)
+    assert not tape.draws
+    with record_draws(), pytest.raises(RuntimeError, match="draws_test::kernel hides its draws"):
+        fused(q, 0.3)
 
 
 def test_a_tape_is_replayed_in_order_and_checked():

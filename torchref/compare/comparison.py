@@ -17,7 +17,7 @@ __all__ = ["FUNCTIONS", "Comparison"]
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 FUNCTIONS = ("model", "torch_model", "loss", "torch_loss", "optimizer", "data", "scheduler", "adapt")
-OPTIONAL = ("torch_model", "torch_loss", "scheduler", "adapt")  # those that may be None
+OPTIONAL = ("torch_loss", "scheduler", "adapt")  # those that may be None; of model and torch_model one may
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,15 @@ class Comparison:
     Where torch.nn cannot express the network this way, `model(nn, ...)` gives the NumPy one and
     `torch_model(nn, ...)` its torch twin, with equal `state_dict` keys; `torch_loss(nn)` likewise. A network that
     returns a tuple has all its outputs handed to the loss, in front of the target: `criterion(*outputs, target)`.
+
+    A network that stands in torch alone, whatever it is made of, is given as `torch_model`, and `model` left out: its
+    NumPy twin is then the replay of torch's own run, with backwards derived by hand (`torchref.referee.Replay`).
     """
 
     name: str
     claim: str  # one line: what the comparison shows
-    model: Callable[..., Any]  # model(nn, **variant) -> network, nn is torchref.nn or torch.nn
+    # model(nn, **variant) -> network, nn is torchref.nn or torch.nn; None: the NumPy twin is torch_model's replay
+    model: Callable[..., Any] | None = field(default=None, kw_only=True)
     loss: Callable[[Any], Any]  # loss(nn) -> criterion
     optimizer: Callable[[Any, Any], Any]  # optimizer(optim, parameters), optim is torchref.optim or torch.optim
     data: Callable[[], Data]
@@ -87,6 +91,13 @@ class Comparison:
             raise UserError(f"only: there is no variant {only!r}: {nearest(only, self.variants)}")
         return [only]
 
+    @property
+    def defining(self) -> Callable[..., Any]:
+        """The function whose arguments are the network's options: `model`, or `torch_model` where that stands alone."""
+        function = self.model if self.model is not None else self.torch_model
+        assert function is not None
+        return function
+
     def __post_init__(self) -> None:
         for name, kind in (("name", str), ("claim", str), ("variants", Mapping), ("optimizer_options", Mapping)):
             if not isinstance(getattr(self, name), kind):
@@ -124,8 +135,8 @@ class Comparison:
         for variant, options in self.variants.items():
             if not isinstance(options, Mapping) or not all(isinstance(option, str) for option in options):
                 raise UserError(f"variant {variant!r} must be a dict of the model's options, not {_short(options)}")
-            for name in ("model", "torch_model"):
-                _check_call(name, getattr(self, name), name not in OPTIONAL, [None], options, f"variant {variant!r}: ")
+            for name, needed in (("model", self.torch_model is None), ("torch_model", False)):
+                _check_call(name, getattr(self, name), needed, [None], options, f"variant {variant!r}: ")
 
 
 def _check_call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,15 +37,14 @@ def varied(comparison: Comparison, values: Mapping[str, Any]) -> Comparison:
 
 def model_options(comparison: Comparison) -> list[str]:
     """The names of `model`'s arguments, without the namespace."""
-    parameters = list(inspect.signature(comparison.model).parameters.values())[1:]
+    parameters = list(inspect.signature(comparison.defining).parameters.values())[1:]
     named = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     return list(dict.fromkeys([*named, *(key for options in comparison.variants.values() for key in options)]))
 
 
 def optimizer_options(comparison: Comparison) -> list[str]:
     """The names of the numbers and switches in the optimizer's parameter groups."""
-    import torchref
-
-    model = comparison.model(torchref.nn, **next(iter(comparison.variants.values())))
-    optimizer = comparison.optimizer(torchref.optim, model.parameters())
+    package: Any = importlib.import_module("torch" if comparison.model is None else "torchref")
+    model = comparison.defining(package.nn, **next(iter(comparison.variants.values())))
+    optimizer = comparison.optimizer(package.optim, model.parameters())
     return [key for key, value in optimizer.param_groups[0].items() if isinstance(value, bool | int | float)]

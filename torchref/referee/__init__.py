@@ -3,6 +3,7 @@
 from torchref.referee.entries import entry
 from torchref.referee.errors import RefereeError
 from torchref.referee.judging import judge
+from torchref.referee.module import Replay
 from torchref.referee.report import Judgement, Report
 
-__all__ = ["Judgement", "RefereeError", "Report", "entry", "judge"]
+__all__ = ["Judgement", "RefereeError", "Replay", "Report", "entry", "judge"]

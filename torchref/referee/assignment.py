@@ -28,6 +28,8 @@ def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
     for node in recording.nodes:
         if node.place.function in trust and node.place.function is not None:
             node.reason = "trusted"
+        elif node.unseen:
+            node.reason = f"{node.place.function} lets a kernel write that torch's dispatcher does not see"
         elif node.tracked and not all(ref.readable for ref in (*node.inputs, *node.outputs)):
             node.reason = "it reads or makes complex numbers, or memory in another dtype"
         elif node.tracked:

@@ -6,10 +6,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Any
 
 import torch
 
-__all__ = ["Place", "find_place"]
+__all__ = ["Place", "Shape", "find_place"]
 
 TORCH = str(Path(torch.__file__).parent)
 HERE = str(Path(__file__).parent)
@@ -23,18 +24,41 @@ class Place:
     source: str
     function: str | None
     call: int | None
+    custom: type | None = None
+    arguments: tuple[Any, ...] = ()  # of the Function: the shapes of floating-point tensors, all else as it was
 
 
-def find_place(end: CodeType) -> Place:
-    """The place of the operation that is dispatched now; the search ends at the frame that runs `end`."""
+@dataclass(frozen=True)
+class Shape:
+    """Stands for a tensor of this size."""
+
+    size: tuple[int, ...]
+
+
+def find_place(end: CodeType) -> tuple[Place, list[torch.Tensor]]:
+    """The place of the operation that is dispatched now, and the tensors that the custom Function around it was given.
+
+    The search ends at the frame that runs `end`.
+    """
     frame: FrameType | None = sys._getframe(2)
-    source, function, call = "", None, None
+    source, call = "", None
+    custom: type | None = None
+    given: tuple[Any, ...] = ()
     while frame is not None and frame.f_code is not end:
         code = frame.f_code
         name = code.co_filename
         if not source and not name.startswith((TORCH, HERE)):
             source = f"{name}:{frame.f_lineno}"
         if code.co_name == "apply" and name == FUNCTION and code.co_varnames[:1] == ("cls",):
-            function, call = frame.f_locals["cls"].__name__, id(frame)  # the outermost one is the one that torch sees
+            custom, call = frame.f_locals["cls"], id(frame)  # the outermost one is the one that torch sees
+            given = frame.f_locals["args"]
         frame = frame.f_back
-    return Place(source, function, call)
+    place = Place(source, None if custom is None else custom.__name__, call, custom, tuple(map(described, given)))
+    return place, [argument for argument in given if isinstance(argument, torch.Tensor)]
+
+
+def described(argument: Any) -> Any:
+    """What is kept of a Function's argument."""
+    if isinstance(argument, torch.Tensor) and argument.is_floating_point():
+        return Shape(tuple(argument.shape))
+    return argument.detach() if isinstance(argument, torch.Tensor) else argument

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
@@ -29,6 +31,7 @@ class Globally:
     """
 
     def __init__(self, recording: Recording, *, given: bool = False) -> None:
+        self.recordings = [recording]  # whose operations without entry are to be told
         self.recording = recording
         self.dtypes = dtypes_of(recording)
         self.in_float64 = self.dtypes <= {torch.float64}
@@ -40,7 +43,7 @@ class Globally:
     def differences(self, gradients: dict[int, Array]) -> dict[int, Difference]:
         """How far each gradient is off; trials of rounding are added while one is in doubt."""
         exact: dict[int, Array] = {}
-        for key, gradient in replay(self.recording, given=self.given):
+        for key, gradient in self.gradients():
             if gradient is None:
                 self.lacking.add(key)
             elif key in gradients:
@@ -51,7 +54,7 @@ class Globally:
         while exact:
             trial += 1
             noise = Noise(self.dtypes, trial)
-            for key, moved in replay(self.recording, noise, given=self.given):
+            for key, moved in self.gradients(noise):
                 if key not in exact or moved is None:
                     continue
                 moved -= exact[key]
@@ -65,8 +68,16 @@ class Globally:
             exact = {key: gradient for key, gradient in exact.items() if key in found}
         parted = {key: gradients[key] for key, d in found.items() if not d.equal}
         if parted and not self.given and not self.in_float64:
-            found |= Globally(self.recording, given=True).differences(parted)
+            found |= self.from_given().differences(parted)
         return found
+
+    def gradients(self, noise: Noise | None = None) -> Iterable[tuple[int, Array | None]]:
+        """Each leaf's key and gradient, None where it lacks a part; with `noise`, all is rounded at random."""
+        return replay(self.recording, noise, given=self.given)
+
+    def from_given(self) -> Globally:
+        """The same from the values of the run."""
+        return Globally(self.recording, given=True)
 
 
 def is_open(found: Difference, trial: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,26 +15,35 @@ from torchref.referee.assignment import assign_entries
 from torchref.referee.blame import blamed, off_by_a_factor
 from torchref.referee.buffers import judge_buffers
 from torchref.referee.compare import Difference, difference
-from torchref.referee.engines import OPAQUE, casting, check_engine, converted
+from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import TRIALS, Globally, is_open
-from torchref.referee.leaves import as_it_was, gradient_of
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
+from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, unit_roundoff
 from torchref.referee.opaque import compiled, judge_opaquely
-from torchref.referee.record import Node, Recorder, Recording
+from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
+from torchref.referee.record import Node, Recording
 from torchref.referee.report import Judgement, Report
+from torchref.referee.run import refuse_nan, run_and_record
 
-__all__ = ["judge", "run_and_record"]
+__all__ = ["Tell", "judge"]
+
+Tell = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Tell nothing."""
 
 
 def judge(
     model: torch.nn.Module,
-    closure: Callable[[], torch.Tensor],
+    closure: Callable[..., torch.Tensor],
     *,
     engine: str | None = None,
     trust: Sequence[str] = (),
     draws: str = "recorded",
+    tell: Tell = silent,
 ) -> Report:
     """Whether torch's gradients of `closure()`, a scalar loss computed by `model`, are right; and if not, where.
 
@@ -42,9 +52,12 @@ def judge(
     fed torch's own values and upstream gradients, so that an error shows only where it is made. How far a gradient may
     be off is measured by rounding at random (`noise`); there is no tolerance.
 
-    `engine` says how the run is made (`engines.ENGINES`; None is eager). The random draws are those of the run:
-    `draws` knows only "recorded". `trust` names custom autograd.Functions whose backward is meant to differ from the
-    derivative of their forward.
+    `engine` says how the run is made (`engines.ENGINES`; None is eager). One that cannot be looked into, torch.compile
+    or DDP, is compared with the replay of the eager run, which is judged besides (`report.eager`): so it is known which
+    of the two is right. For "ddp" the closure takes the rank and their number, and returns the loss of that rank's
+    share of the batch. The random draws are those of the run: `draws` knows only "recorded". `trust` names custom
+    autograd.Functions whose backward is meant to differ from the derivative of their forward. `tell` gets a line now
+    and then about how far the judgement is.
 
     The model's gradients and buffers are afterwards what they were. Errors: RefereeError if there is nothing to judge.
     """
@@ -52,24 +65,63 @@ def judge(
     check_engine(engine)
     if draws != "recorded":
         raise RefereeError(f"draws must be 'recorded', not {draws!r}")
-    recording, gradients = run_and_record(model, closure, "eager" if engine in OPAQUE else engine)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    check_closure(closure, engine)
+    if engine not in OPAQUE:
+        return judge_run(model, closure, engine, trust, tell)[1]
+    runs = [judge_run(model, run, "eager", trust, tell) for run in (shares(closure) if engine == "ddp" else [closure])]
+    eager = next((report for _, report in runs if report.parted), runs[0][1])
+    report = replace(eager, judged=[], parted=[], not_judged=[], trusted=[], engine=engine, eager=eager)
+    tell(f"{engine}: its run")
+    truth = Globally(runs[0][0])
+    if engine == "ddp":
+        truth = mean = MeanOfRanks([Globally(recording) for recording, _ in runs])
+        judge_ranks(model, closure, mean, report)
+    else:
+        judge_opaquely(model, closure, truth, report, compiled)
+    enter_lacking(truth, names_of(model), report)
+    return report
+
+
+def judge_run(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], engine: str, trust: Sequence[str], tell: Tell
+) -> tuple[Recording, Report]:
+    """A run that is recorded, and what was found of its gradients."""
+    tell("the run")
+    recording, gradients = run_and_record(model, closure, engine)
     report = Report(engine=engine, draws=recording.draws, given=recording.given, operations=len(recording.nodes))
     assert recording.loss is not None
     report.loss = float(recording.loss.given())
     refuse_nan(recording)
     assign_entries(recording, trust)
-    truth = Globally(recording, given=engine not in OPAQUE)
-    if engine in OPAQUE:
-        judge_opaquely(model, closure, truth, report, compiled)
-    else:
-        judge_all_globally(truth, gradients, names, report)
-        judge_all_locally(recording, gradients, names, report)
-        judge_buffers(recording, report)
+    names = names_of(model)
+    tell(f"the replay of {len(recording.nodes):,} operations")
+    truth = Globally(recording, given=True)
+    judge_all_globally(truth, gradients, names, report)
+    judge_all_locally(recording, gradients, names, report, tell)
+    judge_buffers(recording, report)
     enter_lacking(truth, names, report)
     report.decomposed = sum(node.decomposed and node.entry is not None for node in recording.nodes)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
-    return report
+    return recording, report
+
+
+def check_closure(closure: Callable[..., torch.Tensor], engine: str) -> None:
+    """RefereeError where the closure cannot be called as the engine calls it."""
+    if not callable(closure):
+        raise RefereeError(f"the closure must be a function, not {type(closure).__name__}")
+    wanted = (0, 1) if engine == "ddp" else ()
+    try:
+        inspect.signature(closure).bind(*wanted)
+    except TypeError as error:
+        how = "closure(rank, world), the loss of a rank's share of the batch" if engine == "ddp" else "closure()"
+        raise RefereeError(f"the engine {engine} calls {how}, which fails: {error}") from None
+    except ValueError:  # some callables have no signature
+        return
+
+
+def names_of(model: torch.nn.Module) -> dict[int, str]:
+    """The name of each parameter, by its id."""
+    return {id(parameter): name for name, parameter in model.named_parameters()}
 
 
 def place_of(node: Node) -> dict[str, Any]:
@@ -79,58 +131,6 @@ def place_of(node: Node) -> dict[str, Any]:
 def unique(nodes: list[Node]) -> list[Node]:
     """The first node of each operation."""
     return list({node.name: node for node in reversed(nodes)}.values())
-
-
-# --- the run ----------------------------------------------------------------------------------------------------------
-
-
-def run_and_record(
-    model: torch.nn.Module, closure: Callable[[], torch.Tensor], engine: str = "eager"
-) -> tuple[Recording, dict[int, Array]]:
-    """The recording of `closure()`, and torch's gradient of each leaf, after its backward."""
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise RefereeError("no parameter of the model needs a gradient")
-    recorder = Recorder(run_and_record.__code__)
-    with as_it_was(model), converted(model, engine):
-        with casting(engine), recorder.watching(model), recorder:
-            loss = closure()
-        check_loss(loss)
-        recording = recorder.finish(loss, model.buffers())
-        if not recording.nodes:
-            raise RefereeError("the closure ran no operation through which a gradient passes")
-        if not {id(p) for p in model.parameters()} & set(recording.leaves):
-            raise RefereeError("the closure ran no operation on a parameter of the model")
-        kept = {key: leaf.grad for key, (leaf, _) in recording.leaves.items()}
-        try:
-            for leaf, _ in recording.leaves.values():
-                leaf.grad = None
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            gradients = {key: gradient_of(leaf) for key, (leaf, _) in recording.leaves.items()}
-        finally:
-            for key, (leaf, _) in recording.leaves.items():
-                leaf.grad = kept[key]
-    return recording, gradients
-
-
-def check_loss(loss: Any) -> None:
-    if not isinstance(loss, torch.Tensor):
-        raise RefereeError(f"the closure must return the loss, a tensor, not {type(loss).__name__}")
-    if loss.numel() != 1:
-        raise RefereeError(f"the loss must be a scalar, but its shape is {tuple(loss.shape)}")
-    if not loss.requires_grad:
-        raise RefereeError("the loss needs no gradient: nothing that it was computed from does, or it was detached")
-
-
-def refuse_nan(recording: Recording) -> None:
-    """RefereeError if the loss is not a number, with the first operation that made one."""
-    assert recording.loss is not None
-    if np.isfinite(recording.loss.given()).all():
-        return
-    for node in recording.nodes:
-        if any(ref.storage.floating and np.isnan(ref.given()).any() for ref in node.outputs):
-            where = f" in {node.module}" if node.module else ""
-            raise RefereeError(f"nan in the forward: first from {node.op}{where} at {node.place.source}")
-    raise RefereeError(f"the loss is {float(recording.loss.given())}: there is no gradient to judge")
 
 
 # --- globally ---------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def judge_all_globally(truth: Globally, gradients: dict[int, Array], names: dict
 def enter_lacking(truth: Globally, names: dict[int, str], report: Report) -> None:
     """Say which operations were not judged, and which leaves therefore were not. What lacks only what is trusted is
     judged locally."""
-    nodes = [node for node in truth.recording.nodes if node.tracked and node.reason]
+    nodes = [node for recording in truth.recordings for node in recording.nodes if node.tracked and node.reason]
     if any(node.reason != "trusted" for node in nodes):
         for key in truth.lacking:
             name, kind = name_of(key, names)
@@ -173,7 +173,9 @@ def name_of(key: int, names: dict[int, str]) -> tuple[str, str]:
 # --- locally ----------------------------------------------------------------------------------------------------------
 
 
-def judge_all_locally(recording: Recording, gradients: dict[int, Array], names: dict[int, str], report: Report) -> None:
+def judge_all_locally(
+    recording: Recording, gradients: dict[int, Array], names: dict[int, str], report: Report, tell: Tell = silent
+) -> None:
     """Compare the gradient of every tensor that torch tells; trials of rounding are added while one is in doubt."""
     spreads: dict[Key, Array] = {}
     doubtful: set[Key] | None = None
@@ -181,7 +183,10 @@ def judge_all_locally(recording: Recording, gradients: dict[int, Array], names: 
     for trial in range(1, TRIALS + 1):
         noise = Noise(dtypes_of(recording), trial)
         again: set[Key] = set()
-        for key, seen in judge_locally(recording, gradients, noise, doubtful):
+        count = len(recording.nodes) if doubtful is None else len(doubtful)
+        for number, (key, seen) in enumerate(judge_locally(recording, gradients, noise, doubtful)):
+            if number % 100 == 0:
+                tell(f"place by place, trial {trial}: {number:,} of {count:,}")
             seen.spread = np.fmax(spreads.pop(key), seen.spread) if key in spreads else seen.spread
             found = difference(seen.ours, seen.theirs, seen.spread, unit_roundoff(seen.ref.storage.dtype))
             if is_open(found, trial):
@@ -194,7 +199,14 @@ def judge_all_locally(recording: Recording, gradients: dict[int, Array], names: 
         doubtful = again
         if not doubtful:
             break
-    report.parted += [judgement for _, judgement in sorted(parted, key=lambda pair: -pair[0])]
+    said: dict[type, str] = {}
+    for index, judgement in sorted(parted, key=lambda pair: -pair[0]):
+        place = recording.nodes[index].place if index >= 0 else None
+        if place is not None and place.custom is not None and place.custom not in said:
+            tell(f"the mistake in {place.function}")
+            said[place.custom] = mistake(place.custom, place.arguments)
+        diagnosis = said[place.custom] if place is not None and place.custom is not None else ""
+        report.parted.append(replace(judgement, diagnosis=diagnosis))
 
 
 def is_scaled(seen: Seen) -> bool:

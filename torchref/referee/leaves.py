@@ -24,13 +24,19 @@ def gradient_of(leaf: torch.Tensor) -> Array:
 
 
 @contextmanager
-def as_it_was(model: torch.nn.Module) -> Iterator[None]:
-    """After this context the model's buffers and torch's generator are what they were."""
+def as_it_was(model: torch.nn.Module, device: torch.device) -> Iterator[None]:
+    """Within this context the parameters begin without gradients; after it these, the buffers and torch's generators
+    are what they were."""
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
-    with torch.random.fork_rng(devices=[]):
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
         try:
+            for parameter, _ in gradients:
+                parameter.grad = None
             yield
         finally:
+            for parameter, gradient in gradients:
+                parameter.grad = gradient
             with torch.no_grad():
                 for name, buffer in model.named_buffers():
                     if name in buffers and buffers[name].shape == buffer.shape:

@@ -99,7 +99,7 @@ class Walk:
             known = ref.storage not in self.lacking
             if i in node.hooked:
                 told = node.gradients.get(i)
-                theirs = None if told is None else told.double().numpy()
+                theirs = None if told is None else told.cpu().double().numpy()
                 key = ("node", node.index, i)
                 if known and (ours is not None or theirs is not None) and self.is_wanted(key):
                     shares = list(self.shares[ref.storage])

@@ -11,14 +11,16 @@ from dataclasses import replace
 
 import torch
 
-from torchref.nn.module import Array
 from torchref.referee.compare import Difference
+from torchref.referee.engines import device_of
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import Globally
-from torchref.referee.leaves import as_it_was, gradient_of
+from torchref.referee.leaves import as_it_was
 from torchref.referee.report import Judgement, Report
+from torchref.referee.run import gradients_after
+from torchref.referee.storage import Ref
 
-__all__ = ["compiled", "judge_opaquely"]
+__all__ = ["compiled", "entered", "judge_opaquely"]
 
 Engine = Callable[[torch.nn.Module], AbstractContextManager[None]]
 
@@ -42,22 +44,28 @@ def judge_opaquely(
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found = run(model, closure, truth, engine, model)
     parted = {key for key, d in found.items() if not d.equal}
-    module = place(model, closure, truth, engine) if parted else None
+    eager_parts = report.eager is not None and bool(report.eager.parted)  # so would every module, compiled alone
+    module = place(model, closure, truth, engine) if parted and not eager_parts else None
     for key, d in found.items():
-        judgement = Judgement(
-            names[key],
-            "parameter",
-            error=d.error,
-            bound=d.bound,
-            shape=truth.refs[key].size,
-            worst=d.worst,
-            judged="globally",
-        )
+        judgement = entered(names[key], truth.refs[key], d)
         if d.equal:
             report.judged.append(judgement)
         else:
             report.parted.append(with_module(judgement, module))
     report.parted.sort(key=lambda judgement: not judgement.name.startswith(f"{module}."))
+
+
+def entered(name: str, ref: Ref, found: Difference) -> Judgement:
+    """What was found of a parameter's gradient as a whole."""
+    return Judgement(
+        name,
+        "parameter",
+        error=found.error,
+        bound=found.bound,
+        shape=ref.size,
+        worst=found.worst,
+        judged="globally",
+    )
 
 
 def with_module(judgement: Judgement, module: str | None) -> Judgement:
@@ -68,19 +76,9 @@ def run(
     model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, engine: Engine, part: torch.nn.Module
 ) -> dict[int, Difference]:
     """The differences of the parameters' gradients when `part` of the model runs on the engine."""
-    parameters = {id(p): p for p in model.parameters() if id(p) in truth.recording.leaves}
-    kept = {key: p.grad for key, p in parameters.items()}
-    gradients: dict[int, Array] = {}
-    with as_it_was(model):
-        try:
-            for p in parameters.values():
-                p.grad = None
-            with engine(part):
-                closure().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            gradients = {key: gradient_of(p) for key, p in parameters.items()}
-        finally:
-            for key, p in parameters.items():
-                p.grad = kept[key]
+    parameters = [p for p in model.parameters() if id(p) in truth.recording.leaves]
+    with as_it_was(model, device_of(model, "eager")), engine(part):
+        gradients = gradients_after(closure(), parameters)
     return truth.differences(gradients)
 
 

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from torchref.referee.errors import RefereeError
 from torchref.referee.frames import Place, find_place
 from torchref.referee.storage import Ref, Storage, Version, covers
+from torchref.twin.draws import drawing
 
 __all__ = ["Node", "Recorder", "Recording", "tensors_in"]
 
 # Operations that write into arguments of which their schema says nothing: name -> the positions, and their switch.
-WRITES_UNSAID = {"native_batch_norm": ((3, 4), 5)}
+WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
 # Operations that draw into an argument and read what they have drawn: name -> its position.
 DRAWS_INTO = {"rrelu_with_noise": 1}
 
@@ -44,6 +46,7 @@ class Node:
         self.entry: Any = None  # what it computes, by hand; None: it cannot be judged
         self.decomposed = False  # by torch's decomposition of it
         self.reason = ""  # why not
+        self.unseen = False  # what it made was written by a kernel that the dispatcher does not see
         self.gradients: dict[int, torch.Tensor] = {}  # torch's own, by output
         self.hooked: set[int] = set()
 
@@ -77,12 +80,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.modules: list[str] = []
         self.storages: dict[int, Storage] = {}
         self.pending: list[tuple[torch.Tensor, Node, int]] = []
+        self.allocated: dict[Storage, tuple[Node, list[Ref]]] = {}  # in a custom Function, and what that was given
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        place = find_place(self.end)
+        place, given = find_place(self.end)
         self.attach(place.call)
-        if torch.Tag.inplace_view in func.tags:
+        cut = func is torch.ops.aten.detach.default and place.call is None
+        if cut or torch.Tag.inplace_view in func.tags:
             return func(*args, **kwargs)
         values, named = mapped((args, kwargs), lambda tensor: self.ref(tensor, place.call))
         module = self.modules[-1] if self.modules else ""
@@ -98,11 +103,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         outputs: list[torch.Tensor] = tensors_in(result, torch.Tensor) or targets  # some write and return nothing
         fresh = [t for t in outputs if t.untyped_storage()._cdata not in self.storages]
         if not fresh and not targets:  # views alone
-            if place.call is not None:
-                self.await_views(outputs, place.call)
+            self.await_views(outputs, place.call)
             return result
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if how := drawing(func, args, kwargs):
+            refuse_hidden(node, how)
             self.recording.draws += 1
+        node.tracked = self.may_be_tracked(node) and any(is_differentiable(t) for t in outputs)
+        if place.call is not None and fresh:
+            self.allocate(node, fresh, given)
         self.enter(node, outputs, targets)
         if kept:
             self.keep_written(node, targets)
@@ -110,7 +118,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
     def enter(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
         """Enter the node, if a gradient passes it or what it wrote; else its values are given."""
-        node.tracked = self.may_be_tracked(node) and any(is_differentiable(t) for t in outputs)
         if node.tracked or any(self.storage(t).version.maker is not None for t in targets):
             self.add(node, outputs, targets)
         else:
@@ -136,12 +143,42 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
     def ref(self, tensor: torch.Tensor, call: int | None) -> Ref:
         """The window that `tensor` is, now. In a custom Function what its call computed from its inputs needs a
         gradient, whatever torch says: there it does not look inside."""
+        new = tensor.untyped_storage()._cdata not in self.storages
         storage = self.storage(tensor)
+        if call is None and tensor.grad_fn is not None and not is_view_of_leaf(tensor):
+            self.meet(tensor, storage, new)
         needs = tensor.requires_grad or (call is not None and storage.call == call)
         ref = Ref(storage.version, tensor, needs and storage.differentiable)
         if tensor.requires_grad and tensor.is_leaf and tensor._base is None:
             self.recording.leaves.setdefault(id(tensor), (tensor, ref))
         return ref
+
+    def allocate(self, node: Node, fresh: list[torch.Tensor], given: list[torch.Tensor]) -> None:
+        """Remember memory that is made in a custom Function and not filled, and what the Function was given."""
+        if not node.tracked or "empty" in node.name:
+            refs = [self.ref(tensor, None) for tensor in given]
+            self.allocated |= {self.storage(tensor): (node, refs) for tensor in fresh}
+
+    def meet(self, tensor: torch.Tensor, storage: Storage, new: bool) -> None:
+        """A tensor that has a history for autograd, and perhaps none for us. RefereeError where it is from before.
+
+        If a custom Function returned it, and only its memory was made there, a kernel has written it that does not go
+        through the dispatcher: Triton's, an extension's, NumPy's.
+        """
+        if new:
+            raise RefereeError(
+                f"a tensor of the shape {tuple(tensor.shape)} with a gradient was computed before the closure ran: "
+                "compute it in the closure, or detach it"
+            )
+        made, refs = self.allocated.get(storage, (None, []))
+        maker = None if storage.version.maker is None else self.recording.nodes[storage.version.maker]
+        if made is None or not (maker is None or maker is made or not maker.tracked):
+            return
+        made.hooked.clear()
+        node = Node(len(self.recording.nodes), made.func, (), {}, made.place, made.module)
+        node.unseen = True
+        node.inputs = refs
+        self.add(node, [tensor], [])
 
     def targets(self, node: Node, args: Any, kwargs: Any) -> list[torch.Tensor]:
         """The tensors among the arguments into which the operation writes."""
@@ -185,9 +222,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         node.args = (*node.args[:position], ref, *node.args[position + 1 :])
         node.inputs = tensors_in((node.args, node.kwargs), Ref)
 
-    def await_views(self, views: list[torch.Tensor], call: int) -> None:
+    def await_views(self, views: list[torch.Tensor], call: int | None) -> None:
         """Remember views of whole results inside a custom Function: they may be what it returns."""
-        for view in views:
+        for view in views if call is not None else ():
             storage = self.storage(view)
             maker = storage.version.maker
             if maker is None or not covers(Ref(storage.version, view, True)):
@@ -269,8 +306,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         return self.recording
 
 
+def refuse_hidden(node: Node, how: str) -> None:
+    """RefereeError where an operation draws at random inside a fused kernel, and keeps what it drew."""
+    if how == "hidden":
+        where = f" in {node.module}" if node.module else ""
+        raise RefereeError(
+            f"{node.op}{where} at {node.place.source} draws at random inside a fused kernel and hides it: use torch.nn."
+            "attention.sdpa_kernel(SDPBackend.MATH), and for cuDNN torch.backends.cudnn.flags(enabled=False)"
+        )
+
+
 def is_differentiable(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+def is_view_of_leaf(tensor: torch.Tensor) -> bool:
+    base = tensor._base
+    return base is not None and base.is_leaf and base.requires_grad
 
 
 def is_of(tensor: torch.Tensor, function: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from html import escape
+from typing import Any
 
 __all__ = ["Judgement", "Report", "page"]
 
@@ -32,6 +33,7 @@ class Judgement:
     coefficient: float | None = None
     feeds: str = ""
     judged: str = "locally"  # or "globally"
+    diagnosis: str = ""  # which mistake it is, where that is known
     reason: str = ""
 
     def line(self) -> str:
@@ -45,7 +47,7 @@ class Judgement:
             text += f", by {self.op}{where}{at}"
         if self.coefficient is not None:
             text += f"; its share is {self.coefficient:.4f} times what it should be"
-        return text
+        return text + (f"; {self.diagnosis}" if self.diagnosis else "")
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Report:
     draws: int = 0
     given: int = 0
     decomposed: int = 0
+    eager: Report | None = None  # what was found of the eager run, beside an engine that cannot be looked into
 
     @property
     def passed(self) -> bool:
@@ -104,8 +107,10 @@ class Report:
         lines.append(f"  taken as given: {self.draws} random draws, {self.given} operations without a gradient")
         if self.decomposed:
             lines.append(f"  by torch's decomposition: {self.decomposed} operations")
-        if self.first is not None:
-            lines += self._first_lines(self.first)
+        if self.eager is not None:
+            lines.append(f"  the eager run: {self.eager.verdict}")
+            lines += self.eager._first_lines()
+        lines += self._first_lines()
         lines += [f"  parted: {judgement.line()}" for judgement in self.parted[1:11]]
         if len(self.parted) > 11:
             lines.append(f"  ... and {len(self.parted) - 11} more")
@@ -115,7 +120,10 @@ class Report:
         lines += [f"  trusted: {judgement.line()}" for judgement in self.trusted]
         return "\n".join(lines)
 
-    def _first_lines(self, first: Judgement) -> list[str]:
+    def _first_lines(self) -> list[str]:
+        first = self.first
+        if first is None:
+            return []
         lines = [f"  first to part: {first.op or first.name}" + (f" in {first.module}" if first.module else "")]
         if first.source:
             lines.append(f"    line:   {first.source}")
@@ -125,11 +133,24 @@ class Report:
             lines.append(f"    share:  torch's is {first.coefficient:.4f} times what it should be")
         if first.feeds:
             lines.append(f"    feeds:  {first.feeds}")
+        if first.diagnosis:
+            lines.append(f"    mistake: {first.diagnosis}")
         return lines
 
     def as_json(self) -> str:
         """The report for programs."""
         return json.dumps({"verdict": self.verdict, "passed": self.passed, **asdict(self)}, indent=1)
+
+    def write(self, writer: Any, step: int | None = None) -> None:
+        """Beside a training's curves in TensorBoard: the counts, how much of its bound the worst error takes, the text.
+
+        `writer` is a `torch.utils.tensorboard.SummaryWriter`, or has its `add_scalar` and `add_text`.
+        """
+        for name, group in (("judged", self.judged), ("parted", self.parted), ("not judged", self.not_judged)):
+            writer.add_scalar(f"referee/{name}", len(group), step)
+        shares = [j.error / j.bound for j in (*self.judged, *self.parted) if j.bound > 0]
+        writer.add_scalar("referee/largest share of a bound", max(shares, default=0.0), step)
+        writer.add_text("referee/report", f"```\n{self.text()}\n```", step)
 
     def _repr_html_(self) -> str:
         """The report for notebooks."""

@@ -83,7 +83,7 @@ class Ref:
         if self.dtype != self.storage.dtype:
             flat_tensor = flat_tensor.view(self.dtype)
         view = torch.as_strided(flat_tensor, self.size, self.stride, self.offset)
-        copy: Array = view.to(torch.float64 if self.storage.floating else view.dtype, copy=True).numpy()
+        copy: Array = view.cpu().to(torch.float64 if self.storage.floating else view.dtype, copy=True).numpy()
         return copy
 
 

@@ -11,19 +11,40 @@ Accumulation, tied weights, writes in place and aliasing all follow from this on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from torchref.nn.module import Array
-from torchref.referee.entries.table import STORAGE
+from torchref.referee.entries.table import DRAWN, STORAGE
 from torchref.referee.noise import Noise, settled
 from torchref.referee.record import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
 
-__all__ = ["Shadows", "call_entry", "called", "gradients_of", "is_first", "leaves_by_reader", "pass_back", "replay"]
+__all__ = [
+    "Shadows",
+    "call_entry",
+    "called",
+    "forward_of",
+    "gradients_of",
+    "is_first",
+    "leaves_by_reader",
+    "pull_back",
+    "read",
+    "replay",
+    "store",
+]
+
+
+class Rounding(Protocol):
+    """What makes a replay round at random: arrays as an operation reads them, and the context in which they round."""
+
+    def on(self) -> AbstractContextManager[None]: ...
+
+    def stored(self, array: Array, dtype: torch.dtype) -> Array: ...
 
 
 class Shadows:
@@ -74,7 +95,7 @@ def replay(
     in a ReLU) is the run's. None is the gradient of a leaf that lacks what an operation without entry would have
     passed back. With `noise`, all is rounded at random as in the run.
     """
-    backwards = [] if given else forward(recording, noise)
+    backwards = [] if given else forward_of(recording, noise)
     whole = leaves_by_reader(recording)
     shadows = Shadows()
     lacking: set[Storage] = set()
@@ -94,8 +115,25 @@ def replay(
             shadows.flats.pop(recording.leaves[key][1].storage, None)
 
 
+def pull_back(
+    recording: Recording,
+    backwards: list[Callable[..., Any] | None],
+    shadows: Shadows,
+    noise: Rounding | None = None,
+) -> set[Storage]:
+    """The backward of the whole run, from what the shadows hold: they hold the leaves' gradients afterwards.
+
+    Returns the storages whose shadow lacks what an operation without entry would have passed back.
+    """
+    lacking: set[Storage] = set()
+    for node, backward in zip(reversed(recording.nodes), reversed(backwards), strict=True):
+        if node.tracked:
+            pass_back(node, backward, shadows, lacking, noise)
+    return lacking
+
+
 def pass_back(
-    node: Node, backward: Callable[..., Any] | None, shadows: Shadows, lacking: set[Storage], noise: Noise | None
+    node: Node, backward: Callable[..., Any] | None, shadows: Shadows, lacking: set[Storage], noise: Rounding | None
 ) -> None:
     """Take the gradients of what the node returned, and add its contributions to what it read.
 
@@ -150,9 +188,18 @@ def is_first(ref: Ref) -> bool:
     return ref.version.base is None
 
 
-def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any] | None]:
-    """The backward of every node, from a forward in float64; None where no gradient passes."""
-    values: dict[Version, Array] = {}
+def forward_of(
+    recording: Recording,
+    noise: Rounding | None = None,
+    *,
+    values: dict[Version, Array] | None = None,
+    kept: Collection[Version] = (),
+) -> list[Callable[..., Any] | None]:
+    """The backward of every node, from a forward in float64; None where no gradient passes.
+
+    `values` are those to begin with, where they are others than the run's; those of `kept` are in it at the end.
+    """
+    values = {} if values is None else values
     last = {ref.version: node.index for node in recording.nodes for ref in node.inputs}
     backwards: list[Callable[..., Any] | None] = []
     for node in recording.nodes:
@@ -167,17 +214,18 @@ def forward(recording: Recording, noise: Noise | None) -> list[Callable[..., Any
                 give_up(node, error)
         outputs += [ref.given() for ref in node.outputs[len(outputs) :]]
         for ref, array in zip(node.outputs, outputs, strict=True):
-            store(values, ref, array)
+            if ref.dtype == ref.storage.dtype:  # else all of the storage is as it was in the run
+                store(values, ref, array)
         for ref in node.inputs:
-            if last[ref.version] == node.index:
+            if last[ref.version] == node.index and ref.version not in kept:
                 values.pop(ref.version, None)
         backwards.append(backward)
     return backwards
 
 
-def read(values: dict[Version, Array], ref: Ref, noise: Noise | None) -> Array:
+def read(values: dict[Version, Array], ref: Ref, noise: Rounding | None) -> Array:
     """The values that `ref` sees: replayed, or taken as given."""
-    if ref.version in values:
+    if ref.version in values and ref.dtype == ref.storage.dtype:
         seen = window(values[ref.version], ref)
         seen.flags.writeable = False
     else:
@@ -198,7 +246,7 @@ def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
         if base is not None and base in values:
             old = values[base]
         else:  # what lies around the window was not written: it is as it was in the run
-            tensor = ref.version.tensor()
+            tensor = ref.version.tensor().cpu()
             old = (tensor.double() if ref.storage.floating else tensor).numpy()
         whole = written(old, ref, array)
     values[ref.version] = whole
@@ -213,6 +261,8 @@ def call_entry(node: Node, value: Callable[[Ref], Array]) -> tuple[Any, Callable
 def called(function: Callable[..., Any], node: Node, value: Callable[[Ref], Array]) -> Any:
     """What `function` makes of the values of the node's arguments."""
     args, kwargs = resolved((node.args, node.kwargs), value)
+    if node.name in DRAWN:
+        kwargs["drawn"] = node.outputs[DRAWN[node.name]].given()
     with np.errstate(all="ignore"):
         return function(*args, **{name: v for name, v in kwargs.items() if name not in STORAGE})
 

@@ -115,7 +115,8 @@ def with_other_eps(reading: Reading) -> Iterator[Reading]:
     default = reading.op.argument("eps").default
     for eps in EPS:
         if eps != default:
-            told = f"eps is {eps:g} in this code (torch: {default:g})" if eps else "there is no eps in this code"
+            theirs = "the precision's own" if default is None else f"{default:g}"  # as rms_norm has it
+            told = f"eps is {eps:g} in this code (torch: {theirs})" if eps else "there is no eps in this code"
             other = reading.calling(op=replace(reading.op, given={**reading.op.given, "eps": eps}))
             yield other.noting(f"a convention that differs from torch's: {told}")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +31,7 @@ class Options:
     target: Annotated[str, tyro.conf.Positional, option("FILE.py:MAKE")]
     """The function that returns model and closure."""
     engine: Annotated[str, option("ENGINE")] = "eager"
-    """eager, autocast-bf16, autocast-fp16, bf16, fp16, float64, channels_last or compile."""
+    """eager, autocast-bf16, autocast-fp16, bf16, fp16, float64, channels_last, cuda, mps, compile or ddp."""
     seed: Annotated[int, option("N")] = 0
     """torch's seed before `make()` and the run."""
     trust: Annotated[tuple[str, ...], option("FUNCTION")] = ()
@@ -54,7 +57,8 @@ def run(options: Options) -> int:
         made = make()
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
             raise UserError(f"referee: {options.target} must return (model, closure), a torch module and a function")
-        report = judge(*made, engine=options.engine, trust=options.trust)
+        with telling() as tell:
+            report = judge(*made, engine=options.engine, trust=options.trust, tell=tell)
     except RefereeError as error:
         raise UserError(f"referee: {error}") from None
     if options.html is not None:
@@ -64,6 +68,19 @@ def run(options: Options) -> int:
             raise UserError(f"referee: cannot write {options.html}: {reason(error)}") from None
     print(report.as_json() if options.json else report.text())
     return report.status
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str], None]]:
+    """How far it is: one line on stderr that is written over, where that is a terminal, and is gone at the end."""
+    if not sys.stderr.isatty():
+        yield lambda line: None
+        return
+    width = shutil.get_terminal_size().columns - 1
+    try:
+        yield lambda line: print(f"\r{line[:width]:{width}}", end="", file=sys.stderr, flush=True)
+    finally:
+        print(f"\r{'':{width}}\r", end="", file=sys.stderr, flush=True)
 
 
 def load(target: str) -> Callable[[], Any]:

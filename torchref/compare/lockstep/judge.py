@@ -40,6 +40,7 @@ class Divergence:
     torch: float
     bound: float  # the largest difference that rounding explains
     equal_before: list[str] = field(default_factory=list)
+    cause: str = ""  # the operation of torch's at which the referee finds it, in a comparison of torch alone
 
     @property
     def difference(self) -> float:
@@ -58,6 +59,7 @@ class Divergence:
         shown = self.equal_before[-6:]
         more = len(self.equal_before) - len(shown)
         before = ", ".join(shown) if shown else "nothing"
+        cause = [f"  the referee: {self.cause}"] if self.cause else []
         return "\n".join(
             [
                 f"first divergence at step {self.step}, layer {self.layer}: {self.tensor}{place}",
@@ -66,6 +68,7 @@ class Divergence:
                 f"  difference  {difference:.3g}{excess}",
                 f"  bound       {self.bound:.3g}",
                 f"  still equal before it: {f'{more} more, then ' if more else ''}{before}",
+                *cause,
             ]
         )
 
@@ -108,6 +111,8 @@ class Judge:
             if not our.size:
                 continue
             self.tensors += 1
+            if label not in limits:  # a branch that no step took when the bounds were made
+                raise Mismatch(f"{label} (it has no bound yet)", (), np.nan, np.nan, 0.0)
             limit = limits[label]
             if referee is None:
                 difference = error = distance(our, their)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from torchref.compare.comparison import Comparison
 from torchref.compare.errors import UserError
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
+from torchref.referee import Replay
 from torchref.twin.draws import record_draws
 from torchref.twin.weights import to_array, to_tensor
 
@@ -25,6 +26,7 @@ __all__ = [
     "joinable",
     "joined",
     "named_outputs",
+    "numpy_model",
     "outputs_of",
     "parts",
     "put_back",
@@ -88,6 +90,20 @@ def begin_training(module: Any, base: Any) -> None:
         begin_training(child, base)
 
 
+def numpy_model(comparison: Comparison) -> Callable[..., Any]:
+    """`model`; where there is none, a function that returns the replay of `torch_model`."""
+    if comparison.model is not None:
+        return comparison.model
+    torch_model = comparison.defining
+
+    def replay(_nn: Any, **options: Any) -> Replay:
+        module = torch_model(torch.nn, **options)
+        begin_training(module, torch.nn.Module)
+        return Replay(module)
+
+    return replay
+
+
 def read_only(array: Array) -> Array:
     """A view that cannot be written: a network that changes its input fails at the line that does."""
     view = np.asanyarray(array).view()  # a NumPy scalar, as np.mean returns one, has no flag to set
@@ -99,7 +115,7 @@ class NumpyTwin:
     """The network in NumPy. `seconds` adds up what its training steps have taken."""
 
     def __init__(self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype) -> None:
-        self.model = comparison.model(torchref.nn, **options).to(dtype).skip_input_grad()
+        self.model = numpy_model(comparison)(torchref.nn, **options).to(dtype).skip_input_grad()
         begin_training(self.model, torchref.nn.Module)
         self.criterion = comparison.loss(torchref.nn).to(dtype)
         optim: Any = torchref.optim
@@ -184,7 +200,7 @@ class TorchTwin:
         self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype, device: torch.device
     ) -> None:
         torch.manual_seed(comparison.seed)
-        model = comparison.torch_model or comparison.model
+        model = comparison.torch_model or comparison.defining
         self.device = device
         self.model = model(torch.nn, **options).to(device=device, dtype=getattr(torch, dtype.name))
         begin_training(self.model, torch.nn.Module)

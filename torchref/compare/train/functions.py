@@ -12,6 +12,7 @@ from torchref.compare.comparison import Comparison
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import definition
+from torchref.compare.lockstep.twins import numpy_model
 from torchref.nearest import nearest
 
 __all__ = ["check_functions", "checked_data"]
@@ -28,8 +29,10 @@ def checked_data(comparison: Comparison) -> Data:
 def check_functions(comparison: Comparison, variant: str) -> None:
     """UserError unless the functions give a network, a loss, an optimizer and a schedule of each engine."""
     options = comparison.variants[variant]
-    theirs = comparison.torch_model or comparison.model, comparison.torch_loss or comparison.loss
-    engines: tuple[Any, ...] = (torchref, comparison.model, comparison.loss), (torch, *theirs)
+    theirs = comparison.torch_model or comparison.defining, comparison.torch_loss or comparison.loss
+    engines: list[Any] = [(torchref, numpy_model(comparison), comparison.loss), (torch, *theirs)]
+    if comparison.model is None:
+        engines.reverse()  # what torch returns first: the other is made of it
     for engine, model, loss in engines:
         network = model(engine.nn, **options)
         _check("model", model, network, engine.nn.Module)

@@ -36,16 +36,16 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     x, target = data.train_inputs[:size], data.train_targets[:size]
     where = f"variant {variant!r}, inputs of shape (N, {', '.join(map(str, x.shape[1:]))})"
     twin, torch_twin = lockstep.free_twin, lockstep.torch_twin
-    with blamed("model", comparison.model, where, twin.model), held_to_contract(twin.model):
+    with blamed("model", comparison.defining, where, twin.model), held_to_contract(twin.model):
         output = twin.predict(x[:2])
     check_joinable(output, x[:2], len(parts(size, comparison.accumulate)))
     check_labels(comparison, data, outputs_of(output)[0], ignored_label(twin))
     check_loss(comparison, variant, twin, output, target[:2])
-    theirs = "torch_model" if comparison.torch_model else "model", comparison.torch_model or comparison.model
+    theirs = "torch_model" if comparison.torch_model else "model", comparison.torch_model or comparison.defining
     with blamed(*theirs, where), unchanged_input(torch_twin.model):
         _, _, tape = torch_twin.gradients(x, target)
     twin.model.skip_input_grad(False)  # so that a backward must return the gradient of the first layer's input, too
-    with blamed("model", comparison.model, where, twin.model), held_to_contract(twin.model):
+    with blamed("model", comparison.defining, where, twin.model), held_to_contract(twin.model):
         twin.gradients(x, target, tape)
 
 

@@ -80,7 +80,13 @@ def rrelu(
 
 
 @entry("native_dropout")
-def dropout(x: Array, p: float, train: bool | None = None) -> tuple[Array, Backward]:
-    if not train or p == 0:
+def dropout(x: Array, p: float, train: bool | None = None, *, drawn: Array) -> tuple[Array, Backward]:
+    """y = x mask / (1 - p), with the mask that the run drew (CUDA's dropout); so dx = dy mask / (1 - p)."""
+    if train is False or p == 0:
         return F.dropout(x, 0.0)
-    raise NotImplementedError("its draw is in its second output")
+    kept = drawn * (0.0 if p == 1 else 1 / (1 - p))
+
+    def backward(doutputs: tuple[Array, ...]) -> Array:
+        return doutputs[0] * kept
+
+    return x * kept, backward

@@ -53,3 +53,33 @@ def flash_attention(
         return attention_backward(doutputs[0])
 
     return (y,), backward
+
+
+@entry("_scaled_dot_product_flash_attention")
+def flash_attention_on_cuda(
+    query: Array,
+    key: Array,
+    value: Array,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    return_debug_mask: bool = False,
+    *,
+    scale: float | None = None,
+) -> tuple[tuple[Array], Backward]:
+    return flash_attention(query, key, value, dropout_p, is_causal, scale=scale)
+
+
+@entry("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention")
+def efficient_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_bias: Array | None,
+    compute_log_sumexp: bool,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    return_debug_mask: bool = False,
+    *,
+    scale: float | None = None,
+) -> tuple[tuple[Array], Backward]:
+    return flash_attention(query, key, value, dropout_p, is_causal, attn_mask=attn_bias, scale=scale)
