@@ -64,12 +64,10 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
     w = windows
     per_group = weight.reshape(groups, -1, *weight.shape[1:])  # (G, O/G, C/G, *kernel)
     if all(stride == 1 for stride in w.stride):
-        flipped = np.flip(per_group, tuple(range(3, per_group.ndim)))
-        swapped = flipped.swapaxes(1, 2).reshape(-1, per_group.shape[1], *w.kernel)  # (C, O/G, *kernel)
+        flipped = np.flip(per_group, tuple(range(3, per_group.ndim))).swapaxes(1, 2)  # (G, C/G, O/G, *kernel)
         low = tuple(d * (k - 1) - low for k, d, low in zip(w.kernel, w.dilation, w.low, strict=True))
-        return correlate(
-            y, swapped, Windows(w.kernel, w.stride, w.dilation, low, input=w.output, output=w.input), groups
-        )
+        turned = Windows(w.kernel, w.stride, w.dilation, low, input=w.output, output=w.input)
+        return correlate(y, flipped.reshape(-1, per_group.shape[1], *w.kernel), turned, groups)
 
     channels = groups * weight.shape[1]
     transposed = per_group.reshape(*per_group.shape[:2], -1).swapaxes(1, 2)  # (G, C/G K, O/G)
