@@ -394,3 +394,15 @@ PARTED = {
         built("TimeSeriesTransformerForPrediction", SERIES, on_series),
     ),
 }
+
+# What is not judged, and the word that says why.
+NOT_JUDGED = {
+    "fnet": (
+        "complex",
+        built(
+            "FNetForMaskedLM",
+            {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32},
+            max_position_embeddings=32,
+        ),
+    ),
+}

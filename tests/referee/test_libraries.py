@@ -1,11 +1,12 @@
 """Architectures of torchvision, timm and transformers, with random weights: equal in float64."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
-from tests.referee import gallery_timm, gallery_torchvision, gallery_transformers
+from tests.referee import gallery, gallery_timm, gallery_torchvision, gallery_transformers
 from tests.referee.libraries import library
 from tests.referee.runs import assert_equal
 from torchref.referee import judge
@@ -63,6 +64,29 @@ def test_a_gradient_of_a_library_that_is_off_is_found(architecture):
     assert report.first.op == op, report.text()
     assert least < report.first.error < most
     assert report.counts("parameter")[1] == 0, report.text()
+
+
+@pytest.mark.parametrize("architecture", gallery_transformers.NOT_JUDGED)
+def test_an_architecture_that_is_not_judged_says_why(architecture):
+    """Catches a pass, or a blame, for what has no derivation here."""
+    why, build = gallery_transformers.NOT_JUDGED[architecture]
+    models = library("transformers")
+    torch.manual_seed(0)
+    with warnings.catch_warnings(action="ignore"):
+        model, closure = build(models)
+        report = judge(model.double(), closure)
+    assert report.verdict == "NOT JUDGED", report.text()
+    assert any(why in judgement.reason for judgement in report.not_judged), report.text()
+
+
+def test_the_manual_counts_the_architectures():
+    """Catches a page that tells of others than there are."""
+    page = " ".join((Path(__file__).parents[2] / "manual" / "referee.md").read_text().split())
+    own = len(gallery.ARCHITECTURES)
+    counts = [own, *(len(architectures) for architectures in GALLERIES.values())]
+    said = "{} as people write them, {} of torchvision, {} of timm, {} of transformers".format(*counts)
+    assert f"{sum(counts)} architectures, tiny" in page
+    assert said in page
 
 
 def test_products_in_groups():

@@ -44,6 +44,7 @@ class Node:
         self.outputs: list[Ref] = []
         self.tracked = True
         self.entry: Any = None  # what it computes, by hand; None: it cannot be judged
+        self.decomposed = False  # by torch's decomposition of it
         self.reason = ""  # why not
         self.unseen = False  # what it made was written by a kernel that the dispatcher does not see
         self.gradients: dict[int, torch.Tensor] = {}  # torch's own, by output
@@ -62,6 +63,8 @@ class Recording:
         self.nodes: list[Node] = []
         self.leaves: dict[int, tuple[torch.Tensor, Ref]] = {}
         self.loss: Ref | None = None
+        self.buffers: dict[Storage, str] = {}  # the model's, and their names
+        self.writes: list[tuple[Node, list[Ref]]] = []  # into buffers, with the windows as they were afterwards
         self.draws = 0
         self.given = 0
 
@@ -90,7 +93,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         module = self.modules[-1] if self.modules else ""
         node = Node(len(self.recording.nodes), func, values, named, place, module)
         targets = self.targets(node, args, kwargs)
-        if self.may_be_tracked(node):
+        kept = any(self.storage(tensor) in self.recording.buffers for tensor in targets)
+        if kept or self.may_be_tracked(node):
             for ref in node.inputs:
                 ref.version.read = True
         for tensor in targets:
@@ -107,6 +111,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         node.tracked = self.may_be_tracked(node) and any(is_differentiable(t) for t in outputs)
         if place.call is not None and fresh:
             self.allocate(node, fresh, given)
+        self.enter(node, outputs, targets)
+        if kept:
+            self.keep_written(node, targets)
+        return result
+
+    def enter(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
+        """Enter the node, if a gradient passes it or what it wrote; else its values are given."""
         if node.tracked or any(self.storage(t).version.maker is not None for t in targets):
             self.add(node, outputs, targets)
         else:
@@ -114,7 +125,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             for tensor in targets:
                 storage = self.storage(tensor)
                 storage.version = Version(storage)
-        return result
+
+    def keep_written(self, node: Node, targets: list[torch.Tensor]) -> None:
+        """Remember what the node wrote into a buffer."""
+        written = [Ref(self.storage(tensor).version, tensor, False) for tensor in targets]
+        for ref in written:
+            ref.version.read = True
+        self.recording.writes.append((node, written))
 
     def storage(self, tensor: torch.Tensor) -> Storage:
         """The storage of a tensor, which is remembered at its first sight."""
@@ -259,8 +276,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
     @contextmanager
     def watching(self, model: torch.nn.Module) -> Iterator[None]:
-        """Within this context the recorder knows in which module of `model` it is."""
+        """Within this context the recorder knows in which module of `model` it is, and what its buffers are."""
         handles: list[Any] = []
+        for name, buffer in model.named_buffers():
+            self.recording.buffers[self.storage(buffer)] = name
         for name, module in model.named_modules():
 
             def enter(_module: Any, _args: Any, name: str = name) -> None:
