@@ -10,12 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.referee.runs import assert_equal, scalar
-<<<<<<< HEAD
 from torchref.referee import RefereeError, judge, opaque
-=======
-from torchref.referee import RefereeError, judge
 from torchref.referee.assignment import assign_entries
->>>>>>> models
 from torchref.referee.globally import Globally
 from torchref.referee.opaque import judge_opaquely
 from torchref.referee.report import Report
