@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from tests.referee.runs import assert_equal, scalar
 from torchref.referee import RefereeError, judge, opaque
+from torchref.referee.assignment import assign_entries
 from torchref.referee.globally import Globally
 from torchref.referee.opaque import judge_opaquely
 from torchref.referee.report import Report
 from torchref.referee.run import run_and_record
-from torchref.referee.tape import assign_entries
 
 SEEN_THROUGH = ("eager", "autocast-bf16", "autocast-fp16", "bf16", "fp16", "float64", "channels_last")
 

@@ -205,3 +205,40 @@ def test_grid_sampling_and_ctc():
         return scalar(F.grid_sample(x, grid, align_corners=False)) + loss
 
     assert_equal(model, closure)
+
+
+DECOMPOSED = {
+    "_euclidean_dist": lambda x: torch.cdist(x, x * 2 + 1, compute_mode="use_mm_for_euclid_dist"),
+    "renorm": lambda x: x.renorm(2, 0, 1.0),
+    "dist": lambda x: x.dist(x.sin()),
+    "special_xlog1py": lambda x: torch.special.xlog1py(x, x * x),
+    "mvlgamma": lambda x: torch.mvlgamma(x * x + 3, 2),
+    "slice_scatter": lambda x: torch.slice_scatter(x, x[:, :2] * 2, 1, 1, 3),
+    "select_scatter": lambda x: torch.select_scatter(x, x[0] * 2, 0, 1),
+    "_upsample_nearest_exact3d": lambda x: F.interpolate(x[None, None, None], size=(1, 3, 7), mode="nearest-exact"),
+    "ldexp": lambda x: torch.ldexp(x, torch.arange(5)),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", DECOMPOSED)
+def test_an_operation_without_entry_is_taken_apart(name, dtype):
+    """Catches a decomposition that is not asked for, replayed wrongly, or not said."""
+    assert find(name) is None
+    torch.manual_seed(3)
+    model = nn.Linear(5, 5).to(dtype)
+    x = image(4, 5).to(dtype)
+    report = assert_equal(model, lambda: scalar(DECOMPOSED[name](model(x)).to(dtype)))
+    assert report.decomposed == 1
+    assert "by torch's decomposition: 1 operations" in report.text()
+
+
+def test_what_torch_takes_apart_into_the_unknown_is_not_judged():
+    """Catches a pass for an operation whose decomposition ends in what has no entry."""
+    torch.manual_seed(3)
+    model = nn.Linear(5, 5).double()
+    x = image(4, 5)
+    report = judge(model, lambda: scalar(torch.special.erfcx(model(x))))
+    assert report.verdict == "NOT JUDGED"
+    assert report.decomposed == 0
+    assert any("prims::erfcx" in j.reason for j in report.not_judged), report.text()

@@ -102,6 +102,55 @@ def einsum(h):
     return torch.einsum("bij,bkj->bik", h, h)
 
 
+class Cube(torch.autograd.Function):
+    """In the style that torch.func asks for."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x**3
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return dy * 3 * x * x
+
+
+class WrongCube(Cube):
+    @staticmethod
+    def backward(ctx, dy):
+        return Cube.backward(ctx, dy) * 1.01
+
+
+def custom_function(h):
+    return Cube.apply(h)
+
+
+def vectorized_custom_function(h):
+    return torch.func.vmap(Cube.apply)(h)
+
+
+def vectorized_gradient(h):
+    return torch.func.vmap(torch.func.grad(lambda z: Cube.apply(z).sum()))(h)
+
+
+def vectorized(h):
+    return torch.func.vmap(lambda row: row.sin() * row.sum())(h)
+
+
+def jacobian(h):
+    return torch.func.jacrev(Cube.apply)(h[0, 0])
+
+
+def rectified_at_random(h):
+    return F.rrelu(F.rrelu(h, training=True), 0.2, 0.4, training=True)
+
+
 def functional_gradient(h):
     return torch.func.grad(lambda z: z.sin().sum())(h)
 
@@ -109,6 +158,7 @@ def functional_gradient(h):
 FEATURES = [
     write_rows, write_overlapping, write_by_mask, add_to_itself, expanded, overlapping_windows, strided, detached,
     without_grad, under_data, branches, split, dropped, rolled, einsum, functional_gradient,
+    custom_function, vectorized_custom_function, vectorized_gradient, vectorized, jacobian, rectified_at_random,
 ]  # fmt: skip
 
 
@@ -116,6 +166,34 @@ FEATURES = [
 def test_a_feature_is_followed(feature, linear, x):
     """Catches a gradient that goes astray at a view, a write in place, a cut, or a branch."""
     assert_equal(linear, lambda: scalar(feature(linear(x))))
+
+
+@pytest.mark.parametrize("call", [lambda: WrongCube.apply, lambda: torch.func.vmap(WrongCube.apply)])
+def test_a_custom_function_of_torch_func_is_judged(call, linear, x):
+    """Catches a Function whose frame functorch hides, and that would pass unseen."""
+    report = judge(linear, lambda: scalar(call()(linear(x))))
+    assert report.first.op == "WrongCube", report.text()
+    assert report.first.coefficient == pytest.approx(1.01)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_a_derivative_pushed_forward(linear, x):
+    """Catches the tangents of forward mode, which are no tensors of the run's own, taken for constants."""
+
+    def tangent(h):
+        return torch.func.jvp(torch.sin, (h,), (torch.ones_like(h),))[1]
+
+    assert_equal(linear, lambda: scalar(tangent(linear(x))))
+
+
+def test_weights_as_arguments(linear, x):
+    """Catches a gradient with respect to weights that are arguments, whose square is the loss."""
+
+    def loss(weights):
+        return torch.func.functional_call(linear, weights, (x,)).pow(3).sum()
+
+    gradients = torch.func.grad(loss)
+    assert_equal(linear, lambda: scalar(*gradients(dict(linear.named_parameters())).values()))
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])

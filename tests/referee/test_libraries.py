@@ -1,13 +1,15 @@
 """Architectures of torchvision, timm and transformers, with random weights: equal in float64."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
-from tests.referee import gallery_timm, gallery_torchvision, gallery_transformers
+from tests.referee import gallery, gallery_timm, gallery_torchvision, gallery_transformers
 from tests.referee.libraries import library
 from tests.referee.runs import assert_equal
+from torchref.referee import judge
 
 GALLERIES = {
     "torchvision.models": gallery_torchvision.ARCHITECTURES,
@@ -23,21 +25,16 @@ QUICK = {
 }
 
 
-def judge_one(name, architecture):
+def check_equal(name, architecture):
     models = library(name)
     torch.manual_seed(0)
     with warnings.catch_warnings(action="ignore"):  # the libraries' own, of their configurations
         model, closure = GALLERIES[name][architecture](models)
         model = model.double()
-        trained = sum(parameter.requires_grad for parameter in model.parameters())
         report = assert_equal(model, closure)
-    return report, trained
-
-
-def check_equal(name, architecture):
-    report, trained = judge_one(name, architecture)
     equal, parted, absent = report.counts("parameter")
     assert (parted, absent) == (0, 0), report.text()
+    trained = sum(parameter.requires_grad for parameter in model.parameters())
     assert 0 < equal <= trained, report.text()  # some have parameters that their forward does not read
 
 
@@ -52,3 +49,52 @@ def test_an_architecture_of_a_library_is_equal(name, architecture):
 def test_every_architecture_of_the_libraries_is_equal(name, architecture):
     """The same for all the others."""
     check_equal(name, architecture)
+
+
+@pytest.mark.parametrize("architecture", gallery_transformers.PARTED)
+def test_a_gradient_of_a_library_that_is_off_is_found(architecture):
+    """Catches a referee that takes a library's word for it."""
+    op, least, most, build = gallery_transformers.PARTED[architecture]
+    models = library("transformers")
+    torch.manual_seed(0)
+    with warnings.catch_warnings(action="ignore"):
+        model, closure = build(models)
+        report = judge(model.double(), closure)
+    assert report.first is not None, report.text()
+    assert report.first.op == op, report.text()
+    assert least < report.first.error < most
+    assert report.counts("parameter")[1] == 0, report.text()
+
+
+@pytest.mark.parametrize("architecture", gallery_transformers.NOT_JUDGED)
+def test_an_architecture_that_is_not_judged_says_why(architecture):
+    """Catches a pass, or a blame, for what has no derivation here."""
+    why, build = gallery_transformers.NOT_JUDGED[architecture]
+    models = library("transformers")
+    torch.manual_seed(0)
+    with warnings.catch_warnings(action="ignore"):
+        model, closure = build(models)
+        report = judge(model.double(), closure)
+    assert report.verdict == "NOT JUDGED", report.text()
+    assert any(why in judgement.reason for judgement in report.not_judged), report.text()
+
+
+def test_the_manual_counts_the_architectures():
+    """Catches a page that tells of others than there are."""
+    page = " ".join((Path(__file__).parents[2] / "manual" / "referee.md").read_text().split())
+    own = len(gallery.ARCHITECTURES)
+    counts = [own, *(len(architectures) for architectures in GALLERIES.values())]
+    said = "{} as people write them, {} of torchvision, {} of timm, {} of transformers".format(*counts)
+    assert f"{sum(counts)} architectures, tiny" in page
+    assert said in page
+
+
+def test_products_in_groups():
+    """Catches the experts' products, one for each group of rows, which torch has in float32 and bfloat16 alone."""
+    models = library("transformers")
+    torch.manual_seed(0)
+    config = {**gallery_transformers.EXPERTS, "experts_implementation": "grouped_mm"}
+    with warnings.catch_warnings(action="ignore"):
+        build = gallery_transformers.built("MixtralForCausalLM", config, num_local_experts=4)
+        report = assert_equal(*build(models))
+    assert {"_grouped_mm"} <= {judgement.op for judgement in report.judged}

@@ -93,12 +93,11 @@ def test_an_entry_of_ones_own(model, x, unknown):
         lambda h: torch.view_as_real(torch.fft.fft(h) * 2),
         lambda h: torch.view_as_complex(h.reshape(-1, 2).clone()).exp().real,
         lambda h: torch.linalg.svdvals(h),
-        lambda h: torch.nn.functional.rrelu(h, training=True),
     ],
-    ids=["fft", "view_as_real", "view_as_complex", "svdvals", "rrelu"],
+    ids=["fft", "view_as_real", "view_as_complex", "svdvals"],
 )
 def test_what_entries_cannot_read_is_not_judged(model, x, through):
-    """Catches complex numbers, memory read in another dtype, and draws into an argument, that pass or are accused."""
+    """Catches complex numbers, or memory read in another dtype, that pass or are accused."""
     report = judge(model, lambda: scalar(through(model(x).repeat(1, 2))))
     assert report.verdict == "NOT JUDGED", report.text()
     assert not report.parted

@@ -52,7 +52,6 @@ LONG_FUNCTIONS = {  # may be longer, each for its reason
         "layers": "all layers there and back",
         "through_time": "one recurrence there and back",
     },
-    "torchref/referee/local.py": {"judge_locally": "one walk over the tape, with what torch tells of each output"},
     "torchref/optim/lbfgs.py": {"step": "torch's loop, with torch's ways to end it"},
     "torchref/optim/line_search.py": {"strong_wolfe": "the book's two algorithms, the second on what the first found"},
     "tests/certify/jax_witness.py": {"pairs": "a table: one function of JAX after the other"},

@@ -42,9 +42,10 @@ NARROW = 48  # with fewer terms than this in a product, one larger product over 
 
 def correlate(x: Array, weight: Array, windows: Windows, groups: int, bias: Array | None = None) -> Array:
     """y = A x (+ bias): x (N, C, *input), weight (O, C/G, *kernel), bias (O) -> y (N, O, *output)."""
-    rows = kernel_rows(weight, groups)  # (rows, G, O/G, C/G J)
+    narrow = is_narrow(weight, len(x) * math.prod(windows.output))
+    rows = kernel_rows(weight, groups, narrow)  # (rows, G, O/G, C/G J)
     y = np.empty_like(x, shape=(len(x), len(weight), *windows.output), order="C")
-    for block, columns in shifted_columns(x, weight, windows, groups):
+    for block, columns in shifted_columns(x, windows, groups, narrow):
         y_block = y[block].reshape(-1, *rows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P), a view
         np.matmul(rows[0], columns[0], out=y_block)
         for row, column in zip(rows[1:], columns[1:], strict=True):
@@ -63,10 +64,12 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
     w = windows
     per_group = weight.reshape(groups, -1, *weight.shape[1:])  # (G, O/G, C/G, *kernel)
     if all(stride == 1 for stride in w.stride):
-        swapped = per_group.swapaxes(1, 2).reshape(-1, per_group.shape[1], *w.kernel)  # (C, O/G, *kernel)
+        flipped = np.flip(per_group, tuple(range(3, per_group.ndim)))
+        swapped = flipped.swapaxes(1, 2).reshape(-1, per_group.shape[1], *w.kernel)  # (C, O/G, *kernel)
         low = tuple(d * (k - 1) - low for k, d, low in zip(w.kernel, w.dilation, w.low, strict=True))
-        flipped = Windows(w.kernel, w.stride, w.dilation, low, input=w.output, output=w.input)
-        return correlate(y, np.flip(swapped, tuple(range(2, swapped.ndim))), flipped, groups)
+        return correlate(
+            y, swapped, Windows(w.kernel, w.stride, w.dilation, low, input=w.output, output=w.input), groups
+        )
 
     channels = groups * weight.shape[1]
     transposed = per_group.reshape(*per_group.shape[:2], -1).swapaxes(1, 2)  # (G, C/G K, O/G)
@@ -84,12 +87,13 @@ def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int)
 
 def correlate_weight(x: Array, dy: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """dweight (O, C/G, *kernel) from x (N, C, *input) and dy (N, O, *output); of `weight` only the shape counts."""
-    shape = (1 if is_narrow(weight) else weight.shape[2], groups, len(weight) // groups, -1)
+    narrow = is_narrow(weight, len(x) * math.prod(windows.output))
+    shape = (1 if narrow else weight.shape[2], groups, len(weight) // groups, -1)
     drows = np.zeros_like(weight, order="C").reshape(shape)  # (rows, G, O/G, C/G J)
-    for block, columns in shifted_columns(x, weight, windows, groups):
-        dy_block = dy[block].reshape(-1, *drows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P)
+    for block, columns in shifted_columns(x, windows, groups, narrow):
+        dy_block = side_by_side(dy[block].reshape(-1, *drows.shape[1:3], math.prod(windows.output)))  # (G, O/G, b P)
         for row, column in enumerate(columns):
-            drows[row] += (dy_block @ column.swapaxes(-1, -2)).sum(axis=0)
+            drows[row] += dy_block @ side_by_side(column).swapaxes(-1, -2)
     if len(drows) == 1:
         return drows.reshape(weight.shape)
     return np.moveaxis(drows.reshape(len(drows), *weight.shape[:2], *weight.shape[3:]), 0, 2)
@@ -101,21 +105,29 @@ def correlate_weight(x: Array, dy: Array, weight: Array, windows: Windows, group
 # their columns are one and the same array seen a row further down, and BLAS takes such views as they are.
 
 
-def is_narrow(weight: Array) -> bool:
-    """Whether one product over all offsets is quicker than one for each offset of the first dimension."""
-    return weight.shape[1] * math.prod(weight.shape[3:]) < NARROW
+def is_narrow(weight: Array, positions: int) -> bool:
+    """Whether one product over all offsets is quicker than one for each offset of the first dimension.
+
+    It is where a product would have few terms; and where there are fewer positions of the output than channels, so that
+    the columns of all offsets are less to copy than the kernel.
+    """
+    return weight.shape[1] * math.prod(weight.shape[3:]) < NARROW or positions < len(weight)
 
 
-def kernel_rows(weight: Array, groups: int) -> Array:
+def kernel_rows(weight: Array, groups: int, narrow: bool) -> Array:
     """(rows, G, O/G, C/G J): one matrix for each offset along the first dimension (just one where it is narrow)."""
-    rows = weight[None] if is_narrow(weight) else np.moveaxis(weight, 2, 0)
+    rows = weight[None] if narrow else np.moveaxis(weight, 2, 0)
     return rows.reshape(len(rows), groups, len(weight) // groups, -1)
 
 
-def shifted_columns(x: Array, weight: Array, windows: Windows, groups: int) -> Iterator[tuple[slice, list[Array]]]:
+def side_by_side(samples: Array) -> Array:
+    """(b, G, R, P) -> (G, R, b P): the columns of all samples in one matrix, whose product sums over the samples."""
+    return np.moveaxis(samples, 0, 2).reshape(*samples.shape[1:3], -1)
+
+
+def shifted_columns(x: Array, windows: Windows, groups: int, narrow: bool) -> Iterator[tuple[slice, list[Array]]]:
     """For each block of samples, the block and for each of `kernel_rows` its columns (b, G, C/G J, P)."""
     w = windows
-    narrow = is_narrow(weight)
     offsets = list(itertools.product(*map(range, w.kernel[0 if narrow else 1 :])))  # J offsets: those that are copied
     size = x.itemsize * x.shape[1] * len(offsets) * math.prod(w.output[1:]) * (w.output if narrow else w.input)[0]
     # What is seen of the padded input, for each offset; and of these copies, for each of `kernel_rows`.

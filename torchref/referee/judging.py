@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from torchref.nn.module import Array
+from torchref.referee.assignment import assign_entries
 from torchref.referee.blame import blamed, off_by_a_factor
+from torchref.referee.buffers import judge_buffers
 from torchref.referee.compare import Difference, difference
 from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
@@ -24,7 +26,6 @@ from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
 from torchref.referee.record import Node, Recording
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import refuse_nan, run_and_record
-from torchref.referee.tape import assign_entries
 
 __all__ = ["Tell", "judge"]
 
@@ -97,7 +98,9 @@ def judge_run(
     truth = Globally(recording, given=True)
     judge_all_globally(truth, gradients, names, report)
     judge_all_locally(recording, gradients, names, report, tell)
+    judge_buffers(recording, report)
     enter_lacking(truth, names, report)
+    report.decomposed = sum(node.decomposed and node.entry is not None for node in recording.nodes)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
     return recording, report
 

@@ -12,10 +12,11 @@ import torch
 from torchref.check.tolerance.rounding import Noisy, noisy, plain
 from torchref.nn.module import Array, Backward, Module, Parameter, is_floating
 from torchref.nn.random import Source, Tape
+from torchref.referee.assignment import assign_entries
 from torchref.referee.errors import RefereeError
 from torchref.referee.record import Recorder, Recording
 from torchref.referee.storage import Ref, Version
-from torchref.referee.tape import Shadows, assign_entries, forward_of, pull_back, read, store
+from torchref.referee.tape import Shadows, forward_of, pull_back, read, store
 from torchref.twin.draws import replayed_draws
 from torchref.twin.weights import to_array, to_tensor
 

@@ -23,6 +23,8 @@ __all__ = ["Node", "Recorder", "Recording", "tensors_in"]
 
 # Operations that write into arguments of which their schema says nothing: name -> the positions, and their switch.
 WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
+# Operations that draw into an argument and read what they have drawn: name -> its position.
+DRAWS_INTO = {"rrelu_with_noise": 1}
 
 
 class Node:
@@ -42,6 +44,7 @@ class Node:
         self.outputs: list[Ref] = []
         self.tracked = True
         self.entry: Any = None  # what it computes, by hand; None: it cannot be judged
+        self.decomposed = False  # by torch's decomposition of it
         self.reason = ""  # why not
         self.unseen = False  # what it made was written by a kernel that the dispatcher does not see
         self.gradients: dict[int, torch.Tensor] = {}  # torch's own, by output
@@ -60,6 +63,8 @@ class Recording:
         self.nodes: list[Node] = []
         self.leaves: dict[int, tuple[torch.Tensor, Ref]] = {}
         self.loss: Ref | None = None
+        self.buffers: dict[Storage, str] = {}  # the model's, and their names
+        self.writes: list[tuple[Node, list[Ref]]] = []  # into buffers, with the windows as they were afterwards
         self.draws = 0
         self.given = 0
 
@@ -88,7 +93,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         module = self.modules[-1] if self.modules else ""
         node = Node(len(self.recording.nodes), func, values, named, place, module)
         targets = self.targets(node, args, kwargs)
-        if self.may_be_tracked(node):
+        kept = any(self.storage(tensor) in self.recording.buffers for tensor in targets)
+        if kept or self.may_be_tracked(node):
             for ref in node.inputs:
                 ref.version.read = True
         for tensor in targets:
@@ -105,6 +111,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         node.tracked = self.may_be_tracked(node) and any(is_differentiable(t) for t in outputs)
         if place.call is not None and fresh:
             self.allocate(node, fresh, given)
+        self.enter(node, outputs, targets)
+        if kept:
+            self.keep_written(node, targets)
+        return result
+
+    def enter(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
+        """Enter the node, if a gradient passes it or what it wrote; else its values are given."""
         if node.tracked or any(self.storage(t).version.maker is not None for t in targets):
             self.add(node, outputs, targets)
         else:
@@ -112,7 +125,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             for tensor in targets:
                 storage = self.storage(tensor)
                 storage.version = Version(storage)
-        return result
+
+    def keep_written(self, node: Node, targets: list[torch.Tensor]) -> None:
+        """Remember what the node wrote into a buffer."""
+        written = [Ref(self.storage(tensor).version, tensor, False) for tensor in targets]
+        for ref in written:
+            ref.version.read = True
+        self.recording.writes.append((node, written))
 
     def storage(self, tensor: torch.Tensor) -> Storage:
         """The storage of a tensor, which is remembered at its first sight."""
@@ -183,6 +202,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         for tensor in targets:
             storage = self.storage(tensor)
             storage.version = Version(storage, storage.version)
+        if node.name in DRAWS_INTO and targets:
+            self.read_drawn(node, targets[0])
         for i, tensor in enumerate(outputs):
             storage = self.storage(tensor)
             storage.version.maker = node.index
@@ -192,6 +213,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if node.tracked and is_differentiable(tensor):
                 self.pending.append((tensor, node, i))
         self.recording.nodes.append(node)
+
+    def read_drawn(self, node: Node, drawn: torch.Tensor) -> None:
+        """The node reads what it has drawn, not what was there before."""
+        position = DRAWS_INTO[node.name]
+        ref = self.ref(drawn, None)
+        ref.version.read = True
+        node.args = (*node.args[:position], ref, *node.args[position + 1 :])
+        node.inputs = tensors_in((node.args, node.kwargs), Ref)
 
     def await_views(self, views: list[torch.Tensor], call: int | None) -> None:
         """Remember views of whole results inside a custom Function: they may be what it returns."""
@@ -247,8 +276,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
     @contextmanager
     def watching(self, model: torch.nn.Module) -> Iterator[None]:
-        """Within this context the recorder knows in which module of `model` it is."""
+        """Within this context the recorder knows in which module of `model` it is, and what its buffers are."""
         handles: list[Any] = []
+        for name, buffer in model.named_buffers():
+            self.recording.buffers[self.storage(buffer)] = name
         for name, module in model.named_modules():
 
             def enter(_module: Any, _args: Any, name: str = name) -> None:

@@ -14,7 +14,8 @@ __all__ = ["Judgement", "Report", "page"]
 class Judgement:
     """The gradient of one tensor, or an operation that could not be judged.
 
-    `kind` is "parameter", "input" (another leaf), "intermediate", or "operation". `op`, `module` and `source` are those
+    `kind` is "parameter", "input" (another leaf), "intermediate", "buffer" (what was written into it is judged), or
+    "operation". `op`, `module` and `source` are those
     of the reader that is to blame where the gradient parts, else of the operation that made the tensor. `error` is the
     largest difference in units of the gradient's largest entry, `bound` how much of it rounding explains there.
     `coefficient`: torch's share of the gradient is this many times what it should be, where one number says it.
@@ -62,6 +63,7 @@ class Report:
     operations: int = 0
     draws: int = 0
     given: int = 0
+    decomposed: int = 0
     eager: Report | None = None  # what was found of the eager run, beside an engine that cannot be looked into
 
     @property
@@ -98,11 +100,13 @@ class Report:
     def text(self) -> str:
         """The report for people."""
         lines = [f"{self.verdict} (engine {self.engine}, loss {self.loss:.6g}, {self.operations} operations)"]
-        for kind in ("parameter", "input", "intermediate"):
+        for kind in ("parameter", "input", "intermediate", "buffer"):
             equal, parted, absent = self.counts(kind)
             if equal or parted or absent:
                 lines.append(f"  {kind}s: {equal} equal, {parted} parted, {absent} not judged")
         lines.append(f"  taken as given: {self.draws} random draws, {self.given} operations without a gradient")
+        if self.decomposed:
+            lines.append(f"  by torch's decomposition: {self.decomposed} operations")
         if self.eager is not None:
             lines.append(f"  the eager run: {self.eager.verdict}")
             lines += self.eager._first_lines()

@@ -11,7 +11,7 @@ Accumulation, tied weights, writes in place and aliasing all follow from this on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from torchref.nn.module import Array
-from torchref.referee.entries import find
 from torchref.referee.entries.table import DRAWN, STORAGE
 from torchref.referee.noise import Noise, settled
 from torchref.referee.record import Node, Recording, tensors_in
@@ -27,8 +26,8 @@ from torchref.referee.storage import Ref, Storage, Version, covers, place, windo
 
 __all__ = [
     "Shadows",
-    "assign_entries",
     "call_entry",
+    "called",
     "forward_of",
     "gradients_of",
     "is_first",
@@ -85,20 +84,6 @@ class Shadows:
         if shadow is None:
             self.flats[ref.storage] = shadow = np.zeros(ref.storage.size)
         place(shadow, ref, gradient)
-
-
-def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
-    """Give each node its entry; those inside a trusted custom Function get none."""
-    for node in recording.nodes:
-        if node.place.function in trust and node.place.function is not None:
-            node.reason = "trusted"
-        elif node.unseen:
-            node.reason = f"{node.place.function} lets a kernel write that torch's dispatcher does not see"
-        elif node.tracked and not all(ref.readable for ref in (*node.inputs, *node.outputs)):
-            node.reason = "it reads or makes complex numbers, or memory in another dtype"
-        elif node.tracked:
-            node.entry = find(node.name)
-            node.reason = "" if node.entry is not None else "no entry for it"
 
 
 def replay(
@@ -269,12 +254,17 @@ def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
 
 def call_entry(node: Node, value: Callable[[Ref], Array]) -> tuple[Any, Callable[..., Any]]:
     """The entry of the node, called on the values of its arguments."""
+    output, backward = called(node.entry, node, value)
+    return output, backward
+
+
+def called(function: Callable[..., Any], node: Node, value: Callable[[Ref], Array]) -> Any:
+    """What `function` makes of the values of the node's arguments."""
     args, kwargs = resolved((node.args, node.kwargs), value)
     if node.name in DRAWN:
         kwargs["drawn"] = node.outputs[DRAWN[node.name]].given()
     with np.errstate(all="ignore"):
-        output, backward = node.entry(*args, **{name: v for name, v in kwargs.items() if name not in STORAGE})
-    return output, backward
+        return function(*args, **{name: v for name, v in kwargs.items() if name not in STORAGE})
 
 
 def resolved(value: Any, function: Callable[[Ref], Array]) -> Any:

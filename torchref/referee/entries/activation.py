@@ -66,10 +66,17 @@ def prelu(x: Array, weight: Array) -> tuple[Array, Backward]:
 def rrelu(
     x: Array, noise: Array, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False
 ) -> tuple[Array, Backward]:
-    """y = x where x > 0, else slope x; outside training the slope is the mean of the two."""
-    if training:
-        raise NotImplementedError("its draws are written into an argument")
-    return F.leaky_relu(x, negative_slope=(lower + upper) / 2)
+    """y = x where x > 0, else slope x; outside training the slope is the mean of the two, in training it is drawn.
+
+    The draws are in `noise`, 1 where x > 0:  y = noise x. Backward: dx = noise dy.
+    """
+    if not training:
+        return F.leaky_relu(x, negative_slope=(lower + upper) / 2)
+
+    def backward(dy: Array) -> Array:
+        return noise * dy
+
+    return noise * x, backward
 
 
 @entry("native_dropout")

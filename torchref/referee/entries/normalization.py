@@ -10,7 +10,7 @@ import numpy as np
 from torchref.nn import functional as F
 from torchref.nn.batchnorm import batch_norm_eval, batch_norm_train
 from torchref.nn.module import Array, Backward
-from torchref.referee.entries.table import entry
+from torchref.referee.entries.table import WRITERS, entry
 
 
 def of_first(function_backward: Backward) -> Callable[[Any], Any]:
@@ -57,6 +57,29 @@ def batch_norm(
         return beside_absent((dx.reshape(laid.shape).swapaxes(0, 1), *others), weight, bias)
 
     return (y,), backward
+
+
+def running_statistics(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Array, Array]:
+    """running <- (1 - momentum) running + momentum new; of the variance it is the unbiased one that is kept."""
+    laid = x.swapaxes(0, 1).reshape(1, x.shape[1], -1)
+    (_, mean, var), _ = batch_norm_train(laid, eps=eps)
+    n = laid.shape[2]
+    return (
+        (1 - momentum) * running_mean + momentum * mean,
+        (1 - momentum) * running_var + momentum * n / (n - 1) * var,
+    )
+
+
+WRITERS["native_batch_norm"] = WRITERS["cudnn_batch_norm"] = running_statistics
 
 
 @entry("native_layer_norm")

@@ -131,5 +131,5 @@ def affine_grid(theta: Array, size: Sequence[int], align_corners: bool) -> tuple
 
 @entry("max_unpool2d")
 def max_unpool2d(x: Array, indices: Array, size: Sequence[int]) -> tuple[Array, Backward]:
-    kernel = tuple(n // m for n, m in zip(size, x.shape[2:], strict=True))
+    kernel = tuple(n // m for n, m in zip(size, x.shape[-2:], strict=True))
     return F.max_unpool2d(x, indices, kernel, output_size=tuple(size))

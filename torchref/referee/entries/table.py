@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["Entry", "bind", "entry", "find"]
+__all__ = ["WRITERS", "Entry", "bind", "entry", "find"]
 
 Entry = Callable[..., Any]
 Function = TypeVar("Function", bound=Entry)
 
 # What says how a result is stored, not what it is: everything is float64 here.
-STORAGE = {"dtype", "layout", "device", "pin_memory", "memory_format", "generator", "non_blocking"}
+STORAGE = {"dtype", "layout", "device", "pin_memory", "memory_format", "generator", "non_blocking", "out"}
 DRAWN = {"native_dropout": 1}  # the output in which an operation returns its draw: its entry gets it as `drawn`
 ENTRIES: dict[str, Entry] = {}
+# What an operation writes into its arguments, in their order, where that is not its output.
+WRITERS: dict[str, Callable[..., Any]] = {}
 
 
 def entry(*names: str) -> Callable[[Function], Function]:
