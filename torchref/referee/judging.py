@@ -21,7 +21,7 @@ from torchref.referee.globally import TRIALS, Globally, is_open
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
 from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, unit_roundoff
-from torchref.referee.opaque import compiled, judge_opaquely
+from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
 from torchref.referee.record import Node, Recording
 from torchref.referee.report import Judgement, Report
@@ -77,7 +77,7 @@ def judge(
         truth = mean = MeanOfRanks([Globally(recording) for recording, _ in runs])
         judge_ranks(model, closure, mean, report)
     else:
-        judge_opaquely(model, closure, truth, report, compiled)
+        judge_compiled(model, closure, truth, report)
     enter_lacking(truth, names_of(model), report)
     return report
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import torch
+from torch._dynamo.utils import counters
 
 from torchref.referee.compare import Difference
 from torchref.referee.engines import device_of
@@ -19,20 +20,40 @@ from torchref.referee.leaves import as_it_was
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import gradients_after
 from torchref.referee.storage import Ref
+from torchref.referee.through import call_through
 
-__all__ = ["compiled", "entered", "judge_opaquely"]
+__all__ = ["entered", "judge_compiled", "judge_opaquely"]
 
 Engine = Callable[[torch.nn.Module], AbstractContextManager[None]]
 
 
 @contextmanager
 def compiled(module: torch.nn.Module) -> Iterator[None]:
-    """Within this context the module runs compiled."""
-    module.compile()
+    """Within this context the module runs compiled.
+
+    `module.compile()` would compile nothing of a class of torch.nn's own: torch skips the frames of its own files.
+    """
+    torch.compiler.reset()
+    call_through(torch.compile(module), module)  # type: ignore[arg-type]  # it returns a module
     try:
         yield
     finally:
         module._compiled_call_impl = None
+
+
+def graphs() -> int:
+    """How many graphs have been compiled so far in this process."""
+    return int(counters["stats"]["unique_graphs"])
+
+
+def judge_compiled(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, report: Report
+) -> None:
+    """Enter what the compiled run's gradients are into the report. RefereeError if nothing of it was compiled."""
+    before = graphs()
+    judge_opaquely(model, closure, truth, report, compiled)
+    if graphs() == before:
+        raise RefereeError("torch.compile has compiled nothing of what the closure runs: it ran eagerly")
 
 
 def judge_opaquely(

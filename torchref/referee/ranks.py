@@ -32,6 +32,7 @@ from torchref.referee.noise import Noise
 from torchref.referee.opaque import entered
 from torchref.referee.report import Report
 from torchref.referee.run import gradients_after
+from torchref.referee.through import call_through
 
 __all__ = ["WORLD", "MeanOfRanks", "gradients_by_rank", "judge_ranks", "shares"]
 
@@ -191,22 +192,3 @@ def run_rank(rank: int, store: str, model: torch.nn.Module, closure: Share, unus
         pipe.close()
         with suppress(Exception):
             distributed.destroy_process_group()
-
-
-def call_through(parallel: torch.nn.Module, model: torch.nn.Module) -> list[Any]:
-    """Let a call of the model, which the closure holds, go through the wrapper, which calls the model itself.
-
-    Returns a list that gets an entry at each call.
-    """
-    calls: list[Any] = []
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        calls.append(None)
-        model._compiled_call_impl = None
-        try:
-            return parallel(*args, **kwargs)
-        finally:
-            model._compiled_call_impl = call
-
-    model._compiled_call_impl = call
-    return calls
