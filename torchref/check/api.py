@@ -124,10 +124,10 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
             error = f"{own[0]} is for a function of your own (--against FILE.py:NAME); {how.against} has a probe"
             return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=error)
         return judge(function, how, name)
-    return judge_as_its_own(function, how, name)
+    return _judge_as_its_own(function, how, name)
 
 
-def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
+def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
     assert how.against is not None
     verdict: Verdict | None = None
@@ -140,7 +140,7 @@ def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
         if verdict is not None and verdict.verdict != COULD_NOT_RUN:
             return verdict
         if verdict is not None and inspect.isclass(function):
-            return without_loss(function, name, how, sizes, make, verdict)
+            return _without_loss(function, name, how, sizes, make, verdict)
         if how.against in asked.FORWARD and goes_back_from_labels(function):
             labelled = judge_without_loss(function, name, how.label, sizes, make)
             if labelled.verdict != COULD_NOT_RUN:
@@ -152,17 +152,17 @@ def judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
             reference, given = asked.function_of(how.against)
     except (NoWitness, CouldNotRun) as problem:
         nothing = verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
-        return without_loss(function, name, how, sizes, make, nothing)
+        return _without_loss(function, name, how, sizes, make, nothing)
     other = judge_against(
         function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
         sizes=sizes, make=make, only=how.only,
     )  # fmt: skip
     if other.verdict == COULD_NOT_RUN:
-        return without_loss(function, name, how, sizes, make, verdict or other)
+        return _without_loss(function, name, how, sizes, make, verdict or other)
     return other
 
 
-def without_loss(
+def _without_loss(
     function: Any, name: str, how: Asked, sizes: Sizes | None, make: Callable[..., Any] | None, nothing: Verdict
 ) -> Verdict:
     """The verdict on a network that has no loss of its own; `nothing`, where it is none."""
@@ -192,21 +192,21 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
         return Verdict(COULD_NOT_RUN, error=f"there is no device {how.device!r}; expected cpu or cuda")
     more: dict[str, Any] = {"name": name, "device": how.device, "only": how.only, "strict": how.strict}
     verdict = diagnose(function, op, how.form, how.stated, **more)
-    if verdict.verdict == COULD_NOT_RUN and how.form is None and (tensors := made_for_tensors(function)) is not None:
+    if verdict.verdict == COULD_NOT_RUN and how.form is None and (tensors := _made_for_tensors(function)) is not None:
         there = diagnose(tensors, op, how.form, how.stated, **more)
         verdict = there if there.verdict != COULD_NOT_RUN else verdict
     whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
-    return of_the_whole(function, name, how, verdict) if whole else verdict
+    return _of_the_whole(function, name, how, verdict) if whole else verdict
 
 
-def made_for_tensors(code: Any) -> Any:
+def _made_for_tensors(code: Any) -> Any:
     """Code whose file knows torch beside NumPy, handed tensors; None for an autograd.Function and any other code."""
     if not (inspect.isclass(code) or inspect.isfunction(code)) or is_autograd(code) or not knows_torch(code):
         return None
     return class_on_tensors(code) if inspect.isclass(code) else on_tensors(code)
 
 
-def of_the_whole(function: Any, name: str, how: Asked, verdict: Verdict) -> Verdict:
+def _of_the_whole(function: Any, name: str, how: Asked, verdict: Verdict) -> Verdict:
     """The verdict on a network whose loss was asked about, by that loss; the other where it does not run."""
     network = judge_network(function, name, how.label)
     if network.verdict == COULD_NOT_RUN:

@@ -135,7 +135,7 @@ def _slug_of(slugs: Slugs, kind: str) -> str:
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of these functions that may undo a mistake."""
     seen: set[int] = set()
-    names, counts_here = _atoms(functions), sizes_in(functions)
+    names, counts_here = _atoms(functions), _sizes_in(functions)
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
         in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
@@ -144,7 +144,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                 n.id for loop in ast.walk(function) if isinstance(loop, ast.For) for n in _names_in(loop.target)
             }
             own = [n for n in own if n not in counting]
-        steps = loop_variables_at(function)
+        steps = _loop_variables_at(function)
         assigned, keys, computed = _assigned_again(function), _keys_of(function), _computed_in(function)
         indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
         for index, statement in enumerate(function.body):
@@ -153,7 +153,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                     continue
                 seen.add(id(slot.node))
                 loops = steps.get(id(slot.node), ())
-                within = (*_places(slot, op.slugs), *stale(slot, op.slugs, loops))
+                within = (*_places(slot, op.slugs), *_stale(slot, op.slugs, loops))
                 found = within if id(slot.node) in indices else _mends(slot, op, own, upstreams, in_loop)
                 if op.own:
                     found = itertools.chain(found, _of_networks(slot, op.slugs, computed, assigned, keys))
@@ -162,12 +162,12 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                         e.slug = _slug_of(op.slugs, "divisor")
                     e.rank = 100 * e.rank + nth
                     yield e
-        for e in (*negated(function, op.slugs), *strided(function, op.slugs)):
+        for e in (*_negated(function, op.slugs), *_strided(function, op.slugs)):
             e.rank = 100 * e.rank + nth
             yield e
 
 
-def sizes_in(functions: list[ast.FunctionDef]) -> set[str]:
+def _sizes_in(functions: list[ast.FunctionDef]) -> set[str]:
     """The variables that hold a length: N, D = x.shape; n = len(x); m = x.shape[1]."""
     found: set[str] = set()
     for n in (n for f in functions for n in ast.walk(f) if isinstance(n, ast.Assign)):
@@ -177,7 +177,7 @@ def sizes_in(functions: list[ast.FunctionDef]) -> set[str]:
     return found
 
 
-def negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
+def _negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
     """The sign of a variable wherever it is read: a rotation turned the other way."""
     found: dict[str, list[Slot]] = {}
     for slot in _slots(function):
@@ -187,10 +187,10 @@ def negated(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
     for name, places in found.items():
         if name in stored and len(places) > 1:
             edits = [_edit(2, _slug_of(slugs, "sign"), s, ast.UnaryOp(ast.USub(), s.node)) for s in places]
-            yield replace(edits[0], before=name, after=f"-{name}", apply=all_of(edits))
+            yield replace(edits[0], before=name, after=f"-{name}", apply=_all_of(edits))
 
 
-def strided(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
+def _strided(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
     """Windows that start at i where they start at i * stride: x[:, i * s : i * s + k] for x[:, i : i + k]."""
     counters = {v.id for n in ast.walk(function) if isinstance(n, ast.For) for v in _names_in(n.target)}
     found: list[Slot] = []
@@ -204,10 +204,10 @@ def strided(function: ast.FunctionDef, slugs: Slugs) -> Iterator[Edit]:
     for step in sorted(n for n in steps if n in ("s", "S") or "stride" in n.lower()) if found else ():
         value = ast.parse(step, mode="eval").body
         edits = [_edit(3, _slug_of(slugs, "window"), s, ast.BinOp(s.node, ast.Mult(), value)) for s in found]
-        yield replace(edits[0], apply=all_of(edits))
+        yield replace(edits[0], apply=_all_of(edits))
 
 
-def all_of(edits: list[Edit]) -> Callable[[], Callable[[], None]]:
+def _all_of(edits: list[Edit]) -> Callable[[], Callable[[], None]]:
     """All of these changes at once."""
 
     def apply() -> Callable[[], None]:
@@ -226,7 +226,7 @@ def _mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: s
     """What may undo a mistake at one node."""
     yield from _reversible(slot, op.slugs, AXES)
     yield from _turned(slot, op.slugs)
-    yield from pairs(slot, op.slugs)
+    yield from _pairs(slot, op.slugs)
     if id(slot.node) in in_loop:
         yield from _accumulated(slot, op.slugs)
     yield from _exchanges(slot, op, names, upstreams)
@@ -240,7 +240,7 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
         yield _edit(1, _slug_of(slugs, "again"), slot, ast.AugAssign(target, ast.Add(), node.value))
     if isinstance(node, ast.AugAssign | ast.Assign) and isinstance(slot.parent, ast.stmt | ast.mod):
         yield from _added_at(slot, slugs)
-        yield from divided(slot, slugs, names)
+        yield from _divided(slot, slugs, names)
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and isinstance(slot.parent, ast.Subscript):
         for key in keys:
             if key != node.value:
@@ -256,7 +256,7 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
             yield _edit(3, _slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
 
 
-def divided(slot: Slot, slugs: Slugs, names: list[str]) -> Iterator[Edit]:
+def _divided(slot: Slot, slugs: Slugs, names: list[str]) -> Iterator[Edit]:
     """A gradient divided as the loss is: dW /= n beside loss /= n."""
     node = slot.node
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
@@ -316,7 +316,7 @@ def _places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield _edit(3, slug, slot, slot.node.left)
 
 
-def stale(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
+def _stale(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
     """The present step's for that of one step in all of them: caches[t] for caches[0]."""
     node = slot.node
     if isinstance(node, ast.Constant) and type(node.value) is int and isinstance(slot.parent, ast.Subscript):
@@ -324,7 +324,7 @@ def stale(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
             yield _edit(2, _slug_of(slugs, "stale"), slot, ast.Name(name, ast.Load()))
 
 
-def loop_variables_at(function: ast.FunctionDef) -> dict[int, list[str]]:
+def _loop_variables_at(function: ast.FunctionDef) -> dict[int, list[str]]:
     """The variables of the loops that a node stands in, by its id."""
     found: dict[int, list[str]] = {}
     for loop in (n for n in ast.walk(function) if isinstance(n, ast.For)):
@@ -368,7 +368,7 @@ def _turned(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield _edit(1, _slug_of(slugs, "sign"), slot, ast.BinOp(node.right, ast.Sub(), node.left))
 
 
-def pairs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _pairs(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """Row and column exchanged where an index is taken apart: col, row = np.unravel_index(...)."""
     node, parent = slot.node, slot.parent
     if (
@@ -610,19 +610,19 @@ def _with_lines(found: Iterable[Edit], line: Slot) -> Iterator[Edit]:
 
 def lines(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, Slot]]:
     """The lines that compute something, those in loops and branches among them."""
-    for slot in statements(ast.Module(body, [])):
+    for slot in _statements(ast.Module(body, [])):
         if isinstance(slot.node, ast.Assign | ast.AugAssign) or (
             isinstance(slot.node, ast.Expr) and isinstance(slot.node.value, ast.Call)
         ):
             yield slot.node, slot
 
 
-def statements(root: ast.AST) -> Iterator[Slot]:
-    """Where the statements stand, those in loops and branches among them."""
+def _statements(root: ast.AST) -> Iterator[Slot]:
+    """Where the _statements stand, those in loops and branches among them."""
     for field in ("body", "orelse"):
         for index, child in enumerate(getattr(root, field, ())):
             yield Slot(root, field, index, child)
-            yield from statements(child)
+            yield from _statements(child)
 
 
 def _in_brackets(statement: ast.stmt) -> set[int]:
@@ -641,19 +641,19 @@ def _in_comparisons(statement: ast.stmt) -> set[int]:
     return {id(part) for root in held for part in ast.walk(root)}
 
 
-def _everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterator[Edit]:
+def _everywhere(_statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Iterator[Edit]:
     """One variable exchanged for another everywhere: in a line that has it twice, or in several lines."""
-    held = {part for s in statements for part in _in_brackets(s)}
-    compared = {part for s in statements for part in _in_comparisons(s)}
+    held = {part for s in _statements for part in _in_brackets(s)}
+    compared = {part for s in _statements for part in _in_comparisons(s)}
     found: dict[str, list[tuple[ast.stmt, ast.Name]]] = {}
-    for s in statements:
+    for s in _statements:
         for n in ast.walk(s):
             if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in held:
                 found.setdefault(n.id, []).append((s, n))
-    bound = {name for s in statements for name in writes(s)}
+    bound = {name for s in _statements for name in writes(s)}
     for name, places in found.items():
         changed = list({id(s): s for s, _ in places}.values())
-        if name not in scope.shapes or name in bound or (len(changed) == 1) != (len(statements) == 1):
+        if name not in scope.shapes or name in bound or (len(changed) == 1) != (len(_statements) == 1):
             continue
         nodes = [n for _, n in places]
         for other in sorted(scope.shapes.keys() - bound - {name}) if len(nodes) > 1 else ():
@@ -666,9 +666,9 @@ def _everywhere(statements: list[ast.stmt], slugs: Slugs, scope: Scope) -> Itera
                     yield _renamed(changed, nodes, other, slug)
 
 
-def _renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug: str) -> Edit:
+def _renamed(_statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug: str) -> Edit:
     """The change that renames all these nodes to `other`."""
-    name, right = nodes[0].id, show(statements[0])
+    name, right = nodes[0].id, show(_statements[0])
 
     def apply() -> Callable[[], None]:
         for n in nodes:
@@ -681,7 +681,7 @@ def _renamed(statements: list[ast.stmt], nodes: list[ast.Name], other: str, slug
         return undo
 
     undo = apply()
-    wrong = "; ".join(show(s) for s in statements)
+    wrong = "; ".join(show(s) for s in _statements)
     undo()
     sentence = f"`{other}` stands where `{name}` belongs."
     return Edit(4, slug, nodes[0].lineno, name, other, apply, sentence, wrong, right)

@@ -461,6 +461,7 @@ OPERATIONS = (
         ("NLLLoss", "nll", "negative_log_likelihood"),
         (ROWS_OF_LOSS, TARGET, data("weight", *WEIGHTS, neutral=1.0), IGNORE, REDUCTION),
         textbook.nll_loss, NLL, CLASS_SLUGS, make=_make_log_classes, derivation="softmax-cross-entropy.md", loss=True, family="loss", conventions=_one_hot,
+        logarithms=True,
     ),
     from_textbook(
         "multi_margin_loss",

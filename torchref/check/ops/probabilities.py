@@ -16,7 +16,7 @@ from torchref.check.ops.record import Arrays, Op, Options
 
 
 @dataclass(frozen=True)
-class OfProbabilities(Adapted):
+class _OfProbabilities(Adapted):
     """nll_loss takes log p; dL/dp = dL/d(log p) / p."""
 
     def __call__(self, v: Values, wrong: frozenset[str] = frozenset()) -> Evaluated:
@@ -41,5 +41,7 @@ def of_probabilities(op: Op) -> Op:
         return {**arrays, "input": np.exp(arrays["input"])}
 
     given = {k: v for k, v in op.given.items() if nll.has(k)}
-    formula = OfProbabilities(nll, values=logarithm, made={"input": "np.log(input)"})
-    return replace(nll, name=op.name, formula=formula, make=make, given=given, derivation=op.derivation)
+    formula = _OfProbabilities(nll, values=logarithm, made={"input": "np.log(input)"})
+    return replace(
+        nll, name=op.name, formula=formula, make=make, given=given, derivation=op.derivation, logarithms=False
+    )

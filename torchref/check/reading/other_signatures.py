@@ -11,7 +11,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.ops.formula import Adapted
-from torchref.check.ops.probabilities import OfProbabilities, of_probabilities
+from torchref.check.ops.probabilities import of_probabilities
 from torchref.nn.module import Array
 
 # options that a text settles without a word: other values make another approximation, or another variant
@@ -50,9 +50,8 @@ def other_functions(op: Op, takes: Set[str]) -> Iterator[tuple[Op, str]]:
             yield replace(op, fixed=there), told
     if op.probabilities:
         yield of_probabilities(op), "it takes probabilities: a softmax stands before it (torch's takes the logits)"
-    if op.name == "nll_loss" and not isinstance(op.formula, OfProbabilities):
+    if op.logarithms:
         yield of_probabilities(op), "it takes probabilities, and their logarithm itself (torch's takes the logarithms)"
-
     for a in op.options:
         if a.name in SETTLED and a.name not in takes and a.name not in op.given:
             for value in a.vary:
