@@ -58,7 +58,7 @@ class Taught:
         seeds = f"{self.seeds} seeds, {self.steps:,} steps"
         equal = f"mismatch: {self.mismatch}" if self.mismatch else f"{self.gradients:,} gradients equal to torch's"
         head = [self.claim, "", f"**Verdict: {self.verdict}** ({seeds}; {equal})", ""]
-        return "\n".join([*head, "| | finding | what the trainings show |", "|---|---|---|", *rows])
+        return "\n".join([*head, "| confirmed | finding | what the trainings show |", "|---|---|---|", *rows])
 
     def to_json(self) -> str:
         """Everything, as JSON (nan and inf as strings)."""
