@@ -12,7 +12,7 @@ from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
-__all__ = ["FUNCTIONS", "Comparison"]
+__all__ = ["ABOUT", "FUNCTIONS", "Comparison"]
 
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")

@@ -14,7 +14,9 @@ from torchref.compare.record.drawing import COLOURS, NUMPY, PALE, PAPER, TORCH, 
 from torchref.nn.module import Array
 
 __all__ = [
+    "DARK_ORANGE",
     "DROPPED",
+    "GREEN",
     "KEPT",
     "agreement",
     "attention",
