@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from torchref.compare.comparison import ABOUT
 from torchref.compare.errors import UserError
-from torchref.compare.record.recorder import declare_hparams
 from torchref.compare.record.tags import AGREEMENT, FIGURES, THIS_RUN
 from torchref.nearest import nearest
 
@@ -48,6 +46,8 @@ def gathered(folder: Path, place: Path) -> Path:
 
     TensorBoard takes the columns of the first sweep that it finds.
     """
+    from torchref.compare.record.recorder import declare_hparams  # with NumPy, which --help does without
+
     sweeps = {path.parent: json.loads(path.read_text()) for path in sorted(folder.glob("**/sweep.json"))}
     if len(sweeps) < 2:
         return folder
@@ -118,6 +118,8 @@ def deep_link(address: str, folder: Path) -> str:
 
 def pinned(folder: Path) -> list[dict[str, Any]]:
     """The cards on top: the picture of NumPy on torch, then what a lesson names, or the curves of every run."""
+    from torchref.compare.comparison import ABOUT  # with NumPy
+
     cards: list[dict[str, Any]] = []
     for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
         if first := next(iter(sorted(folder.glob(f"**/{engine}/events.out.tfevents.*"))), None):
