@@ -81,10 +81,8 @@ def watch(trained: Trained, step: Any) -> None:
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
         trained.note(f"hidden {number}/into the activation/mean", *(float(x.mean()) for x in inputs))
         trained.note(f"hidden {number}/into the activation/spread", *(float(x.std(axis=0).mean()) for x in inputs))
-        kept = [x.astype(np.float32) for x in inputs]
-        trained.kept.setdefault("inputs", []).append(
-            (f"hidden {number}/into the activation/entries", kept, trained.lockstep.steps)
-        )
+        tag = f"hidden {number}/into the activation/entries"
+        trained.kept.setdefault("inputs", []).append((tag, inputs[0].astype(np.float32), trained.lockstep.steps))
     for number, name in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
         inputs = [seen.inputs[name] for seen in (step.numpy_seen, step.torch_seen)]
         running = [(held[f"{name}.running_mean"], held[f"{name}.running_var"]) for held in buffers]
@@ -185,9 +183,8 @@ def across(f: Figures) -> list[Across]:
 
 def show(recorder: Recorder, trained: Trained) -> None:
     """Each ReLU's input over time; running against batch statistics at three steps, a dot for each channel."""
-    for tag, inputs, step in trained.kept["inputs"]:
-        for engine, x in zip(("numpy", "torch"), inputs, strict=True):
-            recorder.histogram(engine, tag, x, step)
+    for tag, x, step in trained.kept["inputs"]:
+        recorder.histogram("numpy", tag, x, step)
     for number, _ in enumerate(names(trained, torchref.nn.BatchNorm1d), start=1):
         role = f"hidden {number}/after normalisation"
         looks = trained.kept[role]

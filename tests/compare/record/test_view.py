@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 
 from torchref.compare.errors import UserError
 from torchref.compare.record import view
@@ -117,3 +119,41 @@ def test_serves_until_ctrl_c(tmp_path):
         _, errors = process.communicate()
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+def test_only_this_machine_sees_it_unless_asked(tmp_path):
+    """Catches runs that are served to a network without a word, and a warning where nobody else can see them."""
+    for host in ("127.0.0.1", "localhost", "::1", "127.0.1.1"):
+        assert view.who_sees(host) == ""
+    assert "asks for no password" in view.who_sees("0.0.0.0")
+    assert view.who_sees("192.168.0.7")
+
+
+def test_several_sweeps_have_the_columns_of_all(tmp_path):
+    """Catches a table with the first sweep's columns alone."""
+    for name, columns, metrics in (
+        ("a", {"variant": ["plain"], "optimizer.lr": [0.1, 0.2]}, ["loss/validation"]),
+        ("b", {"variant": ["plain", "wide"], "model.p": [0.5]}, ["loss/validation", "accuracy/validation"]),
+    ):
+        sweep = tmp_path / "runs" / name
+        record(sweep / "run", "plain")
+        (sweep / "sweep.json").write_text(json.dumps({"columns": columns, "metrics": metrics}))
+    assert view.gathered(tmp_path / "runs" / "a", tmp_path / "no") == tmp_path / "runs" / "a"
+    place = view.gathered(tmp_path / "runs", tmp_path / "all")
+    assert {p.parent.relative_to(place).as_posix() for p in place.glob("*/*/*/numpy")} == {"a/run/plain", "b/run/plain"}
+    (content,) = EventAccumulator(str(place)).Reload().PluginTagToContent("hparams").values()
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(content).experiment
+    assert [info.name for info in experiment.hparam_infos] == ["variant", "optimizer.lr", "model.p"]
+    assert [info.name.tag for info in experiment.metric_infos] == ["loss/validation", "accuracy/validation"]
+
+
+def test_a_lessons_pictures_are_on_top(tmp_path):
+    """Catches a figure's card that is looked for among the curves, and more curves switched on than named."""
+    record(tmp_path, "plain", "norm")
+    (tmp_path / "config.toml").write_text('cards = ["figures/gap", "loss/step"]\nruns = "^plain|about"')
+    query = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)
+    _, figure, curve = json.loads(query["pinnedCards"][0])
+    run = "defaultExperimentId/about/this run"
+    assert figure == {"plugin": "images", "tag": "figures/gap", "runId": run, "sample": 0}
+    assert curve == {"plugin": "scalars", "tag": "loss/step"}
+    assert query["runFilter"] == ["^plain|about"]

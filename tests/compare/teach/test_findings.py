@@ -50,7 +50,7 @@ def test_intervals_are_said_in_words():
     assert in_words(np.full(4, 0.5), ".3g") == "0.5 in every training"
     assert in_words(np.array([0.5]), ".3g") == "0.5 in one training: nothing is known of others"
     said = larger("", [3.0, 4.0], [1.0, 2.0], by=0.5).figures
-    assert said == "3.5 against 1.5, a difference of +2 in every training; more than 0.5 is asked"
+    assert said == "3.5 against 1.5, a difference of +2 in every training; asked: more than 0.5"
 
 
 def test_findings():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import time
 import webbrowser
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from torchref.cli.commands import option
 from torchref.compare.errors import UserError
-from torchref.compare.record.view import deep_link, find_run, has_browser, start
+from torchref.compare.record.view import deep_link, find_run, gathered, has_browser, start, who_sees
 
 __all__ = ["Options", "run"]
 
@@ -24,6 +27,8 @@ class Options:
     """A run's folder, or its name in runs/. Default: the newest run or sweep in runs/."""
     port: Annotated[int | None, option("INT")] = None
     """The port to listen on. Default: 6006, or the next one that is free."""
+    host: Annotated[str, option("ADDRESS")] = "127.0.0.1"
+    """The address to listen on. Default: this machine alone; with 0.0.0.0 whoever reaches it can see the runs."""
     no_browser: Annotated[bool, option()] = False
     """Print the link, and open no browser."""
 
@@ -33,8 +38,16 @@ def run(options: Options) -> int:
     if options.port is not None and not 1 <= options.port <= 65535:
         raise UserError(f"view: port must be from 1 to 65535, not {options.port}")
     folder = find_run(options.run)
-    address = start(folder, options.port)
+    with tempfile.TemporaryDirectory(prefix="torchref-view-") as place:
+        return show(folder, gathered(folder, Path(place)), options)
+
+
+def show(folder: Path, logs: Path, options: Options) -> int:
+    """Serve `logs`, which are those of `folder`, until Ctrl-C."""
+    address = start(logs, options.port, options.host)
     link = deep_link(address, folder)
+    if warning := who_sees(options.host):
+        print(warning, file=sys.stderr)
     print(f"{folder}: {link}", flush=True)
     if options.no_browser or not has_browser() or not webbrowser.open(link):
         print("no browser is opened from here: open the link in one on this machine", flush=True)

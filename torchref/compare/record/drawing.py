@@ -34,9 +34,9 @@ COLOURS: tuple[Colour, ...] = (
 INK, PALE, PAPER = (30, 30, 30), (205, 205, 205), (255, 255, 255)
 # TensorBoard shows a picture in a card at half this size, so letters are twice as large as they need to be.
 WIDTH, HEIGHT = 860, 430
-LEFT, TOP, RIGHT, BOTTOM = 92, 60, 18, 60  # around a panel's inside
-TITLE, LINE = 38, 28  # heights
-LARGE, MIDDLE, SMALL = 25, 21, 18  # letters
+LEFT, RIGHT, BOTTOM = 98, 18, 68  # around a panel's inside
+TITLE, LINE = 42, 32  # heights
+LARGE, MIDDLE, SMALL = 28, 24, 21  # letters
 GREY = (90, 90, 90)
 Range = tuple[float, float]
 Entry = tuple[str, Colour, str]
@@ -81,7 +81,7 @@ class Figure:
                 down += size + 4
         bottom = top + high - (BOTTOM if x_label else 12)
         box = left + self.left, down + 8, left + wide - RIGHT, bottom
-        self.draw.text((box[2], bottom + 32), x_label, GREY, font(SMALL), anchor="ra")
+        self.draw.text((box[2], bottom + 36), x_label, GREY, font(SMALL), anchor="ra")
         return Axes(self.image, self.draw, box, x, y)
 
     def pixels(self) -> Array:
@@ -104,7 +104,7 @@ class Figure:
     def _write_legend(self, entries: list[Entry], top: int) -> None:
         left = 12.0
         for text, colour, kind in entries:
-            middle = top + 13
+            middle = top + 15
             if kind == "words":
                 left -= 20
             elif kind == "box":

@@ -1,4 +1,4 @@
-"""Open TensorBoard on this machine, at the page that shows NumPy's curves over torch's."""
+"""Open TensorBoard, on this machine alone unless asked, at the page that shows NumPy's curves over torch's."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from torchref.compare.comparison import ABOUT
 from torchref.compare.errors import UserError
 from torchref.compare.record.tags import AGREEMENT, FIGURES, THIS_RUN
 from torchref.nearest import nearest
 
-__all__ = ["PINNED", "deep_link", "find_run", "has_browser", "start"]
+__all__ = ["HOST", "PINNED", "deep_link", "find_run", "gathered", "has_browser", "start", "who_sees"]
 
 HOST = "127.0.0.1"  # this machine alone
+LOOPBACK = ("127.", "localhost", "::1")
 RUNS = Path("runs")
 PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")
 
@@ -41,7 +41,33 @@ def find_run(run: str | None) -> Path:
     raise UserError(f"view: there is no run {run!r}: {nearest(run, known)}")
 
 
-def start(folder: Path, port: int | None) -> str:
+def gathered(folder: Path, place: Path) -> Path:
+    """`folder`; where it holds several sweeps, `place`, with links to their runs and one table of all their columns.
+
+    TensorBoard takes the columns of the first sweep that it finds.
+    """
+    from torchref.compare.record.recorder import declare_hparams  # with NumPy, which --help does without
+
+    sweeps = {path.parent: json.loads(path.read_text()) for path in sorted(folder.glob("**/sweep.json"))}
+    if len(sweeps) < 2:
+        return folder
+    columns: dict[str, list[Any]] = {}
+    metrics: dict[str, None] = {}
+    for sweep, table in sweeps.items():
+        for name, values in table.get("columns", {}).items():
+            known = columns.setdefault(name, [])
+            known += [value for value in values if value not in known]
+        metrics |= dict.fromkeys(table.get("metrics", ()))
+        into = place / sweep.relative_to(folder)
+        into.mkdir(parents=True)
+        for run in sweep.iterdir():
+            if run.is_dir():
+                (into / run.name).symlink_to(run.resolve())
+    declare_hparams(place, columns, list(metrics))
+    return place
+
+
+def start(folder: Path, port: int | None, host: str = HOST) -> str:
     """Start TensorBoard in this process; returns its address."""
     import logging
     import warnings
@@ -56,7 +82,7 @@ def start(folder: Path, port: int | None) -> str:
     board = program.TensorBoard(plugins=[*plugins, BackpropPlugin])
     # For scalars 0 would mean all points, but shows none: a number larger than any run.
     samples = "scalars=1000000,images=1000,backprop=0"
-    arguments = ["--logdir", str(folder), "--host", HOST, "--samples_per_plugin", samples]
+    arguments = ["--logdir", str(folder), "--host", host, "--samples_per_plugin", samples]
     if port is not None:
         arguments += ["--port", str(port)]
     board.configure(argv=["tensorboard", *arguments])
@@ -64,7 +90,17 @@ def start(folder: Path, port: int | None) -> str:
         with contextlib.redirect_stderr(io.StringIO()):  # it announces that it loads data fast
             return str(board.launch())
     except program.TensorBoardServerException as error:
-        raise UserError(f"view: TensorBoard cannot listen on {HOST}:{port or 6006}: {error.msg}") from None
+        raise UserError(f"view: TensorBoard cannot listen on {host}:{port or 6006}: {error.msg}") from None
+
+
+def who_sees(host: str) -> str:
+    """A warning where others than this machine can see the runs; else empty."""
+    if host.startswith(LOOPBACK):
+        return ""
+    return (
+        f"view: TensorBoard listens on {host} and asks for no password: whoever reaches this machine there sees the "
+        "runs, the paths of their files and their data's pictures"
+    )
 
 
 def deep_link(address: str, folder: Path) -> str:
@@ -86,6 +122,8 @@ def deep_link(address: str, folder: Path) -> str:
 
 def pinned(folder: Path) -> list[dict[str, Any]]:
     """The cards on top: the picture of NumPy on torch, then what a lesson names, or the curves of every run."""
+    from torchref.compare.comparison import ABOUT  # with NumPy
+
     cards: list[dict[str, Any]] = []
     for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
         if first := next(iter(sorted(folder.glob(f"**/{engine}/events.out.tfevents.*"))), None):

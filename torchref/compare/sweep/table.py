@@ -25,9 +25,11 @@ __all__ = ["show", "summary", "write"]
 
 def write(folder: Path, comparison: Comparison, runs: list[Run]) -> dict[str, Any]:
     """Write FOLDER/sweep.json and the columns of TensorBoard's table; returns what the file holds."""
+    from torchref.compare.record.recorder import declare_hparams
+
     result = summary(comparison, runs)
     write_whole(folder / "sweep.json", json.dumps(result, indent=2) + "\n")
-    declare(folder, comparison, runs)
+    declare_hparams(folder, result["columns"], result["metrics"])
     return result
 
 
@@ -96,7 +98,15 @@ def summary(comparison: Comparison, runs: list[Run]) -> dict[str, Any]:
         }
         for run in runs
     ]
-    return {"comparison": comparison.name, "passed": all(run.passed for run in runs), "table": table, "runs": each}
+    shown = [metric for metric in METRICS if any(run.metric(metric) is not None for run in runs)]
+    return {
+        "comparison": comparison.name,
+        "passed": all(run.passed for run in runs),
+        "table": table,
+        "runs": each,
+        "columns": columns(comparison, runs),
+        "metrics": ["/".join(reversed(metric.split("_"))) for metric in shown],  # as the curves are called
+    }
 
 
 def show(comparison: Comparison, runs: list[Run]) -> None:
@@ -131,17 +141,14 @@ def cell(mean: float | None, spread: float | None) -> str:
     return f"{mean:.4g}" if spread is None else f"{mean:.4g} ± {spread:.2g}"
 
 
-def declare(folder: Path, comparison: Comparison, runs: list[Run]) -> None:
-    """Tell TensorBoard's hparams page which columns there are: the union of what is varied, and the metrics."""
-    from torchref.compare.record.recorder import declare_hparams
-
-    columns: dict[str, list[Any]] = {"variant": list(dict.fromkeys(run.variant for run in runs))}
+def columns(comparison: Comparison, runs: list[Run]) -> dict[str, list[Any]]:
+    """The columns of TensorBoard's table of hyperparameters: the union of what is varied, each with its values."""
+    found: dict[str, list[Any]] = {"variant": list(dict.fromkeys(run.variant for run in runs))}
     of_model = model_options(comparison)
     for run in runs:
         for key, value in run.values.items():
             owner = "" if key in SETTINGS else "model." if key in of_model else "optimizer."
-            values = columns.setdefault(owner + key, [])
+            values = found.setdefault(owner + key, [])
             if value not in values:
                 values.append(value)
-    shown = [metric for metric in METRICS if any(run.metric(metric) is not None for run in runs)]
-    declare_hparams(folder, columns, ["/".join(reversed(metric.split("_"))) for metric in shown])  # as in the curves
+    return found

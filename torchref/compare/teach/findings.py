@@ -60,7 +60,7 @@ def larger(text: str, a: Any, b: Any, by: float = 0.0, role: str = "claim") -> F
     """Confirmed if `a` exceeds `b` by more than `by`: the paired difference's whole interval lies above."""
     differences = np.asarray(a, np.float64) - b
     _, low, _ = interval(differences)
-    asked = f"; more than {by:g} is asked" if by else ""
+    asked = f"; asked: more than {by:g}" if by else ""
     means = f"{float(np.mean(a)):.4g} against {float(np.mean(b)):.4g}"
     return Finding(text, bool(low > by), f"{means}, a difference of {in_words(differences, '+.3g')}{asked}", role)
 
@@ -69,7 +69,7 @@ def within(text: str, values: Any, low: float, high: float, role: str = "claim")
     """Confirmed if the interval of the mean lies between `low` and `high`."""
     figures = np.asarray(values, np.float64)
     _, lower, upper = interval(figures)
-    asked = f"; between {low:g} and {high:g} is asked"
+    asked = f"; asked: from {low:g} to {high:g}"
     return Finding(text, bool(low <= lower and upper <= high), in_words(figures, ".4g") + asked, role)
 
 
@@ -77,7 +77,7 @@ def equal(text: str, errors: Any, bound: float, role: str = "claim") -> Finding:
     """Confirmed if no error, of any seed, exceeds `bound`."""
     largest = float(np.max(errors))
     return Finding(
-        text, bool(largest <= bound), f"the largest difference is {largest:.2g}; up to {bound:.0e} is rounding", role
+        text, bool(largest <= bound), f"the largest difference is {largest:.2g}; asked: at most {bound:g}", role
     )
 
 

@@ -59,7 +59,7 @@ class Taught:
         seeds = f"{self.seeds} seeds, {self.steps:,} steps"
         equal = f"mismatch: {self.mismatch}" if self.mismatch else f"{self.gradients:,} gradients equal to torch's"
         head = [self.claim, "", f"**Verdict: {self.verdict}** ({seeds}; {equal})", ""]
-        return "\n".join([*head, "| | finding | what the trainings show |", "|---|---|---|", *rows])
+        return "\n".join([*head, "| confirmed | finding | what the trainings show |", "|---|---|---|", *rows])
 
     def _repr_html_(self) -> str:
         """The verdict and its findings, for a notebook's cell."""

@@ -39,7 +39,7 @@ DRIFT_STEPS = 300  # float64 twins that run free mostly agree for so many steps 
 DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights: more is explained
 WATCH = 32  # steps, at least, between two at which the layers are watched
 BATCH = 10  # steps whose losses and largest differences are recorded together
-MOMENTS = 5  # of a training, at which distributions and pictures are recorded
+MOMENTS = 3  # parts of a training: at the beginning of each distributions and pictures are recorded
 CARDS = {"difference/gradient (log10)", "difference/update (log10)", "free running/weights (log10)"}  # and the losses
 EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks at
 
@@ -204,7 +204,7 @@ class VariantTraining:
         return self.records_all or tag in CARDS
 
     def is_moment(self) -> bool:
-        """Whether pictures are recorded, at the beginning of every fifth of the training: one costs a small step."""
+        """Whether pictures are recorded, at the beginning of every third of the training: one costs a small step."""
         return self.epoch % max(1, self.comparison.epochs // MOMENTS) == 0
 
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
