@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["axes_of_flow", "axes_of_weight", "roles", "units_axis"]
+__all__ = ["RECURRENT", "axes_of_flow", "axes_of_weight", "roles", "units_axis"]
 
 CONVOLUTIONS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
 RECURRENT = ("RNN", "LSTM", "GRU")

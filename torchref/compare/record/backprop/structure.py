@@ -10,8 +10,8 @@ import numpy as np
 
 from torchref.compare.lockstep.divergence import FLOW
 from torchref.compare.lockstep.watched import Watched
-from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_weight
-from torchref.compare.record.backprop.roles import axes_of_flow, axes_of_weight, roles, units_axis
+from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight
+from torchref.compare.record.backprop.roles import RECURRENT, axes_of_flow, axes_of_weight, roles, units_axis
 from torchref.compare.record.backprop.source import derivation
 from torchref.nn.module import Array
 
@@ -125,11 +125,16 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) ->
         tags["x"], before = made_by, tensors[made_by].axes
     y = ours.outputs[turn]
     axes = axes_of_flow(type(module).__name__, bool(getattr(module, "batch_first", True)), y.ndim, before)
+    recurrent = type(module).__name__.startswith(RECURRENT) and y.ndim == 3
+    if recurrent and "x" in tags:  # once more, with all times and units of a few examples
+        tags["from"], tags["x"] = tags["x"], f"{turn}/x"
+        tensors[tags["x"]] = sequence(ours.inputs[turn], theirs.inputs.get(turn), axes)
+    pair = sequence if recurrent else flow
     tags["y"] = f"{turn}/y"
-    tensors[tags["y"]] = flow(y, theirs.outputs.get(turn), axes)
+    tensors[tags["y"]] = pair(y, theirs.outputs.get(turn), axes)
     if turn in ours.output_gradients:
         tags["dy"] = f"{turn}/dy"
-        tensors[tags["dy"]] = flow(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes)
+        tensors[tags["dy"]] = pair(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes)
     return tags
 
 
@@ -140,7 +145,10 @@ def add_parameters(
     found = {}
     for name, full in own_parameters(layer, module, step):
         weight, gradient = step.weights[full], step.numpy_gradients.get(full)
-        axes, kept = axes_of_weight(type(module).__name__, name, weight.ndim), kept_of_weight(weight.shape)
+        axes, kept = (
+            axes_of_weight(type(module).__name__, name, weight.ndim),
+            kept_of_weight(weight.shape, whole=type(module).__name__.startswith(RECURRENT)),
+        )
         tags = {"value": f"{full}/value"}
         tensors[tags["value"]] = Pair(weight, weight, axes, kept)
         if gradient is not None:
@@ -172,6 +180,13 @@ def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
         u = float(np.finfo(ours.dtype).eps) / 2
         pair.bound = FLOW * u * float(np.abs(ours).max(initial=0.0))
         pair.bound_is = "2^13 u of the largest entry: no bound of its own is known for what flows between layers"
+    return pair
+
+
+def sequence(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
+    """`flow` for a recurrence: another part of it is recorded."""
+    pair = flow(ours, theirs, axes)
+    pair.kept = kept_of_sequence(ours.shape, axes.index("example"))
     return pair
 
 

@@ -27,7 +27,7 @@ export class Step {
 
   // The layers that take what this one puts out.
   users(layer) {
-    return this.layers.filter((other) => other.x === layer.y);
+    return this.layers.filter((other) => (other.from ?? other.x) === layer.y);
   }
 
   // All runs of a layer: one, unless it is used several times, or the batch is taken in parts.

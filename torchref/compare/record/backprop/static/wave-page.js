@@ -28,7 +28,7 @@ export function summary(structure) {
   const norm = (tag) => structure.tensors[tag]?.numpy?.norm ?? null;
   const layers = structure.layers.filter((layer) => layer.dy);
   const rows = layers.map((layer) => {
-    const before = structure.layers.filter((other) => other.y === layer.x && other.dy);
+    const before = structure.layers.filter((other) => other.y === (layer.from ?? layer.x) && other.dy);
     const [dy, dx] = [norm(layer.dy), before.length === 1 ? norm(before[0].dy) : null];
     const y = structure.tensors[layer.y];
     const units = y.shape.length > 3 ? y.shape[1] : y.shape.at(-1);
