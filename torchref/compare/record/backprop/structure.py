@@ -11,7 +11,7 @@ import numpy as np
 from torchref.compare.lockstep.divergence import FLOW
 from torchref.compare.lockstep.watched import Watched
 from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight
-from torchref.compare.record.backprop.roles import RECURRENT, axes_of_flow, axes_of_weight, roles, units_axis
+from torchref.compare.record.backprop.roles import SEQUENCE, axes_of_flow, axes_of_weight, roles, units_axis
 from torchref.compare.record.backprop.source import derivation
 from torchref.nn.module import Array
 
@@ -125,11 +125,11 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) ->
         tags["x"], before = made_by, tensors[made_by].axes
     y = ours.outputs[turn]
     axes = axes_of_flow(type(module).__name__, bool(getattr(module, "batch_first", True)), y.ndim, before)
-    recurrent = type(module).__name__.startswith(RECURRENT) and y.ndim == 3
-    if recurrent and "x" in tags:  # once more, with all times and units of a few examples
+    whole = type(module).__name__.startswith(SEQUENCE) and y.ndim == 3
+    if whole and "x" in tags:  # once more, with all times and units of a few examples
         tags["from"], tags["x"] = tags["x"], f"{turn}/x"
         tensors[tags["x"]] = sequence(ours.inputs[turn], theirs.inputs.get(turn), axes)
-    pair = sequence if recurrent else flow
+    pair = sequence if whole else flow
     tags["y"] = f"{turn}/y"
     tensors[tags["y"]] = pair(y, theirs.outputs.get(turn), axes)
     if turn in ours.output_gradients:
@@ -147,7 +147,7 @@ def add_parameters(
         weight, gradient = step.weights[full], step.numpy_gradients.get(full)
         axes, kept = (
             axes_of_weight(type(module).__name__, name, weight.ndim),
-            kept_of_weight(weight.shape, whole=type(module).__name__.startswith(RECURRENT)),
+            kept_of_weight(weight.shape, whole=type(module).__name__.startswith(SEQUENCE)),
         )
         tags = {"value": f"{full}/value"}
         tensors[tags["value"]] = Pair(weight, weight, axes, kept)

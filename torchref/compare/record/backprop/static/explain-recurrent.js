@@ -4,11 +4,11 @@
 import { sum } from "./numbers.js";
 import { throughTime } from "./recurrence.js";
 
-const GATES = { LSTM: ["input gate", "forget gate", "candidate", "output gate"], RNN: ["unit"] };
+const GATES = ["input gate", "forget gate", "candidate", "output gate"]; // of an LSTM
 
 export function parameter(step, layer, name, [r, c]) {
   const part = name.match(/^(weight_ih|weight_hh|bias_ih|bias_hh)_l0$/)?.[1];
-  if (!part || !GATES[layer.kind] || layer.options.num_layers > 1 || layer.options.bidirectional || layer.options.proj_size) return { words: "The tab takes an RNN or an LSTM of one layer and one direction apart; for this one the formula is in the docstring." };
+  if (!part || !["LSTM", "RNN"].includes(layer.kind) || layer.options.num_layers > 1 || layer.options.bidirectional || layer.options.proj_size) return { words: "The tab takes an RNN or an LSTM of one layer and one direction apart; for this one the formula is in the docstring." };
   const examples = recomputed(step, layer);
   if (examples.words) return examples;
   const factor = (example, t) => ({ weight_ih: example.x[t][c], weight_hh: example.before[t][c] })[part] ?? 1;
@@ -20,7 +20,7 @@ export function parameter(step, layer, name, [r, c]) {
   const hidden = step.tensors[layer.y].shape[2];
   const all = step.tensors[layer.y].shape[axis(layer, "example")];
   return {
-    headline: `dL/d${name}[${c === undefined ? r : `${r}, ${c}`}] = Σ_n Σ_t da_nt[${r}]${input ? ` · ${input}` : ""}; row ${r} is the ${GATES[layer.kind][Math.floor(r / hidden)]} of unit ${r % hidden}`,
+    headline: `dL/d${name}[${c === undefined ? r : `${r}, ${c}`}] = Σ_n Σ_t da_nt[${r}]${input ? ` · ${input}` : ""}; row ${r} is ${layer.kind === "LSTM" ? `the ${GATES[Math.floor(r / hidden)]} of ` : ""}unit ${r % hidden}`,
     gradient: "return",
     missing: groups.length < all ? `The terms of ${all - groups.length} of the ${all} examples are not recorded.` : "",
     groups,
