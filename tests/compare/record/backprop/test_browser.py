@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.compare.record.backprop.kinds import images, sequences
 from tests.compare.record.backprop.recorded import read
 from tests.compare.tiny import tiny
 from torchref import compare
@@ -17,14 +18,16 @@ from torchref.compare.record.backprop.circuits import circuits
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+RUNS = 8  # the variants of `folder`
 SECONDS = 60_000  # milliseconds that a busy machine may take
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two variants whose twins are equal, and one that is sabotaged."""
+    """Variants whose twins are equal, of every kind of layer, and one that is sabotaged."""
     out = tmp_path_factory.mktemp("runs")
-    compare.run(tiny, out=out)
+    for comparison in (tiny, sequences, images):
+        compare.run(comparison, out=out)
     compare.run(tiny, out=out / "wrong", sabotage="4", only="plain")
     return out
 
@@ -72,7 +75,7 @@ def tab(page, address):
         page.goto(f"{address}/#backprop")
         inner = page.frame_locator("iframe")
         inner.locator("main").wait_for()
-        if inner.locator("option").count() == 3:
+        if inner.locator("option").count() == RUNS:
             frame = inner
     yield frame
     assert page.wrong == []
@@ -121,6 +124,45 @@ def test_every_sum_adds_up(tab, variant):
         if tag.endswith(("gradient", "/dy")) and not (tag == "2/dy" and variant == "tiny/dropout"):  # a ReLU's 0
             assert verdicts, f"{tag} has no sum"
     assert summed > 15
+
+
+# Of a step: {tag: [how many entries have a sum, the largest error beyond the bound as a share of the terms, entries]}.
+ENTRIES = """async ([variant, step]) => {
+    const here = (name) => new URL(`plugin/backprop/${name}`, location.href);
+    const [{ Step, indices }, { explain }] = await Promise.all([import(here("data.js")), import(here("explain.js"))]);
+    const found = new Step(await (await fetch(here(`step?variant=${variant}&step=${step}`))).json());
+    const errors = {};
+    for (const tensor of Object.values(found.tensors)) {
+        let [count, largest] = [0, 0];
+        for (const index of indices(tensor.kept)) {
+            const { groups, missing } = explain(found, tensor.tag, index);
+            if (!groups || missing) continue;
+            const values = groups.map((group) => group.value ?? group.terms.reduce((sum, { value }) => sum + value, 0));
+            const terms = groups.flatMap((group) => group.terms).map(({ value }) => Math.abs(value));
+            const apart = Math.abs(values.reduce((a, b) => a + b, 0) - tensor.at(index)) - (tensor.bound ?? 0);
+            const error = Math.max(0, apart) / Math.max(terms.reduce((a, b) => a + b, 0), 1e-300);
+            [count, largest] = [count + 1, Math.max(largest, Number.isNaN(error) ? Infinity : error)];
+        }
+        errors[tensor.tag] = [count, largest, tensor.kept.reduce((a, b) => a * b, 1)];
+    }
+    return errors;
+}"""
+RESIDUAL = ("encoder.layers.0.norm1/dy",)  # it is added to what a later layer makes, which is no layer's
+
+
+@pytest.mark.parametrize(
+    "variant",
+    ["tiny/dropout", "sequences/LSTM", "sequences/RNN", "sequences/attention", "images/whole", "images/grouped"],
+)
+def test_every_entry_of_every_tensor(tab, page, variant):
+    """Catches a formula that fails at an edge of its tensor: a padded window, a tie, the first time, the last gate."""
+    frame = next(each for each in page.frames if "plugin_entry" in each.url)
+    errors = frame.evaluate(ENTRIES, [variant, 2])
+    for tag, (count, error, entries) in errors.items():
+        if tag not in RESIDUAL:
+            assert error < 1e-12, f"{variant}, step 2, {tag}: off by {error:.3g} of its terms"
+        if tag.endswith("/gradient"):
+            assert count == entries, f"{variant}: {count} of {entries} entries of {tag} have a sum"
 
 
 def test_an_entrys_numbers_are_the_recorded_ones(tab, folder):

@@ -21,7 +21,16 @@ LAYERS = 48  # runs of layers, at most: a recurrence written as a loop has one f
 OPTIONS = (  # of a layer, that its gradient depends on
     *("stride", "padding", "dilation", "groups", "eps", "p", "training", "kernel_size", "negative_slope", "affine"),
     *("batch_first", "num_layers", "bidirectional", "hidden_size", "num_heads", "embed_dim", "padding_idx", "bias"),
-    *("reduction", "label_smoothing", "ignore_index", "nonlinearity", "proj_size", "normalized_shape"),
+    *(
+        "count_include_pad",
+        "divisor_override",
+        "reduction",
+        "label_smoothing",
+        "ignore_index",
+        "nonlinearity",
+        "proj_size",
+        "normalized_shape",
+    ),
 )
 
 

@@ -8,7 +8,6 @@ const GATES = ["input gate", "forget gate", "candidate", "output gate"]; // of a
 
 export function parameter(step, layer, name, [r, c]) {
   const part = name.match(/^(weight_ih|weight_hh|bias_ih|bias_hh)_l0$/)?.[1];
-  if (!part || !["LSTM", "RNN"].includes(layer.kind) || layer.options.num_layers > 1 || layer.options.bidirectional || layer.options.proj_size) return { words: "The tab takes an RNN or an LSTM of one layer and one direction apart; for this one the formula is in the docstring." };
   const examples = recomputed(step, layer);
   if (examples.words) return examples;
   const factor = (example, t) => ({ weight_ih: example.x[t][c], weight_hh: example.before[t][c] })[part] ?? 1;
@@ -27,10 +26,24 @@ export function parameter(step, layer, name, [r, c]) {
   };
 }
 
+// dL/dx_td = sum_r da_t[r] weight_ih[r, d]
+export function input(step, layer, index) {
+  const examples = recomputed(step, layer);
+  if (examples.words) return examples;
+  const [n, t] = axis(layer, "example") === 0 ? index : [index[1], index[0]];
+  if (!examples[n]) return { words: `Of the layer's examples the first ${examples.length} are recorded.` };
+  const d = index[2];
+  const weight = step.tensors[layer.parameters.weight_ih_l0.value];
+  const terms = examples[n].da[t].map((da, r) => ({ cells: [r, da, weight.at([r, d])], value: da * weight.at([r, d]) }));
+  return { headline: `dL/dx[${index.join(", ")}] = Σ_r da_t[r] · weight_ih_l0[r, ${d}], t = ${t}`, gradient: "return", groups: [{ name: `Σ over ${terms.length} rows of the gates`, columns: ["r", "da_t[r]", "weight_ih_l0"], terms }] };
+}
+
 const axis = (layer, name) => ((name === "example") === Boolean(layer.options.batch_first) ? 0 : 1);
 
 // Each recorded example: [{x, before, da}, ...] by time; {words} where it cannot be computed once more.
 function recomputed(step, layer) {
+  const { num_layers: layers, bidirectional, proj_size: projected } = layer.options;
+  if (!["LSTM", "RNN"].includes(layer.kind) || layers > 1 || bidirectional || projected) return { words: "The tab takes an RNN or an LSTM of one layer and one direction apart; for this one the formula is in the docstring." };
   const [x, y, dy] = [layer.x, layer.y, layer.dy].map((tag) => step.tensors[tag]);
   if (!dy) return { words: "Its output has no gradient: the network uses the last state alone, which is not recorded." };
   const [times, examples] = [axis(layer, "time"), axis(layer, "example")];
