@@ -250,12 +250,12 @@ def test_attention_is_one_layer():
     theirs = torch.nn.MultiheadAttention(4, 2).double()
     theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
     with observe_numpy(ours) as seen:
-        ours(x[:, None], x[:, None], x[:, None])[1]((dy[:, None], None))
+        ours(x, x, x)[1]((dy, None))
     with observe_torch(theirs) as seen_by_torch:
-        theirs(*[torch.from_numpy(x[:, None])] * 3)[0].backward(torch.from_numpy(dy[:, None]))
+        theirs(*[torch.from_numpy(x)] * 3)[0].backward(torch.from_numpy(dy))
     assert list(seen.outputs) == list(seen_by_torch.outputs) == [""]
     assert np.allclose(seen.outputs[""], seen_by_torch.outputs[""], rtol=1e-12)
-    assert np.array_equal(seen_by_torch.output_gradients[""], dy[:, None])
+    assert np.array_equal(seen_by_torch.output_gradients[""], dy)
 
 
 def test_roles_and_axes():
