@@ -288,3 +288,18 @@ def test_a_float32_run_is_recorded(tmp_path):
     compare.run(replace(tiny, dtype="float32", epochs=1, variants={"plain": {"p": 0.0}}), out=tmp_path)
     tensors, _ = read(tmp_path / "tiny")
     assert tensors["plain/numpy", "0/y", 1].dtype == np.float32
+
+
+def test_a_step_that_overflows_is_recorded(tmp_path):
+    """Catches nan and inf in the structure, which JSON refuses: the run would end in a traceback."""
+    wild = replace(
+        tiny,
+        variants={"plain": {"p": 0.0}},
+        optimizer=lambda optim, parameters: optim.SGD(parameters, lr=1e200),
+    )
+    report = compare.run(wild, out=tmp_path)
+    assert report.variants[0].not_finite_step is not None
+    with np.errstate(over="ignore"):  # TensorBoard's reader makes float32 of the histograms
+        _, structures = read(tmp_path / "tiny")
+    last = structures[max(structures)]
+    assert {"inf", "nan"} & {said["numpy"]["norm"] for said in last["tensors"].values() if "numpy" in said}

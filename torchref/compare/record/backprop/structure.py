@@ -202,15 +202,13 @@ def sequence(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
 def figures(array: Array) -> dict[str, Any]:
     """Size, range and zeros of a whole tensor."""
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = {
+        return {
             "norm": float(np.linalg.norm(array.astype(np.float64, copy=False))),
             "smallest": float(array.min()),
             "largest": float(array.max()),
+            "zeros": int(array.size - np.count_nonzero(array)),
+            "dead": dead_units(array),
         }
-    return {name: number if np.isfinite(number) else repr(number) for name, number in numbers.items()} | {
-        "zeros": int(array.size - np.count_nonzero(array)),
-        "dead": dead_units(array),
-    }
 
 
 def dead_units(array: Array) -> int:
@@ -221,11 +219,10 @@ def dead_units(array: Array) -> int:
     return int(np.sum(~np.any(array, axis=tuple(i for i in range(array.ndim) if i != axis))))
 
 
-def largest_difference(ours: Any, theirs: Any) -> tuple[float | str, list[int]]:
+def largest_difference(ours: Any, theirs: Any) -> tuple[float, list[int]]:
     """The largest difference between the twins' tensors, and where it is."""
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
     apart = np.where(np.isnan(apart) & ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))), 0.0, apart)
     at = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), apart.shape)
-    largest = float(apart[at])
-    return largest if np.isfinite(largest) else repr(largest), [int(i) for i in at]
+    return float(apart[at]), [int(i) for i in at]
