@@ -10,7 +10,7 @@ import numpy as np
 
 from torchref.compare.lockstep.divergence import FLOW
 from torchref.compare.lockstep.watched import Watched
-from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight
+from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight, limit_of
 from torchref.compare.record.backprop.roles import SEQUENCE, axes_of_flow, axes_of_weight, roles, units_axis
 from torchref.compare.record.backprop.source import derivation
 from torchref.nn.module import Array
@@ -88,11 +88,11 @@ def structure(
         layers.append(
             {"name": layer_of(turn), "turn": turn, "role": role}
             | described(module)
-            | add_flow(tensors, step, turn, module)
+            | add_flow(tensors, step, turn, module, limit_of(len(turns)))
             | {"parameters": add_parameters(tensors, step, layer_of(turn), module, screen)}
         )
     whole = len(step.numpy_seen.outputs)
-    tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()))
+    tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()), limit_of(1))
     said: dict[str, Any] = {
         "step": n,
         "layers": layers,
@@ -119,8 +119,8 @@ def described(module: Any) -> dict[str, Any]:
     return {"kind": type(module).__name__, "says": repr(module), "options": plain | {"weighted": weighted}}
 
 
-def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) -> dict[str, str]:
-    """Add what a layer takes in and puts out, and the gradient of that; returns their tags."""
+def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any, limit: int) -> dict[str, str]:
+    """Add what a layer takes in and puts out, and the gradient of that, up to `limit` entries each; returns the tags."""
     ours, theirs = step.numpy_seen, step.torch_seen
     tags = {}
     before: tuple[str, ...] = ()
@@ -130,20 +130,20 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) ->
         made_by = next((tag for tag, pair in reversed(tensors.items()) if pair.numpy is x), None)
         if made_by is None:
             made_by = f"{turn}/x"
-            tensors[made_by] = flow(x, theirs.inputs.get(turn), axes_of_flow("", True, x.ndim, ()))
+            tensors[made_by] = flow(x, theirs.inputs.get(turn), axes_of_flow("", True, x.ndim, ()), limit)
         tags["x"], before = made_by, tensors[made_by].axes
     y = ours.outputs[turn]
     axes = axes_of_flow(type(module).__name__, bool(getattr(module, "batch_first", True)), y.ndim, before)
     whole = type(module).__name__.startswith(SEQUENCE) and y.ndim == 3
     if whole and "x" in tags:  # once more, with all times and units of a few examples
         tags["from"], tags["x"] = tags["x"], f"{turn}/x"
-        tensors[tags["x"]] = sequence(ours.inputs[turn], theirs.inputs.get(turn), axes)
+        tensors[tags["x"]] = sequence(ours.inputs[turn], theirs.inputs.get(turn), axes, limit)
     pair = sequence if whole else flow
     tags["y"] = f"{turn}/y"
-    tensors[tags["y"]] = pair(y, theirs.outputs.get(turn), axes)
+    tensors[tags["y"]] = pair(y, theirs.outputs.get(turn), axes, limit)
     if turn in ours.output_gradients:
         tags["dy"] = f"{turn}/dy"
-        tensors[tags["dy"]] = pair(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes)
+        tensors[tags["dy"]] = pair(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes, limit)
     return tags
 
 
@@ -182,9 +182,9 @@ def own_parameters(layer: str, module: Any, step: Watched) -> Iterator[tuple[str
             yield name, full
 
 
-def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
+def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...], limit: int) -> Pair:
     """A tensor between layers. No bound of the judge holds for it: `first_divergence` allows a share of its largest."""
-    pair = Pair(ours, theirs, axes, kept_of_flow(ours.shape, units_axis(axes)) if ours.ndim else ())
+    pair = Pair(ours, theirs, axes, kept_of_flow(ours.shape, units_axis(axes), limit) if ours.ndim else ())
     if ours.dtype.kind == "f":
         u = float(np.finfo(ours.dtype).eps) / 2
         pair.bound = FLOW * u * float(np.abs(ours).max(initial=0.0))
@@ -192,10 +192,10 @@ def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
     return pair
 
 
-def sequence(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
+def sequence(ours: Array, theirs: Array | None, axes: tuple[str, ...], limit: int) -> Pair:
     """`flow` for a recurrence: another part of it is recorded."""
-    pair = flow(ours, theirs, axes)
-    pair.kept = kept_of_sequence(ours.shape, axes.index("example"))
+    pair = flow(ours, theirs, axes, limit)
+    pair.kept = kept_of_sequence(ours.shape, axes.index("example"), limit)
     return pair
 
 
