@@ -120,7 +120,7 @@ def described(module: Any) -> dict[str, Any]:
 
 
 def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any, limit: int) -> dict[str, str]:
-    """Add what a layer takes in and puts out, and the gradient of that, up to `limit` entries each; returns the tags."""
+    """Add what a layer takes in and puts out, and the gradient of that, up to `limit` entries each; returns tags."""
     ours, theirs = step.numpy_seen, step.torch_seen
     tags = {}
     before: tuple[str, ...] = ()
