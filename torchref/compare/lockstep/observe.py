@@ -30,9 +30,9 @@ class Seen:
 
 @contextmanager
 def observe_numpy(model: Module) -> Iterator[Seen]:
-    """Within this context every layer (module without children) of `model` is watched, forward and backward."""
+    """Within this context every layer (see `is_layer`) of `model` is watched, forward and backward."""
     seen = Seen()
-    watched = [(name, module) for name, module in model.named_modules() if not any(module.children())]
+    watched = [(name, module) for name, module in model.named_modules() if is_layer(module)]
     for name, module in watched:
         module.forward = _watched(name, module.forward, seen)  # type: ignore[method-assign]
     try:
@@ -87,13 +87,18 @@ def observe_torch(model: torch.nn.Module, gradients: bool = False) -> Iterator[S
             handles.append(module.register_full_backward_hook(backward_hook))
 
     for name, module in model.named_modules():
-        if not any(module.children()):
+        if is_layer(module):
             watch(name, module)
     try:
         yield seen
     finally:
         for handle in handles:
             handle.remove()
+
+
+def is_layer(module: Any) -> bool:
+    """Whether a module is one step of the network: it has no children, or, as attention does, uses them itself."""
+    return not any(module.children()) or type(module).__name__ == "MultiheadAttention"
 
 
 def next_turn(name: str, outputs: dict[str, Array]) -> str:

@@ -15,7 +15,7 @@ from tests.compare.tiny import tiny
 from torchref import compare
 from torchref.compare.lockstep.observe import observe_numpy, observe_torch
 from torchref.compare.record.backprop.chosen import CHOSEN, chosen_steps
-from torchref.compare.record.backprop.cut import EXAMPLES, LIMIT, UNITS, kept_of_flow, kept_of_weight
+from torchref.compare.record.backprop.cut import EXAMPLES, LIMIT, UNITS, kept_of_flow, kept_of_sequence, kept_of_weight
 from torchref.compare.record.backprop.roles import axes_of_flow, axes_of_weight, roles
 from torchref.compare.record.backprop.source import derivation
 from torchref.compare.record.kept import check_record
@@ -234,6 +234,30 @@ def test_a_cut_keeps_what_a_sum_needs(shape):
     assert max(weight) <= UNITS
 
 
+def test_a_cut_of_a_sequence_keeps_its_times():
+    """Catches an example without its last times, or some of its units: nothing before them could be computed."""
+    assert kept_of_sequence((32, 64, 24), 0) == (4, 64, 24)
+    assert kept_of_sequence((64, 32, 24), 1) == (64, 4, 24)
+    assert np.prod(kept_of_sequence((8, 5_000, 300), 0)) <= LIMIT
+    assert kept_of_weight((96, 24), whole=True) == (96, 24)
+
+
+def test_attention_is_one_layer():
+    """Catches an attention that no picture shows: it has a child, which it never calls."""
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, 2, 5, 4))
+    ours = torchref.nn.MultiheadAttention(4, 2).to(np.float64)
+    theirs = torch.nn.MultiheadAttention(4, 2).double()
+    theirs.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
+    with observe_numpy(ours) as seen:
+        ours(x, x, x)[1]((dy, None))
+    with observe_torch(theirs) as seen_by_torch:
+        theirs(*[torch.from_numpy(x)] * 3)[0].backward(torch.from_numpy(dy))
+    assert list(seen.outputs) == list(seen_by_torch.outputs) == [""]
+    assert np.allclose(seen.outputs[""], seen_by_torch.outputs[""], rtol=1e-12)
+    assert np.array_equal(seen_by_torch.output_gradients[""], dy)
+
+
 def test_roles_and_axes():
     """Catches a role of another layer, and names that do not fit the number of axes."""
     assert roles(["Conv2d", "ReLU", "Flatten", "Linear"]) == ["hidden 1", "after hidden 1", "after hidden 1", "output"]
@@ -264,3 +288,18 @@ def test_a_float32_run_is_recorded(tmp_path):
     compare.run(replace(tiny, dtype="float32", epochs=1, variants={"plain": {"p": 0.0}}), out=tmp_path)
     tensors, _ = read(tmp_path / "tiny")
     assert tensors["plain/numpy", "0/y", 1].dtype == np.float32
+
+
+def test_a_step_that_overflows_is_recorded(tmp_path):
+    """Catches nan and inf in the structure, which JSON refuses: the run would end in a traceback."""
+    wild = replace(
+        tiny,
+        variants={"plain": {"p": 0.0}},
+        optimizer=lambda optim, parameters: optim.SGD(parameters, lr=1e200),
+    )
+    report = compare.run(wild, out=tmp_path)
+    assert report.variants[0].not_finite_step is not None
+    with np.errstate(over="ignore"):  # TensorBoard's reader makes float32 of the histograms
+        _, structures = read(tmp_path / "tiny")
+    last = structures[max(structures)]
+    assert {"inf", "nan"} & {said["numpy"]["norm"] for said in last["tensors"].values() if "numpy" in said}

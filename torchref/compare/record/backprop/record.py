@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -32,16 +33,22 @@ def record_backprop(
     """Write step `n`: each engine's tensors into its run of events, the structure into NumPy's."""
     twin = lockstep.numpy_twin
     parted = {} if divergence is None else asdict(divergence)
-    for name in ("numpy", "torch", "bound"):
-        if name in parted and not np.isfinite(parted[name]):
-            parted[name] = repr(parted[name])
     found = structure(watched, n, twin.model, twin.criterion, lockstep.bounds.screen, parted)
-    text = json.dumps(found.said, allow_nan=False)
+    text = json.dumps(as_json(found.said), allow_nan=False)
     recorder.tensor("numpy", STRUCTURE, TensorProto(dtype="DT_STRING", string_val=[text.encode()]), n, PLUGIN)
     for tag, pair in found.tensors.items():
         for engine, array in (("numpy", pair.cut(pair.numpy)), ("torch", pair.cut(pair.torch))):
             if array is not None:
                 recorder.tensor(engine, tag, as_proto(array), n, PLUGIN)
+
+
+def as_json(said: Any) -> Any:
+    """The same with nan and inf, which JSON does not know, as texts."""
+    if isinstance(said, dict):
+        return {name: as_json(part) for name, part in said.items()}
+    if isinstance(said, list | tuple):
+        return [as_json(part) for part in said]
+    return repr(said) if isinstance(said, float) and not math.isfinite(said) else said
 
 
 def as_proto(array: Array) -> TensorProto:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["axes_of_flow", "axes_of_weight", "roles", "units_axis"]
+__all__ = ["SEQUENCE", "axes_of_flow", "axes_of_weight", "roles", "units_axis"]
 
 CONVOLUTIONS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
 RECURRENT = ("RNN", "LSTM", "GRU")
+SEQUENCE = (*RECURRENT, "MultiheadAttention")  # an entry of what they make takes all times of its example
 SPATIAL = {1: ("position",), 2: ("row", "column"), 3: ("plane", "row", "column")}
-WEIGHTED = ("Linear", "Conv", *RECURRENT, "Bilinear", "MultiheadAttention")  # what a person counts as a layer
+WEIGHTED = ("Linear", "Conv", *SEQUENCE, "Bilinear")  # what a person counts as a layer
 
 
 def roles(kinds: Sequence[str]) -> list[str]:
@@ -38,7 +39,7 @@ def axes_of_flow(kind: str, batch_first: bool, rank: int, before: Sequence[str])
         return (*before[:-1], "unit") if kind == "Linear" else tuple(before)
     if rank == 4:
         return ("example", "channel", "row", "column")
-    if rank == 3 and kind.startswith(RECURRENT) and not batch_first:
+    if rank == 3 and kind.startswith(SEQUENCE) and not batch_first:
         return ("time", "example", "unit")
     return {0: (), 1: ("example",), 2: ("example", "unit"), 3: ("example", "time", "unit")}.get(
         rank, ("example", *(f"axis {i}" for i in range(1, rank)))
@@ -59,6 +60,8 @@ def axes_of_weight(kind: str, name: str, rank: int) -> tuple[str, ...]:
         return ("output channel", "input channel", *(f"kernel {axis}" for axis in SPATIAL[rank - 2]))
     if kind == "Embedding":
         return ("symbol", "unit")
+    if rank == 2 and name == "in_proj_weight":
+        return ("query, key, value unit", "input")
     if rank == 2 and "_hh_" in name:
         return ("gate and unit", "unit before")
     if rank == 2:

@@ -10,8 +10,8 @@ import numpy as np
 
 from torchref.compare.lockstep.divergence import FLOW
 from torchref.compare.lockstep.watched import Watched
-from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_weight
-from torchref.compare.record.backprop.roles import axes_of_flow, axes_of_weight, roles, units_axis
+from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight, limit_of
+from torchref.compare.record.backprop.roles import SEQUENCE, axes_of_flow, axes_of_weight, roles, units_axis
 from torchref.compare.record.backprop.source import derivation
 from torchref.nn.module import Array
 
@@ -21,7 +21,16 @@ LAYERS = 48  # runs of layers, at most: a recurrence written as a loop has one f
 OPTIONS = (  # of a layer, that its gradient depends on
     *("stride", "padding", "dilation", "groups", "eps", "p", "training", "kernel_size", "negative_slope", "affine"),
     *("batch_first", "num_layers", "bidirectional", "hidden_size", "num_heads", "embed_dim", "padding_idx", "bias"),
-    *("reduction", "label_smoothing", "ignore_index", "nonlinearity", "proj_size", "normalized_shape"),
+    *(
+        "count_include_pad",
+        "divisor_override",
+        "reduction",
+        "label_smoothing",
+        "ignore_index",
+        "nonlinearity",
+        "proj_size",
+        "normalized_shape",
+    ),
 )
 
 
@@ -79,11 +88,11 @@ def structure(
         layers.append(
             {"name": layer_of(turn), "turn": turn, "role": role}
             | described(module)
-            | add_flow(tensors, step, turn, module)
+            | add_flow(tensors, step, turn, module, limit_of(len(turns)))
             | {"parameters": add_parameters(tensors, step, layer_of(turn), module, screen)}
         )
     whole = len(step.numpy_seen.outputs)
-    tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()))
+    tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()), limit_of(1))
     said: dict[str, Any] = {
         "step": n,
         "layers": layers,
@@ -110,8 +119,8 @@ def described(module: Any) -> dict[str, Any]:
     return {"kind": type(module).__name__, "says": repr(module), "options": plain | {"weighted": weighted}}
 
 
-def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) -> dict[str, str]:
-    """Add what a layer takes in and puts out, and the gradient of that; returns their tags."""
+def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any, limit: int) -> dict[str, str]:
+    """Add what a layer takes in and puts out, and the gradient of that, up to `limit` entries each; returns tags."""
     ours, theirs = step.numpy_seen, step.torch_seen
     tags = {}
     before: tuple[str, ...] = ()
@@ -121,15 +130,20 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any) ->
         made_by = next((tag for tag, pair in reversed(tensors.items()) if pair.numpy is x), None)
         if made_by is None:
             made_by = f"{turn}/x"
-            tensors[made_by] = flow(x, theirs.inputs.get(turn), axes_of_flow("", True, x.ndim, ()))
+            tensors[made_by] = flow(x, theirs.inputs.get(turn), axes_of_flow("", True, x.ndim, ()), limit)
         tags["x"], before = made_by, tensors[made_by].axes
     y = ours.outputs[turn]
     axes = axes_of_flow(type(module).__name__, bool(getattr(module, "batch_first", True)), y.ndim, before)
+    whole = type(module).__name__.startswith(SEQUENCE) and y.ndim == 3
+    if whole and "x" in tags:  # once more, with all times and units of a few examples
+        tags["from"], tags["x"] = tags["x"], f"{turn}/x"
+        tensors[tags["x"]] = sequence(ours.inputs[turn], theirs.inputs.get(turn), axes, limit)
+    pair = sequence if whole else flow
     tags["y"] = f"{turn}/y"
-    tensors[tags["y"]] = flow(y, theirs.outputs.get(turn), axes)
+    tensors[tags["y"]] = pair(y, theirs.outputs.get(turn), axes, limit)
     if turn in ours.output_gradients:
         tags["dy"] = f"{turn}/dy"
-        tensors[tags["dy"]] = flow(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes)
+        tensors[tags["dy"]] = pair(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes, limit)
     return tags
 
 
@@ -140,7 +154,10 @@ def add_parameters(
     found = {}
     for name, full in own_parameters(layer, module, step):
         weight, gradient = step.weights[full], step.numpy_gradients.get(full)
-        axes, kept = axes_of_weight(type(module).__name__, name, weight.ndim), kept_of_weight(weight.shape)
+        axes, kept = (
+            axes_of_weight(type(module).__name__, name, weight.ndim),
+            kept_of_weight(weight.shape, whole=type(module).__name__.startswith(SEQUENCE)),
+        )
         tags = {"value": f"{full}/value"}
         tensors[tags["value"]] = Pair(weight, weight, axes, kept)
         if gradient is not None:
@@ -165,9 +182,9 @@ def own_parameters(layer: str, module: Any, step: Watched) -> Iterator[tuple[str
             yield name, full
 
 
-def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
+def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...], limit: int) -> Pair:
     """A tensor between layers. No bound of the judge holds for it: `first_divergence` allows a share of its largest."""
-    pair = Pair(ours, theirs, axes, kept_of_flow(ours.shape, units_axis(axes)) if ours.ndim else ())
+    pair = Pair(ours, theirs, axes, kept_of_flow(ours.shape, units_axis(axes), limit) if ours.ndim else ())
     if ours.dtype.kind == "f":
         u = float(np.finfo(ours.dtype).eps) / 2
         pair.bound = FLOW * u * float(np.abs(ours).max(initial=0.0))
@@ -175,18 +192,23 @@ def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...]) -> Pair:
     return pair
 
 
+def sequence(ours: Array, theirs: Array | None, axes: tuple[str, ...], limit: int) -> Pair:
+    """`flow` for a recurrence: another part of it is recorded."""
+    pair = flow(ours, theirs, axes, limit)
+    pair.kept = kept_of_sequence(ours.shape, axes.index("example"), limit)
+    return pair
+
+
 def figures(array: Array) -> dict[str, Any]:
     """Size, range and zeros of a whole tensor."""
     with np.errstate(over="ignore", invalid="ignore"):
-        numbers = {
+        return {
             "norm": float(np.linalg.norm(array.astype(np.float64, copy=False))),
             "smallest": float(array.min()),
             "largest": float(array.max()),
+            "zeros": int(array.size - np.count_nonzero(array)),
+            "dead": dead_units(array),
         }
-    return {name: number if np.isfinite(number) else repr(number) for name, number in numbers.items()} | {
-        "zeros": int(array.size - np.count_nonzero(array)),
-        "dead": dead_units(array),
-    }
 
 
 def dead_units(array: Array) -> int:
@@ -197,11 +219,10 @@ def dead_units(array: Array) -> int:
     return int(np.sum(~np.any(array, axis=tuple(i for i in range(array.ndim) if i != axis))))
 
 
-def largest_difference(ours: Any, theirs: Any) -> tuple[float | str, list[int]]:
+def largest_difference(ours: Any, theirs: Any) -> tuple[float, list[int]]:
     """The largest difference between the twins' tensors, and where it is."""
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
     apart = np.where(np.isnan(apart) & ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))), 0.0, apart)
     at = np.unravel_index(int(np.argmax(np.where(np.isnan(apart), np.inf, apart))), apart.shape)
-    largest = float(apart[at])
-    return largest if np.isfinite(largest) else repr(largest), [int(i) for i in at]
+    return float(apart[at]), [int(i) for i in at]

@@ -56,6 +56,7 @@ class App {
     const packed = await this.remember(`${variant} at ${step}`, () => this.source.step(variant, step));
     if (variant !== this.variant || number !== this.number) return; // the user was quicker
     this.step = new Step(packed);
+    this.drawn = variant; // whose step it is: a newly chosen variant's comes later
     if (this.picked && !this.step.tensors[this.picked.tag]) this.picked = null;
     this.draw();
   }
@@ -112,7 +113,7 @@ class App {
     const strip = this.root.querySelector(".strip");
     const scrolled = [window.scrollX, window.scrollY, strip?.scrollLeft ?? 0];
     const pages = choice("page", PAGES, this.page, (page) => this.set({ page }));
-    this.root.replaceChildren(element("header", {}, pages, ...this.controls()), element("main", {}, ...this.content()));
+    this.root.replaceChildren(element("header", {}, pages, ...this.controls()), element("main", { "data-variant": this.drawn }, ...this.content()));
     const again = focused && this.root.querySelector(`[data-keep="${CSS.escape(focused)}"]`);
     if (again) again.focus({ preventScroll: true });
     const after = this.root.querySelector(".strip");

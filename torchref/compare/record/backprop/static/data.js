@@ -27,7 +27,7 @@ export class Step {
 
   // The layers that take what this one puts out.
   users(layer) {
-    return this.layers.filter((other) => other.x === layer.y);
+    return this.layers.filter((other) => (other.from ?? other.x) === layer.y);
   }
 
   // All runs of a layer: one, unless it is used several times, or the batch is taken in parts.
@@ -40,7 +40,8 @@ export class Tensor {
   constructor(tag, said, numpy, torch) {
     Object.assign(this, { tag, said, numpy, torch });
     const { shape, kept, axes, bound, bound_is } = said;
-    Object.assign(this, { shape, kept, axes, bound, boundIs: bound_is });
+    Object.assign(this, { shape, kept, axes, boundIs: bound_is });
+    this.bound = Number.isFinite(bound) ? bound : undefined; // inf and nan come as texts: no bound is known
     this.strides = kept.map((_, axis) => kept.slice(axis + 1).reduce((a, b) => a * b, 1));
   }
 

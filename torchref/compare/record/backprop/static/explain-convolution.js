@@ -68,3 +68,25 @@ export function input(step, layer, [n, c, ...i]) {
     groups: [{ name: `Σ over ${terms.length} windows and channels`, columns: ["o", "window p", "offset k", "dy", "weight"], terms }],
   };
 }
+
+// y_nop = sum_ck weight_ock x_nci + bias_o
+export function output(step, layer, [n, o, ...p]) {
+  const [x, weight] = [step.tensors[layer.x], step.tensors[layer.parameters.weight.value]];
+  const g = geometry(layer, p.length);
+  if (!g) return GIVEN_AS_TEXT;
+  const first = Math.floor(o / (weight.shape[0] / g.groups)) * weight.shape[1];
+  const terms = [];
+  for (const [c, ...k] of indices(weight.kept.slice(1))) {
+    const at = p.map((each, d) => each * g.stride[d] + k[d] * g.dilation[d] - g.padding[d]);
+    const [value, w] = [x.at([n, first + c, ...at]), weight.at([o, c, ...k])];
+    if (value !== undefined && w !== undefined) terms.push({ cells: [first + c, `[${k}]`, `[${at}]`, value, w], value: value * w });
+  }
+  const bias = layer.parameters.bias && step.tensors[layer.parameters.bias.value];
+  if (bias) terms.push({ cells: ["bias", "", "", "", ""], value: bias.at([o]) });
+  const cut = x.kept[1] < Math.min(x.shape[1], first + weight.shape[1]) || weight.kept.some((size, axis) => axis > 0 && size < weight.shape[axis]) || x.kept.slice(2).some((size, d) => size < x.shape[d + 2]);
+  return {
+    headline: `y[${[n, o, ...p].join(", ")}] = Σ_c Σ_k weight[${o}, c, k] · x[${n}, c, p·stride + k·dilation − padding]${bias ? ` + bias[${o}]` : ""}`,
+    missing: cut ? "Not all input channels are recorded." : "",
+    groups: [{ name: `Σ over ${terms.length} terms`, columns: ["c", "offset k", "reads x at", "x there", "weight"], terms }],
+  };
+}

@@ -30,6 +30,13 @@ export function input(step, layer, index) {
   };
 }
 
+// One entry of x makes one of y.
+export function output(step, layer, index) {
+  if (layer.kind === "Flatten") return { words: "A flattened tensor keeps its numbers: only the shape changes." };
+  const [x, y] = [step.tensors[layer.x]?.at(index), step.tensors[layer.y].at(index)];
+  return { words: `${layer.says} of x[${index.join(", ")}] = ${x} is ${y}.` };
+}
+
 // Nothing but the shape changes.
 function flattened(step, layer, index) {
   const [x, dy] = [step.tensors[layer.x], step.tensors[layer.dy]];

@@ -20,3 +20,8 @@ export function parameter(step, layer, name, [v, d]) {
     groups: [{ name: `symbol ${v} stands at ${terms.length} recorded places`, columns: ["n"], terms }],
   };
 }
+
+export function output(step, layer, index) {
+  const v = step.tensors[layer.x]?.at(index.slice(0, -1));
+  return { words: `It is weight[${v}, ${index.at(-1)}]: the row of symbol ${v}.` };
+}

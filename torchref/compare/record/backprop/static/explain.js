@@ -8,6 +8,7 @@ import * as attention from "./explain-attention.js";
 import * as convolution from "./explain-convolution.js";
 import * as elementwise from "./explain-elementwise.js";
 import * as embedding from "./explain-embedding.js";
+import * as layerNorm from "./explain-layer-norm.js";
 import * as linear from "./explain-linear.js";
 import * as loss from "./explain-loss.js";
 import * as norm from "./explain-norm.js";
@@ -18,7 +19,7 @@ import { place } from "./numbers.js";
 // kind of layer -> {parameter(step, layer, name, index), input(step, layer, index), output(step, layer, index)}
 const LAYERS = {
   Linear: linear, Conv1d: convolution, Conv2d: convolution, BatchNorm1d: norm, BatchNorm2d: norm, Embedding: embedding,
-  MaxPool1d: pooling, MaxPool2d: pooling, LSTM: recurrent, RNN: recurrent, GRU: recurrent, MultiheadAttention: attention,
+  LayerNorm: layerNorm, MaxPool1d: pooling, MaxPool2d: pooling, AvgPool1d: pooling, AvgPool2d: pooling, LSTM: recurrent, RNN: recurrent, GRU: recurrent, MultiheadAttention: attention,
   ...Object.fromEntries(elementwise.KINDS.map((kind) => [kind, elementwise])),
 };
 

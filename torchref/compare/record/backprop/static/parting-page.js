@@ -39,7 +39,7 @@ function tagOf(structure, { tensor }) {
 
 // The tensors by the names that the harness gives them: [[name, tag], ...].
 function named(structure) {
-  return structure.layers.flatMap((layer) => names(layer, structure.layers.filter((other) => other.y === layer.x)));
+  return structure.layers.flatMap((layer) => names(layer, structure.layers.filter((other) => other.y === (layer.from ?? layer.x))));
 }
 
 // Those of a layer. The gradient of its input is that of the output of the layer `before` it, where it has one user.

@@ -28,7 +28,7 @@ export function summary(structure) {
   const norm = (tag) => structure.tensors[tag]?.numpy?.norm ?? null;
   const layers = structure.layers.filter((layer) => layer.dy);
   const rows = layers.map((layer) => {
-    const before = structure.layers.filter((other) => other.y === layer.x && other.dy);
+    const before = structure.layers.filter((other) => other.y === (layer.from ?? layer.x) && other.dy);
     const [dy, dx] = [norm(layer.dy), before.length === 1 ? norm(before[0].dy) : null];
     const y = structure.tensors[layer.y];
     const units = y.shape.length > 3 ? y.shape[1] : y.shape.at(-1);
@@ -56,7 +56,9 @@ function curves(app, steps, at) {
   }
   names.forEach((row, i) => picture.append(svg("text", { x: x(i), y: top + height + 18, "text-anchor": "middle" }, row.role), svg("text", { x: x(i), y: top + height + 34, "text-anchor": "middle", class: "faint" }, `${row.name}: ${row.kind}`)));
   picture.append(svg("text", { x: left, y: top + height + 54, class: "faint" }, "root mean square of dL/dy; backward runs from right to left"));
-  steps.forEach((each, number) => {
+  const order = [...steps.keys()].sort((a, b) => (a === at) - (b === at)); // the chosen line lies on top
+  order.forEach((number) => {
+    const each = steps[number];
     const points = each.rows.map((row, i) => (row.size > 0 ? [x(i), y(row.size)] : null)).filter(Boolean);
     const chosen = number === at;
     const color = `rgb(${shade(0.15 + (0.85 * (number + 1)) / steps.length, 1, theme()).join(" ")})`;
