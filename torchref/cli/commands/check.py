@@ -33,7 +33,7 @@ class Options:
     """What the code should compute: torch's name, with options; FILE.py:FUNCTION, a forward of your own in torch or
     NumPy; or forward, the code's own forward or loss."""
     form: Annotated[str | None, option("FORM")] = None
-    """closure, pair, class, function, autograd or optimizer, if the form is not recognised."""
+    """closure, pair, class, function, autograd, network or optimizer, if the form is not recognised."""
     arguments: Annotated[str | None, option("NAMES")] = None
     """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
     only: Annotated[str | None, option("GRADIENTS")] = None
@@ -43,9 +43,10 @@ class Options:
     sizes: Annotated[str | None, option("N=64,D=32")] = None
     """The lengths of the axes: N, T, D, M, C, H, W, K; of a network, its constructor's arguments."""
     hints: Annotated[int, option("{0,1,2,3}")] = 3
-    """How much the answer says: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
+    """How much the answer says: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 (the default)
+    the correction."""
     timeout: Annotated[float, option("SECONDS")] = 60.0
-    """How long the code may run."""
+    """How long the code may run. Default: 60."""
     device: Annotated[str | None, option("{cpu,cuda}")] = None
     """Where a torch.autograd.Function runs (a Triton or CUDA kernel: cuda)."""
     strict: Annotated[bool, option()] = False
