@@ -232,7 +232,7 @@ def test_compare(trained):
     assert "torchref view" in done.stdout
     assert "plain: step 1 of 6" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
-    assert {p.name for p in (out / "tiny").iterdir()} == {"plain", "dropout", "config.toml", "report.json"}
+    assert {p.name for p in (out / "tiny").iterdir()} == {"about", "plain", "dropout", "config.toml", "report.json"}
     assert json.loads((out / "tiny" / "report.json").read_text())["passed"] is True
     losses = read_metrics(out / "tiny" / "plain")
     assert len(losses["numpy"]["loss/step"]) == 6

@@ -20,8 +20,8 @@ class Options:
     """Judge a gradient that you derived by hand, and say what is wrong with it.
 
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
-    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. For a file or a directory, comments
-    `# torchref: NAME against OP` or the names of operations say what is judged. NAME is a function that returns output
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. In a file or a directory the names
+    of operations say what is judged, or comments, `# torchref: NAME against OP`. NAME is a function that returns output
     and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
     step, the stem of NAME_forward and NAME_backward, or a whole network, which is judged by its own loss.
     Exit status 0: all is right, 1: something is wrong, 2: it could not be run, or a part was not judged.

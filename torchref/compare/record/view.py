@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from torchref.compare.comparison import ABOUT
 from torchref.compare.errors import UserError
-from torchref.compare.record.tags import AGREEMENT, FIGURES, THIS_RUN
+from torchref.compare.record.tags import ABOUT, AGREEMENT, FIGURES, THIS_RUN
 from torchref.nearest import nearest
 
 __all__ = ["PINNED", "deep_link", "find_run", "has_browser", "start"]
