@@ -93,6 +93,8 @@ def test_help_is_a_command(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["help", "compare"])
     assert "usage: torchref compare" in capsys.readouterr().out
+    assert main(["help", "completion"]) == 0
+    assert "usage: torchref completion" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -102,6 +104,7 @@ def test_completion(capsys, shell):
     script = capsys.readouterr().out
     assert all(name in script for name in COMMANDS)
     assert "--sabotage" in script
+    assert "--no-files" not in script  # the files are completed, too
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
@@ -118,10 +121,24 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     assert "--sabotage" in done.stdout, done
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_files(tmp_path):
+    """Catches a script under which `torchref check stu<TAB>` finds no file, as it does without the script."""
+    script = tmp_path / "torchref.bash"
+    script.write_text(command("completion", "bash").stdout)
+    done = subprocess.run(
+        ["bash", "-c", f"source {script}; complete -p torchref"], capture_output=True, text=True, check=False
+    )
+    assert "-o default" in done.stdout, done
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["completion"], "completion: there is no script for '': known: bash, zsh, fish"),
+        (["referee"], "referee: say what to judge: FILE.py:MAKE"),
+        (["referee", TINY], "tiny.py' is not FILE.py:MAKE, a file and a function that returns (model, closure)"),
+        (["referee", f"{TINY}:modle"], "tiny.py has no function 'modle': did you mean 'model'?"),
         (["compere"], "there is no command 'compere': did you mean 'compare'?"),
         (["compare", "digit"], "there is no comparison 'digit': did you mean 'digits'?"),
         (["compare", "nowhere.py"], "there is no file nowhere.py"),

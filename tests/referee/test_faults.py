@@ -241,6 +241,8 @@ def test_a_meant_difference_can_be_trusted():
     assert judge(model, closure).first.op == "Rounded"
     report = assert_equal(model, closure, trust=["Rounded"])
     assert [j.reason for j in report.trusted] == ["trusted"]
+    with pytest.raises(RefereeError, match=r"trust: no autograd.Function 'Ruonded' ran: did you mean 'Rounded'\?"):
+        judge(model, closure, trust=["Ruonded"])
     RMSNorm.fault = "constant"
     assert judge(model, closure, trust=["Rounded"]).first.op == "RMSNorm"
 

@@ -92,8 +92,11 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"torchref {version('torchref')}")
         return 0
     if arguments[0] == "completion":
-        from torchref.cli.completion import completion_script
+        from torchref.cli.completion import HELP, completion_script
 
+        if arguments[1:2] in (["-h"], ["--help"]):
+            print(HELP)
+            return 0
         print(completion_script(" ".join(arguments[1:]), COMMANDS), end="")
         return 0
     command = arguments[0]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import re
 from collections.abc import Mapping
 
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
-__all__ = ["SHELLS", "completion_script"]
+__all__ = ["HELP", "SHELLS", "completion_script"]
 
 SHELLS = ("bash", "zsh", "fish")
+HELP = """usage: torchref completion bash|zsh|fish
+
+Print the script with which a shell completes commands, options and files. The manual, Getting started, says where to
+put it."""
 
 
 def completion_script(shell: str, commands: Mapping[str, tuple[str, str]]) -> str:
@@ -33,4 +38,10 @@ def completion_script(shell: str, commands: Mapping[str, tuple[str, str]]) -> st
             args=["--tyro-print-completion", shell],
             config=(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff),
         )
-    return said.getvalue()
+    return with_files(said.getvalue())
+
+
+def with_files(script: str) -> str:
+    """The script, with the names of files where it has nothing of its own to propose, as that of zsh already has."""
+    script = re.sub(r"^complete -F", "complete -o default -F", script, flags=re.MULTILINE)  # bash
+    return script.replace("complete --no-files ", "complete ")  # fish

@@ -10,14 +10,14 @@ from typing import Any
 
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
+from torchref.compare.record.tags import ABOUT
 from torchref.nearest import nearest
 
-__all__ = ["ABOUT", "FUNCTIONS", "Comparison"]
+__all__ = ["FUNCTIONS", "Comparison"]
 
 DTYPES = ("float32", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 RECORDS = ("few", "all")
-ABOUT = "about"  # the folder beside the variants' that holds the run's page
 FUNCTIONS = ("model", "torch_model", "loss", "torch_loss", "optimizer", "data", "scheduler", "adapt")
 OPTIONAL = ("torch_loss", "scheduler", "adapt")  # those that may be None; of model and torch_model one may
 
@@ -151,7 +151,8 @@ def _check_call(
     if function is None and not needed:
         return
     if not callable(function):
-        raise UserError(f"{name} must be a function, not {_short(function)}")
+        or_alone = ", or leave it out and give torch_model" if name == "model" and function is None else ""
+        raise UserError(f"{name} must be a function, not {_short(function)}{or_alone}")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some of C's have none

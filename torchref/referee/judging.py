@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from torchref.nearest import nearest
 from torchref.nn.module import Array
 from torchref.referee.assignment import assign_entries
 from torchref.referee.blame import blamed, off_by_a_factor
@@ -92,6 +93,7 @@ def judge_run(
     assert recording.loss is not None
     report.loss = float(recording.loss.given())
     refuse_nan(recording)
+    check_trust(recording, trust)
     assign_entries(recording, trust)
     names = names_of(model)
     tell(f"the replay of {len(recording.nodes):,} operations")
@@ -117,6 +119,14 @@ def check_closure(closure: Callable[..., torch.Tensor], engine: str) -> None:
         raise RefereeError(f"the engine {engine} calls {how}, which fails: {error}") from None
     except ValueError:  # some callables have no signature
         return
+
+
+def check_trust(recording: Recording, trust: Sequence[str]) -> None:
+    """RefereeError where a trusted Function is none that ran: its name is misspelt."""
+    ran = {node.place.function for node in recording.nodes if node.place.function is not None}
+    for name in trust:
+        if name not in ran:
+            raise RefereeError(f"trust: no autograd.Function {name!r} ran: {nearest(name, sorted(ran))}")
 
 
 def names_of(model: torch.nn.Module) -> dict[int, str]:

@@ -131,7 +131,7 @@ class Unknown(Network):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"torch_model": None}, "model must be a function, not None"),
+        ({"torch_model": None}, "model must be a function, not None, or leave it out and give torch_model"),
         ({"torch_model": lambda nn: 3}, "must return an instance of torch's Module, not int"),
         ({"torch_model": lambda nn: Unknown(6, 0.0)}, "linalg_svd.* no entry for it"),
         ({"torch_model": lambda nn: Network(6, 0.0).requires_grad_(False)}, "no gradient goes back"),

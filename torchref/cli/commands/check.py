@@ -20,8 +20,8 @@ class Options:
     """Judge a gradient that you derived by hand, and say what is wrong with it.
 
     torchref check student.py:layer_norm --against layer_norm; or LayerNorm, "conv2d(stride=2)", "Adam(lr=1e-3)".
-    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. For a file or a directory, comments
-    `# torchref: NAME against OP` or the names of operations say what is judged. NAME is a function that returns output
+    Several at once: torchref check student.py:ln=layer_norm student.py:Conv=conv2d. In a file or a directory the names
+    of operations say what is judged, or comments, `# torchref: NAME against OP`. NAME is a function that returns output
     and backward, a gradient function, a class with forward and backward, a torch.autograd.Function, an optimizer's
     step, the stem of NAME_forward and NAME_backward, or a whole network, which is judged by its own loss.
     Exit status 0: all is right, 1: something is wrong, 2: it could not be run, or a part was not judged.
@@ -33,7 +33,7 @@ class Options:
     """What the code should compute: torch's name, with options; FILE.py:FUNCTION, a forward of your own in torch or
     NumPy; or forward, the code's own forward or loss."""
     form: Annotated[str | None, option("FORM")] = None
-    """closure, pair, class, function, autograd or optimizer, if the form is not recognised."""
+    """closure, pair, class, function, autograd, network or optimizer, if the form is not recognised."""
     arguments: Annotated[str | None, option("NAMES")] = None
     """torch's arguments in your order (input,weight,eps), or conventions that differ (W=weight.T, p=1-p)."""
     only: Annotated[str | None, option("GRADIENTS")] = None
@@ -43,9 +43,10 @@ class Options:
     sizes: Annotated[str | None, option("N=64,D=32")] = None
     """The lengths of the axes: N, T, D, M, C, H, W, K; of a network, its constructor's arguments."""
     hints: Annotated[int, option("{0,1,2,3}")] = 3
-    """How much the answer says: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the correction."""
+    """How much the answer says: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 (the default)
+    the correction."""
     timeout: Annotated[float, option("SECONDS")] = 60.0
-    """How long the code may run."""
+    """How long the code may run. Default: 60."""
     device: Annotated[str | None, option("{cpu,cuda}")] = None
     """Where a torch.autograd.Function runs (a Triton or CUDA kernel: cuda)."""
     strict: Annotated[bool, option()] = False

@@ -28,12 +28,13 @@ class Options:
     not judged.
     """
 
-    target: Annotated[str, tyro.conf.Positional, option("FILE.py:MAKE")]
+    target: Annotated[str | None, tyro.conf.Positional, option("FILE.py:MAKE")] = None
     """The function that returns model and closure."""
     engine: Annotated[str, option("ENGINE")] = "eager"
-    """eager, autocast-bf16, autocast-fp16, bf16, fp16, float64, channels_last, cuda, mps, compile or ddp."""
+    """eager (the default), autocast-bf16, autocast-fp16, bf16, fp16, float64, channels_last, cuda, mps, compile or
+    ddp."""
     seed: Annotated[int, option("N")] = 0
-    """torch's seed before `make()` and the run."""
+    """torch's seed before `make()` and the run. Default: 0."""
     trust: Annotated[tuple[str, ...], option("FUNCTION")] = ()
     """autograd.Functions whose backward is meant to differ from their forward's derivative."""
     json: Annotated[bool, option()] = False
@@ -44,6 +45,8 @@ class Options:
 
 def run(options: Options) -> int:
     """Judge, print, and write the page."""
+    if options.target is None:
+        raise UserError("referee: say what to judge: FILE.py:MAKE, MAKE a function that returns (model, closure)")
     import torch
 
     from torchref.referee import RefereeError, judge
@@ -84,17 +87,20 @@ def telling() -> Iterator[Callable[[str], None]]:
 
 
 def load(target: str) -> Callable[[], Any]:
-    """The function that FILE.py:NAME names."""
+    """The function that FILE.py:MAKE names."""
     from torchref.load import load_file
+    from torchref.nearest import nearest
 
     file, _, name = target.rpartition(":")
     if not file or not name:
-        raise UserError(f"referee: {target!r} is not FILE.py:NAME")
+        raise UserError(f"referee: {target!r} is not FILE.py:MAKE, a file and a function that returns (model, closure)")
     path = Path(file)
     if not path.is_file():
         raise UserError(f"referee: there is no file {file}")
-    made = getattr(load_file(path), name, None)
+    module = load_file(path)
+    made = getattr(module, name, None)
     if not callable(made):
-        raise UserError(f"referee: {file} has no function {name!r}")
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        raise UserError(f"referee: {file} has no function {name!r}: {nearest(name, own)}")
     function: Callable[[], Any] = made
     return function

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["AGREEMENT", "FIGURES", "THIS_RUN", "describe"]
+__all__ = ["ABOUT", "AGREEMENT", "FIGURES", "THIS_RUN", "describe"]
 
+ABOUT = "about"  # the folder beside the variants' that holds the run's page
 AGREEMENT = "NumPy on torch/loss of each step"  # the first picture
 FIGURES = "figures/"  # a lesson's pictures of the figures of all its trainings
 THIS_RUN = "this run"  # in FOLDER/about: the page

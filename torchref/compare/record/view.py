@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from torchref.compare.errors import UserError
-from torchref.compare.record.tags import AGREEMENT, FIGURES, THIS_RUN
+from torchref.compare.record.tags import ABOUT, AGREEMENT, FIGURES, THIS_RUN
 from torchref.nearest import nearest
 
 __all__ = ["HOST", "PINNED", "deep_link", "find_run", "gathered", "has_browser", "start", "who_sees"]

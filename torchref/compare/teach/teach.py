@@ -13,13 +13,12 @@ import numpy as np
 import tomli_w
 import torch
 
-from torchref.compare.comparison import ABOUT
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.step import Diverged, NotFinite
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import THIS_RUN
+from torchref.compare.record.tags import ABOUT, THIS_RUN
 from torchref.compare.teach.about import page
 from torchref.compare.teach.curves import record, record_figures
 from torchref.compare.teach.findings import FAILS, Figures, verdict

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchref.compare.comparison import ABOUT, Comparison
+from torchref.compare.comparison import Comparison
 from torchref.compare.data import Data
 from torchref.compare.lockstep.twins import NumpyTwin
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import AGREEMENT, THIS_RUN
+from torchref.compare.record.tags import ABOUT, AGREEMENT, THIS_RUN
 from torchref.compare.train.report import Report, VariantReport
 
 __all__ = ["in_a_line", "listed", "write_about"]
