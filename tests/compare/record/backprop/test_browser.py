@@ -95,7 +95,7 @@ def open_entry(tab, tag, x=3, y=3):
 def test_layers_stand_in_order(tab):
     """Catches a strip in the order of the names, and a tensor without a picture."""
     choose(tab, "tiny/dropout")
-    heads = tab.locator(".card .head span").all_inner_texts()
+    heads = tab.locator(".card .head .name").all_inner_texts()
     assert heads == [
         "the batch",
         "0: Linear 5 → 7",
