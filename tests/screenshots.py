@@ -25,7 +25,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "manual" / "images"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SIZE = {"width": 1200, "height": 860}
+WIDTH, HEIGHT = 1200, 860  # of a picture, in pixels
 COLOURS = 64  # of a picture
 SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
 
@@ -48,20 +48,19 @@ class Shot:
     run: str
     page: str = ""
     prepare: Callable[[Any], None] = lambda page: None
+    height: int = HEIGHT
 
 
 def close_settings(page: Any) -> None:
     """The settings take a quarter of the page of curves."""
-    button = page.get_by_role("button", name="Settings", exact=True)
-    if button.count() and page.locator("settings-view, metrics-dashboard-settings").count():
-        button.first.click()
+    page.get_by_text("Settings", exact=True).first.click()
 
 
 def filter_tags(words: str) -> Callable[[Any], None]:
     """Show the cards whose tags have one of these words."""
 
     def prepare(page: Any) -> None:
-        page.get_by_placeholder("Filter tags").first.fill(words)
+        page.locator("tf-tag-filterer input").first.fill(words)
 
     return prepare
 
@@ -99,7 +98,8 @@ SHOTS = (
     Shot("digits-time-series", "digits", prepare=close_settings),
     Shot("digits-images", "digits", "images"),
     Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and")),
-    Shot("digits-images-examples", "digits", "images", filter_tags("by depth|wrong|weights as")),
+    Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
+    Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),
     Shot("sweep-time-series", "sweep/regression", prepare=close_settings),
     Shot("sweep-hparams", "sweep/regression", "hparams"),
@@ -124,14 +124,14 @@ def train(runs: Path) -> None:
 
 
 @contextmanager
-def viewed(folder: Path) -> Iterator[str]:
-    """The link that `torchref view` prints, once TensorBoard has read all runs."""
-    command = [sys.executable, "-m", "torchref", "view", str(folder), "--port", "6123", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def viewed(runs: Path, run: str) -> Iterator[str]:
+    """The link that `torchref view` prints, once all of `run` is read. TensorBoard shows the path as it is given."""
+    command = [sys.executable, "-m", "torchref", "view", run, "--port", "6123", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runs) as process:
         try:
             assert process.stdout is not None
             link = process.stdout.readline().rpartition(": ")[2].strip()
-            there = {path.parent for path in folder.glob("**/events.out.tfevents.*")}
+            there = {path.parent for path in (runs / run).glob("**/events.out.tfevents.*")}
             while len(known_runs(link)) < len(there):
                 time.sleep(1)
             yield link
@@ -155,7 +155,7 @@ def save(png: bytes, path: Path) -> None:
 def shoot(browser: Any, link: str, shot: Shot) -> None:
     """The picture in light and in dark."""
     for mode in ("light", "dark"):
-        context = browser.new_context(viewport=SIZE, color_scheme=mode)
+        context = browser.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
         page = context.new_page()
         page.goto(f"{link.partition('/?')[0]}/#{shot.page}" if shot.page else link)
         page.wait_for_load_state("networkidle")
@@ -176,7 +176,7 @@ def main(runs: Path, names: list[str]) -> None:
         for run in dict.fromkeys(shot.run for shot in SHOTS):
             wanted = [shot for shot in SHOTS if shot.run == run and (not names or shot.name in names)]
             if wanted:
-                with viewed(runs / run) as link:
+                with viewed(runs, run) as link:
                     for shot in wanted:
                         print(shot.name, flush=True)
                         shoot(browser, link, shot)
