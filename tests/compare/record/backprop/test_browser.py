@@ -103,7 +103,6 @@ def test_layers_stand_in_order(tab):
     choose(tab, "tiny/dropout")
     heads = tab.locator(".card .head .name").all_inner_texts()
     assert heads == [
-        "the batch",
         "0: Linear 5 → 7",
         "1: BatchNorm1d",
         "2: ReLU",
@@ -111,6 +110,8 @@ def test_layers_stand_in_order(tab):
         "4: Linear 7 → 3",
         "CrossEntropyLoss()",
     ]
+    stages = ["weighted sum", "after normalisation", "after the activation", "after dropout", "weighted sum"]
+    assert tab.locator(".card .head em").all_inner_texts() == ["the batch", *stages]
     assert tab.locator(".thumb canvas").count() == tab.locator(".thumb").count() > 20
 
 

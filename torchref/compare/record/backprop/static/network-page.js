@@ -79,7 +79,7 @@ function lossCard(app, all) {
 }
 
 function head(place, stage, name, says = name) {
-  return element("div", { class: "cell head", title: says }, element("strong", {}, place), element("em", {}, stage), element("span", { class: "name" }, name));
+  return element("div", { class: "cell head", title: says }, element("strong", {}, place), stage ? element("em", {}, stage) : null, name ? element("span", { class: "name" }, name) : null);
 }
 
 // "0: Linear 64 → 256"
