@@ -79,6 +79,13 @@ def test_a_text_that_is_too_long_is_written_smaller():
     assert (edges[0] == edges[1]).all(), "the title reaches into the right edge"
 
 
+def test_a_number_at_the_edge_is_whole():
+    """Catches the last number of an axis, cut off at the picture's edge."""
+    last = Figure("").axes(0, "", (0.0, 1.0), (0.0, 1.0), "", "")
+    last.ticks([(1.0, "100000")], [])
+    assert (np.asarray(last.image)[:, -2:] == 255).all()
+
+
 def test_images_are_known_by_their_shape():
     """Catches a table with four columns that is shown as an image of 2 x 2."""
     assert pictures.side((64,)) == (8, 8)

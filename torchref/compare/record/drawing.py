@@ -156,7 +156,9 @@ class Axes:
         for at, text in nice(self.x, max(2, (self.box[2] - self.box[0]) // 100)) if x is None else x:
             across, _ = self.place(at, self.y[0])
             self.draw.line((across, bottom, across, bottom + 6), INK, 2)
-            self.draw.text((across, bottom + 9), text, INK, font(SMALL), anchor="ma")
+            half = font(SMALL).getlength(text) / 2 + 2  # a number at the edge moves into the picture
+            within = min(max(across, half), self.image.width - half)
+            self.draw.text((within, bottom + 9), text, INK, font(SMALL), anchor="ma")
         for at, text in nice(self.y) if y is None else y:
             _, down = self.place(self.x[0], at)
             self.draw.line((left - 6, down, left, down), INK, 2)
