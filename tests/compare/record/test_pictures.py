@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from torchref.compare.record import pictures
-from torchref.compare.record.drawing import HEIGHT, NUMPY, TORCH, WIDTH, Figure, nice, shaded
+from torchref.compare.record.drawing import HEIGHT, LARGE, NUMPY, TORCH, WIDTH, Figure, fitting, font, nice, shaded
 
 
 def count(picture, colour):
@@ -18,7 +18,7 @@ def test_two_curves_are_seen_as_two():
     assert picture.shape == (HEIGHT, WIDTH, 3)
     assert min(count(picture, NUMPY), count(picture, TORCH)) > 1000
     assert pictures.apart(loss, loss) == "equal to the last bit"
-    assert pictures.apart(loss, loss + 1e-9) == "largest difference: 1.0e-09"
+    assert pictures.apart(loss, loss + 1e-9) == "at most 1.0e-09 apart"
     broken = np.array([1.0, np.nan, np.inf, 0.5])
     assert pictures.agreement(np.arange(4.0), broken, broken, "t", "loss").shape == picture.shape
     assert pictures.agreement(np.zeros(0), np.zeros(0), np.zeros(0), "t", "loss").shape == picture.shape
@@ -68,6 +68,22 @@ def test_a_point_is_drawn_at_its_place():
         (left + right) / 2,
         (top + bottom) / 2,
     )
+
+
+def test_a_text_that_is_too_long_is_written_smaller():
+    """Catches a title or an axis's name that the picture's edge cuts off."""
+    text = "hidden 12: running and batch statistics at step 123456"
+    assert font(LARGE).getlength(text) > WIDTH - 24 >= fitting(text, LARGE, WIDTH - 24).getlength(text)
+    assert fitting("loss", LARGE, WIDTH) is font(LARGE)
+    edges = [Figure(title).pixels()[:, -11:] for title in ("t", text)]
+    assert (edges[0] == edges[1]).all(), "the title reaches into the right edge"
+
+
+def test_a_number_at_the_edge_is_whole():
+    """Catches the last number of an axis, cut off at the picture's edge."""
+    last = Figure("").axes(0, "", (0.0, 1.0), (0.0, 1.0), "", "")
+    last.ticks([(1.0, "100000")], [])
+    assert (np.asarray(last.image)[:, -2:] == 255).all()
 
 
 def test_images_are_known_by_their_shape():

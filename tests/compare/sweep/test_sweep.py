@@ -129,7 +129,7 @@ def test_the_table_is_shown_and_hparams_name_the_union_of_keys(tmp_path, capsys)
         return plugin_data_pb2.HParamsPluginData.FromString(data)
 
     experiment = content(folder, "_hparams_/experiment").experiment
-    assert [info.name for info in experiment.hparam_infos] == ["variant", "model.p", "optimizer.lr", "seed"]
+    assert [info.name for info in experiment.hparam_infos] == ["variant", "engine", "model.p", "optimizer.lr", "seed"]
     assert experiment.metric_infos[0].name.tag == "accuracy/validation"
     session = content(
         folder / "plain,p=0.1,lr=0.1,seed=1/plain/numpy", "_hparams_/session_start_info"
@@ -137,6 +137,7 @@ def test_the_table_is_shown_and_hparams_name_the_union_of_keys(tmp_path, capsys)
     for info in experiment.hparam_infos:
         assert info.name in session.hparams
     assert session.hparams["optimizer.lr"].number_value == 0.1
+    assert session.hparams["engine"].string_value == "numpy"
 
 
 def test_values_are_set_where_they_belong():

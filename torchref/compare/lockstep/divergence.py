@@ -88,9 +88,10 @@ def _again(numpy_twin: NumpyTwin, torch_twin: TorchTwin, batch: tuple[Array, Arr
         warnings.filterwarnings("ignore", message="Full backward hook is firing", category=UserWarning)
         _, their_loss, tape = torch_twin.gradients(*batch)
     with observe_numpy(numpy_twin.model) as ours:
-        _, our_loss = numpy_twin.gradients(*batch, tape)
+        output, our_loss = numpy_twin.gradients(*batch, tape)
     return Watched(
         *batch,
+        output,
         numpy_twin.named_weights(),
         ours,
         theirs,

@@ -147,6 +147,7 @@ class Lockstep:
             watched = Watched(
                 x,
                 target,
+                numpy_output,
                 weights,
                 numpy_seen,
                 torch_seen,

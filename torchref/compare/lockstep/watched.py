@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torchref.compare.lockstep.observe import Seen
 from torchref.nn.module import Array
@@ -16,6 +17,7 @@ class Watched:
 
     x: Array
     target: Array
+    output: Any  # the network's, in NumPy: an array, or a tuple of them
     weights: dict[str, Array]  # those that the forward of both engines used
     numpy_seen: Seen
     torch_seen: Seen

@@ -16,7 +16,24 @@ from PIL import Image, ImageDraw, ImageFont
 
 from torchref.nn.module import Array
 
-__all__ = ["COLOURS", "INK", "NUMPY", "PALE", "PAPER", "TORCH", "Axes", "Entry", "Figure", "shaded"]
+__all__ = [
+    "COLOURS",
+    "HEIGHT",
+    "INK",
+    "LARGE",
+    "NUMPY",
+    "PALE",
+    "PAPER",
+    "TORCH",
+    "WIDTH",
+    "Axes",
+    "Entry",
+    "Figure",
+    "fitting",
+    "font",
+    "nice",
+    "shaded",
+]
 
 Colour = tuple[int, int, int]
 # Okabe & Ito's colours, which colour-blind readers tell apart.
@@ -32,11 +49,12 @@ COLOURS: tuple[Colour, ...] = (
     (150, 110, 60),
 )
 INK, PALE, PAPER = (30, 30, 30), (205, 205, 205), (255, 255, 255)
-# TensorBoard shows a picture in a card at half this size, so letters are twice as large as they need to be.
-WIDTH, HEIGHT = 860, 430
-LEFT, RIGHT, BOTTOM = 98, 18, 68  # around a panel's inside
-TITLE, LINE = 42, 32  # heights
-LARGE, MIDDLE, SMALL = 28, 24, 21  # letters
+# TensorBoard's page of images shows every second pixel of this, 350 across, so letters are twice as large as they look.
+WIDTH, HEIGHT = 700, 440
+LEFT, RIGHT, BOTTOM = 98, 18, 72  # around a panel's inside
+TITLE, LINE = 44, 34  # heights
+LARGE, MIDDLE, SMALL = 28, 26, 24  # letters
+SMALLEST = 16  # of a text that must fit
 GREY = (90, 90, 90)
 Range = tuple[float, float]
 Entry = tuple[str, Colour, str]
@@ -46,6 +64,13 @@ Entry = tuple[str, Colour, str]
 def font(size: int) -> Any:
     """Pillow's own font."""
     return ImageFont.load_default(size)
+
+
+def fitting(text: str, size: int, width: float) -> Any:
+    """The font of this size, or a smaller one in which the text is no wider."""
+    while size > SMALLEST and font(size).getlength(text) > width:
+        size -= 1
+    return font(size)
 
 
 class Figure:
@@ -64,7 +89,7 @@ class Figure:
         self.panel = WIDTH // self.columns, (HEIGHT - self.top) // -(-panels // self.columns)
         self.image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
         self.draw = ImageDraw.Draw(self.image)
-        self.draw.text((12, 6), title, INK, font(LARGE))
+        self.draw.text((12, 6), title, INK, fitting(title, LARGE, WIDTH - 24))
         for number, entries in enumerate(lines):
             self._write_legend(entries, TITLE + LINE * number)
 
@@ -77,11 +102,11 @@ class Figure:
         down = top + 6
         for text, size, colour in said:
             if text:
-                self.draw.text((left + 12, down), text, colour, font(size))
+                self.draw.text((left + 12, down), text, colour, fitting(text, size, wide - 20))
                 down += size + 4
         bottom = top + high - (BOTTOM if x_label else 12)
         box = left + self.left, down + 8, left + wide - RIGHT, bottom
-        self.draw.text((box[2], bottom + 36), x_label, GREY, font(SMALL), anchor="ra")
+        self.draw.text((box[2], bottom + 40), x_label, GREY, fitting(x_label, SMALL, wide - 20), anchor="ra")
         return Axes(self.image, self.draw, box, x, y)
 
     def pixels(self) -> Array:
@@ -112,7 +137,7 @@ class Figure:
             elif kind == "dots":
                 self.draw.ellipse((left + 3, middle - 6, left + 15, middle + 6), colour)
             else:
-                self.draw.line((left, middle, left + 26, middle), colour, 12 if kind == "thick" else 3)
+                self.draw.line((left, middle, left + 26, middle), colour, 12 if kind == "thick" else 4)
             self.draw.text((left + 32, middle), text, INK, font(SMALL), anchor="lm")
             left += 56 + font(SMALL).getlength(text)
 
@@ -123,18 +148,20 @@ class Axes:
     def __init__(self, image: Any, draw: Any, box: tuple[int, int, int, int], x: Range, y: Range) -> None:
         self.image, self.draw, self.box = image, draw, box
         self.x, self.y = _wide(x), _wide(y)
-        draw.rectangle(box, outline=PALE)
+        draw.rectangle(box, outline=PALE, width=2)
 
     def ticks(self, x: Sequence[tuple[float, str]] | None = None, y: Sequence[tuple[float, str]] | None = None) -> None:
         """Marks with numbers on both axes; or with these texts, at these places."""
         left, _, _, bottom = self.box
-        for at, text in nice(self.x, max(2, (self.box[2] - self.box[0]) // 90)) if x is None else x:
+        for at, text in nice(self.x, max(2, (self.box[2] - self.box[0]) // 100)) if x is None else x:
             across, _ = self.place(at, self.y[0])
-            self.draw.line((across, bottom, across, bottom + 6), INK)
-            self.draw.text((across, bottom + 9), text, INK, font(SMALL), anchor="ma")
+            self.draw.line((across, bottom, across, bottom + 6), INK, 2)
+            half = font(SMALL).getlength(text) / 2 + 2  # a number at the edge moves into the picture
+            within = min(max(across, half), self.image.width - half)
+            self.draw.text((within, bottom + 9), text, INK, font(SMALL), anchor="ma")
         for at, text in nice(self.y) if y is None else y:
             _, down = self.place(self.x[0], at)
-            self.draw.line((left - 6, down, left, down), INK)
+            self.draw.line((left - 6, down, left, down), INK, 2)
             self.draw.text((left - 10, down), text, INK, font(SMALL), anchor="rm")
 
     def place(self, x: float, y: float) -> tuple[float, float]:
@@ -169,7 +196,7 @@ class Axes:
         left, top, right, bottom = self.box
         cells = Image.fromarray(np.ascontiguousarray(colours, np.uint8))
         self.image.paste(cells.resize((right - left + 1, bottom - top + 1), Image.Resampling.NEAREST), (left, top))
-        self.draw.rectangle(self.box, outline=PALE)
+        self.draw.rectangle(self.box, outline=PALE, width=2)
 
     def text(self, x: float, y: float, text: str, colour: Colour = INK, anchor: str = "mm") -> None:
         """A text at a point."""

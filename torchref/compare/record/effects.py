@@ -10,7 +10,7 @@ from torchref.compare.lockstep.observe import Seen
 from torchref.compare.lockstep.step import Lockstep, Step
 from torchref.compare.record.pictures import mask_of, masks, normalisation, running_statistics
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.roles import Role, Roles, module_of, roles_of
+from torchref.compare.record.roles import Role, Roles, module_of, roles_in
 from torchref.nn.module import Array
 
 __all__ = ["batch_norm_effect", "batch_statistics", "dropout_effect", "record_effects", "statistics_apart"]
@@ -76,13 +76,6 @@ def record_pictures(recorder: Recorder, step: Step, lockstep: Lockstep, n: int, 
         else:
             continue
         drawn.add(role.kind)
-
-
-def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
-    """The roles of the layers that were seen: the last one is the output if its numbers are the network's."""
-    last = next(reversed(seen.outputs.values()), None)
-    first = output[0] if isinstance(output, tuple) else output
-    return roles_of(model, list(seen.outputs), last is not None and last.size == first.size)
 
 
 def shown_layers(roles: Roles) -> list[Role]:

@@ -38,7 +38,7 @@ __all__ = [
 ZERO, DROPPED, KEPT = 0, 1, 2  # of a unit in front of dropout and behind it
 MASK = np.array([[232, 232, 232], [213, 94, 0], [0, 114, 178]], np.uint8)
 MASK_LEGEND = [("kept", (0, 114, 178), "box"), ("dropped", (213, 94, 0), "box")]
-MASK_LEGEND += [("was 0 before dropout (ReLU)", (232, 232, 232), "box")]
+MASK_LEGEND += [("was 0 before (ReLU)", (232, 232, 232), "box")]
 DIFFERING = (200, 0, 60)
 DARK_ORANGE, GREEN = (213, 94, 0), (0, 158, 115)
 ROWS, UNITS, CHANNELS = 16, 24, 16  # the most that a picture shows
@@ -47,7 +47,7 @@ ACROSS = 8  # images in a row
 
 def agreement(steps: Array, ours: Array, theirs: Array, title: str, what: str) -> Array:
     """Two curves in one: torch's is thick and pale, NumPy's thin on top of it, with dots. (T,) each"""
-    legend = [("torch: thick", TORCH, "thick"), ("NumPy: thin, with dots", NUMPY, "thin")]
+    legend = [("torch", TORCH, "thick"), ("NumPy", NUMPY, "thin")]
     legend.append((apart(ours, theirs), PAPER, "words"))
     figure = Figure(title, 1, legend=legend)
     finite = np.concatenate([ours[np.isfinite(ours)], theirs[np.isfinite(theirs)], np.zeros(1)])
@@ -65,7 +65,7 @@ def apart(ours: Array, theirs: Array) -> str:
     """The largest difference of two curves, in words, as far as they are finite."""
     finite = np.isfinite(ours) & np.isfinite(theirs)
     largest = float(np.max(np.abs(ours[finite] - theirs[finite]), initial=0.0))
-    return "equal to the last bit" if largest == 0 else f"largest difference: {largest:.1e}"
+    return "equal to the last bit" if largest == 0 else f"at most {largest:.1e} apart"
 
 
 def mask_of(x: Array, y: Array) -> Array:
@@ -85,7 +85,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     said = f"{count} of {ours.size} differ" if count else "none differs"
     shown = (("NumPy", MASK[ours]), ("torch", MASK[theirs]), (said, differing))
     for number, (name, colours) in enumerate(shown):
-        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), "unit", f"{rows}, from the top")
+        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), "unit", rows)
         axes.cells(colours)
         axes.ticks(y=[(n - 0.5, "1"), (0.5, str(n))])
     return figure.pixels()
@@ -93,7 +93,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
 
 def normalisation(x: Array, y: Array, title: str) -> Array:
     """What batch norm is given and what it gives: mean and spread of each of the first channels of (N, C, ...)."""
-    legend = [("mean", NUMPY, "dots"), ("mean +- one standard deviation", (86, 180, 233), "thick")]
+    legend = [("mean", NUMPY, "dots"), ("standard deviation to both sides", (86, 180, 233), "thick")]
     figure = Figure(title, 2, legend=legend)
     for number, (name, array) in enumerate((("in front of it", x), ("behind it", y))):
         mean, spread = _of_channels(array)
@@ -122,7 +122,7 @@ def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array],
         ours, theirs = batch[number], running[number]
         both = np.concatenate([ours, theirs])
         ends = float(both.min()), float(both.max())
-        axes = figure.axes(number, name, ends, ends, f"{name} of the batch", f"running {name}, used in evaluation")
+        axes = figure.axes(number, name, ends, ends, f"batch's {name}", f"running {name}")
         axes.ticks()
         axes.line(ends, ends, (150, 150, 150), 2)
         axes.dots(ours.tolist(), theirs.tolist(), NUMPY)
@@ -137,11 +137,9 @@ def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array]) -> Arr
     logs = {step: np.log10(np.maximum(values, 1e-30)) for step, values in norms.items()}
     ends = math.floor(min(float(v.min()) for v in logs.values())), math.ceil(max(float(v.max()) for v in logs.values()))
     across = 0.5, len(places) + 0.5
-    axes = figure.axes(
-        0, "", across, ends, "place in the network, from the data to the output", "norm of the gradient of each weight"
-    )
+    axes = figure.axes(0, "", across, ends, "place in the network", "norm of each weight's gradient")
     heights = range(ends[0], ends[1] + 1, max(1, (ends[1] - ends[0]) // 5))
-    every = -(-len(places) // 8)  # names that do not run into each other
+    every = -(-len(places) // 5)  # names that do not run into each other
     axes.ticks([(i, place) for i, place in enumerate(places, start=1)][::every], [(h, f"1e{h}") for h in heights])
     at = list(range(1, len(places) + 1))
     for (_, values), shade in zip(logs.items(), shades, strict=True):
@@ -159,7 +157,7 @@ def by_setting(
     """
     settings = list(dict.fromkeys(value for points in curves.values() for value, _ in points))
     legend: list[Entry] = [(label, COLOURS[i % len(COLOURS)], "thick") for i, label in enumerate(curves) if label]
-    legend += [("bar: mean of the seeds, dots: each seed", PAPER, "words")]
+    legend += [("bar: mean, dots: the seeds", PAPER, "words")]
     every = np.concatenate([values for points in curves.values() for _, values in points])
     finite = every[np.isfinite(every)] if np.isfinite(every).any() else np.zeros(1)
     room = 0.06 * (float(np.ptp(finite)) or abs(float(finite[0])) or 1.0)
@@ -181,7 +179,7 @@ def by_setting(
 
 def _names(settings: Sequence[str]) -> list[tuple[float, str]]:
     """The settings' names at their places, cut where they would run into each other."""
-    room = 64 // max(len(settings), 1)  # letters
+    room = 46 // max(len(settings), 1)  # letters
     return [(float(i), name if len(name) <= room else name[: room - 1] + "…") for i, name in enumerate(settings)]
 
 
@@ -246,7 +244,7 @@ def decisions(predict: Callable[[Array], Array], x: Array, labels: Array, title:
     legend = [(f"class {each:g}", colours[each], "dots") for each in classes]
     figure = Figure(title, 1, legend=legend)
     axes = figure.axes(
-        0, "", (left, right), (bottom, top), "first input", "second input (areas: answers, dots: examples)"
+        0, "", (left, right), (bottom, top), "first input", "second input; areas: answers, dots: examples"
     )
     pale = {each: [int(c + 0.65 * (255 - c)) for c in colour] for each, colour in colours.items()}
     axes.cells(np.array([pale[each] for each in answers.tolist()], np.uint8).reshape(80, 80, 3))

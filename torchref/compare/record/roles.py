@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["Role", "Roles", "module_of", "roles_of"]
+from torchref.compare.lockstep.observe import Seen
+
+__all__ = ["Role", "Roles", "module_of", "roles_in", "roles_of"]
 
 ACTIVATIONS = {*torch.nn.modules.activation.__all__} - {"MultiheadAttention"}
 DATA, OUTPUT = "data", "output"
@@ -60,6 +62,13 @@ class Roles:
         for name, (place, _) in self.parameters.items():
             found.setdefault(place, name)
         return {place: found[place] for place in self.places if place in found}
+
+
+def roles_in(model: Any, seen: Seen, output: Any) -> Roles:
+    """The roles of the layers that were seen: the last one is the output if its numbers are the network's."""
+    last = next(reversed(seen.outputs.values()), None)
+    first = output[0] if isinstance(output, tuple) else output
+    return roles_of(model, list(seen.outputs), last is not None and last.size == first.size)
 
 
 def roles_of(model: Any, seen: Sequence[str], ends: bool = True) -> Roles:

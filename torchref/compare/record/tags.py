@@ -67,12 +67,12 @@ DESCRIPTIONS = {
     "behind.",
     # pictures
     r"NumPy on torch/.*": "Both curves in one picture: torch's thick and pale, NumPy's thin on top of it, with "
-    "dots. Beside the legend stands their largest difference.",
+    "dots. Beside the legend stands how far they are apart at most.",
     r"figures/.*": "A figure of every training: a place on the axis for each setting, a dot for each seed, a bar at "
     "their mean. The lesson's findings are about these dots.",
     r".*/masks": "What dropout did to the step's batch in both twins, and where they differ: nowhere, as torch is "
     "handed NumPy's draws. Blue: kept; orange: dropped; grey: it was 0 before; red: differs. An "
-    "example each row, a unit each column.",
+    "example each row, the first on top, a unit each column.",
     r".*/in front and behind": "The batch in front of batch norm and behind it: mean and spread of each channel. "
     "Behind it they are those of batch norm's own weight and bias: at the start 0 and 1.",
     r".*/running and batch statistics": "Mean and variance of each channel: the batch's (across), and the running "

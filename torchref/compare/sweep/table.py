@@ -144,6 +144,7 @@ def cell(mean: float | None, spread: float | None) -> str:
 def columns(comparison: Comparison, runs: list[Run]) -> dict[str, list[Any]]:
     """The columns of TensorBoard's table of hyperparameters: the union of what is varied, each with its values."""
     found: dict[str, list[Any]] = {"variant": list(dict.fromkeys(run.variant for run in runs))}
+    found["engine"] = ["numpy", "torch"]  # a row each
     of_model = model_options(comparison)
     for run in runs:
         for key, value in run.values.items():

@@ -213,7 +213,7 @@ class VariantTraining:
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
-            recorder.hparams(engine, config | {"variant": self.variant} | options)
+            recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
         record_agreement(recorder, metrics, self.variant, n)
         if report.divergence is None and report.not_finite_step is None:

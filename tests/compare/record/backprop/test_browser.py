@@ -8,12 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 from tests.compare.record.backprop.kinds import images, sequences
 from tests.compare.record.backprop.recorded import read
 from tests.compare.tiny import tiny
 from torchref import compare
 from torchref.compare.record.backprop.circuits import circuits
+from torchref.referee.report import Judgement, Report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -24,11 +26,15 @@ SECONDS = 60_000  # milliseconds that a busy machine may take
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Variants whose twins are equal, of every kind of layer, and one that is sabotaged."""
+    """Variants whose twins are equal, of every kind of layer, one that is sabotaged, and a training in torch alone."""
     out = tmp_path_factory.mktemp("runs")
     for comparison in (tiny, sequences, images):
         compare.run(comparison, out=out)
     compare.run(tiny, out=out / "wrong", sabotage="4", only="plain")
+    parted = Judgement("w", "parameter", op="addmm", module="2", source="model.py:7", error=0.5, bound=0.001)
+    with SummaryWriter(out / "alone") as writer:
+        for step, report in enumerate([Report(), Report(parted=[parted]), Report()]):
+            report.write(writer, step)
     return out
 
 
@@ -95,9 +101,8 @@ def open_entry(tab, tag, x=3, y=3):
 def test_layers_stand_in_order(tab):
     """Catches a strip in the order of the names, and a tensor without a picture."""
     choose(tab, "tiny/dropout")
-    heads = tab.locator(".card .head span").all_inner_texts()
+    heads = tab.locator(".card .head .name").all_inner_texts()
     assert heads == [
-        "the batch",
         "0: Linear 5 → 7",
         "1: BatchNorm1d",
         "2: ReLU",
@@ -105,6 +110,8 @@ def test_layers_stand_in_order(tab):
         "4: Linear 7 → 3",
         "CrossEntropyLoss()",
     ]
+    stages = ["weighted sum", "after normalisation", "after the activation", "after dropout", "weighted sum"]
+    assert tab.locator(".card .head em").all_inner_texts() == ["the batch", *stages]
     assert tab.locator(".thumb canvas").count() == tab.locator(".thumb").count() > 20
 
 
@@ -245,6 +252,17 @@ def test_where_the_twins_part(tab):
     assert parted.inner_text() == "gradient 4.weight"
     assert tab.locator(".order .equal").count() >= 6
     assert "They add up to torch's" in tab.locator(".verdict").inner_text()
+
+
+def test_what_the_referee_said(tab):
+    """Catches the last report in place of the one that parts, and marks of Markdown around it."""
+    choose(tab, "tiny/plain")
+    tab.get_by_role("button", name="Where the twins part").click()
+    tab.get_by_text("The referee on alone: 1 of 3 reports part, the first at step 1").wait_for()
+    said = tab.locator("pre.report").inner_text()
+    assert said.startswith("PARTED")
+    assert "first to part: addmm in 2" in said
+    assert "```" not in said
 
 
 def test_dark(tab, page):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.plugins.base_plugin import TBContext
+from torch.utils.tensorboard import SummaryWriter
 from werkzeug.test import Client
 
 from tests.compare.record.backprop.recorded import provider, read
@@ -19,8 +20,10 @@ from torchref.circuit import Value
 from torchref.compare.record.backprop.browser import packed
 from torchref.compare.record.backprop.circuits import described
 from torchref.compare.record.backprop.plugin import STATIC, BackpropPlugin
+from torchref.referee.report import Judgement, Report
 
 ROOT = Path(__file__).parents[4]
+PARTED = Judgement("w", "parameter", op="addmm", module="2", source="model.py:7", error=0.5, bound=0.001)
 SCRIPTS = sorted(STATIC.glob("*.js"))
 
 
@@ -76,6 +79,22 @@ def test_what_is_not_there_is_not_found(apps, path, query):
     assert "nothing is recorded" in answer.json["error"]
 
 
+def test_a_referees_report(tmp_path):
+    """Catches a tab that sleeps where a training has reports alone, a report that is lost, and one of another step."""
+    assert BackpropPlugin(TBContext(data_provider=provider(tmp_path))).is_active() is False
+    reports = {0: Report(judged=[Judgement("w", "parameter")]), 10: Report(parted=[PARTED])}
+    with SummaryWriter(tmp_path / "mine") as writer:
+        for step, report in reports.items():
+            report.write(writer, step)
+    plugin = BackpropPlugin(TBContext(data_provider=provider(tmp_path)))
+    assert plugin.is_active()
+    (equal, parted) = ask(plugin.get_plugin_apps(), "/reports").json["mine"]
+    assert (equal[0], parted[0]) == (0, 10)
+    assert "EQUAL" in equal[1]
+    for said in ("first to part: addmm in 2", "model.py:7", "error:  0.5", "explains 0.001"):
+        assert said in parted[1], said
+
+
 def test_nan_and_inf_arrive():
     """Catches JSON that no browser reads: a diverged training is looked at, too."""
     values = np.array([np.nan, np.inf, -0.0, 1e-310])
@@ -87,7 +106,7 @@ def test_nan_and_inf_arrive():
 def test_only_its_own_files_are_served(apps):
     """Catches a route into the file system, a file that no route serves, and a wrong type."""
     files = {f"/{path.name}" for path in STATIC.iterdir()}
-    assert apps.keys() == files | {"/steps", "/step", "/structures", "/circuits"}
+    assert apps.keys() == files | {"/steps", "/step", "/structures", "/circuits", "/reports"}
     assert not [path for path in apps if "*" in path]
     for path in files:
         answer = ask(apps, path)

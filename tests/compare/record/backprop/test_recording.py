@@ -14,9 +14,9 @@ from tests.compare.record.backprop.recorded import read, same
 from tests.compare.tiny import tiny
 from torchref import compare
 from torchref.compare.lockstep.observe import observe_numpy, observe_torch
+from torchref.compare.record.backprop.axes import axes_of_flow, axes_of_weight
 from torchref.compare.record.backprop.chosen import CHOSEN, chosen_steps
 from torchref.compare.record.backprop.cut import EXAMPLES, LIMIT, UNITS, kept_of_flow, kept_of_sequence, kept_of_weight
-from torchref.compare.record.backprop.roles import axes_of_flow, axes_of_weight, roles
 from torchref.compare.record.backprop.source import derivation
 from torchref.compare.record.kept import check_record
 from torchref.compare.train import variant as variant_training
@@ -93,7 +93,9 @@ def test_layers_stand_in_their_order_with_their_parts(run):
     _, structures = read(run[0])
     layers = structures["dropout/numpy", 1]["layers"]
     assert [layer["kind"] for layer in layers] == ["Linear", "BatchNorm1d", "ReLU", "Dropout", "Linear"]
-    assert [layer["role"] for layer in layers] == ["hidden 1", *["after hidden 1"] * 3, "output"]
+    assert [layer["place"] for layer in layers] == [*["hidden 1"] * 4, "output"]
+    stages = ["weighted sum", "after normalisation", "after the activation", "after dropout", "weighted sum"]
+    assert [layer["stage"] for layer in layers] == stages
     assert all(after["x"] == before["y"] for before, after in pairwise(layers))
     said = structures["dropout/numpy", 1]["tensors"]
     assert said["0.weight/gradient"]["axes"] == ["output unit", "input"]
@@ -258,11 +260,8 @@ def test_attention_is_one_layer():
     assert np.array_equal(seen_by_torch.output_gradients[""], dy)
 
 
-def test_roles_and_axes():
-    """Catches a role of another layer, and names that do not fit the number of axes."""
-    assert roles(["Conv2d", "ReLU", "Flatten", "Linear"]) == ["hidden 1", "after hidden 1", "after hidden 1", "output"]
-    assert roles(["Embedding", "LSTM", "Linear", "Tanh"]) == ["at the input", "hidden 1", "output", "after the output"]
-    assert roles(["ReLU"]) == ["at the input"]
+def test_axes():
+    """Catches names that do not fit the number of axes."""
     for kind in ("Linear", "Conv2d", "LSTM", "Unknown"):
         for rank in range(6):
             assert len(axes_of_flow(kind, False, rank, ())) == rank

@@ -9,6 +9,7 @@ from typing import Any
 
 from tensorboard import plugin_util
 from tensorboard.backend import http_util
+from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 from tensorboard.plugins import base_plugin
 from werkzeug import Request, Response
@@ -21,6 +22,7 @@ __all__ = ["BackpropPlugin"]
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {".js": "text/javascript", ".css": "text/css"}
+REPORT = "referee/report/text_summary"  # as `torchref.referee.Report.write` names it, and SummaryWriter after it
 ALL = 1_000_000  # more than any tag has steps
 
 
@@ -40,12 +42,17 @@ class BackpropPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/steps": answer(self.steps),
             "/step": answer(self.step),
             "/structures": answer(self.structures),
+            "/reports": answer(self.reports),
             "/circuits": answer(lambda _: circuits()),
         }
 
     def is_active(self) -> bool:
-        """False: TensorBoard asks the data which plugins they name."""
-        return False
+        """Whether a referee's report is there: TensorBoard itself asks the data which plugins they name."""
+        return bool(
+            self.data.list_tensors(
+                RequestContext(), experiment_id="", plugin_name="text", run_tag_filter=RunTagFilter(tags=[REPORT])
+            )
+        )
 
     def data_plugin_names(self) -> tuple[str, ...]:
         """The data that wake the tab."""
@@ -78,12 +85,17 @@ class BackpropPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         found = self._read(request, RunTagFilter(runs=[run], tags=[STRUCTURE]))
         return [json.loads(datum.numpy.item()) for datum in found[run][STRUCTURE]]
 
-    def _read(self, request: Request, which: RunTagFilter) -> Any:
+    def reports(self, request: Request) -> Any:
+        """{run: [[step, text], ...]}: what the referee said of a training in torch alone."""
+        found = self._read(request, RunTagFilter(tags=[REPORT]), "text")
+        return {run: [[d.step, d.numpy.item().decode()] for d in tags[REPORT]] for run, tags in found.items()}
+
+    def _read(self, request: Request, which: RunTagFilter, plugin: str = PLUGIN) -> Any:
         """{run: {tag: [datum, ...]}}."""
         experiment = plugin_util.experiment_id(request.environ)
         context = plugin_util.context(request.environ)
         return self.data.read_tensors(
-            context, experiment_id=experiment, plugin_name=PLUGIN, downsample=ALL, run_tag_filter=which
+            context, experiment_id=experiment, plugin_name=plugin, downsample=ALL, run_tag_filter=which
         )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from torchref.compare.lockstep.divergence import FLOW
 from torchref.compare.lockstep.watched import Watched
+from torchref.compare.record.backprop.axes import SEQUENCE, axes_of_flow, axes_of_weight, units_axis
 from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight, limit_of
-from torchref.compare.record.backprop.roles import SEQUENCE, axes_of_flow, axes_of_weight, roles, units_axis
 from torchref.compare.record.backprop.source import derivation
+from torchref.compare.record.roles import module_of, roles_in
 from torchref.nn.module import Array
 
 __all__ = ["LAYERS", "Pair", "Structure", "structure"]
@@ -80,16 +81,16 @@ def structure(
     tensors: dict[str, Pair] = {}
     modules = dict(model.named_modules())
     turns = [turn for turn in step.numpy_seen.outputs if step.numpy_seen.outputs[turn].size][:LAYERS]
-    kinds: dict[str, Any] = {turn: type(modules[layer_of(turn)]) for turn in turns}
-    parts = roles([kinds[turn].__name__ for turn in turns])
+    kinds: dict[str, Any] = {turn: type(modules[module_of(turn)]) for turn in turns}
+    roles = roles_in(model, step.numpy_seen, step.output).layers
     layers = []
-    for turn, role in zip(turns, parts, strict=True):
-        module = modules[layer_of(turn)]
+    for turn in turns:
+        name, module = module_of(turn), modules[module_of(turn)]
         layers.append(
-            {"name": layer_of(turn), "turn": turn, "role": role}
+            {"name": name, "turn": turn, "place": roles[turn].place, "stage": roles[turn].stage}
             | described(module)
             | add_flow(tensors, step, turn, module, limit_of(len(turns)))
-            | {"parameters": add_parameters(tensors, step, layer_of(turn), module, screen)}
+            | {"parameters": add_parameters(tensors, step, name, module, screen)}
         )
     whole = len(step.numpy_seen.outputs)
     tensors["target"] = flow(step.target, step.target, axes_of_flow("", True, step.target.ndim, ()), limit_of(1))
@@ -104,11 +105,6 @@ def structure(
     if "loss " in screen:
         said["loss"]["bound"] = screen["loss "]
     return Structure(said | ({"divergence": dict(divergence)} if divergence else {}), tensors)
-
-
-def layer_of(turn: str) -> str:
-    """The layer's name, without the turn."""
-    return turn.split(" (")[0]
 
 
 def described(module: Any) -> dict[str, Any]:

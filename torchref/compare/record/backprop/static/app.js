@@ -1,6 +1,6 @@
 // The tab: which run, which step, which page. `source` gives the data, wherever they come from:
 //   steps() -> {variant: [step, ...]}, step(variant, step) -> packed step, structures(variant) -> [structure, ...],
-//   circuits() -> [circuit, ...]; each a promise.
+//   circuits() -> [circuit, ...], reports() -> {run: [[step, text], ...]}, the referee's; each a promise.
 
 import { circuitPage } from "./circuit-page.js";
 import { Step } from "./data.js";
@@ -8,6 +8,7 @@ import { choice, element, select } from "./dom.js";
 import { networkPage } from "./network-page.js";
 import { partingPage } from "./parting-page.js";
 import { moments } from "./phases.js";
+import { reports } from "./reports.js";
 import { wavePage } from "./wave-page.js";
 
 const PAGES = { network: "Network", wave: "The wave", circuits: "Circuits", parting: "Where the twins part" };
@@ -35,9 +36,10 @@ class App {
     this.root.classList.add("backprop");
     this.variants = await this.source.steps();
     this.circuits = await this.source.circuits();
+    this.reports = await this.source.reports();
     const names = Object.keys(this.variants).sort();
     if (names.length) await this.choose(names[0]);
-    else this.page = "circuits";
+    else this.page = Object.keys(this.reports).length ? "parting" : "circuits";
     this.draw();
   }
 
@@ -137,7 +139,8 @@ class App {
 
   content() {
     if (this.page === "circuits") return circuitPage(this);
+    if (this.page === "parting") return [...(this.step ? partingPage(this) : []), ...reports(this.reports)];
     if (!this.step) return [element("p", {}, "No step is recorded here: train with torchref compare.")];
-    return { network: networkPage, wave: wavePage, parting: partingPage }[this.page](this);
+    return { network: networkPage, wave: wavePage }[this.page](this);
   }
 }

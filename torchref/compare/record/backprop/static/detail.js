@@ -30,7 +30,7 @@ export function detail(app) {
 export function title(app, tag) {
   const { layer, what, parameter } = app.step.find(tag);
   if (!layer) return "The targets of the batch";
-  const whose = `${layer.role}, ${layer.kind} (layer ${layer.turn})`;
+  const whose = `${layer.place}, ${layer.stage} (layer ${layer.turn}, ${layer.kind})`;
   const said = {
     x: "Input", y: "Output", dy: "Gradient of the output, dL/dy",
     value: `The ${parameter} before the step`, gradient: `Gradient of the ${parameter}, dL/d${parameter}`, after: `The ${parameter} after the step`,

@@ -16,6 +16,7 @@ const source = {
   steps: () => ask("./steps"),
   step: (variant, step) => ask(`./step?variant=${encodeURIComponent(variant)}&step=${step}`),
   structures: (variant) => ask(`./structures?variant=${encodeURIComponent(variant)}`),
+  reports: () => ask("./reports"),
   circuits: () => ask("./circuits"),
 };
 

@@ -52,7 +52,7 @@ function rowNames() {
 function inputCard(app) {
   const first = app.step.layers[0]?.x;
   const picture = first ? thumb(app, first, "done") : null;
-  return element("div", { class: "card" }, head("input", "the batch"), cell(picture), cell(), cell(), cell(), cell());
+  return element("div", { class: "card" }, head("data", "the batch", "", "the batch"), cell(picture), cell(), cell(), cell(), cell());
 }
 
 function card(app, layer, i, all) {
@@ -61,7 +61,7 @@ function card(app, layer, i, all) {
   const thumbs = (what, phase) => tags.map(([name, each]) => (each[what] ? thumb(app, each[what], phase, name) : null));
   const changes = tags.map(([name, each]) => (each.after ? changeThumb(app, each, name, at("update")) : null));
   return element("div", { class: `card ${at("forward") === "now" || at("backward") === "now" ? "now" : ""}` },
-    head(layer.role, layer.says, shortName(app.step, layer)),
+    head(layer.place, layer.stage, shortName(app.step, layer), layer.says),
     cell(thumb(app, layer.y, at("forward"))),
     cell(...thumbs("value", "done")),
     cell(...thumbs("gradient", at("backward"))),
@@ -75,11 +75,11 @@ function lossCard(app, all) {
   const apart = Math.abs(loss.numpy - loss.torch);
   const lines = [["NumPy", short(loss.numpy)], ["torch", short(loss.torch)], ["apart", short(apart)], ["bound", short(loss.bound)]];
   const table = element("table", { class: when }, ...lines.map(([name, value]) => element("tr", {}, element("th", {}, name), element("td", {}, value))));
-  return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", loss.says), cell(table, thumb(app, "target", when)), cell(), cell(), cell(), cell());
+  return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", "", loss.says), cell(table, thumb(app, "target", when)), cell(), cell(), cell(), cell());
 }
 
-function head(role, says, name = says) {
-  return element("div", { class: "cell head", title: says }, element("strong", {}, role), element("span", {}, name));
+function head(place, stage, name, says = name) {
+  return element("div", { class: "cell head", title: says }, element("strong", {}, place), stage ? element("em", {}, stage) : null, name ? element("span", { class: "name" }, name) : null);
 }
 
 // "0: Linear 64 → 256"

@@ -7,6 +7,7 @@ import { percent, short } from "./numbers.js";
 
 const VANISHING = 0.1; // a layer's factor below it, ...
 const EXPLODING = 10; // ... or above it, is marked
+const LABEL = 124; // pixels that a layer's label takes
 
 export function wavePage(app) {
   const steps = app.structures.map(summary);
@@ -34,7 +35,7 @@ export function summary(structure) {
     const units = y.shape.length > 3 ? y.shape[1] : y.shape.at(-1);
     const weights = Object.values(layer.parameters).map((tags) => norm(tags.gradient)).filter((each) => typeof each === "number");
     return {
-      name: layer.turn, role: layer.role, kind: layer.kind, size: rms(layer.dy), factor: dx !== null && dy > 0 ? dx / dy : null,
+      name: layer.turn, place: layer.place, stage: layer.stage, kind: layer.kind, size: rms(layer.dy), factor: dx !== null && dy > 0 ? dx / dy : null,
       weight: weights.length ? Math.hypot(...weights) : null, dead: y.numpy?.dead ?? 0, units, gate: /ReLU|Hardtanh|Threshold/.test(layer.kind),
     };
   });
@@ -46,16 +47,20 @@ function curves(app, steps, at) {
   const sizes = steps.flatMap((each) => each.rows.map((row) => row.size)).filter((size) => size > 0);
   if (!sizes.length) return element("p", {}, "No gradient between layers is recorded.");
   const [low, high] = [Math.floor(Math.log10(Math.min(...sizes))), Math.ceil(Math.log10(Math.max(...sizes)))];
-  const [left, top, width, height] = [70, 12, Math.max(420, Math.min(1100, 90 * names.length)), 260];
+  const [left, top, width, height] = [70, 12, Math.max(420, Math.min(1100, LABEL * (names.length - 1))), 260];
   const x = (i) => left + (names.length > 1 ? (i * width) / (names.length - 1) : width / 2);
   const y = (size) => top + height * (1 - (Math.log10(size) - low) / Math.max(1, high - low));
-  const picture = svg("svg", { width: left + width + 120, height: top + height + 62, role: "img", "aria-label": "size of the gradient at each layer, for each recorded step" });
+  const picture = svg("svg", { width: left + width + 120, height: top + height + 78, role: "img", "aria-label": "size of the gradient at each layer, for each recorded step" });
   for (let power = low; power <= high; power++) {
     picture.append(svg("line", { x1: left, x2: left + width, y1: y(10 ** power), y2: y(10 ** power), stroke: "var(--line)" }));
     picture.append(svg("text", { x: left - 8, y: y(10 ** power) + 4, "text-anchor": "end", class: "faint" }, `1e${power}`));
   }
-  names.forEach((row, i) => picture.append(svg("text", { x: x(i), y: top + height + 18, "text-anchor": "middle" }, row.role), svg("text", { x: x(i), y: top + height + 34, "text-anchor": "middle", class: "faint" }, `${row.name}: ${row.kind}`)));
-  picture.append(svg("text", { x: left, y: top + height + 54, class: "faint" }, "root mean square of dL/dy; backward runs from right to left"));
+  const every = Math.ceil(((names.length - 1) * LABEL) / width); // labels that do not run into each other
+  names.forEach((row, i) => {
+    const lines = i % every ? [] : [row.place, row.stage, `${row.name}: ${row.kind}`];
+    lines.forEach((text, line) => picture.append(svg("text", { x: x(i), y: top + height + 18 + 16 * line, "text-anchor": "middle", class: line ? "faint" : "" }, text)));
+  });
+  picture.append(svg("text", { x: left, y: top + height + 70, class: "faint" }, "root mean square of dL/dy; backward runs from right to left"));
   const order = [...steps.keys()].sort((a, b) => (a === at) - (b === at)); // the chosen line lies on top
   order.forEach((number) => {
     const each = steps[number];
@@ -74,10 +79,12 @@ function factors({ rows }) {
   const head = ["layer", "size of dL/dy (rms)", "factor: |dL/dx| / |dL/dy|", "", "norm of its weights' gradient", "dead units"];
   const body = rows.map((row) => {
     const note = row.factor === null ? "" : row.factor < VANISHING ? "shrinks it more than tenfold" : row.factor > EXPLODING ? "more than tenfold" : "";
-    return element("tr", { class: note ? "marked" : "" }, element("th", {}, `${row.role} · ${row.name}: ${row.kind}`), cell(short(row.size)), cell(row.factor === null ? "–" : `× ${short(row.factor)}`), element("td", {}, bar(row.factor), note ? ` ${note}` : ""), cell(row.weight === null ? "–" : short(row.weight)), cell(deadSays(row)));
+    return element("tr", { class: note ? "marked" : "" }, element("th", {}, says(row)), cell(short(row.size)), cell(row.factor === null ? "–" : `× ${short(row.factor)}`), element("td", {}, bar(row.factor), note ? ` ${note}` : ""), cell(row.weight === null ? "–" : short(row.weight)), cell(deadSays(row)));
   });
   return element("table", {}, element("thead", {}, element("tr", {}, ...head.map((name) => element("th", {}, name)))), element("tbody", {}, ...body));
 }
+
+const says = (row) => `${row.place}, ${row.stage} (${row.name}: ${row.kind})`;
 
 const cell = (text) => element("td", { class: "number" }, text);
 
@@ -98,6 +105,6 @@ function dead(steps) {
   const gates = steps[0].rows.map((row, i) => [row, i]).filter(([row]) => row.gate);
   if (!gates.length) return element("p", {}, "No layer of this network has units that can die (ReLU and its kin).");
   const head = element("tr", {}, element("th", {}, "layer"), ...steps.map((each) => element("th", {}, `step ${each.step}`)));
-  const body = gates.map(([row, i]) => element("tr", {}, element("th", {}, `${row.role} · ${row.name}`), ...steps.map((each) => cell(each.rows[i] ? percent(each.rows[i].dead / each.rows[i].units) : "–"))));
+  const body = gates.map(([row, i]) => element("tr", {}, element("th", {}, says(row)), ...steps.map((each) => cell(each.rows[i] ? percent(each.rows[i].dead / each.rows[i].units) : "–"))));
   return element("div", {}, element("table", {}, head, ...body), element("p", { class: "note" }, "A unit counts where it is zero for every example of the step's batch: in such a step it learns nothing."));
 }

@@ -1,34 +1,15 @@
-"""What a layer is to a person: its part in the network, and the names of its tensors' axes."""
+"""The names of the axes of a layer's tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["SEQUENCE", "axes_of_flow", "axes_of_weight", "roles", "units_axis"]
+__all__ = ["SEQUENCE", "axes_of_flow", "axes_of_weight", "units_axis"]
 
 CONVOLUTIONS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool")
 RECURRENT = ("RNN", "LSTM", "GRU")
 SEQUENCE = (*RECURRENT, "MultiheadAttention")  # an entry of what they make takes all times of its example
 SPATIAL = {1: ("position",), 2: ("row", "column"), 3: ("plane", "row", "column")}
-WEIGHTED = ("Linear", "Conv", *SEQUENCE, "Bilinear")  # what a person counts as a layer
-
-
-def roles(kinds: Sequence[str]) -> list[str]:
-    """For each layer's kind, in order, its part: "hidden 1", "after hidden 1", ..., "output"."""
-    weighted = [i for i, kind in enumerate(kinds) if kind.startswith(WEIGHTED)]
-    last = weighted[-1] if weighted else None
-    named, hidden = [], 0
-    for i in range(len(kinds)):
-        if i == last:
-            named.append("output")
-        elif i in weighted:
-            hidden += 1
-            named.append(f"hidden {hidden}")
-        elif last is not None and i > last:
-            named.append("after the output")
-        else:
-            named.append(f"after hidden {hidden}" if hidden else "at the input")
-    return named
 
 
 def axes_of_flow(kind: str, batch_first: bool, rank: int, before: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,191 @@
+"""Make the pictures of manual/what-tensorboard-shows.md anew: trains, opens TensorBoard in Chromium, in light and dark.
+
+python -m tests.screenshots [RUNS]. What is trained already in the folder RUNS is not trained again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "manual" / "images"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WIDTH, HEIGHT = 1200, 860  # of a picture, in pixels
+COLOURS = 64  # of a picture
+SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
+
+TRAININGS = {  # folder -> the words behind `torchref compare`
+    "digits": ["digits"],
+    "fault/digits": ["digits", "--only", "dropout", "--epochs", "1", "--sabotage", "4"],
+    "lessons/gradient_descent": ["gradient_descent", "--quick"],
+    "lessons/dropout": ["dropout", "--quick"],
+    "lessons/batch_norm": ["batch_norm", "--quick"],
+    "lessons/rnn": ["rnn", "--quick"],
+    "sweep/regression": ["regression", "--grid", "lr=0.01,0.1", "--seeds", "2"],
+}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture: of a run, a page of TensorBoard (empty: the one that view opens), and what is done there."""
+
+    name: str
+    run: str
+    page: str = ""
+    prepare: Callable[[Any], None] = lambda page: None
+    height: int = HEIGHT
+
+
+def close_settings(page: Any) -> None:
+    """The settings take a quarter of the page of curves."""
+    page.get_by_text("Settings", exact=True).first.click()
+
+
+def filter_tags(words: str) -> Callable[[Any], None]:
+    """Show the cards whose tags have one of these words."""
+
+    def prepare(page: Any) -> None:
+        page.locator("tf-tag-filterer input").first.fill(words)
+
+    return prepare
+
+
+def tab(name: str, variant: str = "") -> Callable[[Any], None]:
+    """A page of the tab Backprop."""
+
+    def prepare(page: Any) -> None:
+        frame = page.frame_locator("iframe")
+        frame.locator("main").wait_for()
+        if variant:
+            frame.locator("select").select_option(variant)
+            frame.locator(f'main[data-variant="{variant}"]').wait_for()
+        frame.get_by_role("button", name=name, exact=True).click()
+
+    return prepare
+
+
+def entry(page: Any) -> None:
+    """An entry of the first weight's gradient, as the sum that makes it."""
+    tab("Network", "dropout")(page)
+    frame = page.frame_locator("iframe")
+    frame.locator('[data-keep="thumb 0.weight/gradient"]').click()
+    frame.locator('[data-keep="panel NumPy"]').click(position={"x": 40, "y": 60})
+    frame.locator(".detail").evaluate("detail => detail.scrollIntoView()")
+
+
+def circuit(page: Any) -> None:
+    """A neuron, forward and backward."""
+    tab("Circuits")(page)
+    page.frame_locator("iframe").get_by_role("button", name="A sigmoid neuron").click()
+
+
+SHOTS = (
+    Shot("digits-time-series", "digits", prepare=close_settings),
+    Shot("digits-images", "digits", "images"),
+    Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and")),
+    Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
+    Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
+    Shot("digits-text", "digits", "text"),
+    Shot("sweep-time-series", "sweep/regression", prepare=close_settings),
+    Shot("sweep-hparams", "sweep/regression", "hparams"),
+    Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings),
+    Shot("lesson-dropout", "lessons/dropout", prepare=close_settings),
+    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings),
+    Shot("lesson-rnn", "lessons/rnn", prepare=close_settings),
+    Shot("backprop-network", "digits", "backprop", tab("Network", "dropout")),
+    Shot("backprop-entry", "digits", "backprop", entry),
+    Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout")),
+    Shot("backprop-circuits", "digits", "backprop", circuit),
+    Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part")),
+)
+
+
+def train(runs: Path) -> None:
+    """Train what is not there. The run with the planted fault ends with status 1."""
+    for folder, words in TRAININGS.items():
+        if not (runs / folder).exists():
+            command = [sys.executable, "-m", "torchref", "compare", *words, "--out", str((runs / folder).parent)]
+            subprocess.run(command, check="--sabotage" not in words)
+
+
+@contextmanager
+def viewed(runs: Path, run: str) -> Iterator[str]:
+    """The link that `torchref view` prints, once all of `run` is read. TensorBoard shows the path as it is given."""
+    command = [sys.executable, "-m", "torchref", "view", run, "--port", "6123", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runs) as process:
+        try:
+            assert process.stdout is not None
+            link = process.stdout.readline().rpartition(": ")[2].strip()
+            there = {path.parent for path in (runs / run).glob("**/events.out.tfevents.*")}
+            while len(known_runs(link)) < len(there):
+                time.sleep(1)
+            yield link
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+
+
+def known_runs(link: str) -> list[str]:
+    """The runs that TensorBoard has read."""
+    with urllib.request.urlopen(link.partition("/?")[0] + "/data/runs") as answer:
+        found: list[str] = json.loads(answer.read())
+    return found
+
+
+def save(png: bytes, path: Path) -> None:
+    """With few colours: a page takes a fifth of the bytes."""
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def shoot(browser: Any, link: str, shot: Shot) -> None:
+    """The picture in light and in dark."""
+    for mode in ("light", "dark"):
+        context = browser.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
+        page = context.new_page()
+        page.goto(f"{link.partition('/?')[0]}/#{shot.page}" if shot.page else link)
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(SETTLE)
+        shot.prepare(page)
+        page.wait_for_timeout(SETTLE)
+        save(page.screenshot(), IMAGES / f"{shot.name}-{mode}.png")
+        context.close()
+
+
+def main(runs: Path, names: list[str]) -> None:
+    """All pictures, or those of these names."""
+    from playwright.sync_api import sync_playwright
+
+    train(runs)
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for run in dict.fromkeys(shot.run for shot in SHOTS):
+            wanted = [shot for shot in SHOTS if shot.run == run and (not names or shot.name in names)]
+            if wanted:
+                with viewed(runs, run) as link:
+                    for shot in wanted:
+                        print(shot.name, flush=True)
+                        shoot(browser, link, shot)
+        browser.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]), sys.argv[2:])
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            main(Path(place), [])
