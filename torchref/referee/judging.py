@@ -18,6 +18,7 @@ from torchref.referee.compare import Difference, difference
 from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import TRIALS, Globally, is_open
+from torchref.referee.inside import REASON
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
 from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, unit_roundoff
@@ -78,6 +79,7 @@ def judge(
         judge_ranks(model, closure, mean, report)
     else:
         judge_compiled(model, closure, truth, report)
+    enter_inside([recording for recording, _ in runs], trust, report)
     enter_lacking(truth, names_of(model), report)
     return report
 
@@ -90,7 +92,7 @@ def judge_run(
     recording, gradients = run_and_record(model, closure, engine)
     report = Report(engine=engine, draws=recording.draws, given=recording.given, operations=len(recording.nodes))
     assert recording.loss is not None
-    report.loss = float(recording.loss.given())
+    report.loss = recording.loss.given().item()
     refuse_nan(recording)
     assign_entries(recording, trust)
     names = names_of(model)
@@ -99,6 +101,7 @@ def judge_run(
     judge_all_globally(truth, gradients, names, report)
     judge_all_locally(recording, gradients, names, report, tell)
     judge_buffers(recording, report)
+    enter_inside([recording], trust, report)
     enter_lacking(truth, names, report)
     report.decomposed = sum(node.decomposed and node.entry is not None for node in recording.nodes)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
@@ -163,6 +166,15 @@ def enter_lacking(truth: Globally, names: dict[int, str], report: Report) -> Non
     for node in unique(nodes):
         judgement = Judgement(node.name, "operation", reason=node.reason, **place_of(node))
         (report.trusted if node.reason == "trusted" else report.not_judged).append(judgement)
+
+
+def enter_inside(recordings: Sequence[Recording], trust: Sequence[str], report: Report) -> None:
+    """Say whose backward ran in a gradient that the closure itself took: it was recorded as it came."""
+    found = {name: source for recording in recordings for name, source in recording.inside.items()}
+    for name, source in found.items():
+        reason = "trusted" if name in trust else REASON
+        judgement = Judgement(name, "operation", op=name, source=source, reason=reason)
+        (report.trusted if name in trust else report.not_judged).append(judgement)
 
 
 def name_of(key: int, names: dict[int, str]) -> tuple[str, str]:

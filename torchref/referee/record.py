@@ -67,6 +67,7 @@ class Recording:
         self.writes: list[tuple[Node, list[Ref]]] = []  # into buffers, with the windows as they were afterwards
         self.draws = 0
         self.given = 0
+        self.inside: dict[str, str] = {}  # whose backward ran in a gradient that the run itself took, and its place
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -85,6 +86,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         place, given = find_place(self.end)
+        if place.hook:
+            self.recording.inside.setdefault("a hook", place.source)
         self.attach(place.call)
         cut = func is torch.ops.aten.detach.default and place.call is None
         if cut or torch.Tag.inplace_view in func.tags:
@@ -149,7 +152,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             self.meet(tensor, storage, new)
         needs = tensor.requires_grad or (call is not None and storage.call == call)
         ref = Ref(storage.version, tensor, needs and storage.differentiable)
-        if tensor.requires_grad and tensor.is_leaf and tensor._base is None:
+        if tensor.requires_grad and tensor.is_leaf and tensor._base is None and (call is None or new or is_own(tensor)):
             self.recording.leaves.setdefault(id(tensor), (tensor, ref))
         return ref
 
@@ -318,6 +321,11 @@ def refuse_hidden(node: Node, how: str) -> None:
 
 def is_differentiable(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+def is_own(tensor: torch.Tensor) -> bool:
+    """Whether it is a parameter: a custom Function makes leaves of what it was given, for a gradient inside of it."""
+    return isinstance(tensor, torch.nn.Parameter)
 
 
 def is_view_of_leaf(tensor: torch.Tensor) -> bool:

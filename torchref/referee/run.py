@@ -11,6 +11,7 @@ import torch
 from torchref.nn.module import Array
 from torchref.referee.engines import casting, converted, device_of, full_precision
 from torchref.referee.errors import RefereeError
+from torchref.referee.inside import backwards_inside
 from torchref.referee.leaves import as_it_was, gradient_of
 from torchref.referee.record import Recorder, Recording
 
@@ -27,7 +28,8 @@ def run_and_record(
         raise RefereeError("no parameter of the model needs a gradient")
     recorder, device = Recorder(run_and_record.__code__), device_of(model, engine)
     with as_it_was(model, device), converted(model, engine, device), full_precision(device):
-        with casting(engine, device), recorder.watching(model), recorder:
+        inside = backwards_inside(recorder.recording.inside.setdefault)
+        with casting(engine, device), recorder.watching(model), inside, recorder:
             loss = closure()
         check_loss(loss)
         recording = recorder.finish(loss, model.buffers())
@@ -74,4 +76,4 @@ def refuse_nan(recording: Recording) -> None:
         if any(ref.storage.floating and np.isnan(ref.given()).any() for ref in node.outputs):
             where = f" in {node.module}" if node.module else ""
             raise RefereeError(f"nan in the forward: first from {node.op}{where} at {node.place.source}")
-    raise RefereeError(f"the loss is {float(recording.loss.given())}: there is no gradient to judge")
+    raise RefereeError(f"the loss is {recording.loss.given().item()}: there is no gradient to judge")
