@@ -200,7 +200,7 @@ def judge_all_locally(
             if number % 100 == 0:
                 tell(f"place by place, trial {trial}: {number:,} of {count:,}")
             seen.spread = np.fmax(spreads.pop(key), seen.spread) if key in spreads else seen.spread
-            found = difference(seen.ours, seen.theirs, seen.spread, unit_roundoff(seen.ref.storage.dtype))
+            found = difference(seen.ours, seen.theirs, seen.spread, seen.ref.storage.dtype)
             if is_open(found, trial):
                 again.add(key)
                 spreads[key] = seen.spread
