@@ -150,7 +150,7 @@ def test_a_replay_of_an_inner_gradient_by_a_function_is_refused(x):
         def forward(self, x):
             return gradient(Cube.apply, super().forward, x, create_graph=True)
 
-    with pytest.raises(RefereeError, match="Cube at .*the closure itself takes"):
+    with pytest.raises(RefereeError, match=r"Cube at .*the closure itself takes"):
         Replay(Penalty(4, 3).double())(x.numpy())
 
 

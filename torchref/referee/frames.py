@@ -29,7 +29,9 @@ class Place:
     call: int | None
     custom: type | None = None
     arguments: tuple[Any, ...] = ()  # of the Function: the shapes of floating-point tensors, all else as it was
-    hook: bool = False  # whether torch's backward called it: no Function's backward, no forward that a checkpoint repeats
+    hook: bool = (
+        False  # whether torch's backward called it: no Function's backward, no forward that a checkpoint repeats
+    )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ APPLIED = ("apply", "apply_boxed", "apply_jvp")  # what torch calls to run a Fun
 
 
 @contextmanager
-def backwards_inside(enter: Callable[[str, str], None]) -> Iterator[None]:
+def backwards_inside(enter: Callable[[str, str], object]) -> Iterator[None]:
     """Within this context `enter` gets the name and the place of each custom Function whose backward or jvp torch runs.
 
     Not every backward runs an operation: `return dy` runs none. So it is seen where torch calls it.

@@ -21,7 +21,7 @@ from torchref.referee.globally import TRIALS, Globally, is_open
 from torchref.referee.inside import REASON
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
 from torchref.referee.mistake import mistake
-from torchref.referee.noise import Noise, unit_roundoff
+from torchref.referee.noise import Noise, underflow, unit_roundoff
 from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
 from torchref.referee.record import Node, Recording
@@ -225,7 +225,7 @@ def is_scaled(seen: Seen) -> bool:
     """Whether a share is off by a factor that is too small for the entries of a low precision to show."""
     dtypes = {ref.storage.dtype for share in seen.shares for ref in (seen.ref, *share.node.outputs)}
     u = max((unit_roundoff(dtype) for dtype in dtypes if dtype.is_floating_point), default=0.0)
-    return u > unit_roundoff(torch.float32) and off_by_a_factor(seen, u)
+    return u > unit_roundoff(torch.float32) and off_by_a_factor(seen, u, max(map(underflow, dtypes)))
 
 
 def judgement_of(key: Key, seen: Seen, found: Difference, names: dict[int, str]) -> Judgement:
