@@ -158,7 +158,7 @@ def functional_gradient(h):
 FEATURES = [
     write_rows, write_overlapping, write_by_mask, add_to_itself, expanded, overlapping_windows, strided, detached,
     without_grad, under_data, branches, split, dropped, rolled, einsum, functional_gradient,
-    custom_function, vectorized_custom_function, vectorized_gradient, vectorized, jacobian, rectified_at_random,
+    custom_function, vectorized_custom_function, vectorized, rectified_at_random,
 ]  # fmt: skip
 
 
@@ -166,6 +166,14 @@ FEATURES = [
 def test_a_feature_is_followed(feature, linear, x):
     """Catches a gradient that goes astray at a view, a write in place, a cut, or a branch."""
     assert_equal(linear, lambda: scalar(feature(linear(x))))
+
+
+@pytest.mark.parametrize("feature", [vectorized_gradient, jacobian])
+def test_a_function_inside_a_gradient_of_the_run_is_followed(feature, linear, x):
+    """Catches a gradient of a gradient that goes astray; the inner one is a custom Function's, and is not judged."""
+    report = judge(linear, lambda: scalar(feature(linear(x))))
+    assert [j.name for j in report.not_judged] == ["Cube"], report.text()
+    assert not report.parted, report.text()
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])

@@ -28,17 +28,19 @@ def coefficients(seen: Seen) -> tuple[Array, Array]:
     return 1 + inverse @ np.where(good, rest, 0.0), inverse
 
 
-def off_by_a_factor(seen: Seen, u: float) -> bool:
+def off_by_a_factor(seen: Seen, u: float, lost: float) -> bool:
     """Whether a share is some hundredths too large or small, which in low precision no single entry shows.
 
-    Rounding moves entry i of the gradient by u |share_i| at most, and b by the root of the sum of squares of what each
-    of them does; entries of one value are rounded alike, so that as many count as there are values.
+    Rounding moves entry i of the gradient by u |share_i| + lost, or as far as the trials say (further, where a share is
+    a small difference of large numbers), and b by the root of the sum of squares of what each of them does;
+    entries of one value are rounded alike, so that as many count as there are values.
     """
     factors, inverse = coefficients(seen)
     sizes = sum(np.abs(spread_out(share, seen)) for share in seen.shares)
     values = len(np.unique(seen.theirs))
     alike = np.sqrt(seen.theirs.size / max(values, 1))
-    errors = u * alike * np.sqrt(((inverse * sizes) ** 2).sum(axis=1))
+    moved = np.maximum(u * sizes + lost, seen.spread.ravel())
+    errors = alike * np.sqrt(((inverse * moved) ** 2).sum(axis=1))
     there = np.abs(inverse).sum(axis=1) > 0
     return bool((there & (np.abs(factors - 1) > MARGIN * errors)).any())
 

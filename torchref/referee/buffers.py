@@ -17,7 +17,7 @@ from torchref.referee.entries import find
 from torchref.referee.entries.table import WRITERS
 from torchref.referee.globally import TRIALS, is_open
 from torchref.referee.local import dtypes_of
-from torchref.referee.noise import Noise, settled, unit_roundoff
+from torchref.referee.noise import Noise, settled
 from torchref.referee.record import Node, Recording, tensors_in
 from torchref.referee.report import Judgement, Report
 from torchref.referee.storage import Ref
@@ -63,16 +63,15 @@ def expected(node: Node, value: Callable[[Ref], Array]) -> list[Array] | str:
 def compared(recording: Recording, node: Node, ref: Ref, i: int, exact: Array) -> Difference:
     """How far the i-th thing that the operation wrote is off; trials of rounding are added while it is in doubt."""
     theirs = ref.given().astype(np.float64)
-    u = unit_roundoff(ref.dtype) if ref.storage.floating else 0.0
     spread = np.zeros_like(exact)
-    found = difference(exact, theirs, spread, u)
+    found = difference(exact, theirs, spread, ref.dtype)
     for trial in range(1, TRIALS + 1):
         if not ref.storage.floating or found.equal or (trial > 1 and not is_open(found, trial)):
             break
         moved = moved_by(node, Noise(dtypes_of(recording), trial))
         if moved is not None:
             spread = np.fmax(spread, moved[1] * finite(np.abs(moved[0][i] - exact)))
-            found = difference(exact, theirs, spread, u)
+            found = difference(exact, theirs, spread, ref.dtype)
     return found
 
 

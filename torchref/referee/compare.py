@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from torchref.check.tolerance.rounding import MARGIN
 from torchref.nn.module import Array
+from torchref.referee.noise import underflow, unit_roundoff
 
 __all__ = ["Difference", "difference"]
 
@@ -32,12 +34,14 @@ class Difference:
         return self.equal or self.error > CERTAIN * self.bound
 
 
-def difference(ours: Array, theirs: Array, spread: Array, u: float) -> Difference:
+def difference(ours: Array, theirs: Array, spread: Array, dtype: torch.dtype) -> Difference:
     """The entry of `theirs` that is furthest beyond what rounding explains.
 
     Entry i may be off by MARGIN (S_i + rms(S) + R_i + rms(R)): S, `spread`, is how far rounding moved it in trials, the
-    root mean square stands for what the trials missed, and R = u |ours| is the rounding of the result itself.
+    root mean square stands for what the trials missed, and R = u |ours| + (what is lost near zero) is the rounding of
+    the result itself, in its dtype; an integer has none.
     """
+    u, lost = (unit_roundoff(dtype), underflow(dtype)) if dtype.is_floating_point else (0.0, 0.0)
     if ours.shape != theirs.shape:
         return Difference(np.inf, 0.0, ())
     if ours.size == 0:
@@ -45,7 +49,7 @@ def difference(ours: Array, theirs: Array, spread: Array, u: float) -> Differenc
     worst, beyond, largest = 0, -1.0, float(np.finfo(float).tiny)
     flat_ours, flat_theirs, flat_spread = ours.ravel(), theirs.ravel(), spread.ravel()
     with np.errstate(all="ignore"):
-        least = u * rms(ours) + rms(spread)
+        least = u * rms(ours) + rms(spread) + 2 * lost
         for start in range(0, ours.size, BLOCK):
             block = slice(start, start + BLOCK)
             off, allowed = compared(flat_ours[block], flat_theirs[block], u, least, flat_spread[block])

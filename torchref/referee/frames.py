@@ -9,12 +9,15 @@ from types import CodeType, FrameType
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 
 __all__ = ["Place", "Shape", "find_place"]
 
 TORCH = str(Path(torch.__file__).parent)
 HERE = str(Path(__file__).parent)
 FUNCTION = str(Path(torch.autograd.function.__file__))
+ENGINE = torch.autograd.graph._engine_run_backward.__code__
+CHECKPOINT = str(Path(torch.utils.checkpoint.__file__))
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Place:
     call: int | None
     custom: type | None = None
     arguments: tuple[Any, ...] = ()  # of the Function: the shapes of floating-point tensors, all else as it was
+    hook: bool = (
+        False  # whether torch's backward called it: no Function's backward, no forward that a checkpoint repeats
+    )
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ def find_place(end: CodeType) -> tuple[Place, list[torch.Tensor]]:
     source, call = "", None
     custom: type | None = None
     given: tuple[Any, ...] = ()
+    hook = known = False
     while frame is not None and frame.f_code is not end:
         code = frame.f_code
         name = code.co_filename
@@ -52,8 +59,10 @@ def find_place(end: CodeType) -> tuple[Place, list[torch.Tensor]]:
         if code.co_name == "apply" and name == FUNCTION and code.co_varnames[:1] == ("cls",):
             custom, call = frame.f_locals["cls"], id(frame)  # the outermost one is the one that torch sees
             given = frame.f_locals["args"]
+        known = known or name == CHECKPOINT or (name == FUNCTION and code.co_varnames[:1] == ("self",))
+        hook = hook or (code is ENGINE and bool(source) and not known)
         frame = frame.f_back
-    place = Place(source, None if custom is None else custom.__name__, call, custom, tuple(map(described, given)))
+    place = Place(source, None if custom is None else custom.__name__, call, custom, tuple(map(described, given)), hook)
     return place, [argument for argument in given if isinstance(argument, torch.Tensor)]
 
 

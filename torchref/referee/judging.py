@@ -19,9 +19,10 @@ from torchref.referee.compare import Difference, difference
 from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import TRIALS, Globally, is_open
+from torchref.referee.inside import REASON
 from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
 from torchref.referee.mistake import mistake
-from torchref.referee.noise import Noise, unit_roundoff
+from torchref.referee.noise import Noise, underflow, unit_roundoff
 from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
 from torchref.referee.record import Node, Recording
@@ -79,6 +80,7 @@ def judge(
         judge_ranks(model, closure, mean, report)
     else:
         judge_compiled(model, closure, truth, report)
+    enter_inside([recording for recording, _ in runs], trust, report)
     enter_lacking(truth, names_of(model), report)
     return report
 
@@ -91,7 +93,7 @@ def judge_run(
     recording, gradients = run_and_record(model, closure, engine)
     report = Report(engine=engine, draws=recording.draws, given=recording.given, operations=len(recording.nodes))
     assert recording.loss is not None
-    report.loss = float(recording.loss.given())
+    report.loss = recording.loss.given().item()
     refuse_nan(recording)
     check_trust(recording, trust)
     assign_entries(recording, trust)
@@ -101,6 +103,7 @@ def judge_run(
     judge_all_globally(truth, gradients, names, report)
     judge_all_locally(recording, gradients, names, report, tell)
     judge_buffers(recording, report)
+    enter_inside([recording], trust, report)
     enter_lacking(truth, names, report)
     report.decomposed = sum(node.decomposed and node.entry is not None for node in recording.nodes)
     report.parted.sort(key=lambda judgement: judgement.judged != "locally")
@@ -175,6 +178,15 @@ def enter_lacking(truth: Globally, names: dict[int, str], report: Report) -> Non
         (report.trusted if node.reason == "trusted" else report.not_judged).append(judgement)
 
 
+def enter_inside(recordings: Sequence[Recording], trust: Sequence[str], report: Report) -> None:
+    """Say whose backward ran in a gradient that the closure itself took: it was recorded as it came."""
+    found = {name: source for recording in recordings for name, source in recording.inside.items()}
+    for name, source in found.items():
+        reason = "trusted" if name in trust else REASON
+        judgement = Judgement(name, "operation", op=name, source=source, reason=reason)
+        (report.trusted if name in trust else report.not_judged).append(judgement)
+
+
 def name_of(key: int, names: dict[int, str]) -> tuple[str, str]:
     """The name and the kind of a leaf."""
     return (names[key], "parameter") if key in names else ("a leaf of the closure's own", "input")
@@ -198,7 +210,7 @@ def judge_all_locally(
             if number % 100 == 0:
                 tell(f"place by place, trial {trial}: {number:,} of {count:,}")
             seen.spread = np.fmax(spreads.pop(key), seen.spread) if key in spreads else seen.spread
-            found = difference(seen.ours, seen.theirs, seen.spread, unit_roundoff(seen.ref.storage.dtype))
+            found = difference(seen.ours, seen.theirs, seen.spread, seen.ref.storage.dtype)
             if is_open(found, trial):
                 again.add(key)
                 spreads[key] = seen.spread
@@ -223,7 +235,7 @@ def is_scaled(seen: Seen) -> bool:
     """Whether a share is off by a factor that is too small for the entries of a low precision to show."""
     dtypes = {ref.storage.dtype for share in seen.shares for ref in (seen.ref, *share.node.outputs)}
     u = max((unit_roundoff(dtype) for dtype in dtypes if dtype.is_floating_point), default=0.0)
-    return u > unit_roundoff(torch.float32) and off_by_a_factor(seen, u)
+    return u > unit_roundoff(torch.float32) and off_by_a_factor(seen, u, max(map(underflow, dtypes)))
 
 
 def judgement_of(key: Key, seen: Seen, found: Difference, names: dict[int, str]) -> Judgement:

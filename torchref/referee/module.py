@@ -14,6 +14,7 @@ from torchref.nn.module import Array, Backward, Module, Parameter, is_floating
 from torchref.nn.random import Source, Tape
 from torchref.referee.assignment import assign_entries
 from torchref.referee.errors import RefereeError
+from torchref.referee.inside import REASON, backwards_inside
 from torchref.referee.record import Recorder, Recording
 from torchref.referee.storage import Ref, Version
 from torchref.referee.tape import Shadows, forward_of, pull_back, read, store
@@ -121,7 +122,8 @@ class Replay(Module):
             tensor.requires_grad_(self.needs_input_grad and tensor.is_floating_point())
         reads = [recorder.ref(tensor, None) for tensor in (*given, *self.source.parameters())]
         tape = replayed_draws(self.rng) if isinstance(self.rng, Tape) else nullcontext()
-        with torch.random.fork_rng(devices=[]), torch.enable_grad(), tape, recorder:
+        inside = backwards_inside(recorder.recording.inside.setdefault)
+        with torch.random.fork_rng(devices=[]), torch.enable_grad(), tape, inside, recorder:
             output = self.source(*given)
         outputs = output if isinstance(output, tuple) else (output,)
         if not all(isinstance(part, torch.Tensor) for part in outputs):
@@ -152,7 +154,9 @@ class Replay(Module):
         ]
 
     def refuse(self, run: Run) -> None:
-        """RefereeError where what was recorded cannot be replayed to the last digit."""
+        """RefereeError where what was recorded cannot be replayed to the last digit, or is not judged."""
+        for name, source in run.recording.inside.items():
+            raise RefereeError(f"{name}{' at ' + source if source else ''}: {REASON}")
         width = max((parameter.dtype.itemsize for parameter in self.parameters()), default=0)
         for node in run.recording.nodes:
             where = f"{node.name} at {node.place.source}"

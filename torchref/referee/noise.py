@@ -19,7 +19,7 @@ import torch
 from torchref.check.tolerance.rounding import NOISE, UNIT_ROUNDOFF, noisy, plain, rounding_noise
 from torchref.nn.module import Array
 
-__all__ = ["Noise", "settled", "unit_roundoff"]
+__all__ = ["Noise", "settled", "underflow", "unit_roundoff"]
 
 DRAWS = np.random.default_rng(0).uniform(-1, 1, 2**20)  # the pool from which every trial takes, at its own places
 
@@ -65,6 +65,8 @@ class Noise:
         u = unit_roundoff(dtype)
         if self.shakes or u > UNIT_ROUNDOFF["float32"]:
             array = np.asarray(array * (1 + self.rng.uniform(-u, u, array.shape)))
+        if (least := underflow(dtype)) > 0:
+            array = np.asarray(array + self.rng.uniform(-least, least, array.shape))
         rounding: Array = array.astype(np.float32) if self.in_float32 else noisy(array)
         return rounding
 
@@ -76,6 +78,11 @@ class Noise:
 def unit_roundoff(dtype: Any) -> float:
     """u of a torch dtype."""
     return UNIT_ROUNDOFF[str(dtype).removeprefix("torch.")]
+
+
+def underflow(dtype: Any) -> float:
+    """How far a number near zero is rounded: float16 ends at 2^-24, where gradients are; the others far below."""
+    return 2.0**-25 if dtype == torch.float16 else 0.0
 
 
 def settled(array: Array) -> Array:

@@ -67,6 +67,7 @@ class Recording:
         self.writes: list[tuple[Node, list[Ref]]] = []  # into buffers, with the windows as they were afterwards
         self.draws = 0
         self.given = 0
+        self.inside: dict[str, str] = {}  # whose backward ran in a gradient that the run itself took, and its place
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -80,11 +81,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.modules: list[str] = []
         self.storages: dict[int, Storage] = {}
         self.pending: list[tuple[torch.Tensor, Node, int]] = []
+        self.parameters: set[Storage] = set()
+        self.overwritten: dict[Storage, torch.Tensor] = {}  # parameters, as they were
         self.allocated: dict[Storage, tuple[Node, list[Ref]]] = {}  # in a custom Function, and what that was given
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         place, given = find_place(self.end)
+        if place.hook:
+            self.recording.inside.setdefault("a hook", place.source)
         self.attach(place.call)
         cut = func is torch.ops.aten.detach.default and place.call is None
         if cut or torch.Tag.inplace_view in func.tags:
@@ -97,10 +102,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         if kept or self.may_be_tracked(node):
             for ref in node.inputs:
                 ref.version.read = True
-        for tensor in targets:
-            self.storage(tensor).version.keep()
+        self.keep(targets)
         result = func(*args, **kwargs)
         outputs: list[torch.Tensor] = tensors_in(result, torch.Tensor) or targets  # some write and return nothing
+        refuse_without_memory(outputs)
         fresh = [t for t in outputs if t.untyped_storage()._cdata not in self.storages]
         if not fresh and not targets:  # views alone
             self.await_views(outputs, place.call)
@@ -115,6 +120,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         if kept:
             self.keep_written(node, targets)
         return result
+
+    def keep(self, targets: list[torch.Tensor]) -> None:
+        """Keep what is about to be overwritten: what was read, and a parameter to be put back."""
+        for storage in map(self.storage, targets):
+            storage.version.keep()
+            if storage in self.parameters and storage not in self.overwritten:
+                self.overwritten[storage] = storage.flat.clone()
+
+    def put_back(self) -> None:
+        """Give the parameters that the run has overwritten, by an optimizer's step or a norm, their numbers again."""
+        with torch.no_grad():
+            for storage, numbers in self.overwritten.items():
+                storage.flat.copy_(numbers)
 
     def enter(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
         """Enter the node, if a gradient passes it or what it wrote; else its values are given."""
@@ -135,6 +153,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
     def storage(self, tensor: torch.Tensor) -> Storage:
         """The storage of a tensor, which is remembered at its first sight."""
+        refuse_without_memory([tensor])
         key = tensor.untyped_storage()._cdata
         if key not in self.storages:
             self.storages[key] = Storage(tensor)
@@ -143,13 +162,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
     def ref(self, tensor: torch.Tensor, call: int | None) -> Ref:
         """The window that `tensor` is, now. In a custom Function what its call computed from its inputs needs a
         gradient, whatever torch says: there it does not look inside."""
+        refuse_without_memory([tensor])
         new = tensor.untyped_storage()._cdata not in self.storages
         storage = self.storage(tensor)
         if call is None and tensor.grad_fn is not None and not is_view_of_leaf(tensor):
             self.meet(tensor, storage, new)
         needs = tensor.requires_grad or (call is not None and storage.call == call)
         ref = Ref(storage.version, tensor, needs and storage.differentiable)
-        if tensor.requires_grad and tensor.is_leaf and tensor._base is None:
+        if tensor.requires_grad and tensor.is_leaf and tensor._base is None and (call is None or new or is_own(tensor)):
             self.recording.leaves.setdefault(id(tensor), (tensor, ref))
         return ref
 
@@ -167,8 +187,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         """
         if new:
             raise RefereeError(
-                f"a tensor of the shape {tuple(tensor.shape)} with a gradient was computed before the closure ran: "
-                "compute it in the closure, or detach it"
+                f"a tensor of the shape {tuple(tensor.shape)} with a gradient was computed before the closure ran, or "
+                "in another thread: compute it in the closure's own thread, or detach it"
             )
         made, refs = self.allocated.get(storage, (None, []))
         maker = None if storage.version.maker is None else self.recording.nodes[storage.version.maker]
@@ -278,9 +298,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
     def watching(self, model: torch.nn.Module) -> Iterator[None]:
         """Within this context the recorder knows in which module of `model` it is, and what its buffers are."""
         handles: list[Any] = []
+        self.parameters = {self.storage(p) for p in model.parameters() if not torch.nn.parameter.is_lazy(p)}
         for name, buffer in model.named_buffers():
             self.recording.buffers[self.storage(buffer)] = name
         for name, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                continue
 
             def enter(_module: Any, _args: Any, name: str = name) -> None:
                 self.modules.append(name)
@@ -306,6 +329,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         return self.recording
 
 
+def refuse_without_memory(tensors: list[torch.Tensor]) -> None:
+    """RefereeError for a tensor whose numbers are not there, or not in one strided piece of memory."""
+    for tensor in tensors:
+        if tensor.is_meta:
+            raise RefereeError("a tensor on the device meta has no numbers: make the model and its data on a real one")
+        if tensor.layout != torch.strided or tensor.is_nested:
+            layout = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+            raise RefereeError(f"the run makes a tensor of the layout {layout}: only strided (dense) ones are replayed")
+
+
 def refuse_hidden(node: Node, how: str) -> None:
     """RefereeError where an operation draws at random inside a fused kernel, and keeps what it drew."""
     if how == "hidden":
@@ -318,6 +351,11 @@ def refuse_hidden(node: Node, how: str) -> None:
 
 def is_differentiable(tensor: torch.Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+def is_own(tensor: torch.Tensor) -> bool:
+    """Whether it is a parameter: a custom Function makes leaves of what it was given, for a gradient inside of it."""
+    return isinstance(tensor, torch.nn.Parameter)
 
 
 def is_view_of_leaf(tensor: torch.Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torchref.nn.module import Array
 from torchref.referee.engines import casting, converted, device_of, full_precision
 from torchref.referee.errors import RefereeError
+from torchref.referee.inside import backwards_inside
 from torchref.referee.leaves import as_it_was, gradient_of
 from torchref.referee.record import Recorder, Recording
 
@@ -26,13 +28,15 @@ def run_and_record(
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RefereeError("no parameter of the model needs a gradient")
     recorder, device = Recorder(run_and_record.__code__), device_of(model, engine)
-    with as_it_was(model, device), converted(model, engine, device), full_precision(device):
-        with casting(engine, device), recorder.watching(model), recorder:
+    with as_it_was(model, device), converted(model, engine, device), full_precision(device), ExitStack() as stack:
+        stack.callback(recorder.put_back)
+        inside = backwards_inside(recorder.recording.inside.setdefault)
+        with casting(engine, device), recorder.watching(model), inside, recorder:
             loss = closure()
         check_loss(loss)
         recording = recorder.finish(loss, model.buffers())
         if not recording.nodes:
-            raise RefereeError("the closure ran no operation through which a gradient passes")
+            raise RefereeError("the closure ran no operation through which a gradient passes (or in another thread)")
         if not {id(p) for p in model.parameters()} & set(recording.leaves):
             raise RefereeError("the closure ran no operation on a parameter of the model")
         return recording, gradients_after(loss, [leaf for leaf, _ in recording.leaves.values()])
@@ -47,6 +51,11 @@ def gradients_after(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> dict[
         try:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         except RuntimeError as error:
+            if "a second time" in str(error):
+                raise RefereeError(
+                    "a backward inside the closure has freed the graph of the loss: let the closure return the loss "
+                    "without calling backward, or call it with retain_graph=True"
+                ) from error
             raise RefereeError(f"torch's backward fails: {' '.join(str(error).split())}") from error
         return {id(leaf): gradient_of(leaf) for leaf in leaves}
     finally:
@@ -74,4 +83,4 @@ def refuse_nan(recording: Recording) -> None:
         if any(ref.storage.floating and np.isnan(ref.given()).any() for ref in node.outputs):
             where = f" in {node.module}" if node.module else ""
             raise RefereeError(f"nan in the forward: first from {node.op}{where} at {node.place.source}")
-    raise RefereeError(f"the loss is {float(recording.loss.given())}: there is no gradient to judge")
+    raise RefereeError(f"the loss is {recording.loss.given().item()}: there is no gradient to judge")

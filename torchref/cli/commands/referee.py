@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -57,6 +58,10 @@ def run(options: Options) -> int:
         check_engine(options.engine)  # before the file runs
         make = load(options.target)
         torch.manual_seed(options.seed)
+        try:
+            inspect.signature(make).bind()
+        except TypeError as error:
+            raise UserError(f"referee: {options.target} is called without arguments: {error}") from None
         made = make()
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], torch.nn.Module)):
             raise UserError(f"referee: {options.target} must return (model, closure), a torch module and a function")
