@@ -73,6 +73,7 @@ def folder(tmp_path, monkeypatch):
         ("code/named.py", NAMED),
         ("code/inside/marked.py", MARKED),
         ("code/nothing.py", "x = 1"),
+        ("code/mine.py", "class MyAdam:\n    def step(self, params, grads): ...\n"),
         ("code/.hidden/named.py", NAMED),
         ("code/venv/pyvenv.cfg", ""),
         ("code/venv/named.py", NAMED),
@@ -98,6 +99,7 @@ def test_what_a_directory_holds(folder):
         ("code/named.py=tanh", None, "tanh"),
         ("code/inside/marked.py", None, "leaky"),
         ("code/named.py", "gelu", "say which is meant, as FILE.py:NAME: relu, tanh, Dropout, linear, helper"),
+        ("code/mine.py", "adam", "MyAdam"),
         ("code/nothing.py", "gelu", "no function or class with a backward is there"),
         ("code/nothing.py", None, "# torchref: NAME against OP"),
         ("code/none.py", "gelu", "there is no such file"),
@@ -123,11 +125,23 @@ def test_the_text(folder, capfd):
         "code/inside/marked.py:leaky  RIGHT for input",
         "",
     ]
-    assert lines[-1] == "5 in all: 3 right, 1 wrong and 1 could not be run"
+    assert lines[-3:] == [
+        "not judged, as no operation has this name: code/named.py: helper",
+        "A comment in the file says what it should be: # torchref: NAME against OP",
+        "5 in all: 3 right, 1 wrong and 1 could not be run",
+    ]
     assert main(["check", "code", "--hints", "0"]) == 2
     assert "dinput wrong" not in capfd.readouterr().out
     assert main(["check", "code/named.py:relu=relu", "code/named.py:tanh=tanh", "--json"]) == 1
     assert [r["file"] for r in json.loads(capfd.readouterr().out)["results"]] == ["code/named.py"] * 2
+
+
+def test_a_directory_with_one_target(folder, capfd):
+    """Catches an answer that does not say which file it is about, or how many there were."""
+    assert main(["check", "code/inside"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "code/inside/marked.py:leaky  RIGHT for input"
+    assert lines[-1] == "1 in all: 1 right"
 
 
 def test_junit(folder, capfd):

@@ -83,10 +83,22 @@ def in_the_file(path: str, against: str) -> list[Target]:
         return marked
     names = candidates(tree)
     if against:
+        names = names or the_only_one(tree)
         stem = normal(against.partition("(")[0].rpartition(".")[2])
         chosen = [n for n in names if normal(n) == stem] or names
         return [Target(path, chosen[0], against)] if len(chosen) == 1 else []
     return [Target(path, n, n, guessed=True) for n in names if normal(n) in operations()]
+
+
+def passed_over(directories: Sequence[str]) -> dict[str, list[str]]:
+    """{file: what has a backward, and neither a mark nor an operation's name}: it is not judged."""
+    found = {}
+    for path in (file for directory in directories for file in python_files(directory)):
+        judged = {t.name for t in in_the_file(path, "")}
+        if "" not in judged:  # the file can be read
+            tree = ast.parse(Path(path).read_text(encoding="utf-8", errors="replace"))
+            found[path] = [n for n in candidates(tree) if n not in judged]
+    return {path: names for path, names in found.items() if names}
 
 
 def nothing(path: str, against: str) -> str:
@@ -118,6 +130,14 @@ def candidates(tree: ast.Module) -> list[str]:
             elif returns_a_function(node):
                 found.append(node.name)
     return list(dict.fromkeys(found))
+
+
+def the_only_one(tree: ast.Module) -> list[str]:
+    """The only public class of a file, or without classes its only public function: an optimizer, a whole network."""
+    public = [n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef) and not n.name.startswith("_")]
+    classes = [n.name for n in public if isinstance(n, ast.ClassDef)]
+    there = classes or [n.name for n in public]
+    return there if len(there) == 1 else []
 
 
 def returns_a_function(function: ast.FunctionDef) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from torchref.check.report.judgement import COULD_NOT_RUN, RIGHT, WRONG, Judgement, listed, title
+
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def status(verdicts: Sequence[Judgement]) -> int:
@@ -13,14 +16,22 @@ def status(verdicts: Sequence[Judgement]) -> int:
     return max((v.status for v in verdicts), default=0)
 
 
-def as_text(verdicts: Sequence[Judgement], hints: int) -> str:
-    """One verdict: its text. Several: a line for each, then the details, then how many there are of each kind."""
+def as_text(
+    verdicts: Sequence[Judgement], hints: int, listing: bool = False, passed_over: Mapping[str, Sequence[str]] = _NONE
+) -> str:
+    """One verdict: its text. Several: a line for each, then the details, then how many there are of each kind.
+
+    `listing`: also one verdict has its line, as where a directory was named. `passed_over`: {file: names}, what has a
+    backward there and was not judged.
+    """
     details = [v.text(hints) for v in verdicts]
-    if len(verdicts) == 1:
+    if len(verdicts) == 1 and not listing:
         return details[0]
     width = max((len(v.place) for v in verdicts), default=0)
     lines = [f"{v.place:{width}}  {in_one_line(v, hints)}" for v in verdicts]
-    return "\n".join([*lines, "", *details, "", summary(verdicts)])
+    left = [f"not judged, as no operation has this name: {path}: {', '.join(n)}" for path, n in passed_over.items()]
+    left += ["A comment in the file says what it should be: # torchref: NAME against OP"] if left else []
+    return "\n".join([*lines, "", *details, "", *left, summary(verdicts)])
 
 
 def in_one_line(v: Judgement, hints: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +66,7 @@ def run(options: Options) -> int:
     """Judge, print, and write the page."""
     from torchref.check.api import Asked, in_files, split
     from torchref.check.ops import catalogue
+    from torchref.check.reading.targets import passed_over
     from torchref.check.report import several
 
     if options.list:
@@ -98,7 +100,8 @@ def run(options: Options) -> int:
     if options.json:
         print(several.as_json(verdicts, options.hints))
     else:
-        print(several.as_text(verdicts, options.hints))
+        directories = [word for word in options.targets if os.path.isdir(word)]
+        print(several.as_text(verdicts, options.hints, bool(directories), passed_over(directories)))
     return several.status(verdicts)
 
 

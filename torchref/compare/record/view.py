@@ -122,8 +122,6 @@ def deep_link(address: str, folder: Path) -> str:
 
 def pinned(folder: Path) -> list[dict[str, Any]]:
     """The cards on top: the picture of NumPy on torch, then what a lesson names, or the curves of every run."""
-    from torchref.compare.comparison import ABOUT  # with NumPy
-
     cards: list[dict[str, Any]] = []
     for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
         if first := next(iter(sorted(folder.glob(f"**/{engine}/events.out.tfevents.*"))), None):
