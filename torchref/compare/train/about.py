@@ -14,7 +14,7 @@ from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import AGREEMENT, THIS_RUN
 from torchref.compare.train.report import Report, VariantReport
 
-__all__ = ["listed", "write_about"]
+__all__ = ["in_a_line", "listed", "write_about"]
 
 
 def write_about(
