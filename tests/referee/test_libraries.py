@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.referee import gallery, gallery_timm, gallery_torchvision, gallery_transformers
+from tests.referee import gallery, gallery_timm, gallery_torchvision, gallery_transformers, transformers_built
 from tests.referee.libraries import library
 from tests.referee.runs import assert_equal
 from torchref.referee import judge
@@ -93,8 +93,8 @@ def test_products_in_groups():
     """Catches the experts' products, one for each group of rows, which torch has in float32 and bfloat16 alone."""
     models = library("transformers")
     torch.manual_seed(0)
-    config = {**gallery_transformers.EXPERTS, "experts_implementation": "grouped_mm"}
+    config = {**transformers_built.EXPERTS, "experts_implementation": "grouped_mm"}
     with warnings.catch_warnings(action="ignore"):
-        build = gallery_transformers.built("MixtralForCausalLM", config, num_local_experts=4)
+        build = transformers_built.built("MixtralForCausalLM", config, num_local_experts=4)
         report = assert_equal(*build(models))
     assert {"_grouped_mm"} <= {judgement.op for judgement in report.judged}

@@ -22,8 +22,8 @@ from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
-from torchref.check.reference.network.guess import goes_back_from_labels
 from torchref.check.reference.network.judge import is_network, judge_network, judge_without_loss
+from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child

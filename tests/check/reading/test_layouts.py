@@ -69,3 +69,41 @@ def test_one_example_without_a_batch(sign):
     assert "it is judged on one example, without the axis of the batch" in verdict.notes, verdict.text()
     slugs = [(f.gradient, f.slug) for f in verdict.findings]
     assert slugs == ([] if sign == 1 else [("weight", "wrong-sign")])
+
+
+def of_one_image(sign):
+    class Convolution:
+        """A convolution of one image, with a bias for each position of the output."""
+
+        def __init__(self, weight, bias):
+            self.weight, self.bias = weight, bias
+
+        def forward(self, x):
+            if x.ndim != 3:
+                raise ValueError("one image")
+            self.x, (rows, columns) = x, self.weight.shape[2:]
+            self.windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), (1, 2))
+            y = np.einsum("chwkl,mckl->mhw", self.windows, self.weight)
+            if self.bias.shape != y.shape:
+                raise ValueError("a bias for each position")
+            return y + self.bias
+
+        def backward(self, dy):
+            rows, columns = self.weight.shape[2:]
+            dx = np.zeros_like(self.x)
+            for i in range(dy.shape[1]):
+                for j in range(dy.shape[2]):
+                    dx[:, i : i + rows, j : j + columns] += np.einsum("m,mckl->ckl", dy[:, i, j], self.weight)
+            self.dweight = np.einsum("chwkl,mhw->mckl", self.windows, dy)
+            self.dbias = sign * dy
+            return dx
+
+    return Convolution
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_image_with_a_bias_for_each_position(sign):
+    """Catches a convolution of one image, its bias shaped like the output, that is refused or not judged."""
+    verdict = of(of_one_image(sign), "conv2d")
+    assert any("one image, with a bias for each position" in note for note in verdict.notes), verdict.text()
+    assert [(f.gradient, f.slug) for f in verdict.findings] == ([] if sign == 1 else [("bias", "wrong-sign")])

@@ -162,3 +162,15 @@ def test_shapes_that_the_backward_does_not_take(name, gradients):
     verdict = judged(name, "forward")
     assert verdict.verdict == "right", verdict.text()
     assert set(verdict.right) == set(gradients.split())
+
+
+def test_code_that_runs_on_no_inputs():
+    """Catches an error that does not say which inputs were tried, and how to give others."""
+
+    def product(x, w):
+        raise ValueError("never")
+
+    verdict = judge_as(product, Asked(lambda x, w: x @ w), "product")
+    assert verdict.verdict == "could-not-run", verdict.text()
+    assert "tried: x (5, 7), w (7, 11)" in verdict.error
+    assert "--inputs FILE.py:make" in verdict.error

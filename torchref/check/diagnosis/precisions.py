@@ -60,7 +60,10 @@ def judge_in(found: Found, other: Trial, judged_in: str) -> bool:
     dtype = other.form.dtype
     where = f"; in {dtype}, not in {judged_in}"
     wrong = wrong_gradients(other)
-    matched, rest = match_library(other, other, wrong, where) if wrong else ([], [])
+    of_another_shape = [n for n in wrong if np.shape(other.gradients[n]) != other.reference[n].shape]
+    comparable = [n for n in wrong if n not in of_another_shape]
+    matched, rest = match_library(other, other, comparable, where) if comparable else ([], [])
+    found.notes += [beyond(other, n) for n in of_another_shape]
     for n in rest:
         s = a_turned_sign(other, n)
         if s is None:

@@ -51,7 +51,7 @@ def best_trial(form: Form, stated: tuple[str, ...], strict: bool = False) -> Tri
     if trial.outputs and wrong_outputs(trial) and for_vectors(trial):
         vector = trial.reading.calling(op=replace(trial.op, variants=("vector",)))
         trial = settle(vector.noting("it is judged on one vector: its backward takes no rows"))
-    return on_one_column(reading, trial) or on_a_column(reading, trial) or trial
+    return on_one_column(reading, trial) or trial
 
 
 def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
@@ -73,23 +73,6 @@ def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
     except CouldNotRun:
         return None
     return column if (right or raised) and works(column) else None
-
-
-def on_a_column(reading: Reading, trial: Trial) -> Trial | None:
-    """The trial of code for one vector that is a column, (n, 1), and right as such."""
-    op = trial.op
-    if trial.reading.variant != "vector" or not op.has("dim") or "dim" in {*op.given, *reading.takes}:
-        return None
-    there = with_gradients(trial.reading)
-    if there is not None and gradients_right(there):
-        return None
-    column = replace(reading.op, variants=("column",), given={**op.given, "dim": 0})
-    try:
-        found = settle(reading.calling(op=column).noting("it is judged on one column, (n, 1)"))
-        own = with_gradients(found.reading) if works(found) else None
-    except CouldNotRun:
-        return None
-    return found if own is not None and gradients_right(own) else None
 
 
 def settle(reading: Reading) -> Trial:

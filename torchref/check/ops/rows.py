@@ -13,7 +13,7 @@ from torchref.check.ops.formula import from_textbook
 from torchref.check.ops.record import Arrays, Known, Op, Options, Patch, array, option
 from torchref.check.textbook import rows as textbook
 
-SHAPES = {"square": (5, 5), "vector": (7,), "column": (7, 1), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
+SHAPES = {"square": (5, 5), "vector": (7,), "three axes": (3, 5, 7), "four axes": (4, 3, 5, 7)}
 
 
 def _make_rows(rng: Generator, o: Options, variant: str) -> Arrays:

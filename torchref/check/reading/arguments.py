@@ -46,6 +46,7 @@ CONFIG = re.compile(
 
 
 def normal(name: str) -> str:
+    """A name in normal form: small letters, no underscores."""
     return name.lower().replace("_", "")
 
 
@@ -77,6 +78,7 @@ class Matching:
 
 
 def parameters(function: Any) -> list[inspect.Parameter]:
+    """The parameters of a function, those unpacked from *args by name among them; none where it has no signature."""
     try:
         found = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):

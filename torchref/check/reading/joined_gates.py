@@ -51,10 +51,12 @@ def apart(w: Array, hidden: int, h_first: bool) -> tuple[Array, Array]:
 
 
 def together(ih: Array, hh: Array, h_first: bool) -> Array:
+    """The two matrices side by side: [hh, ih], or [ih, hh]."""
     return np.concatenate((hh, ih) if h_first else (ih, hh), axis=1)
 
 
 def per_gate(op: Op, parts: Parts, h_first: bool) -> Op:
+    """The operation with one matrix on [h, x] for each gate, and its bias where it has one."""
     weights, biases, count = parts["weight"], parts["bias"], len(parts["weight"])
 
     def stacked(v: Any) -> Any:
@@ -89,6 +91,8 @@ def per_gate(op: Op, parts: Parts, h_first: bool) -> Op:
 
 
 def conventions(op: Op, parts: Parts) -> Any:
+    """The conventions of code with joined gates, in groups, from the values of the probe."""
+
     def every(values: Mapping[str, Any]) -> list[list[Convention]]:
         weights = dict.fromkeys(parts["weight"], flip_T)
         groups = [[Convention("the weights are stored as (in, out); torch stores (out, in)", weights, weights)]]
@@ -118,6 +122,7 @@ def whole(op: Op) -> Iterator[Op]:
 
 
 def one_matrix(op: Op, h_first: bool) -> Op:
+    """The operation with [weight_hh, weight_ih] as its weight_ih, or [weight_ih, weight_hh]."""
     gates = max(len(op.gates), 1)
 
     def two(v: Any) -> Any:

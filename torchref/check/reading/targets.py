@@ -67,6 +67,7 @@ def python_files(directory: str) -> Iterator[str]:
 
 
 def aside(directory: Path) -> bool:
+    """Whether a folder is not the user's own code: hidden, an environment, one of ASIDE."""
     return directory.name.startswith(".") or directory.name in ASIDE or (directory / "pyvenv.cfg").exists()
 
 

@@ -48,24 +48,24 @@ def function_of(against: Any, option: str = "--against") -> tuple[Callable[..., 
     if not path.is_file():
         raise NoWitness(f"{option}: there is no file {path}")
     try:
-        found = look_up_alone(load_file(path.resolve()), place["name"])
+        found = _look_up_alone(load_file(path.resolve()), place["name"])
     except (MemoryError, TimeOut):
         raise
     except CouldNotRun as problem:
         raise NoWitness(f"{option}: {path}: {problem}") from None
-    except BaseException as problem:
+    except BaseException as problem:  # noqa: BLE001 -- the user's file may raise anything, SystemExit included
         raise NoWitness(f"{option}: {path} cannot be imported:\n{last_lines(problem)}") from None
     if not callable(found):
         raise NoWitness(f"{option}: {path}: {place['name']} is a {type(found).__name__}, not a function")
-    return found, options(place["call"], option)
+    return found, _options(place["call"], option)
 
 
-def look_up_alone(module: Any, name: str) -> Any:
+def _look_up_alone(module: Any, name: str) -> Any:
     """What `name` is; no pair is made of it."""
     return getattr(module, name) if hasattr(module, name) else look_up(module, name)
 
 
-def options(call: str | None, option: str) -> dict[str, Any]:
+def _options(call: str | None, option: str) -> dict[str, Any]:
     """The options in brackets: f(stride=2). Errors: NoWitness."""
     if not call:
         return {}

@@ -22,21 +22,21 @@ def in_torch(function: Callable[..., Any], otherwise: bool) -> bool:
         seen.append(code)
         inner = [c.co_names for c in code.co_consts if inspect.iscode(c)]
         for value in (scope.get(n) for names in (code.co_names, *inner) for n in names):
-            if root(value) == "torch":
+            if _root(value) == "torch":
                 return True
-            numpy = numpy or root(value) == "numpy"
+            numpy = numpy or _root(value) == "numpy"
             if inspect.isfunction(value):
                 waiting.append(value)
     return otherwise and not numpy
 
 
-def root(value: Any) -> str:
+def _root(value: Any) -> str:
     """The package that a module, a class or a function comes from."""
     name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None) or ""
     return str(name).partition(".")[0]
 
 
-def tensors(values: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def _tensors(values: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """Arrays as tensors; those in `names` ask for a gradient."""
     import torch
 
@@ -49,7 +49,7 @@ def tensors(values: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return found
 
 
-def outputs_of(result: Any) -> list[Any]:
+def _outputs_of(result: Any) -> list[Any]:
     """The tensors that the function returned."""
     import torch
 
@@ -61,9 +61,9 @@ def forward(call: Callable[[dict[str, Any]], Any], values: dict[str, Any], names
     """The outputs as tensors with their graph, and the tensors that they were computed from."""
     import torch
 
-    given = tensors(values, names)
+    given = _tensors(values, names)
     with torch.enable_grad():
-        return outputs_of(call(given)), given
+        return _outputs_of(call(given)), given
 
 
 def backward(outputs: list[Any], given: dict[str, Any], names: list[str], upstream: list[Any]) -> dict[str, Array]:

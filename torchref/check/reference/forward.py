@@ -24,23 +24,24 @@ LENGTHS = (7, 11, 3, 5)  # of what a constructor asks for
 def forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
     """The forward. Errors: NoWitness where the code has none."""
     if is_autograd(target):
-        return of_autograd(target)
+        return _of_autograd(target)
     pair = as_pair(target, form)
     if pair is not None:
-        return of_pair(pair[0])
+        return _of_pair(pair[0])
     if inspect.isclass(target) or hasattr(target, "forward"):
-        return OfLayer(target)
+        return _OfLayer(target)
     if not callable(target):
         raise NoWitness(f"a {type(target).__name__} has no forward; --against FILE.py:FUNCTION names one")
-    return of_closure(target)
+    return _of_closure(target)
 
 
-def signed(function: Callable[..., Any], params: list[inspect.Parameter]) -> Callable[..., Any]:
+def _signed(function: Callable[..., Any], params: list[inspect.Parameter]) -> Callable[..., Any]:
+    """The function with these parameters as its signature."""
     function.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
     return function
 
 
-def of_autograd(cls: Any) -> Callable[..., Any]:
+def _of_autograd(cls: Any) -> Callable[..., Any]:
     """forward(ctx, ...) on tensors, run so that autograd sees what is inside."""
     method = cls.forward
     params = list(inspect.signature(method).parameters.values())
@@ -56,10 +57,10 @@ def of_autograd(cls: Any) -> Callable[..., Any]:
         )
         return method(*((context,) if with_context else ()), *args, **kwargs)
 
-    return signed(forward, params[1:] if with_context else params)
+    return _signed(forward, params[1:] if with_context else params)
 
 
-def of_pair(function: Any) -> Callable[..., Any]:
+def _of_pair(function: Any) -> Callable[..., Any]:
     """The first of a pair: what it returns beside its cache, which comes last."""
 
     @functools.wraps(function)
@@ -67,10 +68,10 @@ def of_pair(function: Any) -> Callable[..., Any]:
         result = function(*args, **kwargs)
         return result[:-1] if isinstance(result, tuple) and len(result) > 1 else result
 
-    return signed(forward, list(inspect.signature(function).parameters.values()))
+    return _signed(forward, list(inspect.signature(function).parameters.values()))
 
 
-def of_closure(function: Any) -> Callable[..., Any]:
+def _of_closure(function: Any) -> Callable[..., Any]:
     """A function that returns its output and its backward: the output."""
 
     @functools.wraps(function)
@@ -84,10 +85,10 @@ def of_closure(function: Any) -> Callable[..., Any]:
             )
         return tuple(i for i in items if not callable(i) or isinstance(i, np.ndarray))
 
-    return signed(forward, list(inspect.signature(function).parameters.values()))
+    return _signed(forward, list(inspect.signature(function).parameters.values()))
 
 
-class OfLayer:
+class _OfLayer:
     """The forward of a class, as a function of its input and of the arrays that an instance holds."""
 
     def __init__(self, cls: Any) -> None:
@@ -99,12 +100,12 @@ class OfLayer:
         self.__module__ = getattr(cls, "__module__", "")
         self.sizes: dict[str, int] = {}
         self.template = self.made()
-        self.held = {n: v for n, v in vars(self.template).items() if is_weight(n, v)}
+        self.held = {n: v for n, v in vars(self.template).items() if _is_weight(n, v)}
         self.holders = {
             key: holder
             for holder in ("params", "parameters", "weights")
-            for key, v in (members(getattr(self.template, holder, None))).items()
-            if is_weight(key, v)
+            for key, v in (_members(getattr(self.template, holder, None))).items()
+            if _is_weight(key, v)
         }
         self.held |= {key: getattr(self.template, holder)[key] for key, holder in self.holders.items()}
         params = [p for p in parameters(getattr(self.template, name)) if p.name not in self.held]
@@ -119,7 +120,7 @@ class OfLayer:
         self.sizes = {p.name: n for p, n in zip(needed, LENGTHS * 2, strict=False)}
         try:
             return seeded(lambda: self.cls(**self.sizes))
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 -- whatever the user's constructor raises on these numbers
             raise NoWitness(
                 f"the constructor of {self.cls.__name__} raised {type(problem).__name__}: {problem}; "
                 "judge an instance, or name a forward with --against FILE.py:FUNCTION"
@@ -147,11 +148,12 @@ class OfLayer:
         return tuple(found)
 
 
-def members(value: Any) -> dict[str, Any]:
+def _members(value: Any) -> dict[str, Any]:
+    """The value if it is a dictionary, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def is_weight(name: Any, value: Any) -> bool:
+def _is_weight(name: Any, value: Any) -> bool:
     """An array of floats with a name of its own, that is neither a gradient nor a statistic."""
     held = isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim > 0
     n = normal(str(name))

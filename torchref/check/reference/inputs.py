@@ -81,7 +81,7 @@ class Recipe:
         return found
 
 
-def shapes_of(a: Argument, first: Shape) -> tuple[Shape, ...]:
+def _shapes_of(a: Argument, first: Shape) -> tuple[Shape, ...]:
     """The shapes that an argument of this name may have, the likelier first."""
     n = normal(a.name)
     if a.kind == "data":
@@ -95,7 +95,7 @@ def shapes_of(a: Argument, first: Shape) -> tuple[Shape, ...]:
     return (first, *(s for s in OTHERS if s != first))
 
 
-def candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str, Shape]) -> Iterator[Recipe]:
+def _candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str, Shape]) -> Iterator[Recipe]:
     """Recipes in turn: each shape of the first array, with those of the others; some may be settled."""
     arrays = [a for a in arguments if a.kind != "option" and not a.optional and a.name not in settled]
     lengths = dict.fromkeys(n for s in settled.values() for n in s if isinstance(n, int))
@@ -104,7 +104,7 @@ def candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str,
         yield Recipe(dict(settled), {**SYSTEMS[0], **sizes})
         return
     for first in FIRST:
-        ways = [shapes_of(a, first) for a in arrays[1:]]
+        ways = [_shapes_of(a, first) for a in arrays[1:]]
         for system, chosen in itertools.product(systems, list(itertools.product(*ways))):
             shapes = dict(zip([a.name for a in arrays], (first, *chosen), strict=True))
             yield Recipe({**shapes, **settled}, {**system, **sizes})
@@ -126,7 +126,7 @@ def find_recipes(
     tried = 0
     firsts: set[Shape] = set()
     name = next((a.name for a in arguments if a.kind != "option"), "")
-    for recipe in candidates(arguments, sizes or {}, settled or {}):
+    for recipe in _candidates(arguments, sizes or {}, settled or {}):
         if recipe.shapes.get(name, ()) in firsts or any(recipe.shapes == f.shapes for f in failed):
             continue
         tried += 1

@@ -31,7 +31,7 @@ SHAPES = 4  # sets of other shapes that are tried where the code does not run on
 SPREAD = re.compile(r"(b|bias|beta|shift|offset|gamma|gain|scale)\w?$", re.I)  # of course broadcast
 
 
-def judge_against(
+def judge_against(  # noqa: PLR0913 -- all after the third have names
     target: Any,
     function: Callable[..., Any],
     label: str,
@@ -50,28 +50,28 @@ def judge_against(
         op = own_op(function, label, given, sizes, make, is_autograd(target))
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=label, error=str(problem))
-    verdict = diagnose(target, op, form, stated, name, device, only)
+
+    def diagnosed(op: Op) -> Verdict:
+        return diagnose(target, op, form, stated, name, device, only)
+
+    verdict = diagnosed(op)
     if verdict.verdict == COULD_NOT_RUN and make is None:
         again = functools.partial(own_op, function, label, given, sizes, None, is_autograd(target))
-        verdict, op = on_other_shapes(
-            verdict, op, again, lambda o: diagnose(target, o, form, stated, name, device, only)
-        )
+        verdict, op = _on_other_shapes(verdict, op, again, diagnosed)
     if verdict.verdict == WRONG and make is None:
-        verdict, op = unless_shapes_were_meant(
-            verdict, op, lambda other: diagnose(target, other, form, stated, name, device, only)
-        )
+        verdict, op = _unless_shapes_were_meant(verdict, op, diagnosed)
     verdict.against = label
     if verdict.verdict == COULD_NOT_RUN:
-        return with_advice(verdict, op)
-    trial = same_trial(target, op, form, stated, device, only)
+        return _with_advice(verdict, op)
+    trial = _same_trial(target, op, form, stated, device, only)
     if trial is not None:
-        verdict.notes.insert(0, how_it_was_judged(op, trial))
+        verdict.notes.insert(0, _how_it_was_judged(op, trial))
         if verdict.verdict == RIGHT and make is None:
-            judge_sizes(verdict, trial, stated=sizes or {})
+            _judge_sizes(verdict, trial, stated=sizes or {})
     return verdict
 
 
-def on_other_shapes(
+def _on_other_shapes(
     verdict: Verdict, op: Op, again: Callable[[Sequence[Recipe]], Op], judged: Callable[[Op], Verdict]
 ) -> tuple[Verdict, Op]:
     """The verdict on the first other shapes on which the code runs, forward and back: the first were guessed.
@@ -93,7 +93,7 @@ def on_other_shapes(
     return verdict, op
 
 
-def unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Verdict]) -> tuple[Verdict, Op]:
+def _unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Verdict]) -> tuple[Verdict, Op]:
     """The verdict with arrays of equal shapes, if the code is right there and its only fault was not to sum.
 
     The shapes were guessed: only of a bias, or of a norm's parameters, is it sure that the forward spreads them.
@@ -110,30 +110,32 @@ def unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Ver
     other = replace(op, make=Inputs(op.arguments, [equal], None), variants=("0",))
     try:
         there = again(other)
-    except Exception:  # the reference does not take these shapes
+    except Exception:  # noqa: BLE001 -- the reference does not take these shapes
         return verdict, op
     if there.verdict != RIGHT:
         return verdict, op
     there.notes.append(
-        f"the forward also takes {described(recipe)}, where the backward does not sum what was spread: "
+        f"the forward also takes {_described(recipe)}, where the backward does not sum what was spread: "
         f"d{', d'.join(sorted(named))} would have another shape; if that is meant, say so with --inputs"
     )
     return there, other
 
 
-def with_advice(verdict: Verdict, op: Op) -> Verdict:
+def _with_advice(verdict: Verdict, op: Op) -> Verdict:
+    """The verdict on code that ran on no inputs, with those that were tried and the options that give others."""
     recipes = op.make.recipes if isinstance(op.make, Inputs) else []
     if recipes:
-        tried = "; ".join(dict.fromkeys(described(r) for r in recipes))
+        tried = "; ".join(dict.fromkeys(_described(r) for r in recipes))
         verdict.error += f"\ntried: {tried}; --inputs FILE.py:make gives it other arrays, --sizes N=64,D=32 other sizes"
     return verdict
 
 
-def described(recipe: Recipe) -> str:
+def _described(recipe: Recipe) -> str:
+    """The shapes of a recipe, for a message."""
     return ", ".join(f"{n} {recipe.shape(n)}" for n in recipe.shapes)
 
 
-def same_trial(
+def _same_trial(
     target: Any, op: Op, form: str | None, stated: list[str] | None, device: str | None, only: list[str] | None
 ) -> Trial | None:
     """The trial that the verdict was found on."""
@@ -143,7 +145,7 @@ def same_trial(
         return None
 
 
-def how_it_was_judged(op: Op, trial: Trial) -> str:
+def _how_it_was_judged(op: Op, trial: Trial) -> str:
     """Which witness, and on which inputs."""
     assert isinstance(op.formula, Witnessed)
     how = " and ".join(sorted(op.formula.how)) or "its output alone"
@@ -152,13 +154,13 @@ def how_it_was_judged(op: Op, trial: Trial) -> str:
     return f"{whose} by {how}; inputs {', '.join(shown)}"
 
 
-def makes_sense(output: Any, told: str) -> bool:
+def _makes_sense(output: Any, size: str) -> bool:
     """Whether the reference does something on these sizes: an odd axis may end empty, a mean of nothing is nan."""
     finite = output.dtype.kind not in "fc" or bool(np.isfinite(output).all())
-    return finite and (output.size > 0 or told.endswith("= 0"))
+    return finite and (output.size > 0 or size.endswith("= 0"))
 
 
-def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
+def _judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
     """The code on other sizes: beyond every block, of length 1, empty; on those that the reference takes."""
     make, formula = trial.op.make, trial.op.formula
     assert isinstance(make, Inputs)
@@ -166,31 +168,31 @@ def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
     recipe = make.recipes[int(trial.reading.variant)]
     kept = axes_sizes(stated)
     seen: list[str] = []
-    for told, other in larger(recipe, None if formula.torch else ENTRIES):
-        if told.split()[0] in kept:
+    for size, other in larger(recipe, None if formula.torch else ENTRIES):
+        if size.split()[0] in kept:
             continue
-        make.others[told] = other
+        make.others[size] = other
         found = Found()
         try:
-            p = replace(trial.reading, variant=told).probe(1)
-        except Exception:  # the reference does not take this size
+            p = replace(trial.reading, variant=size).probe(1)
+        except Exception:  # noqa: BLE001 -- the reference does not take this size
             continue
-        if not makes_sense(p.evaluate()[0]["output"], told):
+        if not _makes_sense(p.evaluate()[0]["output"], size):
             continue
         try:
             there = attempt(trial.reading, p, [p.upstream])
-            judge_gradients(found, there, there, there, told=f"at {told}, not at {described(recipe)}")
-            name_remainder(found, told)
+            judge_gradients(found, there, there, there, told=f"at {size}, not at {_described(recipe)}")
+            name_remainder(found, size)
         except CouldNotRun as problem:
             original = problem.original if isinstance(problem, UserError) else problem
             said = str(original).splitlines()[0] if str(original) else type(original).__name__
-            verdict.notes.append(f"at {told} it could not be run: {said}")
+            verdict.notes.append(f"at {size} it could not be run: {said}")
             continue
         if found.findings:
             verdict.verdict = WRONG
             verdict.findings += found.findings
             verdict.right = {n: s for n, s in verdict.right.items() if n not in {f.gradient for f in found.findings}}
             return
-        seen.append(told)
+        seen.append(size)
     if seen:
         verdict.notes.append(f"right at other sizes, too: {', '.join(seen)}")

@@ -61,14 +61,14 @@ class Answer:
                 t.detach().double().numpy().copy() if t.is_floating_point() else t.numpy() for t in self.tensors
             )
         else:
-            self.outputs = arrays_of(seeded(lambda: self.call(values)))
+            self.outputs = _arrays_of(seeded(lambda: self.call(values)))
 
     def call(self, values: dict[str, Any]) -> Any:
         return self.formula.call(values)
 
     def vector(self, values: dict[str, Any]) -> Array:
         """Every output, one behind the other; complex where an argument is."""
-        return np.concatenate([np.ravel(y) for y in arrays_of(seeded(lambda: self.call(values)))])
+        return np.concatenate([np.ravel(y) for y in _arrays_of(seeded(lambda: self.call(values)))])
 
     def jacobian(self, name: str) -> Jacobian:
         if name not in self.jacobians:
@@ -130,7 +130,7 @@ class Witnessed:
         self.torch = not self.torch
         try:
             return Answer(self, values)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- neither library takes them: the first one's error is raised
             self.torch = not self.torch
             return Answer(self, values)
 
@@ -144,7 +144,9 @@ class Witnessed:
         return self.answers[key]
 
     def __call__(
-        self, v: Any, wrong: frozenset[str] = frozenset()
+        self,
+        v: Any,
+        wrong: frozenset[str] = frozenset(),  # noqa: ARG002 -- Op.formula
     ) -> tuple[tuple[Array, ...], Callable[..., Gradients]]:
         answer = self.answer(v)
         return answer.outputs, lambda *upstream: answer.backward(*upstream)[0]
@@ -156,26 +158,26 @@ class Witnessed:
         found = {n: noise[n] + u * np.abs(g).max(initial=0.0) for n, g in gradients.items()}
         rng = np.random.default_rng(0)
         for _ in range(0 if precision == "float64" else SAMPLES):
-            there = SimpleNamespace(**{n: rounded(rng, getattr(v, n, None), u) for n in self.names})
-            moved = self.answer(there).backward(*(rounded(rng, dy, u) for dy in upstream))[0]
+            there = SimpleNamespace(**{n: _rounded(rng, getattr(v, n, None), u) for n in self.names})
+            moved = self.answer(there).backward(*(_rounded(rng, dy, u) for dy in upstream))[0]
             for n, g in moved.items():
                 apart = np.abs(g - gradients[n])
                 found[n] = np.fmax(found[n], 2 * (apart + np.sqrt((apart * apart).sum() / max(apart.size, 1))))
         return found
 
-    def listed(self, op: Op) -> tuple[Mistake, ...]:
+    def listed(self, op: Op) -> tuple[Mistake, ...]:  # noqa: ARG002 -- Op.formula
         """No wrong formula is known of a function that is seen for the first time."""
         return ()
 
 
-def rounded(rng: Any, value: Any, u: float) -> Any:
+def _rounded(rng: Any, value: Any, u: float) -> Any:
     """A value rounded at random to the unit roundoff `u`."""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
         return value
     return value * (1 + rng.uniform(-u, u, value.shape))
 
 
-def arrays_of(result: Any) -> tuple[Array, ...]:
+def _arrays_of(result: Any) -> tuple[Array, ...]:
     """The arrays among what a function returned; a closure's backward and a pair's cache are none."""
     items = result if isinstance(result, tuple | list) else [result]
     return tuple(np.asarray(y) for y in items if isinstance(y, np.ndarray | np.generic | float | complex))
@@ -190,7 +192,7 @@ class Inputs:
         self.arguments, self.recipes, self.own = arguments, recipes, own
         self.others: dict[str, Recipe] = {}  # of other sizes, by what is said of them
 
-    def __call__(self, rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+    def __call__(self, rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:  # noqa: ARG002 -- Op.make
         """The arrays. Errors: KeyError for a variant that there is not."""
         if self.own is not None:
             return self.own(int(rng.integers(1 << 16)))
@@ -218,32 +220,32 @@ def own_op(
     """
     args = arguments(function, label, given or {})
     if make is not None:
-        args, own = by_inputs(args, make, label)
+        args, own = _by_inputs(args, make)
         formula = Witnessed(function, label, args, torch)
         recipes: list[Recipe] = []
         values = {**{a.name: a.default for a in args}, **own(0)}
     else:
         formula, own = Witnessed(function, label, args, torch), None
         settled = {n: v.shape for n, v in getattr(function, "held", {}).items()}
-        recipes, values = found_recipes(formula, args, sizes or {}, settled, failed)
-    answer = checked(formula, values, label)
+        recipes, values = _found_recipes(formula, args, sizes or {}, settled, failed)
+    answer = _checked(formula, values, label)
     outputs = ("output", *(f"output {i}" for i in range(2, len(answer.outputs) + 1)))
     scalar = len(answer.outputs) == 1 and answer.outputs[0].ndim == 0
     variants = tuple(str(i) for i in range(max(len(recipes), 1)))
     return Op(
         label, (), args, formula, Inputs(args, recipes, own), outputs=outputs, loss=scalar, variants=variants,
-        sizes=getattr(function, "constructor_sizes", lambda: constructor_sizes(args, recipes))(), own=True,
+        sizes=getattr(function, "constructor_sizes", lambda: _constructor_sizes(args, recipes))(), own=True,
     )  # fmt: skip
 
 
-def by_inputs(
-    args: tuple[Argument, ...], make: Callable[..., Any], label: str
+def _by_inputs(
+    args: tuple[Argument, ...], make: Callable[..., Any]
 ) -> tuple[tuple[Argument, ...], Callable[[int], dict[str, Any]]]:
     """The arguments as the user's own arrays say what they are, and what makes these arrays."""
-    names, told = [a.name for a in args], getattr(make, "__name__", "--inputs")
+    names, label = [a.name for a in args], getattr(make, "__name__", "--inputs")
 
     def own(seed: int) -> dict[str, Any]:
-        return seeded_make(make, seed, names, told)
+        return _seeded_make(make, seed, names, label)
 
     first = own(0)
 
@@ -257,16 +259,17 @@ def by_inputs(
     return tuple(map(kind, args)), own
 
 
-def seeded_make(make: Callable[..., Any], seed: int, names: list[str], told: str) -> dict[str, Any]:
+def _seeded_make(make: Callable[..., Any], seed: int, names: list[str], label: str) -> dict[str, Any]:
+    """What `make` returns for this seed. Errors: NoWitness, whatever it raises."""
     try:
-        return inputs.made(make, seed, names, told)
+        return inputs.made(make, seed, names, label)
     except NoWitness:
         raise
-    except Exception as problem:
-        raise NoWitness(f"{told} of --inputs raised an exception:\n{last_lines(problem)}") from None
+    except Exception as problem:  # noqa: BLE001 -- whatever the user's function raises
+        raise NoWitness(f"{label} of --inputs raised an exception:\n{last_lines(problem)}") from None
 
 
-def found_recipes(
+def _found_recipes(
     formula: Witnessed,
     args: tuple[Argument, ...],
     sizes: Sizes,
@@ -283,7 +286,7 @@ def found_recipes(
             outputs = formula.tried(values).outputs
         except NoWitness:
             raise
-        except Exception as problem:  # whatever the user's function raises on sizes that it was not written for
+        except Exception as problem:  # noqa: BLE001 -- whatever the user's function raises on other sizes
             first.append(problem)
             return None
         return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
@@ -298,14 +301,14 @@ def found_recipes(
     return recipes, {**dict.fromkeys(formula.names), **options, **recipes[0](np.random.default_rng(0), args)}
 
 
-def checked(formula: Witnessed, values: dict[str, Any], label: str) -> Answer:
+def _checked(formula: Witnessed, values: dict[str, Any], label: str) -> Answer:
     """The answer on these values, if a second call gives the same one. Errors: NoWitness."""
     values = {**dict.fromkeys(formula.names), **values}
     try:
         first, second = formula.tried(values), formula.tried(values)
     except NoWitness:
         raise
-    except Exception as problem:
+    except Exception as problem:  # noqa: BLE001 -- whatever the user's function raises
         raise NoWitness(f"{label} raised an exception:\n{last_lines(problem)}") from None
     if not first.outputs:
         raise NoWitness(f"{label} returned no array; a reference returns its output, an array or a tensor")
@@ -322,7 +325,7 @@ def checked(formula: Witnessed, values: dict[str, Any], label: str) -> Answer:
     return first
 
 
-def constructor_sizes(args: tuple[Argument, ...], recipes: list[Recipe]) -> tuple[tuple[str, str, int], ...]:
+def _constructor_sizes(args: tuple[Argument, ...], recipes: list[Recipe]) -> tuple[tuple[str, str, int], ...]:
     """What a class that holds the parameters may ask for in its constructor: features in and out."""
     found: dict[str, tuple[str, str, int]] = {}
     shapes = recipes[0].shapes if recipes else {}

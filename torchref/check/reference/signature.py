@@ -22,7 +22,7 @@ OPTIONS: dict[str, Any] = {  # what an argument without a default is handed, if 
 INTEGERS = ("idx", "index", "indices", "ids", "tokens", "labels", "targets", "target", "positions")
 
 
-def parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
+def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
     """The parameters by which it can be called. Errors: NoWitness where it takes none, or what cannot be read."""
     try:
         found = list(inspect.signature(function).parameters.values())
@@ -37,9 +37,9 @@ def parameters(function: Callable[..., Any], label: str) -> list[inspect.Paramet
 def arguments(function: Callable[..., Any], label: str, given: dict[str, Any]) -> tuple[Argument, ...]:
     """Its arguments as those of an operation: arrays without a default, options with one."""
     found = []
-    taken = {normal(p.name) for p in parameters(function, label)}
-    for p in parameters(function, label):
-        others = own_aliases(p.name, taken)
+    taken = {normal(p.name) for p in _parameters(function, label)}
+    for p in _parameters(function, label):
+        others = _own_aliases(p.name, taken)
         n = normal(p.name)
         if p.name in given:
             found.append(Argument(p.name, "option", given[p.name], given[p.name], True, others))
@@ -56,7 +56,7 @@ def arguments(function: Callable[..., Any], label: str, given: dict[str, Any]) -
     return tuple(found)
 
 
-def own_aliases(name: str, taken: set[str]) -> tuple[str, ...]:
+def _own_aliases(name: str, taken: set[str]) -> tuple[str, ...]:
     """The names that people use for the same thing, but for those of the function's other arguments."""
     for role in ("weight", "bias", "input", "target"):
         group = (role, *ALIASES[role])
@@ -66,7 +66,8 @@ def own_aliases(name: str, taken: set[str]) -> tuple[str, ...]:
 
 
 @functools.lru_cache
-def kinds(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+def _kinds(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function; many calls ask for those of the same one."""
     return tuple(inspect.signature(function).parameters.values())
 
 
@@ -74,7 +75,7 @@ def call(function: Callable[..., Any], values: dict[str, Any]) -> Any:
     """`function` with its arguments by name, copied; what is absent keeps its default."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    for p in kinds(function):
+    for p in _kinds(function):
         if p.name not in values or (values[p.name] is None and p.default is not p.empty):
             continue
         value = values[p.name]

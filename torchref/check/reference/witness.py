@@ -42,22 +42,24 @@ class Jacobian:
     how: str  # "complex step" or "Richardson differences"
 
 
-def jacobian(function: Function, values: Values, name: str, beside: Sequence[str] = (), seed: int = 0) -> Jacobian:
+def jacobian(
+    function: Function, values: Values, name: str, also_complex: Sequence[str] = (), seed: int = 0
+) -> Jacobian:
     """The derivative of `function` by its argument `name`: from the complex step where that is right."""
     x = np.asarray(values[name], dtype=float)
     base = function(values)
     if x.size == 0:
         return Jacobian(np.zeros((0, base.size)), np.zeros((0, base.size)), "complex step")
     direction = np.random.default_rng(seed).uniform(0.5, 1.0, x.shape)
-    if complex_step_right(function, values, name, base, direction, beside):
-        slopes = np.stack([complex_step(function, values, name, v, beside) for v in units(x)])
+    if _complex_step_right(function, values, name, base, direction, also_complex):
+        slopes = np.stack([_complex_step(function, values, name, v, also_complex) for v in _units(x)])
         scale = np.abs(slopes).max(initial=0.0)
         return Jacobian(slopes, np.full(slopes.shape, 64 * 2.0**-53 * scale), "complex step")
-    pairs = [richardson(function, values, name, v, base) for v in units(x)]
+    pairs = [_richardson(function, values, name, v, base) for v in _units(x)]
     return Jacobian(np.stack([s for s, _ in pairs]), np.stack([n for _, n in pairs]), "Richardson differences")
 
 
-def units(x: Array) -> Iterator[Array]:
+def _units(x: Array) -> Iterator[Array]:
     """The directions of the entries, one after the other."""
     for i in range(x.size):
         v = np.zeros(x.size)
@@ -65,38 +67,40 @@ def units(x: Array) -> Iterator[Array]:
         yield v.reshape(x.shape)
 
 
-def complex_step(function: Function, values: Values, name: str, direction: Array, beside: Sequence[str]) -> Array:
+def _complex_step(
+    function: Function, values: Values, name: str, direction: Array, also_complex: Sequence[str]
+) -> Array:
     """The derivative along `direction`. Errors: whatever the function raises on complex numbers.
 
-    The arguments `beside` are complex, too: code stores what it computes of one into arrays made like another.
+    The arguments `also_complex` are complex, too: code stores what it computes of one into arrays made like another.
     """
-    there = {**values, **{n: np.asarray(values[n], dtype=complex) for n in beside}}
+    there = {**values, **{n: np.asarray(values[n], dtype=complex) for n in also_complex}}
     there[name] = np.asarray(values[name], dtype=float) + IMAGINARY * 1j * direction
     return np.imag(function(there)) / IMAGINARY
 
 
-def complex_step_right(
-    function: Function, values: Values, name: str, base: Array, direction: Array, beside: Sequence[str]
+def _complex_step_right(
+    function: Function, values: Values, name: str, base: Array, direction: Array, also_complex: Sequence[str]
 ) -> bool:
     """Whether the function takes complex numbers, drops no imaginary part, and agrees with differences."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            slope = complex_step(function, values, name, direction, beside)
-    except Exception:  # whatever the user's code raises on numbers it was not written for
+            slope = _complex_step(function, values, name, direction, also_complex)
+    except Exception:  # noqa: BLE001 -- whatever the user's code raises on complex numbers
         return False
-    measured, noise = richardson(function, values, name, direction, base)
+    measured, noise = _richardson(function, values, name, direction, base)
     if slope.shape != measured.shape or not np.isfinite(slope).all():
         return False
     limit = AGREE * max(np.abs(measured).max(initial=0.0), 1e-12) + 8 * noise
     return bool((np.abs(slope - measured) <= limit).all())
 
 
-def richardson(function: Function, values: Values, name: str, direction: Array, base: Array) -> tuple[Array, Array]:
+def _richardson(function: Function, values: Values, name: str, direction: Array, base: Array) -> tuple[Array, Array]:
     """The derivative along `direction`, and its noise: at the step at which the noise is least."""
     best: tuple[Array, Array] | None = None
     for h in STEPS:
-        slope, noise = at_step(function, values, name, direction, h)
+        slope, noise = _at_step(function, values, name, direction, h)
         noise = noise + 8 * 2.0**-53 * np.abs(base).max(initial=0.0) / h
         if best is not None:
             better = ~(noise >= best[1])  # a nan is worse than anything
@@ -108,7 +112,12 @@ def richardson(function: Function, values: Values, name: str, direction: Array, 
     return best
 
 
-def at_step(function: Function, values: Values, name: str, direction: Array, h: float) -> tuple[Array, Array]:
+def _at_step(function: Function, values: Values, name: str, direction: Array, h: float) -> tuple[Array, Array]:
+    """The derivative along v, and its noise, from central differences D at the steps h, h/2 and h/4.
+
+    D(h) = f' + a h^2 + b h^4 + ...: R(h) = (4 D(h/2) - D(h)) / 3 is free of h^2, (16 R(h/2) - R(h)) / 15 of h^4, too.
+    The noise is |R(h/2) - R(h)|. (Richardson 1911)
+    """
     x = np.asarray(values[name], dtype=float)
 
     def central(step: float) -> Array:

@@ -11,6 +11,7 @@ TOLERANCES = {"float64": TOLERANCE, "float32": 2e-4, "float16": 1e-2, "bfloat16"
 
 
 def size(a: Array) -> float:
+    """The largest absolute value among the finite entries; 0 where there is none."""
     a = np.abs(np.asarray(a, dtype=float))
     a = a[np.isfinite(a)]
     return float(a.max()) if a.size else 0.0
@@ -34,6 +35,7 @@ def error(g: Array, reference: Array) -> float:
 
 
 def close(g: Array, reference: Array, tolerance: float = TOLERANCE) -> bool:
+    """Whether `error` is at most `tolerance`."""
     return error(g, reference) <= tolerance
 
 

@@ -37,7 +37,7 @@ PRODUCTS = {np.matmul, np.vecdot, np.matvec, np.vecmat}
 PRODUCT_FUNCTIONS = {np.dot, np.inner, np.einsum, np.tensordot}
 
 
-class Noise:
+class _Noise:
     """The present source of noise; `u = 0` disturbs nothing."""
 
     u = 0.0
@@ -50,17 +50,17 @@ def rounding_noise(u: float, seed: Any) -> Iterator[None]:
 
     `seed` may also be what has a generator's method `uniform(low, high, shape)`.
     """
-    kept = Noise.u, Noise.rng
-    Noise.u, Noise.rng = u, np.random.default_rng(seed) if isinstance(seed, int) else seed
+    kept = _Noise.u, _Noise.rng
+    _Noise.u, _Noise.rng = u, np.random.default_rng(seed) if isinstance(seed, int) else seed
     try:
         yield
     finally:
-        Noise.u, Noise.rng = kept
+        _Noise.u, _Noise.rng = kept
 
 
-def xi(shape: tuple[int, ...]) -> Array:
+def _xi(shape: tuple[int, ...]) -> Array:
     """Even draws from (-u, u)."""
-    drawn: Array = Noise.rng.uniform(-Noise.u, Noise.u, shape)
+    drawn: Array = _Noise.rng.uniform(-_Noise.u, _Noise.u, shape)
     return drawn
 
 
@@ -90,32 +90,20 @@ class Noisy(np.ndarray):
         noise = None
         if ufunc in PRODUCTS and method == "__call__":
             sizes = ufunc(*map(np.abs, arguments), **kwargs)
-            noise = xi(np.shape(sizes)) * np.sqrt(arguments[0].shape[-1]) * sizes
+            noise = _xi(np.shape(sizes)) * np.sqrt(arguments[0].shape[-1]) * sizes
         elif ufunc is np.add and method in ("reduce", "accumulate", "reduceat"):
             summed = {key: value for key, value in kwargs.items() if key != "dtype"}
             sizes = getattr(np.add, method)(np.abs(arguments[0]), *arguments[1:], **summed)
             terms = np.size(arguments[0]) / max(np.size(sizes), 1) if method == "reduce" else np.size(arguments[0])
-            noise = xi(np.shape(sizes)) * np.sqrt(terms) * sizes
-        elif ufunc is np.add and method == "at":
-            place, index, terms = arguments
-            sizes = np.zeros_like(place)
-            np.add.at(sizes, index, np.abs(terms))
-            np.add.at(place, index, terms)
-            parts = index if isinstance(index, tuple) else (index,)  # of one index or one for each axis
-            count = max((np.size(i) for i in parts if isinstance(i, np.ndarray | list | int)), default=1)
-            place += xi(sizes.shape) * np.sqrt(count) * sizes
-            return None
-        elif method == "at":  # in place, as np.multiply.at
-            place = arguments[0]
-            ufunc.at(*arguments)
-            if ufunc not in EXACT:
-                place += xi(place.shape) * place
+            noise = _xi(np.shape(sizes)) * np.sqrt(terms) * sizes
+        elif method == "at":
+            _at_places(ufunc, *arguments)
             return None
         result = getattr(ufunc, method)(*arguments, out=plain(out), **kwargs)
         if not isinstance(result, np.ndarray | np.floating) or result.dtype.kind != "f":
             return noisy(result) if out is None else out[0] if len(out) == 1 else out
         if noise is None and ufunc not in EXACT and method == "__call__":
-            noise = xi(np.shape(result)) * result
+            noise = _xi(np.shape(result)) * result
         if noise is not None:
             noise = finite(noise)  # rounding leaves an infinity (a mask of attention) where it is
         if out is not None:
@@ -132,8 +120,23 @@ class Noisy(np.ndarray):
             terms = max((np.size(a) for a in arguments if isinstance(a, np.ndarray)), default=1) / max(
                 np.size(sizes), 1
             )
-            return noisy(result + xi(np.shape(sizes)) * np.sqrt(max(terms, 1.0)) * sizes)
+            return noisy(result + _xi(np.shape(sizes)) * np.sqrt(max(terms, 1.0)) * sizes)
         return noisy(super().__array_function__(func, types, args, kwargs))
+
+
+def _at_places(ufunc: Any, place: Array, index: Any, *operands: Any) -> None:
+    """`ufunc.at` on plain arrays, which changes `place`; its noise is added to it, as that of a sum for np.add.at."""
+    if ufunc is not np.add:
+        ufunc.at(place, index, *operands)
+        if ufunc not in EXACT:
+            place += _xi(place.shape) * place
+        return
+    sizes = np.zeros_like(place)
+    np.add.at(sizes, index, np.abs(operands[0]))
+    np.add.at(place, index, operands[0])
+    parts = index if isinstance(index, tuple) else (index,)  # of one index or one for each axis
+    count = max((np.size(i) for i in parts if isinstance(i, np.ndarray | list | int)), default=1)
+    place += _xi(sizes.shape) * np.sqrt(count) * sizes
 
 
 def rounding_spread(

@@ -29,6 +29,7 @@ def place(op: Op, instance: Any, name: str) -> Place | None:
 
 
 def in_attribute(members: Values, wanted: list[str], name: str) -> Place | None:
+    """The attribute that holds the array: self.W. The first of the `wanted` names counts."""
     for alias in wanted:
         for key, value in members.items():
             holds = isinstance(value, np.ndarray) or has_data(value)
@@ -39,6 +40,7 @@ def in_attribute(members: Values, wanted: list[str], name: str) -> Place | None:
 
 
 def in_dictionary(members: Values, wanted: list[str]) -> Place | None:
+    """The dictionary on the instance, and its key, that hold the array: self.params['W']."""
     for holder, content in members.items():
         if not isinstance(content, dict) or normal(holder) in map(normal, GRADS):
             continue
@@ -51,6 +53,7 @@ def in_dictionary(members: Values, wanted: list[str]) -> Place | None:
 
 
 def in_list(op: Op, members: Values, name: str) -> Place | None:
+    """The list on the instance, and the place in it, that hold the array: self.params[0]."""
     order = [a.name for a in op.arrays if not a.name.startswith(("input", "hx", "cx"))]
     for holder, content in members.items():
         arrays = isinstance(content, list) and all(isinstance(c, np.ndarray) for c in content)
@@ -214,12 +217,14 @@ def gradients_of_parameters(instance: Any, attributes: dict[str, Place]) -> Name
 
 
 def has_data(value: Any) -> bool:
+    """Whether a value is an object of the user's that wraps an array, as .data or .value."""
     return not isinstance(value, np.ndarray | np.generic) and (
         isinstance(getattr(value, "data", None), np.ndarray) or isinstance(getattr(value, "value", None), np.ndarray)
     )
 
 
 def get(instance: Any, kind: str, key: Any) -> Any:
+    """What the instance holds at a place."""
     if kind == "attribute":
         return getattr(instance, key, None)
     holder = getattr(instance, key[0])
@@ -227,6 +232,7 @@ def get(instance: Any, kind: str, key: Any) -> Any:
 
 
 def stem_is_gradient(key: str) -> bool:
+    """Whether a name is that of a gradient: dW, grad_W, W_grad."""
     n = normal(key)
     return n.startswith(("d", "grad", "g", "delta", "nabla")) or n.endswith(
         ("grad", "grads", "gradient", "gradients", "bar")

@@ -167,6 +167,7 @@ class Function(Form):
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
+    """A tensor as an array of its own, on the CPU; bfloat16 becomes float32, since NumPy has none."""
     import torch
 
     tensor = tensor.detach().cpu()

@@ -65,6 +65,7 @@ class Snapshot:
 
 
 def fresh(values: Values) -> Values:
+    """The values, each array a copy."""
     return {k: (v.copy() if isinstance(v, np.ndarray) else v) for k, v in values.items()}
 
 

@@ -46,6 +46,7 @@ def noting_calls() -> Iterator[list[Call]]:
 
 
 def note(call: Call) -> None:
+    """Keep a call, if calls are being noted."""
     calls = CALLS.get()
     if calls is not None:
         calls.append(call)
@@ -68,6 +69,7 @@ def how_called(calls: Sequence[Call], upstream: bool = True) -> str:
 
 
 def one_call(call: Call) -> str:
+    """One call in words: f(x, w) with x of shape (5, 7)."""
     given = arguments_of(call)
     with_these = [told for name, value in given.items() if (told := described(name, value))]
     listed = " and ".join([", ".join(with_these[:-1]), with_these[-1]]) if len(with_these) > 1 else "".join(with_these)
@@ -99,6 +101,7 @@ def arguments_of(call: Call) -> dict[str, Any]:
 
 
 def name_of(call: Call) -> str:
+    """How the user calls the function of a call; a lambda goes by its part."""
     name = str(getattr(call.function, "__qualname__", None) or type(call.function).__name__).rpartition("<locals>.")[2]
     return call.where.removeprefix("the ") if name == "<lambda>" else name
 

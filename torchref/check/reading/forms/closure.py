@@ -197,6 +197,7 @@ def copied(gradients: Values) -> Values:
 
 
 def describe(value: Any) -> str:
+    """What kind of value this is, for a message."""
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {', '.join(describe(v) for v in value[:5])}"
     if isinstance(value, np.ndarray):

@@ -165,9 +165,11 @@ def what_is_saved(op: Op) -> dict[str, tuple[tuple[str, ...], Compute]]:
 
 
 def computed(k: Known) -> Compute:
+    """The way to compute what the record `k` describes, from the operation, the values and the output."""
     return lambda op, v, y: handed(op, k, SimpleNamespace(**{**op.fixed, **v}))
 
 
 def softmax(x: Array, axis: Any = -1) -> Array:
+    """exp(x) / sum exp(x) along `axis`."""
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return np.asarray(e / e.sum(axis=axis, keepdims=True))

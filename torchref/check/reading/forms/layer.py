@@ -514,6 +514,7 @@ class Layer(Closure):
 
 
 def members(instance: Any) -> Values:
+    """The attributes of an instance by name; none where it has no dictionary."""
     return vars(instance) if hasattr(instance, "__dict__") else {}
 
 

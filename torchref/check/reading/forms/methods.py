@@ -75,6 +75,7 @@ def two_alike(cls: Any) -> tuple[str, str] | None:
 
 
 def class_of(cls: Any) -> type:
+    """The class of an instance; a class itself."""
     return cls if inspect.isclass(cls) else type(cls)
 
 
@@ -91,11 +92,13 @@ def methods_of(cls: type) -> tuple[Method, ...]:
 
 
 def is_method(name: str, member: Any) -> bool:
+    """Whether a member of a class is a public method, or `__call__`."""
     held = isinstance(member, staticmethod | classmethod) or inspect.isfunction(member)
     return held and (not name.startswith("_") or name == "__call__")
 
 
 def method(cls: type, name: str) -> Method | None:
+    """What the source of a method says of it; None where it has no source."""
     function = getattr(cls, name)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))

@@ -29,6 +29,7 @@ def returned_names(function: Any) -> list[str]:
 
 
 def read_returned_names(function: Any) -> list[str]:
+    """The names in a function's return statement, read from its source; none where it has no source."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError, IndentationError):
@@ -100,6 +101,7 @@ def gradient_name(op: Op, name: str, matching: Matching | None = None) -> str | 
 
 
 def flatten(value: Any) -> list[Any]:
+    """The leaves of nested tuples and lists, in order."""
     if isinstance(value, tuple | list):
         return [leaf for item in value for leaf in flatten(item)]
     return [value]
@@ -207,4 +209,5 @@ def name_outputs(op: Op, leaves: list[Any], expected: Values, names: list[str] |
 
 
 def equal(leaf: Any, expected: Any) -> bool:
+    """Whether two arrays have one shape and, but for rounding, the same entries."""
     return np.shape(leaf) == np.shape(expected) and np.allclose(leaf, expected, rtol=1e-6, atol=1e-9)

@@ -41,6 +41,7 @@ DY = {normal(n) for n in ALIASES["dy"]}
 
 
 def is_autograd(target: Any) -> bool:
+    """Whether the target is a class of torch.autograd.Function."""
     torch = sys.modules.get("torch")
     return torch is not None and inspect.isclass(target) and issubclass(target, torch.autograd.Function)
 
@@ -83,6 +84,7 @@ def look_up(module: Any, name: str) -> Any:
 
 
 def missing(module: Any, name: str) -> str:
+    """The message that a file has no such name, with the nearest ones that it has."""
     names = [
         n
         for n, v in vars(module).items()
@@ -145,6 +147,7 @@ def as_pair(target: Any, form: str | None) -> tuple[Any, Any] | None:
 
 
 def is_layer(target: Any) -> bool:
+    """Whether the target is a class, or an instance with a forward and a backward."""
     return inspect.isclass(target) or (hasattr(target, "forward") and hasattr(target, "backward"))
 
 
@@ -226,6 +229,7 @@ def with_context(target: Any) -> tuple[Any, Any]:
 
 
 def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:
+    """What the function returns on the first probe and convention that it runs on. Errors: CouldNotRun for none."""
     error: CouldNotRun | None = None
     for variant in op.variants:
         held = {a.name for a in op.arrays} if "config" in form.takes else set()  # params["W"]

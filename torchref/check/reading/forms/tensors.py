@@ -187,6 +187,8 @@ def tensors_of(instance: Any) -> Tensors | None:
 
 
 def method_on_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, run on tensors; calls from within pass through."""
+
     @functools.wraps(method)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
         held = vars(self)

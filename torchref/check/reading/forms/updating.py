@@ -21,6 +21,7 @@ RATE = 1.0
 
 
 def is_rate(name: str) -> bool:
+    """Whether a name is that of a learning rate."""
     return normal(name) in RATES
 
 

@@ -42,11 +42,12 @@ def class_of_arguments(method: Any) -> type | None:
 
 
 def holds_an_array(cls: type) -> bool:
+    """Whether an instance of the class wraps an array, with its gradient beside it."""
     if "__init__" not in vars(cls) or len([p for p in parameters(cls) if p.default is p.empty]) != 1:
         return False
     try:
         made = cls(np.ones((2, 3)))
-    except Exception:  # a class of something else
+    except Exception:  # noqa: BLE001 -- a class of something else
         return False
     return isinstance(array_of(made), np.ndarray) and any("grad" in k for k in vars(made))
 
@@ -83,6 +84,7 @@ def on_values(function: Callable[..., Any], cls: type) -> Callable[..., Any]:
 
 
 def gradient_key(value: Any) -> str:
+    """The attribute in which such an object keeps its gradient."""
     return next((k for k in ("grad", "gradient", "_grad") if k in vars(value)), "grad")
 
 

@@ -24,12 +24,12 @@ def run_through(
 ) -> tuple[Any, list[list[tuple[str, Any]]]]:
     """The loss, the first number that comes back; and what came back beside it, of each step.
 
-    The calls are `noted` where a user is to be told of them.
+    With `noted` the calls are kept for the report to the user.
     """
     loss: Any = None
     rest: list[list[tuple[str, Any]]] = []
     for f in steps:
-        given = called(f, there)
+        given = _called(f, there)
         if noted:
             note(Call(f.__name__, f, (), given))
         result = f(**given)
@@ -37,28 +37,29 @@ def run_through(
         names = returned_names(f)
         at = loss_place(items, names) if loss is None else None
         loss = items[at] if at is not None else loss
-        rest.append([(n, v) for i, (n, v) in enumerate(named(items, names)) if i != at])
-        keep(there, f, items, names)
+        rest.append([(n, v) for i, (n, v) in enumerate(_named(items, names)) if i != at])
+        _keep(there, f, items, names)
     return loss, rest
 
 
 @functools.lru_cache(maxsize=64)
-def arguments_of(function: Any) -> tuple[inspect.Parameter, ...]:
+def _arguments_of(function: Any) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function, as its signature has them."""
     return tuple(parameters(function))
 
 
-def own_parameters(function: Any) -> tuple[inspect.Parameter, ...]:
+def _own_parameters(function: Any) -> tuple[inspect.Parameter, ...]:
     """The parameters of a function, or of a method without the instance: many calls ask for those of the same one."""
     method = getattr(function, "__func__", None)
-    return arguments_of(function) if method is None else arguments_of(method)[1:]
+    return _arguments_of(function) if method is None else _arguments_of(method)[1:]
 
 
-def called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
+def _called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a function, by name; what has none of these names gets what an earlier step has returned."""
     found: dict[str, Any] = {}
     by_name = {normal(k): k for k in there}
     results = [k for k in there if k.startswith("result ")]
-    for p in own_parameters(function):
+    for p in _own_parameters(function):
         n = normal(p.name)
         if n in by_name:
             found[p.name] = there[by_name[n]]
@@ -71,9 +72,9 @@ def called(function: Any, there: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def keep(there: dict[str, Any], function: Any, items: list[Any], names: list[str]) -> None:
+def _keep(there: dict[str, Any], function: Any, items: list[Any], names: list[str]) -> None:
     """What a function has returned, under the names of its return statement and as results in order."""
-    for name, value in named(items, names):
+    for name, value in _named(items, names):
         if name:
             there[name] = value
     for i, value in enumerate(items):
@@ -85,7 +86,8 @@ def keep(there: dict[str, Any], function: Any, items: list[Any], names: list[str
         there["cache"] = there["caches"] = caches[-1]
 
 
-def named(items: list[Any], names: list[str]) -> list[tuple[str, Any]]:
+def _named(items: list[Any], names: list[str]) -> list[tuple[str, Any]]:
+    """What a function returned, each part with its name; all names are empty where their number is another."""
     return list(zip(names if len(names) == len(items) else [""] * len(items), items, strict=True))
 
 
@@ -103,4 +105,5 @@ def needed(steps: list[Any]) -> list[Any]:
 
 
 def fresh(value: Any) -> Any:
+    """A copy of what a pass may change in place: an array or a list. Anything else is returned itself."""
     return value.copy() if isinstance(value, np.ndarray | list) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.reading.arguments import normal
+from torchref.check.reference.network.names import (
+    LABELS,
+)
 from torchref.nn.module import Array
 
 BATCH = (11, 13, 17, 19, 8, 9)  # the first that is no length of a weight, and no product of such
@@ -27,89 +32,120 @@ ALIKE = (  # examples, and the labels that go with them
 
 
 @dataclass(frozen=True)
-class Kind:
+class _Kind:
     """One way to write the examples, or the labels."""
 
-    told: str
+    name: str
     value: Any
 
 
-def unlike(chosen: tuple[Kind, ...]) -> bool:
+def _written_in_two_ways(chosen: tuple[_Kind, ...]) -> bool:
     """Whether examples and labels are written in two ways: columns beside one-hot rows. Such pairs are tried last."""
     first, last = chosen
-    return not any(re.match(a, first.told) and re.search(b, last.told) for a, b in ALIKE)
+    return not any(re.match(a, first.name) and re.search(b, last.name) for a, b in ALIKE)
 
 
 def batch(lengths: list[int]) -> int:
+    """A number of examples that is no length of a weight."""
     return next(n for n in BATCH if n not in lengths)
 
 
-def smallest(lengths: list[int]) -> int:
+def _smallest_length(lengths: list[int]) -> int:
     """A number of classes, or of words, that every array of the network has."""
     return min((n for n in lengths if n > 1), default=2)
 
 
-def contexts(lengths: list[int]) -> list[int]:
+def _context_lengths(lengths: list[int]) -> list[int]:
     """How many words an example has: any number, or as many embeddings as the next layer takes side by side."""
-    beside = {b // a for a in lengths for b in lengths if a > 1 and b > a and b % a == 0}
-    return [TIME, *sorted(n for n in beside if 1 < n <= 2 * TIME and n != TIME)]
+    side_by_side = {b // a for a in lengths for b in lengths if a > 1 and b > a and b % a == 0}
+    return [TIME, *sorted(n for n in side_by_side if 1 < n <= 2 * TIME and n != TIME)]
 
 
-def one_hot(labels: Array, k: int) -> Array:
+def _one_hot(labels: Array, k: int) -> Array:
+    """Whole numbers below k as rows with one 1 in each.  (N,) -> (N, k)"""
     return np.eye(k)[labels]
 
 
-def examples(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
+def _examples(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
     """X: rows or columns of numbers, whole numbers for an embedding, sequences, pictures, one example."""
     for d in lengths:
-        yield Kind("rows", rng.normal(size=(n, d)))
+        yield _Kind("rows", rng.normal(size=(n, d)))
     for d in lengths:
-        yield Kind("columns", rng.normal(size=(d, n)))
+        yield _Kind("columns", rng.normal(size=(d, n)))
     if not lengths:
         return
-    small = smallest(lengths)
-    for t in contexts(lengths):
-        yield Kind("indices (N, T)", rng.integers(0, small, (n, t)))
-    yield Kind("a list of indices", [int(i) for i in rng.integers(0, small, TIME + 1)])
+    small = _smallest_length(lengths)
+    for t in _context_lengths(lengths):
+        yield _Kind("indices (N, T)", rng.integers(0, small, (n, t)))
+    yield _Kind("a list of indices", [int(i) for i in rng.integers(0, small, TIME + 1)])
     for c in sorted(set(lengths)):
         for side in SIDES if c <= 4 else ():
-            yield Kind("pictures", rng.normal(size=(n, c, side, side)))
+            yield _Kind("pictures", rng.normal(size=(n, c, side, side)))
     for side in SIDES[:4]:
-        yield Kind("pictures", rng.normal(size=(n, side, side)))
+        yield _Kind("pictures", rng.normal(size=(n, side, side)))
     for d in lengths:
-        yield Kind("sequences", rng.normal(size=(n, TIME, d)))
-        yield Kind("sequences, time first", rng.normal(size=(TIME, n, d)))
-        yield Kind("one example", rng.normal(size=d))
-        yield Kind("one column", rng.normal(size=(d, 1)))
+        yield _Kind("sequences", rng.normal(size=(n, TIME, d)))
+        yield _Kind("sequences, time first", rng.normal(size=(TIME, n, d)))
+        yield _Kind("one example", rng.normal(size=d))
+        yield _Kind("one column", rng.normal(size=(d, 1)))
 
 
-def labels(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
+def _labels(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
     """y: whole numbers, one-hot rows or columns, zeros and ones, numbers."""
     classes = [*lengths[::-1]]
     for k in classes:
-        yield Kind("labels", np.concatenate([np.arange(min(k, n)), rng.integers(0, k, max(n - k, 0))]))
+        yield _Kind("labels", np.concatenate([np.arange(min(k, n)), rng.integers(0, k, max(n - k, 0))]))
     for k in classes:
-        yield Kind("one-hot rows", one_hot(rng.integers(0, k, n), k) if k > 1 else rng.integers(0, 2, (n, 1)) * 1.0)
+        yield _Kind("one-hot rows", _one_hot(rng.integers(0, k, n), k) if k > 1 else rng.integers(0, 2, (n, 1)) * 1.0)
     for k in classes:
-        yield Kind(
-            "one-hot columns", one_hot(rng.integers(0, k, n), k).T if k > 1 else rng.integers(0, 2, (1, n)) * 1.0
+        yield _Kind(
+            "one-hot columns", _one_hot(rng.integers(0, k, n), k).T if k > 1 else rng.integers(0, 2, (1, n)) * 1.0
         )
-    yield Kind("zeros and ones", (np.arange(n) % 2).astype(float))
-    yield Kind("a column of zeros and ones", (np.arange(n) % 2).astype(float)[:, None])
-    yield Kind("a row of zeros and ones", (np.arange(n) % 2).astype(float)[None])
+    yield _Kind("zeros and ones", (np.arange(n) % 2).astype(float))
+    yield _Kind("a column of zeros and ones", (np.arange(n) % 2).astype(float)[:, None])
+    yield _Kind("a row of zeros and ones", (np.arange(n) % 2).astype(float)[None])
     for k in classes:
-        yield Kind("numbers", rng.normal(size=(n, k)))
-        yield Kind("one row of numbers", rng.normal(size=k))
-        yield Kind("one column of numbers", rng.normal(size=(k, 1)))
+        yield _Kind("numbers", rng.normal(size=(n, k)))
+        yield _Kind("one row of numbers", rng.normal(size=k))
+        yield _Kind("one column of numbers", rng.normal(size=(k, 1)))
     for k in classes:
-        yield Kind("one label", int(rng.integers(0, k)))
-    small = smallest(lengths)
-    yield Kind("labels (N, T)", rng.integers(0, small, (n, TIME)))
-    yield Kind("a list of labels", [int(i) for i in rng.integers(0, small, TIME + 1)])
+        yield _Kind("one label", int(rng.integers(0, k)))
+    small = _smallest_length(lengths)
+    yield _Kind("labels (N, T)", rng.integers(0, small, (n, TIME)))
+    yield _Kind("a list of labels", [int(i) for i in rng.integers(0, small, TIME + 1)])
 
 
-def states(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
+def _states(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
     """What a recurrence starts from."""
     for d in lengths:
         for shape in ((d, 1), (n, d), (d,), (1, d), (d, n)):
-            yield Kind("a state", rng.normal(size=shape) * 0.3)
+            yield _Kind("a state", rng.normal(size=shape) * 0.3)
+
+
+def lengths_of(weights: dict[str, Array]) -> list[int]:
+    """The lengths of the weights' axes, those of the first layer first."""
+    every = [s for w in weights.values() for s in (w.shape if w.ndim > 1 else w.shape[::-1])]
+    return list(dict.fromkeys([*every, *(int(np.prod(w.shape[1:])) for w in weights.values() if w.ndim > 2)]))
+
+
+def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Values for the arguments that are data, and what they are."""
+    n = sizes.get("N", batch(lengths))
+    rng = np.random.default_rng(0)
+    if not names:
+        yield {}, "what it was made with"
+        return
+    ways = [list(_examples(lengths, n, rng))]
+    if len(names) > 1:
+        ways.append(list(_labels(lengths, n, rng)))
+    if len(names) > 2:  # a recurrence: sequences first, and few of the others
+        ways = [sorted(ways[0], key=lambda k: "ind" not in k.name and "sequence" not in k.name)[:8], ways[1][-6:]]
+        ways += [list(_states(lengths, n, rng)) for _ in names[2:]]
+    if len(names) == 1 and normal(names[0]) in LABELS:
+        ways = [list(_labels(lengths, n, rng))]
+    flipped = len(names) > 1 and normal(names[0]) in LABELS
+    order = [names[1], names[0], *names[2:]] if flipped else names
+    every = itertools.product(*ways)
+    for chosen in sorted(every, key=_written_in_two_ways) if len(ways) == 2 else every:
+        written = ", ".join(f"{name} {k.name}" for name, k in zip(order, chosen, strict=True))
+        yield {name: k.value for name, k in zip(order, chosen, strict=True)}, written

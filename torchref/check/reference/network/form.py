@@ -35,13 +35,13 @@ class Network(Protocol):
 
     weights: dict[str, Array]  # as the code itself makes them
     data: dict[str, Any]
-    told: str  # how it is called
+    description: str  # how it is called
 
     def code(self) -> list[Any]:
         """The user's functions or classes that a pass calls."""
         ...
 
-    def with_weights(self, weights: dict[str, Array], beside: dict[str, Array]) -> Network:
+    def with_weights(self, weights: dict[str, Array], left: dict[str, Array]) -> Network:
         """The same with these weights alone to be judged; the others stay as they are."""
         ...
 
@@ -54,7 +54,7 @@ class Network(Protocol):
         ...
 
 
-class OfWeights(Answer):
+class _OfWeights(Answer):
     """The loss on one set of weights. A large weight's gradient is asked about along random directions first.
 
     If g is the code's own gradient and d the error in it, the loss grows by (g - d) v along v. Unless d is zero, d v is
@@ -74,7 +74,7 @@ class OfWeights(Answer):
         network, w = self.formula.network, self.values[name]
         try:
             g = seeded(lambda: network.passed(self.values, network.code()).gradients[name])
-        except Exception:  # whatever the user's backward raises
+        except Exception:  # noqa: BLE001 -- whatever the user's backward raises
             return None
         if np.shape(g) != w.shape or not np.isfinite(g).all():
             return None
@@ -85,7 +85,7 @@ class OfWeights(Answer):
             line = {**self.values, STEP: np.zeros(1)}
 
             def loss(there: dict[str, Any], v: Array = v) -> Array:
-                return self.vector(moved_along(there, name, v))
+                return self.vector(_moved_along(there, name, v))
 
             slope = jacobian(loss, line, STEP, self.names)
             size = max(float(np.sqrt(np.sum(g * g * v * v))), 1e-12)
@@ -97,7 +97,8 @@ class OfWeights(Answer):
         return Jacobian(np.array(g, dtype=float).reshape(-1, 1), np.full((w.size, 1), (worst + 1e-13) * top), how)
 
 
-def moved_along(there: dict[str, Any], name: str, v: Array) -> dict[str, Any]:
+def _moved_along(there: dict[str, Any], name: str, v: Array) -> dict[str, Any]:
+    """The values with `name` moved by the present step along v; the step itself is left out."""
     values = {n: a for n, a in there.items() if n != STEP}
     return {**values, name: values[name] + there[STEP][0] * v}
 
@@ -111,7 +112,7 @@ class OwnLoss(Witnessed):
         self.torch = False
 
     def made(self, values: dict[str, Any]) -> Answer:
-        return OfWeights(self, values)
+        return _OfWeights(self, values)
 
     def call(self, values: dict[str, Any]) -> Any:
         return np.asarray(self.network.passed(values, self.network.code(), loss_alone=True).loss).reshape(())
@@ -124,19 +125,20 @@ class Weights:
     network: Network
     seed: int = 0  # another one where a kink lies beside the first
 
-    def __call__(self, rng: Any, options: dict[str, Any], variant: str) -> dict[str, Array]:
+    def __call__(self, rng: Any, options: dict[str, Any], variant: str) -> dict[str, Array]:  # noqa: ARG002 -- Op.make
         if variant != "own":
             raise KeyError(variant)
         rng = np.random.default_rng([self.seed, int(rng.integers(1 << 16))])
-        return {n: np.asarray(w + moved(w) * rng.normal(size=w.shape)) for n, w in self.network.weights.items()}
+        return {n: np.asarray(w + _size_of_move(w) * rng.normal(size=w.shape)) for n, w in self.network.weights.items()}
 
 
-def moved(w: Array) -> float:
+def _size_of_move(w: Array) -> float:
     """How far entries are moved: less in a wide layer, so that nothing saturates."""
     return SPREAD / max(1.0, np.sqrt(w.shape[0] / 10)) if w.ndim > 1 else SPREAD
 
 
 def network_op(network: Network, label: str) -> Op:
+    """The record of a network: its weights are the arguments, its own loss is the formula."""
     arguments = tuple(Argument(n, "array") for n in network.weights)
     formula = OwnLoss(network, label, arguments)
     return Op(
@@ -147,12 +149,12 @@ def network_op(network: Network, label: str) -> Op:
         Weights(network),
         loss=True,
         variants=("own",),
-        lengths=lengths(network),
+        lengths=_lengths(network),
         own=True,
     )
 
 
-def lengths(network: Network) -> tuple[tuple[float, str], ...]:
+def _lengths(network: Network) -> tuple[tuple[float, str], ...]:
     """The lengths of the data, and their products."""
     found = {
         (float(n), f"the length of axis {axis} of {name}")
@@ -196,8 +198,8 @@ class NetworkForm(Form):
         self,
         values: dict[str, Any],
         upstreams: list[dict[str, Any]],
-        expected: dict[str, Any],
-        shapes: dict[str, tuple[int, ...]],
+        expected: dict[str, Any],  # noqa: ARG002 -- Form.run
+        shapes: dict[str, tuple[int, ...]],  # noqa: ARG002 -- Form.run
     ) -> Run:
         """One pass for each of `upstreams`, each from the same weights."""
         watched = Snapshot({n: v for n, v in self.network.data.items() if isinstance(v, np.ndarray)})
@@ -208,7 +210,7 @@ class NetworkForm(Form):
             }
             passed = self.one_pass(weights)
             if passed.loss is None:
-                raise CouldNotRun(f"{self.network.told} returned no loss, a single number")
+                raise CouldNotRun(f"{self.network.description} returned no loss, a single number")
             run = run or Run({"output": np.array(passed.loss, dtype=float).reshape(())}, [])
             own = ((n, passed.gradients.get(n)) for n in self.network.weights)
             run.gradients.append({n: np.array(g) for n, g in own if g is not None})

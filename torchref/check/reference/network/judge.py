@@ -18,23 +18,20 @@ from torchref.check.ops.probe import make_probe
 from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reference.inputs import Sizes, as_array
+from torchref.check.reference.network.class_methods import Orders, looks_like_network
 from torchref.check.reference.network.form import Network, NetworkForm, OwnLoss, Passed, Weights, network_op
-from torchref.check.reference.network.guess import (
-    best,
+from torchref.check.reference.network.function_order import forwards_of, looks_like_network_function
+from torchref.check.reference.network.names import scalar
+from torchref.check.reference.network.of_class import OfClass, of_class
+from torchref.check.reference.network.of_functions import OfFunctions, of_functions
+from torchref.check.reference.network.without_loss import (
+    best_network,
     cost_between,
     goes_back_from_upstream,
     orders_with_labels,
     usual_losses,
     with_loss,
     with_upstream,
-)
-from torchref.check.reference.network.names import scalar
-from torchref.check.reference.network.of_class import OfClass, Orders, looks_like_network, of_class
-from torchref.check.reference.network.of_functions import (
-    OfFunctions,
-    forwards_of,
-    looks_like_network_function,
-    of_functions,
 )
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
@@ -57,7 +54,7 @@ def judge_network(
     only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
-    return judged(lambda: (running(ways(target, sizes or {}, make)), "its own loss"), name, against, only)
+    return _judged(lambda: (_running(_ways(target, sizes or {}, make)), "its own loss"), name, against, only)
 
 
 def judge_without_loss(
@@ -69,63 +66,65 @@ def judge_without_loss(
     only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on a network that has no loss of its own: by its output, or by the usual loss that it belongs to."""
-    given = given_data(make) if make is not None else None
-    return judged(lambda: guessed(target, sizes or {}, given), name, against, only)
+    given = _given_data(make) if make is not None else None
+    return _judged(lambda: _guessed(target, sizes or {}, given), name, against, only)
 
 
-def guessed(target: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
+def _guessed(target: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
     """The network with a loss that it has not, and what that is. Errors: CouldNotRun."""
     if inspect.isroutine(target):
-        return of_the_usual_losses_beside(target, sizes, given)
+        return _with_usual_loss(target, sizes, given)
     if goes_back_from_upstream(target):
         orders: Orders = [(("summed_output", "back_from_there"), 0)]
-        network = running(of_class(target, sizes, given, with_upstream, orders))
+        network = _running(of_class(target, sizes, given, with_upstream, orders))
         return network, "its own forward, the sum of its output times fixed random numbers"
     losses = dict(usual_losses())
-    first = running(of_class(target, sizes, given, with_loss(next(iter(losses.values()))), orders_with_labels(target)))
+    first = _running(of_class(target, sizes, given, with_loss(next(iter(losses.values()))), orders_with_labels(target)))
     assert isinstance(first, OfClass)
-    found, told = best((told, replace(first, extend=with_loss(loss))) for told, loss in losses.items())
-    return found, f"a usual loss, since it has none of its own: {told}"
+    found, its_loss = best_network((name, replace(first, extend=with_loss(loss))) for name, loss in losses.items())
+    return found, f"a usual loss, since it has none of its own: {its_loss}"
 
 
-def of_the_usual_losses_beside(function: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
+def _with_usual_loss(function: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:
     """A gradient function whose forward stands beside it, with a usual loss between them. Errors: CouldNotRun."""
     for forward in forwards_of(function):
-        costs = {told: cost_between(forward, function, loss) for told, loss in usual_losses()}
+        costs = {name: cost_between(forward, function, loss) for name, loss in usual_losses()}
         cost = next(iter(costs.values()))
         if cost is None:
             continue
         try:
-            first = running(replace(n, cost=cost) for n in of_functions(function, sizes, given, [(forward, function)]))
+            first = _running(replace(n, cost=cost) for n in of_functions(function, sizes, given, [(forward, function)]))
         except CouldNotRun:
             continue
         assert isinstance(first, OfFunctions)
-        found, told = best((told, replace(first, cost=c)) for told, c in costs.items())
-        return found, f"a usual loss, since no cost stands beside it: {told}"
+        found, its_loss = best_network((name, replace(first, cost=c)) for name, c in costs.items())
+        return found, f"a usual loss, since no cost stands beside it: {its_loss}"
     raise CouldNotRun("no forward with an output, and no labels, were found for a usual loss between them")
 
 
-def judged(find: Callable[[], tuple[Network, str]], name: str, against: str, only: list[str] | None) -> Verdict:
+def _judged(find: Callable[[], tuple[Network, str]], name: str, against: str, only: list[str] | None) -> Verdict:
     """The verdict on the network that is found, by its loss."""
     try:
         network, whose = find()
-        check_repeats(network)
+        _check_repeats(network)
         op = network_op(network, name)
         formula, weights = op.formula, op.make
         assert isinstance(formula, OwnLoss)
         assert isinstance(weights, Weights)
-        kinks = away_from_kinks(op, formula, weights)
+        kinks = _away_from_kinks(op, formula, weights)
         verdict = judge(restricted(NetworkForm(network, op), only or []))
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
     except (Unmatched, CouldNotRun) as problem:
         return replace(could_not_run(problem), name=name, against=against)
-    except Exception as problem:  # a loss that runs on some weights, and not on others
+    except Exception as problem:  # noqa: BLE001 -- a loss that runs on some weights, and not on others
         return replace(could_not_run(UserError("the network", problem)), name=name, against=against)
-    name_regularization(verdict, make_probe(op, 0, None, "own").values)
+    _name_regularization(verdict, make_probe(op, 0, None, "own").values)
     verdict.name, verdict.against = name, against
-    shown = ", ".join(f"{k} {describe(v)}" for k, v in network.data.items())
-    verdict.notes.insert(0, f"judged by {whose}, {network.told}, by {' and '.join(sorted(formula.how))}; {shown}")
+    shown = ", ".join(f"{k} {_describe(v)}" for k, v in network.data.items())
+    verdict.notes.insert(
+        0, f"judged by {whose}, {network.description}, by {' and '.join(sorted(formula.how))}; {shown}"
+    )
     if kinks:
         verdict.notes.append(
             f"{kinks} sets of weights lay beside a kink, where no difference says anything: others were taken"
@@ -136,29 +135,30 @@ def judged(find: Callable[[], tuple[Network, str]], name: str, against: str, onl
     return verdict
 
 
-def describe(value: Any) -> str:
+def _describe(value: Any) -> str:
+    """How a note shows the value of an argument: the shape of an array, the length of a list, the value itself."""
     if isinstance(value, np.ndarray):
         return str(value.shape)
     return f"of {len(value)}" if isinstance(value, list) else repr(value)
 
 
-def name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
+def _name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
     """A gradient that is off by a multiple of its weight lacks the regularization's term, or has another."""
     pictures = {p["name"]: p for p in verdict.pictures}
     for f in verdict.findings:
         if f.slug != "unknown" or f.gradient not in pictures:
             continue
         mine, right = pictures[f.gradient]["mine"], pictures[f.gradient]["reference"]
-        found = multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape else None
+        found = _multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape else None
         if found is not None:
-            c, told = found
+            c, except_for = found
             f.slug, f.confidence = "local-derivative-missing", Confidence.LIKELY
-            f.evidence = f"the right gradient is this one and {c:.6g} times {f.gradient}{told}"
+            f.evidence = f"the right gradient is this one and {c:.6g} times {f.gradient}{except_for}"
             f.sentence = "The term of the regularization is missing, or has another factor than in the loss."
             f.correction = "add the derivative of the penalty that the loss has: lambda W for lambda / 2 sum(W^2)"
 
 
-def multiple_of(w: Array, difference: Array, right: Array) -> tuple[float, str] | None:
+def _multiple_of(w: Array, difference: Array, right: Array) -> tuple[float, str] | None:
     """The number c with difference = c w, everywhere or but for the entries that belong to a bias."""
     parts: list[tuple[str, Any]] = [("", slice(None)), (" but for its first entry", slice(1, None))]
     if w.ndim == 2:
@@ -167,27 +167,28 @@ def multiple_of(w: Array, difference: Array, right: Array) -> tuple[float, str] 
             (" but for its first column", (slice(None), slice(1, None))),
             (" but for its first row", slice(1, None)),
         ]
-    for told, part in parts:
+    for except_for, part in parts:
         d, x = np.ravel(difference[part]), np.ravel(w[part])
         if x.size < 2:
             continue
         c = float(d @ x / (x @ x))
         if c and np.abs(d - c * x).max() <= TOLERANCE * max(np.abs(right).max(), 1e-12):
-            return c, told
+            return c, except_for
     return None
 
 
-def ways(target: Any, sizes: Sizes, make: Callable[..., Any] | None) -> Iterator[Network]:
+def _ways(target: Any, sizes: Sizes, make: Callable[..., Any] | None) -> Iterator[Network]:
+    """The ways to run a network, the likelier first. `make` gives the data, where the user states it."""
     given = None
     if make is not None:
-        given = given_data(make)
+        given = _given_data(make)
     if not inspect.isroutine(target):
         yield from of_class(target, sizes, given)
     else:
         yield from of_functions(target, sizes, given)
 
 
-def given_data(make: Callable[..., Any]) -> dict[str, Any]:
+def _given_data(make: Callable[..., Any]) -> dict[str, Any]:
     """What the user's function returns: a dictionary, since a network's data has names. Errors: NoWitness."""
     label = getattr(make, "__name__", "--inputs")
     found = seeded(make)
@@ -201,7 +202,7 @@ def is_network(target: Any) -> bool:
     return looks_like_network(target) or looks_like_network_function(target)
 
 
-def running(candidates: Iterator[Network]) -> Network:
+def _running(candidates: Iterator[Network]) -> Network:
     """The first way in which every gradient has its weight's shape, else the one in which most have.
 
     Errors: CouldNotRun where none runs.
@@ -214,25 +215,25 @@ def running(candidates: Iterator[Network]) -> Network:
         seen = seen or network
         try:
             passed = seeded(functools.partial(network.passed, network.weights, network.code()))
-        except Exception as problem:  # whatever the user's code raises on data that it was not written for
+        except Exception as problem:  # noqa: BLE001 -- whatever the user's code raises on data of the wrong kind
             first = first or problem
             continue
         if not scalar(passed.loss) or not np.isfinite(passed.loss):
             continue
         if not passed.gradients:
-            lost = lost or network.told
+            lost = lost or network.description
             continue
         right = [np.shape(g) == network.weights[n].shape for n, g in passed.gradients.items()]
         if all(right):
-            return only_judged(network, passed)
+            return _only_judged(network, passed)
         if best is None or sum(right) > best[0]:
             best = sum(right), network, passed
     if best is not None:
-        return only_judged(best[1], best[2])
-    raise CouldNotRun(why_none(lost, first, seen))
+        return _only_judged(best[1], best[2])
+    raise CouldNotRun(_why_none(lost, first, seen))
 
 
-def why_none(lost: str, first: Exception | None, seen: Network | None) -> str:
+def _why_none(lost: str, first: Exception | None, seen: Network | None) -> str:
     """Why nothing could be judged, and what would help."""
     if lost:
         return (
@@ -241,15 +242,15 @@ def why_none(lost: str, first: Exception | None, seen: Network | None) -> str:
         )
     if first is None or seen is None:
         return "no loss with gradients was found: a method or a function that returns a number, and gradients by name"
-    shapes = ", ".join(f"{k} {describe(v)}" for k, v in seen.data.items())
+    shapes = ", ".join(f"{k} {_describe(v)}" for k, v in seen.data.items())
     return (
-        f"it ran on none of the data that was tried; the first trial, {seen.told}, with {shapes}, raised\n"
+        f"it ran on none of the data that was tried; the first trial, {seen.description}, with {shapes}, raised\n"
         f"{last_lines(first)}\n"
         "--inputs FILE.py:make gives it yours: a dictionary by the names of its arguments"
     )
 
 
-def check_repeats(network: Network) -> None:
+def _check_repeats(network: Network) -> None:
     """Two passes on the same weights agree. Errors: NoWitness."""
     one, other = (seeded(lambda: network.passed(network.weights, network.code(), loss_alone=True)) for _ in range(2))
     if one.loss != other.loss:
@@ -260,24 +261,25 @@ def check_repeats(network: Network) -> None:
         )
 
 
-def only_judged(network: Network, passed: Passed) -> Network:
+def _only_judged(network: Network, passed: Passed) -> Network:
     """The network, with those weights alone that it has gradients of."""
     kept = {n: w for n, w in network.weights.items() if n in passed.gradients}
     left = {n: w for n, w in network.weights.items() if n not in kept}
     return network.with_weights(kept, left)
 
 
-def away_from_kinks(op: Any, formula: OwnLoss, weights: Weights) -> int:
+def _away_from_kinks(op: Any, formula: OwnLoss, weights: Weights) -> int:
     """Take weights at which differences are steady; how many were not."""
     for tried in range(SEEDS):
         weights.seed = tried
-        if all(steady(formula, make_probe(op, seed, None, "own")) for seed in (0, 1)):
+        if all(_steady(formula, make_probe(op, seed, None, "own")) for seed in (0, 1)):
             return tried
     weights.seed = 0
     return SEEDS
 
 
-def steady(formula: OwnLoss, p: Any) -> bool:
+def _steady(formula: OwnLoss, p: Any) -> bool:
+    """Whether the witness is sure of every slope of the loss here: the noise is far below the largest slope."""
     answer = formula.answer(p.namespace())
     every = [answer.jacobian(n) for n in answer.names]
     top = max((float(np.abs(j.slopes).max(initial=0.0)) for j in every), default=0.0)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.check.reference import on_tensors, unstated
+from tests.check.reference import networks_without_loss, on_tensors
 from torchref.check.api import Asked, judge_as
 
 OWN, USUAL, OUTPUT = "its own loss", "a usual loss", "the sum of its output times fixed random numbers"
 
 
 def judged(name, against="forward"):
-    return judged_target(getattr(unstated, name, None) or getattr(on_tensors, name), against)
+    return judged_target(getattr(networks_without_loss, name, None) or getattr(on_tensors, name), against)
 
 
 def judged_target(target, against):
@@ -90,7 +90,7 @@ def test_what_is_missing_is_named():
 
 def test_a_refused_network_shows_the_first_trial():
     """Catches a refusal without the data that was tried, without the user's own line, or without what would help."""
-    said = judged_target(unstated.Refused, "forward").error
+    said = judged_target(networks_without_loss.Refused, "forward").error
     assert "the first trial, loss on X" in said
     assert "self.nothing" in said
     assert "--inputs FILE.py:make" in said

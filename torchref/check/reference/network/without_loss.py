@@ -22,9 +22,9 @@ from torchref.check.reading.forms.class_names import RESULTS
 from torchref.check.reading.forms.methods import forward_and_backward
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network.calling import OUTPUT
+from torchref.check.reference.network.class_methods import Orders
 from torchref.check.reference.network.form import Network
 from torchref.check.reference.network.names import LABELS
-from torchref.check.reference.network.of_class import Orders
 from torchref.check.reference.own import seeded
 from torchref.nn.module import Array
 
@@ -32,7 +32,7 @@ STEP, NEAR = 1e-6, 1e-5  # of a central difference, and how near it must come
 Loss = Callable[[Any, Any], Any]
 
 
-def one_hot_like(p: Any, y: Any) -> Any:
+def _one_hot_like(p: Any, y: Any) -> Any:
     """Whole numbers as one-hot rows, or columns, of the shape of p."""
     if np.shape(y) == np.shape(p):
         return y
@@ -44,55 +44,59 @@ def one_hot_like(p: Any, y: Any) -> Any:
     raise ValueError("labels of another shape")
 
 
-def examples_of(p: Any, y: Any) -> int:
+def _examples_of(p: Any, y: Any) -> int:
     """How many examples there are: the columns, where the labels say so."""
     columns = np.ndim(y) == 1 and p.ndim == 2 and len(y) == p.shape[1] != len(p)
     return p.shape[1] if columns else len(p)
 
 
-def squares(p: Any, y: Any) -> Any:
-    return ((p - one_hot_like(p, y)) ** 2).sum()
+def _squares(p: Any, y: Any) -> Any:
+    """The sum of (p - y)^2."""
+    return ((p - _one_hot_like(p, y)) ** 2).sum()
 
 
-def entropy(p: Any, y: Any) -> Any:
-    return -(one_hot_like(p, y) * np.log(p)).sum()
+def _entropy(p: Any, y: Any) -> Any:
+    """The sum of -y log p."""
+    return -(_one_hot_like(p, y) * np.log(p)).sum()
 
 
-def binary(p: Any, y: Any) -> Any:
-    t = one_hot_like(p, y)
+def _binary(p: Any, y: Any) -> Any:
+    """The sum of -(y log p + (1 - y) log(1 - p))."""
+    t = _one_hot_like(p, y)
     return -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum()
 
 
-def of_logits(p: Any, y: Any) -> Any:
+def _of_logits(p: Any, y: Any) -> Any:
     """Cross entropy of a softmax over the last axis."""
     e = np.exp(p)
-    return entropy(e / e.sum(-1, keepdims=True), y)
+    return _entropy(e / e.sum(-1, keepdims=True), y)
 
 
 DIVISORS: dict[str, Loss] = {  # what a loss may be divided by
     "": lambda *_: 1,
     " / 2": lambda *_: 2,
-    " / N": examples_of,
-    " / (2 N)": lambda p, y: 2 * examples_of(p, y),
+    " / N": _examples_of,
+    " / (2 N)": lambda p, y: 2 * _examples_of(p, y),
     " / its entries": lambda p, _: p.size,
     " / its columns": lambda p, _: p.shape[-1],
 }
 KINDS: dict[str, Loss] = {
-    "sum of (output - y)^2": squares,
-    "cross entropy of the output": entropy,
-    "binary cross entropy of the output": binary,
-    "cross entropy of softmax(output)": of_logits,
+    "sum of (output - y)^2": _squares,
+    "cross entropy of the output": _entropy,
+    "binary cross entropy of the output": _binary,
+    "cross entropy of softmax(output)": _of_logits,
 }
 
 
 def usual_losses() -> Iterator[tuple[str, Loss]]:
     """The usual losses, each with what it is divided by."""
-    for told, kind in KINDS.items():
+    for name, kind in KINDS.items():
         for divisor in DIVISORS:
-            yield told + divisor, divided(kind, divisor)
+            yield name + divisor, _divided_by(kind, divisor)
 
 
-def divided(kind: Loss, divisor: str) -> Loss:
+def _divided_by(kind: Loss, divisor: str) -> Loss:
+    """The loss `kind` over the number that `divisor`, a key of DIVISORS, names."""
     return lambda p, y: kind(p, y) / DIVISORS[divisor](p, y)
 
 
@@ -113,12 +117,12 @@ def with_loss(loss: Loss) -> Callable[[Any], Any]:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         named = [inspect.Parameter(n, kind) for n in ("self", "y_hat", *([labels] if labels else []))]
         usual_loss.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-        return type(cls.__name__, (cls,), {"usual_loss": usual_loss, **renamed(cls, own)})
+        return type(cls.__name__, (cls,), {"usual_loss": usual_loss, **_renamed(cls, own)})
 
     return extended
 
 
-def renamed(cls: Any, own: list[str]) -> dict[str, Any]:
+def _renamed(cls: Any, own: list[str]) -> dict[str, Any]:
     """The forward with the backward's name for its one argument: feedforward(a), backprop(x, y)."""
     forward = getattr(cls, str(forward_and_backward(cls)[0]))
     params = list(inspect.signature(forward).parameters.values())
@@ -135,7 +139,8 @@ def renamed(cls: Any, own: list[str]) -> dict[str, Any]:
     return {"called_forward": called}
 
 
-def random_numbers(shape: tuple[int, ...]) -> Array:
+def _random_numbers(shape: tuple[int, ...]) -> Array:
+    """The upstream gradient of this shape: normal numbers, the same ones at every call."""
     return np.random.default_rng(0).normal(size=shape)
 
 
@@ -147,10 +152,10 @@ def with_upstream(cls: Any) -> Any:
     def summed_output(self: Any, *args: Any, **kwargs: Any) -> Any:
         y = getattr(self, str(forward))(*args, **kwargs)
         self.shape_of_output = y.shape
-        return (y * random_numbers(y.shape)).sum()
+        return (y * _random_numbers(y.shape)).sum()
 
     def back_from_there(self: Any) -> Any:
-        return getattr(self, str(backward))(random_numbers(self.shape_of_output))
+        return getattr(self, str(backward))(_random_numbers(self.shape_of_output))
 
     summed_output.__signature__ = inspect.signature(getattr(cls, str(forward)))  # type: ignore[attr-defined]
     return type(cls.__name__, (cls,), {"summed_output": summed_output, "back_from_there": back_from_there})
@@ -197,19 +202,23 @@ def orders_with_labels(cls: Any) -> Orders:
     if forward is None or backward is None:
         return []
     own = [p.name for p in parameters(getattr(cls, backward))]
-    return [(("called_forward" if renamed(cls, own) else forward, "usual_loss", backward), 1)]
+    return [(("called_forward" if _renamed(cls, own) else forward, "usual_loss", backward), 1)]
 
 
-def agreement(network: Network) -> int:
+def _gradients_that_agree(network: Network) -> int:
     """How many gradients agree with the loss along a random direction."""
     try:
         found = seeded(lambda: network.passed(network.weights, network.code())).gradients
-        return sum(agrees(network, n, g) for n, g in found.items())
-    except Exception:  # whatever the user's code raises
+        return sum(_agrees(network, n, g) for n, g in found.items())
+    except Exception:  # noqa: BLE001 -- whatever the user's code raises
         return 0
 
 
-def agrees(network: Network, name: str, gradient: Any) -> bool:
+def _agrees(network: Network, name: str, gradient: Any) -> bool:
+    """Whether a gradient g of the weight w agrees with the loss L along a random v.
+
+    g . v is compared with (L(w + h v) - L(w - h v)) / (2 h), h = `STEP`. A gradient of zero agrees with nothing.
+    """
     w = network.weights[name]
     if np.shape(gradient) != w.shape:
         return False
@@ -223,13 +232,13 @@ def agrees(network: Network, name: str, gradient: Any) -> bool:
     return abs(slope - own) <= NEAR * max(abs(slope), abs(own)) and own != 0
 
 
-def best(candidates: Iterable[tuple[str, Network]]) -> tuple[Network, str]:
+def best_network(candidates: Iterable[tuple[str, Network]]) -> tuple[Network, str]:
     """The network with the loss by which the most gradients are right, at least half. Errors: CouldNotRun."""
     found: tuple[int, Network, str] | None = None
-    for told, network in candidates:
-        count = agreement(network)
+    for name, network in candidates:
+        count = _gradients_that_agree(network)
         if 2 * count >= max(len(network.weights), 1) and (found is None or count > found[0]):
-            found = count, network, told
+            found = count, network, name
         if count == len(network.weights):
             break
     if found is None:
