@@ -28,7 +28,7 @@ WEIGHT = re.compile(r"(w|u|weights?|kernels?|filters?|theta|proj|matrix)(\w?|_\w
 NORM = re.compile(r"(gamma|scale|gain|g)\d?$", re.I)
 BIAS = re.compile(r"(b|bias|beta|shift|offset)\w?$", re.I)
 WEIGHTS: tuple[Shape, ...] = (
-    ("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D",), ("D", "D"), ("M", "K", "D"),
+    ("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D",), ("D", "D"), ("M", "K", "D"), ("C", "K", "K"),
 )  # fmt: skip
 BIASES: tuple[Shape, ...] = (("M",), ("D",), ("C",), ("M", "K"), ())
 NORMS: tuple[Shape, ...] = (("D",), ("C",), ("C", "", ""), ())

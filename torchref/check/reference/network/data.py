@@ -22,7 +22,7 @@ ALIKE = (  # examples, and the labels that go with them
     ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers)$"),
     ("a list", "^(a list.*|one label)$"),
     ("one example", "^one (row|label)"),
-    ("one column", "^one (column|label)"),
+    ("one column|columns, one", "^one (column|label)"),
 )
 
 
@@ -81,6 +81,7 @@ def examples(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:
         yield Kind("sequences, time first", rng.normal(size=(TIME, n, d)))
         yield Kind("one example", rng.normal(size=d))
         yield Kind("one column", rng.normal(size=(d, 1)))
+        yield Kind("columns, one after the other", rng.normal(size=(TIME, d, 1)))
 
 
 def labels(lengths: list[int], n: int, rng: Any) -> Iterator[Kind]:

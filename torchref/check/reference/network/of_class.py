@@ -149,19 +149,19 @@ class OfClass:
             setattr(instance, name, there[name])
         names = self.steps[: self.with_loss + 1] if loss_alone else self.steps
         loss, rest = run_through([getattr(instance, n) for n in names], there, noted=not loss_alone)
-        return Passed(loss, {} if loss_alone else self.gradients(instance, [r for part in rest for r in part], weights))
+        return Passed(loss, {} if loss_alone else self.gradients(instance, rest, weights))
 
-    def gradients(self, instance: Any, returned: list[tuple[str, Any]], weights: dict[str, Any]) -> dict[str, Any]:
+    def gradients(self, instance: Any, parts: list[list[tuple[str, Any]]], weights: dict[str, Any]) -> dict[str, Any]:
         """By weight: what was returned under its name, what the instance keeps so, or the change of the weight."""
         found: dict[str, Any] = {}
-        for n, value in returned:
+        for n, value in itertools.chain(*parts):
             found |= {k: v for k, v in gradients_in(n, value, self.paths).items() if k not in found}
         kept = dict(walk(instance))
         for name, path in self.paths.items():
             if name not in found and (beside := kept_gradient(name, path, kept)) is not None:
                 found[name] = beside
         if not found:
-            found = by_shape([v for _, v in returned], self.weights)
+            found = by_shape([v for _, v in parts[-1]], self.weights)
         return found or self.changes(instance, weights)
 
     def changes(self, instance: Any, weights: dict[str, Any]) -> dict[str, Any]:
@@ -268,6 +268,8 @@ def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         ahead = (forward,) if of_output else ()
         backs = [b for b in every if b != loss]
         for back in backs:
+            if forward is not None and not ahead and asks_for_results(getattr(cls, back), getattr(cls, forward)):
+                yield (forward, loss, back), 1
             yield (*ahead, loss, back), len(ahead)
         yield (*ahead, loss), len(ahead)
     if forward is not None and any(OF_LOSS.match(n) for n in returned_names(getattr(cls, forward)) if n):
@@ -275,6 +277,12 @@ def sequences(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
     layer = forward is not None and called_one_of(cls, LAYERS_BACKWARDS) is not None
     if not losses and not layer:
         yield from of_other_names(cls)
+
+
+def asks_for_results(backward: Any, forward: Any) -> bool:
+    """Whether a backward takes what the forward returns, by its names: backward(x, a_h, a_out, y)."""
+    returned = {normal(n) for n in returned_names(forward) if n}
+    return any(normal(p.name) in returned for p in parameters(backward) if p.default is p.empty)
 
 
 def of_other_names(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -324,6 +332,8 @@ def constructors(cls: Any, sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
     hidden = {p.name: [7, 6] for p in params if isinstance(p.default, list) and len(p.default) <= 2}
     if shrunk or pictures:
         yield {**numbers, **shrunk, **pictures, **hidden, **told, **stated}
+        for k in range(min(len(needed), 2)):
+            yield {**numbers, needed[k].name: [7, 6], **shrunk, **pictures, **hidden, **told, **stated}
         few = {p.name: min(p.default, 4) if "filter" in p.name else n for p, n in zip(large, LENGTHS * 3, strict=False)}
         yield {**numbers, **few, **pictures, **told, **stated}
 

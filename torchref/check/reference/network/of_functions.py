@@ -25,7 +25,7 @@ from torchref.check.reference.network.of_class import datas, is_number, lengths_
 from torchref.check.reference.signature import OPTIONS
 from torchref.nn.module import Array
 
-WEIGHT = re.compile(r"(w|theta|weights?|u|v|k|filters?|kernels?|e|emb\w*)(_?\d*|_?[a-z]{1,2}|_\w+)$", re.I)
+WEIGHT = re.compile(r"(w|theta|weights?|syn|u|v|k|filters?|kernels?|e|emb\w*)(_?\d*|_?[a-z]{1,2}|_\w+)$", re.I)
 BIAS = re.compile(r"(b|bias|biases|c|beta)(_?\d*|_?[a-z]|_\w+)$", re.I)
 FLAT = re.compile(r"(nn_?params|params_?vec(tor)?|theta_?(vec|flat)?|flat\w*|weights_?vec|rolled|thetas)$", re.I)
 STORED = (  # whether weights are (out, in), and how biases are stored: the usual pairs first
@@ -177,6 +177,7 @@ def sequences(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any]
     forwards = forwards_of(function)
     costs = [f for f in beside(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
     costs = [f for f in costs if belongs(f, [function, *forwards])]
+    costs += [f for f in forwards if f not in costs and any(OF_LOSS.match(n) for n in returned_names(f) if n)]
     forwards = [f for f in forwards if f not in costs]
     kept = any(normal(p.name) in CACHES for p in parameters(function))
     told = returns_loss(function) and not kept
@@ -344,8 +345,17 @@ def layouts(
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, values(dict.fromkeys(graded, shape)), {}, options, of_data=True)
     if own:
+        if repeated(own, source_of(functions)):
+            yield OfFunctions(functions, values({n: (5,) if BIAS.match(n) else (5, 5) for n in own}), {}, options)
         for shapes, scalars in shapes_of(own):
             yield OfFunctions(functions, values(shapes), {}, options, scalars=scalars)
+
+
+def repeated(own: list[str], source: str) -> bool:
+    """Whether the only weight is that of several layers, which makes it square: X @ W, h @ W."""
+    weights = [n for n in own if not BIAS.match(n)]
+    uses = rf"@ *{weights[0]}\b(?!\.T)|\.dot\((?:\w+, *)?{weights[0]}\)" if len(weights) == 1 else "(?!)"
+    return len(re.findall(uses, source)) > 1
 
 
 def sliced(name: str, source: str) -> bool:
