@@ -57,6 +57,7 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an 
     "pair": "transposed",
     "divisor": "wrong-reduction",
     "window": "kernel-flipped",
+    "twice": "softmax-jacobian-twice",
 }
 
 
@@ -276,22 +277,32 @@ def _of_own(
         for value in numbers:  # the forward's 0.2 for 0.25
             if value != node.value:
                 yield _edit(4, _slug_of(slugs, "constant"), slot, ast.Constant(value))
-    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Call):
-        inner = node.args[0]
-        if show(inner.func) == show(node.func) and len(inner.args) == 1:  # f(a) for f(f(a))
-            new = ast.Call(node.func, [inner.args[0], *node.args[1:]], node.keywords)
-            yield _edit(2, _slug_of(slugs, "stale"), slot, new)
+    yield from _once(slot, slugs)
     yield from _added_to(slot, slugs)
     yield from _a_step_before(slot, slugs, loops)
+
+
+def _once(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """What stands twice: f(f(a)), and (a - y) * sigmoid_prime(z) where a - y holds the derivative."""
+    node = slot.node
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Call):
+        inner = node.args[0]
+        if show(inner.func) == show(node.func) and len(inner.args) == 1:
+            new = ast.Call(node.func, [inner.args[0], *node.args[1:]], node.keywords)
+            yield _edit(2, _slug_of(slugs, "stale"), slot, new)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        for kept, lost in ((node.left, node.right), (node.right, node.left)):
+            if isinstance(lost, ast.Call) and re.search("prime|deriv|grad", show(lost.func)):
+                yield _edit(3, _slug_of(slugs, "twice"), slot, kept)
 
 
 def _added_to(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """self.grad = self.grad + g for self.grad = g, which loses what another use of the tensor has given."""
     node = slot.node
-    if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Attribute):
-        if target.attr == "grad" and show(target) not in show(node.value):
-            held = ast.parse(show(target), mode="eval").body
-            yield _edit(1, _slug_of(slugs, "again"), slot, ast.Assign([target], ast.BinOp(held, ast.Add(), node.value)))
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    if isinstance(target, ast.Attribute) and target.attr == "grad" and show(target) not in show(node.value):
+        held = ast.parse(show(target), mode="eval").body
+        yield _edit(1, _slug_of(slugs, "again"), slot, ast.Assign([target], ast.BinOp(held, ast.Add(), node.value)))
 
 
 def _a_step_before(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:

@@ -67,7 +67,7 @@ def first(w: Wrong, questions: tuple[Question, ...]) -> Signature | None:
 
 def shape(w: Wrong) -> Signature:
     """What a gradient of the wrong shape is: its shape tells most of it, its values confirm."""
-    found = first(w, (keepdims, other_sum, rows_of_positions, exchanged_axes, axes_not_summed))
+    found = first(w, (keepdims, other_sum, rows_of_positions, exchanged_axes, axes_not_summed, everything_summed))
     return found or Signature("wrong-shape", shapes(w), CERTAIN)
 
 
@@ -122,6 +122,13 @@ def rows_of_positions(w: Wrong) -> Signature | None:
         return None
     evidence = f"{shapes(w)}: the sum runs over axis {kept[0]}, the one that must be kept"
     return Signature("summed-over-wrong-axis", evidence, CERTAIN)
+
+
+def everything_summed(w: Wrong) -> Signature | None:
+    """One number, the sum of all that should stand in the gradient's entries."""
+    if w.mine.ndim or w.right.size < 2 or not w.close(w.mine, w.right.sum()):
+        return None
+    return Signature("summed-over-wrong-axis", f"{shapes(w)}: it is the sum of the right gradient's entries", CERTAIN)
 
 
 def exchanged_axes(w: Wrong) -> Signature | None:

@@ -20,7 +20,7 @@ from torchref.check.ops import Op
 from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.recognise import is_autograd
-from torchref.check.reference.inputs import ENTRIES, WEIGHT, Recipe, Shape, Sizes, axes_sizes, larger
+from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
 from torchref.check.reference.own import Inputs, Witnessed, own_op
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Verdict
@@ -105,37 +105,20 @@ def unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Ver
     named = {n for f in verdict.findings for n in (f.gradient, *f.consequences)}
     if any(n not in recipe.shapes or SPREAD.match(n) for n in named):
         return verdict, op
-    first = next(iter(recipe.shapes))
-    equal = {**recipe.shapes, **dict.fromkeys(named, recipe.shapes[first])}
-    ways = [(equal, "does not sum what was spread")]
-    if (regrouped := other_groupings(verdict, recipe, named)) and first not in named:
-        ways.append((regrouped, "gives the entries in other rows"))
-    for shapes, what in ways:
-        other = replace(op, make=Inputs(op.arguments, [replace(recipe, shapes=shapes)], None), variants=("0",))
-        try:
-            there = again(other)
-        except Exception:  # the reference does not take these shapes
-            continue
-        if there.verdict == RIGHT:
-            there.notes.append(
-                f"the forward also takes {described(recipe)}, where the backward {what}: "
-                f"d{', d'.join(sorted(named))} would have another shape; if that is meant, say so with --inputs"
-            )
-            return there, other
-    return verdict, op
-
-
-def other_groupings(verdict: Verdict, recipe: Recipe, named: set[str]) -> dict[str, Shape] | None:
-    """The shapes with those of the gradients, where each has as many entries as its argument: a (N T,) for (N, T).
-
-    A forward that reshapes an argument takes it in either shape; what the backward returns is the one that was meant.
-    """
-    found = {p["name"]: np.shape(p["mine"]) for p in verdict.pictures if p["name"] in named}
-    wide = {n: s for n, s in found.items() if len(s) > len(recipe.shape(n)) and np.prod(s) == np.prod(recipe.shape(n))}
-    if set(wide) != named or any(WEIGHT.match(n) for n in named):
-        return None
-    lengths = dict(zip(recipe.shape(first := next(iter(recipe.shapes))), recipe.shapes[first], strict=True))
-    return {**recipe.shapes, **{n: tuple(lengths.get(k, k) for k in s) for n, s in wide.items()}}
+    first = next(iter(recipe.shapes.values()))
+    equal = replace(recipe, shapes={n: first if n in named else s for n, s in recipe.shapes.items()})
+    other = replace(op, make=Inputs(op.arguments, [equal], None), variants=("0",))
+    try:
+        there = again(other)
+    except Exception:  # the reference does not take these shapes
+        return verdict, op
+    if there.verdict != RIGHT:
+        return verdict, op
+    there.notes.append(
+        f"the forward also takes {described(recipe)}, where the backward does not sum what was spread: "
+        f"d{', d'.join(sorted(named))} would have another shape; if that is meant, say so with --inputs"
+    )
+    return there, other
 
 
 def with_advice(verdict: Verdict, op: Op) -> Verdict:
@@ -175,15 +158,17 @@ def makes_sense(output: Any, told: str) -> bool:
     return finite and (output.size > 0 or told.endswith("= 0"))
 
 
-def spread(trial: Trial) -> bool:
-    """Whether an axis of length 1 spreads over one that it was as long as by accident: the gradient is the larger.
+def of_other_axes(trial: Trial) -> bool:
+    """Whether gradients show, at length 1, that two lengths were equal by accident: larger ones, or turned ones.
 
-    The shapes were guessed: of a bias, or of a norm's parameters, it is sure that the forward spreads them.
+    The shapes were guessed. Of the first argument they are sure, and that a forward spreads biases is, too.
     """
+    first = trial.op.arguments[0].name
     shapes = {n: (np.shape(g), trial.probe.values[n].shape) for n, g in trial.gradients.items() if g is not None}
-    other = {n: (own, wanted) for n, (own, wanted) in shapes.items() if own != wanted}
+    other = {n: (mine, own) for n, (mine, own) in shapes.items() if mine != own}
     return bool(other) and all(
-        np.prod(own) > np.prod(wanted) and not SPREAD.match(n) for n, (own, wanted) in other.items()
+        n != first and not SPREAD.match(n) and (np.prod(mine) > np.prod(own) or sorted(mine) == sorted(own))
+        for n, (mine, own) in other.items()
     )
 
 
@@ -208,7 +193,7 @@ def judge_sizes(verdict: Verdict, trial: Trial, stated: Sizes) -> None:
             continue
         try:
             there = attempt(trial.reading, p, [p.upstream])
-            if told.endswith("= 1") and spread(there):
+            if told.endswith("= 1") and of_other_axes(there):
                 continue
             judge_gradients(found, there, there, there, told=f"at {told}, not at {described(recipe)}")
             name_remainder(found, told)

@@ -157,6 +157,7 @@ class OfClass:
         for n, value in itertools.chain(*parts):
             found |= {k: v for k, v in gradients_in(n, value, self.paths).items() if k not in found}
         kept = dict(walk(instance))
+        kept |= {(("a", k),): np.asarray(v) for k, v in vars(instance).items() if isinstance(v, np.floating)}
         for name, path in self.paths.items():
             if name not in found and (beside := kept_gradient(name, path, kept)) is not None:
                 found[name] = beside
