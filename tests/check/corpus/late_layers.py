@@ -62,20 +62,6 @@ def layernorm_of_sequences_constant(dout, cache):
     return dout * weight * rstd, (dout * norm).sum((0, 1)), dout.sum((0, 1))
 
 
-@right("Adadelta(lr=1, rho=0.9, eps=1e-5)")
-def adadelta_on_tensors(params, states, hyperparams):
-    import torch
-
-    rho, eps = hyperparams["rho"], 1e-5
-    for p, (s, delta) in zip(params, states):
-        with torch.no_grad():
-            s[:] = rho * s + (1 - rho) * torch.square(p.grad)
-            g = (torch.sqrt(delta + eps) / torch.sqrt(s + eps)) * p.grad
-            p[:] -= g
-            delta[:] = rho * delta + (1 - rho) * g * g
-        p.grad.data.zero_()
-
-
 @right("Adadelta")
 def adadelta_without_rate(w, dw, state, rho=0.9, eps=1e-6):
     eg = state.get("Eg", np.zeros_like(w))

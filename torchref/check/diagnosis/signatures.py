@@ -198,7 +198,7 @@ def one_entry_alone(w: Wrong) -> Signature | None:
     terms, must = np.asarray(w.unreduced.terms), w.unreduced.axes
     for axes in itertools.chain(subsets(terms.ndim), [()]):
         rest = tuple(a for a in must if a not in axes)
-        if not set(axes) < set(must) or len(rest) != 1:
+        if not set(axes) < set(must) or len(rest) != 1 or terms.shape[rest[0]] == 0:
             continue
         left = terms.sum(axes, keepdims=True) if axes else terms
         for index, word in ((0, "first"), (-1, "last")):

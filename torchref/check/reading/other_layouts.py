@@ -156,7 +156,8 @@ def on_sequences(op: Op) -> Op:
         other = op.make(rng, options, variant)["input"]
         return {**arrays, "input": np.stack([arrays["input"], other], axis=1)}
 
-    return replace(op, make=make, deeper=False, variants=op.variants[:1])
+    named = tuple(replace(a, axes=()) if a.name == "input" else a for a in op.arguments)
+    return replace(op, arguments=named, make=make, deeper=False, variants=op.variants[:1])
 
 
 def joined_bias(op: Op, last: bool) -> Op:
