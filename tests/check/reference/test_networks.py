@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.check.reference import masked, networks
+from tests.check.reference import masked, networks, tape
 from torchref.check import check
 from torchref.check.api import Asked, in_file, judge_as
 from torchref.cli.command_line import main
@@ -79,6 +79,12 @@ def test_a_mask_of_the_gradient():
     verdict = judge_as(masked.backward_propagation, Asked("loss"), "backward_propagation")
     assert [(f.slug, f.gradient) for f in verdict.findings] == [("wrong-mask", "W1")], verdict.text()
     assert "with `cache['A1']` for `dA1`" in verdict.findings[0].evidence
+
+
+def test_a_product_that_sets_a_gradient():
+    """Catches a square weight that is not guessed, and a gradient of a tape that is set where it must be added to."""
+    verdict = judge_as(tape.loss_and_grads, Asked("loss"), "loss_and_grads")
+    assert [(f.slug, f.gradient) for f in verdict.findings] == [("overwritten-not-accumulated", "W")], verdict.text()
 
 
 def test_without_against(capfd):

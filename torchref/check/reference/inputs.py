@@ -17,9 +17,8 @@ from torchref.check.reference.witness import NoWitness
 
 Sizes = dict[str, int]
 Shape = tuple[str | int, ...]  # letters of axes, or lengths that are settled
-SYSTEMS: tuple[
-    Sizes, ...
-] = (  # E is half of D; distinct primes; even numbers, for what halves an axis; powers of two, for kernels
+# Distinct primes; even numbers, for what halves an axis; powers of two, for kernels. E is half of D.
+SYSTEMS: tuple[Sizes, ...] = (
     {"N": 5, "T": 3, "D": 7, "E": 3, "M": 11, "C": 2, "H": 7, "W": 13, "K": 3},
     {"N": 6, "T": 4, "D": 10, "E": 5, "M": 14, "C": 4, "H": 8, "W": 12, "K": 3},
     {"N": 16, "T": 16, "D": 32, "E": 16, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
