@@ -136,35 +136,6 @@ def test_not_its_own_forwards(target, slug):
     assert slug in [x.slug for x in judged(target, "forward").findings]
 
 
-@pytest.mark.parametrize("target", ["turned", "turned_by_accident", "WeightSum", "Heads"])
-def test_shapes_that_nobody_meant(target):
-    """Catches an accusation by shapes that the probe has guessed: halves of an axis, a flat (N, T), odd heads."""
-    verdict = judged(target, "forward")
-    assert verdict.verdict == "right", verdict.text()
-
-
-@pytest.mark.parametrize(
-    ("target", "slug", "gradient"),
-    [
-        ("WeightSumTransposed", "transposed", "a"),
-        ("squeezed", "keepdims-left-on", "x"),
-        ("Clipped", "scale-forgotten", "z"),
-        ("LateScan", "derivative-at-wrong-tensor", "a"),
-    ],
-)
-def test_shapes_and_numbers_that_are_wrong(target, slug, gradient):
-    """Catches shapes that excuse a mistake, and a number or a step of the forward that is not found."""
-    verdict = judged(target, "forward")
-    assert verdict.verdict == "wrong", verdict.text()
-    assert (slug, gradient) in [(x.slug, x.gradient) for x in verdict.findings]
-
-
-def test_a_filter_for_each_channel():
-    """Catches weights (C, k, k) that are not tried."""
-    verdict = judge_as((f.depthwise_forward, f.depthwise_backward), Asked("forward"), "depthwise")
-    assert verdict.verdict == "right", verdict.text()
-
-
 def test_a_pair_by_its_own_forward():
     """Catches a cache that is taken for an output."""
     right, wrong = ((f.bell_forward, back) for back in (f.bell_backward, f.bell_backward_two))
