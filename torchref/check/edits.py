@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,8 @@ from torchref.check.textbook.flow import writes
 REDUCERS = ("sum", "mean", "max", "var", "std", "amax", "prod")
 AXES = ("0", "1", "-1", "-2", "(0, 2, 3)", "(2, 3)", "(1, 2, 3)", "(0, 1)")
 UNSIGNED = (ast.Constant, ast.Tuple, ast.List, ast.Compare)
+COUNT = re.compile(r"(self\.)?([nmNM]|(n|num|batch)_\w+|\w+\.size)$")  # what a sum is divided by
+STRENGTH = re.compile(r"\b(self\.)?(reg|lamb?d?a?|lmbda?|weight_decay|l2)\w*\b")  # of a penalty
 FLIPPED = {"convolve2d": "correlate2d", "correlate2d": "convolve2d", "convolve": "correlate", "correlate": "convolve"}
 SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an operation; "": there is no such edit
     "sign": "wrong-sign",
@@ -54,6 +57,7 @@ SLUGS = {  # of each kind of edit; `Op.slugs` has those with another slug at an 
     "pair": "transposed",
     "divisor": "wrong-reduction",
     "window": "kernel-flipped",
+    "twice": "softmax-jacobian-twice",
 }
 
 
@@ -135,7 +139,7 @@ def _slug_of(slugs: Slugs, kind: str) -> str:
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of these functions that may undo a mistake."""
     seen: set[int] = set()
-    names, counts_here = _atoms(functions), _sizes_in(functions)
+    names, counts_here, numbers = _atoms(functions), _sizes_in(functions), _floats_in(functions)
     for nth, function in enumerate(functions):
         own = names.get(id(function), [])
         in_loop = {id(n) for loop in ast.walk(function) if isinstance(loop, ast.For) for n in ast.walk(loop)}
@@ -146,6 +150,7 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
             own = [n for n in own if n not in counting]
         steps = _loop_variables_at(function)
         assigned, keys, computed = _assigned_again(function), _keys_of(function), _computed_in(function)
+        looked_up = _looked_up_in(function)
         indices = {id(n) for s in ast.walk(function) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
         for index, statement in enumerate(function.body):
             for slot in (Slot(function, "body", index, statement), *_slots(statement)):
@@ -153,10 +158,14 @@ def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> It
                     continue
                 seen.add(id(slot.node))
                 loops = steps.get(id(slot.node), ())
-                within = (*_places(slot, op.slugs), *_stale(slot, op.slugs, loops))
+                within = (*_places(slot, op), *_stale(slot, op.slugs, loops))
                 found = within if id(slot.node) in indices else _mends(slot, op, own, upstreams, in_loop)
                 if op.own:
-                    found = itertools.chain(found, _of_networks(slot, op.slugs, computed, assigned, keys))
+                    found = itertools.chain(
+                        found,
+                        _of_networks(slot, op.slugs, computed, assigned, keys),
+                        _of_own(slot, op.slugs, looked_up, numbers, loops),
+                    )
                 for e in found:
                     if {e.before, e.after} <= counts_here:  # n for d: it divides by the wrong number
                         e.slug = _slug_of(op.slugs, "divisor")
@@ -256,6 +265,60 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
             yield _edit(3, _slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
 
 
+def _of_own(
+    slot: Slot, slugs: Slugs, looked_up: list[str], numbers: list[float], loops: Iterable[str]
+) -> Iterator[Edit]:
+    """Further edits, for code that is judged by its own forward: its variables, its numbers and its steps."""
+    node, parent = slot.node, slot.parent
+    if isinstance(parent, ast.Compare) and slot.field == "left" and isinstance(node, ast.Name):
+        for name in looked_up:  # cache["A1"] > 0 for dA1 > 0
+            yield _edit(3, _slug_of(slugs, "mask"), slot, ast.parse(name, mode="eval").body)
+    if isinstance(node, ast.Constant) and type(node.value) is float:
+        for value in numbers:  # the forward's 0.2 for 0.25
+            if value != node.value:
+                yield _edit(4, _slug_of(slugs, "constant"), slot, ast.Constant(value))
+    yield from _once(slot, slugs)
+    yield from _added_to(slot, slugs)
+    yield from _a_step_before(slot, slugs, loops)
+
+
+def _once(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """What stands twice: f(f(a)), and (a - y) * sigmoid_prime(z) where a - y holds the derivative."""
+    node = slot.node
+    if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Call):
+        inner = node.args[0]
+        if show(inner.func) == show(node.func) and len(inner.args) == 1:
+            new = ast.Call(node.func, [inner.args[0], *node.args[1:]], node.keywords)
+            yield _edit(2, _slug_of(slugs, "stale"), slot, new)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        for kept, lost in ((node.left, node.right), (node.right, node.left)):
+            if isinstance(lost, ast.Call) and re.search("prime|deriv|grad", show(lost.func)):
+                yield _edit(3, _slug_of(slugs, "twice"), slot, kept)
+
+
+def _added_to(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """self.grad = self.grad + g for self.grad = g, which loses what another use of the tensor has given."""
+    node = slot.node
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    if isinstance(target, ast.Attribute) and target.attr == "grad" and show(target) not in show(node.value):
+        held = ast.parse(show(target), mode="eval").body
+        yield _edit(1, _slug_of(slugs, "again"), slot, ast.Assign([target], ast.BinOp(held, ast.Add(), node.value)))
+
+
+def _a_step_before(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
+    """The state before the step for the one after it: h[t - 1] for h[t], and 0 where there is none."""
+    node = slot.node
+    if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Load):
+        return
+    counted = [n for n in _names_in(node.slice) if n.id in loops]
+    if len(counted) == 1:
+        before = copy.deepcopy(node)
+        for n in _names_in(before.slice):
+            n.id = f"({n.id} - 1)" if n.id == counted[0].id else n.id
+        new = ast.parse(f"({show(before)} if {counted[0].id} > 0 else 0 * {show(node)})", mode="eval").body
+        yield _edit(4, _slug_of(slugs, "stale"), slot, new)
+
+
 def _divided(slot: Slot, slugs: Slugs, names: list[str]) -> Iterator[Edit]:
     """A gradient divided as the loss is: dW /= n beside loss /= n."""
     node = slot.node
@@ -301,6 +364,18 @@ def _computed_in(function: ast.FunctionDef) -> list[str]:
     return list(dict.fromkeys([*named, *read]))
 
 
+def _looked_up_in(function: ast.FunctionDef) -> list[str]:
+    """What a function reads under a key: cache["A1"]."""
+    found = (n for n in ast.walk(function) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Load))
+    return list(dict.fromkeys(show(n) for n in found if isinstance(getattr(n.slice, "value", None), str)))
+
+
+def _floats_in(functions: list[ast.FunctionDef]) -> list[float]:
+    """The numbers that are neither whole nor such that they stand everywhere."""
+    every = [n.value for f in functions for n in ast.walk(f) if isinstance(n, ast.Constant)]
+    return list(dict.fromkeys(v for v in every if type(v) is float and v not in (0.0, 1.0)))
+
+
 def _keys_of(function: ast.FunctionDef) -> list[str]:
     """The words in square brackets: the keys of a cache, of a dictionary of weights."""
     held = (n.slice for n in ast.walk(function) if isinstance(n, ast.Subscript))
@@ -308,9 +383,9 @@ def _keys_of(function: ast.FunctionDef) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _places(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+def _places(slot: Slot, op: Op) -> Iterator[Edit]:
     """Another step of a recurrence, another crop of a convolution."""
-    slug = _slug_of(slugs, "place")
+    slug = _slug_of(op.slugs, "stale" if op.own else "place")
     if slug and isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.Add | ast.Sub):
         yield _edit(3, slug, slot, opposite(slot.node))
         yield _edit(3, slug, slot, slot.node.left)
@@ -533,7 +608,9 @@ def _factors(slot: Slot, op: Op, names: list[str], upstreams: set[str]) -> Itera
         if "mask" in name.lower() or "keep" in name.lower():
             slug = _slug_of(op.slugs, "mask")
         for operation in (ast.Mult(), ast.Div()):
-            yield _edit(5, slug, slot, ast.BinOp(slot.node, operation, value))
+            divides = isinstance(operation, ast.Div) and COUNT.match(name)
+            kind = "constant" if divides and STRENGTH.search(show(slot.node)) else "divisor" if divides else ""
+            yield _edit(5, _slug_of(op.slugs, kind) if kind else slug, slot, ast.BinOp(slot.node, operation, value))
 
 
 def _factor(slot: Slot) -> bool:

@@ -570,3 +570,164 @@ def octave(nn_params, input_layer_size, hidden_layer_size, num_labels, X, y, lam
     g1[:, 1:] += lambda_ / m * t1[:, 1:]
     g2[:, 1:] += lambda_ / m * t2[:, 1:]
     return J, np.r_[g1.ravel(), g2.ravel()]
+
+
+def forward_with_loss(data, labels, params, reg):
+    hidden = np.tanh(data @ params["W1"] + params["b1"])
+    output = softmax(hidden @ params["W2"] + params["b2"])
+    loss = -np.sum(labels * np.log(output)) / len(data)
+    return hidden, output, loss + reg * (np.sum(params["W1"] ** 2) + np.sum(params["W2"] ** 2))
+
+
+def backward_of_the_penalty(data, labels, params, reg):
+    hidden, output, _ = forward_with_loss(data, labels, params, reg)
+    d2 = (output - labels) / len(data)
+    d1 = d2 @ params["W2"].T * (1 - hidden**2)
+    return {
+        "W2": hidden.T @ d2 + reg * params["W2"], "b2": d2.sum(axis=0),
+        "W1": data.T @ d1 + 2 * reg * params["W1"], "b1": d1.sum(axis=0),
+    }  # fmt: skip
+
+
+class ListOfSizes:
+    """A list of hidden layers beside defaults for pictures."""
+
+    def __init__(self, hidden_dims, input_dim=3 * 32 * 32, num_classes=10):
+        dims = [input_dim, *hidden_dims, num_classes]
+        self.params = {f"W{i + 1}": 0.01 * np.random.randn(dims[i], dims[i + 1]) for i in range(len(dims) - 1)}
+
+    def loss(self, X, y=None):
+        hs = [X]
+        for W in self.params.values():
+            hs.append(np.tanh(hs[-1] @ W))
+        p = softmax(hs[-1])
+        loss = -np.log(p[np.arange(len(X)), y]).mean()
+        p[np.arange(len(X)), y] -= 1
+        dh, grads = p / len(X), {}
+        for i in range(len(self.params), 0, -1):
+            dz = dh * (1 - hs[i] ** 2)
+            grads[f"W{i}"], dh = hs[i - 1].T @ dz, dz @ self.params[f"W{i}"].T
+        return loss, grads
+
+
+def loss_of_one_weight(X, y, W, b):
+    """Two layers with one weight."""
+    h = np.tanh(X @ W + b)
+    diff = h @ W + b - y
+    dz = diff @ W.T * (1 - h**2)
+    return 0.5 * np.sum(diff**2), h.T @ diff + X.T @ dz, diff.sum(0) + dz.sum(0)
+
+
+def slope(x, deriv=False):
+    return x * (1 - x) if deriv else 1 / (1 + np.exp(-x))
+
+
+def eleven_lines(X, y, syn0, syn1):
+    l1 = slope(np.dot(X, syn0))
+    l2 = slope(np.dot(l1, syn1))
+    error = l2 - y
+    loss = 0.5 * np.sum(error**2)
+    l2_delta = error * slope(l2, True)
+    l1_delta = l2_delta.dot(syn1.T) * slope(slope(l1), True)
+    return loss, X.T.dot(l1_delta), l1.T.dot(l2_delta)
+
+
+class Results:
+    """Its backward takes what its forward returns, and divides by the examples alone."""
+
+    def __init__(self, num_features, num_hidden, num_classes):
+        self.num_classes = num_classes
+        self.weight_h = 0.1 * np.random.randn(num_hidden, num_features)
+        self.weight_out = 0.1 * np.random.randn(num_classes, num_hidden)
+
+    def forward(self, x):
+        a_h = np.tanh(x @ self.weight_h.T)
+        a_out = np.tanh(a_h @ self.weight_out.T)
+        return a_h, a_out
+
+    def loss(self, x, y):
+        return np.mean((np.eye(self.num_classes)[y] - self.forward(x)[1]) ** 2)
+
+    def backward(self, x, a_h, a_out, y):
+        d_loss__d_a_out = 2.0 * (a_out - np.eye(self.num_classes)[y]) / y.shape[0]
+        delta_out = d_loss__d_a_out * (1 - a_out**2)
+        d_loss__dw_out = delta_out.T @ a_h
+        d_loss__dw_h = (delta_out @ self.weight_out * (1 - a_h**2)).T @ x
+        return d_loss__dw_out, d_loss__dw_h
+
+
+class OneStepLate:
+    """Columns, one after the other; the gradient of Whh takes the state after the step."""
+
+    def __init__(self, input_size, output_size, hidden_size=64):
+        self.Whh = np.random.randn(hidden_size, hidden_size) / 1000
+        self.Wxh = np.random.randn(hidden_size, input_size) / 1000
+        self.Why = np.random.randn(output_size, hidden_size) / 1000
+
+    def forward(self, inputs):
+        h = np.zeros((self.Whh.shape[0], 1))
+        self.hs = {0: h}
+        for i, x in enumerate(inputs):
+            h = np.tanh(self.Wxh @ x + self.Whh @ h)
+            self.hs[i + 1] = h
+        return self.Why @ h
+
+    def loss(self, inputs, y):
+        return 0.5 * np.sum((self.forward(inputs) - y) ** 2)
+
+    def backward(self, inputs, y):
+        d_y = self.forward(inputs) - y
+        self.dWhy = d_y @ self.hs[len(inputs)].T
+        self.dWhh, self.dWxh = np.zeros(self.Whh.shape), np.zeros(self.Wxh.shape)
+        d_h = self.Why.T @ d_y
+        for t in reversed(range(len(inputs))):
+            temp = (1 - self.hs[t + 1] ** 2) * d_h
+            self.dWhh += temp @ self.hs[t + 1].T
+            self.dWxh += temp @ inputs[t].T
+            d_h = self.Whh.T @ temp
+
+
+def sigmoid_prime(z):
+    return np.exp(-z) / (1 + np.exp(-z)) ** 2
+
+
+class Entropy:
+    """The derivative of the last sigmoid is in a - y already."""
+
+    def __init__(self, sizes):
+        self.weights = [np.random.randn(y, x) / np.sqrt(x) for x, y in zip(sizes[:-1], sizes[1:], strict=True)]
+
+    def feedforward(self, a):
+        for w in self.weights:
+            a = 1 / (1 + np.exp(-w @ a))
+        return a
+
+    def cost(self, x, y):
+        a = self.feedforward(x)
+        return np.sum(-y * np.log(a) - (1 - y) * np.log(1 - a))
+
+    def backprop(self, x, y):
+        nabla_w = [np.zeros(w.shape) for w in self.weights]
+        activations, zs = [x], []
+        for w in self.weights:
+            zs.append(w @ activations[-1])
+            activations.append(1 / (1 + np.exp(-zs[-1])))
+        delta = (activations[-1] - y) * sigmoid_prime(zs[-1])
+        nabla_w[-1] = delta @ activations[-2].T
+        for k in range(2, len(self.weights) + 1):
+            delta = self.weights[-k + 1].T @ delta * sigmoid_prime(zs[-k])
+            nabla_w[-k] = delta @ activations[-k - 1].T
+        return nabla_w
+
+
+class SumOfAll:
+    def __init__(self, entradas, ocultas):
+        self.W1, self.b1 = np.random.randn(entradas, ocultas), np.random.randn(ocultas)
+
+    def loss(self, X, y):
+        self.X, self.d = X, np.tanh(X @ self.W1 + self.b1) - y
+        return 0.5 * np.sum(self.d**2)
+
+    def backward(self, X, y):
+        dz = self.d * (1 - (self.d + y) ** 2)
+        self.dW1, self.db1 = X.T @ dz, np.sum(dz)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.check.reference import networks
+from tests.check.reference import masked, networks, tape
 from torchref.check import check
 from torchref.check.api import Asked, in_file, judge_as
 from torchref.cli.command_line import main
@@ -33,6 +33,8 @@ def judged(name, **how):
         ("Unseeded", "W1 W2"),
         ("Wide", "W"),
         ("octave", "nn_params"),
+        ("ListOfSizes", "W1 W2 W3"),
+        ("loss_of_one_weight", "W b"),
     ],
 )
 def test_right(name, weights):
@@ -57,6 +59,12 @@ def test_right(name, weights):
         ("NetTied", "overwritten-not-accumulated", "W"),
         ("NetWords", "repeated-index-overwritten", "E"),
         ("key_backward", "derivative-at-wrong-tensor", "W1"),
+        ("backward_of_the_penalty", "scale-forgotten", "W2"),
+        ("eleven_lines", "derivative-at-wrong-tensor", "syn0"),
+        ("Results", "wrong-reduction", "weight_h"),
+        ("OneStepLate", "derivative-at-wrong-tensor", "Whh"),
+        ("Entropy", "softmax-jacobian-twice", "weights[0]"),
+        ("SumOfAll", "summed-over-wrong-axis", "b1"),
     ],
 )
 def test_wrong(name, slug, gradient):
@@ -64,6 +72,19 @@ def test_wrong(name, slug, gradient):
     verdict = judged(name)
     assert verdict.verdict == "wrong", verdict.text()
     assert (slug, gradient) in [(f.slug, f.gradient) for f in verdict.findings]
+
+
+def test_a_mask_of_the_gradient():
+    """Catches a variable that is exchanged for what a cache holds."""
+    verdict = judge_as(masked.backward_propagation, Asked("loss"), "backward_propagation")
+    assert [(f.slug, f.gradient) for f in verdict.findings] == [("wrong-mask", "W1")], verdict.text()
+    assert "with `cache['A1']` for `dA1`" in verdict.findings[0].evidence
+
+
+def test_a_product_that_sets_a_gradient():
+    """Catches a square weight that is not guessed, and a gradient of a tape that is set where it must be added to."""
+    verdict = judge_as(tape.loss_and_grads, Asked("loss"), "loss_and_grads")
+    assert [(f.slug, f.gradient) for f in verdict.findings] == [("overwritten-not-accumulated", "W")], verdict.text()
 
 
 def test_without_against(capfd):

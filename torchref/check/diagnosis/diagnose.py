@@ -20,10 +20,14 @@ from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
-from torchref.check.reading.other_layouts import batch_axes, bias_as_row, one_example
+from torchref.check.reading.other_layouts import batch_axes, bias_as_row, on_sequences, one_example, one_row, square
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
+OF_SHAPE = ("wrong-shape", "summed-over-wrong-axis", "broadcast-axis-not-summed")
+SEQUENCES = "it is judged on (N, T, D)"
+ONE_ROW = "it is judged on one example in a row, (1, D): on more it does not run"
+SQUARE = "it is judged with as many features behind it as before it: its constructor takes one number"
 ONE_EXAMPLE = "it is judged on one example, without the axis of the batch"
 
 
@@ -66,7 +70,8 @@ def diagnose(
         verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
-    if found is not None and (op.loss or op.has("hx") or op.joins_bias) and verdict.verdict != RIGHT and not stated:
+    otherwise = op.loss or op.has("hx") or op.joins_bias or op.by_rows
+    if found is not None and otherwise and verdict.verdict != RIGHT and not stated:
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
         under_torchs_names(verdict, separate_gates.home(parts))
@@ -103,7 +108,8 @@ def best_of_other_forms(form: Form, verdict: Verdict, strict: bool) -> Verdict:
     """The verdict on the first other way to read the arguments that says more, else the one that is there."""
     for other in other_forms(form, verdict):
         there = verdict_on(other, None, strict)
-        if there.verdict == RIGHT or better(there, verdict):
+        fewer = SEQUENCES in other.op.remarks and less_is_wrong(there, verdict)
+        if there.verdict == RIGHT or better(there, verdict) or fewer:
             there.notes += [r for r in other.op.remarks if r not in there.notes]
             return there
     return verdict
@@ -128,6 +134,13 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
     if any(f.slug == "wrong-shape" for f in verdict.findings) and batch_axes(form.op):
         # W @ x + b runs on a batch in columns, np.outer(dy, x) does not
         yield form.changed(op=replace(one_example(form.op), remarks=(ONE_EXAMPLE,)))
+    if form.op.by_rows and any(f.slug in OF_SHAPE and f.gradient != "output" for f in verdict.findings):
+        # dy.sum((0, 1)) is for (N, T, D)
+        yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))
+    if verdict.verdict == COULD_NOT_RUN and form.op.joins_bias:
+        yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
+        if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
+            yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()
 
@@ -135,6 +148,12 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
 def better(other: Verdict, verdict: Verdict) -> bool:
     """Whether a reading says more: it runs and names the mistake, where the first did not."""
     return vague(verdict) and not vague(other)
+
+
+def less_is_wrong(other: Verdict, verdict: Verdict) -> bool:
+    """Whether a reading leaves fewer gradients wrong, and no other."""
+    there, here = ({n for f in v.findings for n in (f.gradient, *f.consequences)} for v in (other, verdict))
+    return other.verdict != COULD_NOT_RUN and there < here
 
 
 def vague(verdict: Verdict) -> bool:

@@ -67,7 +67,7 @@ def first(w: Wrong, questions: tuple[Question, ...]) -> Signature | None:
 
 def shape(w: Wrong) -> Signature:
     """What a gradient of the wrong shape is: its shape tells most of it, its values confirm."""
-    found = first(w, (keepdims, other_sum, rows_of_positions, exchanged_axes, axes_not_summed))
+    found = first(w, (keepdims, other_sum, rows_of_positions, exchanged_axes, axes_not_summed, everything_summed))
     return found or Signature("wrong-shape", shapes(w), CERTAIN)
 
 
@@ -122,6 +122,13 @@ def rows_of_positions(w: Wrong) -> Signature | None:
         return None
     evidence = f"{shapes(w)}: the sum runs over axis {kept[0]}, the one that must be kept"
     return Signature("summed-over-wrong-axis", evidence, CERTAIN)
+
+
+def everything_summed(w: Wrong) -> Signature | None:
+    """One number, the sum of all that should stand in the gradient's entries."""
+    if w.mine.ndim or w.right.size < 2 or not w.close(w.mine, w.right.sum()):
+        return None
+    return Signature("summed-over-wrong-axis", f"{shapes(w)}: it is the sum of the right gradient's entries", CERTAIN)
 
 
 def exchanged_axes(w: Wrong) -> Signature | None:
@@ -191,7 +198,7 @@ def one_entry_alone(w: Wrong) -> Signature | None:
     terms, must = np.asarray(w.unreduced.terms), w.unreduced.axes
     for axes in itertools.chain(subsets(terms.ndim), [()]):
         rest = tuple(a for a in must if a not in axes)
-        if not set(axes) < set(must) or len(rest) != 1:
+        if not set(axes) < set(must) or len(rest) != 1 or terms.shape[rest[0]] == 0:
             continue
         left = terms.sum(axes, keepdims=True) if axes else terms
         for index, word in ((0, "first"), (-1, "last")):

@@ -106,6 +106,22 @@ def on_batches(op: Op) -> Any:
     return conventions
 
 
+def one_row(op: Op) -> Op:
+    """The operation on a batch of one."""
+    axes = batch_axes(op)
+
+    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        arrays = op.make(rng, options, variant)
+        return {n: np.take(a, [0], axes[n]) if n in axes and a is not None else a for n, a in arrays.items()}
+
+    return replace(op, make=make, variants=op.variants[:1])
+
+
+def square(op: Op) -> Op:
+    """The operation on its square probe alone."""
+    return replace(op, make=lambda rng, options, _: op.make(rng, options, "square"), variants=op.variants[:1])
+
+
 def one_column(op: Op) -> Op:
     """The operation on one example that stands in a column, (D, 1)."""
     single = one_example(op) if batch_axes(op) else replace(op, variants=("vector",))
@@ -140,7 +156,8 @@ def on_sequences(op: Op) -> Op:
         other = op.make(rng, options, variant)["input"]
         return {**arrays, "input": np.stack([arrays["input"], other], axis=1)}
 
-    return replace(op, make=make, deeper=False, variants=op.variants[:1])
+    named = tuple(replace(a, axes=()) if a.name == "input" else a for a in op.arguments)
+    return replace(op, arguments=named, make=make, deeper=False, variants=op.variants[:1])
 
 
 def joined_bias(op: Op, last: bool) -> Op:

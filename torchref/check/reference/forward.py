@@ -18,7 +18,7 @@ from torchref.check.reference.own import seeded
 from torchref.check.reference.signature import INTEGERS
 from torchref.check.reference.witness import NoWitness
 
-LENGTHS = (7, 11, 3, 5)  # of what a constructor asks for
+LENGTHS = ((7, 11, 3, 5), (8, 12, 4, 6))  # of what a constructor asks for; even ones, for what splits an axis
 
 
 def forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
@@ -117,14 +117,17 @@ class _OfLayer:
             return copy.deepcopy(self.cls)
         params = parameters(self.cls.__init__)[1:] if self.cls.__init__ is not object.__init__ else []
         needed = [p for p in params if p.default is p.empty]
-        self.sizes = {p.name: n for p, n in zip(needed, LENGTHS * 2, strict=False)}
-        try:
-            return seeded(lambda: self.cls(**self.sizes))
-        except Exception as problem:  # noqa: BLE001 -- whatever the user's constructor raises on these numbers
-            raise NoWitness(
-                f"the constructor of {self.cls.__name__} raised {type(problem).__name__}: {problem}; "
-                "judge an instance, or name a forward with --against FILE.py:FUNCTION"
-            ) from None
+        first: Exception | None = None
+        for lengths in LENGTHS:
+            self.sizes = {p.name: n for p, n in zip(needed, lengths * 2, strict=False)}
+            try:
+                return seeded(lambda: self.cls(**self.sizes))
+            except Exception as problem:  # noqa: BLE001 -- whatever the user's constructor raises on these numbers
+                first = first or problem
+        raise NoWitness(
+            f"the constructor of {self.cls.__name__} raised {type(first).__name__}: {first}; "
+            "judge an instance, or name a forward with --against FILE.py:FUNCTION"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         instance = copy.deepcopy(self.template)

@@ -17,25 +17,27 @@ from torchref.check.reference.witness import NoWitness
 
 Sizes = dict[str, int]
 Shape = tuple[str | int, ...]  # letters of axes, or lengths that are settled
-SYSTEMS: tuple[Sizes, ...] = (  # distinct primes; even numbers, for what halves an axis; powers of two, for kernels
-    {"N": 5, "T": 3, "D": 7, "M": 11, "C": 2, "H": 7, "W": 13, "K": 3},
-    {"N": 6, "T": 4, "D": 10, "M": 14, "C": 4, "H": 8, "W": 12, "K": 3},
-    {"N": 16, "T": 16, "D": 32, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
-    {"N": 16, "T": 64, "D": 64, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
+# Distinct primes; even numbers, for what halves an axis; powers of two, for kernels. E is half of D.
+SYSTEMS: tuple[Sizes, ...] = (
+    {"N": 5, "T": 3, "D": 7, "E": 3, "M": 11, "C": 2, "H": 7, "W": 13, "K": 3},
+    {"N": 6, "T": 4, "D": 10, "E": 5, "M": 14, "C": 4, "H": 8, "W": 12, "K": 3},
+    {"N": 16, "T": 16, "D": 32, "E": 16, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
+    {"N": 16, "T": 64, "D": 64, "E": 32, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
 )
 FIRST: tuple[Shape, ...] = (("N", "D"), ("N", "T", "D"), ("N", "C", "H", "W"), ("D",), ("C", "H", "W"))
 WEIGHT = re.compile(r"(w|u|weights?|kernels?|filters?|theta|proj|matrix)(\w?|_\w+|ih|hh|x|h)$", re.I)
 NORM = re.compile(r"(gamma|scale|gain|g)\d?$", re.I)
 BIAS = re.compile(r"(b|bias|beta|shift|offset)\w?$", re.I)
 WEIGHTS: tuple[Shape, ...] = (
-    ("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D",), ("D", "D"), ("M", "K", "D"),
+    ("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D",), ("D", "D"), ("M", "K", "D"), ("C", "K", "K"),
 )  # fmt: skip
 BIASES: tuple[Shape, ...] = (("M",), ("D",), ("C",), ("M", "K"), ())
 NORMS: tuple[Shape, ...] = (("D",), ("C",), ("C", "", ""), ())
 OTHERS: tuple[Shape, ...] = (
-    ("D",), ("N",), ("N", "M", "D"), ("M", "D"), ("D", "M"), ("N", "T", "M", "D"), (), ("D", "D"),
+    ("D",), ("N",), ("N", "M", "D"), ("M", "D"), ("D", "M"), ("N", "T", "M", "D"), ("N", "T"), ("E",), ("T", "E"), (),
+    ("D", "D"),
 )  # fmt: skip
-TRIALS = 400  # calls of the reference in search of shapes
+TRIALS = 600  # calls of the reference in search of shapes
 RECIPES = 4  # shapes of the first argument that the user's code is tried on
 LARGE = (131, 192)  # beyond every block of a power of two up to 128: odd, and a multiple of 64
 ENTRIES = 1300  # of all arrays together: more are too many for differences

@@ -111,8 +111,20 @@ class FunctionStep:
             )
 
     def takes_rate(self) -> bool:
-        """Whether the learning rate can be given, as an argument or in a dictionary."""
-        return bool({"lr", "state"} & self.taken)
+        """Whether the learning rate can be given: as an argument, or in a dictionary that is asked for one."""
+        if "lr" in self.taken:
+            return True
+        if self.on_tensors:
+            return {"options", "state"} & set(self.roles.values()) != set() and self._reads(self.rates())
+        return self.as_config and (not self.asked or self._reads(self.rates()))
+
+    def _reads(self, keys: tuple[str, ...]) -> bool:
+        """Whether the code has one of these keys in quotes; true where there is no code to read."""
+        try:
+            source = inspect.getsource(self.function)
+        except (OSError, TypeError):
+            return True
+        return any(re.search(rf"""["']{key}["']""", source) for key in keys)
 
     def ways(self) -> list[dict[str, Any]]:
         """How state and parameters may be handed over, the likelier first."""

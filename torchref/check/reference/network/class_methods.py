@@ -38,6 +38,8 @@ def method_orders(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         ahead = (forward,) if of_output else ()
         backs = [b for b in every if b != loss]
         for back in backs:
+            if forward is not None and not ahead and _asks_for_results(getattr(cls, back), getattr(cls, forward)):
+                yield (forward, loss, back), 1
             yield (*ahead, loss, back), len(ahead)
         yield (*ahead, loss), len(ahead)
     if forward is not None and any(OF_LOSS.match(n) for n in returned_names(getattr(cls, forward)) if n):
@@ -45,6 +47,12 @@ def method_orders(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
     layer = forward is not None and called_one_of(cls, LAYERS_BACKWARDS) is not None
     if not losses and not layer:
         yield from _orders_of_other_names(cls)
+
+
+def _asks_for_results(backward: Any, forward: Any) -> bool:
+    """Whether a backward takes what the forward returns, by its names: backward(x, a_h, a_out, y)."""
+    returned = {normal(n) for n in returned_names(forward) if n}
+    return any(normal(p.name) in returned for p in parameters(backward) if p.default is p.empty)
 
 
 def _orders_of_other_names(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -27,7 +27,7 @@ ALIKE = (  # examples, and the labels that go with them
     ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers)$"),
     ("a list", "^(a list.*|one label)$"),
     ("one example", "^one (row|label)"),
-    ("one column", "^one (column|label)"),
+    ("one column|columns, one", "^one (column|label)"),
 )
 
 
@@ -88,6 +88,7 @@ def _examples(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
         yield _Kind("sequences, time first", rng.normal(size=(TIME, n, d)))
         yield _Kind("one example", rng.normal(size=d))
         yield _Kind("one column", rng.normal(size=(d, 1)))
+        yield _Kind("columns, one after the other", rng.normal(size=(TIME, d, 1)))
 
 
 def _labels(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:

@@ -32,6 +32,7 @@ def function_orders(function: Callable[..., Any]) -> Iterator[tuple[Callable[...
     forwards = forwards_of(function)
     costs = [f for f in _others_in_its_file(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
     costs = [f for f in costs if _knows_its_arguments(f, [function, *forwards])]
+    costs += [f for f in forwards if f not in costs and any(OF_LOSS.match(n) for n in returned_names(f) if n)]
     forwards = [f for f in forwards if f not in costs]
     kept = any(normal(p.name) in CACHES for p in parameters(function))
     alone = _returns_loss(function) and not kept

@@ -91,19 +91,20 @@ class OfClass:
             setattr(instance, name, there[name])
         names = self.steps[: self.with_loss + 1] if loss_alone else self.steps
         loss, rest = run_through([getattr(instance, n) for n in names], there, noted=not loss_alone)
-        return Passed(loss, {} if loss_alone else self.gradients(instance, [r for part in rest for r in part], weights))
+        return Passed(loss, {} if loss_alone else self.gradients(instance, rest, weights))
 
-    def gradients(self, instance: Any, returned: list[tuple[str, Any]], weights: dict[str, Any]) -> dict[str, Any]:
+    def gradients(self, instance: Any, parts: list[list[tuple[str, Any]]], weights: dict[str, Any]) -> dict[str, Any]:
         """By weight: what was returned under its name, what the instance keeps so, or the change of the weight."""
         found: dict[str, Any] = {}
-        for n, value in returned:
+        for n, value in itertools.chain(*parts):
             found |= {k: v for k, v in gradients_in(n, value, self.paths).items() if k not in found}
         kept = dict(walk(instance))
+        kept |= {(("a", k),): np.asarray(v) for k, v in vars(instance).items() if isinstance(v, np.floating)}
         for name, path in self.paths.items():
             if name not in found and (gradient := kept_gradient(path, kept)) is not None:
                 found[name] = gradient
         if not found:
-            found = by_shape([v for _, v in returned], self.weights)
+            found = by_shape([v for _, v in parts[-1]], self.weights)
         return found or self.changes(instance, weights)
 
     def changes(self, instance: Any, weights: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +143,8 @@ def _constructors(cls: Any, sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
     hidden = {p.name: [7, 6] for p in params if isinstance(p.default, list) and len(p.default) <= 2}
     if shrunk or pictures:
         yield {**numbers, **shrunk, **pictures, **hidden, **fixed, **stated}
+        for k in range(min(len(needed), 2)):
+            yield {**numbers, needed[k].name: [7, 6], **shrunk, **pictures, **hidden, **fixed, **stated}
         few = {p.name: min(p.default, 4) if "filter" in p.name else n for p, n in zip(large, LENGTHS * 3, strict=False)}
         yield {**numbers, **few, **pictures, **fixed, **stated}
 

@@ -245,6 +245,9 @@ def _layouts(
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, random_weights(dict.fromkeys(graded, shape)), {}, options, of_data=True)
     if own:
+        if _repeated(own, source_of(functions)):
+            square: dict[str, tuple[int, ...]] = {n: (5,) if BIAS.match(n) else (5, 5) for n in own}
+            yield OfFunctions(functions, random_weights(square), {}, options)
         for shapes, scalars in shapes_by_name(own):
             yield OfFunctions(functions, random_weights(shapes), {}, options, scalars=scalars)
 
@@ -259,6 +262,13 @@ def _in_one_argument(
     keys, in_order = _keys_of(holder, source_of(functions))
     for shapes, scalars in shapes_by_name(keys) if keys else ():
         yield OfFunctions(functions, random_weights(shapes), {}, options, holder, in_order, scalars)
+
+
+def _repeated(own: list[str], source: str) -> bool:
+    """Whether the only weight is that of several layers, which makes it square: X @ W, h @ W."""
+    weights = [n for n in own if not BIAS.match(n)]
+    uses = rf"@ *{weights[0]}\b(?!\.T)|\.dot\((?:\w+, *)?{weights[0]}\)" if len(weights) == 1 else "(?!)"
+    return len(re.findall(uses, source)) > 1
 
 
 def _sliced(name: str, source: str) -> bool:
