@@ -128,7 +128,7 @@ def gone(loss):
 REFUSED = [
     ("a scalar", lambda model, x: model(x)),
     ("a real number, not complex128", lambda model, x: torch.complex(model(x), x[:, :3]).sum()),
-    ("backward fails", lambda model, x: gone(model(x).sin().sum())),
+    ("has freed the graph", lambda model, x: gone(model(x).sin().sum())),
     ("must return the loss", lambda model, x: 1.0),
     ("needs no gradient", lambda model, x: model(x).sum().detach()),
     ("no operation", lambda model, x: torch.ones((), requires_grad=True)),

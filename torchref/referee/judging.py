@@ -25,7 +25,7 @@ from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, underflow, unit_roundoff
 from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
-from torchref.referee.record import Node, Recording
+from torchref.referee.record import Node, Recorder, Recording
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import refuse_nan, run_and_record
 
@@ -217,7 +217,8 @@ def judge_all_locally(
             elif found.equal and not is_scaled(seen):
                 report.judged.append(judgement_of(key, seen, found, names))
             else:
-                parted.append(accused(key, seen, found, names))
+                index, judgement = accused(key, seen, found, names)
+                parted.append((index, replace(judgement, diagnosis=suspected(key, seen, recording))))
         doubtful = again
         if not doubtful:
             break
@@ -228,7 +229,21 @@ def judge_all_locally(
             tell(f"the mistake in {place.function}")
             said[place.custom] = mistake(place.custom, place.arguments)
         diagnosis = said[place.custom] if place is not None and place.custom is not None else ""
-        report.parted.append(replace(judgement, diagnosis=diagnosis))
+        report.parted.append(replace(judgement, diagnosis=diagnosis or judgement.diagnosis))
+
+
+def suspected(key: Key, seen: Seen, recording: Recording) -> str:
+    """The hooks of the user's on a tensor whose gradient parts: they may have changed it, and no operation is wrong."""
+    if seen.maker is not None:
+        hooks = [*(seen.maker.hooks.get(key[2]) or {}).values()]
+    else:
+        leaf = recording.leaves[key[1]][0]
+        hooks = [*(leaf._backward_hooks or {}).values(), *(leaf._post_accumulate_grad_hooks or {}).values()]
+    codes = [getattr(hook, "__code__", None) for hook in hooks if hook.__module__ != Recorder.__module__]
+    places = [f"{code.co_filename}:{code.co_firstlineno}" for code in codes if code is not None]
+    if not codes:
+        return ""
+    return "a hook on this tensor may have changed it, and no operation" + "".join(f" ({place})" for place in places)
 
 
 def is_scaled(seen: Seen) -> bool:

@@ -49,6 +49,7 @@ class Node:
         self.unseen = False  # what it made was written by a kernel that the dispatcher does not see
         self.gradients: dict[int, torch.Tensor] = {}  # torch's own, by output
         self.hooked: set[int] = set()
+        self.hooks: dict[int, Any] = {}  # all hooks on that output, the user's among them
 
     @property
     def op(self) -> str:
@@ -269,6 +270,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
                 if tensor._base is None and not tensor.is_complex():
                     node.hooked.add(i)
                     tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
+                    node.hooks[i] = tensor._backward_hooks
             else:  # torch says that no gradient passes: the values are given
                 node.outputs[i].needs = False
                 node.tracked = any(ref.needs for ref in node.outputs)
