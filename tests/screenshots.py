@@ -9,6 +9,7 @@ import io
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -126,7 +127,10 @@ def train(runs: Path) -> None:
 @contextmanager
 def viewed(runs: Path, run: str) -> Iterator[str]:
     """The link that `torchref view` prints, once all of `run` is read. TensorBoard shows the path as it is given."""
-    command = [sys.executable, "-m", "torchref", "view", run, "--port", "6123", "--no-browser"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "torchref", "view", run, "--port", port, "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runs) as process:
         try:
             assert process.stdout is not None
