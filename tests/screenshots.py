@@ -9,6 +9,7 @@ import io
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "manual" / "images"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTH, HEIGHT = 1200, 860  # of a picture, in pixels
-COLOURS = 64  # of a picture
+COLOURS = 96  # of a picture
 SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
 
 TRAININGS = {  # folder -> the words behind `torchref compare`
@@ -126,7 +127,10 @@ def train(runs: Path) -> None:
 @contextmanager
 def viewed(runs: Path, run: str) -> Iterator[str]:
     """The link that `torchref view` prints, once all of `run` is read. TensorBoard shows the path as it is given."""
-    command = [sys.executable, "-m", "torchref", "view", run, "--port", "6123", "--no-browser"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "torchref", "view", run, "--port", port, "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runs) as process:
         try:
             assert process.stdout is not None
@@ -148,8 +152,9 @@ def known_runs(link: str) -> list[str]:
 
 
 def save(png: bytes, path: Path) -> None:
-    """With few colours: a page takes a fifth of the bytes."""
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    """With few colours, far apart, so that no curve takes another one's: a page takes a third of the bytes."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def shoot(browser: Any, link: str, shot: Shot) -> None:

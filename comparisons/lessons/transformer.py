@@ -102,7 +102,7 @@ def show(recorder: Recorder, trained: Trained) -> None:
     task = trained.comparison.name
     if isinstance(model, models.GPT):
         shares = attention(model, trained.data.validation_inputs[:100])
-        picture = pictures.attention(shares, f"{task}: where the {HEADS} heads look, in the mean over 100 examples")
+        picture = pictures.attention(shares, f"{task}: where the heads look, mean of 100")
         recorder.image("numpy", f"{task}: where the heads look", picture, at)
     if task == "text":
         recorder.text("numpy", "text: written by the network", f"`{write(model, trained.rng)}`", at)

@@ -128,3 +128,13 @@ def test_a_notebook_shows_it():
     style = re.search(r"<style>(.*?)</style>", shown, re.DOTALL)[1]
     rules = re.sub(r"@media[^{]*\{", "", style)
     assert all(".torchref" in part for rule in re.findall(r"([^{}]+)\{", rules) for part in rule.split(","))
+
+
+def test_tiles_have_the_colours_of_the_tab():
+    """Catches signs that are swapped, or told apart by red and green: blue is above zero, orange below."""
+    fills = re.findall(r'fill="#(..)(..)(..)"><title', tiles("it", np.array([1.0, -1.0, 0.0, np.nan]), 1.0, ("N",)))
+    above, below, zero, missing = ([int(part, 16) for part in fill] for fill in fills)
+    assert above[2] > above[0] + 100
+    assert below[0] > below[1] > below[2]
+    assert zero == [255, 255, 255]
+    assert missing == [0, 0, 0]

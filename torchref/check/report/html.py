@@ -35,7 +35,7 @@ body.torchref,.torchref{background:#191919;color:#e6e6e6}
 .torchref .code .hit{background:#5a2522}.torchref .code b{color:#ff8078}
 .torchref .right{color:#6bd07c}.torchref .wrong{color:#ff8078}.torchref .none{color:#f0b45a}}
 """
-LEGEND = "<p>Red: above zero, blue: below, white: zero, black: not finite. Point at a tile for its index and value.</p>"
+LEGEND = "<p>Blue: above zero, orange: below, white: zero, black: not finite. Point at a tile for its value.</p>"
 SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 COLOURS = {0: "right", 1: "wrong", 2: "none"}
 

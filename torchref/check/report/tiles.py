@@ -1,4 +1,4 @@
-"""An array as a picture: a tile for each entry, blue below zero, red above; a 4-d array as a grid of images."""
+"""An array as a picture: a tile for each entry, blue above zero, orange below; a 4-d array as a grid of images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ SMALLEST, LARGEST = 7, 48  # the side of a tile
 READABLE = 38  # the side of a tile that has its number in it
 MOST = (8, 8, 40, 40)  # images down and across, tiles down and across, that are shown
 GAP = 10  # between two images
+BLUE, ORANGE = (0, 66, 157), (240, 130, 30)  # the ends of the colours; colour-blind readers tell them apart
 
 
 def tiles(name: str, a: Array, top: float, axes: tuple[str, ...]) -> str:
@@ -91,17 +92,17 @@ def _share(value: float, top: float) -> float:
 
 
 def _colour(value: float, top: float) -> str:
-    """Blue below zero, white at zero, red above; black for what is not finite."""
+    """Blue above zero, white at zero, orange below, as in TensorBoard's tab Backprop; black for what is not finite."""
     if not np.isfinite(value):
-        return "#000"
+        return "#000000"
     t = _share(value, top)
-    fade = round(255 * (1 - 0.85 * abs(t)))
-    return f"#ff{fade:02x}{fade:02x}" if t > 0 else f"#{fade:02x}{fade:02x}ff" if t < 0 else "#ffffff"
+    red, green, blue = (round(255 - abs(t) * (255 - end)) for end in (BLUE if t > 0 else ORANGE))
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _ink(value: float, top: float) -> str:
     """What can be read on that colour."""
-    return "#fff" if not np.isfinite(value) or _share(value, top) < -0.6 else "#111"
+    return "#fff" if not np.isfinite(value) or _share(value, top) > 0.5 else "#111"
 
 
 def _short(value: float) -> str:

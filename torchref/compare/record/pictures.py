@@ -198,7 +198,7 @@ def wrong(images: Array, labels: Array, answers: Array, chances: Array, title: s
     figure = Figure(title, len(images), columns=6, left=12)
     low, high = float(images.min()), float(images.max())
     for number, image in enumerate(images):
-        said = f"{answers[number]} ({chances[number]:.0%})", f"is {labels[number]}"
+        said = f"{answers[number]}: {chances[number]:.0%}", f"is {labels[number]}"
         axes = figure.axes(number, said[0], (0, 1), (0, 1), "", said[1])
         axes.cells(255 - _grey(image, low, high))
     return figure.pixels()

@@ -93,7 +93,7 @@ def record_wrong(recorder: Recorder, logits: Array, images: Array, labels: Array
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:SHOWN]
     if wrong.size:
-        title = "Held-out examples named wrong: the answer, its probability, and what it is"
+        title = "Named wrong: the answer, its probability, the truth"
         picture = pictures.wrong(images[wrong], labels[wrong], answers[wrong], surest[wrong], title)
         recorder.image("numpy", "examples/named wrong", picture, n)
 
