@@ -40,7 +40,7 @@ def sgd_momentum_lost(w, dw, config=None):
     return w + v, config
 
 
-@wrong("SGD(lr=1e-2, momentum=0.9)", "optimizer-dampening")
+@conventional("SGD(lr=1e-2, momentum=0.9)", "optimizer-dampening")
 def sgd_momentum_damp(w, dw, config):
     v = config.get("velocity", np.zeros_like(w))
     v = config["momentum"] * v + (1 - config["momentum"]) * dw

@@ -21,7 +21,7 @@ def sgdm_cs_damp():
     return sgd_momentum
 
 
-wrong_made("SGD(lr=0.01, momentum=0.9)", "optimizer-dampening", "param", sgdm_cs_damp)
+conventional_made("SGD(lr=0.01, momentum=0.9)", "optimizer-dampening", "param", sgdm_cs_damp)
 
 
 def sgdm_cs_nest():

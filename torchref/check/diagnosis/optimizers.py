@@ -226,7 +226,7 @@ def compare(
     elif (usual := next((c for c in conventions if path.fits(c)), None)) is not None:
         verdict.verdict = RIGHT
         verdict.notes.append(f"a difference of convention: {usual.sentence}")
-    elif not strict and (other := elsewhere(step, path, [settings.o, *candidates])):
+    elif not strict and (other := elsewhere(step, path, [settings.o, *candidates], conventions)):
         verdict.verdict, verdict.right = RIGHT, {"param": 0.0}
         verdict.notes.append(f"a convention that differs from torch's: {other}")
     elif (own := next((o for o in candidates if path.fits(options=o)), None)) is not None:
@@ -255,13 +255,14 @@ def first_difference(path: Path, right: list[list[Array]], step: int) -> str:
     )
 
 
-def elsewhere(step: Any, path: Path, candidates: list[Any]) -> str:
-    """What other texts have so: eps stands elsewhere, or the velocity is an average whose weight is called beta."""
+def elsewhere(step: Any, path: Path, candidates: list[Any], conventions: list[Slip]) -> str:
+    """What other texts have so: eps stands elsewhere, or the velocity is an average; one of `conventions` beside it."""
     for options in candidates:
         for m in path.seen(options):
             average = m.slug == "optimizer-dampening" and "beta" in getattr(step, "names", ())
-            if (m.elsewhere or average) and path.fits(m, options=options):
-                return m.sentence
+            for more in ((), *((c,) for c in conventions)) if m.elsewhere or average else ():
+                if path.fits(m, *more, options=options):
+                    return "; ".join((m.sentence, *(c.sentence for c in more)))
     return ""
 
 

@@ -81,10 +81,10 @@ def _look(sentence: str, direction: str, more: Mapping[str, str] | None = None) 
 
 SGD = (
     *_decays("w - lr * direction"),
-    slip(slugs.DAMPENING, "The gradient is multiplied by 1 - momentum; torch does not do so.", velocity="momentum * s.get('velocity', 0 * w) + (1 - momentum) * decayed"),
-    slip(slugs.DAMPENING, "The gradient is multiplied by 1 - momentum from the second step on.", velocity="decayed if first else momentum * s['velocity'] + (1 - momentum) * decayed"),
+    of_other_texts(slip(slugs.DAMPENING, "The gradient is multiplied by 1 - momentum; torch does not do so.", velocity="momentum * s.get('velocity', 0 * w) + (1 - momentum) * decayed")),
+    of_other_texts(slip(slugs.DAMPENING, "The gradient is multiplied by 1 - momentum from the second step on.", velocity="decayed if first else momentum * s['velocity'] + (1 - momentum) * decayed")),
     slip(slugs.DAMPENING, "The dampening is not applied.", velocity="momentum * s.get('velocity', 0 * w) + decayed"),
-    slip(slugs.DAMPENING, "torch does not dampen the first step.", velocity="momentum * s.get('velocity', 0 * w) + (1 - dampening) * decayed"),
+    of_other_texts(slip(slugs.DAMPENING, "torch does not dampen the first step.", velocity="momentum * s.get('velocity', 0 * w) + (1 - dampening) * decayed")),
     _look("Nesterov's look-ahead is missing.", "velocity"),
     COUPLED,
     slip(slugs.DECAY, AVERAGE_DECAYED, decayed="g + weight_decay * s.get('velocity', 0 * w)"),
@@ -206,7 +206,7 @@ ADAMW = (
 
 SQUARE = "alpha * s.get('square', 0 * w)"
 RMSPROP = (
-    slip(slugs.DAMPENING, "The update is multiplied by 1 - momentum; torch does not do so.", velocity="momentum * s.get('velocity', 0 * w) + (1 - momentum) * update"),
+    of_other_texts(slip(slugs.DAMPENING, "The update is multiplied by 1 - momentum; torch does not do so.", velocity="momentum * s.get('velocity', 0 * w) + (1 - momentum) * update")),
     Slip(slugs.STATE, "The velocity is not kept from step to step.", {"s['velocity'] =": "s['velocity'] = 0 * w"}),
     slip(slugs.STATE, "The momentum is not applied.", direction="update"),
     *_decays("w - lr * direction"),
