@@ -246,7 +246,7 @@ def test_the_command(tmp_path, capsys, factor, status, verdict):
 @pytest.mark.parametrize(
     ("target", "options", "said"),
     [
-        ("mine.py", [], "not FILE.py:NAME"),
+        ("mine.py", [], "not FILE.py:MAKE"),
         ("gone.py:make", [], "there is no file"),
         ("mine.py:other", [], "has no function 'other'"),
         ("mine.py:nothing", [], "must return (model, closure)"),

@@ -49,3 +49,33 @@ def esponencial(x):
 
 def esponencial_prime(x):
     return np.where(x > 0, 1.0, x + 1)
+
+
+@right("huber_loss")  # whose derivative has an option of its own
+def glatt(y_true, y_pred, delta=1.0):
+    err = y_true - y_pred
+    small = np.abs(err) <= delta
+    return np.mean(np.where(small, 0.5 * err**2, delta * (np.abs(err) - 0.5 * delta)))
+
+
+def glatt_prime(y_true, y_pred, delta=1.0):
+    err = y_true - y_pred
+    return np.where(np.abs(err) <= delta, -err, -delta * np.sign(err)) / y_true.size
+
+
+@right("tanh")  # with a switch, beside another function of the same arguments
+def tangens(z, derivative=False):
+    if derivative:
+        return 1 - np.tanh(z) ** 2
+    return np.tanh(z)
+
+
+def relu(z, derivative=False):
+    return (z > 0).astype(float) if derivative else np.maximum(0, z)
+
+
+@wrong("tanh", "derivative-at-wrong-tensor", "input")
+def hyperbolic(z, derivative=False):
+    if derivative:
+        return 1 - z**2
+    return np.tanh(z)

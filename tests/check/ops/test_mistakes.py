@@ -22,6 +22,7 @@ SETTINGS = {
     "embedding_bag": ("embedding_bag", "embedding_bag(mode='max')"),
     "batch_norm": ("batch_norm", "batch_norm(training=False)"),
     "batch_norm2d": ("batch_norm2d", "batch_norm2d(training=False)"),
+    **{name: (name, f"{name}(dilation=2)") for name in ("conv1d", "conv2d", "conv3d")},
     "pad": ("pad", "pad(mode='reflect')"),
     "interpolate": ("interpolate", "interpolate(mode='bilinear')", "interpolate(mode='bicubic', scale_factor=1.6)"),
     "max_pool2d": ("max_pool2d", "max_pool2d(kernel_size=3, padding=1)"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.check.reference import masked, networks, tape
+from tests.check.reference import left_out, masked, networks, tape
 from torchref.check import check
 from torchref.check.api import Asked, in_file, judge_as
 from torchref.cli.command_line import main
@@ -72,6 +72,22 @@ def test_wrong(name, slug, gradient):
     verdict = judged(name)
     assert verdict.verdict == "wrong", verdict.text()
     assert (slug, gradient) in [(f.slug, f.gradient) for f in verdict.findings]
+
+
+def test_a_constant_in_a_logarithm():
+    """Catches an accusation of a gradient that leaves log(p + 1e-6)'s constant out, and a mistake that it hides."""
+    how = Asked(against="loss")
+    verdict = judge_as(left_out.WithConstant, how, "WithConstant")
+    assert verdict.verdict == "right", verdict.text()
+    wrong = judge_as(left_out.WithConstantNoMean, how, "WithConstantNoMean")
+    assert wrong.verdict == "wrong", wrong.text()
+
+
+def test_ratings_that_are_known_or_not():
+    """Catches a mask R that is tried with other numbers than 0 and 1."""
+    verdict = judge_as(left_out.ratings_cost, Asked(against="loss"), "ratings_cost")
+    assert verdict.verdict == "right", verdict.text()
+    assert "R a mask" in verdict.notes[0]
 
 
 def test_a_mask_of_the_gradient():

@@ -34,14 +34,14 @@ from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.other_layouts import batch_axes, one_column, other_layouts
 from torchref.check.reading.reading import Reading
 from torchref.check.running.trial import Trial, attempt
-from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES
+from torchref.check.tolerance.closeness import TOLERANCES
 
 LEARNING = 8  # conventions in which the code is tried, to see which options it asks for
 
 
 def best_trial(form: Form, stated: tuple[str, ...], strict: bool = False) -> Trial:
     """The trial in the reading that fits a user's code best. Errors: CouldNotRun where it runs in none."""
-    reading = Reading(form, form.op.variants[0], TOLERANCE, stated=stated, strict=strict)
+    reading = Reading(form, form.op.variants[0], form.tolerance, stated=stated, strict=strict)
     if form.ambiguous():
         reading = input_or_output(reading, form)
     reading = with_options(reading)

@@ -6,17 +6,20 @@ gradient for an upstream gradient of ones.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from torchref.check.ops import Op
+from torchref.check.ops.find import UnknownOp, find
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal, parameters
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.derivative import SURELY_INPUT
 from torchref.check.reading.forms.pair import DY, Pair
 
+SWITCHES = ("derivative", "deriv", "derive", "derivate", "grad", "gradient", "prime", "backward", "diff", "dx")
 OUTPUTS = {normal(n) for n in ALIASES["output"]}
 
 
@@ -38,13 +41,39 @@ def derivative_beside(function: Any) -> Callable[..., Any] | None:
     if plain or len(named) == 1:
         return min(plain or named, key=lambda f: len(f.__name__))
     own = [p.name for p in parameters(function)]
-    alike = [f for f in others if [p.name for p in parameters(f)] == own]
+    alike = [f for f in others if [p.name for p in parameters(f)] == own and not is_an_operation(f)]
     return alike[0] if len(alike) == 1 else None
+
+
+def is_an_operation(function: Any) -> bool:
+    """Whether a function has an operation's name: relu beside tanh is no derivative of it."""
+    try:
+        find(function.__name__)
+    except UnknownOp:
+        return False
+    return True
+
+
+def switched(function: Any) -> Callable[..., Any] | None:
+    """The derivative of a function with a switch for it: tanh(z, derivative=True)."""
+    switch = next((p for p in parameters(function) if normal(p.name) in SWITCHES and p.default is False), None)
+    if switch is None:
+        return None
+    name = switch.name
+
+    @functools.wraps(function)
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **{**kwargs, name: True})
+
+    signature = inspect.signature(function)
+    left = [p for p in signature.parameters.values() if p.name != name]
+    derivative.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+    return derivative
 
 
 def pair_beside(function: Any, op: Op, stated: list[str] | None) -> Pair | None:
     """The function with the derivative that stands beside it, as a form; None where there is none."""
-    back = derivative_beside(function)
+    back = switched(function) or derivative_beside(function)
     if back is None:
         return None
     needed = [p for p in parameters(back) if p.default is p.empty]
@@ -68,6 +97,8 @@ class Beside(Pair):
         known = {p.name: self.matching.roles[p.name] for p in needed if p.name in self.matching.roles}
         extra = () if op.loss else ("output",)
         self.roles = known if len(known) == len(needed) else arguments.match(op, needed, extra).roles
+        options = [p.name for p in parameters(self.back) if p.default is not p.empty]
+        self.roles = self.roles | {n: r for n, r in self.matching.roles.items() if n in options and op.has(r)}
         self.upstreams = []
 
     def ambiguous(self) -> bool:

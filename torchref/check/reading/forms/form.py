@@ -10,6 +10,7 @@ from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, parameters
 from torchref.check.reading.config import Config, Values
 from torchref.check.reading.forms.calling import Run
+from torchref.check.tolerance.closeness import TOLERANCE
 
 SWAP = {"input": "target", "target": "input"}
 
@@ -24,6 +25,7 @@ class Form:
     dtype = "float64"  # the precision that the code computes in
     device = "cpu"
     only: frozenset[str] = frozenset()  # the gradients to judge; empty: all
+    tolerance = TOLERANCE  # of the largest entry: what is nearer is no mistake
     upstream = True  # whether its backward takes an upstream gradient
     either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
     attributes: Mapping[str, tuple[str, Any]] = {}  # the arrays that a class holds, and where

@@ -176,7 +176,7 @@ class Layer(Closure):
             weight = (self.torch_values or values).get(array)  # sizes do not depend on how a weight is stored
             if weight is None:
                 weight = self.fallback.get(array)
-            if weight is not None:
+            if weight is not None and axis < np.ndim(weight):  # of one example, hx may lack its axis
                 found[parameter] = int(np.shape(weight)[axis])
         return found
 

@@ -21,6 +21,7 @@ TIME = 4
 SIDES = (6, 8, 5, 7, 10, 12, 4, 16, 28, 32)  # of a picture
 
 
+OF_WHAT_COUNTS = ("r", "rated", "observed", "known", "mask", "weightmask")  # the names of masks, as of ratings
 ALIKE = (  # examples, and the labels that go with them
     ("rows|pictures", "^(labels|one-hot rows|zeros and ones|a column of.*|numbers)$"),
     ("columns", "^(labels|one-hot columns|zeros and ones|a row of.*)$"),
@@ -123,6 +124,12 @@ def _states(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
             yield _Kind("a state", rng.normal(size=shape) * 0.3)
 
 
+def _masks(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
+    """Which entries count: zeros and ones in the shapes of a state."""
+    for state in _states(lengths, n, rng):
+        yield _Kind("a mask", np.where(state.value > 0, 1.0, 0.0))
+
+
 def lengths_of(weights: dict[str, Array]) -> list[int]:
     """The lengths of the weights' axes, those of the first layer first."""
     every = [s for w in weights.values() for s in (w.shape if w.ndim > 1 else w.shape[::-1])]
@@ -141,7 +148,7 @@ def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> 
         ways.append(list(_labels(lengths, n, rng)))
     if len(names) > 2:  # a recurrence: sequences first, and few of the others
         ways = [sorted(ways[0], key=lambda k: "ind" not in k.name and "sequence" not in k.name)[:8], ways[1][-6:]]
-        ways += [list(_states(lengths, n, rng)) for _ in names[2:]]
+        ways += [list((_masks if normal(k) in OF_WHAT_COUNTS else _states)(lengths, n, rng)) for k in names[2:]]
     if len(names) == 1 and normal(names[0]) in LABELS:
         ways = [list(_labels(lengths, n, rng))]
     flipped = len(names) > 1 and normal(names[0]) in LABELS

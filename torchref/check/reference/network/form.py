@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -132,6 +134,10 @@ class Weights:
         return {n: np.asarray(w + _size_of_move(w) * rng.normal(size=w.shape)) for n, w in self.network.weights.items()}
 
 
+BESIDE_A_LOGARITHM = 1e-4  # of a gradient's largest entry: how far a constant in a logarithm moves it
+IN_A_LOGARITHM = re.compile(r"\blog\w*\([^\n]*(\b1e-\d+|\beps\w*|\bdelta\b|\btiny\b)", re.I)
+
+
 def _size_of_move(w: Array) -> float:
     """How far entries are moved: less in a wide layer, so that nothing saturates."""
     return SPREAD / max(1.0, np.sqrt(w.shape[0] / 10)) if w.ndim > 1 else SPREAD
@@ -166,6 +172,15 @@ def _lengths(network: Network) -> tuple[tuple[float, str], ...]:
     return tuple(sorted(found))
 
 
+def _adds_in_a_logarithm(code: Any) -> bool:
+    """Whether a file has log(p + 1e-7): people leave the constant out of the gradient, which moves it by as much."""
+    try:
+        source = inspect.getsource(inspect.getmodule(code) or code)
+    except (OSError, TypeError):
+        return False
+    return IN_A_LOGARITHM.search(source) is not None
+
+
 class NetworkForm(Form):
     """A network, run on the weights of the probe; its backward takes no upstream gradient."""
 
@@ -177,6 +192,8 @@ class NetworkForm(Form):
         self.matching = Matching({n: n for n in network.weights})
         self.takes = set(network.weights)
         self.own_code = network.code()
+        if any(_adds_in_a_logarithm(code) for code in self.own_code):
+            self.tolerance = BESIDE_A_LOGARITHM
 
     def code(self) -> list[Any]:
         return self.own_code
