@@ -189,3 +189,11 @@ def test_a_wrong_lowering_of_inductor_is_found(monkeypatch):
 def test_a_compiled_model_is_equal(model):
     """Catches what a stand-in cannot show: torch.compile itself."""
     assert_equal(model.double(), closure_of(model), engine="compile")
+
+
+@pytest.mark.parametrize("engine", ["float64", "bf16"])
+def test_an_input_of_another_dtype_is_said(model, engine):
+    """Catches torch's own words alone, which do not say that the engine has converted the model."""
+    x = torch.ones(2, 3, 6, 6)
+    with pytest.raises(RefereeError, match=rf"the engine {engine} converts the model alone; let the closure convert"):
+        judge(model, lambda: model(x).sum(), engine=engine)

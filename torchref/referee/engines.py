@@ -18,6 +18,7 @@ from torchref.referee.errors import RefereeError
 
 __all__ = [
     "DEVICES",
+    "DTYPES",
     "ENGINES",
     "OPAQUE",
     "Moving",

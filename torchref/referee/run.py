@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 import torch
 
 from torchref.nn.module import Array
-from torchref.referee.engines import casting, converted, device_of, full_precision
+from torchref.referee.engines import DTYPES, casting, converted, device_of, full_precision
 from torchref.referee.errors import RefereeError
 from torchref.referee.inside import backwards_inside
 from torchref.referee.leaves import as_it_was, gradient_of
 from torchref.referee.record import Recorder, Recording
 
 __all__ = ["gradients_after", "refuse_nan", "run_and_record"]
+
+OF_DTYPES = re.compile("dtype|type .* should be the same")  # in what torch says of two dtypes in one operation
 
 
 def run_and_record(
@@ -32,7 +35,12 @@ def run_and_record(
         stack.callback(recorder.put_back)
         inside = backwards_inside(recorder.recording.inside.setdefault)
         with casting(engine, device), recorder.watching(model), inside, recorder:
-            loss = closure()
+            try:
+                loss = closure()
+            except (RuntimeError, ValueError) as error:
+                if engine in DTYPES and OF_DTYPES.search(str(error)):
+                    raise RefereeError(hint_to_cast(engine, error)) from error
+                raise
         check_loss(loss)
         recording = recorder.finish(loss, model.buffers())
         if not recording.nodes:
@@ -40,6 +48,15 @@ def run_and_record(
         if not {id(p) for p in model.parameters()} & set(recording.leaves):
             raise RefereeError("the closure ran no operation on a parameter of the model")
         return recording, gradients_after(loss, [leaf for leaf, _ in recording.leaves.values()])
+
+
+def hint_to_cast(engine: str, error: Exception) -> str:
+    """What to do where torch refuses two dtypes in one operation."""
+    said = " ".join(str(error).split())
+    return (
+        f"{said}: the engine {engine} converts the model alone; let the closure convert what it hands to it, "
+        "x.to(next(model.parameters()).dtype)"
+    )
 
 
 def gradients_after(loss: torch.Tensor, leaves: Sequence[torch.Tensor]) -> dict[int, Array]:
