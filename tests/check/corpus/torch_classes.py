@@ -128,3 +128,34 @@ def sgd_twice(params, lr, batch_size):
     with torch.no_grad():
         for p in params:
             p -= 2 * lr * p.grad / batch_size
+
+
+@right("Adam")
+class OfTorchsKind(torch.optim.Optimizer):
+    """A subclass of torch's own optimizer: groups of parameters, a state for each."""
+
+    uncorrected = False
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                g = p.grad + group["weight_decay"] * p
+                state["m"].mul_(beta1).add_(g, alpha=1 - beta1)
+                state["v"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+                first = 1 if self.uncorrected else 1 - beta1 ** state["t"]
+                second = 1 - beta2 ** state["t"]
+                p.sub_(group["lr"] * state["m"] / first / ((state["v"] / second).sqrt() + group["eps"]))
+
+
+@wrong("Adam", "optimizer-bias-correction", "param")
+class OfTorchsKindUncorrected(OfTorchsKind):
+    uncorrected = True

@@ -29,6 +29,7 @@ from torchref.check.reading.forms.handed_parameters import (
     Numbered,
     OneLayer,
     Tensors,
+    TorchTensors,
 )
 from torchref.check.reading.forms.optimizer import ALIASES, Settings, hyperparameters, role
 from torchref.nn.module import Array
@@ -114,6 +115,10 @@ class ClassStep:
             )
             if not kinds or named not in (*LAYER, *LAYERS):
                 layouts = [Tensors, OneLayer, Layers]
+            if of_torch(self.cls):
+                layouts = [TorchTensors]
+            elif self.given_parameters:
+                layouts = [*layouts, TorchTensors]
             return [{"layout": layout, "one_each": False} for layout in layouts]
         shared: list[type[Handed]] = [Dictionary, Listed, Numbered]
         return [*({"layout": layout, "one_each": False} for layout in shared), {"layout": Each, "one_each": True}]
@@ -158,9 +163,19 @@ class ClassStep:
             guarded(after, getattr(optimizer, after))
 
     def set_rate(self, optimizer: Any, lr: float) -> None:
+        """Change the learning rate between two steps, as a schedule does."""
+        if of_torch(self.cls):
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            return
         for key, value in vars(optimizer).items():
             if self.is_rate(key) and isinstance(value, float):
                 setattr(optimizer, key, lr)
+
+
+def of_torch(cls: Any) -> bool:
+    """Whether a class is an optimizer of torch's kind: class Mine(torch.optim.Optimizer)."""
+    return any(base.__module__.startswith("torch.optim") for base in getattr(cls, "__mro__", ()))
 
 
 def step_method(cls: Any) -> str:
