@@ -183,7 +183,7 @@ def another_layout(reading: Reading) -> Trial | None:
         there = replace(reading.calling(op=op), laid_out=True)
         try:
             trial = settle(there.noting(told))
-        except CouldNotRun:
+        except (CouldNotRun, ValueError):  # the latter: the operation has no such layout
             continue
         if works(trial):
             return trial
