@@ -232,10 +232,6 @@ def known_forward(trial: Trial) -> Mistake | None:
     return wrong_forward(trial, name, np.asarray(trial.outputs[name]), np.asarray(trial.expected[name]))
 
 
-def comparable(mine: Array, right: Array) -> bool:
-    return mine.shape == right.shape and mine.dtype.kind == "f" and bool(np.isfinite(mine).all())
-
-
 def near(trial: Trial, mine: Array, right: Array) -> bool:
     """Whether an output is the operation's in another approximation: of a function of single entries, at each."""
     apart = np.abs(mine - right)
