@@ -62,11 +62,8 @@ LONG_FUNCTIONS = {  # may be longer, each for its reason
     "tests/checks.py": {"agrees_with_a_witness_without_torch": "the witness for outputs, gradients and directions"},
 }
 HOOKS = {field.name for kind in (Comparison, Lesson) for field in fields(kind)}  # described there
-# whose functions do not all have a docstring: the checker's not yet; an entry is described where its function stands
-UNDOCUMENTED = (
-    "torchref/check/diagnosis/",
-    "torchref/referee/entries/",
-)
+# whose functions do not all have a docstring: an entry is described where its function stands
+UNDOCUMENTED = ("torchref/referee/entries/",)
 
 
 def name_of(path: Path) -> str:

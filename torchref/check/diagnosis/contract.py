@@ -20,6 +20,7 @@ KEEP = "make arrays with np.zeros_like(x) or dtype=x.dtype"
 
 
 def judge_contract(found: Found, trial: Trial) -> None:
+    """Judge each promise of a gradient: arguments kept, the count, the dtypes, the same answer twice."""
     judge_arguments(found, trial)
     judge_count(found, trial)
     if not isinstance(trial.form, Function):
@@ -68,6 +69,7 @@ def judge_count(found: Found, trial: Trial) -> None:
 
 
 def judge_dtypes(found: Found, trial: Trial) -> None:
+    """Find results that are complex, or of a lower precision than float64; a note where all is float32."""
     output = np.asarray(trial.outputs.get("output", 0.0))
     if output.dtype == np.float32 and not trial.reading.strict:
         found.notes.append("the code computes in float32, whatever it is given; torch keeps the input's precision")
@@ -132,4 +134,5 @@ def adds_up(trial: Trial, names: list[str]) -> bool:
 
 
 def differ(trial: Trial, one: Any, other: Any) -> bool:
+    """Whether two gradients of one shape have different values."""
     return np.shape(one) == np.shape(other) and not trial.close(other, np.asarray(one))

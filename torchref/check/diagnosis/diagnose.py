@@ -89,6 +89,7 @@ def recognised(target: Any, op: Op, form: str | None, stated: list[str] | None, 
 
 
 def verdict_on(form: Form, stated: list[str] | None, strict: bool) -> Verdict:
+    """The verdict on one form; where the code cannot be judged, the verdict that says why."""
     try:
         return judge(form, tuple(stated or ()), strict)
     except (Unmatched, CouldNotRun) as problem:
@@ -157,6 +158,7 @@ def less_is_wrong(other: Verdict, verdict: Verdict) -> bool:
 
 
 def vague(verdict: Verdict) -> bool:
+    """Whether a verdict leaves the mistake open: nothing ran, or a finding is unknown, of a shape or of the output."""
     return verdict.verdict == COULD_NOT_RUN or any(
         f.slug in ("unknown", "wrong-shape") or (f.gradient == "output" and f.slug != "wrong-reduction")
         for f in verdict.findings

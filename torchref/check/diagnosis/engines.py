@@ -46,6 +46,7 @@ def expanded(dy: Array) -> Array:
 
 
 def contiguous(array: Array) -> Array:
+    """A copy without gaps in memory."""
     return np.array(array)
 
 

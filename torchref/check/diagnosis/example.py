@@ -70,6 +70,7 @@ def shows(trial: Trial, p: Probe | None, name: str) -> Trial | None:
 
 
 def arrays(p: Probe) -> dict[str, Array]:
+    """The arrays among a probe's values, by name."""
     return {n: v for n, v in p.values.items() if isinstance(v, np.ndarray)}
 
 
@@ -136,8 +137,10 @@ def written(v: Any) -> str:
 
 
 def nested(value: Any) -> str:
+    """A number, or a list of them at any depth, as text."""
     return f"[{', '.join(map(nested, value))}]" if isinstance(value, list) else number(value)
 
 
 def number(value: Any) -> str:
+    """A number with four digits; a whole number or a truth value in full."""
     return str(value) if isinstance(value, bool | int) else f"{float(value):.4g}"

@@ -64,6 +64,7 @@ def extreme(p: Probe) -> Probe | None:
 
 
 def pushed(op: Op, name: str, x: Any) -> Array | None:
+    """The input with extreme entries: +-900 and beyond, or a row of zeros; None where it has no rows."""
     if name == "query":
         return np.asarray(x * 900)
     if op.logits and x.ndim >= 2:
@@ -80,4 +81,5 @@ def pushed(op: Op, name: str, x: Any) -> Array | None:
 
 
 def overflows(mine: Any, right: Any) -> bool:
+    """Whether a result has nan or infinite entries where the right one has none."""
     return bool(np.isfinite(right).all() and not np.isfinite(np.asarray(mine, dtype=float)).all())

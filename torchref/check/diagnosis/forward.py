@@ -32,6 +32,7 @@ def share_right(trial: Trial) -> bool:
 
 
 def wrong_outputs(trial: Trial) -> list[str]:
+    """The outputs that are not torch's, but for running statistics and attention's weights; a wrong mask counts."""
     if not share_right(trial):
         return ["output"]
     compared = [n for n in trial.outputs if n in trial.expected and not n.startswith("running_") and n != "weights"]
@@ -39,6 +40,7 @@ def wrong_outputs(trial: Trial) -> list[str]:
 
 
 def output_right(trial: Trial, mine: Any, right: Any) -> bool:
+    """Whether an output has torch's values and shape; a loss may have another shape of as many entries."""
     mine, right = np.asarray(mine), np.asarray(right)
     if mine.size != right.size or not (trial.op.loss or mine.shape == right.shape):
         return False
@@ -103,6 +105,7 @@ def another_function(found: Found, trial: Trial, mine: Array, right: Array) -> N
 
 
 def judge_dropout(found: Found, trial: Trial, mine: Array) -> None:
+    """Compare the share and the scale of the units that are kept with p, and name the wrong formula, if known."""
     p, x = trial.probe.values["p"], trial.probe.values["input"]
     kept = float(np.mean(trial.changes.get("mask", mine != 0)))
     scale = np.unique(np.round((mine / x)[mine != 0], 9))
@@ -118,5 +121,6 @@ def judge_dropout(found: Found, trial: Trial, mine: Array) -> None:
 
 
 def drops_alike(trial: Trial, m: Mistake, mine: Array) -> bool:
+    """Whether the output is the one that this mistake gives."""
     result = trial.with_mistakes((m.flag,))
     return result is not None and trial.close(mine, result[0]["output"])

@@ -61,6 +61,7 @@ def slopes_beside(trial: Trial, name: str, x: Array) -> Array:
 
 
 def wrong_gradients(trial: Trial) -> list[str]:
+    """The gradients that are there and are not right."""
     return [
         n for n in trial.reference if n in trial.gradients and trial.gradients[n] is not None and not right(trial, n)
     ]
@@ -94,6 +95,7 @@ def left(wrong: list[str], found: list[Finding]) -> list[str]:
 
 
 def not_finite(trial: Trial, names: list[str]) -> list[Finding]:
+    """A finding for each gradient with nan or infinite entries where the right one has none."""
     found = []
     for n in names:
         finite = np.isfinite(np.asarray(trial.gradients[n], dtype=float))
@@ -167,6 +169,7 @@ def after_the_step(trial: Trial, names: list[str]) -> dict[str, bool]:
 
 
 def wrong_shapes(trial: Trial, names: list[str]) -> list[Finding]:
+    """A finding for each gradient whose shape is not that of the right one."""
     wrong = [Wrong.of(trial, n) for n in names]
     signed = [(w.name, shape(w)) for w in wrong if w.mine.shape != w.right.shape]
     return [Finding(n, s.slug, s.evidence, s.confidence, s.sentence) for n, s in signed]

@@ -107,6 +107,7 @@ def right_for_itself(found: Found, trial: Trial, told: str) -> Verdict:
 
 
 def has_one_slope(trial: Trial) -> bool:
+    """Whether the code gives one number as the gradient of a weight that has several slopes in the probe."""
     if "one slope" not in trial.op.variants:
         return False
     weight = trial.probe.values["weight"]

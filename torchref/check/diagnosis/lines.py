@@ -23,6 +23,7 @@ def source_of(form: Form) -> list[dict[str, Any]]:
 
 
 def texts(form: Form) -> Iterator[tuple[str, int]]:
+    """The source of each of the form's functions and classes, with the number of its first line, where it is found."""
     try:
         targets = form.code()
     except NotImplementedError:
@@ -61,6 +62,7 @@ def backwards(form: Form) -> list[ast.AST]:
 
 
 def parsed(text: str, first: int) -> list[ast.AST]:
+    """The nodes of a source's syntax tree, with the line numbers of its file; none where it does not parse."""
     try:
         tree = ast.increment_lineno(ast.parse(textwrap.dedent(text)), first - 1)
     except SyntaxError:  # a lambda inside a call
@@ -80,6 +82,7 @@ def bound(function: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def name_of(target: ast.expr) -> str:
+    """The variable, attribute or key that an assignment's target binds; empty for a target of another kind."""
     if isinstance(target, ast.Name):
         return target.id
     if isinstance(target, ast.Attribute):

@@ -36,6 +36,7 @@ def names(against: str) -> str | None:
 
 
 def options_of(name: str, against: str) -> dict[str, Any]:
+    """The options that `against` gives, by torch's names. Errors: CouldNotRun for one that the optimizer has not."""
     tree = ast.parse(against.strip(), mode="eval").body
     given: dict[str, Any] = {}
     known = OPTIMIZERS[name].defaults
@@ -88,6 +89,7 @@ def diagnose(function: Any, against: str, name: str, strict: bool = False) -> Ve
 
 
 def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
+    """The path of the user's steps, whether they changed a gradient, and the weights, gradients and rates given."""
     weights, gradients, rates = problem(seed, settings.o.lr, 1.0 if settings.own_rate else 0.3)
     with np.errstate(all="ignore"):
         path, touched = step.run(settings, weights, gradients, rates)
@@ -120,6 +122,7 @@ def runnable(step: Any, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
 
 
 def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
+    """Run the step, then each other setting of its switches, and compare the paths until one is not right."""
     name = names(against)
     assert name is not None
     given = options_of(name, against)
@@ -145,6 +148,7 @@ def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
 
 
 def told(options: dict[str, Any]) -> str:
+    """The options as a call names them."""
     return ", ".join(f"{k}={v}" for k, v in options.items())
 
 
@@ -318,10 +322,12 @@ def name_slips(verdict: Verdict, path: Path, candidates: list[Any], conventions:
 
 
 def derivation(optimizer: Optimizer) -> str:
+    """Where the optimizer's step is derived."""
     return f"the docstring of torchref.optim.{optimizer.name}"
 
 
 def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: Confidence) -> None:
+    """Add the finding that names a mistake, with the right lines of the step."""
     verdict.findings.append(
         Finding(
             "param",

@@ -96,6 +96,7 @@ def confirmed(reading: Reading) -> bool:
 
 
 def with_gradients(reading: Reading, seed: int = 0) -> Trial | None:
+    """The trial with gradients on the probe of this seed; None where the code cannot be run."""
     p = reading.probe(seed)
     try:
         return attempt(reading, p, [p.upstream])

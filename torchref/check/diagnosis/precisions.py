@@ -78,6 +78,7 @@ def judge_in(found: Found, other: Trial, judged_in: str) -> bool:
 
 
 def beyond(trial: Trial, name: str) -> str:
+    """A note on a gradient that is wrong in another precision: its shape, nan or infinite entries, or its distance."""
     g, reference = np.asarray(trial.gradients[name], dtype=float), trial.reference[name]
     there = f"in {trial.form.dtype} d{name}"
     if g.shape != reference.shape:
@@ -108,4 +109,5 @@ def note_promotion(found: Found, trial: Trial) -> None:
 
 
 def single(value: Any) -> Any:
+    """An array of floats in float32; any other value as it is."""
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value

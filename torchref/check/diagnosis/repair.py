@@ -72,6 +72,7 @@ def one_change(trial: Trial, problem: Exception, spoilt: Sequence[str] = ()) -> 
 
 
 def finding(change: Repair, extra: str = "") -> Finding:
+    """The change as a finding: the line, and what stands there before and after it."""
     slug, (first, *others) = change.edit.slug, change.healed
     evidence = f"line {change.number}: with `{change.edit.after}` for `{change.edit.before}` it is right{extra}"
     instead = f"line {change.number}, `{change.line}`: `{change.edit.after}`"
@@ -116,6 +117,7 @@ def heals(reading: Reading, p: Probe, good: list[str], wrong: list[str]) -> list
 
 
 def same(trial: Trial, name: str) -> bool:
+    """Whether a gradient is there, and close to the reference's."""
     g, reference = trial.gradients.get(name), trial.reference.get(name)
     if g is None or reference is None or np.shape(g) != np.shape(reference):
         return False
@@ -182,6 +184,7 @@ class Source:
 
 
 def leads_back(function: ast.FunctionDef) -> bool:
+    """Whether a function is a backward by its name."""
     return any(w in function.name.lower() for w in ("back", "bwd", "grad", "deriv", "bprop", "prime"))
 
 
@@ -197,12 +200,14 @@ def gradient_lines(functions: list[ast.FunctionDef]) -> set[int]:
 
 
 def targets_of(node: ast.AST) -> list[ast.expr]:
+    """What an assignment binds, its tuples taken apart; nothing for another node."""
     if isinstance(node, ast.Assign):
         return [p for t in node.targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
     return [node.target] if isinstance(node, ast.AugAssign) else []
 
 
 def look_up(scope: dict[str, Any], path: str) -> Any:
+    """What a scope holds under a dotted name: a function, a class, or its method."""
     first, *rest = path.split(".")
     found = scope[first]
     for part in rest:

@@ -58,6 +58,7 @@ def kept_as(trial: Trial, name: str) -> Any:
 
 
 def as_torch(trial: Trial, name: str, value: Any) -> bool:
+    """Whether a running statistic has torch's values, in whatever shape it is kept."""
     right = trial.expected[name]
     return np.size(value) == np.size(right) and trial.close(np.reshape(value, np.shape(right)), right)
 

@@ -109,10 +109,12 @@ def upstreams(reading: Reading, p: Probe) -> list[dict[str, Any]]:
 
 
 def works(trial: Trial) -> bool:
+    """Whether the forward is right; of a gradient function, which has none, whether the gradients are."""
     return gradients_right(trial) if isinstance(trial.form, Gradient) else not wrong_outputs(trial)
 
 
 def has_the_right_shape(trial: Trial) -> bool:
+    """Whether the output has torch's shape, or the code gives no output."""
     return not trial.outputs or np.shape(trial.outputs.get("output", 0)) == np.shape(trial.expected["output"])
 
 

@@ -152,6 +152,7 @@ def forbidden(node: Any) -> bool:
 
 
 def parents(node: Any) -> Iterable[Any]:
+    """The nodes of torch's graph that a node leads back to."""
     return [n for n, _ in node.next_functions]
 
 

@@ -22,6 +22,8 @@ CERTAIN, LIKELY, POSSIBLE, GUESS = Confidence.CERTAIN, Confidence.LIKELY, Confid
 
 @dataclass
 class Signature:
+    """What a wrong gradient shows of its mistake: the slug, the evidence, and how sure it is."""
+
     slug: str
     evidence: str
     confidence: Confidence
@@ -72,10 +74,12 @@ def shape(w: Wrong) -> Signature:
 
 
 def shapes(w: Wrong) -> str:
+    """The shapes of the wrong gradient and of its argument, as evidence."""
     return f"d{w.name} has shape {w.mine.shape}, {w.name} has {w.right.shape}"
 
 
 def keepdims(w: Wrong) -> Signature | None:
+    """A gradient that has the right shape but for axes of length 1."""
     if np.squeeze(w.mine).shape != np.squeeze(w.right).shape:
         return None
     evidence = f"{shapes(w)}; without the axes of length 1 they agree"
@@ -132,6 +136,7 @@ def everything_summed(w: Wrong) -> Signature | None:
 
 
 def exchanged_axes(w: Wrong) -> Signature | None:
+    """A gradient whose shape is the right one with its axes in another order."""
     g, right = w.mine, w.right
     if g.ndim != right.ndim or g.ndim < 2 or sorted(g.shape) != sorted(right.shape):
         return None
@@ -143,6 +148,7 @@ def exchanged_axes(w: Wrong) -> Signature | None:
 
 
 def axes_not_summed(w: Wrong) -> Signature | None:
+    """A gradient that has axes left over: summed over them it has the right shape."""
     g, right = w.mine, w.right
     if g.ndim == right.ndim + 1 and g.shape[1:] == right.shape:
         how_sure = CERTAIN if w.close(g.sum(0), right) else LIKELY
@@ -164,6 +170,7 @@ def sums(w: Wrong) -> Signature | None:
 
 
 def other_reduction(w: Wrong) -> Signature | None:
+    """A mean in place of the sum, or a sum or a mean over the wrong axes."""
     assert w.unreduced is not None
     terms, must = np.asarray(w.unreduced.terms), w.unreduced.axes
     for axes in subsets(terms.ndim):
@@ -210,12 +217,14 @@ def one_entry_alone(w: Wrong) -> Signature | None:
 
 
 def all_equal(w: Wrong) -> Signature | None:
+    """A gradient whose entries are all equal, and not zero."""
     if len(np.unique(np.round(w.mine.ravel(), 9))) != 1 or w.right.size <= 2 or not np.any(w.mine):
         return None
     return Signature("summed-over-wrong-axis", "all entries are equal: the sum runs over too many axes", LIKELY)
 
 
 def subsets(n: int) -> Iterator[tuple[int, ...]]:
+    """Every choice of at least one of n axes, the smallest first."""
     for k in range(1, n + 1):
         yield from itertools.combinations(range(n), k)
 
@@ -290,6 +299,7 @@ def constant(w: Wrong) -> Signature | None:
 
 
 def scale_of_attention(f: Factor) -> Signature | None:
+    """A gradient of attention that is off by d, by sqrt(d), or by the inverse of one."""
     d = f.probe.values["query"].shape[-1]
     for power, label in ((0.5, "sqrt(d)"), (-0.5, "1 / sqrt(d)"), (1, "d"), (-1, "1 / d")):
         if f.equals(d**power):
@@ -298,6 +308,7 @@ def scale_of_attention(f: Factor) -> Signature | None:
 
 
 def divisor_of_a_loss(f: Factor) -> Signature:
+    """Name the lengths by which a loss's gradient is off; a guess where none fit."""
     numbers = quantities(f.probe, f.unreduced)
     products = {1.0: "1", **dict(numbers), **{a * b: f"{la} times {lb}" for a, la in numbers for b, lb in numbers}}
     for value, label in products.items():
@@ -315,6 +326,7 @@ def divisor_of_a_loss(f: Factor) -> Signature:
 
 
 def divisor_of_a_window(f: Factor) -> Signature:
+    """A pooling's gradient off by a factor: a wrong divisor for means and areas of a window, else unknown."""
     v = f.probe.values
     kernel = v.get("kernel_size")
     area = float(np.prod(np.broadcast_to(np.asarray(0 if kernel is None else kernel), v["input"].ndim - 2)))
@@ -336,6 +348,7 @@ def counted_for_a_window(f: Factor) -> Signature | None:
 
 
 def mean_or_sum(f: Factor) -> Signature | None:
+    """A gradient that is off by a number of entries: a mean where a sum belongs, or a sum for a mean."""
     numbers = quantities(f.probe, f.unreduced)
     if f.op.kernel and isinstance(f.probe.upstream.get("output"), np.ndarray):
         there = f.probe.upstream["output"].shape
@@ -351,6 +364,7 @@ def mean_or_sum(f: Factor) -> Signature | None:
 
 
 def option_lost(f: Factor) -> Signature | None:
+    """A gradient that is multiplied or divided by the value of an option, against the formula."""
     for option in f.op.options if not f.op.kernel else ():
         number: Any = f.probe.values.get(option.name)
         if not isinstance(number, float | int) or isinstance(number, bool) or number in (0, 1):
@@ -363,6 +377,7 @@ def option_lost(f: Factor) -> Signature | None:
 
 
 def bessels_correction(f: Factor) -> Signature | None:
+    """A norm's gradient that is off by n / (n - 1), its inverse, or the root of one."""
     if f.op.statistics is None:
         return None
     x = f.probe.values["input"]
@@ -482,6 +497,7 @@ def generic(w: Wrong) -> Signature | None:
 
 
 def transposed(w: Wrong) -> Signature | None:
+    """The transpose of the right gradient; of a weight with more axes, two of one length exchanged."""
     g = w.mine
     if g.ndim == 2 and g.shape[0] == g.shape[1] and w.close(g, w.right.T):
         evidence = "it is the transpose of the right gradient"
@@ -506,6 +522,7 @@ def read_across(w: Wrong) -> Signature | None:
 
 
 def upstream_itself(w: Wrong) -> Signature | None:
+    """A gradient that equals the upstream gradient; dropout is left out."""
     if np.shape(w.upstream) != w.mine.shape or not w.close(w.mine, w.upstream) or w.op.draws:
         return None
     evidence = "it is the upstream gradient itself"
@@ -513,6 +530,7 @@ def upstream_itself(w: Wrong) -> Signature | None:
 
 
 def flipped(w: Wrong) -> Signature | None:
+    """A convolution's gradient turned round along all axes of the kernel, or the weight's along one."""
     g = w.mine
     if not w.op.kernel or g.ndim <= 2:
         return None
@@ -536,6 +554,7 @@ def repeated_index(w: Wrong) -> Signature | None:
 
 
 def dropped(w: Wrong) -> Signature | None:
+    """Dropout's gradient of the input, wrong at the dropped units, or else at the kept ones."""
     if not w.op.draws or w.name != "input":
         return None
     gone = w.mine[w.right == 0]
@@ -546,6 +565,7 @@ def dropped(w: Wrong) -> Signature | None:
 
 
 def at_the_kinks(w: Wrong) -> Signature | None:
+    """A gradient of an operation with kinks that is wrong in six entries at most."""
     if not w.op.kinks:
         return None
     right = np.isclose(w.mine, w.right, rtol=1e-6, atol=1e-9)

@@ -109,6 +109,7 @@ def altered(trial: Trial, flags: Flags) -> Results:
 
 
 def same(trial: Trial, name: str, g: Array) -> bool:
+    """Whether a gradient has the right shape and is close to the right one."""
     return g.shape == trial.reference[name].shape and trial.close(g, trial.reference[name])
 
 
