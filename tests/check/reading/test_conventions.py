@@ -12,7 +12,7 @@ from torchref.check.reading.conventions import possible_conventions
 def tried(op, stated=None):
     record = find(op)
     p = make_probe(record)
-    return list(possible_conventions(record, p.values, {a.name for a in record.arguments}, stated)), p
+    return list(possible_conventions(record, p.values, stated)), p
 
 
 def test_torchs_convention_comes_first():

@@ -55,7 +55,7 @@ class Laid(np.ndarray):
 
     layout: Callable[[Array], Array] = staticmethod(contiguous)
 
-    def copy(self, order: Any = "C") -> Array:  # type: ignore[override]
+    def copy(self, order: Any = "C") -> Array:  # type: ignore[override]  # noqa: ARG002 -- NumPy's signature
         """The copy that the user's code gets."""
         return self.layout(np.array(self))
 

@@ -65,7 +65,7 @@ def shows(trial: Trial, p: Probe | None, name: str) -> Trial | None:
         return other if far and not right(other, name) else None
     except TimeOut:
         raise
-    except Exception:  # sizes that the code, or the operation, does not take
+    except Exception:  # noqa: BLE001 -- sizes that the code does not take: it may raise anything
         return None
 
 
@@ -106,7 +106,7 @@ def with_values(p: Probe, values: dict[str, Any]) -> Probe | None:
     try:
         with np.errstate(all="ignore"):
             outputs, _ = other.evaluate()
-    except Exception:  # sizes that the operation does not take
+    except Exception:  # noqa: BLE001 -- sizes that the operation, or the user's own forward, does not take
         return None
     upstream = {n: np.resize(v, np.shape(outputs[n])) for n, v in p.upstream.items()}
     return replace(other, upstream=upstream, second=upstream)

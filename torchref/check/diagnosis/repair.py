@@ -112,7 +112,7 @@ def heals(reading: Reading, p: Probe, good: list[str], wrong: list[str]) -> list
         return [n for n in wrong if same(now, n)]
     except TimeOut:
         raise
-    except Exception:  # whatever the changed code does
+    except Exception:  # noqa: BLE001 -- the user's code, changed, may raise anything
         return []
 
 
@@ -176,7 +176,7 @@ class Source:
             tree = ast.Module(body=list(self.nodes), type_ignores=[])  # `edit` has given each new node its place
             scope = dict(self.scope)
             exec(compile(tree, self.filename, "exec"), scope)  # the user's own code, changed in one place
-        except (Exception, RecursionError):
+        except (Exception, RecursionError):  # noqa: BLE001 -- the user's code, run again, may raise anything
             return None
         finally:
             undo()

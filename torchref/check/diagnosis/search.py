@@ -195,11 +195,7 @@ def another_layout(reading: Reading) -> Trial | None:
 def conventions_to_try(reading: Reading, p: Probe) -> Iterator[Convention]:
     """The conventions to try. No forward tells dropout's apart: p is torch's unless its name says more."""
     stated = list(reading.stated) or None
-    every = (
-        c
-        for c in possible_conventions(reading.op, p.values, reading.takes, stated)
-        if not (reading.strict and c.of_values)
-    )
+    every = (c for c in possible_conventions(reading.op, p.values, stated) if not (reading.strict and c.of_values))
     if reading.op.draws and isinstance(reading.form, Gradient) and not told_conventions(stated):
         name = normal(reading.form.matching.user("p") or "")
         return iter(list(every)[1:]) if "keep" in name or "retain" in name else iter([TORCH])
@@ -214,7 +210,7 @@ def with_options(reading: Reading) -> Reading:
     every = reading.calling(takes=reading.takes | options)
     for variant in every.op.variants:
         p = every.probe(0, variant)
-        ways = possible_conventions(every.op, p.values, every.takes, list(every.stated) or None)
+        ways = possible_conventions(every.op, p.values, list(every.stated) or None)
         for convention in itertools.islice(ways, LEARNING):
             try:
                 trial = attempt(replace(every, convention=convention), p, upstreams(every, p))

@@ -37,7 +37,7 @@ def judge_second(found: Found, trial: Trial) -> None:
         twice = Twice(form, trial, names)
         slopes, claimed = twice.slopes()
         wrong = [n for n in slopes if not twice.met(n, slopes[n])] if slopes is not None else []
-    except Exception as problem:  # whatever the user's code raises where a graph is recorded
+    except Exception as problem:  # noqa: BLE001 -- whatever the user's code raises where a graph is recorded
         said = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         found.notes.append(f"{SECOND} is not judged: {said}")
         return

@@ -30,9 +30,7 @@ def as_stated(group: list[Convention], stated: list[str]) -> list[Convention]:
     return [c for c in group if c.stated in said] if asked else group
 
 
-def possible_conventions(
-    op: Op, values: dict[str, Any], takes: set[str], stated: list[str] | None = None
-) -> Iterator[Convention]:
+def possible_conventions(op: Op, values: dict[str, Any], stated: list[str] | None = None) -> Iterator[Convention]:
     """torch's convention, then the other common ones, the likelier first."""
     groups: list[list[Convention]] = []
     if op.conventions is not None:

@@ -70,7 +70,7 @@ def one_example(op: Op) -> Op:
     def alone(outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(np.take(y, 0, of_outputs[min(i, 1)]) for i, y in enumerate(outputs))
 
-    def together(dys: tuple[Any, ...], outputs: Any) -> tuple[Any, ...]:
+    def together(dys: tuple[Any, ...], _: Any) -> tuple[Any, ...]:
         return tuple(None if dy is None else np.expand_dims(dy, of_outputs[min(i, 1)]) for i, dy in enumerate(dys))
 
     def apart(gradients: Gradients) -> Gradients:
@@ -137,7 +137,7 @@ def one_column(op: Op) -> Op:
     def columns(outputs: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(y.reshape(-1, 1) for y in outputs)
 
-    def rows(dys: tuple[Any, ...], outputs: Any) -> tuple[Any, ...]:
+    def rows(dys: tuple[Any, ...], _: Any) -> tuple[Any, ...]:
         return tuple(None if dy is None else dy.reshape(-1) for dy in dys)
 
     def back(gradients: Gradients) -> Gradients:

@@ -33,7 +33,7 @@ def self_attention(op: Op) -> Op:
 def last_state(op: Op) -> Op:
     """A recurrence that returns its last state, not the sequence of its outputs."""
 
-    def nothing_for_the_sequence(dys: tuple[Any, ...], outputs: Any) -> tuple[Any, ...]:
+    def nothing_for_the_sequence(dys: tuple[Any, ...], _: Any) -> tuple[Any, ...]:
         return (None, *dys)
 
     formula = Adapted(op, outputs=lambda outputs: outputs[1:], upstream=nothing_for_the_sequence)

@@ -40,7 +40,7 @@ class Descent:
 
     lr = learning_rate = rate = 1.0
 
-    def update(self, w: Any, gradient: Any, *more: Any, **others: Any) -> Any:
+    def update(self, w: Any, gradient: Any, *_more: Any, **_others: Any) -> Any:
         return w - gradient
 
     __call__ = step = apply = get_update = optimize = calc_update = update

@@ -84,10 +84,10 @@ class Derivative(Layer):
 
     def backward_arguments(
         self,
-        instance: Any,
-        backward: Any,
-        structure: Any,
-        handed: dict[str, Any],
+        instance: Any,  # noqa: ARG002 -- Layer's signature
+        backward: Any,  # noqa: ARG002 -- Layer's signature
+        structure: Any,  # noqa: ARG002 -- Layer's signature
+        handed: dict[str, Any],  # noqa: ARG002 -- Layer's signature
         frozen: dict[str, Any],
         values: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any], list[str]]:

@@ -59,7 +59,7 @@ class Form:
         """Whether the user wants this gradient judged: `--only` names those."""
         return not self.only or name in self.only
 
-    def for_probe(self, values: Values) -> Self:
+    def for_probe(self, values: Values) -> Self:  # noqa: ARG002 -- a Layer asks for them
         """A copy to run on a probe with these values, in torch's convention."""
         return self.changed()
 

@@ -23,7 +23,7 @@ class Dictionary:
     def calls(self, gradients: list[Array]) -> list[Call]:
         return [{"w": self.params, "dw": dict(zip(self.names, gradients, strict=True))}]
 
-    def take(self, call: int, result: Any) -> None:
+    def take(self, call: int, result: Any) -> None:  # noqa: ARG002 -- Each asks which call
         """What the step has returned, if it returns the new parameters."""
         if isinstance(result, dict) and set(result) >= set(self.names):
             self.params = result
@@ -64,7 +64,7 @@ class Listed:
     def calls(self, gradients: list[Array]) -> list[Call]:
         return [{"w": self.params, "dw": gradients}]
 
-    def take(self, call: int, result: Any) -> None:
+    def take(self, call: int, result: Any) -> None:  # noqa: ARG002 -- Each asks which call
         as_many = isinstance(result, list | tuple | np.ndarray) and len(result) == len(self.params)
         pairs = list(zip(result, self.params, strict=True)) if as_many else []
         if pairs and all(isinstance(r, np.ndarray) and r.shape == w.shape for r, w in pairs):

@@ -234,7 +234,7 @@ def trial(form: Any, op: Op, stated: list[str] | None = None) -> Any:
     for variant in op.variants:
         held = {a.name for a in op.arrays} if "config" in form.takes else set()  # params["W"]
         p = make_probe(op, 0, form.takes | held, variant)
-        for convention in itertools.islice(possible_conventions(op, p.values, form.takes, stated), 60):
+        for convention in itertools.islice(possible_conventions(op, p.values, stated), 60):
             values = {k: convention.to_user(k, v) for k, v in p.values.items()}
             special = {"dy": p.upstream["output"], "output": p.evaluate()[0]["output"], "cache": values.get("input")}
             try:
