@@ -415,6 +415,7 @@ class Layer(Closure):
         gradients: Values = {}
         if value is not None:
             names = returned_names(self.backward_method)
+            value, names = self.without_absent(value, names)
             gradients = name_gradients(self.op, value, names, order, shapes, self.calling)
         held = collect(self.op, there.instance, shapes, there.before, self.takes, self.attributes, self.held())
         on_tensors = self.left_on_tensors(there, shapes)
@@ -434,6 +435,14 @@ class Layer(Closure):
                 "the backward returned None and no attribute like dW, grad_weight or grads['W'] was set"
             )
         return gradients
+
+    def without_absent(self, value: Any, names: list[str]) -> tuple[Any, list[str]]:
+        """What came back less the gradients of arrays that were left out: (dx, dh, dc) without an h."""
+        asked = [r for r in self.calling.roles.values() if self.op.argument(r).kind != "option"]
+        left = [i for i, r in enumerate(asked) if r not in self.op.absent]
+        if not isinstance(value, tuple | list) or len(value) != len(asked) or len(left) == len(asked):
+            return value, names
+        return [value[i] for i in left], [names[i] for i in left] if len(names) == len(asked) else []
 
     def left_on_tensors(self, there: Gone, shapes: Iterable[str]) -> Values:
         """What the code has left on the tensors that it was handed and that it holds: x.g, w.grad."""
