@@ -438,7 +438,8 @@ class Layer(Closure):
 
     def without_absent(self, value: Any, names: list[str]) -> tuple[Any, list[str]]:
         """What came back less the gradients of arrays that were left out: (dx, dh, dc) without an h."""
-        asked = [r for r in self.calling.roles.values() if self.op.argument(r).kind != "option"]
+        arrays = {a.name for a in self.op.arguments if a.kind != "option"}
+        asked = [r for r in self.calling.roles.values() if r in arrays]
         left = [i for i, r in enumerate(asked) if r not in self.op.absent]
         if not isinstance(value, tuple | list) or len(value) != len(asked) or len(left) == len(asked):
             return value, names
