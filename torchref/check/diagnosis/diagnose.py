@@ -31,7 +31,7 @@ SQUARE = "it is judged with as many features behind it as before it: its constru
 ONE_EXAMPLE = "it is judged on one example, without the axis of the batch"
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 -- all that a user may say of the code
     target: Any,
     op: Op,
     form: str | None = None,

@@ -178,7 +178,7 @@ def gradients_in_attributes(op: Op, members: Values, before: Values, held: Match
                 yield name, value
 
 
-def gradients_in_holders(
+def gradients_in_holders(  # noqa: C901 -- a branch for each place where people keep gradients
     op: Op, members: Values, shapes: Iterable[str], takes: set[str], held: Matching | None
 ) -> Named:
     """self.grads["W"], self.params["dW"], self.grads[i]."""

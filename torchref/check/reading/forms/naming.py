@@ -194,7 +194,7 @@ def by_order(leaves: list[Any], order: list[str], shapes: Shapes) -> Values:
 def name_outputs(op: Op, leaves: list[Any], expected: Values, names: list[str] | None = None) -> Values:
     """Name the forward's outputs: the first is the output; the others are what their names say, else what they equal."""
     result: Values = {}
-    rest = [n for n in expected if n != "output" and n != "weights"]
+    rest = [n for n in expected if n not in ("output", "weights")]
     hints = names if names and len(names) >= len(leaves) else [""] * len(leaves)
     for leaf, hint in zip(leaves, hints, strict=False):
         if "output" not in result:

@@ -93,7 +93,7 @@ def missing(module: Any, name: str) -> str:
     return f"there is no {name!r} in the file: {nearest(name, names)}"
 
 
-def recognise(
+def recognise(  # noqa: C901, PLR0912 -- a branch for each form, the surest first
     target: Any,
     op: Op,
     form: str | None = None,
