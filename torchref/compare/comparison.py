@@ -101,6 +101,11 @@ class Comparison:
         assert function is not None
         return function
 
+    @property
+    def defining_torch(self) -> Callable[..., Any]:
+        """The function that makes torch's twin: `torch_model`, or `model` where that makes both."""
+        return self.torch_model or self.defining
+
     def __post_init__(self) -> None:
         for name, kind in (("name", str), ("claim", str), ("variants", Mapping), ("optimizer_options", Mapping)):
             if not isinstance(getattr(self, name), kind):

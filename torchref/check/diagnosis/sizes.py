@@ -16,7 +16,7 @@ from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, wrong_gradients
 from torchref.check.ops.conventions import TORCH
-from torchref.check.ops.probe import Probe, finished, make_probe
+from torchref.check.ops.probe import LARGE, Probe, finished, make_probe
 from torchref.check.ops.record import Argument
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.reading import Reading
@@ -24,7 +24,6 @@ from torchref.check.report.verdict import SLUGS, Confidence
 from torchref.check.running.trial import Trial, attempt
 from torchref.check.tolerance.closeness import size
 
-LARGE = (131, 192)  # odd and beyond every block of a power of two up to 128; a multiple of 64
 ENTRIES = 9000  # of all arrays together: loops over more are slow
 NOTHING = 1e-9  # of the gradient's largest entry on the probe
 REST = "block-remainder"

@@ -17,6 +17,8 @@ from torchref.check.ops.mistake import Gradients, Unreduced, Values
 from torchref.check.ops.record import Options
 from torchref.nn.module import Array
 
+LARGE = (131, 192)  # lengths beyond every block of a power of two up to 128: odd, and a multiple of 64
+
 
 @dataclass
 class Probe:

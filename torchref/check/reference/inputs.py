@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.ops.probe import LARGE
 from torchref.check.ops.record import Argument
 from torchref.check.reading.arguments import normal
 from torchref.check.reference.witness import NoWitness
@@ -39,7 +40,6 @@ OTHERS: tuple[Shape, ...] = (
 )  # fmt: skip
 TRIALS = 600  # calls of the reference in search of shapes
 RECIPES = 4  # shapes of the first argument that the user's code is tried on
-LARGE = (131, 192)  # beyond every block of a power of two up to 128: odd, and a multiple of 64
 ENTRIES = 1300  # of all arrays together: more are too many for differences
 
 

@@ -201,7 +201,7 @@ class TorchTwin:
         self, comparison: Comparison, options: Mapping[str, Any], dtype: np.dtype, device: torch.device
     ) -> None:
         torch.manual_seed(comparison.seed)
-        model = comparison.torch_model or comparison.defining
+        model = comparison.defining_torch
         self.device = device
         self.model = model(torch.nn, **options).to(device=device, dtype=getattr(torch, dtype.name))
         begin_training(self.model, torch.nn.Module)
@@ -346,7 +346,7 @@ def check_same_names(numpy_twin: NumpyTwin, torch_twin: TorchTwin, comparison: C
     if ours != theirs:
         differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
         name = differing[0]
-        where = definition(comparison.torch_model or comparison.defining)
+        where = definition(comparison.defining_torch)
         raise UserError(
             f"{'torch_model' if comparison.torch_model else 'model'} ({where}): the twins' state_dict differ in "
             f"{name!r}: shape {ours.get(name, 'none')} in NumPy, {theirs.get(name, 'none')} in torch "

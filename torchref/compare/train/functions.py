@@ -29,7 +29,7 @@ def checked_data(comparison: Comparison) -> Data:
 def check_functions(comparison: Comparison, variant: str) -> None:
     """UserError unless the functions give a network, a loss, an optimizer and a schedule of each engine."""
     options = comparison.variants[variant]
-    theirs = comparison.torch_model or comparison.defining, comparison.torch_loss or comparison.loss
+    theirs = comparison.defining_torch, comparison.torch_loss or comparison.loss
     engines: list[Any] = [(torchref, numpy_model(comparison), comparison.loss), (torch, *theirs)]
     if comparison.model is None:
         engines.reverse()  # what torch returns first: the other is made of it

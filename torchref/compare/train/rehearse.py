@@ -42,7 +42,7 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     check_joinable(output, x[:2], len(parts(size, comparison.accumulate)))
     check_labels(comparison, data, outputs_of(output)[0], ignored_label(twin))
     check_loss(comparison, variant, twin, output, target[:2])
-    theirs = "torch_model" if comparison.torch_model else "model", comparison.torch_model or comparison.defining
+    theirs = "torch_model" if comparison.torch_model else "model", comparison.defining_torch
     with blamed(*theirs, where), unchanged_input(torch_twin.model):
         _, _, tape = torch_twin.gradients(x, target)
     twin.model.skip_input_grad(False)  # so that a backward must return the gradient of the first layer's input, too

@@ -304,8 +304,3 @@ class VariantTraining:
         self.final = {str(k): None if value is None else float(value) for k, value in state["final"].items()}
         self.validated = int(state["validated"])
         self.lockstep_seconds = float(state["seconds"])
-
-
-def as_markdown(facts: dict[str, Any]) -> str:
-    """A Markdown table of names and values."""
-    return "\n".join(["| name | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])

@@ -14,13 +14,12 @@ from typing import Any
 from torchref.check.ops import Op
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.reading import arguments
-from torchref.check.reading.arguments import ALIASES, normal, parameters
+from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.derivative import SURELY_INPUT
 from torchref.check.reading.forms.pair import DY, Pair
 
 SWITCHES = ("derivative", "deriv", "derive", "derivate", "grad", "gradient", "prime", "backward", "diff", "dx")
-OUTPUTS = {normal(n) for n in ALIASES["output"]}
 
 
 def looks_like_gradient(function: Any) -> bool:
