@@ -1,0 +1,89 @@
+"""The derivations: none is forgotten, their numbers are what the code prints, their mistakes what `torchref check` says."""
+
+import contextlib
+import io
+import linecache
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from tests.manual.wrong import found_in
+from torchref import nn, optim, tensor
+from torchref.nn import functional, utils
+from torchref.nn.utils import parametrizations
+from torchref.optim import lr_scheduler, swa_utils
+
+ROOT = Path(__file__).parents[2]
+DERIVATIONS = ROOT / "manual" / "derivations"
+PAGES = sorted(DERIVATIONS.glob("*.md"))
+INDEX = DERIVATIONS / "README.md"
+LINK = re.compile(r"\[`(\w+)`\]\((\S+?\.md)(?:#(\S+?))?\)")
+RUN = re.compile(r"<!-- run -->\n```python\n(.*?)```\n(?:```text\n(.*?)```\n)?", re.DOTALL)
+ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \| `([\w-]+)`: (.*) \|$", re.MULTILINE)
+ROOMS = {
+    "torch.nn.functional": functional,
+    "torch.nn": nn,
+    "torch.nn.utils": utils,
+    "torch.nn.utils.parametrizations": parametrizations,
+    "torch.optim": optim,
+    "torch.optim.lr_scheduler": lr_scheduler,
+    "torch.optim.swa_utils": swa_utils,
+    "torch": tensor,
+}
+NOT_DERIVED = {"functional", "init", "random", "utils", "lr_scheduler", "swa_utils", "parametrizations", "parametrize", "rnn"}
+
+
+def anchors(page):
+    """The anchors that GitHub gives the headings of a page, each with the text of its section."""
+    parts = re.split(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-"): title + text
+        for title, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def room_table(title):
+    """The links of one table of the index, by name."""
+    sections = re.split(r"^## ", INDEX.read_text(), flags=re.MULTILINE)
+    (section,) = [s for s in sections if s.startswith(f"{title}\n")]
+    return {name: (page, anchor) for name, page, anchor in LINK.findall(section)}
+
+
+@pytest.mark.parametrize("title", ROOMS)
+def test_every_public_name_is_derived(title):
+    """Catches a public name without a derivation: the index links each to a section, and the section names it."""
+    table = room_table(title)
+    public = set(ROOMS[title].__all__) - NOT_DERIVED
+    assert set(table) == public, (sorted(public - set(table)), sorted(set(table) - public))
+    for name, (page, anchor) in table.items():
+        sections = anchors(DERIVATIONS / page)
+        assert anchor in sections, f"{name}: {page} has no section {anchor!r}"
+        assert re.search(rf"`{name}\b", sections[anchor]), f"{page}#{anchor} does not name `{name}`"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if RUN.search(p.read_text())], ids=lambda page: page.name)
+def test_run_blocks_print_what_the_page_shows(page):
+    """Catches a number on a page that the code above it does not print."""
+    space = {"__name__": page.stem}
+    for number, (code, shown) in enumerate(RUN.findall(page.read_text())):
+        said, file = io.StringIO(), f"<{page.name}, block {number}>"
+        linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+        with contextlib.redirect_stdout(said), warnings.catch_warnings():
+            exec(compile(code, file, "exec"), space)
+        assert said.getvalue() == shown, f"{page.name}, block {number} prints\n{said.getvalue()}"
+
+
+def rows():
+    for page in PAGES:
+        for operation, right, wrong, slug, sentence in ROW.findall(page.read_text()):
+            yield pytest.param(operation, *(t.replace("\\|", "|") for t in (right, wrong)), slug,
+                               sentence.replace("\\|", "|"), id=f"{page.stem}-{operation}-{wrong}")  # fmt: skip
+
+
+@pytest.mark.parametrize(("operation", "right", "wrong", "slug", "sentence"), rows())
+def test_mistakes_get_the_sentence_that_the_page_shows(operation, right, wrong, slug, sentence):
+    """Catches a row whose mistake `torchref check` does not find, or finds with other words."""
+    finding, line = found_in(operation, wrong)
+    assert (finding.slug, finding.sentence, line) == (slug, sentence, right)
