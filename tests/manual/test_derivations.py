@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manual.wrong import found_in
+from tests.manual.wrong import found_in, told
 from torchref import nn, optim, tensor
 from torchref.nn import functional, utils
 from torchref.nn.utils import parametrizations
@@ -21,6 +21,7 @@ PAGES = sorted(DERIVATIONS.glob("*.md"))
 INDEX = DERIVATIONS / "README.md"
 LINK = re.compile(r"\[`(\w+)`\]\((\S+?\.md)(?:#(\S+?))?\)")
 RUN = re.compile(r"<!-- run -->\n```python\n(.*?)```\n(?:```text\n(.*?)```\n)?", re.DOTALL)
+CHECKED = re.compile(r"<!-- check -->\n```python\n(.*?)```\n```text\n(.*?)```\n", re.DOTALL)
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \| `([\w-]+)`: (.*) \|$", re.MULTILINE)
 ROOMS = {
     "torch.nn.functional": functional,
@@ -73,6 +74,15 @@ def test_run_blocks_print_what_the_page_shows(page):
         with contextlib.redirect_stdout(said), warnings.catch_warnings():
             exec(compile(code, file, "exec"), space)
         assert said.getvalue() == shown, f"{page.name}, block {number} prints\n{said.getvalue()}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "<!-- check -->" in p.read_text()], ids=lambda page: page.name)
+def test_check_says_what_the_page_shows(page, tmp_path):
+    """Catches a verdict on a student's function that `torchref check` no longer gives, or gives in other words."""
+    blocks = CHECKED.findall(page.read_text())
+    assert len(blocks) == page.read_text().count("<!-- check -->")
+    for code, shown in blocks:
+        assert told(code, tmp_path) == shown
 
 
 def rows():

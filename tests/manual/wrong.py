@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+
 from tests.check.ops.test_mistakes import as_closure
+from torchref.check.api import Asked, in_file
 from torchref.check.diagnosis import diagnose, optimizers
 from torchref.check.ops.find import find
 from torchref.check.ops.optimizers import OPTIMIZERS
@@ -51,3 +54,20 @@ def textbook_step(optimizer, options, slip):
     chosen = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in options.items())
     step = _compiled(optimizer.step, chosen, tuple(slip.changes.items()))
     return lambda w, g, s, lr: step(w, g, s, lr, **options)
+
+
+def told(code, folder):
+    """What `torchref check mistakes.py:NAME --against forward --hints 2` says of each function in `code`: its findings."""
+    file = folder / "mistakes.py"
+    file.write_text(code)
+    lines = []
+    for name in [n.name for n in ast.parse(code).body if isinstance(n, ast.FunctionDef)]:
+        verdict = in_file(str(file), name, Asked(against="forward"))
+        headline, *rest = verdict.text(2).splitlines()
+        shown = False
+        lines.append(headline)
+        for line in rest:
+            shown = line.startswith("  wrong") or (shown and line.startswith("         "))
+            if shown:
+                lines.append(line.split("; as it stands")[0])
+    return "\n".join(lines).replace(f"{file}:", "") + "\n"
