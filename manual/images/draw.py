@@ -73,7 +73,121 @@ def ctc_states() -> str:
     return picture(640, 280, "The states of a target of two labels, and the steps that paths may take", *parts)
 
 
-PICTURES = {"ctc-states": ctc_states}
+def recurrence() -> str:
+    """Three steps of a recurrence: states to the right in grey, their gradients to the left in red."""
+    parts = [circle(60, 120, 22, "h0")]
+    for t in range(1, 4):
+        x = 60 + 190 * t
+        parts += [
+            box(x - 50, 98, 60, 44, "cell"),
+            circle(x + 60, 120, 22, f"h{t}"),
+            text(x - 20, 222, f"x{t}"),
+            text(x + 60, 24, f"y{t} = h{t}"),
+            arrow(f"M{x - 20} 206 L{x - 20} 146"),
+            arrow(f"M{x + 12} 120 L{x + 35} 120"),
+            arrow(f"M{x + 54} 96 L{x + 54} 34"),
+            arrow(f"M{x + 66} 34 L{x + 66} 96", back=True),
+            arrow(f"M{x - 107 if t > 1 else 84} 112 L{x - 54} 112"),
+            arrow(f"M{x - 54} 130 L{x - 107 if t > 1 else 84} 130", back=True),
+            text(x + 72, 66, f"dy{t}", "small red"),
+            text(x - 20, 164, "W", "small middle"),
+            arrow(f"M{x - 30} 146 C{x - 60} 190 {x - 70} 235 {x - 60} 262", back=True),
+        ]
+    parts.append(text(350, 284, "the same weights at each time: their gradients add up over all times", "red middle"))
+    return picture(720, 300, "A recurrence unrolled, and the way of the gradient back through time", *parts)
+
+
+def windows() -> str:
+    """Windows of length 3 with stride 2: neighbours share an entry, which gets two gradients."""
+    parts = [box(30 + 60 * i, 110, 56, 40, f"x{i}", "mark" if i and i % 2 == 0 and i < 8 else "box") for i in range(9)]
+    for p in range(4):
+        left, middle = 30 + 120 * p, 118 + 120 * p
+        parts += [box(middle - 28, 20, 56, 36, f"y{p}")]
+        for k in range(3):
+            parts.append(arrow(f"M{left + 60 * k + 28} 108 L{middle + 8 * (k - 1)} 60"))
+        parts.append(f'<path d="M{left} {160 + 12 * (p % 2)} h176" class="line"/>')
+    parts.append(text(300, 200, "blue: in two windows, so its gradient is the sum of two", "blue middle"))
+    return picture(600, 215, "Windows that overlap: length 3, stride 2", *parts)
+
+
+def batch_norm_paths() -> str:
+    """From one entry to all normalised ones."""
+    parts = [
+        box(20, 110, 70, 44, "x_i", "mark"),
+        box(230, 30, 90, 44, "mean"),
+        box(230, 190, 90, 44, "variance"),
+        box(470, 30, 110, 44, "x_hat_1"),
+        box(470, 110, 110, 44, "x_hat_i", "mark"),
+        box(470, 190, 110, 44, "x_hat_N"),
+        arrow("M92 132 L466 132"),
+        text(370, 126, "directly: 1 / σ", "small middle"),
+        arrow("M92 122 L226 56"),
+        text(140, 74, "1 / N", "small middle"),
+        arrow("M92 142 L226 208"),
+        text(132, 202, "2 σ x_hat_i / N", "small middle"),
+    ]
+    for y in (52, 124, 204):
+        parts.append(arrow(f"M322 52 L466 {y}"))
+    for y in (60, 140, 212):
+        parts.append(arrow(f"M322 212 L466 {y}"))
+    parts += [
+        text(390, 40, "− 1 / σ, to each", "small middle"),
+        text(392, 232, "− x_hat_j / 2σ², to each", "small middle"),
+    ]
+    return picture(600, 255, "Three paths from an entry to the normalised batch", *parts)
+
+
+def norms() -> str:
+    """A table of examples and channels, its cells rows of positions; the set that shares its statistics is marked."""
+    parts = []
+    sets = {
+        "batch": lambda n, c: c == 1,
+        "layer": lambda n, c: n == 1,
+        "group": lambda n, c: n == 1 and c < 2,
+        "instance": lambda n, c: n == 1 and c == 1,
+    }
+    for k, (name, shares) in enumerate(sets.items()):
+        left = 20 + 175 * k
+        parts.append(text(left + 74, 26, name))
+        for n in range(3):
+            for c in range(4):
+                parts.append(box(left + 37 * c, 44 + 37 * n, 34, 34, "", "mark" if shares(n, c) else "box"))
+        parts.append(text(left + 74, 176, "channels", "small middle"))
+    parts.append(text(360, 204, "rows are examples; each cell holds all positions of a channel", "small middle"))
+    return picture(730, 218, "The entries that share a mean and a variance", *parts)
+
+
+def attention_shapes() -> str:
+    """The matrices of one head."""
+    parts = [
+        box(20, 40, 50, 90, "Q"),
+        text(45, 148, "L × d", "small middle"),
+        text(90, 90, "·"),
+        box(110, 55, 110, 50, "Kᵀ"),
+        text(165, 148, "d × S", "small middle"),
+        arrow("M230 85 L290 85"),
+        text(260, 75, "softmax", "small middle"),
+        box(300, 40, 110, 90, "P", "mark"),
+        text(355, 148, "L × S", "small middle"),
+        text(428, 90, "·"),
+        box(446, 30, 60, 110, "V"),
+        text(476, 158, "S × e", "small middle"),
+        arrow("M516 85 L560 85"),
+        box(570, 40, 60, 90, "Y"),
+        text(600, 148, "L × e", "small middle"),
+        text(325, 190, "dV = Pᵀ dY,   dP = dY Vᵀ,   dS = P ⊙ (dP − rows of dY · Y),   dQ = α dS K,   dK = α dSᵀ Q", "middle red"),
+    ]
+    return picture(660, 210, "The shapes of one head of attention, and its gradients", *parts)
+
+
+PICTURES = {
+    "attention-shapes": attention_shapes,
+    "batch-norm-paths": batch_norm_paths,
+    "ctc-states": ctc_states,
+    "norms": norms,
+    "recurrence": recurrence,
+    "windows": windows,
+}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.manual.wrong import found_in, told
 from torchref import nn, optim, tensor
 from torchref.nn import functional, utils
-from torchref.nn.utils import parametrizations
+from torchref.nn.utils import rnn
 from torchref.optim import lr_scheduler, swa_utils
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ ROOMS = {
     "torch.nn.functional": functional,
     "torch.nn": nn,
     "torch.nn.utils": utils,
-    "torch.nn.utils.parametrizations": parametrizations,
+    "torch.nn.utils.rnn": rnn,
     "torch.optim": optim,
     "torch.optim.lr_scheduler": lr_scheduler,
     "torch.optim.swa_utils": swa_utils,
@@ -88,11 +88,11 @@ def test_check_says_what_the_page_shows(page, tmp_path):
 def rows():
     for page in PAGES:
         for operation, right, wrong, slug, sentence in ROW.findall(page.read_text()):
-            yield pytest.param(operation, *(t.replace("\\|", "|") for t in (right, wrong)), slug,
-                               sentence.replace("\\|", "|"), id=f"{page.stem}-{operation}-{wrong}")  # fmt: skip
+            cells = [cell.replace("\\|", "|") for cell in (operation, right, wrong, slug, sentence)]
+            yield pytest.param(*cells, id=f"{page.stem}-{operation}-{wrong}")
 
 
-@pytest.mark.parametrize(("operation", "right", "wrong", "slug", "sentence"), rows())
+@pytest.mark.parametrize(("operation", "right", "wrong", "slug", "sentence"), list(rows()))
 def test_mistakes_get_the_sentence_that_the_page_shows(operation, right, wrong, slug, sentence):
     """Catches a row whose mistake `torchref check` does not find, or finds with other words."""
     finding, line = found_in(operation, wrong)
