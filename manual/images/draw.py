@@ -24,18 +24,14 @@ text { fill: #e6edf3; } .line { stroke: #8b949e; } .box { stroke: #8b949e; fill:
 
 
 def picture(width: int, height: int, title: str, *parts: str) -> str:
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">',
-            f"<title>{title}</title>",
-            STYLE,
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    """The text of an SVG file."""
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
+    return "\n".join([head, f"<title>{title}</title>", STYLE, *parts, "</svg>\n"])
 
 
 def text(x: float, y: float, words: str, kind: str = "middle") -> str:
+    """Words, of which (x, y) is the middle of the base line unless `kind` has no "middle"."""
     return f'<text x="{x:g}" y="{y:g}" class="{kind}">{words}</text>'
 
 
@@ -46,6 +42,7 @@ def box(x: float, y: float, width: float, height: float, words: str = "", kind: 
 
 
 def circle(x: float, y: float, radius: float, words: str = "", kind: str = "box") -> str:
+    """A circle with its words in the middle."""
     return f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" class="{kind}"/>' + text(x, y + 5, words)
 
 
@@ -90,11 +87,11 @@ def recurrence() -> str:
             arrow(f"M{x - 107 if t > 1 else 84} 112 L{x - 54} 112"),
             arrow(f"M{x - 54} 130 L{x - 107 if t > 1 else 84} 130", back=True),
             text(x + 72, 66, f"dy{t}", "small red"),
-            text(x - 20, 164, "W", "small middle"),
+            text(x - 6, 164, "W", "small middle"),
             arrow(f"M{x - 30} 146 C{x - 60} 190 {x - 70} 235 {x - 60} 262", back=True),
         ]
     parts.append(text(350, 284, "the same weights at each time: their gradients add up over all times", "red middle"))
-    return picture(720, 300, "A recurrence unrolled, and the way of the gradient back through time", *parts)
+    return picture(750, 300, "A recurrence unrolled, and the way of the gradient back through time", *parts)
 
 
 def windows() -> str:
@@ -120,7 +117,7 @@ def batch_norm_paths() -> str:
         box(470, 110, 110, 44, "x_hat_i", "mark"),
         box(470, 190, 110, 44, "x_hat_N"),
         arrow("M92 132 L466 132"),
-        text(370, 126, "directly: 1 / σ", "small middle"),
+        text(240, 126, "directly: 1 / σ", "small middle"),
         arrow("M92 122 L226 56"),
         text(140, 74, "1 / N", "small middle"),
         arrow("M92 142 L226 208"),
@@ -175,8 +172,9 @@ def attention_shapes() -> str:
         arrow("M516 85 L560 85"),
         box(570, 40, 60, 90, "Y"),
         text(600, 148, "L × e", "small middle"),
-        text(325, 190, "dV = Pᵀ dY,   dP = dY Vᵀ,   dS = P ⊙ (dP − rows of dY · Y),   dQ = α dS K,   dK = α dSᵀ Q", "middle red"),
     ]
+    gradients = "dV = Pᵀ dY,   dP = dY Vᵀ,   dS = P ⊙ (dP − rows of dY · Y),   dQ = α dS K,   dK = α dSᵀ Q"
+    parts.append(text(325, 190, gradients, "middle red"))
     return picture(660, 210, "The shapes of one head of attention, and its gradients", *parts)
 
 
@@ -191,6 +189,7 @@ PICTURES = {
 
 
 def main() -> None:
+    """Write every picture."""
     for name, draw in PICTURES.items():
         (Path(__file__).parent / f"{name}.svg").write_text(draw())
 

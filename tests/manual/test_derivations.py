@@ -1,9 +1,10 @@
-"""The derivations: none is forgotten, their numbers are what the code prints, their mistakes what `torchref check` says."""
+"""The derivations: none is forgotten, their numbers are printed by their code, their verdicts by `torchref check`."""
 
 import contextlib
 import io
 import linecache
 import re
+import runpy
 import warnings
 from pathlib import Path
 
@@ -33,7 +34,8 @@ ROOMS = {
     "torch.optim.swa_utils": swa_utils,
     "torch": tensor,
 }
-NOT_DERIVED = {"functional", "init", "random", "utils", "lr_scheduler", "swa_utils", "parametrizations", "parametrize", "rnn"}
+ROOMS_WITHIN = {"functional", "init", "random", "utils", "parametrizations", "parametrize", "rnn"}
+NOT_DERIVED = ROOMS_WITHIN | {"lr_scheduler", "swa_utils"}
 
 
 def anchors(page):
@@ -97,3 +99,18 @@ def test_mistakes_get_the_sentence_that_the_page_shows(operation, right, wrong, 
     """Catches a row whose mistake `torchref check` does not find, or finds with other words."""
     finding, line = found_in(operation, wrong)
     assert (finding.slug, finding.sentence, line) == (slug, sentence, right)
+
+
+def test_pictures_are_those_that_the_script_draws():
+    """Catches a picture that was changed by hand, or a script that was changed without drawing."""
+    drawings = runpy.run_path(str(ROOT / "manual" / "images" / "draw.py"))["PICTURES"]
+    for name, draw in drawings.items():
+        assert (ROOT / "manual" / "images" / f"{name}.svg").read_text() == draw(), f"run manual/images/draw.py: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_sections_lead_to_sections(page):
+    """Catches a link to a heading that has another name now."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target, anchor in re.findall(r"\]\(([\w-]*(?:\.md)?)#([\w-]+)\)", text):
+        assert anchor in anchors(DERIVATIONS / target if target else page), f"{page.name}: {target}#{anchor}"

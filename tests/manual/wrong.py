@@ -27,7 +27,7 @@ def found_in(operation, wrong):
 
 
 def found_in_step(operation, wrong):
-    """The same for an optimizer: its step of the textbook as a student's function of a weight, a gradient and a state."""
+    """The same for an optimizer: the textbook's step as a student's function of a weight, a gradient and a state."""
     name = optimizers.names(operation)
     optimizer = OPTIMIZERS[name]
     o = Settings(name, optimizers.options_of(name, operation), set(optimizer.defaults)).o
@@ -57,7 +57,7 @@ def textbook_step(optimizer, options, slip):
 
 
 def told(code, folder):
-    """What `torchref check mistakes.py:NAME --against forward --hints 2` says of each function in `code`: its findings."""
+    """What `torchref check mistakes.py:NAME --against forward --hints 2` finds in each function of `code`."""
     file = folder / "mistakes.py"
     file.write_text(code)
     lines = []
