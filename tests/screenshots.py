@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,9 +22,10 @@ from typing import Any
 
 from PIL import Image
 
+from tests.chromium import browser
+
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "manual" / "images"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTH, HEIGHT = 1200, 860  # of a picture, in pixels
 COLOURS = 96  # of a picture
 SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
@@ -157,10 +157,10 @@ def save(png: bytes, path: Path) -> None:
     picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def shoot(browser: Any, link: str, shot: Shot) -> None:
+def shoot(opened: Any, link: str, shot: Shot) -> None:
     """The picture in light and in dark."""
     for mode in ("light", "dark"):
-        context = browser.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
+        context = opened.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
         page = context.new_page()
         page.goto(f"{link.partition('/?')[0]}/#{shot.page}" if shot.page else link)
         page.wait_for_load_state("networkidle")
@@ -173,19 +173,15 @@ def shoot(browser: Any, link: str, shot: Shot) -> None:
 
 def main(runs: Path, names: list[str]) -> None:
     """All pictures, or those of these names."""
-    from playwright.sync_api import sync_playwright
-
     train(runs)
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browser() as opened:
         for run in dict.fromkeys(shot.run for shot in SHOTS):
             wanted = [shot for shot in SHOTS if shot.run == run and (not names or shot.name in names)]
             if wanted:
                 with viewed(runs, run) as link:
                     for shot in wanted:
                         print(shot.name, flush=True)
-                        shoot(browser, link, shot)
-        browser.close()
+                        shoot(opened, link, shot)
 
 
 if __name__ == "__main__":

@@ -40,12 +40,12 @@ def _depth(place: str) -> tuple[int, int]:
     return ("embedding", "hidden", "output").index(kind), int(number or 0)
 
 
-def record_agreement(recorder: Recorder, metrics: Metrics, variant: str, n: int) -> None:
-    """NumPy's curve on torch's: the loss of each step."""
+def record_agreement(recorder: Recorder, metrics: Metrics, variant: str, variants: int, n: int) -> None:
+    """NumPy's curve on torch's: the loss of each step of one of so many variants."""
     ours, theirs = (dict(metrics[engine].get("loss/step", [])) for engine in ("numpy", "torch"))
     steps = sorted(ours.keys() & theirs.keys())
     of_numpy, of_torch = (np.array([curve[step] for step in steps]) for curve in (ours, theirs))
-    title = f"{variant}: NumPy on torch"
+    title = f"{variant}{f' (one of {variants} variants)' if variants > 1 else ''}: NumPy on torch"
     picture = pictures.agreement(np.array(steps), of_numpy, of_torch, title, "loss of each step")
     recorder.image("difference", AGREEMENT, picture, n)
 

@@ -25,8 +25,10 @@ from torchref.nn.module import Array, Module
 __all__ = ["rehearse"]
 
 
-def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
-    """One evaluation and one training step on a few examples, before anything is written."""
+def rehearse(
+    comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None
+) -> NumpyTwin:
+    """One evaluation and one training step on a few examples, before anything is written. Returns the NumPy twin."""
     check_functions(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
@@ -48,6 +50,7 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     twin.model.skip_input_grad(False)  # so that a backward must return the gradient of the first layer's input, too
     with blamed("model", comparison.defining, where, twin.model), held_to_contract(twin.model):
         twin.gradients(x, target, tape)
+    return twin
 
 
 @contextmanager

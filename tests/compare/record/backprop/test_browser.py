@@ -1,7 +1,6 @@
 """The tab in a browser, offline: what it shows adds up. Skipped where Chromium or playwright is not installed."""
 
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +9,7 @@ import sys
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
+from tests.chromium import CHROMIUM, browser
 from tests.compare.record.backprop.kinds import images, sequences
 from tests.compare.record.backprop.recorded import read
 from tests.compare.tiny import tiny
@@ -17,8 +17,7 @@ from torchref import compare
 from torchref.compare.record.backprop.circuits import circuits
 from torchref.referee.report import Judgement, Report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 RUNS = 8  # the variants of `folder`
 SECONDS = 60_000  # milliseconds that a busy machine may take
@@ -58,9 +57,8 @@ def address(folder):
 @pytest.fixture(scope="module")
 def page(address):
     """A page whose errors, and requests to other hosts, are kept."""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+    with browser() as started:
+        opened = started.new_page(viewport={"width": 1400, "height": 1000})
         opened.set_default_timeout(SECONDS)
         opened.wrong = []
         opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
@@ -69,7 +67,6 @@ def page(address):
             lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else opened.wrong.append(asked.url),
         )
         yield opened
-        browser.close()
 
 
 @pytest.fixture
@@ -200,6 +197,7 @@ def test_steps_and_phases(tab):
     tab.locator('[data-keep="step"]').focus()
     tab.locator('[data-keep="step"]').press("ArrowRight")
     tab.get_by_text("step 2 (2 of 6 recorded)").wait_for()
+    tab.get_by_role("button", name="backward", exact=True).click()  # the update is what is left of this step
     tab.locator('[data-keep="play"]').click()
     tab.get_by_text("step 3 (3 of 6 recorded)").wait_for()
     tab.locator('[data-keep="play"]').click()
@@ -263,6 +261,19 @@ def test_what_the_referee_said(tab):
     assert said.startswith("PARTED")
     assert "first to part: addmm in 2" in said
     assert "```" not in said
+
+
+def test_every_page_has_a_name(tab, page):
+    """Catches a tab that is cut, or out of sight, in a window of the usual width."""
+    page.set_viewport_size({"width": 1200, "height": 900})
+    tabs = page.locator("[role=tab]")
+    ends = page.locator("app-header, mat-toolbar").first.bounding_box()
+    names = tabs.all_inner_texts()
+    assert {"TIME SERIES", "IMAGES", "TEXT", "BACKPROP"} <= {name.strip().upper() for name in names}
+    for name, box in zip(names, [each.bounding_box() for each in tabs.all()], strict=True):
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= ends["width"], name
+    assert not page.get_by_text("INACTIVE", exact=True).is_visible()
+    page.set_viewport_size({"width": 1400, "height": 1000})
 
 
 def test_dark(tab, page):
