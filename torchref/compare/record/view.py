@@ -77,16 +77,18 @@ def start(folder: Path, port: int | None, host: str = HOST) -> str:
     warnings.filterwarnings("ignore", category=UserWarning, message="pkg_resources is deprecated")
     from tensorboard import default, program
     from tensorboard.plugins.core.core_plugin import CorePluginLoader
+    from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 
     from torchref.compare.record.backprop.plugin import BackpropPlugin
 
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    pages = PAGES | ({"projector"} if next(folder.glob("**/projector_config.pbtxt"), None) else set())
     plugins = [
         plugin
-        for plugin in default.get_plugins()
-        if isinstance(plugin, CorePluginLoader) or getattr(plugin, "plugin_name", "") in pages
+        for plugin in default.get_static_plugins()  # an installed torchref's would be this one once more
+        if isinstance(plugin, CorePluginLoader) or getattr(plugin, "plugin_name", "") in PAGES
     ]
+    if next(folder.glob("**/projector_config.pbtxt"), None):
+        plugins.append(ProjectorPlugin)
     board = program.TensorBoard(plugins=[*plugins, BackpropPlugin])
     # For scalars 0 would mean all points, but shows none: a number larger than any run.
     samples = "scalars=1000000,images=1000,backprop=0"

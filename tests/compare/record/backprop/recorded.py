@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.data_provider import MultiplexerDataPr
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.util.tensor_util import make_ndarray
 
-from torchref.compare.record.backprop.record import PLUGIN, STRUCTURE
+from torchref.compare.record.backprop.names import PLUGIN, STRUCTURE
 
 
 def multiplexer(folder):

@@ -16,7 +16,7 @@ from werkzeug import Request, Response
 
 from torchref.compare.record.backprop.browser import packed
 from torchref.compare.record.backprop.circuits import circuits
-from torchref.compare.record.backprop.record import PLUGIN, STRUCTURE
+from torchref.compare.record.backprop.names import PLUGIN, STRUCTURE
 
 __all__ = ["BackpropPlugin"]
 
