@@ -66,7 +66,7 @@ def test_deep_link(tmp_path):
 
 
 def test_the_first_variant_is_on_top(tmp_path):
-    """Catches a picture of the variant whose name comes first in the alphabet, while the comparison starts with another."""
+    """Catches the picture of the variant that the alphabet puts first, where the comparison begins with another."""
     record(tmp_path, "plain", "dropout")
     (tmp_path / "config.toml").write_text("[variants.plain]\n[variants.dropout]\n")
     query = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)

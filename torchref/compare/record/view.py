@@ -135,7 +135,8 @@ def pinned(folder: Path) -> list[dict[str, Any]]:
     cards: list[dict[str, Any]] = []
     variants = configuration(folder).get("variants", {})
     for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
-        runs = [path.parent.relative_to(folder).as_posix() for path in folder.glob(f"**/{engine}/events.out.tfevents.*")]
+        found = folder.glob(f"**/{engine}/events.out.tfevents.*")
+        runs = [path.parent.relative_to(folder).as_posix() for path in found]
         if runs:
             cards.append(picture(AGREEMENT, min(runs, key=lambda run: order(run, list(variants)))))
             break

@@ -25,9 +25,7 @@ from torchref.nn.module import Array, Module
 __all__ = ["rehearse"]
 
 
-def rehearse(
-    comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None
-) -> NumpyTwin:
+def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> NumpyTwin:
     """One evaluation and one training step on a few examples, before anything is written. Returns the NumPy twin."""
     check_functions(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)

@@ -10,8 +10,8 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from tests.chromium import CHROMIUM, browser
-from tests.compare.record.backprop.kinds import images, sequences
-from tests.compare.record.backprop.recorded import read
+from tests.compare.record.backprop.kinds import curves, images, losses, sequences
+from tests.compare.record.backprop.recorded import read, train_few
 from tests.compare.tiny import tiny
 from torchref import compare
 from torchref.compare.record.backprop.circuits import circuits
@@ -19,7 +19,8 @@ from torchref.referee.report import Judgement, Report
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-RUNS = 8  # the variants of `folder`
+KINDS = [tiny, sequences, images, curves, *losses]
+RUNS = 1 + sum(len(kind.variants) for kind in KINDS)  # the variants of `folder`
 SECONDS = 60_000  # milliseconds that a busy machine may take
 
 
@@ -27,8 +28,9 @@ SECONDS = 60_000  # milliseconds that a busy machine may take
 def folder(tmp_path_factory):
     """Variants whose twins are equal, of every kind of layer, one that is sabotaged, and a training in torch alone."""
     out = tmp_path_factory.mktemp("runs")
-    for comparison in (tiny, sequences, images):
-        compare.run(comparison, out=out)
+    compare.run(tiny, out=out)
+    for comparison in KINDS[1:]:
+        train_few(comparison, out)
     compare.run(tiny, out=out / "wrong", sabotage="4", only="plain")
     parted = Judgement("w", "parameter", op="addmm", module="2", source="model.py:7", error=0.5, bound=0.001)
     with SummaryWriter(out / "alone") as writer:
@@ -72,15 +74,28 @@ def page(address):
 @pytest.fixture
 def tab(page, address):
     """The tab, as it opens."""
-    frame = None
-    while frame is None:  # TensorBoard reads the runs while it answers: without them the tab has no data yet
+    yield opened(page, address)
+    assert page.wrong == []
+
+
+def opened(page, address):
+    while True:  # TensorBoard reads the runs while it answers: without them the tab has no data yet
         page.goto("about:blank")
         page.goto(f"{address}/#backprop")
         inner = page.frame_locator("iframe")
         inner.locator("main").wait_for()
         if inner.locator("option").count() == RUNS:
-            frame = inner
-    yield frame
+            return inner
+
+
+@pytest.fixture
+def frame(page, address):
+    """Where the tab's modules and data are, whatever the tab shows."""
+    found = next((each for each in page.frames if "plugin_entry" in each.url), None)
+    if found is None:
+        opened(page, address)
+        found = next(each for each in page.frames if "plugin_entry" in each.url)
+    yield found
     assert page.wrong == []
 
 
@@ -151,21 +166,22 @@ ENTRIES = """async ([variant, step]) => {
     }
     return errors;
 }"""
+# Every entry must have a sum: of a weight's gradient, and of what an activation, a recurrence, attention sends back.
+ALL_SUMMED = re.compile(r"/gradient$|^curves/.*/dy$|: (embedding|other)/dy$")
 RESIDUAL = ("encoder.layers.0.norm1/dy",)  # it is added to what a later layer makes, which is no layer's
 
 
 @pytest.mark.parametrize(
     "variant",
-    ["tiny/dropout", "sequences/LSTM", "sequences/RNN", "sequences/attention", "images/whole", "images/grouped"],
+    [f"{kind.name}/{variant}" for kind in KINDS for variant in kind.variants if (kind, variant) != (tiny, "plain")],
 )
-def test_every_entry_of_every_tensor(tab, page, variant):
+def test_every_entry_of_every_tensor(frame, variant):
     """Catches a formula that fails at an edge of its tensor: a padded window, a tie, the first time, the last gate."""
-    frame = next(each for each in page.frames if "plugin_entry" in each.url)
     errors = frame.evaluate(ENTRIES, [variant, 2])
     for tag, (count, error, entries) in errors.items():
         if tag not in RESIDUAL:
             assert error < 1e-12, f"{variant}, step 2, {tag}: off by {error:.3g} of its terms"
-        if tag.endswith("/gradient"):
+        if ALL_SUMMED.search(f"{variant}: {tag}"):
             assert count == entries, f"{variant}: {count} of {entries} entries of {tag} have a sum"
 
 
@@ -212,9 +228,8 @@ def test_the_wave(tab):
     assert len(re.findall(r"× \d", tab.locator("tbody").first.inner_text())) == 4
 
 
-def test_circuits_are_computed_as_in_python(tab, page):
+def test_circuits_are_computed_as_in_python(frame):
     """Catches an operation of the browser that is not torchref.circuit's, forward or backward."""
-    frame = next(each for each in page.frames if "plugin_entry" in each.url)
     for circuit in circuits():
         found = frame.evaluate(
             """async (values) => {

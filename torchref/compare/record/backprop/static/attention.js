@@ -1,4 +1,5 @@
-// Self-attention of one example, computed once more from what is recorded.
+// Attention of one example, computed once more from what is recorded: of a sequence to itself, or to another one, with
+// masks or without.
 
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const dot = (a, b) => a.reduce((total, value, i) => total + value * b[i], 0);
@@ -10,24 +11,31 @@ function softmax(row) {
   return exps.map((each) => each / all);
 }
 
-// x, dy: [time][unit]; weights: inWeight, outWeight (r, c) -> number, inBias, outBias (r) -> number.
-// Returns by time: Q, K, V, O (the heads' results), y, dQ, dO; by head, query and key: P, dS.
-export function selfAttention(x, dy, { inWeight, inBias, outWeight, outBias }, heads) {
-  const [units, times] = [x[0].length, range(x.length)];
-  const width = units / heads;
-  const project = (part) => x.map((row) => range(units).map((r) => dot(row, range(units).map((c) => inWeight(part * units + r, c))) + inBias(part * units + r)));
-  const [Q, K, V] = [project(0), project(1), project(2)];
+// query, key, value, dy: [time][unit]; weights: query, key, value, out: {weight: (r, c) -> number, bias: (r) -> number};
+// mask(head, q, s) -> number, added to the scores; extra: keys and values that every sequence has besides, [[k, v], ...].
+// Returns by time: Q, K, V, O (the heads' results), y, dQ, dK, dV, dO; by head, query and key: P, dS.
+export function attend(query, key, value, dy, weights, heads, mask, extra) {
+  const units = range(dy[0].length);
+  const width = units.length / heads;
+  const project = (rows, { weight, bias }) => rows.map((row) => units.map((r) => dot(row, row.map((_, c) => weight(r, c))) + bias(r)));
+  const Q = project(query, weights.query);
+  const K = [...project(key, weights.key), ...extra.map(([k]) => k)];
+  const V = [...project(value, weights.value), ...extra.map(([, v]) => v)];
   const head = (row, h) => row.slice(h * width, (h + 1) * width);
-  const P = range(heads).map((h) => Q.map((q) => softmax(K.map((k) => dot(head(q, h), head(k, h)) / Math.sqrt(width)))));
-  const mix = (h, weights, j) => dot(weights, V.map((v) => v[h * width + j]));
-  const O = times.map((t) => range(heads).flatMap((h) => range(width).map((j) => mix(h, P[h][t], j))));
-  const y = O.map((row) => range(units).map((r) => dot(row, range(units).map((c) => outWeight(r, c))) + outBias(r)));
-  const dO = dy.map((row) => range(units).map((c) => dot(row, range(units).map((r) => outWeight(r, c)))));
-  const dS = range(heads).map((h) => times.map((t) => {
-    const dP = V.map((v) => dot(head(dO[t], h), head(v, h)));
-    const mean = dot(dP, P[h][t]);
-    return dP.map((each, s) => P[h][t][s] * (each - mean));
+  const root = Math.sqrt(width);
+  const hidden = (h, q, s) => (s < key.length ? mask(h, q, s) : 0); // what every sequence has is hidden from none
+  const P = range(heads).map((h) => Q.map((row, q) => softmax(K.map((k, s) => dot(head(row, h), head(k, h)) / root + hidden(h, q, s)))));
+  const O = Q.map((_, q) => units.map((j) => dot(P[Math.floor(j / width)][q], V.map((v) => v[j]))));
+  const y = project(O, weights.out);
+  const dO = dy.map((row) => units.map((c) => dot(row, units.map((r) => weights.out.weight(r, c)))));
+  const dS = range(heads).map((h) => Q.map((_, q) => {
+    const dP = V.map((v) => dot(head(dO[q], h), head(v, h)));
+    const mean = dot(dP, P[h][q]);
+    return dP.map((each, s) => P[h][q][s] * (each - mean));
   }));
-  const dQ = times.map((t) => range(units).map((r) => dot(dS[Math.floor(r / width)][t], K.map((k) => k[r])) / Math.sqrt(width)));
-  return { Q, K, V, O, y, P, dS, dQ, dO, width };
+  const of = (r) => Math.floor(r / width);
+  const dQ = Q.map((_, q) => units.map((r) => dot(dS[of(r)][q], K.map((k) => k[r])) / root));
+  const dK = K.map((_, s) => units.map((r) => dot(dS[of(r)].map((row) => row[s]), Q.map((row) => row[r])) / root));
+  const dV = V.map((_, s) => units.map((r) => dot(P[of(r)].map((row) => row[s]), dO.map((row) => row[r]))));
+  return { query, key, value, dy, Q, K, V, O, y, P, dS, dQ, dK, dV, dO, width };
 }

@@ -19,6 +19,7 @@ export class Step {
     if (tag === "target") return { layer: null, what: "target" };
     for (const layer of this.layers) {
       for (const what of ["y", "dy", "x"]) if (layer[what] === tag) return { layer, what };
+      if (Object.values(layer.also ?? {}).includes(tag)) return { layer, what: "also" };
       for (const [parameter, tags] of Object.entries(layer.parameters))
         for (const [what, each] of Object.entries(tags)) if (each === tag) return { layer, what, parameter };
     }
@@ -27,7 +28,7 @@ export class Step {
 
   // The layers that take what this one puts out.
   users(layer) {
-    return this.layers.filter((other) => (other.from ?? other.x) === layer.y);
+    return this.layers.filter((other) => (other.from ?? other.x) === layer.y || Object.values(other.takes ?? {}).includes(layer.y));
   }
 
   // All runs of a layer: one, unless it is used several times, or the batch is taken in parts.
