@@ -14,7 +14,7 @@ from tests.compare.record.backprop.kinds import curves, images, losses, sequence
 from tests.compare.record.backprop.recorded import read, train_few
 from tests.compare.tiny import tiny
 from torchref import compare
-from torchref.compare.record.backprop.circuits import circuits
+from torchref.page.circuits import circuits
 from torchref.referee.report import Judgement, Report
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

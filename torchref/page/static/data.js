@@ -105,7 +105,7 @@ export function* indices(shape) {
 }
 
 // base64 of little-endian float64.
-function decoded(text) {
+export function decoded(text) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(8 * i, true));
