@@ -77,6 +77,11 @@ def check_outputs(comparison: Comparison, output: Any) -> None:
         if not isinstance(part, np.ndarray | np.generic):
             kind = type(part).__name__
             where = definition(comparison.defining)
+            if callable(part):
+                raise UserError(
+                    f"model ({where}): output {number} of the network is a function: a layer returns its output and "
+                    "its backward, so write y, layer_backward = layer(x)"
+                )
             raise UserError(
                 f"model ({where}): output {number} of the network is a {kind}, and must be an array: end "
                 "with a module of your own whose forward returns only what the loss takes"

@@ -132,7 +132,8 @@ def open_folder(folder: Path, variants: list[str], config: dict[str, Any], origi
     there = [folder / variant for variant in variants if (folder / variant).exists()]
     if there and not resume:
         raise UserError(
-            f"out: {there[0]} is already there: continue it with resume=True, or name another folder with out="
+            f"out: {there[0]} is already there: continue it with resume=True (--resume), or name another folder "
+            "with out= (--out)"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
