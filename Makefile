@@ -47,7 +47,7 @@ clean:
 
 # A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
 $(VENV)/installed: extras :=
-$(VENV)/installed-test: extras := [test,models]
+$(VENV)/installed-test: extras := [test,models,browser]
 $(VENV)/installed-dev: extras := [dev]
 $(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: $(VENV)/made pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(extras)"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,11 +22,12 @@ from typing import Any
 
 from PIL import Image
 
+from tests.chromium import browser
+
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "manual" / "images"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTH, HEIGHT = 1200, 860  # of a picture, in pixels
-COLOURS = 96  # of a picture
+GROUNDS, COLOURS = 48, 96  # colours of a picture: frequent ones, and others
 SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
 
 TRAININGS = {  # folder -> the words behind `torchref compare`
@@ -152,15 +152,26 @@ def known_runs(link: str) -> list[str]:
 
 
 def save(png: bytes, path: Path) -> None:
-    """With few colours, far apart, so that no curve takes another one's: a page takes a third of the bytes."""
+    """With few colours: a page takes a third of the bytes.
+
+    The most frequent ones, of which its grounds are made, stay as they are; the rest lie far apart, so that no curve
+    takes another one's colour.
+    """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    counts = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
+    grounds = [colour for _, colour in counts[:GROUNDS]]
+    rest = Image.new("RGB", (len(counts), 1))
+    rest.putdata([colour for _, colour in counts])
+    others = rest.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).getpalette()[: 3 * COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(part for colour in grounds for part in colour), *others])
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def shoot(browser: Any, link: str, shot: Shot) -> None:
+def shoot(opened: Any, link: str, shot: Shot) -> None:
     """The picture in light and in dark."""
     for mode in ("light", "dark"):
-        context = browser.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
+        context = opened.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
         page = context.new_page()
         page.goto(f"{link.partition('/?')[0]}/#{shot.page}" if shot.page else link)
         page.wait_for_load_state("networkidle")
@@ -173,19 +184,15 @@ def shoot(browser: Any, link: str, shot: Shot) -> None:
 
 def main(runs: Path, names: list[str]) -> None:
     """All pictures, or those of these names."""
-    from playwright.sync_api import sync_playwright
-
     train(runs)
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browser() as opened:
         for run in dict.fromkeys(shot.run for shot in SHOTS):
             wanted = [shot for shot in SHOTS if shot.run == run and (not names or shot.name in names)]
             if wanted:
                 with viewed(runs, run) as link:
                     for shot in wanted:
                         print(shot.name, flush=True)
-                        shoot(browser, link, shot)
-        browser.close()
+                        shoot(opened, link, shot)
 
 
 if __name__ == "__main__":
