@@ -32,7 +32,9 @@ class Task:
     operation: str  # as `torchref check --against` takes it
     variants: tuple[str, ...] = ()  # other options of the operation, under which it must be right as well
     points: float = 1.0
-    gradients: dict[str, float] = field(default_factory=dict)  # points for each gradient that is right; empty: all or none
+    gradients: dict[str, float] = field(
+        default_factory=dict
+    )  # points for each gradient that is right; empty: all or none
     hints: int = 1  # how much the feedback says
     only: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
@@ -127,7 +129,14 @@ class _Table:
             raise UserError(f"grade: {self.where}: there is no key {key!r}: {nearest(key, self.known)}")
 
 
-_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 
 def _task(table: _Table, hints: int, folder: Path) -> Task:

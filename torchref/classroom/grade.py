@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torchref.check.reading.unfinished import NOT_DONE
-from torchref.check.report.judgement import COULD_NOT_RUN, RIGHT, Judgement
 from torchref.check.report.several import in_one_line
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.message import decode, encode
 from torchref.classroom.assignment import Task
 
@@ -27,7 +27,7 @@ class Grade:
     task: Task
     word: str
     points: float
-    judgement: Judgement
+    judgement: Verdict
     look_at: list[str] = field(default_factory=list)  # what a teacher should look at
 
     @property
@@ -63,7 +63,7 @@ class Grade:
             return None
 
 
-def grade(student: str, task: Task, judgement: Judgement) -> Grade:
+def grade(student: str, task: Task, judgement: Verdict) -> Grade:
     """The grade that a judgement earns.
 
     All points if all is right. Else those of the gradients that are right, if the task gives points for each: but none
@@ -82,5 +82,5 @@ def grade(student: str, task: Task, judgement: Judgement) -> Grade:
 
 def without(student: str, task: Task, word: str, why: str) -> Grade:
     """The grade of what was not judged."""
-    judgement = Judgement(COULD_NOT_RUN, name=task.function, against=task.operation, file=task.file, error=why)
+    judgement = Verdict(COULD_NOT_RUN, name=task.function, against=task.operation, file=task.file, error=why)
     return Grade(student, task, word, 0.0, judgement)

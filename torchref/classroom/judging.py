@@ -19,7 +19,7 @@ from typing import Any
 
 from torchref import __version__
 from torchref.check.reference import asked
-from torchref.check.report.judgement import COULD_NOT_RUN, Judgement
+from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running.child import LONGEST, SPARE, TOKEN
 from torchref.check.running.message import decode
 from torchref.classroom import imports
@@ -106,7 +106,7 @@ def _judged(assignment: Assignment, task: Task, student: str, folder: Path, stop
 
 def _in_a_process(
     request: dict[str, Any], answer: Path, folder: Path, seconds: float, stop: threading.Event
-) -> Judgement:
+) -> Verdict:
     """The judgement that a process gives, or one that says why it gave none. The process and its children are ended."""
     token = os.urandom(TOKEN)
     process = subprocess.Popen(
@@ -126,7 +126,7 @@ def _in_a_process(
     finally:
         _end(process)
     if not ended:
-        return Judgement(COULD_NOT_RUN, error=f"there was no answer within {seconds:g} s")
+        return Verdict(COULD_NOT_RUN, error=f"there was no answer within {seconds:g} s")
     return _read(answer, token, process.returncode)
 
 
@@ -148,11 +148,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _read(answer: Path, token: bytes, status: int) -> Judgement:
+def _read(answer: Path, token: bytes, status: int) -> Verdict:
     """The judgement in the answer's file. It is read as data: nothing in it is run."""
     if not answer.is_file():
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return Judgement(COULD_NOT_RUN, error=f"the judge's process {how}: the code has ended it")
+        return Verdict(COULD_NOT_RUN, error=f"the judge's process {how}: the code has ended it")
     with open(answer, "rb") as file:
         data = file.read(TOKEN + LONGEST + 1)
     try:
@@ -160,4 +160,4 @@ def _read(answer: Path, token: bytes, status: int) -> Judgement:
             raise ValueError("the answer is not the judge's")
         return decode(data[TOKEN:])
     except ValueError as problem:
-        return Judgement(COULD_NOT_RUN, error=str(problem))
+        return Verdict(COULD_NOT_RUN, error=str(problem))

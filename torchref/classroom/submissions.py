@@ -77,7 +77,7 @@ def _aside(name: str) -> bool:
 
 
 def copy(submission: Submission, assignment: Assignment, target: Path) -> None:
-    """Copy the submission into an empty folder. Errors: TooLarge; OSError, zipfile.BadZipFile where it cannot be read."""
+    """Copy the submission into an empty folder. Errors: TooLarge; OSError or zipfile.BadZipFile."""
     path = submission.path
     if path.is_dir():
         if (size := sum(file.lstat().st_size for file in _files(path))) > LARGEST:
