@@ -21,6 +21,7 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
     ("torchref.page",),  # what pages show: no page of its own
     ("torchref.check", "torchref.referee"),
     ("torchref.compare",),
+    ("torchref.classroom",),
     ("torchref.cli",),
     ("comparisons",),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target
 from torchref.check.reading.targets import targets as find_targets
+from torchref.check.reading.unfinished import unfinished
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
@@ -27,9 +29,11 @@ from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
+from torchref.check.running.child import DEFAULT, Limits
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
+HINTS = "TORCHREF_HINTS"  # the environment's variable for the level of hints in a test
 NOTHING_SAID = (
     "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION, a function of your own; "
     "--against forward, the code's own forward"
@@ -92,7 +96,7 @@ def check(  # noqa: PLR0913 -- all after the fourth have names
         type(function).__name__,
     )
     how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
-    return _child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
+    return _child_verdict(lambda: judge_as(function, how, name), Limits(timeout), name, how)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -103,9 +107,9 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def _child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+def _child_verdict(work: Callable[[], Verdict], limits: Limits, name: str, how: Asked) -> Verdict:
     start = time.perf_counter()
-    verdict = child.run(work, timeout, limited=how.device != "cuda")
+    verdict = child.run(work, limits, limited=how.device != "cuda")
     verdict.seconds = time.perf_counter() - start
     verdict.name = verdict.name or name
     verdict.against = verdict.against or how.label
@@ -221,19 +225,33 @@ def assert_gradient(  # noqa: PLR0913 -- all after the fourth have names
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
-    hints: int = 3,
+    hints: int | None = None,
     timeout: float = 60.0,
     only: str | Sequence[str] | None = None,
     strict: bool = False,
 ) -> None:
-    """Raise AssertionError with the diagnosis if a gradient is wrong or not judged; `only` names those that count."""
+    """Raise AssertionError with the diagnosis if a gradient is wrong or not judged; `only` names those that count.
+
+    `hints` says how much the diagnosis tells: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the
+    correction. None: as the environment variable TORCHREF_HINTS says; without it 3.
+    Errors: ValueError for another level.
+    """
     __tracebackhide__ = True
+    hints = level_of_hints(hints)
     verdict = check(function, against, form, arguments, timeout=timeout, only=only, strict=strict)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
 
 
-def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
+def level_of_hints(asked: object, name: str = "hints") -> int:
+    """The level that is asked for by `name`, else by the environment, else 3. Errors: ValueError if it is none."""
+    name, value = (name, asked) if asked is not None else (HINTS, os.environ.get(HINTS) or 3)
+    if isinstance(value, bool) or str(value) not in ("0", "1", "2", "3"):
+        raise ValueError(f"{name} must be 0, 1, 2 or 3, not {value!r}")
+    return int(str(value))
+
+
+def in_file(path: str, name: str, how: Asked, limits: Limits = DEFAULT) -> Verdict:
     """The verdict on `name` of a user's file. The child process imports the file."""
 
     def work() -> Verdict:
@@ -257,9 +275,11 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
         with project_on_path(Path(path)):  # a function may import a module of its project when it is called
             return work()
 
+    if open_ends := unfinished(path, name):
+        return Verdict(COULD_NOT_RUN, name=name, against=how.label, file=path, error=open_ends)
     for file in (path, asked.file_of(how.against)):
         child.share_torch(file)
-    verdict = _child_verdict(among_its_own, timeout, name, how)
+    verdict = _child_verdict(among_its_own, limits, name, how)
     verdict.file = path
     return verdict
 
@@ -269,7 +289,7 @@ def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[
     return [
         Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
         if t.error
-        else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
+        else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), Limits(timeout)))
         for t in find_targets(targets, how.against)
     ]
 
