@@ -1,5 +1,6 @@
 """Kernels of torch's that are made wrong for a while."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,9 @@ import torch
 def sabotaged(name: str, kernel: Callable) -> Iterator[None]:
     """Within this context ATen's operation of that name runs `kernel` on the processor."""
     library = torch.library.Library("aten", "IMPL")
-    library.impl(name, kernel, "CPU", allow_override=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a kernel is overridden
+        library.impl(name, kernel, "CPU", allow_override=True)
     try:
         yield
     finally:

@@ -22,8 +22,6 @@ from torchref.referee.run import run_and_record
 from torchref.referee.storage import Ref
 from torchref.referee.tape import call_entry, flattened
 
-pytestmark = pytest.mark.filterwarnings("ignore:Warning only once for all operators")
-
 
 def layer_norm(dy, x, shape, mean, rstd, weight, bias, mask):
     x_hat, g = (x - mean) * rstd, dy * weight

@@ -23,7 +23,7 @@ from torchref.referee.report import Judgement, Report
 from torchref.referee.storage import Ref
 from torchref.referee.tape import called
 
-__all__ = ["judge_buffers"]
+__all__ = ["expected", "judge_buffers"]
 
 
 def judge_buffers(recording: Recording, report: Report) -> None:
