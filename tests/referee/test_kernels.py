@@ -236,7 +236,9 @@ def test_a_hook_is_named_before_a_mistake():
         return scalar(h.tanh())
 
     report = judge(model, closure)
-    assert report.first.diagnosis.startswith("a hook on this tensor may have changed it"), report.text()
+    said = report.first.diagnosis
+    assert said.startswith(f"a hook on this tensor may have changed it, and no operation ({__file__}:"), report.text()
+    assert "; else wrong-sign" in said
 
 
 def test_an_operation_that_the_catalogue_does_not_know():

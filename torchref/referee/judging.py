@@ -21,13 +21,14 @@ from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
 from torchref.referee.formulas import Returned, mistake_of_operation
 from torchref.referee.globally import TRIALS, Globally, is_open
+from torchref.referee.hooks import suspected
 from torchref.referee.inside import REASON
 from torchref.referee.local import Key, Seen, Share, dtypes_of, judge_locally
 from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, underflow, unit_roundoff
 from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
-from torchref.referee.record import Node, Recorder, Recording
+from torchref.referee.record import Node, Recording
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import refuse_nan, run_and_record
 
@@ -224,7 +225,7 @@ def judge_all_locally(
             else:
                 share, judgement = accused(key, seen, found, names)
                 index = -1 if share is None else share.node.index
-                parted.append((index, replace(judgement, diagnosis=suspected(key, seen, recording))))
+                parted.append((index, replace(judgement, diagnosis=suspected(key, seen, share, recording))))
                 if share is not None and (index in returned or len(returned) < NAMED):
                     returned[index] += evidence(share, seen, found)
         doubtful = again
@@ -252,9 +253,8 @@ def name_mistakes(
                 said[what] = mistake(custom, node.place.arguments)
             else:
                 said[what] = mistake_of_operation(node, returned.get(index, []))
-        told = (said.get(what, ""), judgement.diagnosis)
-        diagnosis = next(filter(None, told if custom is not None else reversed(told)), "")
-        report.parted.append(replace(judgement, diagnosis=diagnosis))
+        told = (judgement.diagnosis, said.get(what, ""))  # a hook, and a mistake if it is none
+        report.parted.append(replace(judgement, diagnosis="; else ".join(filter(None, told))))
 
 
 def evidence(share: Share, seen: Seen, found: Difference) -> list[Returned]:
@@ -265,20 +265,6 @@ def evidence(share: Share, seen: Seen, found: Difference) -> list[Returned]:
         return []
     argument = next(i for i, ref in enumerate(share.node.inputs) if ref is share.ref)
     return [Returned(argument, gradient, share.gradient, found.bound)]
-
-
-def suspected(key: Key, seen: Seen, recording: Recording) -> str:
-    """The hooks of the user's on a tensor whose gradient parts: they may have changed it, and no operation is wrong."""
-    if seen.maker is not None:
-        hooks = [*(seen.maker.hooks.get(key[2]) or {}).values()]
-    else:
-        leaf = recording.leaves[key[1]][0]
-        hooks = [*(leaf._backward_hooks or {}).values(), *(leaf._post_accumulate_grad_hooks or {}).values()]
-    codes = [getattr(hook, "__code__", None) for hook in hooks if hook.__module__ != Recorder.__module__]
-    places = [f"{code.co_filename}:{code.co_firstlineno}" for code in codes if code is not None]
-    if not codes:
-        return ""
-    return "a hook on this tensor may have changed it, and no operation" + "".join(f" ({place})" for place in places)
 
 
 def is_scaled(seen: Seen) -> bool:

@@ -112,7 +112,7 @@ def run(
 ) -> dict[int, Array]:
     """The parameters' gradients when `part` of the model runs on the engine."""
     parameters = [p for p in model.parameters() if id(p) in truth.recording.leaves]
-    with as_it_was(model, device_of(model, "eager")), engine(part):
+    with as_it_was(model, device_of(model, "eager"), truth.recording.overwritten), engine(part):
         return gradients_after(closure(), parameters)
 
 

@@ -66,8 +66,10 @@ class Recording:
         self.loss: Ref | None = None
         self.buffers: dict[Storage, str] = {}  # the model's, and their names
         self.writes: list[tuple[Node, list[Ref]]] = []  # into buffers, with the windows as they were afterwards
+        self.overwritten: list[torch.Tensor] = []  # the parameters that it changes
         self.draws = 0
         self.given = 0
+        self.hooked_modules: list[tuple[str, list[Any]]] = []  # the path of each, and its backward hooks
         self.inside: dict[str, str] = {}  # whose backward ran in a gradient that the run itself took, and its place
 
 
@@ -129,10 +131,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if storage in self.parameters and storage not in self.overwritten:
                 self.overwritten[storage] = storage.flat.clone()
 
+    def overwritten_of(self, model: torch.nn.Module) -> list[torch.Tensor]:
+        """The parameters of the model that the run has overwritten."""
+        return [p for p in model.parameters() if self.overwritten and self.storage(p) in self.overwritten]
+
     def put_back(self) -> None:
         """Give the parameters that the run has overwritten, by an optimizer's step or a norm, their numbers again."""
         with torch.no_grad():
             for storage, numbers in self.overwritten.items():
+                storage.version.keep()  # who read it after the step has read other numbers
                 storage.flat.copy_(numbers)
 
     def enter(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
@@ -306,6 +313,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         for name, module in model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                 continue
+            if hooks := [*module._backward_hooks.values(), *module._backward_pre_hooks.values()]:
+                self.recording.hooked_modules.append((name, hooks))
 
             def enter(_module: Any, _args: Any, name: str = name) -> None:
                 self.modules.append(name)

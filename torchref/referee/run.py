@@ -43,6 +43,7 @@ def run_and_record(
                 raise
         check_loss(loss)
         recording = recorder.finish(loss, model.buffers())
+        recording.overwritten = recorder.overwritten_of(model)
         if not recording.nodes:
             raise RefereeError("the closure ran no operation through which a gradient passes (or in another thread)")
         if not {id(p) for p in model.parameters()} & set(recording.leaves):
