@@ -227,7 +227,7 @@ def test_a_meant_difference_can_be_trusted():
     class Rounded(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
-            return x.round()
+            return (x * 2).round() / 2 + 0 * x
 
         @staticmethod
         def backward(ctx, dy):
@@ -241,7 +241,7 @@ def test_a_meant_difference_can_be_trusted():
 
     assert judge(model, closure).first.op == "Rounded"
     report = assert_equal(model, closure, trust=["Rounded"])
-    assert [j.reason for j in report.trusted] == ["trusted"]
+    assert [(j.name, j.reason) for j in report.trusted] == [("Rounded", "trusted")]  # not what it is made of
     with pytest.raises(RefereeError, match=r"trust: no autograd.Function 'Ruonded' ran: did you mean 'Rounded'\?"):
         judge(model, closure, trust=["Ruonded"])
     RMSNorm.fault = "constant"

@@ -8,7 +8,7 @@ from typing import Any
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.record import Op
 from torchref.nn.module import Array
-from torchref.referee.record import Node
+from torchref.referee.recording import Node
 from torchref.referee.storage import Ref
 from torchref.referee.tape import resolved
 

@@ -20,7 +20,7 @@ from torchref.check.report.verdict import SLUGS
 from torchref.check.tolerance.closeness import close
 from torchref.nn.module import Array
 from torchref.referee.catalogued import Reading, read_as_in_the_catalogue
-from torchref.referee.record import Node
+from torchref.referee.recording import Node
 from torchref.referee.storage import Ref
 
 __all__ = ["Returned", "mistake_of_operation"]

@@ -9,7 +9,8 @@ import torch
 from torch.nn.modules import module as of_all_modules
 
 from torchref.referee.local import Key, Seen, Share
-from torchref.referee.record import Recorder, Recording
+from torchref.referee.record import Recorder
+from torchref.referee.recording import Recording
 
 __all__ = ["suspected"]
 

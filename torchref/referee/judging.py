@@ -28,7 +28,7 @@ from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, underflow, unit_roundoff
 from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
-from torchref.referee.record import Node, Recording
+from torchref.referee.recording import Node, Recording
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import refuse_nan, run_and_record
 
@@ -147,8 +147,8 @@ def place_of(node: Node) -> dict[str, Any]:
 
 
 def unique(nodes: list[Node]) -> list[Node]:
-    """The first node of each operation."""
-    return list({node.name: node for node in reversed(nodes)}.values())
+    """The first node of each operation, and of each custom Function that is trusted."""
+    return list({node.op if node.reason == "trusted" else node.name: node for node in reversed(nodes)}.values())
 
 
 # --- globally ---------------------------------------------------------------------------------------------------------
@@ -179,8 +179,9 @@ def enter_lacking(truth: Globally, names: dict[int, str], report: Report) -> Non
             name, kind = name_of(key, names)
             report.not_judged.append(Judgement(name, kind, reason="an operation without entry is above it"))
     for node in unique(nodes):
-        judgement = Judgement(node.name, "operation", reason=node.reason, **place_of(node))
-        (report.trusted if node.reason == "trusted" else report.not_judged).append(judgement)
+        trusted = node.reason == "trusted"  # a custom Function, not what it is made of
+        judgement = Judgement(node.op if trusted else node.name, "operation", reason=node.reason, **place_of(node))
+        (report.trusted if trusted else report.not_judged).append(judgement)
 
 
 def enter_inside(recordings: Sequence[Recording], trust: Sequence[str], report: Report) -> None:

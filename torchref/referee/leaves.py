@@ -27,7 +27,7 @@ def gradient_of(leaf: torch.Tensor) -> Array:
 def as_it_was(model: torch.nn.Module, device: torch.device, overwritten: Iterable[torch.Tensor] = ()) -> Iterator[None]:
     """Within this context the parameters begin without gradients; after it these, the buffers, torch's generators and
     the parameters that are overwritten are what they were."""
-    kept = [(parameter, parameter.detach().clone()) for parameter in overwritten]
+    kept = [(tensor, tensor.detach().clone()) for tensor in overwritten]
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
@@ -39,8 +39,8 @@ def as_it_was(model: torch.nn.Module, device: torch.device, overwritten: Iterabl
             for parameter, gradient in gradients:
                 parameter.grad = gradient
             with torch.no_grad():
-                for parameter, numbers in kept:
-                    parameter.copy_(numbers)
+                for tensor, numbers in kept:
+                    tensor.copy_(numbers)
                 for name, buffer in model.named_buffers():
                     if name in buffers and buffers[name].shape == buffer.shape:
                         buffer.copy_(buffers[name])

@@ -16,7 +16,8 @@ from torchref.referee.assignment import assign_entries
 from torchref.referee.buffers import expected
 from torchref.referee.errors import RefereeError
 from torchref.referee.inside import REASON, backwards_inside
-from torchref.referee.record import Recorder, Recording
+from torchref.referee.record import Recorder
+from torchref.referee.recording import Recording
 from torchref.referee.storage import Ref, Version
 from torchref.referee.tape import Shadows, forward_of, pull_back, read, store
 from torchref.twin.draws import replayed_draws

@@ -15,7 +15,8 @@ from torchref.referee.engines import DTYPES, casting, converted, device_of, full
 from torchref.referee.errors import RefereeError
 from torchref.referee.inside import backwards_inside
 from torchref.referee.leaves import as_it_was, gradient_of
-from torchref.referee.record import Recorder, Recording
+from torchref.referee.record import Recorder
+from torchref.referee.recording import Recording
 
 __all__ = ["gradients_after", "refuse_nan", "run_and_record"]
 

@@ -19,7 +19,7 @@ from torchref.nn.module import Array, Backward
 from torchref.referee.catalogued import Reading, read_as_in_the_catalogue
 from torchref.referee.compare import Difference
 from torchref.referee.formulas import MARGIN, OF_SIZES
-from torchref.referee.record import Node, Recording
+from torchref.referee.recording import Node, Recording
 from torchref.referee.storage import Ref
 from torchref.referee.tape import replay
 

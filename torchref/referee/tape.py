@@ -21,7 +21,7 @@ import torch
 from torchref.nn.module import Array
 from torchref.referee.entries.table import DRAWN, STORAGE
 from torchref.referee.noise import Noise, settled
-from torchref.referee.record import Node, Recording, tensors_in
+from torchref.referee.recording import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
 
 __all__ = [
