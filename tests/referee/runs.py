@@ -31,3 +31,11 @@ def scalar(*outputs: torch.Tensor) -> torch.Tensor:
         weights = torch.linspace(0.5, 1.5, y.numel(), dtype=torch.float64).reshape(y.shape)
         total = total + (y.double() * weights).sum()
     return total
+
+
+class Holding(torch.nn.Module):
+    """A model that is one parameter, `x`."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x = torch.nn.Parameter(x)

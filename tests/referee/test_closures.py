@@ -46,6 +46,23 @@ def test_an_optimizer_s_step_inside_is_taken_back(linear, x, foreach):
     assert all(torch.equal(a, b) for a, b in zip(before, linear.parameters(), strict=True))
 
 
+def test_a_step_before_the_forward(x):
+    """Catches a replay of the weights as they were before the step, and an alarm for every gradient."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(x.shape[1], 5), nn.Tanh(), nn.Linear(5, 3)).to(x.dtype)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        model(x).square().sum().backward()
+        optimizer.step()
+        return model(x).square().sum()
+
+    before = [p.detach().clone() for p in model.parameters()]
+    assert_equal(model, closure)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
 def test_a_norm_that_is_cut_in_the_forward_is_taken_back():
     """Catches an embedding whose rows the forward rescales in place, and that stays so."""
     torch.manual_seed(0)

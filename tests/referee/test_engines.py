@@ -93,6 +93,25 @@ def test_a_healthy_opaque_engine_is_equal(model):
     assert opaque_report(model, None).verdict == "EQUAL"
 
 
+def test_a_closure_that_writes_into_the_parameters(model):
+    """Catches parameters that an opaque run leaves changed, each run further, and an alarm for that."""
+    closure = closure_of(model)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    def stepping():
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1.5)
+        return closure()
+
+    recording, _ = run_and_record(model, stepping)
+    assign_entries(recording)
+    report = Report()
+    judge_opaquely(model, stepping, Globally(recording), report, standing_in(None))
+    assert all(torch.equal(before[name], p) for name, p in model.named_parameters())
+    assert report.verdict == "EQUAL", report.text()
+
+
 def test_a_compiled_run_that_draws_is_refused(model):
     """Catches two runs that are compared although they have drawn otherwise."""
     dropped = nn.Sequential(model, nn.Dropout(0.5))

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.referee.runs import assert_equal, assert_found
+from tests.referee.sabotage import sabotaged
 from torchref.referee import RefereeError, judge
 
 
@@ -226,7 +227,7 @@ def test_a_meant_difference_can_be_trusted():
     class Rounded(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
-            return x.round()
+            return (x * 2).round() / 2 + 0 * x
 
         @staticmethod
         def backward(ctx, dy):
@@ -240,21 +241,54 @@ def test_a_meant_difference_can_be_trusted():
 
     assert judge(model, closure).first.op == "Rounded"
     report = assert_equal(model, closure, trust=["Rounded"])
-    assert [j.reason for j in report.trusted] == ["trusted"]
+    assert [(j.name, j.reason) for j in report.trusted] == [("Rounded", "trusted")]  # not what it is made of
     with pytest.raises(RefereeError, match=r"trust: no autograd.Function 'Ruonded' ran: did you mean 'Rounded'\?"):
         judge(model, closure, trust=["Ruonded"])
     RMSNorm.fault = "constant"
     assert judge(model, closure, trust=["Rounded"]).first.op == "RMSNorm"
 
 
-def test_a_hook_that_changes_a_gradient_is_seen():
-    """Catches a gradient that was changed on its way, and not by an operation."""
-    model, closure = run("float64", 0)
-    handle = model.blocks[1].register_full_backward_hook(lambda module, dx, dy: (dx[0] * 1.5,))
-    report = judge(model, closure)
+def scaling(module, *gradients):
+    """A backward hook of a module: a half more of the gradients that it may change."""
+    return tuple(None if g is None else g * 1.5 for g in gradients[0])
+
+
+@pytest.mark.parametrize(
+    ("register", "op", "module"),
+    [
+        ("register_full_backward_hook", "tanh", "1.0"),
+        ("register_full_backward_pre_hook", "addmm", "2"),
+        ("register_backward_hook", "tanh", "1.0"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a non-full backward hook")
+def test_a_module_s_hook_that_changes_a_gradient_is_told(register, op, module):
+    """Catches an operation that is accused of what a module's hook has done, without a word of the hook."""
+    torch.manual_seed(0)
+    hooked = nn.Sequential(nn.Tanh(), nn.Linear(5, 5)) if "full" in register else nn.Sequential(nn.Tanh())
+    model = nn.Sequential(nn.Linear(4, 5), hooked, nn.Linear(5, 3)).double()
+    x = torch.randn(6, 4).double()
+
+    def closure():
+        return model(x).sin().sum()
+
+    handle = getattr(hooked, register)(scaling)
+    report = assert_found(model, closure, op, module)
+    said = "a backward hook of the module 1 may have changed it, and no operation"
+    assert report.first.diagnosis.startswith(f"{said} ({__file__}:"), report.text()
     handle.remove()
-    assert report.verdict == "PARTED"
     assert_equal(model, closure)
+
+
+def test_a_hook_that_looks_on_hides_no_mistake():
+    """Catches a monitor's hook that is told in place of the mistake."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6), nn.Tanh()).double()
+    x = torch.randn(6, 5).double()
+    model[1].register_full_backward_hook(lambda module, dx, dy: None)
+    with sabotaged("tanh_backward", lambda dy, y: dy * (1 - y)):
+        report = assert_found(model, lambda: model(x).sin().sum(), "tanh", "1")
+    assert "; else local-derivative-missing" in report.first.diagnosis, report.text()
 
 
 def written_unseen(allocate):

@@ -44,7 +44,7 @@ def test_two_processes_are_equal_to_the_mean_of_the_ranks(layers):
     report = judge(model, closure, engine="ddp")
     assert report.passed, report.text()
     assert report.eager.passed
-    assert {j.feeds for j in report.judged} == {"rank 0", "rank 1"}
+    assert {j.feeds for j in report.judged} == {"rank 0 and rank 1"}
     assert report.counts("parameter") == (len(list(model.parameters())), 0, 0)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert model._compiled_call_impl is None
@@ -98,6 +98,8 @@ def test_a_wrong_weighting_is_found_and_named(monkeypatch, weights, said):
     assert report.first.op == "the mean over the ranks"
     assert said in report.first.diagnosis
     assert said in report.text()
+    assert [j.name for j in report.parted] == [name for name, _ in model.named_parameters()]  # each once
+    assert {j.feeds for j in report.parted} == {"rank 0 and rank 1"}
     assert report.eager.passed  # the network itself is right: it is the ranks' mean that is not
 
 

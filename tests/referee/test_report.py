@@ -1,15 +1,18 @@
 """The report, what is refused before it, and the command."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from tests.referee.runs import assert_equal, scalar
+from torchref.check.report.html import STYLE
 from torchref.cli.command_line import main
-from torchref.referee import RefereeError, entry, judge
+from torchref.referee import Judgement, RefereeError, entry, judge
 from torchref.referee.entries.table import ENTRIES
+from torchref.referee.html import page
 
 
 @pytest.fixture
@@ -36,6 +39,48 @@ def test_a_report_counts_and_names(model, x):
     assert json.loads(report.as_json())["passed"] is True
     assert "0.weight" in report._repr_html_()
     assert report.text().startswith("EQUAL")
+
+
+class Tripled(torch.autograd.Function):
+    """y = 3 x; its backward is wrong by a tenth."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return 3 * x
+
+    @staticmethod
+    def backward(ctx, dy):
+        return 3.3 * dy
+
+
+def test_the_page_is_check_s(model, x, unknown):
+    """Catches a page without a style, in one colour for the dark, or that leaves out a group, a place or a mistake."""
+    report = judge(model, lambda: scalar(model[2](unknown(model[:2](x)))))
+    parted = judge(model, lambda: scalar(Tripled.apply(model(x))), engine="eager")
+    parted.parted[0] = replace(parted.parted[0], diagnosis="<b>less than</b>")
+    for shown in (page(parted), parted._repr_html_()):
+        assert STYLE in shown
+        assert "prefers-color-scheme:dark" in shown
+        assert '<span class="wrong">PARTED</span>' in shown
+        assert "First to part: Tripled" in shown
+        assert "test_report.py:" in shown
+        assert "1.1000 times what it should be" in shown
+        assert "&lt;b&gt;less than&lt;/b&gt;" in shown
+        assert all(j.name in shown for j in (*parted.parted, *parted.judged))
+        assert shown.count("<table>") == shown.count("</table>") == 4  # the counts, the first, the parted, the equal
+    assert '<span class="none">NOT JUDGED</span>' in page(report)
+    assert "no entry for it" in page(report)
+    both = replace(parted, eager=report)
+    assert "The eager run" in page(both)
+
+
+def test_a_place_is_shown_as_it_is_typed(tmp_path, monkeypatch):
+    """Catches an absolute path where the user has typed a short one, and a long way round where that is longer."""
+    monkeypatch.chdir(tmp_path)
+    here = Judgement("x", "intermediate", source=f"{tmp_path}/mine.py:10", op="mul")
+    assert here.lines()[0] == ("line", "mine.py:10")
+    assert "at mine.py:10" in here.line()
+    assert replace(here, source="/a.py:3").lines()[0] == ("line", "/a.py:3")
 
 
 @pytest.fixture
@@ -232,11 +277,11 @@ def test_the_command(tmp_path, capsys, factor, status, verdict):
     """Catches a verdict that the exit status, the JSON or the page does not say."""
     file = tmp_path / "mine.py"
     file.write_text(FILE.format(factor=factor))
-    page = tmp_path / "page.html"
-    assert main(["referee", f"{file}:make", "--seed", "3", "--json", "--html", str(page)]) == status
+    file_of_page = tmp_path / "page.html"
+    assert main(["referee", f"{file}:make", "--seed", "3", "--json", "--html", str(file_of_page)]) == status
     said = json.loads(capsys.readouterr().out)
     assert said["verdict"] == verdict
-    assert verdict in page.read_text()
+    assert verdict in file_of_page.read_text()
     if status:
         assert said["parted"][0]["op"] == "Scaled"
         assert said["parted"][0]["source"].startswith(str(file))

@@ -16,7 +16,8 @@ from torch._decomp import get_decompositions
 from torchref.check.tolerance.rounding import Noisy, noisy, plain
 from torchref.nn.module import Array, Backward
 from torchref.referee.entries import Entry, find
-from torchref.referee.record import Recorder, Recording, tensors_in
+from torchref.referee.record import Recorder
+from torchref.referee.recording import Recording, tensors_in
 from torchref.referee.storage import Ref, Storage
 from torchref.referee.tape import Shadows, call_entry, pass_back
 

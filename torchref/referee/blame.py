@@ -7,9 +7,9 @@ import numpy as np
 from torchref.check.tolerance.rounding import MARGIN
 from torchref.nn.module import Array
 from torchref.referee.local import Seen, Share
-from torchref.referee.storage import place, window
+from torchref.referee.storage import distinct, place, window
 
-__all__ = ["blamed", "off_by_a_factor"]
+__all__ = ["blamed", "off_by_a_factor", "returned_by"]
 
 
 def coefficients(seen: Seen) -> tuple[Array, Array]:
@@ -74,3 +74,13 @@ def blamed(seen: Seen, by_factor: bool) -> tuple[Share | None, float | None]:
     else:
         chosen = max(custom, key=lambda i: effects[i])
     return seen.shares[chosen], factors[chosen] if explained else None
+
+
+def returned_by(share: Share, seen: Seen) -> Array | None:
+    """What the share's reader has passed back, if all others were right; None where its window sees a place twice."""
+    if not distinct(share.ref.size, share.ref.stride):
+        return None
+    difference = np.zeros(seen.ref.storage.size)
+    place(difference, seen.ref, seen.theirs - seen.ours)
+    returned: Array = share.gradient + window(difference, share.ref)
+    return returned

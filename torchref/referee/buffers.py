@@ -18,12 +18,12 @@ from torchref.referee.entries.table import WRITERS
 from torchref.referee.globally import TRIALS, is_open
 from torchref.referee.local import dtypes_of
 from torchref.referee.noise import Noise, settled
-from torchref.referee.record import Node, Recording, tensors_in
+from torchref.referee.recording import Node, Recording, tensors_in
 from torchref.referee.report import Judgement, Report
 from torchref.referee.storage import Ref
 from torchref.referee.tape import called
 
-__all__ = ["judge_buffers"]
+__all__ = ["expected", "judge_buffers"]
 
 
 def judge_buffers(recording: Recording, report: Report) -> None:

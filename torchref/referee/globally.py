@@ -12,7 +12,7 @@ from torchref.nn.module import Array
 from torchref.referee.compare import Difference, difference
 from torchref.referee.local import dtypes_of
 from torchref.referee.noise import Noise, unit_roundoff
-from torchref.referee.record import Recording
+from torchref.referee.recording import Recording
 from torchref.referee.tape import replay
 
 __all__ = ["TRIALS", "Globally", "is_open"]

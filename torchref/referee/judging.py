@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,25 +14,29 @@ import torch
 from torchref.nearest import nearest
 from torchref.nn.module import Array
 from torchref.referee.assignment import assign_entries
-from torchref.referee.blame import blamed, off_by_a_factor
+from torchref.referee.blame import blamed, off_by_a_factor, returned_by
 from torchref.referee.buffers import judge_buffers
 from torchref.referee.compare import Difference, difference
 from torchref.referee.engines import OPAQUE, check_engine
 from torchref.referee.errors import RefereeError
+from torchref.referee.formulas import Returned, mistake_of_operation
 from torchref.referee.globally import TRIALS, Globally, is_open
+from torchref.referee.hooks import suspected
 from torchref.referee.inside import REASON
-from torchref.referee.local import Key, Seen, dtypes_of, judge_locally
+from torchref.referee.local import Key, Seen, Share, dtypes_of, judge_locally
 from torchref.referee.mistake import mistake
 from torchref.referee.noise import Noise, underflow, unit_roundoff
 from torchref.referee.opaque import judge_compiled
 from torchref.referee.ranks import MeanOfRanks, judge_ranks, shares
-from torchref.referee.record import Node, Recorder, Recording
+from torchref.referee.recording import Node, Recording
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import refuse_nan, run_and_record
 
 __all__ = ["Tell", "judge"]
 
 Tell = Callable[[str], None]
+
+NAMED = 8  # operations of torch's, the nearest to the loss, whose mistake is looked for
 
 
 def silent(line: str) -> None:
@@ -142,8 +147,8 @@ def place_of(node: Node) -> dict[str, Any]:
 
 
 def unique(nodes: list[Node]) -> list[Node]:
-    """The first node of each operation."""
-    return list({node.name: node for node in reversed(nodes)}.values())
+    """The first node of each operation, and of each custom Function that is trusted."""
+    return list({node.op if node.reason == "trusted" else node.name: node for node in reversed(nodes)}.values())
 
 
 # --- globally ---------------------------------------------------------------------------------------------------------
@@ -174,8 +179,9 @@ def enter_lacking(truth: Globally, names: dict[int, str], report: Report) -> Non
             name, kind = name_of(key, names)
             report.not_judged.append(Judgement(name, kind, reason="an operation without entry is above it"))
     for node in unique(nodes):
-        judgement = Judgement(node.name, "operation", reason=node.reason, **place_of(node))
-        (report.trusted if node.reason == "trusted" else report.not_judged).append(judgement)
+        trusted = node.reason == "trusted"  # a custom Function, not what it is made of
+        judgement = Judgement(node.op if trusted else node.name, "operation", reason=node.reason, **place_of(node))
+        (report.trusted if trusted else report.not_judged).append(judgement)
 
 
 def enter_inside(recordings: Sequence[Recording], trust: Sequence[str], report: Report) -> None:
@@ -202,6 +208,7 @@ def judge_all_locally(
     spreads: dict[Key, Array] = {}
     doubtful: set[Key] | None = None
     parted: list[tuple[int, Judgement]] = []
+    returned: dict[int, list[Returned]] = defaultdict(list)
     for trial in range(1, TRIALS + 1):
         noise = Noise(dtypes_of(recording), trial)
         again: set[Key] = set()
@@ -217,33 +224,48 @@ def judge_all_locally(
             elif found.equal and not is_scaled(seen):
                 report.judged.append(judgement_of(key, seen, found, names))
             else:
-                index, judgement = accused(key, seen, found, names)
-                parted.append((index, replace(judgement, diagnosis=suspected(key, seen, recording))))
+                share, judgement = accused(key, seen, found, names)
+                index = -1 if share is None else share.node.index
+                parted.append((index, replace(judgement, diagnosis=suspected(key, seen, share, recording))))
+                if share is not None and (index in returned or len(returned) < NAMED):
+                    returned[index] += evidence(share, seen, found)
         doubtful = again
         if not doubtful:
             break
-    said: dict[type, str] = {}
+    name_mistakes(recording, parted, returned, report, tell)
+
+
+def name_mistakes(
+    recording: Recording,
+    parted: list[tuple[int, Judgement]],
+    returned: dict[int, list[Returned]],
+    report: Report,
+    tell: Tell,
+) -> None:
+    """Enter what parts, the nearest to the loss first, with the mistake where it is known."""
+    said: dict[type | int, str] = {}
     for index, judgement in sorted(parted, key=lambda pair: -pair[0]):
-        place = recording.nodes[index].place if index >= 0 else None
-        if place is not None and place.custom is not None and place.custom not in said:
-            tell(f"the mistake in {place.function}")
-            said[place.custom] = mistake(place.custom, place.arguments)
-        diagnosis = said[place.custom] if place is not None and place.custom is not None else ""
-        report.parted.append(replace(judgement, diagnosis=diagnosis or judgement.diagnosis))
+        node = recording.nodes[index] if index >= 0 else None
+        custom = None if node is None else node.place.custom
+        what = custom or index
+        if node is not None and what not in said:
+            tell(f"the mistake in {node.op}")
+            if custom is not None:
+                said[what] = mistake(custom, node.place.arguments)
+            else:
+                said[what] = mistake_of_operation(node, returned.get(index, []))
+        told = (judgement.diagnosis, said.get(what, ""))  # a hook, and a mistake if it is none
+        report.parted.append(replace(judgement, diagnosis="; else ".join(filter(None, told))))
 
 
-def suspected(key: Key, seen: Seen, recording: Recording) -> str:
-    """The hooks of the user's on a tensor whose gradient parts: they may have changed it, and no operation is wrong."""
-    if seen.maker is not None:
-        hooks = [*(seen.maker.hooks.get(key[2]) or {}).values()]
-    else:
-        leaf = recording.leaves[key[1]][0]
-        hooks = [*(leaf._backward_hooks or {}).values(), *(leaf._post_accumulate_grad_hooks or {}).values()]
-    codes = [getattr(hook, "__code__", None) for hook in hooks if hook.__module__ != Recorder.__module__]
-    places = [f"{code.co_filename}:{code.co_firstlineno}" for code in codes if code is not None]
-    if not codes:
-        return ""
-    return "a hook on this tensor may have changed it, and no operation" + "".join(f" ({place})" for place in places)
+def evidence(share: Share, seen: Seen, found: Difference) -> list[Returned]:
+    """What the reader has passed back; nothing where it cannot be told, or rounds too much to tell mistakes apart."""
+    gradient = returned_by(share, seen)
+    single = all(unit_roundoff(ref.dtype) <= unit_roundoff(torch.float32) for ref in share.node.inputs if ref.needs)
+    if gradient is None or not single:
+        return []
+    argument = next(i for i, ref in enumerate(share.node.inputs) if ref is share.ref)
+    return [Returned(argument, gradient, share.gradient, found.bound)]
 
 
 def is_scaled(seen: Seen) -> bool:
@@ -269,12 +291,11 @@ def judgement_of(key: Key, seen: Seen, found: Difference, names: dict[int, str])
     )
 
 
-def accused(key: Key, seen: Seen, found: Difference, names: dict[int, str]) -> tuple[int, Judgement]:
-    """What was found of a tensor whose gradient parts: with the reader to blame, and its place in the run."""
+def accused(key: Key, seen: Seen, found: Difference, names: dict[int, str]) -> tuple[Share | None, Judgement]:
+    """What was found of a tensor whose gradient parts, and what the reader to blame has passed back to it."""
     judgement = judgement_of(key, seen, found, names)
     share, coefficient = blamed(seen, by_factor=found.equal)
     if share is None:
-        return -1, judgement
-    index = share.node.index
+        return None, judgement
     feeds = f"{judgement.name}" + (f" in {judgement.module}" if judgement.module else "")
-    return index, replace(judgement, coefficient=coefficient, feeds=feeds, **place_of(share.node))
+    return share, replace(judgement, coefficient=coefficient, feeds=feeds, **place_of(share.node))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,9 +24,10 @@ def gradient_of(leaf: torch.Tensor) -> Array:
 
 
 @contextmanager
-def as_it_was(model: torch.nn.Module, device: torch.device) -> Iterator[None]:
-    """Within this context the parameters begin without gradients; after it these, the buffers and torch's generators
-    are what they were."""
+def as_it_was(model: torch.nn.Module, device: torch.device, overwritten: Iterable[torch.Tensor] = ()) -> Iterator[None]:
+    """Within this context the parameters begin without gradients; after it these, the buffers, torch's generators and
+    the parameters that are overwritten are what they were."""
+    kept = [(tensor, tensor.detach().clone()) for tensor in overwritten]
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
@@ -38,6 +39,8 @@ def as_it_was(model: torch.nn.Module, device: torch.device) -> Iterator[None]:
             for parameter, gradient in gradients:
                 parameter.grad = gradient
             with torch.no_grad():
+                for tensor, numbers in kept:
+                    tensor.copy_(numbers)
                 for name, buffer in model.named_buffers():
                     if name in buffers and buffers[name].shape == buffer.shape:
                         buffer.copy_(buffers[name])

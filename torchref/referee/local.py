@@ -16,7 +16,7 @@ import torch
 from torchref.check.tolerance.rounding import finite
 from torchref.nn.module import Array
 from torchref.referee.noise import Noise, settled
-from torchref.referee.record import Node, Recording
+from torchref.referee.recording import Node, Recording
 from torchref.referee.storage import Ref, Storage, covers
 from torchref.referee.tape import Shadows, call_entry, gradients_of, is_first, leaves_by_reader
 

@@ -13,9 +13,11 @@ from torchref.check.tolerance.rounding import Noisy, noisy, plain
 from torchref.nn.module import Array, Backward, Module, Parameter, is_floating
 from torchref.nn.random import Source, Tape
 from torchref.referee.assignment import assign_entries
+from torchref.referee.buffers import expected
 from torchref.referee.errors import RefereeError
 from torchref.referee.inside import REASON, backwards_inside
-from torchref.referee.record import Recorder, Recording
+from torchref.referee.record import Recorder
+from torchref.referee.recording import Recording
 from torchref.referee.storage import Ref, Version
 from torchref.referee.tape import Shadows, forward_of, pull_back, read, store
 from torchref.twin.draws import replayed_draws
@@ -45,8 +47,9 @@ class Replay(Module):
     At each call the module itself runs on the same weights and inputs, and is recorded below autograd; so views, writes
     in place and Python's control flow need no care. Then the recording is replayed in float64: forward in NumPy, from
     these weights and inputs, and backward with the derivations of this library; the results are rounded to the
-    parameters' dtype. Integers, comparisons, what batch norm writes into its buffers, and all else that needs no
-    gradient come from torch's run. Random draws are those of `rng`, if it is a Tape; else torch's own.
+    parameters' dtype. What is written into a buffer is computed by hand from what that operation has read. Integers,
+    comparisons, and all else that needs no gradient come from torch's run. Random draws are those of `rng`, if it is
+    a Tape; else torch's own.
 
     Parameters and buffers have torch's names, the module's own are copied. Errors: RefereeError where an operation has
     no entry, or computes in a lower precision than the parameters have.
@@ -88,6 +91,7 @@ class Replay(Module):
         kept = {ref.version for ref in (*run.returns, *run.buffers)}
         backwards = forward_of(run.recording, rounding, values=values, kept=kept)
         self.refuse(run)  # an entry may have failed
+        write_buffers(run.recording, values, rounding)
         for (into, name, _), ref in zip(self.buffers_lent(), run.buffers, strict=True):
             setattr(into, name, result(read(values, ref, None), ref, getattr(into, name).dtype))
         dtype = parameters[0].dtype if parameters else np.dtype(np.float64)
@@ -121,6 +125,8 @@ class Replay(Module):
         for tensor in given:
             tensor.requires_grad_(self.needs_input_grad and tensor.is_floating_point())
         reads = [recorder.ref(tensor, None) for tensor in (*given, *self.source.parameters())]
+        for _, name, buffer in self.buffers_lent():
+            recorder.recording.buffers[recorder.storage(buffer)] = name
         tape = replayed_draws(self.rng) if isinstance(self.rng, Tape) else nullcontext()
         inside = backwards_inside(recorder.recording.inside.setdefault)
         with torch.random.fork_rng(devices=[]), torch.enable_grad(), tape, inside, recorder:
@@ -181,6 +187,23 @@ class Rounding:
     def stored(self, array: Array, dtype: torch.dtype) -> Array:  # noqa: ARG002 (`noise.Noise` has it)
         rounding: Array = noisy(array)
         return rounding
+
+
+def write_buffers(recording: Recording, values: dict[Version, Array], rounding: Rounding | None) -> None:
+    """Enter what each operation should have written into a buffer: by hand, from what it has read in the run."""
+
+    def seen(ref: Ref) -> Array:
+        return ref.given() if rounding is None else rounding.stored(ref.given(), ref.storage.dtype)
+
+    for node, written in recording.writes:
+        arrays = expected(node, seen)
+        for i, ref in enumerate(written):
+            if ref.storage not in recording.buffers or not ref.storage.floating:
+                continue
+            if isinstance(arrays, str):
+                raise RefereeError(f"{node.name} at {node.place.source}: {arrays}")
+            if i < len(arrays):  # else it was drawn
+                store(values, ref, plain(arrays[i]))
 
 
 def result(array: Array, ref: Ref, dtype: Any) -> Array:

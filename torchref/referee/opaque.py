@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch._dynamo.utils import counters
 
+from torchref.nn.module import Array
 from torchref.referee.compare import Difference
 from torchref.referee.engines import device_of
 from torchref.referee.errors import RefereeError
@@ -20,6 +22,7 @@ from torchref.referee.leaves import as_it_was
 from torchref.referee.report import Judgement, Report
 from torchref.referee.run import gradients_after
 from torchref.referee.storage import Ref
+from torchref.referee.suspects import coefficients, mistake_in
 from torchref.referee.through import call_through
 
 __all__ = ["entered", "judge_compiled", "judge_opaquely"]
@@ -63,17 +66,32 @@ def judge_opaquely(
     if truth.recording.draws:
         raise RefereeError(f"the run draws {truth.recording.draws} times at random, and a compiled one draws otherwise")
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = run(model, closure, truth, engine, model)
+    theirs = run(model, closure, truth, engine, model)
+    found = truth.differences(theirs)
     parted = {key for key, d in found.items() if not d.equal}
     eager_parts = report.eager is not None and bool(report.eager.parted)  # so would every module, compiled alone
     module = place(model, closure, truth, engine) if parted and not eager_parts else None
+    said = {} if module is None else explained(model, closure, truth, engine, module)
+    factors = coefficients(truth.recording, theirs, found)
     for key, d in found.items():
-        judgement = entered(names[key], truth.refs[key], d)
+        judgement = replace(entered(names[key], truth.refs[key], d), coefficient=factors.get(key))
         if d.equal:
             report.judged.append(judgement)
         else:
-            report.parted.append(with_module(judgement, module))
+            report.parted.append(replace(judgement, **said))
     report.parted.sort(key=lambda judgement: not judgement.name.startswith(f"{module}."))
+
+
+def explained(
+    model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, engine: Engine, module: str
+) -> dict[str, Any]:
+    """What is to be said of the module that parts by itself: its path, and the mistake in it, where that is known."""
+    theirs = run(model, closure, truth, engine, model.get_submodule(module))
+    known = mistake_in(truth.recording, module, theirs, truth.differences(theirs))
+    if known is None:
+        return {"module": module, "op": "the compiled module"}
+    node, sentence = known
+    return {"module": module, "op": "the compiled module", "source": node.place.source, "diagnosis": sentence}
 
 
 def entered(name: str, ref: Ref, found: Difference) -> Judgement:
@@ -89,18 +107,13 @@ def entered(name: str, ref: Ref, found: Difference) -> Judgement:
     )
 
 
-def with_module(judgement: Judgement, module: str | None) -> Judgement:
-    return judgement if module is None else replace(judgement, module=module, op="the compiled module")
-
-
 def run(
     model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, engine: Engine, part: torch.nn.Module
-) -> dict[int, Difference]:
-    """The differences of the parameters' gradients when `part` of the model runs on the engine."""
+) -> dict[int, Array]:
+    """The parameters' gradients when `part` of the model runs on the engine."""
     parameters = [p for p in model.parameters() if id(p) in truth.recording.leaves]
-    with as_it_was(model, device_of(model, "eager")), engine(part):
-        gradients = gradients_after(closure(), parameters)
-    return truth.differences(gradients)
+    with as_it_was(model, device_of(model, "eager"), truth.recording.overwritten), engine(part):
+        return gradients_after(closure(), parameters)
 
 
 def place(model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Globally, engine: Engine) -> str | None:
@@ -108,7 +121,8 @@ def place(model: torch.nn.Module, closure: Callable[[], torch.Tensor], truth: Gl
     path, part = "", model
     while True:
         for name, child in reversed(list(part.named_children())):  # from the loss back
-            if any(not d.equal for d in run(model, closure, truth, engine, child).values()):
+            found = truth.differences(run(model, closure, truth, engine, child))
+            if any(not d.equal for d in found.values()):
                 path, part = f"{path}.{name}".lstrip("."), child
                 break
         else:

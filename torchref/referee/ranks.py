@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -26,6 +27,7 @@ import torch
 from torch import distributed
 
 from torchref.nn.module import Array
+from torchref.referee.compare import Difference
 from torchref.referee.errors import RefereeError
 from torchref.referee.globally import Globally
 from torchref.referee.noise import Noise
@@ -82,20 +84,29 @@ class MeanOfRanks(Globally):
 
 
 def judge_ranks(model: torch.nn.Module, closure: Share, truth: MeanOfRanks, report: Report) -> None:
-    """Enter what the processes' gradients are into the report: each rank holds the same, or should."""
+    """Enter what the processes' gradients are into the report: each rank holds the same, or should.
+
+    A parameter is entered once for the ranks at which it is equal, and once for those at which it parts.
+    """
     names = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
     used = [set(names) & set(rank.recording.leaves) for rank in truth.ranks]
+    groups: dict[tuple[int, bool], list[tuple[int, Difference]]] = defaultdict(list)
+    said = ""
     for rank, gradients in enumerate(gradients_by_rank(model, closure, unused=used != [set(names)] * WORLD)):
         known = {key: gradient for key, gradient in gradients.items() if key in truth.refs}
         found = truth.differences(known)
         parted = {key: known[key] for key, d in found.items() if not d.equal}
-        said = weights_said(truth, parted) if parted else ""
+        said = said or (weights_said(truth, parted) if parted else "")
         for key, d in found.items():
-            judgement = replace(entered(names[key], truth.refs[key], d), feeds=f"rank {rank}")
-            if d.equal:
-                report.judged.append(judgement)
-            else:
-                report.parted.append(replace(judgement, op="the mean over the ranks", diagnosis=said))
+            groups[key, d.equal].append((rank, d))
+    for (key, equal), ranks in groups.items():
+        worst = max((d for _, d in ranks), key=lambda d: d.error)
+        at = " and ".join(f"rank {rank}" for rank, _ in ranks)
+        judgement = replace(entered(names[key], truth.refs[key], worst), feeds=at)
+        if equal:
+            report.judged.append(judgement)
+        else:
+            report.parted.append(replace(judgement, op="the mean over the ranks", diagnosis=said))
 
 
 def weights_said(truth: MeanOfRanks, gradients: dict[int, Array]) -> str:

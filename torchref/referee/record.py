@@ -15,60 +15,17 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchref.referee.errors import RefereeError
-from torchref.referee.frames import Place, find_place
+from torchref.referee.frames import find_place
+from torchref.referee.recording import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers
 from torchref.twin.draws import drawing
 
-__all__ = ["Node", "Recorder", "Recording", "tensors_in"]
+__all__ = ["Recorder"]
 
 # Operations that write into arguments of which their schema says nothing: name -> the positions, and their switch.
 WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
 # Operations that draw into an argument and read what they have drawn: name -> its position.
 DRAWS_INTO = {"rrelu_with_noise": 1}
-
-
-class Node:
-    """An operation of the run: `name(*args, **kwargs)`, tensors as windows, and the windows of what it returned."""
-
-    def __init__(self, index: int, func: Any, args: Any, kwargs: Any, place: Place, module: str) -> None:
-        self.index = index
-        namespace, _, name = func._schema.name.partition("::")
-        self.written = any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
-        self.name = name if namespace == "aten" else func._schema.name
-        self.func = func
-        self.args = args
-        self.kwargs = kwargs
-        self.place = place
-        self.module = module
-        self.inputs: list[Ref] = tensors_in((args, kwargs), Ref)  # in the order of the arguments
-        self.outputs: list[Ref] = []
-        self.tracked = True
-        self.entry: Any = None  # what it computes, by hand; None: it cannot be judged
-        self.decomposed = False  # by torch's decomposition of it
-        self.reason = ""  # why not
-        self.unseen = False  # what it made was written by a kernel that the dispatcher does not see
-        self.gradients: dict[int, torch.Tensor] = {}  # torch's own, by output
-        self.hooked: set[int] = set()
-        self.hooks: dict[int, Any] = {}  # all hooks on that output, the user's among them
-
-    @property
-    def op(self) -> str:
-        """What the user called: the custom Function around it, or the operation itself."""
-        return self.name if "::" in self.name else self.place.function or self.name
-
-
-class Recording:
-    """A run: its nodes in order, its leaves (tensors that need a gradient and were not computed), its loss."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.leaves: dict[int, tuple[torch.Tensor, Ref]] = {}
-        self.loss: Ref | None = None
-        self.buffers: dict[Storage, str] = {}  # the model's, and their names
-        self.writes: list[tuple[Node, list[Ref]]] = []  # into buffers, with the windows as they were afterwards
-        self.draws = 0
-        self.given = 0
-        self.inside: dict[str, str] = {}  # whose backward ran in a gradient that the run itself took, and its place
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -129,10 +86,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if storage in self.parameters and storage not in self.overwritten:
                 self.overwritten[storage] = storage.flat.clone()
 
+    def overwritten_of(self, model: torch.nn.Module) -> list[torch.Tensor]:
+        """The parameters of the model that the run has overwritten."""
+        return [p for p in model.parameters() if self.overwritten and self.storage(p) in self.overwritten]
+
     def put_back(self) -> None:
         """Give the parameters that the run has overwritten, by an optimizer's step or a norm, their numbers again."""
         with torch.no_grad():
             for storage, numbers in self.overwritten.items():
+                storage.version.keep()  # who read it after the step has read other numbers
                 storage.flat.copy_(numbers)
 
     def enter(self, node: Node, outputs: list[torch.Tensor], targets: list[torch.Tensor]) -> None:
@@ -306,6 +268,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         for name, module in model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                 continue
+            if hooks := [*module._backward_hooks.values(), *module._backward_pre_hooks.values()]:
+                self.recording.hooked_modules.append((name, hooks))
 
             def enter(_module: Any, _args: Any, name: str = name) -> None:
                 self.modules.append(name)
@@ -368,17 +332,6 @@ def is_view_of_leaf(tensor: torch.Tensor) -> bool:
 def is_of(tensor: torch.Tensor, function: str) -> bool:
     """Whether the tensor is what the custom Function returned: autocast's casts inside have a history of their own."""
     return tensor.grad_fn is not None and tensor.grad_fn.name() == f"{function}Backward"
-
-
-def tensors_in(value: Any, kind: type) -> list[Any]:
-    """The values of `kind` in nested tuples, lists and dicts, in order."""
-    if isinstance(value, kind):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, tuple | list):
-        return [found for part in value for found in tensors_in(part, kind)]
-    return []
 
 
 def mapped(value: Any, function: Callable[[torch.Tensor], Ref]) -> Any:

@@ -15,7 +15,8 @@ from torchref.referee.engines import DTYPES, casting, converted, device_of, full
 from torchref.referee.errors import RefereeError
 from torchref.referee.inside import backwards_inside
 from torchref.referee.leaves import as_it_was, gradient_of
-from torchref.referee.record import Recorder, Recording
+from torchref.referee.record import Recorder
+from torchref.referee.recording import Recording
 
 __all__ = ["gradients_after", "refuse_nan", "run_and_record"]
 
@@ -43,6 +44,7 @@ def run_and_record(
                 raise
         check_loss(loss)
         recording = recorder.finish(loss, model.buffers())
+        recording.overwritten = recorder.overwritten_of(model)
         if not recording.nodes:
             raise RefereeError("the closure ran no operation through which a gradient passes (or in another thread)")
         if not {id(p) for p in model.parameters()} & set(recording.leaves):

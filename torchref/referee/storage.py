@@ -13,7 +13,7 @@ import torch
 
 from torchref.nn.module import Array
 
-__all__ = ["Ref", "Storage", "Version", "covers", "place", "window"]
+__all__ = ["Ref", "Storage", "Version", "covers", "distinct", "place", "window"]
 
 
 class Storage:

@@ -11,7 +11,7 @@ Accumulation, tied weights, writes in place and aliasing all follow from this on
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ import torch
 from torchref.nn.module import Array
 from torchref.referee.entries.table import DRAWN, STORAGE
 from torchref.referee.noise import Noise, settled
-from torchref.referee.record import Node, Recording, tensors_in
+from torchref.referee.recording import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, covers, place, window, written
 
 __all__ = [
@@ -87,13 +87,17 @@ class Shadows:
 
 
 def replay(
-    recording: Recording, noise: Noise | None = None, *, given: bool = False
+    recording: Recording,
+    noise: Noise | None = None,
+    *,
+    given: bool = False,
+    instead: Mapping[int, Callable[..., Any]] | None = None,
 ) -> Iterator[tuple[int, Array | None]]:
     """Each leaf's key and gradient, as soon as the backward of the whole run has passed its first reader.
 
     It is of the replay's own float64 forward; or, `given`, of the values of the run, so that every decision (the sign
     in a ReLU) is the run's. None is the gradient of a leaf that lacks what an operation without entry would have
-    passed back. With `noise`, all is rounded at random as in the run.
+    passed back. With `noise`, all is rounded at random as in the run. `instead` has other backwards for some nodes.
     """
     backwards = [] if given else forward_of(recording, noise)
     whole = leaves_by_reader(recording)
@@ -105,7 +109,7 @@ def replay(
     for node in reversed(recording.nodes):
         opened = backwards.pop() if backwards else None
         if node.tracked:
-            pass_back(node, opened, shadows, lacking, noise)
+            pass_back(node, (instead or {}).get(node.index, opened), shadows, lacking, noise)
         del opened
         keys = whole.get(node.index, ())
         for key in keys:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.referee.sabotage import sabotaged
 from torchref.compare import Comparison, Data, run
 from torchref.compare.errors import UserError
 from torchref.compare.options import model_options, optimizer_options
@@ -145,7 +146,36 @@ def test_what_cannot_be_replayed_is_refused_before_anything_is_written(tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-def test_sabotage_is_refused(tmp_path):
-    """Catches a fault that is planted where nothing is computed, and a verdict "equal" for it."""
-    with pytest.raises(UserError, match="no NumPy layers of its own"):
-        run(COMPARISON, out=tmp_path, sabotage="first")
+def biased(x, weight, bias, mean, var, training, momentum, eps):
+    """Batch norm whose running variance takes the variance by n."""
+    batch_mean, batch_var = (x.mean(0), x.var(0, unbiased=False)) if training else (mean, var)
+    if training:
+        mean.mul_(1 - momentum).add_(momentum * batch_mean)
+        var.mul_(1 - momentum).add_(momentum * batch_var)
+    rstd = (batch_var + eps).rsqrt()
+    return (x - batch_mean) * rstd * weight + bias, batch_mean, rstd
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_wrong_running_statistics_part(tmp_path, dtype):
+    """Catches buffers that are torch's own in both twins."""
+    with sabotaged("native_batch_norm", biased):
+        report = run(replace(COMPARISON, dtype=dtype), out=tmp_path)
+    assert report.variants[0].divergence.tensor == "buffer norm.running_var"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("layer", ["first", "norm"])
+def test_a_planted_fault_is_found(tmp_path, layer, dtype):
+    """Catches a fault that is planted where nothing is computed, one that the replay repeats, and another place."""
+    report = run(replace(COMPARISON, dtype=dtype), out=tmp_path, sabotage=layer)
+    found = report.variants[0].divergence
+    assert (found.step, found.layer) == (0, layer), str(found)
+    assert "by Sabotaged" in found.cause
+    assert "1.0100 times" in found.cause
+
+
+def test_a_layer_that_is_not_there(tmp_path):
+    """Catches a training without the fault that was asked for."""
+    with pytest.raises(UserError, match="sabotage: there is no layer 'frist'; did you mean 'first'"):
+        run(COMPARISON, out=tmp_path, sabotage="frist")

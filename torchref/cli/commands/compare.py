@@ -82,7 +82,7 @@ class Options:
     json: Annotated[bool, option()] = False
     """Print the report as JSON, and no progress."""
     sabotage: Annotated[str | None, option("LAYER")] = None
-    """Plant a fault in this layer of the NumPy twin, to see it found."""
+    """Plant a fault in this layer of the NumPy twin (of torch's, where that is alone), to see it found."""
     all: Annotated[bool, option()] = False
     """Run every lesson; write OUT/lessons.md and OUT/lessons.json."""
     quick: Annotated[bool, option()] = False

@@ -52,7 +52,7 @@ def run(options: Options) -> int:
 
     from torchref.referee import RefereeError, judge
     from torchref.referee.engines import check_engine
-    from torchref.referee.report import page
+    from torchref.referee.html import page
 
     try:
         check_engine(options.engine)  # before the file runs

@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 
+from torchref.compare.errors import UserError
 from torchref.compare.lockstep.judge import Divergence, Mismatch
 from torchref.compare.lockstep.twins import TorchTwin, joined, outputs_of, parts
+from torchref.nearest import nearest
 from torchref.nn.module import Array
 from torchref.referee import Report, judge
 from torchref.twin.weights import to_tensor
 
-__all__ = ["divergence_by", "judged"]
+__all__ = ["divergence_by", "judged", "sabotage_torch"]
 
 
 def judged(twin: TorchTwin, batch: tuple[Array, Array], rewind: Callable[[], None]) -> Report:
@@ -49,3 +51,35 @@ def divergence_by(report: Report, mismatch: Mismatch, step: int) -> Divergence:
         equal_before=["output", "loss"] if mismatch.tensor.startswith(("gradient", "buffer", "update")) else [],
         cause="" if first is None else first.line(),
     )
+
+
+class Sabotaged(torch.autograd.Function):
+    """y = x; its backward returns `factor` times what it should."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, factor: float) -> torch.Tensor:
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *doutputs: Any) -> Any:
+        return ctx.factor * doutputs[0], None
+
+
+def sabotage_torch(model: torch.nn.Module, layer: str, factor: float = 1.01) -> None:
+    """Plant a fault in torch's network: every gradient that `layer` is given is `factor` times what it should be.
+
+    Where that needs no gradient, its output is disturbed instead.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    if layer not in names:
+        raise UserError(f"sabotage: there is no layer {layer!r}; {nearest(layer, names)}")
+
+    def disturbed(output: Any) -> Any:
+        if isinstance(output, tuple | list):
+            return type(output)(map(disturbed, output))
+        if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+            return output
+        return Sabotaged.apply(output, factor) if output.requires_grad else output * factor  # type: ignore[no-untyped-call]
+
+    model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: disturbed(output))

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 
 from torchref.compare.comparison import Comparison
-from torchref.compare.errors import UserError
 from torchref.compare.lockstep.bounds import Bounds
 from torchref.compare.lockstep.divergence import first_divergence, sabotage
 from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.kinks import Kinks, adopt, decisions, find_kinks
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
-from torchref.compare.lockstep.replayed import divergence_by, judged
+from torchref.compare.lockstep.replayed import divergence_by, judged, sabotage_torch
 from torchref.compare.lockstep.state import pack, rebuilt, unpack
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
 from torchref.compare.lockstep.watched import Watched
@@ -92,9 +91,9 @@ class Lockstep:
         for twin in (self.numpy_twin, self.free_twin, self.referee):
             put_back(twin, self.torch_twin)
         self.replayed = comparison.model is None
-        if fault is not None and self.replayed:
-            raise UserError(f"sabotage: {comparison.name} has no NumPy layers of its own in which to plant a fault")
-        if fault is not None:
+        if fault is not None and self.replayed:  # the replay has no layers that compute
+            sabotage_torch(self.torch_twin.model, fault)
+        elif fault is not None:
             sabotage(self.numpy_twin.model, fault)
         self.schedule_each_step = comparison.schedule_each_step
         self.judge = Judge()

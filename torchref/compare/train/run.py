@@ -42,7 +42,8 @@ def run(
 
     Every output, loss, gradient, buffer and update of every step is compared; the first one that differs by more than
     rounding explains ends the run with `report.passed` False. `only` picks one variant, `resume` continues an
-    interrupted run to the same bits, `sabotage` plants a fault in a layer of the NumPy twin, to see it found.
+    interrupted run to the same bits, `sabotage` plants a fault in a layer of the NumPy twin, or of a torch
+    model that stands alone, to see it found.
     `on_progress` is called after every step; without it a notebook shows a bar, and all else shows nothing.
 
     UserError, before anything is written: a variant or layer that does not exist, data that does not fit the network,
