@@ -59,12 +59,12 @@ class Trial:
         return ratio(mine, reference, self.reading.tolerance)
 
     def with_mistakes(self, flags: tuple[str, ...]) -> tuple[Values, Results] | None:
-        """The outputs and gradients with these mistakes; None if the sizes do not allow them."""
+        """The outputs and gradients with these mistakes; None if the sizes, or each other, do not allow them."""
         try:
             with np.errstate(all="ignore"):
                 outputs, backward = self.probe.evaluate(flags, **self.changes)
                 return outputs, gradients_only(backward(self.upstream))
-        except (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, FloatingPointError):
+        except (ValueError, IndexError, TypeError, AttributeError, NameError, ArithmeticError):
             return None
 
     def again(self, reading: Reading | None = None, wrap: Callable[[Any], Any] = lambda value: value) -> Trial:
