@@ -576,3 +576,29 @@ def upsample(x):
 @right("ConstantPad2d(pad=(2, 1, 1, 3))")
 def pad(x):
     return np.pad(x, ((0, 0), (0, 0), (1, 3), (2, 1))), lambda dy: dy[:, :, 1:-3, 2:-1]
+
+
+@right("prelu")
+class SlopeOfAChannel:
+    """one slope for each channel of an NCHW picture, and no rows"""
+
+    def __init__(self, num_channels, init=0.25):
+        self.alpha = np.full(num_channels, init)
+        self.dalpha = None
+
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, self.alpha.reshape(1, -1, 1, 1) * x)
+
+    def backward(self, dout):
+        a, neg = self.alpha.reshape(1, -1, 1, 1), self.x <= 0
+        self.dalpha = np.sum(dout * self.x * neg, axis=(0, 2, 3))
+        return np.where(neg, a * dout, dout)
+
+
+@wrong("prelu", "broadcast-axis-not-summed", "weight")
+class SlopeOfAChannelNotSummed(SlopeOfAChannel):
+    def backward(self, dout):
+        a, neg = self.alpha.reshape(1, -1, 1, 1), self.x <= 0
+        self.dalpha = np.sum(dout * self.x * neg, axis=0)
+        return np.where(neg, a * dout, dout)
