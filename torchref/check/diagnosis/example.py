@@ -20,6 +20,7 @@ from torchref.nn.module import Array
 
 SIZES = (1, 2, 3)
 TRIFLE = 1e-3  # of the largest entry
+ROUNDED = 1e-12  # of the largest entry: what is zero but for rounding
 SHOWN = 6  # entries of an array that is written out
 
 
@@ -38,7 +39,9 @@ def example(trial: Trial, name: str) -> str:
     mine, reference = (small.reading.convention.to_user(name, g) for g in (mine, reference))
     at = farthest(mine, reference)
     own = small.form.users_names().get(name, name)
-    told = f"d{own}{list(map(int, at)) if at else ''} should be {number(reference[at])}, it is {number(mine[at])}"
+    noise = ROUNDED * np.abs([mine, reference]).max()
+    should, found = (number(0 if abs(v) < noise else v) for v in (reference[at], mine[at]))
+    told = f"d{own}{list(map(int, at)) if at else ''} should be {should}, it is {found}"
     given = [f"{n} {written(v)}" for n, v in arrays_of(small)]
     return f"{told}, for {', '.join(given)}"
 
