@@ -577,7 +577,7 @@ def sequences_norm_forward(inp, weight, bias):
     return (inp - mean) * rstd * weight + bias, (inp, weight, mean, rstd)
 
 
-@wrong_pair("layer_norm", "broadcast-axis-not-summed", sequences_norm_forward, "weight")
+@wrong_pair("layer_norm", "broadcast-axis-not-summed", "weight", sequences_norm_forward)
 def sequences_norm_backward(dout, cache):  # (B, T, C): the bias is summed as it must be, the weight is not
     inp, weight, mean, rstd = cache
     norm = (inp - mean) * rstd

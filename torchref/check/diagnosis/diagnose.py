@@ -158,7 +158,8 @@ def less_is_wrong(other: Verdict, verdict: Verdict) -> bool:
     (N, T, D); but nobody sums (N, D) over (0, 1).
     """
     there, here = ({n for f in v.findings for n in (f.gradient, *f.consequences)} for v in (other, verdict))
-    return other.verdict != COULD_NOT_RUN and len(there) <= len(here) and not here <= there
+    runs = other.verdict != COULD_NOT_RUN and "output" not in there
+    return runs and len(there) <= len(here) and not here <= there
 
 
 def vague(verdict: Verdict) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.gradients import of_another_side, right
 from torchref.check.ops.probe import Probe
 from torchref.check.reading.forms.calling import TimeOut
@@ -20,7 +21,7 @@ from torchref.nn.module import Array
 
 SIZES = (1, 2, 3)
 TRIFLE = 1e-3  # of the largest entry
-ROUNDED = 1e-12  # of the largest entry: what is zero but for rounding
+ROUNDED = 1e-9  # of the largest entry: what is zero but for rounding
 SHOWN = 6  # entries of an array that is written out
 
 
@@ -58,11 +59,13 @@ def smallest(trial: Trial, names: list[str]) -> Trial:
 
 
 def shows(trial: Trial, p: Probe | None, names: list[str]) -> Trial | None:
-    """The trial on another probe, if the code runs there, and is wrong in these gradients by more than a trifle."""
+    """The trial on another probe, if the forward is right there, and these gradients wrong by more than a trifle."""
     if p is None:
         return None
     try:
         other = attempt(trial.reading, p, [p.upstream])
+        if other.outputs and wrong_outputs(other):
+            return None
         return other if all(far(other, n) and not of_another_side(other, n) for n in names) else None
     except TimeOut:
         raise
@@ -75,7 +78,9 @@ def far(trial: Trial, name: str) -> bool:
     mine, reference = np.asarray(trial.gradients[name], dtype=float), trial.reference[name]
     if mine.shape != reference.shape or not mine.size or not np.isfinite([mine, reference]).all():
         return False
-    return bool(np.abs(mine - reference).max() > max(TRIFLE, trial.reading.tolerance) * np.abs(reference).max() > 0)
+    whole, apart = np.abs(reference).max(), np.abs(mine - reference).max()
+    vanishes = whole <= ROUNDED * max(apart, np.abs(mine).max())  # zero but for rounding, as the slope of a constant
+    return bool(not vanishes and apart > max(TRIFLE, trial.reading.tolerance) * whole)
 
 
 def arrays(p: Probe) -> dict[str, Array]:

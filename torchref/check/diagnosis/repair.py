@@ -89,7 +89,8 @@ def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
     if source is None:
         return None
     good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
-    small = smallest(trial, wrong).probe if all(n in trial.gradients for n in wrong) else trial.probe
+    cuttable = not trial.op.normalised and all(n in trial.gradients for n in wrong)
+    small = smallest(trial, wrong).probe if cuttable else trial.probe
     edits: Iterable[Edit] = repairs(source.functions(), trial.op, source.upstream_names())
     if trial.op.own and trial.op.loss and (lines_back := gradient_lines(source.functions())):
         edits = [e for e in edits if e.line in lines_back]

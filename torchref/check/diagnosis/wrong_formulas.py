@@ -14,7 +14,7 @@ from torchref.check.report.verdict import SLUGS, Confidence, Finding
 from torchref.check.running.trial import Results, Trial
 from torchref.nn.module import Array
 
-PAIRED = 40  # of the likeliest, all pairs are tried
+PAIRED = 60  # of the likeliest, all pairs are tried
 
 Flags = tuple[str, ...]
 

@@ -206,7 +206,12 @@ OPERATIONS = (
     from_textbook(
         "embedding",
         ("Embedding",),
-        (data(*INDEX), array(*TABLE, axes="V D"), option("padding_idx", None, 3, vary=(None,))),
+        (
+            data(*INDEX),
+            array(*TABLE, axes="V D"),
+            option("padding_idx", None, 3, vary=(None,)),
+            option("scale_grad_by_freq", False, vary=(True,)),
+        ),
         textbook.embedding,
         EMBEDDING,
         {"assignment": slugs.REPEATED},
