@@ -22,7 +22,7 @@ from torchref.check.diagnosis.own_forward import beside, own_slope
 from torchref.check.diagnosis.repair import Source, leads_back
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.report.verdict import SLUGS, Confidence, Finding
-from torchref.check.running.trial import Trial, attempt
+from torchref.check.running.trial import Trial, outputs_at
 from torchref.check.tolerance.closeness import TOLERANCE
 
 HOLD = "_held_constant"
@@ -30,6 +30,7 @@ STATISTICS = re.compile(r"\b(mean|average|var|std)\b")
 WILL_NOT = (CouldNotRun, ArithmeticError, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
 
 
+A_WAY = "What is used in several places gets the sum of their gradients: one is missing."
 Parts = frozenset[int]
 
 
@@ -39,7 +40,7 @@ class Hold:
 
     values: dict[int, list[Any]] = field(default_factory=dict)  # by part, in the order of its runs
     active: frozenset[int] = frozenset()
-    recording: bool = True
+    recording: bool = False
     counts: Counter[int] = field(default_factory=Counter)  # of the runs of each part that is held
 
     def __call__(self, part: int, value: Any) -> Any:
@@ -60,6 +61,7 @@ class Part:
 
     node: ast.expr
     carried: bool  # from one step of a loop to the next
+    added: bool  # as it stands: x + f(x)
 
     @property
     def shifts(self) -> bool:
@@ -71,7 +73,9 @@ class Part:
     def slug(self) -> str:
         if STATISTICS.search(ast.unparse(self.node)):
             return "statistics-as-constants"
-        return "recurrence-truncated" if self.carried else "local-derivative-missing"
+        if self.carried:
+            return "recurrence-truncated"
+        return "overwritten-not-accumulated" if self.added else "local-derivative-missing"
 
 
 def copied(value: Any) -> Any:
@@ -93,52 +97,60 @@ def look_for_held(found: Found, trial: Trial, third: Trial) -> None:
     wrong = [n for f in unknown for n in (f.gradient, *f.consequences)]
     if any(np.shape(trial.gradients.get(n)) != np.shape(trial.probe.values.get(n)) for n in wrong):
         return
-    part = held_part(source, [smallest(trial, wrong), trial, third])
+    part, of_others = held_part(source, [smallest(trial, wrong), trial, third], wrong)
     if part is None:
         return
     shown, line = ast.unparse(part.node), part.node.lineno
+    slug = "overwritten-not-accumulated" if of_others else part.slug
+    sentence = A_WAY if slug == "overwritten-not-accumulated" else SLUGS[slug]
     first, *others = wrong
     evidence = f"it is right for a forward in which `{shown}` (line {line}) is a constant"
     instead = f"add what comes back through `{shown}`"
     found.findings = [f for f in found.findings if f not in unknown]
-    found.findings.append(
-        Finding(first, part.slug, evidence, Confidence.LIKELY, SLUGS[part.slug], instead, others, line=line)
-    )
+    found.findings.append(Finding(first, slug, evidence, Confidence.LIKELY, sentence, instead, others, line=line))
 
 
-def held_part(source: Source, trials: list[Trial]) -> Part | None:
-    """The first part, the outermost first, with which held the gradients are the forward's on all these probes."""
+def held_part(source: Source, trials: list[Trial], wrong: list[str]) -> tuple[Part | None, bool]:
+    """The first part, the outermost first, with which held the wrong gradients are the forward's on all these probes.
+
+    And whether another gradient, which is right, comes back through that part.
+    """
     hold = Hold()
     parts, nodes = wrapped(source)
     form = source.compiled(nodes, trials[0].form, {HOLD: hold})
     if form is None:
-        return None
+        return None, False
     shifts = frozenset(i for i, p in enumerate(parts) if p.shifts)
     left = [frozenset({i}) for i in range(len(parts))]
     left += [frozenset({i}) | shifts for i in range(len(parts)) if shifts and i not in shifts]
+    trials = [replace(t, reading=replace(t.reading, form=form)) for t in trials]
     for seed, trial in enumerate(trials):
-        left = explaining(left, hold, replace(trial, reading=replace(trial.reading, form=form)), seed)
-    return parts[min(left[0] - shifts or left[0])] if left else None
+        left = [held for held in left if held <= known] if (known := recorded(hold, trial, seed)) else []
+        there, _ = beside(trial, seed) if left else (trial, None)
+        left = [held for held in left if explains(hold, held, there, wrong, seed)]
+    if not left:
+        return None, False
+    right = [n for n, g in there.gradients.items() if g is not None and n in there.reference and n not in wrong]
+    return parts[min(left[0] - shifts or left[0])], not explains(hold, left[0], there, right, 0)
 
 
-def explaining(left: list[Parts], hold: Hold, trial: Trial, seed: int) -> list[Parts]:
-    """Those parts that explain every gradient of a trial, and that the trial runs through."""
-    hold.recording, hold.values = False, {}
+def recorded(hold: Hold, trial: Trial, seed: int) -> Parts:
+    """The parts that a trial runs through, beside its kinks; their values are kept."""
+    hold.values = {}
     try:
         there, _ = beside(trial, seed)
         hold.recording = True
-        attempt(there.reading, there.probe, [])
+        outputs_at(there, there.probe)
     except WILL_NOT:
-        return []
+        return frozenset()
     finally:
         hold.recording = False
-    return [held for held in left if held <= hold.values.keys() and explains(hold, held, there, seed)]
+    return frozenset(hold.values)
 
 
-def explains(hold: Hold, held: Parts, trial: Trial, seed: int) -> bool:
-    """Whether every gradient is the forward's, of which these parts are held."""
+def explains(hold: Hold, held: Parts, trial: Trial, names: list[str], seed: int) -> bool:
+    """Whether these gradients are the forward's, of which these parts are held."""
     hold.active, hold.counts = held, Counter()
-    names = [n for n, g in trial.gradients.items() if g is not None and n in trial.reference]
     try:
         return all(own_slope(trial, n, np.random.default_rng(seed)) for n in names)
     except WILL_NOT:
@@ -160,7 +172,7 @@ def wrapped(source: Source) -> tuple[list[Part], list[ast.stmt]]:
 
 
 def carried_by_loops(function: ast.FunctionDef) -> set[str]:
-    """The variables that a loop of the function assigns after it has read them."""
+    """What a loop of the function takes over from the step before: h, read before it is assigned, or hs[t - 1]."""
     found: set[str] = set()
     for loop in (n for n in ast.walk(function) if isinstance(n, ast.For | ast.While)):
         read: set[str] = set()
@@ -168,6 +180,8 @@ def carried_by_loops(function: ast.FunctionDef) -> set[str]:
             names = [n for n in ast.walk(statement) if isinstance(n, ast.Name)]
             read |= {n.id for n in names if isinstance(n.ctx, ast.Load)}
             found |= {n.id for n in names if isinstance(n.ctx, ast.Store)} & read
+            former = [n for n in ast.walk(statement) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.BinOp)]
+            found |= {ast.unparse(n) for n in former}
     return found
 
 
@@ -176,6 +190,7 @@ class _Wrap(ast.NodeTransformer):
 
     def __init__(self, parts: list[Part], carried: set[str]) -> None:
         self.parts, self.carried = parts, carried
+        self.added: set[int] = set()
 
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.JoinedStr):
@@ -185,7 +200,9 @@ class _Wrap(ast.NodeTransformer):
             return super().visit(node)
         assert isinstance(node, ast.expr)
         number = len(self.parts)
-        self.parts.append(Part(copy.deepcopy(node), isinstance(node, ast.Name) and node.id in self.carried))
+        self.parts.append(Part(copy.deepcopy(node), ast.unparse(node) in self.carried, id(node) in self.added))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+            self.added |= {id(n) for n in (node.left, node.right) if isinstance(n, ast.Name | ast.Attribute)}
         inner = super().visit(node)
         call = ast.Call(ast.Name(HOLD, ast.Load()), [ast.Constant(number), inner], [])
         return ast.copy_location(call, node)

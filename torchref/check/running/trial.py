@@ -121,6 +121,20 @@ def attempt(
     )  # fmt: skip
 
 
+def outputs_at(trial: Trial, p: Probe) -> Values:
+    """The user's outputs on another probe, in torch's convention; no gradient is asked for, not even a reference."""
+    convention, form = trial.reading.convention, trial.form.for_probe(p.values)
+    p, _ = _stored(form, p, [])
+    shapes = {n: np.shape(convention.to_user(n, g)) for n, g in trial.reference.items()}
+    np.random.seed(p.seed + 1)
+    with np.errstate(all="ignore"):
+        values, expected = (
+            {k: convention.to_user(k, v) for k, v in held.items()} for held in (p.values, p.evaluate()[0])
+        )
+        run = form.run(values, [], expected, shapes)
+    return {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
+
+
 def _stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:
     """The probe in the precision of the code, if that is lower than float64."""
     if form.dtype == "float64":
