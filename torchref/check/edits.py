@@ -236,6 +236,7 @@ def _mends(slot: Slot, op: Op, names: list[str], upstreams: set[str], in_loop: s
     yield from _reversible(slot, op.slugs, AXES)
     yield from _turned(slot, op.slugs)
     yield from _pairs(slot, op.slugs)
+    yield from _without_number(slot, op.slugs)
     if id(slot.node) in in_loop:
         yield from _accumulated(slot, op.slugs)
     yield from _exchanges(slot, op, names, upstreams)
@@ -278,8 +279,18 @@ def _of_own(
             if value != node.value:
                 yield _edit(4, _slug_of(slugs, "constant"), slot, ast.Constant(value))
     yield from _once(slot, slugs)
+    yield from _of_the_output(slot, slugs)
     yield from _added_to(slot, slugs)
     yield from _a_step_before(slot, slugs, loops)
+
+
+def _of_the_output(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """a * (1 - a) for sigmoid_grad(a), where a is the activation and the function takes what was before it."""
+    node = slot.node
+    if isinstance(node, ast.Call) and len(node.args) == 1 and re.search("prime|deriv|grad", show(node.func)):
+        for how in ("{0} * (1 - {0})", "1 - {0} ** 2"):
+            value = ast.parse(f"({how.format(f'({show(node.args[0])})')})", mode="eval").body
+            yield _edit(3, _slug_of(slugs, "stale"), slot, value)
 
 
 def _once(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
@@ -464,6 +475,16 @@ def _transposes(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     elif isinstance(node, ast.Name | ast.Attribute) and _multiplied(slot):
         new = ast.Attribute(node, "T", ast.Load())
         yield _edit(2, slug, slot, new, f"`{show(node)}` must not be transposed here.")
+
+
+def _without_number(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
+    """g for 0.5 * g and g / 2: a constant that the formula has not."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        for number, left in ((node.right, node.left), (node.left, node.right)):
+            divides = isinstance(node.op, ast.Div) and number is node.left
+            if isinstance(number, ast.Constant) and not divides:
+                yield _edit(3, _slug_of(slugs, "constant"), slot, left)
 
 
 def _accumulated(slot: Slot, slugs: Slugs) -> Iterator[Edit]:

@@ -576,3 +576,56 @@ def upsample(x):
 @right("ConstantPad2d(pad=(2, 1, 1, 3))")
 def pad(x):
     return np.pad(x, ((0, 0), (0, 0), (1, 3), (2, 1))), lambda dy: dy[:, :, 1:-3, 2:-1]
+
+
+@right("prelu")
+class SlopeOfAChannel:
+    """one slope for each channel of an NCHW picture, and no rows"""
+
+    def __init__(self, num_channels, init=0.25):
+        self.alpha = np.full(num_channels, init)
+        self.dalpha = None
+
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, self.alpha.reshape(1, -1, 1, 1) * x)
+
+    def backward(self, dout):
+        a, neg = self.alpha.reshape(1, -1, 1, 1), self.x <= 0
+        self.dalpha = np.sum(dout * self.x * neg, axis=(0, 2, 3))
+        return np.where(neg, a * dout, dout)
+
+
+@wrong("prelu", "broadcast-axis-not-summed", "weight")
+class SlopeOfAChannelNotSummed(SlopeOfAChannel):
+    def backward(self, dout):
+        a, neg = self.alpha.reshape(1, -1, 1, 1), self.x <= 0
+        self.dalpha = np.sum(dout * self.x * neg, axis=0)
+        return np.where(neg, a * dout, dout)
+
+
+@right("max_pool2d(kernel_size=2, stride=2, ceil_mode=True)")
+def last_windows_hang_over(x):
+    n, c, h, w = x.shape
+    padded = np.full((n, c, -(-h // 2) * 2, -(-w // 2) * 2), -np.inf)
+    padded[:, :, :h, :w] = x
+    y = np.zeros((n, c, padded.shape[2] // 2, padded.shape[3] // 2))
+    chosen = np.zeros(y.shape, int)
+    for i, j in np.ndindex(y.shape[2:]):
+        window = padded[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(n, c, 4)
+        y[:, :, i, j], chosen[:, :, i, j] = window.max(2), window.argmax(2)
+
+    def backward(dy):
+        dx = np.zeros_like(padded)
+        for a, b, i, j in np.ndindex(y.shape):
+            k = chosen[a, b, i, j]
+            dx[a, b, 2 * i + k // 2, 2 * j + k % 2] += dy[a, b, i, j]
+        return dx[:, :, :h, :w]
+
+    return y, backward
+
+
+@wrong("max_pool2d(kernel_size=2, stride=2, ceil_mode=True)", "wrong-sign", "input")
+def last_windows_turned(x):
+    y, right_backward = last_windows_hang_over(x)
+    return y, lambda dy: -right_backward(dy)

@@ -569,3 +569,18 @@ def cosine(a, b, eps=1e-8):
 def cosine_const(x1, x2, eps=1e-8):
     n = np.maximum(np.linalg.norm(x1, axis=1), eps) * np.maximum(np.linalg.norm(x2, axis=1), eps)
     return (x1 * x2).sum(1) / n, lambda d: (d[:, None] * x2 / n[:, None], d[:, None] * x1 / n[:, None])
+
+
+def sequences_norm_forward(inp, weight, bias):
+    mean = inp.mean(axis=-1, keepdims=True)
+    rstd = (((inp - mean) ** 2).mean(axis=-1, keepdims=True) + 1e-5) ** -0.5
+    return (inp - mean) * rstd * weight + bias, (inp, weight, mean, rstd)
+
+
+@wrong_pair("layer_norm", "broadcast-axis-not-summed", "weight", sequences_norm_forward)
+def sequences_norm_backward(dout, cache):  # (B, T, C): the bias is summed as it must be, the weight is not
+    inp, weight, mean, rstd = cache
+    norm = (inp - mean) * rstd
+    dnorm = dout * weight
+    dinp = dnorm - dnorm.mean(-1, keepdims=True) - norm * (dnorm * norm).mean(-1, keepdims=True)
+    return dinp * rstd, (dout * norm).sum(0), dout.sum((0, 1))

@@ -152,9 +152,14 @@ def better(other: Verdict, verdict: Verdict) -> bool:
 
 
 def less_is_wrong(other: Verdict, verdict: Verdict) -> bool:
-    """Whether a reading leaves fewer gradients wrong, and no other."""
+    """Whether a reading makes a gradient right that was wrong, and leaves no more of them wrong than there were.
+
+    dbias = dy.sum((0, 1)) beside dweight = (dy * x_hat).sum(0): one of the two is wrong on (N, D), the other on
+    (N, T, D); but nobody sums (N, D) over (0, 1).
+    """
     there, here = ({n for f in v.findings for n in (f.gradient, *f.consequences)} for v in (other, verdict))
-    return other.verdict != COULD_NOT_RUN and there < here
+    runs = other.verdict != COULD_NOT_RUN and "output" not in there
+    return runs and len(there) <= len(here) and not here <= there
 
 
 def vague(verdict: Verdict) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from torchref.check.diagnosis.gradients import right
+from torchref.check.diagnosis.forward import wrong_outputs
+from torchref.check.diagnosis.gradients import of_another_side, right
 from torchref.check.ops.probe import Probe
 from torchref.check.reading.forms.calling import TimeOut
 from torchref.check.running.trial import Trial, attempt
@@ -21,6 +22,8 @@ from torchref.nn.module import Array
 
 FOR_ALL: ContextVar[bool] = ContextVar("FOR_ALL", default=False)  # whether a mistake with a name gets one, too
 SIZES = (1, 2, 3)
+TRIFLE = 1e-3  # of the largest entry
+ROUNDED = 1e-9  # of the largest entry: what is zero but for rounding
 SHOWN = 6  # entries of an array that is written out
 
 
@@ -28,47 +31,58 @@ def example(trial: Trial, name: str) -> str:
     """The example in one line; empty where the gradient has not the shape of its argument, or no probe shows more."""
     if name not in trial.gradients or name not in trial.reference:
         return ""
-    start = trial if not right(trial, name) else shows(trial, trial.reading.probe(1), name)
+    start = trial if not right(trial, name) else shows(trial, trial.reading.probe(1), [name])
     if start is None:
         return ""
-    small = smallest(start, name)
+    small = smallest(start, [name])
+    small = start if right(small, name) else small
     mine, reference = np.asarray(small.gradients[name], dtype=float), small.reference[name]
     if mine.shape != reference.shape:
         return ""
     mine, reference = (small.reading.convention.to_user(name, g) for g in (mine, reference))
     at = farthest(mine, reference)
     own = small.form.users_names().get(name, name)
-    told = f"d{own}{list(map(int, at)) if at else ''} should be {number(reference[at])}, it is {number(mine[at])}"
+    noise = ROUNDED * np.abs([mine, reference]).max()
+    should, found = (number(0 if abs(v) < noise else v) for v in (reference[at], mine[at]))
+    told = f"d{own}{list(map(int, at)) if at else ''} should be {should}, it is {found}"
     given = [f"{n} {written(v)}" for n, v in arrays_of(small)]
     return f"{told}, for {', '.join(given)}"
 
 
-def smallest(trial: Trial, name: str) -> Trial:
-    """The trial on the smallest probe that still shows the difference."""
+def smallest(trial: Trial, names: list[str]) -> Trial:
+    """The trial on the smallest probe that still shows the difference in all these gradients."""
     for size in sorted({s for v in arrays(trial.probe).values() for s in v.shape}, reverse=True):
         shorter = (cut(trial.probe, size, k) for k in SIZES if k < size)
-        trial = next((t for p in shorter if (t := shows(trial, p, name)) is not None), trial)
+        trial = next((t for p in shorter if (t := shows(trial, p, names)) is not None), trial)
     for digits in (0, 1, 2):
-        if (simple := shows(trial, rounded(trial.probe, digits), name)) is not None:
+        if (simple := shows(trial, rounded(trial.probe, digits), names)) is not None:
             return simple
     return trial
 
 
-def shows(trial: Trial, p: Probe | None, name: str) -> Trial | None:
-    """The trial on another probe, if the code runs there, and is wrong in this gradient by more than a trifle."""
+def shows(trial: Trial, p: Probe | None, names: list[str]) -> Trial | None:
+    """The trial on another probe, if the forward is right there, and these gradients wrong by more than a trifle."""
     if p is None:
         return None
     try:
         other = attempt(trial.reading, p, [p.upstream])
-        mine, reference = np.asarray(other.gradients[name], dtype=float), other.reference[name]
-        if mine.shape != reference.shape or not mine.size or not np.isfinite([mine, reference]).all():
+        if other.outputs and wrong_outputs(other):
             return None
-        far = np.abs(mine - reference).max() > 1e-3 * np.abs(reference).max() > 0
-        return other if far and not right(other, name) else None
+        return other if all(far(other, n) and not of_another_side(other, n) for n in names) else None
     except TimeOut:
         raise
     except Exception:  # noqa: BLE001 -- sizes that the code does not take: it may raise anything
         return None
+
+
+def far(trial: Trial, name: str) -> bool:
+    """Whether a gradient, of the right shape and finite, is wrong by more than a trifle."""
+    mine, reference = np.asarray(trial.gradients[name], dtype=float), trial.reference[name]
+    if mine.shape != reference.shape or not mine.size or not np.isfinite([mine, reference]).all():
+        return False
+    whole, apart = np.abs(reference).max(), np.abs(mine - reference).max()
+    vanishes = whole <= ROUNDED * max(apart, np.abs(mine).max())  # zero but for rounding, as the slope of a constant
+    return bool(not vanishes and apart > max(TRIFLE, trial.reading.tolerance) * whole)
 
 
 def arrays(p: Probe) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from torchref.check.diagnosis.first_wrong import name_first_wrong
 from torchref.check.diagnosis.forward import judge_forward, wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, of_another_side, right, wrong_gradients
+from torchref.check.diagnosis.held import look_for_held
 from torchref.check.diagnosis.lines import line_of, source_of
 from torchref.check.diagnosis.more_axes import judge_more_axes
 from torchref.check.diagnosis.options import judge_options
@@ -74,7 +75,7 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     judge_contract(found, trial)
     judge_running(found, trial)
     judge_gradients(found, trial, second, third)
-    look_for_repair(found, trial, third)
+    look_in_the_code(found, trial, third)
     judge_extremes(found, reading)
     name_first_wrong(found, trial)
     judge_precisions(found, trial)
@@ -83,6 +84,13 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
     judge_engines(found, trial)
     judge_sizes(found, trial)
     return result(found, trial)
+
+
+def look_in_the_code(found: Found, trial: Trial, third: Trial) -> None:
+    """What the user's own code says of a mistake that no formula explains: one change mends it, or a path is missing."""
+    first, then = (look_for_held, look_for_repair) if trial.op.own else (look_for_repair, look_for_held)
+    first(found, trial, third)
+    then(found, trial, third)
 
 
 def right_for_itself(found: Found, trial: Trial, told: str) -> Verdict:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from torchref.check.diagnosis.extent import switches
 from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients, wrong_gradients
+from torchref.check.ops.constructor import PARAMETERS, without_parameters
 from torchref.check.ops.record import Argument
 from torchref.check.reading.arguments import parameters
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.forms.gradient import Gradient
+from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.reading import Reading
 from torchref.check.report.verdict import SLUGS, Confidence
 from torchref.check.running.trial import Trial, attempt
@@ -36,9 +39,9 @@ def judge_options(found: Found, trial: Trial) -> Trial:
     """Judge the gradients under other options, wherever the forward is right there; the trial that is not right."""
     if found.findings or isinstance(trial.form, Gradient):
         return trial
-    judge_absent(found, trial)
+    without = judge_absent(found, trial)
     if found.findings:
-        return trial
+        return without
     for a, value in other_values(trial):
         told = f"{a.name}={value}"
         given = {**trial.op.given, a.name: value}
@@ -56,29 +59,39 @@ def judge_options(found: Found, trial: Trial) -> Trial:
     return trial
 
 
-def judge_absent(found: Found, trial: Trial) -> None:
-    """Judge the code without each array that may be left out, as bias=None."""
-    for name in may_be_absent(trial):
-        told = f"{name}=None"
-        op = replace(trial.op, absent=trial.op.absent | {name})
-        reading = trial.reading.calling(op=op)
+def judge_absent(found: Found, trial: Trial) -> Trial:
+    """Judge the code without each array that may be left out: bias=None, affine=False; the trial that is not right."""
+    for told, reading in without_arrays(trial):
         p = reading.probe(0)
         try:
             if wrong_outputs(attempt(reading, p, [])):
                 continue
         except (CouldNotRun, ValueError, IndexError, TypeError):
             continue
+        found.ran.append(told)
         try:
             first, second, third = three(reading)
         except CouldNotRun as problem:
-            left = next(a.name for a in op.arrays if p.values.get(a.name) is not None)
-            advice = f"ask whether {name} is None before its gradient is made"
+            left = next(a.name for a in trial.op.arrays if p.values.get(a.name) is not None)
+            name, _, value = told.partition("=")
+            advice = f"ask whether {name} is {value} before its gradient is made"
             found.add(left, ABSENT, f"with {told}: {problem}", Confidence.CERTAIN, SLUGS[ABSENT], advice)
-            return
-        found.ran.append(told)
+            return trial
         if wrong_gradients(first) or wrong_gradients(third):
             judge_gradients(found, first, second, third, told=f"with {told}")
-            return
+            return first
+    return trial
+
+
+def without_arrays(trial: Trial) -> Iterator[tuple[str, Reading]]:
+    """The readings without an array that may be left out, each with the argument that says so."""
+    reading = trial.reading
+    for name in may_be_absent(trial):
+        yield f"{name}=None", reading.calling(op=replace(trial.op, absent=trial.op.absent | {name}))
+    for name in PARAMETERS if isinstance(trial.form, Layer) else ():
+        if f"{name}=False" in switches(trial.form):
+            without = without_parameters(trial.op, {name: False})
+            yield f"{name}=False", reading.calling(op=without, switched={name: False})
 
 
 def may_be_absent(trial: Trial) -> list[str]:

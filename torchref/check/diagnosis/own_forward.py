@@ -20,7 +20,7 @@ from torchref.check.ops.mistake import Mistake
 from torchref.check.ops.probe import Probe
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.reading import Reading
-from torchref.check.running.trial import Trial, attempt
+from torchref.check.running.trial import Trial, attempt, outputs_at
 from torchref.check.tolerance.closeness import TOLERANCE, TOLERANCES, error, size
 from torchref.nn.module import Array
 
@@ -265,7 +265,7 @@ def own_slope(trial: Trial, name: str, rng: Any) -> bool:
 
     def total(x: Array) -> float:
         p: Probe = replace(trial.probe, values={**trial.probe.values, name: x})
-        outputs = attempt(trial.reading, p, []).outputs
+        outputs = outputs_at(trial, p)
         return float(sum(np.sum(dy * outputs[n]) for n, dy in trial.upstream.items() if n in outputs))
 
     exact = trial.reading.tolerance <= TOLERANCE

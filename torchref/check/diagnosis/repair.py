@@ -11,12 +11,14 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from torchref.check.diagnosis.example import smallest
 from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.found import Found
 from torchref.check.edits import Edit, repairs
@@ -26,10 +28,12 @@ from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.reading import Reading
 from torchref.check.report.verdict import SLUGS, Confidence, Finding
+from torchref.check.running.counted import counting
 from torchref.check.running.trial import Trial, attempt
 
 CANDIDATES = 600  # changes that are tried, the likelier kinds first: the corpus's longest search ends at 204
 GRADIENT = r"d(?!ata|im|ist|iff|ec)|grad|delta|nabla|G\d|g[A-Z]"
+ENDLESS = 10  # times as many lines as it ran unchanged
 OF_A_NETWORK = 4000  # of a function that goes forward and back
 
 
@@ -85,20 +89,35 @@ def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
     if source is None:
         return None
     good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
+    cuttable = not trial.op.normalised and all(n in trial.gradients for n in wrong)
+    small = smallest(trial, wrong).probe if cuttable else trial.probe
     edits: Iterable[Edit] = repairs(source.functions(), trial.op, source.upstream_names())
     if trial.op.own and trial.op.loss and (lines_back := gradient_lines(source.functions())):
         edits = [e for e in edits if e.line in lines_back]
     count = OF_A_NETWORK if trial.op.own else CANDIDATES
+    bounded = at_most(trial, small) if source.loops() else nullcontext
     for edit in sorted(edits, key=lambda e: e.rank)[:count]:
         form = source.changed(edit, trial.form)
         if form is None:
             continue
         reading = replace(trial.reading, form=form)
-        healed = heals(reading, trial.probe, good, wrong)
-        if healed and heals(reading, third.probe, good, healed) == healed:
+        with bounded():
+            if small is not trial.probe and not heals(reading, small, good, wrong):
+                continue  # loops take a hundredth of the time there
+            healed = heals(reading, trial.probe, good, wrong)
+            confirmed = healed and heals(reading, third.probe, good, healed) == healed
+        if confirmed:
             lines = source.text.splitlines()
             return Repair(edit, lines[edit.line - 1].strip() if edit.line <= len(lines) else "", edit.line, healed)
     return None
+
+
+def at_most(trial: Trial, small: Probe) -> Callable[[], Any]:
+    """What ends a changed code that runs many times as many lines as it did unchanged."""
+    with counting() as lines, suppress(CouldNotRun):
+        for p in (small, trial.probe, trial.probe):
+            attempt(trial.reading, p, [p.upstream])
+    return lambda: counting(ENDLESS * max(lines.count, 100))
 
 
 def heals(reading: Reading, p: Probe, good: list[str], wrong: list[str]) -> list[str]:
@@ -156,8 +175,11 @@ class Source:
                 source = Source(file.read(), filename, scope, roots)
         except (OSError, TypeError, AttributeError, KeyError, SyntaxError, UnicodeDecodeError):
             return None
-        whole = len(source.nodes) > 0 and not any(isinstance(n, ast.While) for t in source.nodes for n in ast.walk(t))
-        return source if whole else None
+        return source if source.nodes else None
+
+    def loops(self) -> bool:
+        """Whether a change may make the code run for ever."""
+        return any(isinstance(n, ast.While) for node in self.nodes for n in ast.walk(node))
 
     def functions(self) -> list[ast.FunctionDef]:
         """Every function and method, those that lead back first."""
@@ -173,13 +195,17 @@ class Source:
         """The form with the changed code in it; None where that cannot be compiled."""
         undo = edit.apply()
         try:
-            tree = ast.Module(body=list(self.nodes), type_ignores=[])  # `edit` has given each new node its place
-            scope = dict(self.scope)
-            exec(compile(tree, self.filename, "exec"), scope)  # the user's own code, changed in one place
-        except (Exception, RecursionError):  # noqa: BLE001 -- the user's code, run again, may raise anything
-            return None
+            return self.compiled(self.nodes, form)  # `edit` has given each new node its place
         finally:
             undo()
+
+    def compiled(self, nodes: list[ast.stmt], form: Form, more: Mapping[str, Any] | None = None) -> Form | None:
+        """The form that runs these statements in the place of its own; None where they cannot be compiled."""
+        try:
+            scope = {**self.scope, **(more or {})}
+            exec(compile(ast.Module(list(nodes), []), self.filename, "exec"), scope)  # the user's own code, changed
+        except (Exception, RecursionError):  # noqa: BLE001 -- the user's code, run again, may raise anything
+            return None
         return form.running(*(look_up(scope, root) for root in self.roots))
 
 

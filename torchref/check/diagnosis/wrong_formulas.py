@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from torchref.check.diagnosis.alone import one_entry_alone
 from torchref.check.diagnosis.signatures import Wrong, generic, quantities
 from torchref.check.ops.formula import wrong_formulas
 from torchref.check.ops.mistake import Mistake
@@ -120,6 +121,9 @@ def match_library(trial: Trial, third: Trial, rest: list[str], extra: str) -> tu
     while rest and (hit := library.best(library.altered, rest)):
         found += library.findings(hit, "", Confidence.CERTAIN)
         rest = [n for n in rest if n not in hit.explained]
+    alone = one_entry_alone(trial, third, rest)
+    found += alone
+    rest = [n for n in rest if n not in {f.gradient for f in alone}]
     # signatures of one gradient are simpler than a product of two mistakes
     simple = [n for n in rest if generic(Wrong.of(trial, n)) is not None]
     hard = [n for n in rest if n not in simple]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -33,6 +34,8 @@ class FromTextbook:
         self.textbook, self.arguments, self.slugs = textbook, arguments, slugs or {}
         self.homes = homes or {}  # the beginning of a line: the gradient to which a mistake there belongs
         self.patches = patches
+        known = inspect.signature(textbook).parameters
+        self.beyond = [a for a in arguments if a.kind == "option" and not {a.name, shortened(a.name)} & known.keys()]
         self.edits: dict[int, dict[str, Edit]] = {}  # by page
         self.known: tuple[Mistake, ...] | None = None
 
@@ -52,7 +55,32 @@ class FromTextbook:
     def page(self, v: Values) -> Page:
         return page(self.textbook, self.values(v))
 
+    def is_beyond(self, v: Values) -> bool:
+        """Whether an option that the textbook has not is off its default."""
+        return any(getattr(v, a.name, a.default) != a.default for a in self.beyond)
+
+    def by_library(self, v: Values) -> Evaluated:
+        """torchref's own function, for options that the textbook has not: no wrong formulas are known of it."""
+        from torchref.nn import functional
+
+        arrays = [a for a in self.arguments if a.kind != "option"]
+        options = {a.name: getattr(v, a.name) for a in self.arguments if a.kind == "option"}
+        if options.get("size") is not None and "scale_factor" in options:
+            options["scale_factor"] = None  # torch takes the one or the other
+        name = self.textbook.__name__
+        function = getattr(functional, name, None) or getattr(functional, f"{name}{v.input.ndim - 2}d")
+        y, function_backward = function(*(getattr(v, a.name) for a in arrays), **options)
+
+        def backward(dy: Any) -> Gradients:
+            found = function_backward(dy)  # None for an argument of integers
+            each = found if isinstance(found, tuple) else (found,)
+            return {a.name: g for a, g in zip(arrays, each, strict=True) if g is not None}
+
+        return (y,), backward
+
     def __call__(self, v: Values, wrong: frozenset[str] = frozenset()) -> Evaluated:
+        if self.is_beyond(v):
+            return self.by_library(v)
         own = self.page(v)
         changes = [self.change(v, line) for line in sorted(wrong)]
         ran = own.run(self.values(v), changes)
@@ -82,6 +110,8 @@ class FromTextbook:
 
     def variables(self, v: Values, *upstream: Any) -> dict[str, Any]:
         """Every variable of the forward by name; with upstream gradients also those of the backward."""
+        if self.is_beyond(v):
+            return {}
         own = self.page(v)
         ran = own.run(self.values(v))
         if upstream:
@@ -110,6 +140,8 @@ class FromTextbook:
 
     def wrong(self, op: Op, v: Values) -> tuple[Mistake, ...]:
         """The wrong formulas under these options: the patches that have a line there, then the edits."""
+        if self.is_beyond(v):
+            return ()
         own = self.page(v)
         fitting = [p for p in self.patches if own.right_line(p)]
         every: list[Patch | Edit] = [*fitting, *self.slips(v).values()]
@@ -117,6 +149,8 @@ class FromTextbook:
 
     def shown(self, op: Op, name: str, v: Values) -> str:
         """The lines that compute the gradient of `name`, or an output; empty where there are none."""
+        if self.is_beyond(v):
+            return ""
         own = self.page(v)
         named = {torch: variable for variable, torch in _names(op, own).items()}
         if name not in named:

@@ -53,9 +53,9 @@ def _make_glu(rng: Generator, _o: Options, variant: str) -> Arrays:
 
 
 def _make_prelu(rng: Generator, _o: Options, variant: str) -> Arrays:
-    x = rng.normal(0, 1.5, (5, 7))
+    x = rng.normal(0, 1.5, (2, 3, 4, 5) if variant == "images" else (5, 7))
     x.flat[[1, 9]] = 0
-    return {"input": x, "weight": rng.uniform(0.1, 0.6, 1 if variant == "one slope" else 7)}
+    return {"input": x, "weight": rng.uniform(0.1, 0.6, 1 if variant == "one slope" else x.shape[1])}
 
 
 # The mistakes that no edit makes.
@@ -206,7 +206,12 @@ OPERATIONS = (
     from_textbook(
         "embedding",
         ("Embedding",),
-        (data(*INDEX), array(*TABLE, axes="V D"), option("padding_idx", None, 3, vary=(None,))),
+        (
+            data(*INDEX),
+            array(*TABLE, axes="V D"),
+            option("padding_idx", None, 3, vary=(None,)),
+            option("scale_grad_by_freq", False, vary=(True,)),
+        ),
         textbook.embedding,
         EMBEDDING,
         {"assignment": slugs.REPEATED},
@@ -236,7 +241,7 @@ OPERATIONS = (
         {"branch": slugs.SCALE},
         make=_make_prelu,
         family="gate",
-        variants=("rich", "one slope"),
+        variants=("rich", "images", "one slope"),
         sizes=(("num_parameters", "weight", 0),),
     ),
 )

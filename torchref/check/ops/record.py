@@ -99,6 +99,7 @@ class Op:
     finite: bool = False  # is there to stay finite: an infinite loss is a mistake
     probabilities: bool = False  # a gradient function may get the softmax of its input instead of the input
     logarithms: bool = False  # takes log probabilities, where other texts take the probabilities
+    normalised: bool = False  # its formula holds for rows of log probabilities alone: cut or rounded they are none
     draws: Callable[[Array, float], Array] | None = None  # its forward draws a mask: how the user's own is read from
     # the output, given p
     drawn_together: tuple[int, ...] = ()  # the axes along which one draw counts

@@ -28,6 +28,8 @@ def _make_speech(rng: Generator, o: Options, variant: str) -> Arrays:
         frames[0] = 3  # too few for three labels of which two are the same
     if variant == "one sequence":
         return {"input": x[:, 0], "target": t[0], "input_lengths": np.array(8), "target_lengths": np.array(3)}
+    if variant == "one behind the other":
+        t = np.concatenate([row[:n] for row, n in zip(t, lengths, strict=True)])
     return {"input": x, "target": t, "input_lengths": frames, "target_lengths": lengths}
 
 
@@ -80,8 +82,9 @@ OPERATIONS = (
         {**REDUCED, "axis": "", "comparison": "", "branch": ""},
         make=_make_speech,
         loss=True,
+        normalised=True,
         family="loss",
-        variants=("rich", "one sequence"),
+        variants=("rich", "one sequence", "one behind the other"),
         in_torch=_in_torch,
     ),
 )

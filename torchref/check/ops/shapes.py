@@ -29,7 +29,7 @@ def _make_resized(rng: Generator, o: Options, *_: object) -> Arrays:
 def _resized(torch: ModuleType, v: Values) -> Any:
     """torch takes a size or a factor, and the corners with the modes that have a slope."""
     factor = v.scale_factor if v.size is None else None
-    return torch.nn.functional.interpolate(v.input, v.size, factor, v.mode, v.align_corners)
+    return torch.nn.functional.interpolate(v.input, v.size, factor, v.mode, v.align_corners, antialias=v.antialias)
 
 
 def _make_small_squares(rng: Generator, o: Options, *_: object) -> Arrays:
@@ -145,6 +145,7 @@ OPERATIONS = (
             option("scale_factor", 2, 2, "scale", "factor", "s", vary=(3, 1.6)),
             option("mode", "nearest", vary=("nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area")),
             option("align_corners", None),
+            option("antialias", False, vary=(True,)),
         ),
         textbook.interpolate,
         INTERPOLATE,

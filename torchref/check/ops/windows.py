@@ -240,6 +240,17 @@ WINDOW = option(
     "kernel_size", 2, 3, "k", "size", "pool_size", "kernel", "pool", "ksize", "window", "f", "filter_size", vary=(2,)
 )
 STEP = option("stride", None, 2, "s", "strides", vary=(None, 1))
+CEIL = option("ceil_mode", False, vary=(True,))
+
+
+def _besides(kind: str, nd: int) -> tuple[Argument, ...]:
+    """What torch's pooling takes that the textbook's has not."""
+    if kind == "max":
+        return option("dilation", 1, vary=(2,) if nd < 3 else ()), CEIL
+    divisor = (option("divisor_override", None, vary=(5,)),) if nd > 1 else ()
+    return CEIL, option("count_include_pad", True, vary=(False,)), *divisor
+
+
 POOL: dict[str, Any] = {
     "family": "pool",
     "known": (INPUT_SHAPE,),
@@ -302,6 +313,7 @@ def _pooling(kind: str, nd: int, adaptive: bool = False) -> Op:
         WINDOW,
         STEP,
         option("padding", 0, padding, "pad", "p", vary=(1 - padding,)),
+        *_besides(kind, nd),
     )
     return from_textbook(
         f"{stem}{nd}d",
@@ -331,6 +343,7 @@ def _lp_pooling(nd: int) -> Op:
             option("norm_type", 2.0, 4.0, "p", "power", "norm", vary=(2.0, 3.0)),
             WINDOW,
             STEP,
+            CEIL,
         ),
         textbook.lp_pool,
         LP_POOL,

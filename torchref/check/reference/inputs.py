@@ -29,6 +29,7 @@ FIRST: tuple[Shape, ...] = (("N", "D"), ("N", "T", "D"), ("N", "C", "H", "W"), (
 WEIGHT = re.compile(r"(w|u|weights?|kernels?|filters?|theta|proj|matrix)(\w?|_\w+|ih|hh|x|h)$", re.I)
 NORM = re.compile(r"(gamma|scale|gain|g)\d?$", re.I)
 BIAS = re.compile(r"(b|bias|beta|shift|offset)\w?$", re.I)
+LABELS = re.compile(r"(labels?|targets?)$", re.I)
 WEIGHTS: tuple[Shape, ...] = (
     ("M", "D"), ("D", "M"), ("M", "C", "K", "K"), ("M", "T", "K"), ("D",), ("D", "D"), ("M", "K", "D"), ("C", "K", "K"),
 )  # fmt: skip
@@ -64,6 +65,11 @@ class Recipe:
     def entries(self) -> int:
         return sum(int(np.prod(self.shape(n))) for n in self.shapes)
 
+    def beside_each_entry(self, name: str) -> bool:
+        """Whether there is a label for each entry of the first array: it is 0 or 1."""
+        first = next(iter(self.shapes))
+        return bool(LABELS.match(normal(name))) and name != first and self.shapes[name] == self.shapes[first] != ("N",)
+
     def __call__(self, rng: Any, arguments: tuple[Argument, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for a in arguments:
@@ -72,6 +78,8 @@ class Recipe:
             shape = self.shape(a.name)
             if a.kind == "data":
                 smallest = min((self.sizes[letter] for letter in self.letters), default=1)
+                if self.beside_each_entry(a.name):
+                    smallest = 2
                 index = rng.integers(0, max(smallest, 1), shape)
                 if index.size > 1:
                     index.flat[-1] = index.flat[0]  # an index that comes twice

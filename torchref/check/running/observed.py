@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -69,6 +70,7 @@ def observing() -> Iterator[Observer]:
         WATCH.reset(token)
 
 
+@cache
 def users(filename: str) -> bool:
     """Whether a file is the user's: not ours, not Python's, not an installed package's."""
     return not filename.startswith("<frozen ") and not os.path.realpath(filename).startswith(OURS)

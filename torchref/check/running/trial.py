@@ -59,12 +59,12 @@ class Trial:
         return ratio(mine, reference, self.reading.tolerance)
 
     def with_mistakes(self, flags: tuple[str, ...]) -> tuple[Values, Results] | None:
-        """The outputs and gradients with these mistakes; None if the sizes do not allow them."""
+        """The outputs and gradients with these mistakes; None if the sizes, or each other, do not allow them."""
         try:
             with np.errstate(all="ignore"):
                 outputs, backward = self.probe.evaluate(flags, **self.changes)
                 return outputs, gradients_only(backward(self.upstream))
-        except (ValueError, IndexError, TypeError, AttributeError, ZeroDivisionError, FloatingPointError):
+        except (ValueError, IndexError, TypeError, AttributeError, NameError, ArithmeticError):
             return None
 
     def again(self, reading: Reading | None = None, wrap: Callable[[Any], Any] = lambda value: value) -> Trial:
@@ -119,6 +119,20 @@ def attempt(
         reading, p, run, outputs, expected, given, reference, unreduced, gradients, changes, list(upstreams),
         form.upstream, form.asked, calls,
     )  # fmt: skip
+
+
+def outputs_at(trial: Trial, p: Probe) -> Values:
+    """The user's outputs on another probe, in torch's convention; no gradient is asked for, not even a reference."""
+    convention, form = trial.reading.convention, trial.form.for_probe(p.values)
+    p, _ = _stored(form, p, [])
+    shapes = {n: np.shape(convention.to_user(n, g)) for n, g in trial.reference.items()}
+    np.random.seed(p.seed + 1)
+    with np.errstate(all="ignore"):
+        values, expected = (
+            {k: convention.to_user(k, v) for k, v in held.items()} for held in (p.values, p.evaluate()[0])
+        )
+        run = form.run(values, [], expected, shapes)
+    return {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
 
 
 def _stored(form: Form, p: Probe, upstreams: Sequence[Values]) -> tuple[Probe, Sequence[Values]]:

@@ -16,6 +16,16 @@ def spelled(t: Array, blank: int) -> Array:
     return states
 
 
+def in_rows(t: Array, lengths: Array) -> Array:
+    """the targets as rows: those that stand one behind the other are taken apart"""
+    if t.ndim == 2:
+        return t
+    rows = np.zeros_like(t, shape=(len(lengths), lengths.max(initial=0)))
+    for row, end, n in zip(rows, np.cumsum(lengths), lengths, strict=True):
+        row[:n] = t[end - n : end]
+    return rows
+
+
 def behind(a: Array, k: int) -> Array:
     """each state's value k states further on"""
     moved = np.full_like(a, -np.inf)
@@ -70,10 +80,10 @@ def ctc_loss(
     paths that are in a state at a time, dx = (exp(x) - sum of gamma over the states of the class) dL.
     """
     scores = x if x.ndim == 3 else x[:, None]
-    labels = t if x.ndim == 3 else t[None]
     times, n, classes = scores.shape
     frames = np.full(n, times) if input_lengths is None else np.reshape(input_lengths, n)
-    lengths = np.full(n, labels.shape[1]) if target_lengths is None else np.reshape(target_lengths, n)
+    lengths = np.full(n, t.size // n) if target_lengths is None else np.reshape(target_lengths, n)
+    labels = in_rows(t, lengths)
     log_p = log_softmax(scores, 2)  # log probabilities stay what they are
     states = spelled(labels, blank)
     y = log_p[:, np.arange(n)[:, None], states]

@@ -78,7 +78,7 @@ class Form:
     def users_names(self) -> dict[str, str]:
         """torch's argument: what the user calls it."""
         found = {role: parameter for parameter, role in self.matching.roles.items() if self.op.has(role)}
-        held = {role: str(key if isinstance(key, str) else key[1]) for role, (_, key) in self.attributes.items()}
+        held = {role: called(key) for role, (_, key) in self.attributes.items()}
         return {**found, **held}
 
     def code(self) -> list[Any]:
@@ -106,3 +106,10 @@ class Form:
         """A copy in which prediction and target have changed places."""
         roles = {p: SWAP.get(r, r) for p, r in self.matching.roles.items()}
         return self.changed(matching=Matching(roles, self.matching.guessed))
+
+
+def called(key: Any) -> str:
+    """How the user calls what a class holds: an attribute, a key of a dictionary, an entry of a list."""
+    if isinstance(key, str):
+        return key
+    return f"{key[0]}[{key[1]}]" if isinstance(key[1], int) else str(key[1])

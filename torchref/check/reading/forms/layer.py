@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from torchref.check.reading.forms.class_names import RESULTS, SIZES, ZERO
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
 from torchref.check.reading.forms.late_parameters import SHAPES, complete
 from torchref.check.reading.forms.methods import calls, forward_and_backward, what_is_missing
+from torchref.check.reading.forms.modes import switch
 from torchref.check.reading.forms.naming import flatten, name_gradients, name_outputs, returned_names
 from torchref.check.reading.forms.tensors import class_on_tensors, tensors_of
 from torchref.check.reading.forms.unnamed import Rate, entries, made_since, places_by_shape, rates_of_steps
@@ -56,6 +58,7 @@ class Layer(Closure):
     torch_values: Values | None = None  # the probe's values in torch's convention
     late = False  # its parameters are made after its constructor
     prediction = False  # of a loss's backward(what, target): `what` is the prediction, no upstream gradient
+    switched: Mapping[str, bool] = MappingProxyType({})  # the constructor's switches that are off: affine=False
 
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
         self.cls, self.op = cls, op
@@ -200,6 +203,8 @@ class Layer(Closure):
                 self.attributes[a.name] = at
         self.attributes |= self.unnamed_places(instance, everything)
         self.takes = self.takes | set(self.attributes)
+        if self.op.has("training") and switch(instance, True):
+            self.takes = self.takes | {"training"}
         empty = any(get(instance, *at) is None for at in self.attributes.values())
         if not self.late and (empty or any(a.name not in self.takes for a in self.op.arrays)):
             self.discover_late_parameters()
@@ -273,7 +278,8 @@ class Layer(Closure):
         if self.cls.__init__ is object.__init__:
             return guarded("the constructor", self.cls)
         special = self.size_arrays(values)
-        matching = arguments.Matching({**self.construction.roles, **{p: f"size {p}" for p in self.sizes}})
+        special |= self.switched
+        matching = arguments.Matching({**self.construction.roles, **{p: f"size {p}" for p in special}})
         return call(
             self.cls,
             matching,
@@ -301,21 +307,7 @@ class Layer(Closure):
                 )
                 if own is not None:
                     self.own_shapes[name] = own
-        for key, on in (
-            ("training", True),
-            ("train", True),
-            ("is_training", True),
-            ("mode", "train"),
-            ("train_mode", True),
-        ):
-            current = getattr(instance, key, None)
-            wanted = bool(values.get("training", True))
-            if callable(current) and key == "train" and wanted:
-                guarded("train()", current)
-            elif isinstance(current, bool):
-                setattr(instance, key, wanted)
-            elif isinstance(current, str) and key == "mode":
-                setattr(instance, key, on if wanted else "test")
+        switch(instance, bool(values.get("training", True)))
         return instance
 
     def run(
