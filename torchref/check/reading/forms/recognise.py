@@ -34,6 +34,7 @@ from torchref.check.reading.forms.tensors import (
     on_tensors,
 )
 from torchref.check.reading.forms.values import class_of_values, on_values
+from torchref.check.reading.other_layouts import other_layouts
 from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
@@ -170,11 +171,11 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
         except (CouldNotRun, arguments.Unmatched):
             pass
         values = class_of_values(target)
-        if values is None:
-            raise first
-        closure = Closure(on_values(target, values), op, stated)
-        trial(closure, op)
-        return closure
+        if values is not None:
+            closure = Closure(on_values(target, values), op, stated)
+            trial(closure, op)
+            return closure
+        result = trial_on_other_axes(closure, op, stated, first)
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
@@ -190,6 +191,19 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
         "expected (output, backward), a pair NAME_forward / NAME_backward, a class with forward and backward, "
         "or a gradient function that takes the upstream gradient (say --form function if it is one)"
     )
+
+
+def trial_on_other_axes(closure: Closure, op: Op, stated: list[str] | None, first: CouldNotRun) -> Any:
+    """What a function that runs on no batch returns on one example, on one gray image, on (N, T, D).
+
+    Errors: `first`, where it runs on none of them.
+    """
+    for other, _ in other_layouts(op):
+        try:
+            return trial(closure, other, stated)
+        except (CouldNotRun, ValueError):  # the latter: the operation has no such layout
+            continue
+    raise first
 
 
 def static(target: Any, context: bool = False) -> bool:
