@@ -14,6 +14,7 @@ from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
 from torchref.check.reading import joined_gates, other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
+from torchref.check.reading.forms.beside import forward_beside
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.form import Form
@@ -54,6 +55,8 @@ def diagnose(  # noqa: PLR0913 -- all that a user may say of the code
 
     `only` names the gradients to judge; `strict`: the conventions of other texts are mistakes.
     """
+    if form is None and not stated and (forward := forward_beside(target)) is not None:
+        target = forward, target
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
         verdicts = (diagnose(target, op, form, way, name, device, only, strict) for way in ways)

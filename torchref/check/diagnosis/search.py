@@ -186,6 +186,7 @@ def another_layout(reading: Reading) -> Trial | None:
     """
     ways: list[Trial] = []
     running: list[Trial] = []
+    judged = 0
     for op, told in other_layouts(reading.op) if not reading.laid_out else ():
         try:
             there = replace(reading, form=reading.form.against(op), laid_out=True)
@@ -195,10 +196,12 @@ def another_layout(reading: Reading) -> Trial | None:
         if not works(trial):
             continue
         back = with_gradients(trial.reading)
-        if back is not None and gradients_right(back):
-            return trial
+        if back is not None and gradients_right(back) and len(back.gradients) >= judged:
+            return trial  # a layout in which a wrong gradient is not seen is no way out
         ways.append(trial)
-        running += [trial] if back is not None else []
+        if back is not None:
+            running.append(trial)
+            judged = max(judged, len(back.gradients))
     return next(iter([*running, *ways]), None)
 
 

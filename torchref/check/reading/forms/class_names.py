@@ -35,6 +35,8 @@ FORWARDS = (
     "apply",
     "compute",
     "loss",
+    "calculate",
+    "calc",
 )
 BACKWARDS = (
     "backward",

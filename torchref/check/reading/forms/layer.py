@@ -308,10 +308,11 @@ class Layer(Closure):
             return self.constructed_with(sizes, values)
         except UserError:
             kernel = {p: sizes[p] for p, (name, _) in self.sizes.items() if name == "kernel_size" and p in sizes}
-            if not kernel:
-                raise  # else it may want a tuple: np.random.rand(*kernel_size)
-            sides = sum(axis.startswith("k") for axis in self.op.argument("weight").axes)
-            return self.constructed_with({**sizes, **{p: (n,) * sides for p, n in kernel.items()}}, values)
+            sides = sum(axis.startswith("k") for axis in self.op.argument("weight").axes) if kernel else 0
+            with contextlib.suppress(CouldNotRun):  # it may want a tuple: np.random.rand(*kernel_size)
+                if sides:
+                    return self.constructed_with({**sizes, **{p: (n,) * sides for p, n in kernel.items()}}, values)
+            raise
 
     def constructed_with(self, sizes: dict[str, Any], values: Values) -> Any:
         """An instance, its constructor handed these sizes."""

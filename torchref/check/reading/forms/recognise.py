@@ -18,7 +18,7 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
-from torchref.check.reading.forms.beside import looks_like_gradient, pair_beside
+from torchref.check.reading.forms.beside import backward_beside, looks_like_gradient, pair_beside
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
 from torchref.check.reading.forms.derivative import Derivative, has_derivative
@@ -179,6 +179,9 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
+    back = backward_beside(target) if isinstance(result, tuple) and len(items) > 1 else None
+    if back is not None:
+        return Pair((target, back), op, stated)
     a_value = len(items) == 1 and not looks_like_gradient(target) and (not op.loss or np.ndim(items[0]) < 2)
     beside = pair_beside(target, op, stated) if a_value else None
     if beside is not None:
