@@ -7,6 +7,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from torchref.check.reference.network.function_order import BACK, forwards_of, l
 from torchref.check.reference.network.names import BACKWARDS, LOSSES, scalar
 from torchref.check.reference.network.of_class import OfClass, of_class
 from torchref.check.reference.network.of_functions import OfFunctions, of_functions
+from torchref.check.reference.network.of_script import SCRIPT, line_in, of_script
 from torchref.check.reference.network.without_loss import (
     best_network,
     cost_between,
@@ -56,6 +58,17 @@ def judge_network(
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
     return _judged(lambda: (_running(_ways(target, sizes or {}, make)), "its own loss"), name, against, only)
+
+
+def judge_script(path: str, name: str, against: str, only: list[str] | None = None) -> Verdict:
+    """The verdict on a file whose variables are a network: weights, a loss and gradients, in no function."""
+    named = Path(path).name if name == SCRIPT else name
+    verdict = _judged(lambda: (_running(of_script(path, name)), "its own loss"), named, against, only)
+    for f in verdict.findings:
+        f.line = line_in(path, f.gradient)
+    if verdict.source:
+        verdict.source = [{"first": 1, "text": Path(path).read_text(encoding="utf-8", errors="replace")}]
+    return verdict
 
 
 def judge_without_loss(
@@ -125,9 +138,8 @@ def _judged(find: Callable[[], tuple[Network, str]], name: str, against: str, on
         verdict = _right_as_steps(verdict)
     verdict.name, verdict.against = name, against
     shown = ", ".join(f"{k} {_describe(v)}" for k, v in network.data.items())
-    verdict.notes.insert(
-        0, f"judged by {whose}, {network.description}, by {' and '.join(sorted(formula.how))}; {shown}"
-    )
+    told = f"judged by {whose}, {network.description}, by {' and '.join(sorted(formula.how))}"
+    verdict.notes.insert(0, f"{told}; {shown}" if shown else told)
     if kinks:
         verdict.notes.append(
             f"{kinks} sets of weights lay beside a kink, where no difference says anything: others were taken"
