@@ -18,6 +18,7 @@ from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target
 from torchref.check.reading.targets import targets as find_targets
+from torchref.check.reading.unfinished import unfinished
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
@@ -27,6 +28,7 @@ from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running import child
+from torchref.check.running.child import DEFAULT, Limits
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
@@ -92,7 +94,7 @@ def check(  # noqa: PLR0913 -- all after the fourth have names
         type(function).__name__,
     )
     how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
-    return _child_verdict(lambda: judge_as(function, how, name), timeout, name, how)
+    return _child_verdict(lambda: judge_as(function, how, name), Limits(timeout), name, how)
 
 
 def split(arguments: str | Sequence[str] | None) -> list[str] | None:
@@ -103,9 +105,9 @@ def split(arguments: str | Sequence[str] | None) -> list[str] | None:
     return [p.strip() for p in parts if p.strip()]
 
 
-def _child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: Asked) -> Verdict:
+def _child_verdict(work: Callable[[], Verdict], limits: Limits, name: str, how: Asked) -> Verdict:
     start = time.perf_counter()
-    verdict = child.run(work, timeout, limited=how.device != "cuda")
+    verdict = child.run(work, limits, limited=how.device != "cuda")
     verdict.seconds = time.perf_counter() - start
     verdict.name = verdict.name or name
     verdict.against = verdict.against or how.label
@@ -233,7 +235,7 @@ def assert_gradient(  # noqa: PLR0913 -- all after the fourth have names
         raise AssertionError(verdict.text(hints))
 
 
-def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
+def in_file(path: str, name: str, how: Asked, limits: Limits = DEFAULT) -> Verdict:
     """The verdict on `name` of a user's file. The child process imports the file."""
 
     def work() -> Verdict:
@@ -257,9 +259,11 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
         with project_on_path(Path(path)):  # a function may import a module of its project when it is called
             return work()
 
+    if open_ends := unfinished(path, name):
+        return Verdict(COULD_NOT_RUN, name=name, against=how.label, file=path, error=open_ends)
     for file in (path, asked.file_of(how.against)):
         child.share_torch(file)
-    verdict = _child_verdict(among_its_own, timeout, name, how)
+    verdict = _child_verdict(among_its_own, limits, name, how)
     verdict.file = path
     return verdict
 
@@ -269,7 +273,7 @@ def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[
     return [
         Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
         if t.error
-        else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
+        else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), Limits(timeout)))
         for t in find_targets(targets, how.against)
     ]
 

@@ -25,6 +25,8 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {  # name -> (module, one-line help)
     "check": ("torchref.cli.commands.check", "judge a gradient derived by hand, and say what is wrong with it"),
     "compare": ("torchref.cli.commands.compare", "train a NumPy network and its torch twin in lockstep"),
+    "exercises": ("torchref.cli.commands.exercises", "write skeletons with empty backwards, and their assignment"),
+    "grade": ("torchref.cli.commands.grade", "grade what a class has handed in"),
     "list": ("torchref.cli.commands.list", "list the comparisons that ship"),
     "referee": ("torchref.cli.commands.referee", "judge every gradient of any PyTorch model, and say where they part"),
     "view": ("torchref.cli.commands.view", "look at runs in TensorBoard, NumPy over torch"),

@@ -99,10 +99,11 @@ def _code(v: Judgement, hints: int) -> str:
     for f in v.findings if hints >= 2 else ():
         if f.line:
             marks.setdefault(f.line, []).append(f"{v.title(f.gradient)}: {f.slug}")
-    return "".join(_piece(s["first"], s["text"], marks) for s in v.source)
+    return "".join(piece(s["first"], s["text"], marks) for s in v.source)
 
 
-def _piece(first: int, text: str, marks: dict[int, list[str]]) -> str:
+def piece(first: int, text: str, marks: dict[int, list[str]]) -> str:
+    """Code from line `first` on; `marks` says what is wrong at a line."""
     lines = []
     for number, line in enumerate(text.rstrip("\n").split("\n"), first):
         said = f"  <b>&#9664; {html.escape('; '.join(marks[number]))}</b>" if number in marks else ""

@@ -11,16 +11,20 @@ from torchref.check.report.judgement import COULD_NOT_RUN, WRONG, Judgement
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML cannot hold
 
 
-def junit(verdicts: Sequence[Judgement], hints: int) -> str:
-    """The XML. A wrong gradient is a failure. Code that could not be run, or not be judged as a whole, is an error."""
-    root = ElementTree.Element("testsuites", name="torchref check")
+def junit(verdicts: Sequence[Judgement], hints: int | Sequence[int], command: str = "torchref check") -> str:
+    """The XML. A wrong gradient is a failure. Code that could not be run, or not be judged as a whole, is an error.
+
+    `hints` is one level for all, or one for each. `command` is what the suite is called by.
+    """
+    levels = [hints] * len(verdicts) if isinstance(hints, int) else hints
+    root = ElementTree.Element("testsuites", name=command)
     wrong = sum(v.verdict == WRONG for v in verdicts)
     errors = sum(v.status == 2 for v in verdicts)
     counts = {"errors": str(errors), "failures": str(wrong), "skipped": "0", "tests": str(len(verdicts))}
     time = f"{sum(v.seconds for v in verdicts):.3f}"
-    suite = ElementTree.SubElement(root, "testsuite", {"name": "torchref check", **counts, "time": time})
-    for v in verdicts:
-        _add_case(suite, v, hints)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": command, **counts, "time": time})
+    for v, level in zip(verdicts, levels, strict=True):
+        _add_case(suite, v, level)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

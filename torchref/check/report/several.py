@@ -37,7 +37,8 @@ def as_text(
 def in_one_line(v: Judgement, hints: int) -> str:
     """The verdict in one line: its word, and as much more as the level of hints allows."""
     if v.verdict == COULD_NOT_RUN:
-        return f"could not be run: {(v.error.splitlines() or [''])[-1]}"
+        said = [line for line in v.error.splitlines() if line[:1].strip()]  # without the lines of a traceback
+        return f"could not be run: {(said or [''])[-1].removesuffix('; it was at:')}"
     if v.verdict == RIGHT or hints == 0:
         return v.outcome
     wrong = (title(f.gradient) + (f" {f.slug}" if hints >= 2 else "") for f in v.findings)

@@ -16,6 +16,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running.message import decode, encode
 from torchref.check.running.tracebacks import last_lines
 
-MEMORY = 4 << 30  # bytes a user's code may allocate beyond what is there
+SPARE = 2  # seconds between the signal that interrupts the code, and the one that ends it
 TOKEN = 32  # bytes of the judge's token
 LONGEST = 64 << 20  # bytes of a verdict, its pictures included
 OURS = (  # lines of a traceback that do not help the user
@@ -37,6 +38,18 @@ OURS = (  # lines of a traceback that do not help the user
     "<frozen ",
     "Extension modules:",
 )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one target's code may use. Seconds of the clock depend on what else the machine does, those of CPU do not."""
+
+    seconds: float = 60.0  # by the clock
+    cpu: int | None = None  # seconds of computing; None: no limit of its own
+    memory: int = 4 << 30  # bytes that it may allocate beyond what is there
+
+
+DEFAULT = Limits()
 
 
 def _could_not_run(error: str) -> Verdict:
@@ -51,29 +64,32 @@ def share_torch(path: str) -> None:
             importlib.import_module("torch")
 
 
-def _limit_memory() -> None:
-    """A huge allocation raises MemoryError instead of taking the machine down."""
+def _limit_resources(limits: Limits) -> None:
+    """A huge allocation raises MemoryError instead of taking the machine down; computing too long ends the process."""
     try:
         import resource
-
+    except ImportError:  # Windows
+        return
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with open("/proc/self/statm") as f:
             pages = int(f.read().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, OSError, ValueError):
-        pass
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + limits.memory,) * 2)
+    if limits.cpu is not None:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu + SPARE, limits.cpu + 2 * SPARE))
 
 
-def _guarded(work: Callable[[], Verdict]) -> Verdict:
+def _guarded(work: Callable[[], Verdict], limits: Limits) -> Verdict:
     """The verdict of `work`; an exception becomes a verdict that reports it."""
     try:
         return work()
     except TimeOut as problem:
         lines = last_lines(problem) or "the search for the mistake, after your code had run"
-        more = "--timeout SECONDS gives it more time"
+        more = "--timeout SECONDS gives it more time" if limits.cpu is None else ""
         return Verdict(COULD_NOT_RUN, error=f"{problem}\n{lines}", called=_called(problem), option=more)
     except MemoryError as problem:
-        error = f"it asked for more memory than it may have ({MEMORY >> 30} GiB)\n{last_lines(problem)}"
+        error = f"it asked for more memory than it may have ({limits.memory / (1 << 30):g} GiB)\n{last_lines(problem)}"
         return Verdict(COULD_NOT_RUN, error=error, called=_called(problem))
     except BaseException as problem:  # noqa: BLE001 -- the user's code has changed what we are made of: anything may come
         last = "".join(traceback.format_exception(problem)[-4:])
@@ -85,18 +101,18 @@ def _called(problem: BaseException) -> str:
     return how_called(getattr(problem, "calls", ()))
 
 
-def run(work: Callable[[], Verdict], timeout: float = 60.0, limited: bool = True) -> Verdict:
+def run(work: Callable[[], Verdict], limits: Limits = DEFAULT, limited: bool = True) -> Verdict:
     """The verdict of `work()` in a forked child, or one that says why no answer came back.
 
     The child gets a signal when its time is up: its traceback then says where it was. Two seconds later it is killed.
     """
     if not hasattr(os, "fork") or _cuda_in_use():
-        return _guarded(work)
+        return _guarded(work, limits)
     with tempfile.TemporaryFile(mode="w+b") as log:
-        return _fork(work, timeout, log, limited)
+        return _fork(work, limits, log, limited)
 
 
-def _fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> Verdict:
+def _fork(work: Callable[[], Verdict], limits: Limits, log: BinaryIO, limited: bool) -> Verdict:
     """The child's answer; if the child crashes, `log` holds its last traceback.
 
     The answer is the token, the document's length in 8 bytes, and the document. The token is drawn for this child
@@ -113,7 +129,7 @@ def _fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: b
         status = 1
         try:
             os.close(read)
-            document = _answer(work, timeout, log, limited)
+            document = _answer(work, limits, log, limited)
             with os.fdopen(write, "wb") as pipe:
                 pipe.write(token + len(document).to_bytes(8, "big") + document)
             status = 0
@@ -122,9 +138,9 @@ def _fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: b
     os.close(write)
     verdict = None
     try:
-        verdict = decode(receive(read, token, time.monotonic() + timeout + 2))
+        verdict = decode(receive(read, token, time.monotonic() + limits.seconds + SPARE))
     except TimeoutError:
-        verdict = _could_not_run(f"it did not finish within {timeout:g} s (and could not be interrupted)")
+        verdict = _could_not_run(f"it did not finish within {limits.seconds:g} s (and could not be interrupted)")
     except ValueError as problem:
         verdict = _could_not_run(str(problem))
     except EOFError:
@@ -137,21 +153,24 @@ def _fork(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: b
     return verdict or _could_not_run(f"the process died ({_ending(status)})\n{_last_traceback(log)}")
 
 
-def _answer(work: Callable[[], Verdict], timeout: float, log: BinaryIO, limited: bool) -> bytes:
+def _answer(work: Callable[[], Verdict], limits: Limits, log: BinaryIO, limited: bool) -> bytes:
     """In the child: the document of the verdict."""
     sys.stdout = sys.stderr
     os.dup2(2, 1)  # what the user's code prints must not mix with our answer
     faulthandler.enable(log)
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, _alarm(timeout))
-    signal.setitimer(signal.ITIMER_REAL, timeout)
+    _interrupt(signal.SIGALRM, signal.ITIMER_REAL, limits.seconds, "")
+    if limits.cpu is not None:
+        faulthandler.register(signal.SIGXCPU, log, chain=True)
+        _interrupt(signal.SIGPROF, signal.ITIMER_PROF, limits.cpu, " of computing")
     if limited:  # CUDA asks for far more addresses than memory
-        _limit_memory()
+        _limit_resources(limits)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     before = dict(vars(np))
-    verdict = _guarded(work)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    verdict = _guarded(work, limits)
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 0)
     with contextlib.suppress(BaseException):
         sys.stderr.flush()
     changed = [name for name, value in before.items() if name[0] != "_" and vars(np).get(name) is not value]
@@ -199,7 +218,9 @@ def _ending(status: int) -> str:
     """How a process ended."""
     if os.WIFSIGNALED(status):
         if os.WTERMSIG(status) == signal.SIGKILL:  # by the system, or by us after the end of the pipe
-            return "SIGKILL: the machine's memory was full, or the code closed the judge's pipe"
+            return "SIGKILL: the machine's memory was full, its time was over, or the code closed the judge's pipe"
+        if os.WTERMSIG(status) == signal.SIGXCPU:
+            return "SIGXCPU: it computed for longer than it may, and could not be interrupted"
         return signal.Signals(os.WTERMSIG(status)).name
     return f"exit status {os.waitstatus_to_exitcode(status)}"
 
@@ -211,11 +232,14 @@ def _last_traceback(log: BinaryIO) -> str:
     return "\n".join([line for line in lines if line.strip() and not any(o in line for o in OURS)][:8])
 
 
-def _alarm(timeout: float) -> Callable[..., None]:
-    def handler(*_: Any) -> None:
-        raise TimeOut(f"it did not finish within {timeout:g} s; it was at:")
+def _interrupt(which: signal.Signals, timer: int, seconds: float, of_what: str) -> None:
+    """Raise TimeOut in the user's code when this timer has run for so long."""
 
-    return handler
+    def handler(*_: Any) -> None:
+        raise TimeOut(f"it did not finish within {seconds:g} s{of_what}; it was at:")
+
+    signal.signal(which, handler)
+    signal.setitimer(timer, seconds)
 
 
 def _cuda_in_use() -> bool:

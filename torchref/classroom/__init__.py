@@ -1,0 +1,1 @@
+"""A class: an assignment, what was handed in, and how it is graded; the exercises that ship."""

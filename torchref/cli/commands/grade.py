@@ -1,0 +1,101 @@
+"""`torchref grade`: the gradients of a class, graded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from torchref.cli.commands import option
+from torchref.compare.errors import UserError
+
+if TYPE_CHECKING:
+    from torchref.classroom.assignment import Assignment
+    from torchref.classroom.marking import Student
+    from torchref.classroom.submissions import Submission
+
+__all__ = ["Options", "run"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Grade what a class has handed in.
+
+    torchref grade assignment.toml submissions: a folder, a zip archive or a file for each student. One folder that
+    holds the assignment's files is one submission: torchref grade assignment.toml . at home gives the verdict that the
+    teacher's command gives. The code runs with your rights: see the manual, Grading a class.
+    Exit status of a class: 0 when it is graded. Of one submission 0: all is right, 1: something is not, 2: something
+    was not judged.
+    """
+
+    assignment: Annotated[Path | None, tyro.conf.Positional, option("ASSIGNMENT.toml")] = None
+    """The tasks."""
+    submissions: Annotated[Path | None, tyro.conf.Positional, option("SUBMISSIONS")] = None
+    """What was handed in."""
+    out: Annotated[Path | None, option("DIR")] = None
+    """Where the grades go: grades.csv, grades.json, junit.xml, report.html, gradescope/, prairielearn/. Default:
+    grades; for one submission nothing is written without it."""
+    resume: Annotated[bool, option()] = False
+    """Go on where a run was stopped: a task is judged again only if it, or the submission, has changed."""
+    workers: Annotated[int | None, option("N")] = None
+    """How many tasks are judged at a time. Default: one for each core."""
+    quiet: Annotated[bool, option()] = False
+    """Show no progress."""
+
+
+def run(options: Options) -> int:
+    """Judge, print, write."""
+    if options.assignment is None or options.submissions is None:
+        raise UserError("grade: say what to grade: torchref grade ASSIGNMENT.toml SUBMISSIONS")
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"grade: --workers must be positive, not {options.workers}")
+    from torchref.classroom import assignment, submissions
+
+    asked = assignment.read(options.assignment)
+    found = submissions.find(asked, options.submissions)
+    alone = len(found) == 1 and found[0].path == options.submissions
+    if not alone or options.out is not None:
+        out = options.out or Path("grades")
+        students = _graded(asked, found, out, options)
+        _report(asked, students, out, alone)
+        return _status(students[0]) if alone else 0
+    with tempfile.TemporaryDirectory(prefix="torchref-") as place:
+        students = _graded(asked, found, Path(place), options)
+    _report(asked, students, None, alone)
+    return _status(students[0])
+
+
+def _graded(asked: Assignment, found: list[Submission], out: Path, options: Options) -> list[Student]:
+    """The grades of all students."""
+    from torchref.classroom.marking import mark
+    from torchref.compare.train.progress import ProgressDisplay
+
+    workers = options.workers or os.cpu_count() or 1
+    with ProgressDisplay(quiet=options.quiet, unit="task") as progress:
+        return mark(asked, found, out, options.resume, workers, lambda done, of: progress("graded", done, of))
+
+
+def _report(asked: Assignment, students: list[Student], out: Path | None, alone: bool) -> None:
+    """Print what a teacher, or a student at home, wants to know, and write the files."""
+    from torchref.classroom.results import mistakes, table, write
+
+    table.show(asked, students)
+    if alone:
+        print("\n".join(grade.feedback for grade in students[0].grades))
+    else:
+        print(mistakes.as_text(asked, students))
+    if out is not None:
+        write.write(out, asked, students)
+        print(f"the grades are in {out}: grades.csv, grades.json, report.html, gradescope/, prairielearn/, junit.xml")
+
+
+def _status(student: Student) -> int:
+    """Of one submission: 0 if all is right, 1 if something is not, 2 if something was not judged."""
+    words = {grade.word for grade in student.grades}
+    if words <= {"right"}:
+        return 0
+    return 1 if words <= {"right", "partly right", "wrong"} else 2
