@@ -35,8 +35,7 @@ def as_in_a_browser():
     """From here on this process is one, as far as torchref can see."""
     assert not MISSING & sys.modules.keys(), f"loaded already: {MISSING & sys.modules.keys()}"
     sys.meta_path.insert(0, NotInstalled())
-    import torchref.check.api
-
+    importlib.import_module("torchref.check.api")  # NumPy asks for the platform itself
     sys.platform, os.fork = "emscripten", refuse
 
 

@@ -135,7 +135,7 @@ def test_erf_is_exact():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_erf_keeps_what_it_gets(dtype):
-    """Catches another dtype, shape or kind of result than SciPy's: in empty arrays, numbers, nan and infinities, too."""
+    """Catches another dtype, shape or kind of result than SciPy's: of empty arrays, numbers, nan, infinities."""
     for x in (np.array([[0.5, np.nan], [np.inf, -np.inf]], dtype), np.array(0.25, dtype), np.zeros((0, 3), dtype)):
         mine, right = erf_by_the_entry(x), special.erf(x)
         assert (type(mine), mine.dtype, mine.shape) == (type(right), right.dtype, right.shape)
