@@ -12,7 +12,7 @@ from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.message import decode, encode
 from torchref.classroom.assignment import Task
 
-__all__ = ["MISSING", "NOT_ALLOWED", "NOT_RUN", "RIGHT_WORD", "WORDS", "Grade", "grade", "without"]
+__all__ = ["MISSING", "NOT_ALLOWED", "NOT_DONE_WORD", "NOT_RUN", "RIGHT_WORD", "WORDS", "Grade", "grade", "without"]
 
 RIGHT_WORD, PARTLY, WRONG_WORD, NOT_DONE_WORD = "right", "partly right", "wrong", "not done"
 MISSING, NOT_ALLOWED, NOT_RUN = "missing", "not allowed", "not run"
@@ -40,7 +40,9 @@ class Grade:
     @property
     def feedback(self) -> str:
         """What the student reads, at the level of hints that the teacher chose."""
-        if self.word in (MISSING, NOT_ALLOWED, NOT_DONE_WORD):
+        if self.word == NOT_DONE_WORD:
+            return f"{self.task.name}: {self.judgement.error}"
+        if self.word in (MISSING, NOT_ALLOWED):
             return f"{self.task.name}: {self.word}: {self.judgement.error}"
         return self.judgement.text(self.task.hints)
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from torchref import __version__
+from torchref.check.reading.unfinished import unfinished
 from torchref.check.reference import asked
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running.child import LONGEST, SPARE, TOKEN
 from torchref.check.running.message import decode
 from torchref.classroom import imports
 from torchref.classroom.assignment import Assignment, Task
-from torchref.classroom.grade import MISSING, NOT_ALLOWED, NOT_RUN, Grade, grade, without
+from torchref.classroom.grade import MISSING, NOT_ALLOWED, NOT_DONE_WORD, NOT_RUN, Grade, grade, without
 from torchref.classroom.submissions import Submission, TooLarge, copy, digest, pick
 from torchref.compare.files import write_whole
 
@@ -79,6 +80,8 @@ def _judged(assignment: Assignment, task: Task, student: str, folder: Path, stop
     names = tuple(name for name in assignment.forbidden if name not in task.allow)
     if found := imports.forbidden_imports(files, names):
         return without(student, task, NOT_ALLOWED, f"it {found}, which this task does not allow")
+    if open_ends := unfinished(path, task.function):
+        return without(student, task, NOT_DONE_WORD, open_ends)
     request = {
         "path": str(path),
         "function": task.function,

@@ -21,15 +21,9 @@ STYLES = {RIGHT_WORD: "green", "partly right": "yellow", "wrong": "red"}
 
 
 def show(assignment: Assignment, students: Sequence[Student]) -> None:
-    """Print the table: a row a student, a column a task."""
+    """Print the table: a row a student and a column a task; of one student, a row a task."""
     console = Console()
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("student")
-    for task in assignment.tasks:
-        table.add_column(f"{task.name} / {task.points:g}", justify="right")
-    table.add_column(f"points / {assignment.points:g}", justify="right")
-    for student in students:
-        table.add_row(Text(student.name), *map(_cell, student.grades), f"{student.points:g}")
+    table = _of_one(students[0]) if len(students) == 1 else _of_all(assignment, students)
     wanted = Console(width=10_000).measure(table).maximum
     if not console.is_terminal and wanted > console.width:
         console.width = wanted
@@ -41,10 +35,33 @@ def show(assignment: Assignment, students: Sequence[Student]) -> None:
                 console.print(f"look at {student.name}, {grade.task.name}: {what}", markup=False, highlight=False)
 
 
-def _cell(grade: Grade) -> Text:
-    """The points, and the word where that is not "right"."""
-    word = "" if grade.word == RIGHT_WORD else f"{grade.word} "
-    return Text(f"{word}{grade.points:g}", style=STYLES.get(grade.word, ""))
+def _of_one(student: Student) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=True)
+    table.add_column("task", "together")
+    table.add_column("", "")
+    table.add_column("points", f"{student.points:g}", justify="right")
+    table.add_column("of", f"{student.of:g}", justify="right")
+    for grade in student.grades:
+        table.add_row(grade.task.name, _cell(grade, grade.word), f"{grade.points:g}", f"{grade.task.points:g}")
+    return table
+
+
+def _of_all(assignment: Assignment, students: Sequence[Student]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("student")
+    for task in assignment.tasks:
+        table.add_column(f"{task.name} / {task.points:g}", justify="right")
+    table.add_column(f"points / {assignment.points:g}", justify="right")
+    for student in students:
+        cells = [
+            _cell(g, f"{g.points:g}" if g.word == RIGHT_WORD else f"{g.word} {g.points:g}") for g in student.grades
+        ]
+        table.add_row(Text(student.name), *cells, f"{student.points:g}")
+    return table
+
+
+def _cell(grade: Grade, said: str) -> Text:
+    return Text(said, style=STYLES.get(grade.word, ""))
 
 
 def as_csv(assignment: Assignment, students: Sequence[Student]) -> str:

@@ -1,0 +1,1 @@
+"""The files that students fill in: one exercise a file, the forward given, the backward empty."""
