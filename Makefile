@@ -5,6 +5,8 @@
 #   make notebooks   a notebook of each page with cells, in notebooks/
 #   make benchmark   time the training steps beside torch
 #   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
+#   make wheels      the two wheels, with torch and without it, into dist/
+#   make browser     the check as a page for a browser, into site/check/ (npm fetches Pyodide)
 #   make certify     measure every module (a quarter of an hour); ONLY=Linear renews one row of the certificate
 # On Linux, pip fetches torch with CUDA; the build for the CPU alone is smaller (see the installation page of PyTorch).
 
@@ -14,9 +16,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help compare test check notebooks benchmark cuda certify clean
+.PHONY: help compare test check notebooks benchmark cuda wheels browser certify clean
 help:
-	@sed -n '2,8s/^#   //p' Makefile
+	@sed -n 's/^#   make/make/p' Makefile
 
 compare: $(VENV)/installed
 	@out=runs; [ ! -e runs/digits ] || out=runs/$$(date +%Y-%m-%d_%H.%M.%S); \
@@ -44,6 +46,14 @@ benchmark: $(VENV)/installed-test
 # On a machine without one it says so; DEVICE=cpu tries the same on the processor.
 cuda: $(VENV)/installed-test
 	CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m tests.cuda $(or $(DEVICE),cuda)
+
+# Of one tree two distributions: manual/decisions/two-wheels.md says why.
+wheels: $(VENV)/installed-dev
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./light
+
+# NUMPY=FILE.whl puts NumPy for WebAssembly into the folder; without it a visitor's browser loads it from Pyodide's CDN.
+browser: $(VENV)/installed
+	$(BIN)/python -m torchref.browser site/check $(if $(NUMPY),--numpy $(NUMPY))
 
 certify: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(ONLY)

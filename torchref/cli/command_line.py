@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from torchref import __version__
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
@@ -89,9 +90,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(_help())
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
-        from importlib.metadata import version
-
-        print(f"torchref {version('torchref')}")
+        print(f"torchref {__version__}")
         return 0
     if arguments[0] == "completion":
         from torchref.cli.completion import HELP, completion_script

@@ -24,6 +24,7 @@ __all__ = ["definition", "explained", "is_users", "message", "reason", "report_f
 _TORCHREF = Path(__file__).resolve().parents[1]
 _OURS = [_TORCHREF, _TORCHREF.with_name("comparisons")]
 _PYTHONS = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")]
+INSTALL = "pip install 'torchref-light[command]' for `torchref check`, 'torchref-light[torch]' for all of torchref"
 _PACKAGES = {"site-packages", "dist-packages"}  # what an installed package lies in
 
 
@@ -37,6 +38,8 @@ def explained(error: BaseException) -> str | None:
         line = f"{place}: {type(error).__name__}: {message(error)}{remedy(error)}"
     elif isinstance(error, OSError):
         line = f"{error.filename or 'the output, or an open file'}: {reason(error)}"
+    elif isinstance(error, ModuleNotFoundError) and (package := missing_package(error)):
+        line = f"{package} is not installed: {INSTALL}"
     elif isinstance(error, MemoryError):
         line = f"the memory does not suffice: {message(error)}"
     elif isinstance(error, UnicodeEncodeError):
@@ -44,6 +47,12 @@ def explained(error: BaseException) -> str | None:
     else:
         return None
     return " ".join(line.splitlines())
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """The package that torchref would need, and that is not there; "" where it is a module of torchref's own."""
+    package = (error.name or "").partition(".")[0]
+    return "" if package in ("torchref", "comparisons") else package
 
 
 def user_line(error: BaseException) -> str | None:

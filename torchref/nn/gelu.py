@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import erf
 
 from torchref.nn.any_array import takes_any_array
+from torchref.nn.error_function import erf
 from torchref.nn.errors import check_floating
 from torchref.nn.module import Array, Backward, Module, bind
 

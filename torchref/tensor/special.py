@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from torchref.nn import error_function
 from torchref.nn.errors import check_numbers
 from torchref.nn.module import Array, Backward
 from torchref.nn.promotion import real
@@ -17,6 +18,18 @@ __all__ = ["entr", "erf", "erfc", "erfinv", "i0", "lgamma", "logit", "ndtr", "xl
 
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+
+
+def scipy_special() -> Any:
+    """scipy.special, loaded when a function first needs it: all else here is NumPy's.
+
+    Errors: ModuleNotFoundError where SciPy is not installed, as in a browser.
+    """
+    try:
+        return importlib.import_module("scipy.special")
+    except ModuleNotFoundError:
+        message = "erfc, erfinv, lgamma, entr, i0 and ndtr need SciPy, which is not installed: pip install scipy"
+        raise ModuleNotFoundError(message, name="scipy") from None
 
 
 @elementwise
@@ -32,7 +45,7 @@ def erf(x: Array) -> tuple[Array, Backward]:
     def backward(dy: Array) -> Array:
         return dy * (TWO_OVER_ROOT_PI * np.exp(-a * a))
 
-    return special.erf(a), backward
+    return error_function.erf(a), backward
 
 
 @elementwise
@@ -43,7 +56,7 @@ def erfc(x: Array) -> tuple[Array, Backward]:
     def backward(dy: Array) -> Array:
         return -dy * (TWO_OVER_ROOT_PI * np.exp(-a * a))
 
-    return special.erfc(a), backward
+    return scipy_special().erfc(a), backward
 
 
 @elementwise
@@ -54,7 +67,7 @@ def erfinv(x: Array) -> tuple[Array, Backward]:
 
     Equals `torch.erfinv`.
     """
-    y = special.erfinv(real("erfinv", x))
+    y = scipy_special().erfinv(real("erfinv", x))
 
     def backward(dy: Array) -> Array:
         return dy * (math.sqrt(math.pi) / 2 * np.exp(y * y))
@@ -73,9 +86,9 @@ def lgamma(x: Array) -> tuple[Array, Backward]:
     a = real("lgamma", x)
 
     def backward(dy: Array) -> Array:
-        return dy * special.digamma(a)
+        return dy * scipy_special().digamma(a)
 
-    return np.where(np.isneginf(a), -a, special.gammaln(a)), backward
+    return np.where(np.isneginf(a), -a, scipy_special().gammaln(a)), backward
 
 
 @elementwise
@@ -130,7 +143,7 @@ def entr(x: Array) -> tuple[Array, Backward]:
     def backward(dy: Array) -> Array:
         return dy * (-np.log(a) - 1)
 
-    return special.entr(a) if a.dtype.kind != "c" else -a * np.log(a), backward
+    return scipy_special().entr(a) if a.dtype.kind != "c" else -a * np.log(a), backward
 
 
 @elementwise
@@ -139,9 +152,9 @@ def i0(x: Array) -> tuple[Array, Backward]:
     a = real("i0", x)
 
     def backward(dy: Array) -> Array:
-        return dy * special.i1(a)
+        return dy * scipy_special().i1(a)
 
-    return special.i0(a), backward
+    return scipy_special().i0(a), backward
 
 
 @elementwise
@@ -157,4 +170,4 @@ def ndtr(x: Array) -> tuple[Array, Backward]:
     def backward(dy: Array) -> Array:
         return dy * (np.exp(-0.5 * (a * a)) * (1 / math.sqrt(2 * math.pi)))
 
-    return special.ndtr(a), backward
+    return scipy_special().ndtr(a), backward

@@ -4,7 +4,6 @@
 from functools import partial
 
 import numpy as np
-from scipy.signal import convolve2d, correlate2d
 
 from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
@@ -165,6 +164,8 @@ class Conv:
         self.kernels, self.biases = weight, bias
 
     def forward(self, input):
+        from scipy.signal import correlate2d
+
         self.input = input
         return np.stack(
             [
@@ -180,6 +181,8 @@ class Conv:
 @right("conv2d")
 class ConvScipy(Conv):
     def backward(self, dy):
+        from scipy.signal import convolve2d, correlate2d
+
         self.dW, ig = np.zeros(self.kernels.shape), np.zeros(self.input.shape)
         for n, i, j in np.ndindex(len(self.input), *self.kernels.shape[:2]):
             self.dW[i, j] += correlate2d(self.input[n, j], dy[n, i], "valid")
@@ -191,6 +194,8 @@ class ConvScipy(Conv):
 @wrong("conv2d", "kernel-flipped", "weight")
 class ConvScipyFlipped(Conv):
     def backward(self, dy):
+        from scipy.signal import convolve2d
+
         self.dW, ig = np.zeros(self.kernels.shape), np.zeros(self.input.shape)
         for n, i, j in np.ndindex(len(self.input), *self.kernels.shape[:2]):
             self.dW[i, j] += convolve2d(self.input[n, j], dy[n, i], "valid")

@@ -63,9 +63,9 @@ def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
     )
 
 
-def cell(verdict: Judgement) -> str:
-    """One verdict as a notebook shows it."""
-    return f'<style>{STYLE}</style><div class="torchref">{"".join(_section(verdict, 3))}</div>'
+def cell(verdict: Judgement, hints: int = 3) -> str:
+    """One verdict as a part of a page: of a notebook, of the check in a browser."""
+    return f'<style>{STYLE}</style><div class="torchref">{"".join(_section(verdict, hints))}</div>'
 
 
 def _overview(verdicts: Sequence[Judgement], hints: int) -> str:

@@ -96,6 +96,17 @@ def _guarded(work: Callable[[], Verdict], limits: Limits) -> Verdict:
         return _could_not_run(f"the check itself failed on this code:\n{last}")
 
 
+def _watched(work: Callable[[], Verdict], limits: Limits) -> Verdict:
+    """The verdict of `work`, which does not count if the user's code changed NumPy; NumPy is put back as it was."""
+    before = dict(vars(np))
+    verdict = _guarded(work, limits)
+    changed = [name for name, value in before.items() if name[0] != "_" and vars(np).get(name) is not value]
+    vars(np).update({name: before[name] for name in changed})
+    if changed and verdict.verdict != COULD_NOT_RUN:
+        return _could_not_run(f"it changed numpy.{changed[0]}, with which the judge compares")
+    return verdict
+
+
 def _called(problem: BaseException) -> str:
     """How the code was called, if the exception knows."""
     return how_called(getattr(problem, "calls", ()))
@@ -105,9 +116,10 @@ def run(work: Callable[[], Verdict], limits: Limits = DEFAULT, limited: bool = T
     """The verdict of `work()` in a forked child, or one that says why no answer came back.
 
     The child gets a signal when its time is up: its traceback then says where it was. Two seconds later it is killed.
+    Where no process can be forked, the work is done in this one, without limits: a browser's page ends its worker.
     """
-    if not hasattr(os, "fork") or _cuda_in_use():
-        return _guarded(work, limits)
+    if not _can_fork():
+        return _watched(work, limits)
     with tempfile.TemporaryFile(mode="w+b") as log:
         return _fork(work, limits, log, limited)
 
@@ -167,15 +179,11 @@ def _answer(work: Callable[[], Verdict], limits: Limits, log: BinaryIO, limited:
         _limit_resources(limits)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-    before = dict(vars(np))
-    verdict = _guarded(work, limits)
+    verdict = _watched(work, limits)
     for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
         signal.setitimer(timer, 0)
     with contextlib.suppress(BaseException):
         sys.stderr.flush()
-    changed = [name for name, value in before.items() if name[0] != "_" and vars(np).get(name) is not value]
-    if changed and verdict.verdict != COULD_NOT_RUN:
-        verdict = _could_not_run(f"it changed numpy.{changed[0]}, with which the judge compares")
     try:
         return encode(verdict)
     except Exception as problem:  # noqa: BLE001 -- the user's code has changed what the judge is made of
@@ -240,6 +248,11 @@ def _interrupt(which: signal.Signals, timer: int, seconds: float, of_what: str) 
 
     signal.signal(which, handler)
     signal.setitimer(timer, seconds)
+
+
+def _can_fork() -> bool:
+    """Whether there are processes to be had: a browser's Python has os.fork, and it always fails."""
+    return hasattr(os, "fork") and sys.platform != "emscripten" and not _cuda_in_use()
 
 
 def _cuda_in_use() -> bool:

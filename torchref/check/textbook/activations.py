@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erf
 
 from torchref.check.textbook.common import WithBackward, sigmoid
+from torchref.nn.error_function import erf
 from torchref.nn.module import Array
 
 
