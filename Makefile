@@ -2,6 +2,7 @@
 #   make compare     train NumPy beside torch on the digits and compare every gradient
 #   make test        run the tests (ARGS=tests/nn: a part of them)
 #   make check       ruff and mypy
+#   make docs        the manual as a site, in site/ (it needs node, for the formulas)
 #   make benchmark   time the training steps beside torch
 #   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
 #   make certify     measure every module (a quarter of an hour); ONLY=Linear renews one row of the certificate
@@ -13,9 +14,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help compare test check benchmark cuda certify clean
+.PHONY: help compare test check docs benchmark cuda certify clean
 help:
-	@sed -n '2,7s/^#   //p' Makefile
+	@sed -n '2,8s/^#   //p' Makefile
 
 compare: $(VENV)/installed
 	@out=runs; [ ! -e runs/digits ] || out=runs/$$(date +%Y-%m-%d_%H.%M.%S); \
@@ -32,6 +33,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The cells of its pages run here. A warning, an exception or a broken link ends it.
+docs: $(VENV)/installed-docs
+	@command -v node >/dev/null || { echo "make docs needs node, which sets the formulas: https://nodejs.org" >&2; exit 1; }
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html -d build/docs/doctrees manual site
+	@echo "site/index.html"
+
 benchmark: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.table $(ARGS)
 
@@ -43,13 +50,14 @@ certify: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(ONLY)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
 $(VENV)/installed: extras :=
 $(VENV)/installed-test: extras := [test,models]
 $(VENV)/installed-dev: extras := [dev]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: $(VENV)/made pyproject.toml constraints.txt
+$(VENV)/installed-docs: extras := [docs]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-docs: $(VENV)/made pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(extras)"
 	@touch $@
 
