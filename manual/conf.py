@@ -54,6 +54,7 @@ nb_output_stderr = "warn"
 nb_merge_streams = True
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 os.environ |= {"MATPLOTLIBRC": str(MANUAL / "_site" / "matplotlibrc"), "IPYTHONDIR": str(MANUAL / "_site" / "ipython")}
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # for `!torchref ...`
 os.environ |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONPATH": str(ROOT)}
 
 # Mathematics is made into HTML here, by node; a formula with a mistake ends the build.
@@ -84,7 +85,9 @@ pygments_dark_style = "github-dark"
 def setup(app: Any) -> None:
     """Join the three helpers to the build."""
     reference.write(MANUAL / "reference" / "api")
+    app.connect("source-read", pages.together)
     app.connect("source-read", pages.outside)
     app.connect("source-read", pages.to_the_left)
+    app.connect("source-read", pages.in_both_lights)
     app.connect("autodoc-process-docstring", docstrings.to_rst)
     app.connect("autodoc-process-signature", docstrings.plain_signature)

@@ -1,4 +1,4 @@
-"""Pages as GitHub shows them, made fit for the site: links that leave the manual, and code that is indented."""
+"""Pages as GitHub shows them, made fit for the site: links, code that is indented, pictures in two lights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[2]
 MANUAL = ROOT / "manual"
 ADDRESS = "https://github.com/torchref/torchref/blob/main/"
 CODE = re.compile(r"(?<=```python\n)( +.*?)(?=```)", re.DOTALL)
+LIGHTS = ("light", "dark")
+PICTURE = re.compile(r"^!\[([^\]]*)\]\((\S+)-light\.png\)$", re.MULTILINE)
 RELATIVE = re.compile(r"\]\((\.\./[^)\s]+)\)")
+
+
+def together(app: Any, docname: str, source: list[str]) -> None:
+    """The first page is the README of the manual, with the site's tables of contents behind it."""
+    if docname == "index":
+        source[0] = source[0].replace("```{include} README.md\n```", (MANUAL / "README.md").read_text())
 
 
 def outside(app: Any, docname: str, source: list[str]) -> None:
@@ -29,3 +37,16 @@ def outside(app: Any, docname: str, source: list[str]) -> None:
 def to_the_left(app: Any, docname: str, source: list[str]) -> None:
     """Lines shown from the inside of a function begin at the left margin."""
     source[0] = CODE.sub(lambda block: textwrap.dedent(block[1]), source[0])
+
+
+def in_both_lights(app: Any, docname: str, source: list[str]) -> None:
+    """A picture that has a twin for dark pages is shown in the light of the page."""
+    folder = (MANUAL / docname).parent
+
+    def both(match: re.Match[str]) -> str:
+        if not (folder / f"{match[2]}-dark.png").exists():
+            return match[0]
+        each = [f"```{{image}} {match[2]}-{light}.png\n:alt: {match[1]}\n:class: only-{light}\n```" for light in LIGHTS]
+        return "\n\n".join(each)
+
+    source[0] = PICTURE.sub(both, source[0])
