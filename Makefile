@@ -36,7 +36,8 @@ check: $(VENV)/installed-dev
 # The cells of its pages run here. A warning, an exception or a broken link ends it.
 docs: $(VENV)/installed-docs
 	@command -v node >/dev/null || { echo "make docs needs node, which sets the formulas: https://nodejs.org" >&2; exit 1; }
-	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html -d build/docs/doctrees manual site
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html -d build/docs/doctrees manual build/docs/site
+	rm -rf site && cp -R build/docs/site site
 	@echo "site/index.html"
 
 benchmark: $(VENV)/installed-test

@@ -32,6 +32,8 @@ def block(verdict: Verdict) -> str:
     lines = [f"<!-- verdict: {verdict['name']} -->"]
     lines += [f"> **Claim:** {verdict['claim']}", ">"]
     lines += [f"> **Verdict over {verdict['seeds']} seeds: {verdict['verdict']}.**"]
+    if verdict["verdict"] == "does not hold":
+        lines += ["> Not every part of it was confirmed; the findings say which was."]
     lines += [f"> `torchref compare {verdict['name']}` measures it anew.", ""]
     lines += ["<details><summary>The findings, with their figures</summary>", "", *findings(verdict), "</details>", ""]
     return "\n".join([*lines, "<!-- end -->"])
@@ -55,9 +57,10 @@ def escaped(text: str) -> str:
 PAGE = """\
 # What the lessons found
 
-Each popular claim was trained over several seeds, NumPy and torch in lockstep, and judged by a rule that stood before
-([how](../decisions/verdicts-of-lessons.md)). What a verdict covers is the network, the data and the rates of that
-lesson, no more. `torchref compare NAME` measures one anew.
+Each popular claim was trained over several seeds, NumPy and torch in lockstep, and judged by seeds that took no part in
+any choice ([how](../decisions/verdicts-of-lessons.md)). What a verdict covers is the network, the data and the rates of
+that lesson, no more. A claim of several parts does not hold as soon as one of them was not confirmed.
+`torchref compare NAME` measures one anew.
 
 | lesson | claim | verdict | seeds |
 |---|---|---|--:|
