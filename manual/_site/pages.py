@@ -12,15 +12,21 @@ ROOT = Path(__file__).parents[2]
 MANUAL = ROOT / "manual"
 ADDRESS = "https://github.com/torchref/torchref/blob/main/"
 CODE = re.compile(r"(?<=```python\n)( +.*?)(?=```)", re.DOTALL)
+LIBRARY = "The library, name by name"
 LIGHTS = ("light", "dark")
 PICTURE = re.compile(r"^!\[([^\]]*)\]\((\S+)-light\.png\)$", re.MULTILINE)
 RELATIVE = re.compile(r"\]\((\.\./[^)\s]+)\)")
 
 
 def together(app: Any, docname: str, source: list[str]) -> None:
-    """The first page is the README of the manual, with the site's tables of contents behind it."""
+    """The first page is the README of the manual, with the site's tables of contents behind it.
+
+    What only the site has is linked there: the pages of the reference.
+    """
     if docname == "index":
-        source[0] = source[0].replace("```{include} README.md\n```", (MANUAL / "README.md").read_text())
+        readme = (MANUAL / "README.md").read_text()
+        readme = readme.replace(LIBRARY, f"[{LIBRARY}](reference/api/index.md)")
+        source[0] = source[0].replace("```{include} README.md\n```", readme)
 
 
 def outside(app: Any, docname: str, source: list[str]) -> None:

@@ -142,7 +142,7 @@ def write(folder: Path) -> None:
         docstrings.DOCUMENTED.setdefault(entry.name, entry.path)
     folder.mkdir(parents=True, exist_ok=True)
     written = {folder / "index.md"}
-    titles: dict[str, list[str]] = defaultdict(list)
+    titles: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for file, listed in pages.items():
         page = folder / f"{file.removeprefix('torchref.')}.md"
         source = f"../../../{file.replace('.', '/')}.py"
@@ -153,20 +153,23 @@ def write(folder: Path) -> None:
             text += described(entry)
         put(page, text)
         written.add(page)
-        names = ", ".join(f"`{entry.name}`" for entry in listed)
-        titles[listed[0].part.title].append(f"| [{page.stem}]({page.name}) | {names} |")
-    put(folder / "index.md", overview(titles, [page.stem for page in written if page.stem != "index"]))
+        names = ", ".join(f"{{py:obj}}`{entry.name} <{entry.path}>`" for entry in listed)
+        titles[listed[0].part.title].append((page.stem, names))
+    put(folder / "index.md", overview(titles))
     for page in set(folder.glob("*.md")) - written:
         page.unlink()
 
 
-def overview(titles: dict[str, list[str]], pages: list[str]) -> list[str]:
-    """The list of all pages of the reference."""
+def overview(titles: dict[str, list[tuple[str, str]]]) -> list[str]:
+    """The list of all pages of the reference, with the names on them."""
     text = ["# The library, name by name", "", "A page for each file; each name beside torch's, with what its formulas"]
     text += ["were judged by. The text is the docstring: formula, shapes, backward with its derivation, errors.", ""]
-    for title, rows in titles.items():
-        text += [f"## {title}", "", "| file | names |", "|---|---|", *rows, ""]
-    return [*text, "```{toctree}", ":hidden:", "", *sorted(pages), "```", ""]
+    order = []
+    for title, pages in titles.items():
+        text += [f"## {title}", "", "| file | names |", "|---|---|"]
+        text += [*(f"| [{page}]({page}.md) | {names} |" for page, names in sorted(pages)), ""]
+        order += [page for page, _ in sorted(pages)]
+    return [*text, "```{toctree}", ":hidden:", "", *order, "```", ""]
 
 
 def put(page: Path, lines: list[str]) -> None:
