@@ -2,6 +2,7 @@
 #   make compare     train NumPy beside torch on the digits and compare every gradient
 #   make test        run the tests (ARGS=tests/nn: a part of them)
 #   make check       ruff and mypy
+#   make docs        the manual as a site, in site/ (it needs node, for the formulas)
 #   make notebooks   a notebook of each page with cells, in notebooks/
 #   make benchmark   time the training steps beside torch
 #   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help compare test check notebooks benchmark cuda wheels browser certify clean
+.PHONY: help compare test check docs notebooks benchmark cuda wheels browser certify clean
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -35,6 +36,13 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The cells of its pages run here. A warning, an exception or a broken link ends it.
+docs: $(VENV)/installed-docs
+	@command -v node >/dev/null || { echo "make docs needs node, which sets the formulas: https://nodejs.org" >&2; exit 1; }
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html -d build/docs/doctrees manual build/docs/site
+	mkdir -p site && find site -mindepth 1 -maxdepth 1 ! -name check -exec rm -rf {} +
+	cp -R build/docs/site/. site/
+	@echo "site/index.html"
 # A workflow pushes them to the branch `notebooks`, where Colab and Binder find them.
 notebooks: $(VENV)/installed-notebooks
 	rm -rf notebooks
@@ -59,14 +67,16 @@ certify: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(ONLY)
 
 clean:
-	rm -rf $(VENV) notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
 $(VENV)/installed: extras :=
 $(VENV)/installed-test: extras := [test,models,browser]
 $(VENV)/installed-dev: extras := [dev]
+$(VENV)/installed-docs: extras := [docs]
 $(VENV)/installed-notebooks: extras := [notebooks]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-notebooks: $(VENV)/made pyproject.toml constraints.txt
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-docs $(VENV)/installed-notebooks: \
+		$(VENV)/made pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(extras)"
 	@touch $@
 

@@ -48,6 +48,7 @@ def test_drawings_show_every_value():
     lines = text(output).splitlines()
     assert len(lines) == 1 + len(graph(output))
     assert any("1.37" in line and "-0.53" in line for line in lines)
+    assert output._repr_svg_() == svg(output)  # what a notebook shows
     drawing = ElementTree.fromstring(svg(output))
     boxes = [e for e in drawing.iter() if e.tag.endswith("rect")]
     assert len(boxes) == len(graph(output))

@@ -31,6 +31,10 @@ class Value:
     def __repr__(self) -> str:
         return f"Value({self.data:g}, {self.name!r}, grad={self.grad:g})"
 
+    def _repr_svg_(self) -> str:
+        """In a notebook: the graph that leads to it."""
+        return svg(self)
+
     def __add__(self, other: Value | float) -> Value:
         other = as_value(other)
         return Value(self.data + other.data, "+", (self, other), (1.0, 1.0))
