@@ -31,8 +31,7 @@ class RMSprop(Optimizer):
     there the 1e-4 of here. The learning rate stands outside of the momentum (see `SGD`); in TensorFlow inside.
 
     Errors: ValueError for a negative lr, alpha, eps, weight_decay or momentum. Equals `torch.optim.RMSprop`.
-    Hinton 2012
-    (lecture 6e of Neural networks for machine learning); centered: Graves 2013.
+    Hinton 2012 (lecture 6e of Neural networks for machine learning); centered: Graves 2013.
     """
 
     def __init__(

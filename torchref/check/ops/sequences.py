@@ -84,6 +84,7 @@ OPERATIONS = (
         loss=True,
         normalised=True,
         family="loss",
+        derivation="ctc.md",
         variants=("rich", "one sequence", "one behind the other"),
         in_torch=_in_torch,
     ),
