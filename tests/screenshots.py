@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 import socket
 import subprocess
 import sys
@@ -116,6 +115,47 @@ SHOTS = (
 )
 
 
+NOTEBOOK = (  # the cells of a notebook, each shown with what it returns
+    """import numpy as np
+from comparisons.regression import comparison
+from torchref import compare
+from torchref.check import check
+
+compare.run(comparison, out="OUT")""",
+    """def layer_norm(x, weight, bias):
+    mean, std = x.mean(-1, keepdims=True), np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    hat = (x - mean) / std
+
+    def backward(dy):
+        dhat = dy * weight
+        dx = (dhat - dhat.mean(-1, keepdims=True)) / std
+        return dx, (dy * hat).sum(0), dy.sum(0)
+
+    return weight * hat + bias, backward
+
+check(layer_norm, against="layer_norm")""",
+)
+
+
+def shoot_notebook(opened: Any, place: Path) -> None:
+    """A notebook that is run and made a page: the table of a run, and the verdict on a gradient."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import ExecutePreprocessor
+
+    cells = [nbformat.v4.new_code_cell(cell.replace("OUT", str(place / "notebook"))) for cell in NOTEBOOK]
+    book = nbformat.v4.new_notebook(cells=cells)
+    ExecutePreprocessor(kernel_name="python3", timeout=600).preprocess(book, {"metadata": {"path": str(ROOT)}})
+    for mode in ("light", "dark"):
+        exporter = HTMLExporter(theme=mode, exclude_input_prompt=True, exclude_output_prompt=True)
+        (place / f"notebook-{mode}.html").write_text(exporter.from_notebook_node(book)[0], "utf-8")
+        context = opened.new_context(viewport={"width": WIDTH, "height": 1500}, color_scheme=mode)
+        page = context.new_page()
+        page.goto((place / f"notebook-{mode}.html").as_uri(), wait_until="domcontentloaded")
+        save(page.screenshot(), IMAGES / f"notebook-{mode}.png")
+        context.close()
+
+
 def train(runs: Path) -> None:
     """Train what is not there. The run with the planted fault ends with status 1."""
     for folder, words in TRAININGS.items():
@@ -140,7 +180,7 @@ def viewed(runs: Path, run: str) -> Iterator[str]:
                 time.sleep(1)
             yield link
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # a process in the background may be deaf to Ctrl-C
             process.communicate()
 
 
@@ -193,6 +233,10 @@ def main(runs: Path, names: list[str]) -> None:
                     for shot in wanted:
                         print(shot.name, flush=True)
                         shoot(opened, link, shot)
+        if not names or "notebook" in names:
+            print("notebook", flush=True)
+            with tempfile.TemporaryDirectory() as place:
+                shoot_notebook(opened, Path(place))
 
 
 if __name__ == "__main__":
