@@ -1,6 +1,7 @@
 """Make the pictures of manual/what-tensorboard-shows.md anew: trains, opens TensorBoard in Chromium, in light and dark.
 
-python -m tests.screenshots [RUNS]. What is trained already in the folder RUNS is not trained again.
+python -m tests.screenshots [RUNS [NAME ...]]. What is trained already in the folder RUNS is not trained again; with
+names, only those pictures are made. All of it takes about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
 TRAININGS = {  # folder -> the words behind `torchref compare`
     "digits": ["digits"],
     "fault/digits": ["digits", "--only", "dropout", "--epochs", "1", "--sabotage", "4"],
-    "lessons/gradient_descent": ["gradient_descent", "--quick"],
-    "lessons/dropout": ["dropout", "--quick"],
-    "lessons/batch_norm": ["batch_norm", "--quick"],
-    "lessons/rnn": ["rnn", "--quick"],
+    "lessons/gradient_descent": ["gradient_descent"],
+    "lessons/dropout": ["dropout"],
+    "lessons/batch_norm": ["batch_norm"],
+    "lessons/rnn": ["rnn"],
     "sweep/regression": ["regression", "--grid", "lr=0.01,0.1", "--seeds", "2"],
 }
 
@@ -54,6 +55,15 @@ class Shot:
 def close_settings(page: Any) -> None:
     """The settings take a quarter of the page of curves."""
     page.get_by_text("Settings", exact=True).first.click()
+
+
+def wide_list(page: Any) -> None:
+    """The runs of a sweep have long names, and their list is narrow."""
+    close_settings(page)
+    page.mouse.move(243, 500)
+    page.mouse.down()
+    page.mouse.move(430, 500, steps=5)
+    page.mouse.up()
 
 
 def filter_tags(words: str) -> Callable[[Any], None]:
@@ -101,7 +111,7 @@ SHOTS = (
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),
-    Shot("sweep-time-series", "sweep/regression", prepare=close_settings),
+    Shot("sweep-time-series", "sweep/regression", prepare=wide_list),
     Shot("sweep-hparams", "sweep/regression", "hparams"),
     Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings),
     Shot("lesson-dropout", "lessons/dropout", prepare=close_settings),
@@ -121,7 +131,7 @@ from comparisons.regression import comparison
 from torchref import compare
 from torchref.check import check
 
-compare.run(comparison, out="OUT")""",
+compare.run(comparison)""",
     """def layer_norm(x, weight, bias):
     mean, std = x.mean(-1, keepdims=True), np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     hat = (x - mean) / std
@@ -143,9 +153,9 @@ def shoot_notebook(opened: Any, place: Path) -> None:
     from nbconvert import HTMLExporter
     from nbconvert.preprocessors import ExecutePreprocessor
 
-    cells = [nbformat.v4.new_code_cell(cell.replace("OUT", str(place / "notebook"))) for cell in NOTEBOOK]
+    cells = [nbformat.v4.new_code_cell(cell) for cell in NOTEBOOK]
     book = nbformat.v4.new_notebook(cells=cells)
-    ExecutePreprocessor(kernel_name="python3", timeout=600).preprocess(book, {"metadata": {"path": str(ROOT)}})
+    ExecutePreprocessor(kernel_name="python3", timeout=600).preprocess(book, {"metadata": {"path": str(place)}})
     for mode in ("light", "dark"):
         exporter = HTMLExporter(theme=mode, exclude_input_prompt=True, exclude_output_prompt=True)
         (place / f"notebook-{mode}.html").write_text(exporter.from_notebook_node(book)[0], "utf-8")
