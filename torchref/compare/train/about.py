@@ -49,7 +49,8 @@ def page(comparison: Comparison, result: Sequence[str], body: str) -> str:
 
 def result_of(report: Report) -> list[str]:
     """The lines of the page that say how a run has ended."""
-    return [f"**Result: {report.verdict}.**", "", *table(report.variants)]
+    whose = "Losses and accuracies are those of NumPy's twin."
+    return [f"**Result: {report.verdict}.**", "", *table(report.variants), "", whose]
 
 
 def table(variants: Sequence[VariantReport]) -> list[str]:
