@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from tests.referee.runs import assert_equal
 from torchref.referee import judge
@@ -142,3 +143,38 @@ def test_a_shift_in_torchs_own_second_derivative_is_found():
     report = judge(model, penalized(lambda: F.binary_cross_entropy(model(x).sigmoid(), x.detach().sigmoid()), x))
     assert report.first.op == "binary_cross_entropy_backward"
     assert 1e-14 < report.first.error < 1e-10
+
+
+class Heads(nn.Module):
+    """Attention whose saved tensors are views, written in place, and a gate."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.norm = nn.Linear(6, 18), nn.LayerNorm(6)
+
+    def forward(self, x):
+        q, k, v = (part.view(len(x), -1, 2, 3).transpose(1, 2) for part in self.qkv(self.norm(x)).chunk(3, -1))
+        y = ((q @ k.mT / 3**0.5).softmax(-1) @ v).transpose(1, 2).reshape(x.shape)
+        return y * y.tanh() + F.silu(x)
+
+
+CHECKPOINTED = {
+    "tanh": lambda: nn.Sequential(nn.Tanh(), nn.Linear(6, 6), nn.SiLU()),
+    "convolution": lambda: nn.Sequential(nn.Conv1d(4, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.GELU()),
+    "attention": Heads,
+}
+
+
+@pytest.mark.parametrize("name", CHECKPOINTED)
+def test_a_penalty_through_a_checkpoint(name):
+    """Catches a gradient that is looked for at what the checkpoint has computed once more: autograd passes it to what
+    was computed at first."""
+    torch.manual_seed(5)
+    inner = CHECKPOINTED[name]()
+    model = nn.Sequential(nn.Linear(6, 6), inner, nn.Linear(6, 1)).double()
+    x = torch.randn(3, 4, 6, dtype=torch.float64, requires_grad=True)
+    run = lambda: model[2](checkpoint(inner, model[0](x), use_reentrant=False)).sum()  # noqa: E731
+    report = assert_equal(model, penalized(run, x))
+    plain = assert_equal(model, penalized(lambda: model(x).sum(), x))
+    assert report.loss == pytest.approx(plain.loss)
+    assert report.counts("intermediate") == plain.counts("intermediate")  # what is computed again has no gradient

@@ -135,6 +135,54 @@ def test_a_healthy_model_raises_no_alarm(precision, seed):
     assert_equal(*run(precision, seed), engine=engine(precision))
 
 
+class Mean(nn.Module):
+    def __init__(self, axes):
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x):
+        return x.mean(self.axes)
+
+
+# The gradient behind the norm is zero in mathematics: what comes is the rounding of numbers that cancel.
+CANCELLING = {
+    "one value": lambda: (nn.LayerNorm(1), Mean((0, 2)), (3, 6, 1)),
+    "three values": lambda: (nn.Sequential(nn.Tanh(), nn.LayerNorm(3)), Mean((0, 2)), (3, 3, 3)),
+    "two norms": lambda: (
+        nn.Sequential(nn.InstanceNorm1d(3, affine=True), nn.InstanceNorm1d(3)), Mean((1, 2)), (3, 3, 3)
+    ),
+    "three norms": lambda: (
+        nn.Sequential(nn.InstanceNorm1d(3), nn.GroupNorm(1, 3), nn.BatchNorm1d(3)), Mean((0, 2)), (3, 3, 3)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", CANCELLING)
+def test_a_gradient_that_cancels_raises_no_alarm(name, dtype):
+    """Catches an alarm for rounding that has no gradient beside it to be small against."""
+    for seed in range(4):
+        torch.manual_seed(seed)
+        norm, pool, shape = CANCELLING[name]()
+        model = nn.Sequential(nn.Conv1d(shape[1], shape[1], 1), norm, pool).to(dtype)
+        x = torch.randn(shape).to(dtype)
+        assert_equal(model, lambda model=model, x=x: model(x).sin().sum())
+
+
+def test_a_fault_in_a_gradient_that_cancels_is_found():
+    """Catches a bound for such gradients that lets a real one through."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), Mean((1,)))
+    x = torch.randn(5, 3)
+
+    def wrong(dy, x, shape, mean, rstd, weight, bias, mask):
+        return dy * weight * rstd, (dy * (x - mean) * rstd).sum(0), dy.sum(0)
+
+    with sabotaged("native_layer_norm_backward", wrong):
+        report = assert_found(model, lambda: model(x).sin().sum(), "native_layer_norm", "1")
+    assert report.first.diagnosis.startswith("statistics-as-constants"), report.text()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("seed", range(100, 134))

@@ -14,7 +14,8 @@ from torchref.referee.noise import underflow, unit_roundoff
 __all__ = ["Difference", "difference"]
 
 BLOCK = 2**15  # entries at a time: what is computed of them stays in the cache
-CERTAIN = 100  # times the bound: no further sample of rounding would explain it
+CERTAIN = 100  # times the bound: no further sample of rounding would explain it ...
+CANCELS = 1e3  # ... but where the error is as many times the gradient itself, which is then but rounding
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Difference:
 
     @property
     def certain(self) -> bool:
-        return self.equal or self.error > CERTAIN * self.bound
+        return self.equal or CERTAIN * self.bound < self.error < CANCELS
 
 
 def difference(ours: Array, theirs: Array, spread: Array, dtype: torch.dtype) -> Difference:

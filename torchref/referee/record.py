@@ -27,6 +27,15 @@ WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_
 # Operations that draw into an argument and read what they have drawn: name -> its position.
 DRAWS_INTO = {"rrelu_with_noise": 1}
 
+# What autograd calls the functions of views.
+VIEWS = {
+    f"{name}Backward"
+    for name in (
+        "Alias", "AsStrided", "Diagonal", "Expand", "Permute", "ReshapeAlias", "Select", "Slice", "Split",
+        "SplitWithSizes", "Squeeze", "T", "Transpose", "Unbind", "Unfold", "Unsqueeze", "UnsafeView", "View",
+    )
+}  # fmt: skip
+
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Records into `recording` while it is active; `end` is the code of the frame above the user's."""
@@ -39,6 +48,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.modules: list[str] = []
         self.storages: dict[int, Storage] = {}
         self.pending: list[tuple[torch.Tensor, Node, int]] = []
+        self.made_by: dict[tuple[Any, int], Ref] = {}  # by autograd's function and which of its outputs
         self.parameters: set[Storage] = set()
         self.overwritten: dict[Storage, torch.Tensor] = {}  # parameters, as they were
         self.allocated: dict[Storage, tuple[Node, list[Ref]]] = {}  # in a custom Function, and what that was given
@@ -130,11 +140,30 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         storage = self.storage(tensor)
         if call is None and tensor.grad_fn is not None and not is_view_of_leaf(tensor):
             self.meet(tensor, storage, new)
+            if torch._C._current_graph_task_id() != -1 and (computed := self.computed_before(tensor, storage)):
+                return computed
         needs = tensor.requires_grad or (call is not None and storage.call == call)
         ref = Ref(storage.version, tensor, needs and storage.differentiable)
-        if tensor.requires_grad and tensor.is_leaf and tensor._base is None and (call is None or new or is_own(tensor)):
+        own = tensor.requires_grad and tensor.is_leaf and tensor._base is None
+        if own and (call is None or new or is_own(tensor)) and not self.stands_for_a_leaf(tensor, storage):
             self.recording.leaves.setdefault(id(tensor), (tensor, ref))
         return ref
+
+    def computed_before(self, tensor: torch.Tensor, storage: Storage) -> Ref | None:
+        """What the tensor stands for that a checkpoint has computed once more for a backward in the run: autograd
+        passes its gradient to what was computed at first."""
+        function, number = tensor.grad_fn, tensor.output_nr
+        while function is not None and (function, number) not in self.made_by and is_view(function):
+            function, number = function.next_functions[0]
+        first = self.made_by.get((function, number))
+        if first is None or first.storage is storage or first.storage.size != storage.size:
+            return None
+        return Ref(first.version, tensor, True)
+
+    def stands_for_a_leaf(self, tensor: torch.Tensor, storage: Storage) -> bool:
+        """Whether a checkpoint has saved the tensor for a backward in the run in place of a leaf that is known."""
+        inside = torch._C._current_graph_task_id() != -1 and id(tensor) not in self.recording.leaves
+        return inside and any(ref.storage is storage for _, ref in self.recording.leaves.values())
 
     def allocate(self, node: Node, fresh: list[torch.Tensor], given: list[torch.Tensor]) -> None:
         """Remember memory that is made in a custom Function and not filled, and what the Function was given."""
@@ -229,6 +258,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
                     waiting.append((tensor, node, i))
             elif tensor.requires_grad and not tensor.is_leaf:
                 # Of a view written in place torch tells the gradient by that view alone.
+                self.made_by[tensor.grad_fn, tensor.output_nr] = node.outputs[i]
                 if tensor._base is None and not tensor.is_complex():
                     node.hooked.add(i)
                     tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
@@ -292,6 +322,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             self.storage(buffer).version.keep()
         self.recording.loss = self.ref(loss, None)
         self.active = False
+        self.made_by.clear()
         return self.recording
 
 
@@ -327,6 +358,11 @@ def is_own(tensor: torch.Tensor) -> bool:
 def is_view_of_leaf(tensor: torch.Tensor) -> bool:
     base = tensor._base
     return base is not None and base.is_leaf and base.requires_grad
+
+
+def is_view(function: Any) -> bool:
+    """Whether autograd's function is that of a view: it has one input, and the same memory."""
+    return function.name().rstrip("0123456789") in VIEWS
 
 
 def is_of(tensor: torch.Tensor, function: str) -> bool:

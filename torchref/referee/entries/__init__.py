@@ -10,6 +10,7 @@ from torchref.referee.entries import (  # noqa: F401  # each enters its operatio
     backward_normalization,
     given,
     indexing,
+    linear_algebra,
     loss,
     normalization,
     pooling,

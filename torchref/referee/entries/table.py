@@ -12,7 +12,8 @@ Function = TypeVar("Function", bound=Entry)
 
 # What says how a result is stored, not what it is: everything is float64 here.
 STORAGE = {"dtype", "layout", "device", "pin_memory", "memory_format", "generator", "non_blocking", "out"}
-DRAWN = {"native_dropout": 1}  # the output in which an operation returns its draw: its entry gets it as `drawn`
+# The output in which an operation returns its draw, or vectors whose signs it chooses: its entry gets it as `drawn`.
+DRAWN = {"native_dropout": 1, "_linalg_svd": 0, "_linalg_eigh": 1}
 ENTRIES: dict[str, Entry] = {}
 # What an operation writes into its arguments, in their order, where that is not its output.
 WRITERS: dict[str, Callable[..., Any]] = {}
