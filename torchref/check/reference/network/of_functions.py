@@ -232,14 +232,15 @@ def _layouts(
         yield OfFunctions(functions, held, {}, options, inside=True)
         return
     yield from _in_one_argument(functions, free, options)
-    flat = next((n for n in free if FLAT.match(n) or _sliced(n, source_of(functions))), None)
+    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
+    vectors = [n for n in free if FLAT.match(n) and not set(own) - {n}]  # all of the weights in one
+    flat = next((n for n in free if n in vectors or _sliced(n, source_of(functions))), None)
     if flat is not None:
         for size in flat_sizes(_lengths_given(options)):
             yield OfFunctions(functions, random_weights({flat: (size,)}), {}, options)
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     graded = _graded_arguments(functions, free)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
