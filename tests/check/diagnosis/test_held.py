@@ -181,50 +181,14 @@ def loss_and_grads(X, y, W):
         node = waiting.pop(0)
         node.back()
         waiting += [n for n in node.of if n.of]
-    return 0.5 * np.sum((out.data - y) ** 2), W.grad
+    loss = 0.5 * np.sum((out.data - y) ** 2)
+    return loss, W.grad
 
 
 def test_code_with_while_is_searched():
     """Catches a search that leaves out all code in which a loop might not end."""
     (finding,) = judge_as(loss_and_grads, Asked("forward"), "it").findings
     assert finding.slug == "overwritten-not-accumulated", finding
-
-
-class Adjusts:
-    """Half squared errors; what it returns is added to the weights, and says so."""
-
-    def __init__(self):
-        rng = np.random.RandomState(1)
-        self.w1, self.w2 = rng.uniform(-1, 1, (2, 3)), rng.uniform(-1, 1, (3, 1))
-
-    def predict(self, x):
-        self.h = 1 / (1 + np.exp(-x @ self.w1))
-        self.p = 1 / (1 + np.exp(-self.h @ self.w2))
-        return self.p
-
-    def perda(self, x, target):
-        return 0.5 * ((target - self.predict(x)) ** 2).sum()
-
-    def ajustes(self, x, target):
-        p = self.predict(x)
-        d2 = (target - p) * p * (1 - p)
-        d1 = d2 @ self.w2.T * self.h * (1 - self.h)
-        return x.T @ d1, self.h.T @ d2
-
-
-class Uphill(Adjusts):
-    def gradients(self, x, target):
-        return Adjusts.ajustes(self, x, target)
-
-    ajustes = None
-
-
-def test_adjustments_are_added():
-    """Catches an accusation of code that returns the steps themselves, and a turned sign that is forgiven."""
-    verdict = judge_as(Adjusts, Asked("forward"), "it")
-    assert verdict.verdict == "right", verdict.findings
-    assert any("added to the weights" in n for n in verdict.notes)
-    assert [f.slug for f in judge_as(Uphill, Asked("forward"), "it").findings] == ["wrong-sign"]
 
 
 def logistic(theta, intercept, X, y):

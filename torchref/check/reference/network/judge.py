@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -36,13 +35,12 @@ from torchref.check.reference.network.without_loss import (
 )
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Confidence, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, Confidence, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import TOLERANCE
 from torchref.nn.module import Array
 
 TRIALS = 20000  # passes in search of data that the network takes
-ADJUSTMENTS = re.compile("adjust|ajust|correct|corre[cç]|update|change", re.I)  # what is added to a weight
 SEEDS = 5  # weights that are tried where a kink lies beside the first
 STEADY = 1e-6  # noise of differences, in units of the largest slope, that no kink makes
 
@@ -122,7 +120,6 @@ def _judged(find: Callable[[], tuple[Network, str]], name: str, against: str, on
     except Exception as problem:  # noqa: BLE001 -- a loss that runs on some weights, and not on others
         return replace(could_not_run(UserError("the network", problem)), name=name, against=against)
     _name_regularization(verdict, make_probe(op, 0, None, "own").values)
-    _take_steps_for_what_they_are(verdict, network.description)
     verdict.name, verdict.against = name, against
     shown = ", ".join(f"{k} {_describe(v)}" for k, v in network.data.items())
     verdict.notes.insert(
@@ -143,18 +140,6 @@ def _describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return str(value.shape)
     return f"of {len(value)}" if isinstance(value, list) else repr(value)
-
-
-def _take_steps_for_what_they_are(verdict: Verdict, called: str) -> None:
-    """Every gradient is exactly the negative one, and the code calls what it returns adjustments: they are added."""
-    last = called.partition(" on ")[0].rpartition(", ")[2]
-    named = {n for f in verdict.findings if f.slug == "wrong-sign" for n in (f.gradient, *f.consequences)}
-    if not ADJUSTMENTS.search(last) or verdict.right or named != {p["name"] for p in verdict.pictures}:
-        return
-    verdict.verdict, verdict.findings, verdict.right = RIGHT, [], dict.fromkeys(sorted(named), 1.0)
-    verdict.notes.append(
-        f"a convention that differs from torch's: {last} returns what is added to the weights, the negative gradients"
-    )
 
 
 def _name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
