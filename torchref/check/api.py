@@ -16,13 +16,21 @@ from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
-from torchref.check.reading.targets import Target
+from torchref.check.reading.targets import Target, in_the_file
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
-from torchref.check.reference.network.judge import is_network, judge_network, judge_without_loss
+from torchref.check.reference.network.judge import (
+    is_network,
+    judge_engine,
+    judge_network,
+    judge_script,
+    judge_without_loss,
+)
+from torchref.check.reference.network.of_engine import is_engine
+from torchref.check.reference.network.of_script import ADVICE, SCRIPT, is_script
 from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
@@ -114,6 +122,8 @@ def _child_verdict(work: Callable[[], Verdict], timeout: float, name: str, how: 
 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict, in this process, against an operation or against a function of the user's own."""
+    if how.against in (None, *asked.FORWARD) and is_engine(function):
+        return judge_engine(function, name, how.label or "forward", how.only)
     if how.against is None and not is_network(function):
         return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
     if how.against is None:
@@ -239,6 +249,8 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
     def work() -> Verdict:
         if not Path(path).is_file():
             return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
+        if how.against in (None, *asked.FORWARD) and is_script(path, name):
+            return judge_script(path, name, how.label or "loss", how.only)
         try:
             module = load_file(Path(path).resolve())
         except (MemoryError, TimeOut):
@@ -267,11 +279,24 @@ def in_file(path: str, name: str, how: Asked, timeout: float = 60.0) -> Verdict:
 def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[Verdict]:
     """The verdict on each target: `FILE.py:NAME`, a file or a directory, with `=OP` or without."""
     return [
-        Verdict(COULD_NOT_RUN, name=t.name, file=t.path, error=t.error)
+        Verdict(
+            COULD_NOT_RUN,
+            name=t.name,
+            file=t.path,
+            error=t.error,
+            option=ADVICE if how.against in asked.FORWARD else "",
+        )
         if t.error
         else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), timeout))
-        for t in find_targets(targets, how.against)
+        for word in targets
+        for t in ([Target(word, SCRIPT, how.against)] if _is_a_script(word, how) else find_targets([word], how.against))
     ]
+
+
+def _is_a_script(word: str, how: Asked) -> bool:
+    """Whether a word of the command line is a file without a function that has a backward: its variables are judged."""
+    asks = how.against in (None, *asked.FORWARD) and word.endswith(".py") and Path(word).is_file()
+    return asks and not in_the_file(word, "") and is_script(word)
 
 
 def _unless_only_the_name_fits(target: Target, verdict: Verdict) -> Verdict:

@@ -14,13 +14,23 @@ from torchref.check.diagnosis.judge import judge
 from torchref.check.ops import Op
 from torchref.check.reading import joined_gates, other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
+from torchref.check.reading.forms.beside import forward_beside
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
 from torchref.check.reading.forms.recognise import recognise
-from torchref.check.reading.other_layouts import batch_axes, bias_as_row, on_sequences, one_example, one_row, square
+from torchref.check.reading.other_layouts import (
+    POSITIONS,
+    batch_axes,
+    bias_as_row,
+    of_positions,
+    on_sequences,
+    one_example,
+    one_row,
+    square,
+)
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -45,6 +55,8 @@ def diagnose(  # noqa: PLR0913 -- all that a user may say of the code
 
     `only` names the gradients to judge; `strict`: the conventions of other texts are mistakes.
     """
+    if form is None and not stated and (forward := forward_beside(target)) is not None:
+        target = forward, target
     ways = weights_told_apart(target, op) if not stated else []
     if ways:
         verdicts = (diagnose(target, op, form, way, name, device, only, strict) for way in ways)
@@ -70,7 +82,7 @@ def diagnose(  # noqa: PLR0913 -- all that a user may say of the code
         verdict = verdict_on(found, stated, strict)
     except (Unmatched, CouldNotRun) as problem:
         verdict = could_not_run(problem, None)
-    otherwise = op.loss or op.has("hx") or op.joins_bias or op.by_rows
+    otherwise = op.loss or op.has("hx") or op.joins_bias or op.by_rows or op.kernel
     if found is not None and otherwise and verdict.verdict != RIGHT and not stated:
         verdict = best_of_other_forms(found, verdict, strict)
     if parts:
@@ -135,6 +147,9 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
     if any(f.slug == "wrong-shape" for f in verdict.findings) and batch_axes(form.op):
         # W @ x + b runs on a batch in columns, np.outer(dy, x) does not
         yield form.changed(op=replace(one_example(form.op), remarks=(ONE_EXAMPLE,)))
+    if form.op.kernel and any(f.slug in OF_SHAPE and f.gradient == "bias" for f in verdict.findings):
+        # with one filter a bias of each position is added as one of each channel is
+        yield form.changed(op=replace(of_positions(form.op), remarks=(POSITIONS,)))
     if form.op.by_rows and any(f.slug in OF_SHAPE and f.gradient != "output" for f in verdict.findings):
         # dy.sum((0, 1)) is for (N, T, D)
         yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))

@@ -57,7 +57,7 @@ def best_trial(form: Form, stated: tuple[str, ...], strict: bool = False) -> Tri
 def on_one_column(reading: Reading, trial: Trial) -> Trial | None:
     """The trial of code whose backward is for one example in a column, (D, 1): on more it raises."""
     a_row = "vector" in trial.op.variants and trial.reading.variant == "vector"
-    if reading.laid_out or not trial.outputs or not (a_row or batch_axes(reading.op)):
+    if trial.reading.laid_out or not trial.outputs or not (a_row or batch_axes(reading.op)):
         return None
     raised = False
     try:
@@ -180,16 +180,29 @@ def another_function(reading: Reading) -> Trial | None:
 
 
 def another_layout(reading: Reading) -> Trial | None:
-    """The trial of code that runs on no batch: on one example, on (N, T, D), on images."""
+    """The trial of code that runs on no batch: on one example, on (N, T, D), on images, on images without channels.
+
+    A forward may run in several layouts. The one in which the gradients are right is meant, else one in which they run.
+    """
+    ways: list[Trial] = []
+    running: list[Trial] = []
+    judged = 0
     for op, told in other_layouts(reading.op) if not reading.laid_out else ():
-        there = replace(reading.calling(op=op), laid_out=True)
         try:
+            there = replace(reading, form=reading.form.against(op), laid_out=True)
             trial = settle(there.noting(told))
         except (CouldNotRun, ValueError):  # the latter: the operation has no such layout
             continue
-        if works(trial):
-            return trial
-    return None
+        if not works(trial):
+            continue
+        back = with_gradients(trial.reading)
+        if back is not None and gradients_right(back) and len(back.gradients) >= judged:
+            return trial  # a layout in which a wrong gradient is not seen is no way out
+        ways.append(trial)
+        if back is not None:
+            running.append(trial)
+            judged = max(judged, len(back.gradients))
+    return next(iter([*running, *ways]), None)
 
 
 def conventions_to_try(reading: Reading, p: Probe) -> Iterator[Convention]:

@@ -113,6 +113,7 @@ class Matcher:
     extra: tuple[str, ...]
     skip: tuple[str, ...]
     free: list[inspect.Parameter]  # not matched yet
+    keyed: frozenset[str] = frozenset()  # those that the code reads by keys: p["Wf"]
     matching: Matching = field(default_factory=Matching)
     wanted: list[str] = field(default_factory=list)  # torch's arguments that are not stated
 
@@ -163,7 +164,8 @@ class Matcher:
 
     def dictionaries(self) -> None:
         for p in list(self.free):
-            if CONFIG.match(p.name) and not any(normal(p.name) in aliases(self.op, w) for w in self.wanted):
+            known = any(normal(p.name) in aliases(self.op, w) for w in self.wanted)
+            if p.name in self.keyed or (CONFIG.match(p.name) and not known):
                 self.claim("config", p)
 
     def other_names(self) -> None:
@@ -224,15 +226,25 @@ class Matcher:
         self.parameters = list(self.free)
 
 
+def read_by_key(function: Callable[..., Any]) -> frozenset[str]:
+    """The parameters of a function that its source reads by keys, as dictionaries: p["Wf"]."""
+    try:
+        source = inspect.getsource(inspect.unwrap(function))
+    except (OSError, TypeError):
+        return frozenset()
+    return frozenset(p.name for p in parameters(function) if re.search(rf"\b{p.name}\[[\"']", source))
+
+
 def match(
     op: Op,
     params: list[inspect.Parameter],
     extra: tuple[str, ...] = (),
     stated: list[str] | None = None,
     skip: tuple[str, ...] = (),
+    keyed: frozenset[str] = frozenset(),
 ) -> Matching:
     """Match parameters with torch's arguments of `op` and the roles in `extra`: by name, by alias, in torch's order."""
-    m = Matcher(op, extra, skip, list(params))
+    m = Matcher(op, extra, skip, list(params), keyed)
     if stated and m.state(stated):
         return m.matching
     if "kernel_size" not in skip:

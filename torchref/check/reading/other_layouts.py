@@ -19,7 +19,10 @@ from torchref.check.ops.find import find
 from torchref.check.ops.formula import Adapted
 from torchref.check.ops.mistake import Gradients
 from torchref.check.reading import joined_gates
+from torchref.check.reading.planes import planes
 from torchref.nn.module import Array
+
+POSITIONS = "it has a bias for each position of the output (torch: for each channel)"
 
 
 def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
@@ -45,7 +48,8 @@ def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
                 "it is judged on one image, with a bias for each position of the output (torch: for each channel)",
             )
     if op.kernel:
-        yield of_positions(op), "it has a bias for each position of the output (torch: for each channel)"
+        yield of_positions(op), POSITIONS
+    yield from planes(op)
 
 
 def batch_axes(op: Op) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.ops import Op
-from torchref.check.ops.conventions import TORCH
+from torchref.check.ops.conventions import TORCH, Convention
 from torchref.check.ops.mistake import Unreduced
 from torchref.check.ops.probe import Probe, gradients_only
 from torchref.check.reading.config import Config, Values
@@ -100,7 +100,7 @@ def attempt(
         with noting_calls() as calls:
             run = form.run(values, handed, expected, shapes)
             _refuse_what_is_no_array(run)
-    outputs = {k: convention.to_torch(k, v) for k, v in run.outputs.items()}
+    outputs = _in_torchs_convention(convention, run.outputs)
     changes = _drawn(reading, p, outputs)
     expected, backward = p.evaluate(**changes)
     upstream = upstreams[0] if upstreams else p.upstream
@@ -150,6 +150,15 @@ def _refuse_what_is_no_array(run: Run) -> None:
         for k, v in found.items():
             if v is not None and np.asarray(v).dtype.kind not in "biufc":
                 raise CouldNotRun(f"the {kind} of {k} is no array but a {type(v).__name__}")
+
+
+def _in_torchs_convention(convention: Convention, outputs: Values) -> Values:
+    """The outputs in torch's convention. Errors: CouldNotRun for one with too few axes for it."""
+    try:
+        return {k: convention.to_torch(k, v) for k, v in outputs.items()}
+    except (ValueError, IndexError):
+        shapes = ", ".join(f"{k} {np.shape(v)}" for k, v in outputs.items())
+        raise CouldNotRun(f"the output has too few axes: {shapes}") from None
 
 
 def _drawn(reading: Reading, p: Probe, outputs: Values) -> Values:

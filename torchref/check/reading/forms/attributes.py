@@ -39,6 +39,13 @@ def in_attribute(members: Values, wanted: list[str], name: str) -> Place | None:
     return None
 
 
+def plain_number(op: Op, instance: Any, name: str) -> Place | None:
+    """The attribute that holds an array of one entry as a number: self.b = 0.0."""
+    members = vars(instance) if hasattr(instance, "__dict__") else {}
+    known = aliases(op, name)
+    return next((("attribute", k) for k, v in members.items() if type(v) is float and normal(k) in known), None)
+
+
 def in_dictionary(members: Values, wanted: list[str]) -> Place | None:
     """The dictionary on the instance, and its key, that hold the array: self.params['W']."""
     for holder, content in members.items():
@@ -103,7 +110,11 @@ def put(instance: Any, at: Place, array: Any, one_slope: bool) -> tuple[int, ...
     own = None
     if isinstance(data, np.ndarray) and data.shape != np.shape(array) and alike(data, array):
         own, array = data.shape, np.reshape(array, data.shape)
-    if isinstance(old, np.ndarray) or old is None:
+    if type(old) is float:
+        if np.size(array) != 1:
+            raise CouldNotRun(f"it holds {at[1]} as one number")
+        setattr(instance, at[1], float(np.ravel(array)[0]))
+    elif isinstance(old, np.ndarray) or old is None:
         put_array(instance, at, old, array)
     elif hasattr(old, "data") and isinstance(old.data, np.ndarray):
         old.data = array

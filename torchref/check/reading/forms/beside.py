@@ -17,9 +17,11 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.derivative import SURELY_INPUT
-from torchref.check.reading.forms.pair import DY, Pair
+from torchref.check.reading.forms.pair import CACHE, DY, Pair
 
 SWITCHES = ("derivative", "deriv", "derive", "derivate", "grad", "gradient", "prime", "backward", "diff", "dx")
+BACK = ("_backward", "_bwd", "_bw", "_grad", "_gradient", "_vjp", "_back", "Backward", "Bwd", "Grad")
+AHEAD = ("_forward", "_fwd", "_fw", "", "Forward", "Fwd")
 
 
 def looks_like_gradient(function: Any) -> bool:
@@ -31,9 +33,7 @@ def looks_like_gradient(function: Any) -> bool:
 
 def derivative_beside(function: Any) -> Callable[..., Any] | None:
     """The function of the same file that has this one's name in its own, or is the only other with its parameters."""
-    scope = getattr(function, "__globals__", {})
-    others = [f for f in scope.values() if inspect.isfunction(f) and f is not inspect.unwrap(function)]
-    others = [f for f in others if f.__module__ == function.__module__ and parameters(f)]
+    others = functions_beside(function)
     name = normal(function.__name__)
     named = [f for f in others if name in normal(f.__name__)]
     plain = [f for f in named if looks_like_gradient(f)]
@@ -42,6 +42,29 @@ def derivative_beside(function: Any) -> Callable[..., Any] | None:
     own = [p.name for p in parameters(function)]
     alike = [f for f in others if [p.name for p in parameters(f)] == own and not is_an_operation(f)]
     return alike[0] if len(alike) == 1 else None
+
+
+def backward_beside(function: Any) -> Callable[..., Any] | None:
+    """The backward of a function that returns a cache: its name begins with the function's, as glu_grad with glu."""
+    name = normal(function.__name__)
+    named = [f for f in functions_beside(function) if normal(f.__name__).startswith(name) and looks_like_gradient(f)]
+    return min(named, key=lambda f: len(f.__name__), default=None)
+
+
+def forward_beside(function: Any) -> Callable[..., Any] | None:
+    """The forward of a backward that takes a cache: affine_forward or affine beside affine_backward."""
+    if not inspect.isfunction(function) or not any(normal(p.name) in CACHE for p in parameters(function)):
+        return None
+    stems = [function.__name__.removesuffix(s) for s in BACK if function.__name__.endswith(s)]
+    there = {f.__name__: f for f in functions_beside(function)}
+    return next((there[stem + s] for stem in stems for s in AHEAD if stem + s in there), None)
+
+
+def functions_beside(function: Any) -> list[Callable[..., Any]]:
+    """The other functions of a function's file that take something."""
+    scope = getattr(function, "__globals__", {})
+    others = [f for f in scope.values() if inspect.isfunction(f) and f is not inspect.unwrap(function)]
+    return [f for f in others if f.__module__ == function.__module__ and parameters(f)]
 
 
 def is_an_operation(function: Any) -> bool:

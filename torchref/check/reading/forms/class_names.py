@@ -35,6 +35,8 @@ FORWARDS = (
     "apply",
     "compute",
     "loss",
+    "calculate",
+    "calc",
 )
 BACKWARDS = (
     "backward",
@@ -64,3 +66,7 @@ ZERO = (
 )
 HOLDERS = ("params", "parameters", "weights", "param", "_params", "state", "p", "theta")
 GRADS = ("grads", "gradients", "grad", "dparams", "_grads", "g", "d", "param_grads")
+SIDES = {  # of the images or signals that a constructor is made for: which axis of the input it asks for
+    **dict.fromkeys(("length", "inputlength", "seqlen", "seqlength", "inputlen", "siglen", "width", "inputwidth", "imagewidth", "inwidth", "imgw", "inw"), -1),
+    **dict.fromkeys(("height", "inputheight", "imageheight", "inheight", "imgh", "inh"), -2),
+}  # fmt: skip

@@ -55,7 +55,9 @@ class Closure(Form):
 
     def __init__(self, function: Callable[..., Any], op: Op, stated: list[str] | None = None) -> None:
         self.function, self.op = function, op
-        self.matching = arguments.match(op, arguments.parameters(function), stated=stated)
+        self.matching = arguments.match(
+            op, arguments.parameters(function), stated=stated, keyed=arguments.read_by_key(function)
+        )
         self.takes = self.matching.takes
         self.with_momentum = False
 

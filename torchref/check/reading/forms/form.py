@@ -55,6 +55,10 @@ class Form:
         vars(other).update(changes)
         return other
 
+    def against(self, op: Op) -> Self:
+        """A copy that is judged against `op`, the same operation on other axes."""
+        return self.changed(op=op)
+
     def judges(self, name: str) -> bool:
         """Whether the user wants this gradient judged: `--only` names those."""
         return not self.only or name in self.only

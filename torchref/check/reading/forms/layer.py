@@ -18,9 +18,9 @@ from torchref.check.ops.probe import make_probe
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import aliases, normal
 from torchref.check.reading.config import Values
-from torchref.check.reading.forms.attributes import Place, collect, get, place, put, read_place
-from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, call, fresh, guarded
-from torchref.check.reading.forms.class_names import RESULTS, SIZES, ZERO
+from torchref.check.reading.forms.attributes import Place, collect, get, place, plain_number, put, read_place
+from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, UserError, call, fresh, guarded
+from torchref.check.reading.forms.class_names import RESULTS, SIDES, SIZES, ZERO
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
 from torchref.check.reading.forms.late_parameters import SHAPES, complete
 from torchref.check.reading.forms.methods import calls, forward_and_backward, what_is_missing
@@ -61,7 +61,7 @@ class Layer(Closure):
     switched: Mapping[str, bool] = MappingProxyType({})  # the constructor's switches that are off: affine=False
 
     def __init__(self, cls: Any, op: Op, stated: list[str] | None = None) -> None:
-        self.cls, self.op = cls, op
+        self.cls = cls
         self.is_class = inspect.isclass(cls)
         self.tensors = hasattr(cls, "_on_tensors")
         self.forward_name, self.backward_name = self.methods()
@@ -69,9 +69,14 @@ class Layer(Closure):
         self.backward_method = getattr(cls, self.backward_name)
         self.with_momentum = True
         self.own_shapes: dict[str, tuple[int, ...]] = {}
+        self.forward_params = self.own_parameters(self.forward_name)
+        self.read(op, stated)
+
+    def read(self, op: Op, stated: list[str] | None) -> None:
+        """Match the arguments of the constructor and of the forward, and see what an instance holds."""
+        self.op, self.stated = op, stated
         self.sizes: dict[str, tuple[str, int]] = {}  # a constructor's parameter: torch's size, and its axis
         free = self.sizes_by_name()
-        self.forward_params = self.own_parameters(self.forward_name)
         # the forward's arguments come first: the input is never the constructor's
         first = ("input", "target", "query", "key", "value", "x1", "x2")
         inputs = [a.name for a in op.arguments if a.name.startswith(first)]
@@ -112,6 +117,9 @@ class Layer(Closure):
                 continue  # bias=True: whether there is one, not the array
             if p.default is p.empty and normal(p.name) in SHAPES and (op.kernel or op.pools or op.has("kernel_size")):
                 self.sizes[p.name] = ("input_shape", 0)
+                continue
+            if p.default is p.empty and normal(p.name) in SIDES and op.kernel:
+                self.sizes[p.name] = ("side", SIDES[normal(p.name)])
                 continue
             named = (s for s in self.unsized() if normal(p.name) in map(normal, SIZES.get(s[0], (s[0],))))
             size = next(named, None)
@@ -158,6 +166,13 @@ class Layer(Closure):
     def for_probe(self, values: Values) -> Self:
         return self.changed(torch_values=values, own_shapes={})
 
+    def against(self, op: Op) -> Self:
+        """A copy that is judged against `op`; of kernels with other axes it is seen once more what holds them."""
+        other = self.changed(op=op)
+        if op.kernel:
+            other.read(op, self.stated)
+        return other
+
     def exchanged(self) -> Self:
         other = super().exchanged()
         return other.changed(calling=other.matching)
@@ -174,6 +189,9 @@ class Layer(Closure):
         for parameter, (name, axis) in self.sizes.items():
             if name == "input_shape":  # of one image
                 found[parameter] = np.shape(values["input"])[-(1 + self.op.argument("input").axes.count("W") + 1) :]
+                continue
+            if name == "side":
+                found[parameter] = np.shape(values["input"])[axis]
                 continue
             array = next(s[1] for s in self.op.sizes if s[0] == name)
             weight = (self.torch_values or values).get(array)  # sizes do not depend on how a weight is stored
@@ -196,12 +214,16 @@ class Layer(Closure):
             if a.kind == "option" or a.name in self.takes or a.name in ("query", "key", "value"):
                 continue  # query, key and value are handed to the forward, if at all
             at = place(self.op, instance, a.name) or read_place(self.op, self.cls, instance, a.name)
+            if at is None and np.size(everything.get(a.name, ())) == 1:
+                at = plain_number(self.op, instance, a.name)
             key = at and (at[1] if isinstance(at[1], str) else str(at[1][-1]))
             if key and any(normal(key) == normal(q) and r != a.name for q, r in self.construction.roles.items()):
                 continue  # the constructor's array of that name is another argument
             if at and at not in self.attributes.values():
                 self.attributes[a.name] = at
         self.attributes |= self.unnamed_places(instance, everything)
+        if self.late:
+            self.attributes = {n: at for n, at in self.attributes.items() if self.lasts(instance, at)}
         self.takes = self.takes | set(self.attributes)
         if self.op.has("training") and switch(instance, True):
             self.takes = self.takes | {"training"}
@@ -229,6 +251,15 @@ class Layer(Closure):
         if len(self.attributes) < max(len(known), 1) or not self.made_late():
             self.late, self.attributes = False, known
             self.takes = self.takes | set(known)
+
+    def lasts(self, instance: Any, at: Place) -> bool:
+        """Whether what an instance holds at a place is still there after another forward: a state is another one."""
+        before = get(instance, *at)
+        with contextlib.suppress(CouldNotRun):
+            self.go_forward(instance, fresh(self.fallback))
+        with contextlib.suppress(AttributeError, KeyError, IndexError, TypeError):
+            return get(instance, *at) is before
+        return False
 
     def made_late(self) -> bool:
         """Whether the instance that has gone forward holds arrays where there were none before."""
@@ -277,17 +308,22 @@ class Layer(Closure):
             return copy.deepcopy(self.cls)
         if self.cls.__init__ is object.__init__:
             return guarded("the constructor", self.cls)
-        special = self.size_arrays(values)
-        special |= self.switched
-        matching = arguments.Matching({**self.construction.roles, **{p: f"size {p}" for p in special}})
-        return call(
-            self.cls,
-            matching,
-            values,
-            lambda: self.config(values),
-            "the constructor",
-            {f"size {p}": v for p, v in special.items()},
-        )
+        sizes = {**self.size_arrays(values), **self.switched}
+        try:
+            return self.constructed_with(sizes, values)
+        except UserError:
+            kernel = {p: sizes[p] for p, (name, _) in self.sizes.items() if name == "kernel_size" and p in sizes}
+            sides = sum(axis.startswith("k") for axis in self.op.argument("weight").axes) if kernel else 0
+            with contextlib.suppress(CouldNotRun):  # it may want a tuple: np.random.rand(*kernel_size)
+                if sides:
+                    return self.constructed_with({**sizes, **{p: (n,) * sides for p, n in kernel.items()}}, values)
+            raise
+
+    def constructed_with(self, sizes: dict[str, Any], values: Values) -> Any:
+        """An instance, its constructor handed these sizes."""
+        matching = arguments.Matching({**self.construction.roles, **{p: f"size {p}" for p in sizes}})
+        special = {f"size {p}": v for p, v in sizes.items()}
+        return call(self.cls, matching, values, lambda: self.config(values), "the constructor", special)
 
     def held(self) -> arguments.Matching:
         """The class's own names of its arrays: a PReLU's `a` is no input."""

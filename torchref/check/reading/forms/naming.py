@@ -59,16 +59,24 @@ def read_returned_names(function: Any) -> list[str]:
     return [called(n) for n in flat]
 
 
-SAME_ENTRIES = ("reshape", "copy", "astype", "squeeze", "view", "transpose")  # methods that leave a gradient one
+SAME_ENTRIES = ("reshape", "copy", "astype", "squeeze", "view", "transpose", "item", "ravel", "flatten")  # methods
+SAME_VALUE = ("float", "squeeze", "asarray", "array", "copy", "float64", "reshape", "ravel", "ascontiguousarray")
 
 
 def called(node: ast.expr) -> str:
     """What an expression is called: a name, also one that is divided, multiplied or reshaped, as in dw.reshape(s) / m."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SAME_ENTRIES:
         return called(node.func.value)
+    if isinstance(node, ast.Call) and node.args and last_name(node.func) in SAME_VALUE:  # float(cost), np.squeeze(cost)
+        return called(node.args[0])
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
         return called(node.left)
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def last_name(node: ast.expr) -> str:
+    """What a function is called, less the module that it stands in."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 PREFIXES = ("dld", "gradientof", "gradof", "gradient", "gradients", "gradw", "grad", "delta", "d", "g", "nabla")

@@ -18,7 +18,7 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import ALIASES, normal
 from torchref.check.reading.conventions import possible_conventions
 from torchref.check.reading.forms.autograd import Function
-from torchref.check.reading.forms.beside import looks_like_gradient, pair_beside
+from torchref.check.reading.forms.beside import backward_beside, looks_like_gradient, pair_beside
 from torchref.check.reading.forms.calling import CouldNotRun, call
 from torchref.check.reading.forms.closure import Closure, describe
 from torchref.check.reading.forms.derivative import Derivative, has_derivative
@@ -34,6 +34,7 @@ from torchref.check.reading.forms.tensors import (
     on_tensors,
 )
 from torchref.check.reading.forms.values import class_of_values, on_values
+from torchref.check.reading.other_layouts import other_layouts
 from torchref.nearest import nearest
 
 FORMS = ("closure", "pair", "class", "function", "autograd", "optimizer")
@@ -170,14 +171,17 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
         except (CouldNotRun, arguments.Unmatched):
             pass
         values = class_of_values(target)
-        if values is None:
-            raise first
-        closure = Closure(on_values(target, values), op, stated)
-        trial(closure, op)
-        return closure
+        if values is not None:
+            closure = Closure(on_values(target, values), op, stated)
+            trial(closure, op)
+            return closure
+        result = trial_on_other_axes(closure, op, stated, first)
     items = result if isinstance(result, tuple | list) else [result]
     if any(callable(i) and not isinstance(i, np.ndarray) for i in items):
         return closure
+    back = backward_beside(target) if isinstance(result, tuple) and len(items) > 1 else None
+    if back is not None:
+        return Pair((target, back), op, stated)
     a_value = len(items) == 1 and not looks_like_gradient(target) and (not op.loss or np.ndim(items[0]) < 2)
     beside = pair_beside(target, op, stated) if a_value else None
     if beside is not None:
@@ -190,6 +194,19 @@ def called_once(target: Any, op: Op, stated: list[str] | None) -> Form:
         "expected (output, backward), a pair NAME_forward / NAME_backward, a class with forward and backward, "
         "or a gradient function that takes the upstream gradient (say --form function if it is one)"
     )
+
+
+def trial_on_other_axes(closure: Closure, op: Op, stated: list[str] | None, first: CouldNotRun) -> Any:
+    """What a function that runs on no batch returns on one example, on one gray image, on (N, T, D).
+
+    Errors: `first`, where it runs on none of them.
+    """
+    for other, _ in other_layouts(op):
+        try:
+            return trial(closure, other, stated)
+        except (CouldNotRun, ValueError):  # the latter: the operation has no such layout
+            continue
+    raise first
 
 
 def static(target: Any, context: bool = False) -> bool:

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import normal
-from torchref.check.reference.network.names import (
-    LABELS,
-)
+from torchref.check.reference.network.names import LABELS, MASKS
 from torchref.nn.module import Array
 
 BATCH = (11, 13, 17, 19, 8, 9)  # the first that is no length of a weight, and no product of such
@@ -21,7 +19,6 @@ TIME = 4
 SIDES = (6, 8, 5, 7, 10, 12, 4, 16, 28, 32)  # of a picture
 
 
-OF_WHAT_COUNTS = ("r", "rated", "observed", "known", "mask", "weightmask")  # the names of masks, as of ratings
 ALIKE = (  # examples, and the labels that go with them
     ("rows|pictures", "^(labels|one-hot rows|zeros and ones|a column of.*|numbers)$"),
     ("columns", "^(labels|one-hot columns|zeros and ones|a row of.*)$"),
@@ -124,10 +121,16 @@ def _states(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
             yield _Kind("a state", rng.normal(size=shape) * 0.3)
 
 
-def _masks(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
-    """Which entries count: zeros and ones in the shapes of a state."""
-    for state in _states(lengths, n, rng):
-        yield _Kind("a mask", np.where(state.value > 0, 1.0, 0.0))
+def _masks(names: list[str], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Which entries or examples count: zeros and ones in the shapes of other data, or of their first two axes."""
+    if not names:
+        yield {}
+        return
+    arrays = [np.shape(v) for v in reversed(chosen.values()) if isinstance(v, np.ndarray)]
+    several = [s for s in arrays if len(s) > 1]
+    for shape in dict.fromkeys([s[:2] for s in several] + (arrays if several else [])):
+        rng = np.random.default_rng(2)
+        yield {n: rng.integers(0, 2, shape) * 1.0 for n in names}
 
 
 def lengths_of(weights: dict[str, Array]) -> list[int]:
@@ -140,6 +143,8 @@ def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> 
     """Values for the arguments that are data, and what they are."""
     n = sizes.get("N", batch(lengths))
     rng = np.random.default_rng(0)
+    masks = [k for k in names if normal(k) in MASKS and len(names) > 1]
+    names = [k for k in names if k not in masks]
     if not names:
         yield {}, "what it was made with"
         return
@@ -148,7 +153,7 @@ def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> 
         ways.append(list(_labels(lengths, n, rng)))
     if len(names) > 2:  # a recurrence: sequences first, and few of the others
         ways = [sorted(ways[0], key=lambda k: "ind" not in k.name and "sequence" not in k.name)[:8], ways[1][-6:]]
-        ways += [list((_masks if normal(k) in OF_WHAT_COUNTS else _states)(lengths, n, rng)) for k in names[2:]]
+        ways += [list(_states(lengths, n, rng)) for _ in names[2:]]
     if len(names) == 1 and normal(names[0]) in LABELS:
         ways = [list(_labels(lengths, n, rng))]
     flipped = len(names) > 1 and normal(names[0]) in LABELS
@@ -156,4 +161,6 @@ def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> 
     every = itertools.product(*ways)
     for chosen in sorted(every, key=_written_in_two_ways) if len(ways) == 2 else every:
         written = ", ".join(f"{name} {k.name}" for name, k in zip(order, chosen, strict=True))
-        yield {name: k.value for name, k in zip(order, chosen, strict=True)}, written
+        values = {name: k.value for name, k in zip(order, chosen, strict=True)}
+        for masked in _masks(masks, values):
+            yield {**values, **masked}, ", ".join([written, *(f"{k} a mask" for k in masked)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +42,10 @@ class Network(Protocol):
 
     def code(self) -> list[Any]:
         """The user's functions or classes that a pass calls."""
+        ...
+
+    def goes_back(self) -> Callable[..., Any]:
+        """The user's function, or method, that gives the gradients."""
         ...
 
     def with_weights(self, weights: dict[str, Array], left: dict[str, Array]) -> Network:

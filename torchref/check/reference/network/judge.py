@@ -7,6 +7,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,19 @@ from torchref.check.diagnosis.diagnose import could_not_run
 from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops.probe import make_probe
-from torchref.check.reading.arguments import Unmatched
+from torchref.check.ops.slugs import OVERWRITTEN
+from torchref.check.reading.arguments import Unmatched, normal
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reference.inputs import Sizes, as_array
 from torchref.check.reference.network.class_methods import Orders, looks_like_network
 from torchref.check.reference.network.form import Network, NetworkForm, OwnLoss, Passed, Weights, network_op
-from torchref.check.reference.network.function_order import forwards_of, looks_like_network_function
-from torchref.check.reference.network.names import scalar
+from torchref.check.reference.network.function_order import BACK, forwards_of, looks_like_network_function
+from torchref.check.reference.network.names import BACKWARDS, LOSSES, scalar
 from torchref.check.reference.network.of_class import OfClass, of_class
+from torchref.check.reference.network.of_engine import TWICE, OfEngine, of_engine
 from torchref.check.reference.network.of_functions import OfFunctions, of_functions
+from torchref.check.reference.network.of_script import SCRIPT, line_in, of_script
 from torchref.check.reference.network.without_loss import (
     best_network,
     cost_between,
@@ -35,7 +40,7 @@ from torchref.check.reference.network.without_loss import (
 )
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, Confidence, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, WRONG, Confidence, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import TOLERANCE
 from torchref.nn.module import Array
@@ -55,6 +60,48 @@ def judge_network(
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
     return _judged(lambda: (_running(_ways(target, sizes or {}, make)), "its own loss"), name, against, only)
+
+
+def judge_script(path: str, name: str, against: str, only: list[str] | None = None) -> Verdict:
+    """The verdict on a file whose variables are a network: weights, a loss and gradients, in no function."""
+    named = Path(path).name if name == SCRIPT else name
+    verdict = _judged(lambda: (_running(of_script(path, name)), "its own loss"), named, against, only)
+    for f in verdict.findings:
+        f.line = line_in(path, f.gradient)
+    if verdict.source:
+        verdict.source = [{"first": 1, "text": Path(path).read_text(encoding="utf-8", errors="replace")}]
+    return verdict
+
+
+def judge_engine(cls: Any, name: str, against: str, only: list[str] | None = None) -> Verdict:
+    """The verdict on a class of values with operators: the first expression whose gradients are wrong, else right."""
+    right: dict[str, Verdict] = {}
+    for network in of_engine(cls):
+        verdict = _judged(functools.partial(_running_expression, network), name, against, only)
+        if verdict.verdict == WRONG:
+            if TWICE.get(network.text) in right:
+                _name_overwritten(verdict, network.text)
+            return verdict
+        if verdict.verdict == RIGHT:
+            right[network.description] = verdict
+    if not right:
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error="none of its operators runs on two values")
+    whole = next(iter(right.values()))
+    whole.notes = [f"judged by its own values, each operation by itself: {', '.join(right)}"]
+    return whole
+
+
+def _name_overwritten(verdict: Verdict, text: str) -> None:
+    """A gradient that is right for two values, and wrong for one that is used twice, is set and not added to."""
+    for f in verdict.findings:
+        f.slug, f.confidence, f.sentence = OVERWRITTEN, Confidence.CERTAIN, SLUGS[OVERWRITTEN]
+        f.evidence = f"the gradients of {TWICE[text]} are right, and that of {text} is not"
+        f.correction = "self.grad += ..., not ="
+
+
+def _running_expression(network: OfEngine) -> tuple[Network, str]:
+    """The expression, where it runs. Errors: CouldNotRun."""
+    return _running(iter([network])), "its own values"
 
 
 def judge_without_loss(
@@ -120,11 +167,12 @@ def _judged(find: Callable[[], tuple[Network, str]], name: str, against: str, on
     except Exception as problem:  # noqa: BLE001 -- a loss that runs on some weights, and not on others
         return replace(could_not_run(UserError("the network", problem)), name=name, against=against)
     _name_regularization(verdict, make_probe(op, 0, None, "own").values)
+    if _are_steps_to_be_added(verdict, network.goes_back()):
+        verdict = _right_as_steps(verdict)
     verdict.name, verdict.against = name, against
     shown = ", ".join(f"{k} {_describe(v)}" for k, v in network.data.items())
-    verdict.notes.insert(
-        0, f"judged by {whose}, {network.description}, by {' and '.join(sorted(formula.how))}; {shown}"
-    )
+    told = f"judged by {whose}, {network.description}, by {' and '.join(sorted(formula.how))}"
+    verdict.notes.insert(0, f"{told}; {shown}" if shown else told)
     if kinks:
         verdict.notes.append(
             f"{kinks} sets of weights lay beside a kink, where no difference says anything: others were taken"
@@ -142,6 +190,23 @@ def _describe(value: Any) -> str:
     return f"of {len(value)}" if isinstance(value, list) else repr(value)
 
 
+def _are_steps_to_be_added(verdict: Verdict, function: Callable[..., Any]) -> bool:
+    """Whether every gradient has the other sign, and no name says that it is one: w += rate * step."""
+    names = [n for n in returned_names(function) if n]
+    called = [normal(n) for n in BACKWARDS] + [normal(n) for n in LOSSES]
+    says = normal(function.__name__) in called or BACK.match(function.__name__) or any(map(stem, names))
+    every = bool(verdict.findings) and all(f.slug == "wrong-sign" for f in verdict.findings)
+    return every and not verdict.right and not says
+
+
+def _right_as_steps(verdict: Verdict) -> Verdict:
+    """The verdict on steps that are added to the weights: each is the gradient with the other sign."""
+    names = [n for f in verdict.findings for n in (f.gradient, *f.consequences)]
+    told = "it returns the steps that are added to the weights, w += step: each is the gradient with the other sign"
+    notes = [*verdict.notes, f"a convention that differs from torch's: {told}"]
+    return replace(verdict, verdict=RIGHT, findings=[], right=dict.fromkeys(names, 1.0), notes=notes)
+
+
 def _name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
     """A gradient that is off by a multiple of its weight lacks the regularization's term, or has another."""
     pictures = {p["name"]: p for p in verdict.pictures}
@@ -149,7 +214,7 @@ def _name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
         if f.slug != "unknown" or f.gradient not in pictures:
             continue
         mine, right = pictures[f.gradient]["mine"], pictures[f.gradient]["reference"]
-        found = _multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape else None
+        found = _multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape != () else None
         if found is not None:
             c, except_for = found
             f.slug, f.confidence = "local-derivative-missing", Confidence.LIKELY

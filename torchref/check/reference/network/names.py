@@ -40,6 +40,7 @@ STRENGTH = (
 
 
 LABELS = ("y", "t", "labels", "label", "target", "targets", "ytrue", "yt", "ys", "ybatch", "tbatch", "truth")
+MASKS = ("r", "rated", "observed", "known", "mask", "masks", "weightmask", "paddingmask", "ymask", "valid")
 
 
 def scalar(value: Any) -> bool:

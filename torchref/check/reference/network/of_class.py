@@ -62,6 +62,10 @@ class OfClass:
     def code(self) -> list[Any]:
         return [self.cls]
 
+    def goes_back(self) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self.extend(class_of(self.cls)), self.steps[-1])
+        return method
+
     def with_weights(self, weights: dict[str, Array], left: dict[str, Array]) -> OfClass:  # noqa: ARG002 -- it keeps them
         return replace(self, weights=weights)
 

@@ -23,21 +23,20 @@ from torchref.check.reference.network.data import TIME, data_to_try, lengths_of
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.function_gradients import gradients
 from torchref.check.reference.network.function_order import function_orders, scope_of, source_of
-from torchref.check.reference.network.names import LABELS, RATE, STRENGTH
+from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH
 from torchref.check.reference.network.weight_shapes import (
     BIAS,
     CHAIN,
     WEIGHT,
     flat_sizes,
     random_weights,
-    shapes_by_name,
+    shapes_with_tables,
 )
 from torchref.check.reference.signature import OPTIONS
 from torchref.nn.module import Array
 
 FLAT = re.compile(r"(nn_?params|params_?vec(tor)?|theta_?(vec|flat)?|flat\w*|weights_?vec|rolled|thetas)$", re.I)
 EXAMPLES = 11
-MASKS = ("mask", "masks", "paddingmask", "ymask", "valid")
 DIMENSIONS = ("dimensions", "dims", "layersizes", "layerdims", "layersdims", "sizes", "architecture")
 VECTOR = re.compile(r"\w*_?vec(tor)?$", re.I)  # one word's embedding, and a table of them
 TABLE = re.compile(r"\w*_?(vec(tor)?s|embeddings?|matrix|table)$", re.I)
@@ -68,6 +67,9 @@ class OfFunctions:
 
     def code(self) -> list[Any]:
         return list(self.functions)
+
+    def goes_back(self) -> Callable[..., Any]:
+        return self.functions[-1]
 
     def with_weights(self, weights: dict[str, Array], left: dict[str, Array]) -> OfFunctions:
         return replace(self, weights=weights, left=left)
@@ -149,8 +151,6 @@ def _of_sequence(
     options = {p.name: _option(p) for p in params if _is_option(p)}
     options |= {p.name: sizes[k] for p in params for k in sizes if normal(k) == normal(p.name)}
     free = [p.name for p in params if p.name not in options and p.default is p.empty]
-    masks = {n: np.random.default_rng(2).integers(0, 2, (EXAMPLES, TIME)) * 1.0 for n in free if normal(n) in MASKS}
-    free = [n for n in free if n not in masks]
     held = _module_weights(functions)
     if given is not None:
         yield _with_given(functions, options, held, given)
@@ -160,7 +160,7 @@ def _of_sequence(
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = data_to_try(names, [*lengths_of(layout.weights), *_lengths_given(options)], n)
         for values, what in itertools.islice(every, WAYS):
-            yield replace(layout, data={**values, **masks}, description=_described(functions, what))
+            yield replace(layout, data=values, description=_described(functions, what))
 
 
 def _with_given(
@@ -233,7 +233,7 @@ def _layouts(
         return
     yield from _in_one_argument(functions, free, options)
     own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
-    vectors = [n for n in free if FLAT.match(n) and not set(own) - {n}]  # all of the weights in one
+    vectors = [n for n in free if FLAT.match(n) and not n[0].isupper() and not set(own) - {n}]  # Theta is a matrix
     flat = next((n for n in free if n in vectors or _sliced(n, source_of(functions))), None)
     if flat is not None:
         for size in flat_sizes(_lengths_given(options)):
@@ -241,7 +241,7 @@ def _layouts(
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    graded = _graded_arguments(functions, free)
+    graded = _graded_arguments(functions, free) or ([] if own else free[:1] * _returns_one_gradient(functions))
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, random_weights(dict.fromkeys(graded, shape)), {}, options, of_data=True)
@@ -249,7 +249,7 @@ def _layouts(
         if _repeated(own, source_of(functions)):
             square: dict[str, tuple[int, ...]] = {n: (5,) if BIAS.match(n) else (5, 5) for n in own}
             yield OfFunctions(functions, random_weights(square), {}, options)
-        for shapes, scalars in shapes_by_name(own):
+        for shapes, scalars in shapes_with_tables(own, _tables(own, free, source_of(functions))):
             yield OfFunctions(functions, random_weights(shapes), {}, options, scalars=scalars)
 
 
@@ -261,8 +261,15 @@ def _in_one_argument(
     if holder is None:
         return
     keys, in_order = _keys_of(holder, source_of(functions))
-    for shapes, scalars in shapes_by_name(keys) if keys else ():
+    tables = _tables(keys, free, source_of(functions))
+    for shapes, scalars in shapes_with_tables(keys, tables) if keys else ():
         yield OfFunctions(functions, random_weights(shapes), {}, options, holder, in_order, scalars)
+
+
+def _tables(own: list[str], free: list[str], source: str) -> list[str]:
+    """The weights that the data index, as tables of embeddings: C[X]."""
+    data = "|".join(re.escape(n) for n in free if n not in own)
+    return [n for n in own if data and re.search(rf"\b{n}\[(?:{data})\]", source)]
 
 
 def _repeated(own: list[str], source: str) -> bool:
@@ -289,6 +296,12 @@ def _graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]
     return [n for n in free if normal(n) in stems]
 
 
+def _returns_one_gradient(functions: tuple[Callable[..., Any], ...]) -> bool:
+    """Whether a function returns a loss and one thing more: the gradient of its first argument."""
+    names = returned_names(functions[-1])
+    return len(functions) == 1 and len(names) == 2 and any(OF_LOSS.match(n) for n in names if n)
+
+
 def _keys_of(holder: str, source: str) -> tuple[list[str], bool]:
     """The weights in one argument: the keys of a dictionary, or the names that a list is unpacked into."""
     unpacked = re.search(rf"^\s*\(?([\w, ]+?)\)?\s*=\s*{holder}\s*$", source, re.M)
@@ -296,5 +309,8 @@ def _keys_of(holder: str, source: str) -> tuple[list[str], bool]:
         return [n.strip() for n in unpacked.group(1).split(",") if n.strip()], True
     keys = re.findall(rf"\b{holder}(?:\[|\.get\()[\"'](\w+)[\"'][\])]", source)
     numbered = re.findall(rf"\b{holder}\[f?[\"']([A-Za-z]+)(?:[\"']\s*\+\s*str\(|\{{)", source)
+    if re.search(rf"\b{holder}\[[A-Za-z_]\w*\]", source):  # (parameters[k] for k in ("W1", "b1"))
+        words = re.findall(r"[\"']([A-Za-z]+\d+)[\"']", source)
+        keys = [k for k in words if WEIGHT.match(k) or BIAS.match(k)] + keys
     keys += [f"{stem}{i}" for i in (1, 2) for stem in dict.fromkeys(numbered)]
     return [k for k in dict.fromkeys(keys) if not k.startswith(("d", "grad"))], False

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from torchref.check.reference.network.data import TIME
 from torchref.nn.module import Array
 
 WEIGHT = re.compile(r"(w|theta|weights?|syn|u|v|k|filters?|kernels?|e|emb\w*)(_?\d*|_?[a-z]{1,2}|_\w+)$", re.I)
@@ -18,6 +19,7 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
 )  # fmt: skip
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
+VOCABULARY, EMBEDDING = 13, 6  # of a table of embeddings
 
 
 def random_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -34,6 +36,19 @@ def flat_sizes(sizes: list[int]) -> Iterator[int]:
     for a, b in itertools.permutations(sizes, 2):
         yield (a + 1) * b
     yield from (5, 4)
+
+
+def shapes_with_tables(
+    names: list[str], tables: list[str]
+) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:
+    """Shapes for weights of these names; before the first layer stand embeddings, side by side or one at a time."""
+    if not tables:
+        yield from shapes_by_name(names)
+        return
+    for features in (TIME * EMBEDDING, EMBEDDING):
+        for shapes, scalars in shapes_by_name([n for n in names if n not in tables]):
+            own = {n: tuple(features if k == CHAIN[0] else k for k in s) for n, s in shapes.items()}
+            yield {n: (VOCABULARY, EMBEDDING) if n in tables else own[n] for n in names}, scalars
 
 
 def shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:

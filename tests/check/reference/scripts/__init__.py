@@ -1,0 +1,1 @@
+"""Scripts as people write them: weights, a loss and gradients as variables of a file."""

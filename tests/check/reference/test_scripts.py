@@ -1,0 +1,53 @@
+"""Scripts: variables of a file are the weights, the loss and the gradients; one pass of their loop is judged."""
+
+from pathlib import Path
+
+import pytest
+
+from torchref.check.api import Asked, in_file, in_files
+
+HERE = Path(__file__).parent / "scripts"
+
+
+def judged(name):
+    return in_files([str(HERE / f"{name}.py")], Asked("loss"))[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("two_layers", "W b W2 b2"),
+        ("recurrence", "Wxh Whh Why bh by"),
+        ("line", "w b"),
+        ("embeddings", "C W1 bngain W2 b2"),
+    ],
+)
+def test_right(name, weights):
+    """Catches a script that is not read, and an accusation: by a step that is taken, by a loop of steps that is cut."""
+    verdict = judged(name)
+    assert verdict.verdict == "right", verdict.text()
+    assert set(verdict.right) == set(weights.split())
+    assert verdict.name == f"{name}.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "gradient", "line"),
+    [
+        ("no_penalty", "local-derivative-missing", "W2", "dW2 = hidden.T @ dscores"),
+        ("mean", "mean-instead-of-sum", "b2", "db2 = dlogits.mean(0)"),
+    ],
+)
+def test_wrong(name, slug, gradient, line):
+    """Catches a mistake that is not seen, or without its name or its line."""
+    verdict = judged(name)
+    assert [(f.slug, f.gradient) for f in verdict.findings] == [(slug, gradient)], verdict.text()
+    lines = (HERE / f"{name}.py").read_text().splitlines()
+    assert lines[verdict.findings[0].line - 1].strip() == line
+
+
+def test_the_loss_is_named():
+    """Catches a variable of the loss that cannot be named, as FILE.py:loss."""
+    verdict = in_file(str(HERE / "two_layers.py"), "loss", Asked(None))
+    assert verdict.verdict == "right", verdict.text()
+    part = in_file(str(HERE / "two_layers.py"), "data_loss", Asked("loss"))
+    assert {n for f in part.findings for n in (f.gradient, *f.consequences)} == {"W", "W2"}
