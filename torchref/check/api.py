@@ -24,7 +24,14 @@ from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
-from torchref.check.reference.network.judge import is_network, judge_network, judge_script, judge_without_loss
+from torchref.check.reference.network.judge import (
+    is_network,
+    judge_engine,
+    judge_network,
+    judge_script,
+    judge_without_loss,
+)
+from torchref.check.reference.network.of_engine import is_engine
 from torchref.check.reference.network.of_script import ADVICE, SCRIPT, is_script
 from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
@@ -121,6 +128,8 @@ def _child_verdict(work: Callable[[], Verdict], limits: Limits, name: str, how: 
 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict, in this process, against an operation or against a function of the user's own."""
+    if how.against in (None, *asked.FORWARD) and is_engine(function):
+        return judge_engine(function, name, how.label or "forward", how.only)
     if how.against is None and not is_network(function):
         return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
     if how.against is None:

@@ -129,3 +129,56 @@ def affine_of_corners(theta, size):
     X, Y = np.meshgrid(np.linspace(-1, 1, W), np.linspace(-1, 1, H))
     p = np.stack([X, Y, np.ones_like(X)], -1)
     return np.einsum("nij,hwj->nhwi", theta, p), lambda d: np.einsum("nhwi,hwj->nij", d, p)
+
+
+@right("affine_grid")
+def of_a_volume(theta, size):
+    n, _, d, h, w = size
+    z, y, x = np.meshgrid(*((2 * np.arange(k) + 1) / k - 1 for k in (d, h, w)), indexing="ij")
+    points = np.stack([x, y, z, np.ones_like(x)], -1).reshape(-1, 4)
+    grid = np.einsum("pk,njk->npj", points, theta).reshape(n, d, h, w, 3)
+
+    def backward(dgrid):
+        return np.einsum("npj,pk->njk", dgrid.reshape(n, -1, 3), points)
+
+    return grid, backward
+
+
+@wrong("affine_grid", "wrong-sign", "theta")
+def of_a_volume_turned(theta, size):
+    grid, right_backward = of_a_volume(theta, size)
+    return grid, lambda dgrid: -right_backward(dgrid)
+
+
+def corners(x, grid):
+    """The eight voxels about each place, with their weights and what these weights depend on."""
+    sides = [(grid[..., k] + 1) * n / 2 - 0.5 for k, n in enumerate(x.shape[:1:-1])]
+    for shift in np.ndindex(2, 2, 2):
+        index, weights, ok = [], [], True
+        for s, b, n in zip(sides, shift, x.shape[:1:-1]):
+            i = np.floor(s).astype(int) + b
+            weights.append(s - np.floor(s) if b else 1 - s + np.floor(s))
+            ok = ok * (i >= 0) * (i < n)
+            index.append(np.clip(i, 0, n - 1))
+        yield index, weights, ok, shift
+
+
+@right("grid_sample")
+def voxels_read(x, grid):
+    n, c = x.shape[:2]
+    image = np.arange(n).reshape(-1, 1, 1, 1)
+    y = np.zeros((n, c, *grid.shape[1:4]))
+    for (i, j, k), (a, b, d), ok, _ in corners(x, grid):
+        y += (x[image, :, k, j, i] * (a * b * d * ok)[..., None]).transpose(0, 4, 1, 2, 3)
+
+    def backward(dy):
+        dx, dgrid = np.zeros_like(x), np.zeros_like(grid)
+        for (i, j, k), (a, b, d), ok, shift in corners(x, grid):
+            for ch in range(c):
+                np.add.at(dx[:, ch], (image, k, j, i), dy[:, ch] * a * b * d * ok)
+            read = (dy.transpose(0, 2, 3, 4, 1) * x[image, :, k, j, i]).sum(-1) * ok
+            for axis, (others, length) in enumerate(zip((b * d, a * d, a * b), x.shape[:1:-1])):
+                dgrid[..., axis] += read * others * (1 if shift[axis] else -1) * length / 2
+        return dx, dgrid
+
+    return y, backward

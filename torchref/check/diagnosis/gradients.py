@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from torchref.check.diagnosis.allowance import share
 from torchref.check.diagnosis.found import Found
+from torchref.check.diagnosis.kinks import ALMOST, both_sides
 from torchref.check.diagnosis.signatures import Wrong, generic, shape
 from torchref.check.diagnosis.wrong_formulas import match_library
 from torchref.check.report.verdict import SLUGS, Confidence, Finding
 from torchref.check.running.trial import Trial
 from torchref.check.tolerance.closeness import error, size
-from torchref.nn.module import Array
 
-BESIDE = 1e-7  # how far beside a kink its sides are looked at
-ALMOST = 1e-5  # how little a slope changes on that way
 # slugs of what spoils every gradient alike, and is then named once
 EVERYWHERE = (
     "wrong-sign",
@@ -47,17 +43,11 @@ def of_another_side(trial: Trial, name: str) -> bool:
     if g.shape != reference.shape or not np.isfinite(g).all():
         return False
     x = trial.probe.values[name]
-    sides = [slopes_beside(trial, name, x + shift) for shift in (-BESIDE, BESIDE)]
+    sides = both_sides(trial, name, x)
     right = np.abs(g - reference) <= trial.reading.tolerance * max(size(reference), 1e-12)
     slack = ALMOST * np.maximum(size(reference), 1e-12)
     low, high = np.minimum(*sides) - slack, np.maximum(*sides) + slack
     return bool(np.all(right | ((low <= g) & (g <= high) & (high - low > 4 * slack))))
-
-
-def slopes_beside(trial: Trial, name: str, x: Array) -> Array:
-    """The right gradient a little beside the probe."""
-    there = replace(trial.probe, values={**trial.probe.values, name: x})
-    return np.asarray(there.reference(trial.upstream, **trial.changes)[name])
 
 
 def wrong_gradients(trial: Trial) -> list[str]:

@@ -87,7 +87,7 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
 
 
 def look_in_the_code(found: Found, trial: Trial, third: Trial) -> None:
-    """What the user's own code says of a mistake that no formula explains: one change mends it, or a path is missing."""
+    """What the user's code says of a mistake that no formula explains: one change mends it, or a path is missing."""
     first, then = (look_for_held, look_for_repair) if trial.op.own else (look_for_repair, look_for_held)
     first(found, trial, third)
     then(found, trial, third)

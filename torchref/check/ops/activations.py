@@ -89,8 +89,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
     "leaky_relu": _constant("np.where(x > 0, 1, negative_slope ** 2)"),
     "rrelu": _constant("np.where(x > 0, 1, (upper - lower) / 2)"),
     "elu": (
-        *_constant("np.where(x > 0, 1, y + 1)", "np.where(x > 0, 1, alpha)"),
-        *_part("np.where(x > 0, 1, y)"),
+        *_constant("np.where(x > 0, 1, y + 1)"),
+        *_part("np.where(x > 0, 1, y)", "np.where(x > 0, 1, alpha)"),
         *_of_output("np.where(y > 0, 1, y + alpha)"),
     ),
     "selu": (

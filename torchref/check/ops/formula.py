@@ -30,11 +30,13 @@ class FromTextbook:
         patches: tuple[Patch, ...] = (),
         slugs: Mapping[str, str] | None = None,
         homes: Mapping[str, str] | None = None,
+        beyond: Callable[[Values], bool] = lambda v: False,
     ) -> None:
         self.textbook, self.arguments, self.slugs = textbook, arguments, slugs or {}
         self.homes = homes or {}  # the beginning of a line: the gradient to which a mistake there belongs
         self.patches = patches
         known = inspect.signature(textbook).parameters
+        self.of_other_axes = beyond  # whether the textbook has not these numbers of axes
         self.beyond = [a for a in arguments if a.kind == "option" and not {a.name, shortened(a.name)} & known.keys()]
         self.edits: dict[int, dict[str, Edit]] = {}  # by page
         self.known: tuple[Mistake, ...] | None = None
@@ -56,8 +58,8 @@ class FromTextbook:
         return page(self.textbook, self.values(v))
 
     def is_beyond(self, v: Values) -> bool:
-        """Whether an option that the textbook has not is off its default."""
-        return any(getattr(v, a.name, a.default) != a.default for a in self.beyond)
+        """Whether an option that the textbook has not is off its default, or the arrays have other axes than there."""
+        return any(getattr(v, a.name, a.default) != a.default for a in self.beyond) or self.of_other_axes(v)
 
     def by_library(self, v: Values) -> Evaluated:
         """torchref's own function, for options that the textbook has not: no wrong formulas are known of it."""
@@ -241,10 +243,11 @@ def from_textbook(
     patches: tuple[Patch, ...] = (),
     slugs: Mapping[str, str] | None = None,
     homes: Mapping[str, str] | None = None,
+    beyond: Callable[[Values], bool] = lambda v: False,
     **more: Any,
 ) -> Op:
-    """The record of an operation whose formula stands in the textbook."""
-    formula = FromTextbook(textbook, arguments, patches, slugs, homes)
+    """The record of an operation whose formula stands in the textbook; `beyond` says for which values it does not."""
+    formula = FromTextbook(textbook, arguments, patches, slugs, homes, beyond)
     return Op(name, modules, arguments, formula, slugs=slugs or {}, **more)
 
 

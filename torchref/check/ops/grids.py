@@ -16,15 +16,22 @@ from torchref.check.textbook import grids as textbook
 # The probes.
 
 
-def _make_theta(rng: Generator, o: Options, *_: object) -> Arrays:
-    return {"theta": rng.normal(size=(o["size"][0], 2, 3))}
+VOLUME = "volume"  # the variant of the probe with a depth
 
 
-def _make_grid(rng: Generator, *_: object) -> Arrays:
+def _make_theta(rng: Generator, o: Options, variant: str) -> Arrays:
+    if variant == VOLUME:
+        o["size"] = (2, 3, 4, 5, 7)
+    sides = len(o["size"]) - 2
+    return {"theta": rng.normal(size=(o["size"][0], sides, sides + 1))}
+
+
+def _make_grid(rng: Generator, _: Options, variant: str) -> Arrays:
     """Places inside the image, some beyond each border, and several that read the same pixels."""
-    grid = rng.uniform(-1.3, 1.3, (2, 3, 5, 2))
+    deep = variant == VOLUME
+    grid = rng.uniform(-1.3, 1.3, (2, 3, 5, 4, 3) if deep else (2, 3, 5, 2))
     grid[:, 1] = grid[:, 0] + 1e-2
-    return {"input": rng.normal(size=(2, 3, 5, 7)), "grid": grid}
+    return {"input": rng.normal(size=(2, 3, 4, 5, 7) if deep else (2, 3, 5, 7)), "grid": grid}
 
 
 # The mistakes that no edit makes.
@@ -67,7 +74,9 @@ OPERATIONS = (
         (array("theta", "t", "matrix", "a", axes="N 2 3"), option("size", (2, 3, 5, 7), None, "shape", "out_size"), ALIGN),
         textbook.affine_grid,
         AFFINE,
+        beyond=lambda v: len(v.size) == 5,
         make=_make_theta,
+        variants=("rich", VOLUME),
         family="grid",
         derivation="resampling.md",
         in_torch=_at_corners,
@@ -85,7 +94,9 @@ OPERATIONS = (
         textbook.grid_sample,
         SAMPLE,
         {"sample": "", "axis": ""},
+        beyond=lambda v: v.input.ndim == 5,
         make=_make_grid,
+        variants=("rich", VOLUME),
         family="grid",
         derivation="resampling.md",
         in_torch=_sampled,

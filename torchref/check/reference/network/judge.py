@@ -16,6 +16,7 @@ from torchref.check.diagnosis.diagnose import could_not_run
 from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
 from torchref.check.ops.probe import make_probe
+from torchref.check.ops.slugs import OVERWRITTEN
 from torchref.check.reading.arguments import Unmatched, normal
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.naming import returned_names, stem
@@ -25,6 +26,7 @@ from torchref.check.reference.network.form import Network, NetworkForm, OwnLoss,
 from torchref.check.reference.network.function_order import BACK, forwards_of, looks_like_network_function
 from torchref.check.reference.network.names import BACKWARDS, LOSSES, scalar
 from torchref.check.reference.network.of_class import OfClass, of_class
+from torchref.check.reference.network.of_engine import TWICE, OfEngine, of_engine
 from torchref.check.reference.network.of_functions import OfFunctions, of_functions
 from torchref.check.reference.network.of_script import SCRIPT, line_in, of_script
 from torchref.check.reference.network.without_loss import (
@@ -38,7 +40,7 @@ from torchref.check.reference.network.without_loss import (
 )
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Confidence, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, WRONG, Confidence, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import TOLERANCE
 from torchref.nn.module import Array
@@ -69,6 +71,37 @@ def judge_script(path: str, name: str, against: str, only: list[str] | None = No
     if verdict.source:
         verdict.source = [{"first": 1, "text": Path(path).read_text(encoding="utf-8", errors="replace")}]
     return verdict
+
+
+def judge_engine(cls: Any, name: str, against: str, only: list[str] | None = None) -> Verdict:
+    """The verdict on a class of values with operators: the first expression whose gradients are wrong, else right."""
+    right: dict[str, Verdict] = {}
+    for network in of_engine(cls):
+        verdict = _judged(functools.partial(_running_expression, network), name, against, only)
+        if verdict.verdict == WRONG:
+            if TWICE.get(network.text) in right:
+                _name_overwritten(verdict, network.text)
+            return verdict
+        if verdict.verdict == RIGHT:
+            right[network.description] = verdict
+    if not right:
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error="none of its operators runs on two values")
+    whole = next(iter(right.values()))
+    whole.notes = [f"judged by its own values, each operation by itself: {', '.join(right)}"]
+    return whole
+
+
+def _name_overwritten(verdict: Verdict, text: str) -> None:
+    """A gradient that is right for two values, and wrong for one that is used twice, is set and not added to."""
+    for f in verdict.findings:
+        f.slug, f.confidence, f.sentence = OVERWRITTEN, Confidence.CERTAIN, SLUGS[OVERWRITTEN]
+        f.evidence = f"the gradients of {TWICE[text]} are right, and that of {text} is not"
+        f.correction = "self.grad += ..., not ="
+
+
+def _running_expression(network: OfEngine) -> tuple[Network, str]:
+    """The expression, where it runs. Errors: CouldNotRun."""
+    return _running(iter([network])), "its own values"
 
 
 def judge_without_loss(
@@ -181,7 +214,7 @@ def _name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
         if f.slug != "unknown" or f.gradient not in pictures:
             continue
         mine, right = pictures[f.gradient]["mine"], pictures[f.gradient]["reference"]
-        found = _multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape else None
+        found = _multiple_of(weights[f.gradient], right - mine, right) if mine.shape == right.shape != () else None
         if found is not None:
             c, except_for = found
             f.slug, f.confidence = "local-derivative-missing", Confidence.LIKELY

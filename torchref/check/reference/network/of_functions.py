@@ -232,7 +232,8 @@ def _layouts(
         yield OfFunctions(functions, held, {}, options, inside=True)
         return
     yield from _in_one_argument(functions, free, options)
-    vectors = [n for n in free if FLAT.match(n) and not n[0].isupper()]  # Theta is a matrix
+    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
+    vectors = [n for n in free if FLAT.match(n) and not n[0].isupper() and not set(own) - {n}]  # Theta is a matrix
     flat = next((n for n in free if n in vectors or _sliced(n, source_of(functions))), None)
     if flat is not None:
         for size in flat_sizes(_lengths_given(options)):
@@ -240,7 +241,6 @@ def _layouts(
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     graded = _graded_arguments(functions, free) or ([] if own else free[:1] * _returns_one_gradient(functions))
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):

@@ -12,7 +12,7 @@ from torchref.check.reference.network.data import TIME
 from torchref.nn.module import Array
 
 WEIGHT = re.compile(r"(w|theta|weights?|syn|u|v|k|filters?|kernels?|e|emb\w*)(_?\d*|_?[a-z]{1,2}|_\w+)$", re.I)
-BIAS = re.compile(r"(b|bias|biases|c|beta)(_?\d*|_?[a-z]|_\w+)$", re.I)
+BIAS = re.compile(r"(b|bias|biases|c|beta|intercepts?)(_?\d*|_?[a-z]|_\w+)$", re.I)
 STORED = (  # whether weights are (out, in), and how biases are stored: the usual pairs first
     (False, "flat"), (True, "column"), (False, "row"), (True, "number"), (False, "number"), (False, "column"),
     (True, "flat"), (True, "row"),
