@@ -34,7 +34,7 @@ def looks_like_gradient(function: Any) -> bool:
 def derivative_beside(function: Any) -> Callable[..., Any] | None:
     """The function of the same file that has this one's name in its own, or is the only other with its parameters."""
     others = functions_beside(function)
-    name = normal(function.__name__)
+    name = own_name(function)
     named = [f for f in others if name in normal(f.__name__)]
     plain = [f for f in named if looks_like_gradient(f)]
     if plain or len(named) == 1:
@@ -44,9 +44,16 @@ def derivative_beside(function: Any) -> Callable[..., Any] | None:
     return alike[0] if len(alike) == 1 else None
 
 
+def own_name(function: Any) -> str:
+    """The name of a function; of a lambda that of its variable."""
+    scope = getattr(function, "__globals__", {})
+    named = next((n for n, f in scope.items() if f is function), "") if function.__name__ == "<lambda>" else ""
+    return normal(named or function.__name__)
+
+
 def backward_beside(function: Any) -> Callable[..., Any] | None:
     """The backward of a function that returns a cache: its name begins with the function's, as glu_grad with glu."""
-    name = normal(function.__name__)
+    name = own_name(function)
     named = [f for f in functions_beside(function) if normal(f.__name__).startswith(name) and looks_like_gradient(f)]
     return min(named, key=lambda f: len(f.__name__), default=None)
 

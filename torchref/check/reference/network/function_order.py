@@ -30,7 +30,7 @@ def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
 def function_orders(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ...]]:
     """The function alone, and with a cost and a forward of its file before it; first what its names say."""
     forwards = forwards_of(function)
-    costs = [f for f in _others_in_its_file(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
+    costs = [f for f in others_in_its_file(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
     costs = [f for f in costs if _knows_its_arguments(f, [function, *forwards])]
     costs += [f for f in forwards if f not in costs and any(OF_LOSS.match(n) for n in returned_names(f) if n)]
     forwards = [f for f in forwards if f not in costs]
@@ -45,7 +45,7 @@ def function_orders(function: Callable[..., Any]) -> Iterator[tuple[Callable[...
         yield (function,)
 
 
-def _others_in_its_file(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+def others_in_its_file(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The other functions of a function's file."""
     every = [v for v in scope_of(function).values() if inspect.isfunction(v)]
     return [f for f in every if f.__module__ == function.__module__ and f is not inspect.unwrap(function)]
@@ -53,7 +53,7 @@ def _others_in_its_file(function: Callable[..., Any]) -> list[Callable[..., Any]
 
 def forwards_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The forwards that stand beside a function, the whole one first: it calls those of the layers."""
-    found = [f for f in _others_in_its_file(function) if FORWARDS.match(f.__name__) and not BACK.match(f.__name__)]
+    found = [f for f in others_in_its_file(function) if FORWARDS.match(f.__name__) and not BACK.match(f.__name__)]
     return sorted(found, key=lambda f: -len(source_of((f,))))
 
 
