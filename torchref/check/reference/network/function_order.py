@@ -11,11 +11,12 @@ from typing import Any
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network.calling import CACHES, OUTPUT, needed
-from torchref.check.reference.network.names import LABELS, OF_LOSS
+from torchref.check.reference.network.names import LABELS, LOSSES, OF_LOSS
 
 STRANGE = 2  # arguments of a cost that nothing else knows
 BACK = re.compile(r"\w*(grad|back|deriv)\w*$", re.I)  # its name says that it returns no loss
 COSTS = re.compile(r"\w*(cost|loss|objective|error)\w*$", re.I)
+BOTH = [normal(n) for n in LOSSES if re.search("loss|cost", n)]  # what returns two things and is called so: loss first
 FORWARDS = re.compile(r"\w*(forward|predict|hypothesis|feed)\w*$", re.I)
 
 
@@ -68,7 +69,8 @@ def _returns_loss(function: Callable[..., Any]) -> bool:
     """Whether its names say that it returns a loss itself."""
     names = [n for n in returned_names(function) if n]
     named = any(OF_LOSS.match(n) for n in names)
-    return named or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    both = normal(function.__name__) in BOTH and len(returned_names(function)) > 1
+    return named or both or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
 
 
 def _unknown_arguments(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> int:
