@@ -77,6 +77,12 @@ def propagate(w, b, X, Y):
     return grads, float(cost)
 
 
+def loss_and_grads(params, X, y):
+    p = squash(X @ params["W"] + params["b"])
+    g = (p - y) / len(y)
+    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)), {"W": X.T @ g, "b": g.sum()}
+
+
 class Neurons:
     """Lists of neurons, each a dictionary; the last weight of each is its bias."""
 

@@ -17,6 +17,7 @@ def judged(name):
         ("log_cosh", "pred"),
         ("loss_of_times", "x"),
         ("propagate", "w b"),
+        ("loss_and_grads", "W b"),
         ("Sizes", "W[0] W[1] b[0] b[1]"),
         ("Neurons", "0.0.weights 1.0.weights"),
         ("Steps", "w1 w2"),

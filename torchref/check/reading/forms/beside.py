@@ -83,12 +83,17 @@ def is_an_operation(function: Any) -> bool:
     return True
 
 
+def switch_of(function: Any) -> str:
+    """The parameter that turns a function into its derivative, tanh(z, derivative=True); empty where it has none."""
+    found = (p.name for p in parameters(function) if normal(p.name) in SWITCHES and p.default is False)
+    return next(found, "")
+
+
 def switched(function: Any) -> Callable[..., Any] | None:
     """The derivative of a function with a switch for it: tanh(z, derivative=True)."""
-    switch = next((p for p in parameters(function) if normal(p.name) in SWITCHES and p.default is False), None)
-    if switch is None:
+    name = switch_of(function)
+    if not name:
         return None
-    name = switch.name
 
     @functools.wraps(function)
     def derivative(*args: Any, **kwargs: Any) -> Any:
@@ -108,7 +113,9 @@ def pair_beside(function: Any, op: Op, stated: list[str] | None) -> Pair | None:
     needed = [p for p in parameters(back) if p.default is p.empty]
     own = {normal(p.name) for p in parameters(function)}
     upstream = any(normal(p.name) in DY - own for p in needed) and len(needed) > 1
-    return (Pair if upstream else Beside)((function, back), op, stated)
+    form = (Pair if upstream else Beside)((function, back), op, stated)
+    form.switch = switch_of(function)
+    return form
 
 
 class Beside(Pair):
