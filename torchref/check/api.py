@@ -16,7 +16,7 @@ from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.recognise import is_autograd, look_up
-from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
+from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target, in_the_file
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reading.unfinished import unfinished, unfinished_code
@@ -146,6 +146,13 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
 def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
     assert how.against is not None
+    if (
+        how.against in asked.FORWARD
+        and inspect.isclass(function)
+        and not is_autograd(function)
+        and for_tensors(function)
+    ):
+        function = class_on_tensors(function)
     verdict: Verdict | None = None
     make, sizes = None, None
     try:

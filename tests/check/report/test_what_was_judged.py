@@ -106,6 +106,18 @@ def test_what_was_not_run():
     assert check(lambda x: (np.tanh(x), lambda dy: dy * (1 - np.tanh(x) ** 2)), against="tanh").not_run == []
 
 
+def sigmoid(x, derivative=False):
+    s = 1 / (1 + np.exp(-x))
+    return s * (1 - s) if derivative else s
+
+
+def test_a_switch_that_was_turned():
+    """Catches a switch for the derivative among what was not run: it was turned for the gradient itself."""
+    verdict = check(sigmoid, against="sigmoid")
+    assert verdict.ok
+    assert verdict.not_run == []
+
+
 class Half(torch.autograd.Function):
     """Runs in float32 alone."""
 

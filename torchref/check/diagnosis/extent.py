@@ -53,7 +53,7 @@ def zero(trial: Trial, name: str) -> bool:
 
 def switches(form: Form) -> list[str]:
     """What the code can be switched to besides, and no option of the operation's is: affine=False."""
-    known = {*form.matching.roles, *form.construction.roles}
+    known = {*form.matching.roles, *form.construction.roles, form.switch}
     every = [p for f in form.functions() for p in parameters(f)]
     return [f"{p.name}={not p.default}" for p in every if isinstance(p.default, bool) and p.name not in known]
 

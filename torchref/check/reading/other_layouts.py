@@ -27,11 +27,22 @@ POSITIONS = "it has a bias for each position of the output (torch: for each chan
 
 def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
     """The operation on inputs of other numbers of axes, each with a note."""
+    yield from _of_more_axes(op)
+    yield from _of_joined_weights(op)
+    yield from _of_fewer_axes(op)
+
+
+def _of_more_axes(op: Op) -> Iterator[tuple[Op, str]]:
     if op.images:
         images = find(op.images)
         yield replace(images, given=op.given), "it is judged on images, (N, C, H, W)"
     if op.by_rows:
         yield on_sequences(op), "it is judged on (N, T, D)"
+    if any(name == "num_parameters" for name, _, _ in op.sizes):
+        yield on_places(op), "it is judged on (N, C, L)"
+
+
+def _of_joined_weights(op: Op) -> Iterator[tuple[Op, str]]:
     if op.joins_bias:
         for last in (True, False):
             where = "last" if last else "first"
@@ -39,6 +50,9 @@ def other_layouts(op: Op) -> Iterator[tuple[Op, str]]:
     if op.has("weight_hh") and op.has("weight_ih"):
         for joined in joined_gates.whole(op):
             yield joined, "the weights are one matrix on [h, x]"
+
+
+def _of_fewer_axes(op: Op) -> Iterator[tuple[Op, str]]:
     if batch_axes(op):
         single = one_example(op)
         yield single, "it is judged on one example, without the axis of the batch"
@@ -154,11 +168,21 @@ def one_column(op: Op) -> Op:
 
 def on_sequences(op: Op) -> Op:
     """The operation on (N, T, D)."""
+    return on_one_axis_more(op, 1)
+
+
+def on_places(op: Op) -> Op:
+    """The operation on (N, C, L)."""
+    return on_one_axis_more(op, 2)
+
+
+def on_one_axis_more(op: Op, axis: int) -> Op:
+    """The operation on the inputs of several probes, stacked along a new axis."""
 
     def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
         arrays = op.make(rng, options, variant)
-        other = op.make(rng, options, variant)["input"]
-        return {**arrays, "input": np.stack([arrays["input"], other], axis=1)}
+        others = [op.make(rng, options, variant)["input"] for _ in range(axis)]
+        return {**arrays, "input": np.stack([arrays["input"], *others], axis=axis)}
 
     named = tuple(replace(a, axes=()) if a.name == "input" else a for a in op.arguments)
     return replace(op, arguments=named, make=make, deeper=False, variants=op.variants[:1])

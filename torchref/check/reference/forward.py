@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.beside import backward_beside
 from torchref.check.reading.forms.class_names import FORWARDS
 from torchref.check.reading.forms.recognise import as_pair, is_autograd
 from torchref.check.reference.own import seeded
@@ -32,7 +33,7 @@ def forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
         return _OfLayer(target)
     if not callable(target):
         raise NoWitness(f"a {type(target).__name__} has no forward; --against FILE.py:FUNCTION names one")
-    return _of_closure(target)
+    return _of_pair(target) if backward_beside(target) is not None else _of_closure(target)
 
 
 def _signed(function: Callable[..., Any], params: list[inspect.Parameter]) -> Callable[..., Any]:

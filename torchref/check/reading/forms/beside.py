@@ -34,7 +34,7 @@ def looks_like_gradient(function: Any) -> bool:
 def derivative_beside(function: Any) -> Callable[..., Any] | None:
     """The function of the same file that has this one's name in its own, or is the only other with its parameters."""
     others = functions_beside(function)
-    name = normal(function.__name__)
+    name = own_name(function)
     named = [f for f in others if name in normal(f.__name__)]
     plain = [f for f in named if looks_like_gradient(f)]
     if plain or len(named) == 1:
@@ -44,9 +44,16 @@ def derivative_beside(function: Any) -> Callable[..., Any] | None:
     return alike[0] if len(alike) == 1 else None
 
 
+def own_name(function: Any) -> str:
+    """The name of a function; of a lambda that of its variable."""
+    scope = getattr(function, "__globals__", {})
+    named = next((n for n, f in scope.items() if f is function), "") if function.__name__ == "<lambda>" else ""
+    return normal(named or function.__name__)
+
+
 def backward_beside(function: Any) -> Callable[..., Any] | None:
     """The backward of a function that returns a cache: its name begins with the function's, as glu_grad with glu."""
-    name = normal(function.__name__)
+    name = own_name(function)
     named = [f for f in functions_beside(function) if normal(f.__name__).startswith(name) and looks_like_gradient(f)]
     return min(named, key=lambda f: len(f.__name__), default=None)
 
@@ -76,12 +83,17 @@ def is_an_operation(function: Any) -> bool:
     return True
 
 
+def switch_of(function: Any) -> str:
+    """The parameter that turns a function into its derivative, tanh(z, derivative=True); empty where it has none."""
+    found = (p.name for p in parameters(function) if normal(p.name) in SWITCHES and p.default is False)
+    return next(found, "")
+
+
 def switched(function: Any) -> Callable[..., Any] | None:
     """The derivative of a function with a switch for it: tanh(z, derivative=True)."""
-    switch = next((p for p in parameters(function) if normal(p.name) in SWITCHES and p.default is False), None)
-    if switch is None:
+    name = switch_of(function)
+    if not name:
         return None
-    name = switch.name
 
     @functools.wraps(function)
     def derivative(*args: Any, **kwargs: Any) -> Any:
@@ -101,7 +113,9 @@ def pair_beside(function: Any, op: Op, stated: list[str] | None) -> Pair | None:
     needed = [p for p in parameters(back) if p.default is p.empty]
     own = {normal(p.name) for p in parameters(function)}
     upstream = any(normal(p.name) in DY - own for p in needed) and len(needed) > 1
-    return (Pair if upstream else Beside)((function, back), op, stated)
+    form = (Pair if upstream else Beside)((function, back), op, stated)
+    form.switch = switch_of(function)
+    return form
 
 
 class Beside(Pair):

@@ -29,6 +29,7 @@ class Form:
     upstream = True  # whether its backward takes an upstream gradient
     either = False  # a loss's backward(what, target), where `what` may be the upstream gradient or the prediction
     attributes: Mapping[str, tuple[str, Any]] = {}  # the arrays that a class holds, and where
+    switch = ""  # the parameter that turns a function into its own derivative, where it is judged so
     asked: Config | None = None  # the dictionary of options last handed over
     op: Op
     matching: Matching

@@ -14,12 +14,17 @@ from torchref.check.reference.network.names import (
 )
 from torchref.nn.module import Array
 
+BESIDE = ("grad", "grads", "gradient", "gradients")
+
 
 def gradients_in(name: str, value: Any, paths: dict[str, Path]) -> dict[str, Any]:
     """The gradients in one thing that was returned: an array, or a dictionary or a list of arrays."""
     if isinstance(value, dict):
-        found = {}
+        found: dict[str, Any] = {}
         for key, v in value.items():
+            if isinstance(v, list | tuple):  # {"W": [dW1, dW2]}
+                found |= {n: g for n, g in _in_list(str(key), v, paths).items() if n not in found}
+                continue
             weight = weight_of(str(key), paths) or next((n for n, p in paths.items() if p[-1][1] == key), None)
             if weight is not None and is_number(v):
                 found[weight] = v
@@ -83,7 +88,17 @@ def kept_gradient(path: Path, kept: dict[Path, Array]) -> Any:
         same = len(other) == len(path) > 1 and other[-1] == path[-1] and other[:-2] == path[:-2]
         return same and other[-2] != path[-2] and weight_of(str(other[-2][1]), [str(path[-2][1])]) is not None
 
-    for fits in (lambda o: o[:-1] == path[:-1] and called(o), in_grads, in_place, lambda o: len(o) == 1 and called(o)):
+    def beside(other: Path) -> bool:  # neuron["grad"] beside neuron["weights"]
+        return len(other) > 1 and other[:-1] == path[:-1] and normal(str(other[-1][1])) in BESIDE
+
+    ways = (
+        lambda o: o[:-1] == path[:-1] and called(o),
+        in_grads,
+        in_place,
+        lambda o: len(o) == 1 and called(o),
+        beside,
+    )
+    for fits in ways:
         found = next((a for other, a in kept.items() if fits(other)), None)
         if found is not None:
             return found

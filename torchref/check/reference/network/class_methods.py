@@ -36,7 +36,7 @@ def method_orders(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         alone = len(takes) == 1 and normal(first) in LABELS
         of_output = forward is not None and (OUTPUT.match(first) or not first or alone)
         ahead = (forward,) if of_output else ()
-        backs = [b for b in every if b != loss]
+        backs = [b for b in every or _of_the_same_arguments(cls, loss) if b not in (loss, forward)]
         for back in backs:
             if forward is not None and not ahead and _asks_for_results(getattr(cls, back), getattr(cls, forward)):
                 yield (forward, loss, back), 1
@@ -47,6 +47,12 @@ def method_orders(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
     layer = forward is not None and called_one_of(cls, LAYERS_BACKWARDS) is not None
     if not losses and not layer:
         yield from _orders_of_other_names(cls)
+
+
+def _of_the_same_arguments(cls: Any, loss: str) -> list[str]:
+    """The methods of any name that take what the loss takes, and return several things."""
+    own = {m.name: [p.name for p in parameters(getattr(cls, m.name))] for m in methods_of(class_of(cls))}
+    return [n for n, names in own.items() if names == own.get(loss) and len(returned_names(getattr(cls, n))) > 1]
 
 
 def _asks_for_results(backward: Any, forward: Any) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reference.network.calling import CACHES, OUTPUT, needed
-from torchref.check.reference.network.names import LABELS, OF_LOSS
+from torchref.check.reference.network.names import LABELS, LOSSES, OF_LOSS
 
 STRANGE = 2  # arguments of a cost that nothing else knows
 BACK = re.compile(r"\w*(grad|back|deriv)\w*$", re.I)  # its name says that it returns no loss
 COSTS = re.compile(r"\w*(cost|loss|objective|error)\w*$", re.I)
+BOTH = [normal(n) for n in LOSSES if re.search("loss|cost", n)]  # what returns two things and is called so: loss first
 FORWARDS = re.compile(r"\w*(forward|predict|hypothesis|feed)\w*$", re.I)
 
 
@@ -30,7 +31,7 @@ def source_of(functions: tuple[Callable[..., Any], ...]) -> str:
 def function_orders(function: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], ...]]:
     """The function alone, and with a cost and a forward of its file before it; first what its names say."""
     forwards = forwards_of(function)
-    costs = [f for f in _others_in_its_file(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
+    costs = [f for f in others_in_its_file(function) if COSTS.match(f.__name__) and not BACK.match(f.__name__)]
     costs = [f for f in costs if _knows_its_arguments(f, [function, *forwards])]
     costs += [f for f in forwards if f not in costs and any(OF_LOSS.match(n) for n in returned_names(f) if n)]
     forwards = [f for f in forwards if f not in costs]
@@ -45,7 +46,7 @@ def function_orders(function: Callable[..., Any]) -> Iterator[tuple[Callable[...
         yield (function,)
 
 
-def _others_in_its_file(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+def others_in_its_file(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The other functions of a function's file."""
     every = [v for v in scope_of(function).values() if inspect.isfunction(v)]
     return [f for f in every if f.__module__ == function.__module__ and f is not inspect.unwrap(function)]
@@ -53,7 +54,7 @@ def _others_in_its_file(function: Callable[..., Any]) -> list[Callable[..., Any]
 
 def forwards_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The forwards that stand beside a function, the whole one first: it calls those of the layers."""
-    found = [f for f in _others_in_its_file(function) if FORWARDS.match(f.__name__) and not BACK.match(f.__name__)]
+    found = [f for f in others_in_its_file(function) if FORWARDS.match(f.__name__) and not BACK.match(f.__name__)]
     return sorted(found, key=lambda f: -len(source_of((f,))))
 
 
@@ -68,7 +69,8 @@ def _returns_loss(function: Callable[..., Any]) -> bool:
     """Whether its names say that it returns a loss itself."""
     names = [n for n in returned_names(function) if n]
     named = any(OF_LOSS.match(n) for n in names)
-    return named or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    both = normal(function.__name__) in BOTH and len(returned_names(function)) > 1
+    return named or both or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
 
 
 def _unknown_arguments(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> int:

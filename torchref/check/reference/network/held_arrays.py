@@ -13,6 +13,7 @@ from torchref.nn.module import Array
 
 Path = tuple[tuple[str, Any], ...]  # steps from an instance to an array: ("a", attribute) or ("i", key)
 NUMBER = re.compile(r"(b|bias|intercept|c|w|weight|theta)\d?_?$")  # what may be one plain number
+LISTED = re.compile(r"(weights?|w|bias(es)?|b|grads?|gradients?)\d?$")  # what may be a list of plain numbers
 DEEP = 4
 
 
@@ -23,6 +24,9 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Array]]:
             yield path, value
         return
     if type(value) is float and path and NUMBER.match(str(path[-1][1])):
+        yield path, np.asarray(value)
+        return
+    if isinstance(value, list) and path and LISTED.match(str(path[-1][1])) and value and all(map(_is_float, value)):
         yield path, np.asarray(value)
         return
     if len(path) >= DEEP:
@@ -37,6 +41,11 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Array]]:
         return
     for step, v in inner:
         yield from walk(v, (*path, step))
+
+
+def _is_float(value: Any) -> bool:
+    """Whether a value is a plain number, no whole one."""
+    return isinstance(value, float | np.floating)
 
 
 def get(value: Any, path: Path) -> Any:
@@ -73,7 +82,8 @@ def places(instance: Any) -> tuple[dict[str, Path], dict[str, list[Path]]]:
     """Where the arrays of an instance are, by their names; and where the same ones are held again."""
     first: dict[int, Path] = {}
     again: dict[int, list[Path]] = {}
-    for path, array in walk(instance):
+    every = list(walk(instance))  # an array that was made of a list lives as long as its id counts
+    for path, array in every:
         if id(array) in first:
             again.setdefault(id(array), []).append(path)
         else:

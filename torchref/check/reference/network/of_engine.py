@@ -1,4 +1,4 @@
-"""A class of values with operators, as a small engine has it: each operation is judged by the value that it gives itself.
+"""A class of values with operators, as a small engine has it: each operation is judged by the value that it gives.
 
     class Value:                                    a + b, a * a, a.tanh() * b + a, ...
         def __add__(self, other): ...
@@ -96,7 +96,8 @@ def is_engine(cls: Any) -> bool:
     if not inspect.isclass(cls) or not any(n in vars(cls) for n, _ in TWO) or "backward" not in vars(cls):
         return False
     needed = [p for p in parameters(cls.__init__)[1:] if p.default is p.empty]
-    asked = [p for p in parameters(cls.backward)[1:] if p.default is p.empty]
+    backward: Any = vars(cls)["backward"]
+    asked = [p for p in parameters(backward)[1:] if p.default is p.empty]
     return len(needed) == 1 and not asked and (_made(cls, np.ones((2, 3))) or _made(cls, 1.5))
 
 
@@ -127,6 +128,6 @@ def _expressions(cls: Any) -> Iterator[str]:
     behind = " * b + a" if hasattr(cls, "__mul__") and hasattr(cls, "__add__") else ""
     yield from (f"({text}) * a + b" for text in there if behind and "c" not in text)
     for name, method in vars(cls).items():
-        if inspect.isfunction(method) and not name.startswith("_") and name not in ASIDE:
-            if not [p for p in parameters(method)[1:] if p.default is p.empty]:
-                yield f"a.{name}(){behind}"
+        known = inspect.isfunction(method) and not name.startswith("_") and name not in ASIDE
+        if known and not [p for p in parameters(method)[1:] if p.default is p.empty]:
+            yield f"a.{name}(){behind}"

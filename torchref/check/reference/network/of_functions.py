@@ -22,7 +22,12 @@ from torchref.check.reference.network.class_gradients import is_number
 from torchref.check.reference.network.data import TIME, data_to_try, lengths_of
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.function_gradients import gradients
-from torchref.check.reference.network.function_order import function_orders, scope_of, source_of
+from torchref.check.reference.network.function_order import (
+    function_orders,
+    others_in_its_file,
+    scope_of,
+    source_of,
+)
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, STRENGTH
 from torchref.check.reference.network.weight_shapes import (
     BIAS,
@@ -32,6 +37,7 @@ from torchref.check.reference.network.weight_shapes import (
     random_weights,
     shapes_with_tables,
 )
+from torchref.check.reference.own import seeded
 from torchref.check.reference.signature import OPTIONS
 from torchref.nn.module import Array
 
@@ -231,6 +237,8 @@ def _layouts(
     if held:
         yield OfFunctions(functions, held, {}, options, inside=True)
         return
+    made = {n: w for n, w in _made_by_the_file(functions[-1]).items() if n in free}
+    yield from [OfFunctions(functions, made, {}, options)] * bool(made)
     yield from _in_one_argument(functions, free, options)
     own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     vectors = [n for n in free if FLAT.match(n) and not n[0].isupper() and not set(own) - {n}]  # Theta is a matrix
@@ -241,7 +249,7 @@ def _layouts(
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    graded = _graded_arguments(functions, free) or ([] if own else free[:1] * _returns_one_gradient(functions))
+    graded = _graded_arguments(functions, free, own)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, random_weights(dict.fromkeys(graded, shape)), {}, options, of_data=True)
@@ -251,6 +259,24 @@ def _layouts(
             yield OfFunctions(functions, random_weights(square), {}, options)
         for shapes, scalars in shapes_with_tables(own, _tables(own, free, source_of(functions))):
             yield OfFunctions(functions, random_weights(shapes), {}, options, scalars=scalars)
+
+
+def _made_by_the_file(function: Callable[..., Any]) -> dict[str, Array]:
+    """The weights that a function of the file makes and returns by name: def init_params(): ... return W1, b1."""
+    for f in others_in_its_file(function):
+        if re.search("init|make|create|build", f.__name__, re.I) and not [
+            p for p in parameters(f) if p.default is p.empty
+        ]:
+            names = returned_names(f)
+            try:
+                result = seeded(f)
+            except Exception:  # noqa: BLE001 -- whatever the user's function raises
+                continue
+            items = result.items() if isinstance(result, dict) else zip(names, result, strict=False) if names else ()
+            found = {n: np.array(w, dtype=float) for n, w in items if n and _numbers(w) is not None}
+            if found:
+                return found
+    return {}
 
 
 def _in_one_argument(
@@ -290,16 +316,12 @@ def _embeddings(free: list[str]) -> dict[str, tuple[int, ...]]:
     return {**found, **{n: (13, 5) for n in free if TABLE.match(n)}} if found else {}
 
 
-def _graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]) -> list[str]:
-    """The arguments of which a gradient is returned by its name: dx of x."""
-    stems = {s.removesuffix("flat") for n in returned_names(functions[-1]) if n for s in stem(n)}
-    return [n for n in free if normal(n) in stems]
-
-
-def _returns_one_gradient(functions: tuple[Callable[..., Any], ...]) -> bool:
-    """Whether a function returns a loss and one thing more: the gradient of its first argument."""
+def _graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str], own: list[str]) -> list[str]:
+    """The arguments of which a gradient is returned: dx of x; where nothing is called so, the first beside a loss."""
     names = returned_names(functions[-1])
-    return len(functions) == 1 and len(names) == 2 and any(OF_LOSS.match(n) for n in names if n)
+    stems = {s.removesuffix("flat") for n in names if n for s in stem(n)}
+    alone = len(functions) == 1 and len(names) == 2 and any(OF_LOSS.match(n) for n in names if n) and not own
+    return [n for n in free if normal(n) in stems] or free[: int(alone)]
 
 
 def _keys_of(holder: str, source: str) -> tuple[list[str], bool]:

@@ -51,7 +51,7 @@ class _Script:
 
 
 @dataclass
-class OfScript:
+class _OfScript:
     """The pass of a script as a function, and its weights as the script makes them."""
 
     function: Callable[[], Any]
@@ -67,7 +67,7 @@ class OfScript:
     def goes_back(self) -> Callable[..., Any]:
         return self.function
 
-    def with_weights(self, weights: dict[str, Array], left: dict[str, Array]) -> OfScript:
+    def with_weights(self, weights: dict[str, Array], left: dict[str, Array]) -> _OfScript:
         return replace(self, weights=weights, left=left)
 
     def without_gradient(self) -> list[str]:
@@ -230,7 +230,7 @@ class _OnePass(ast.NodeTransformer):
         return node
 
 
-def of_script(path: str, name: str = SCRIPT) -> Iterator[OfScript]:
+def of_script(path: str, name: str = SCRIPT) -> Iterator[_OfScript]:
     """The ways to run a script, one for each variable that may be its loss. Errors: NoWitness.
 
     What its first part raises comes out as it is.
@@ -245,7 +245,9 @@ def of_script(path: str, name: str = SCRIPT) -> Iterator[OfScript]:
     bound = frozenset(n for s in script.each for n in _bound(s)) | frozenset(weights)
     for loss in script.losses if name == SCRIPT else (name,):
         function = _function(script, weights, loss, bound, scope, path)
-        yield OfScript(function, weights, bound, description=f"the variable {loss} after one pass of {Path(path).name}")
+        yield _OfScript(
+            function, weights, bound, description=f"the variable {loss} after one pass of {Path(path).name}"
+        )
 
 
 ADVICE = (

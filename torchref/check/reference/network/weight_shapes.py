@@ -43,15 +43,15 @@ def shapes_with_tables(
 ) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:
     """Shapes for weights of these names; before the first layer stand embeddings, side by side or one at a time."""
     if not tables:
-        yield from shapes_by_name(names)
+        yield from _shapes_by_name(names)
         return
     for features in (TIME * EMBEDDING, EMBEDDING):
-        for shapes, scalars in shapes_by_name([n for n in names if n not in tables]):
+        for shapes, scalars in _shapes_by_name([n for n in names if n not in tables]):
             own = {n: tuple(features if k == CHAIN[0] else k for k in s) for n, s in shapes.items()}
             yield {n: (VOCABULARY, EMBEDDING) if n in tables else own[n] for n in names}, scalars
 
 
-def shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:
+def _shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]], tuple[str, ...]]]:
     """Shapes for weights of these names: stored in one way or the other, biases flat, as rows, columns or numbers."""
     weights = [n for n in names if not BIAS.match(n)]
     biases = [n for n in names if n not in weights]
@@ -60,6 +60,8 @@ def shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...]
         yield from _vectors(weights[0], biases)
     for chain in (CHAIN, (5, 7, 1), (5, 1), (5, 3)):
         for turned, bias in STORED:
+            if bias == "number" and chain[-1] != 1:
+                continue  # one number is the bias of one output
             shapes = {n: _matrix_shape(n, weights, chain, turned) for n in weights}
             if any(len(s) == 0 for s in shapes.values()):
                 continue
