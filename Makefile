@@ -2,6 +2,7 @@
 #   make compare     train NumPy beside torch on the digits and compare every gradient
 #   make test        run the tests (ARGS=tests/nn: a part of them)
 #   make check       ruff and mypy
+#   make notebooks   a notebook of each page with cells, in notebooks/
 #   make benchmark   time the training steps beside torch
 #   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
 #   make wheels      the two wheels, with torch and without it, into dist/
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help compare test check benchmark cuda wheels browser certify clean
+.PHONY: help compare test check notebooks benchmark cuda wheels browser certify clean
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -33,6 +34,11 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A workflow pushes them to the branch `notebooks`, where Colab and Binder find them.
+notebooks: $(VENV)/installed-notebooks
+	rm -rf notebooks
+	$(BIN)/python manual/notebooks.py notebooks
 
 benchmark: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.table $(ARGS)
@@ -53,13 +59,14 @@ certify: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(ONLY)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
 $(VENV)/installed: extras :=
 $(VENV)/installed-test: extras := [test,models]
 $(VENV)/installed-dev: extras := [dev]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev: $(VENV)/made pyproject.toml constraints.txt
+$(VENV)/installed-notebooks: extras := [notebooks]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-notebooks: $(VENV)/made pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(extras)"
 	@touch $@
 

@@ -13,7 +13,7 @@ NORM = """
 """
 BODIES = {
     "relu": "return dy * (x > 0)",
-    "leaky_relu": "return dy * np.where(x > 0, 1, negative_slope)",
+    "leaky_relu": "return np.where(x > 0, dy, negative_slope * dy)",
     "sigmoid": "return dy * y * (1 - y)",
     "tanh": "return dy * (1 - y**2)",
     "gelu": """

@@ -20,6 +20,8 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
     ("torchref.twin",),
     ("torchref.check", "torchref.referee"),
     ("torchref.compare",),
+    ("torchref.classroom",),
+    ("torchref.browser",),
     ("torchref.cli",),
     ("comparisons",),
 )

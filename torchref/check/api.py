@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from torchref.check.running.child import DEFAULT, Limits
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
+HINTS = "TORCHREF_HINTS"  # the environment's variable for the level of hints in a test
 NOTHING_SAID = (
     "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION, a function of your own; "
     "--against forward, the code's own forward"
@@ -223,16 +225,30 @@ def assert_gradient(  # noqa: PLR0913 -- all after the fourth have names
     form: str | None = None,
     arguments: str | Sequence[str] | None = None,
     *,
-    hints: int = 3,
+    hints: int | None = None,
     timeout: float = 60.0,
     only: str | Sequence[str] | None = None,
     strict: bool = False,
 ) -> None:
-    """Raise AssertionError with the diagnosis if a gradient is wrong or not judged; `only` names those that count."""
+    """Raise AssertionError with the diagnosis if a gradient is wrong or not judged; `only` names those that count.
+
+    `hints` says how much the diagnosis tells: 0 right or wrong, 1 which gradient, 2 what kind of mistake, 3 the
+    correction. None: as the environment variable TORCHREF_HINTS says; without it 3.
+    Errors: ValueError for another level.
+    """
     __tracebackhide__ = True
+    hints = level_of_hints(hints)
     verdict = check(function, against, form, arguments, timeout=timeout, only=only, strict=strict)
     if not verdict.ok:
         raise AssertionError(verdict.text(hints))
+
+
+def level_of_hints(asked: object, name: str = "hints") -> int:
+    """The level that is asked for by `name`, else by the environment, else 3. Errors: ValueError if it is none."""
+    name, value = (name, asked) if asked is not None else (HINTS, os.environ.get(HINTS) or 3)
+    if isinstance(value, bool) or str(value) not in ("0", "1", "2", "3"):
+        raise ValueError(f"{name} must be 0, 1, 2 or 3, not {value!r}")
+    return int(str(value))
 
 
 def in_file(path: str, name: str, how: Asked, limits: Limits = DEFAULT) -> Verdict:

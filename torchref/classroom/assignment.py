@@ -1,4 +1,4 @@
-"""An assignment: a TOML file that says which gradients are asked for, what each is worth, and how much feedback says."""
+"""An assignment: a TOML file that says which gradients are asked for, what each is worth, and how much is said."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class _Table:
         value = self.values.pop(key, default)
         kinds = kind if isinstance(kind, tuple) else (kind,)
         if value is not default and (not isinstance(value, kind) or (isinstance(value, bool) and bool not in kinds)):
-            raise self.wrong(key, value, " or ".join(_KINDS[k] for k in kinds))
+            raise self.wrong(key, value, _KINDS[kinds[-1]])
         return value
 
     def wrong(self, key: str, value: object, expected: str) -> UserError:

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torchref import __version__
+import torchref
 from torchref.check.reading.unfinished import unfinished
 from torchref.check.reference import asked
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
@@ -45,7 +45,7 @@ SETTINGS = {  # of a task's process: nothing in it depends on the machine's core
 def judge(
     assignment: Assignment, task: Task, submission: Submission, kept: Path, resume: bool, stop: threading.Event
 ) -> Grade:
-    """The grade, which is kept in the file `kept`; with `resume` the one that is there, if nothing has changed since."""
+    """The grade, which is kept in the file `kept`; with `resume` the one that is there, if nothing has changed."""
     with tempfile.TemporaryDirectory(prefix="torchref-", ignore_cleanup_errors=True) as place:
         folder = Path(place, "submission")
         folder.mkdir()
@@ -68,7 +68,7 @@ def _key(assignment: Assignment, task: Task, folder: Path) -> str:
     """What the grade depends on, as one number."""
     references = [Path(file).read_bytes().hex() for o in task.operations if (file := asked.file_of(o))]
     limits = (assignment.forbidden, assignment.cpu, assignment.wall, assignment.memory)
-    parts = [__version__, asdict(task), limits, references, digest(folder)]
+    parts = [torchref.__version__, asdict(task), limits, references, digest(folder)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

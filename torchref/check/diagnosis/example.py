@@ -7,6 +7,7 @@ its numbers are rounded, as long as the user's code still runs on it and its gra
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from torchref.check.reading.forms.calling import TimeOut
 from torchref.check.running.trial import Trial, attempt
 from torchref.nn.module import Array
 
+FOR_ALL: ContextVar[bool] = ContextVar("FOR_ALL", default=False)  # whether a mistake with a name gets one, too
 SIZES = (1, 2, 3)
 SHOWN = 6  # entries of an array that is written out
 
@@ -142,5 +144,5 @@ def nested(value: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A number with four digits; a whole number or a truth value in full."""
-    return str(value) if isinstance(value, bool | int) else f"{float(value):.4g}"
+    """A number with four digits, -0 as 0; a whole number or a truth value in full."""
+    return str(value) if isinstance(value, bool | int) else f"{float(value) + 0.0:.4g}"

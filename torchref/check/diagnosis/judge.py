@@ -10,7 +10,7 @@ from torchref.check.diagnosis.allowance import ill_conditioned, share
 from torchref.check.diagnosis.contract import judge_contract
 from torchref.check.diagnosis.disagreement import judge_disagreement
 from torchref.check.diagnosis.engines import judge_engines
-from torchref.check.diagnosis.example import example
+from torchref.check.diagnosis.example import FOR_ALL, example
 from torchref.check.diagnosis.extent import ILL, not_judged, not_run, zero
 from torchref.check.diagnosis.extremes import judge_extremes
 from torchref.check.diagnosis.first_wrong import name_first_wrong
@@ -155,7 +155,7 @@ def result(found: Found, trial: Trial) -> Verdict:
     for f in found.findings:
         f.derivation = f.derivation or derivation(trial.op)
         f.line = f.line or line_of(trial.form, f.gradient)
-        f.example = example(trial, f.gradient) if f.slug == "unknown" else ""
+        f.example = example(trial, f.gradient) if f.slug == "unknown" or FOR_ALL.get() else ""
         f.formula = f.formula or shown_formula(trial.op, f.gradient, trial.probe.namespace())
         f.correction = f.correction or ("" if f.slug in NO_LINE else right_line(f.formula))
     compared = {n: g for n, g in trial.gradients.items() if n in trial.reference and g is not None}

@@ -42,7 +42,7 @@ OURS = (  # lines of a traceback that do not help the user
 
 @dataclass(frozen=True)
 class Limits:
-    """What one target's code may use. Seconds of the clock depend on what else the machine does, those of CPU do not."""
+    """What one target's code may use. The time of computing does not depend on what else the machine does."""
 
     seconds: float = 60.0  # by the clock
     cpu: int | None = None  # seconds of computing; None: no limit of its own

@@ -42,7 +42,7 @@ EXERCISES = (
         (
             "There are two branches. Which slope has each?",
             "The slope is 1 where x > 0, and negative_slope elsewhere, at 0 as well.",
-            "np.where(x > 0, 1, negative_slope) is the slope.",
+            "np.where chooses entry by entry: dy where x > 0, negative_slope dy elsewhere.",
         ),
         _with("leaky_relu", negative_slope=(0.05, 0.1, 0.2, 0.25, 0.4)),
     ),
@@ -166,7 +166,7 @@ EXERCISES = (
             "x goes into y on three paths: by itself, through mean, and through std.",
             "With dx_hat = dy weight: the mean takes away the mean of dx_hat, std takes away x_hat times the mean of "
             "dx_hat x_hat. All means are over the examples.",
-            "dx = (dx_hat - mean(dx_hat) - x_hat mean(dx_hat x_hat)) / std; dweight and dbias are sums over the examples.",
+            "dx = (dx_hat - mean(dx_hat) - x_hat mean(dx_hat x_hat)) / std; dweight and dbias are sums over examples.",
         ),
         _with("batch_norm", eps=(1e-3, 0.02, 0.05, 0.1)),
     ),
@@ -238,8 +238,8 @@ EXERCISES = (
         (
             "Begin with c_next: it gets dc_next, and a part of dh_next through tanh.",
             "dc_all = dc_next + dh_next o (1 - tanh(c_next)^2). Then di = dc_all g, df = dc_all c, dg = dc_all i.",
-            "Before the gates: di i (1 - i), df f (1 - f), dg (1 - g^2), do o (1 - o), joined along axis 1; from there on "
-            "it is rnn_cell.",
+            "Before the gates: di i (1 - i), df f (1 - f), dg (1 - g^2), do o (1 - o), joined along axis 1; from there "
+            "on it is rnn_cell.",
         ),
     ),
     Exercise(

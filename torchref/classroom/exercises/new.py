@@ -9,8 +9,8 @@ from pathlib import Path
 from torchref.classroom.exercises.catalogue import EXERCISES
 from torchref.classroom.exercises.exercise import Exercise
 from torchref.compare.errors import UserError
-from torchref.compare.files import write_whole
 from torchref.compare.faults import writing
+from torchref.compare.files import write_whole
 from torchref.nearest import nearest
 
 __all__ = ["as_assignment", "find", "write"]

@@ -32,7 +32,8 @@ def show(assignment: Assignment, students: Sequence[Student]) -> None:
     for student in students:
         for grade in student.grades:
             for what in grade.look_at:
-                console.print(f"look at {student.name}, {grade.task.name}: {what}", markup=False, highlight=False)
+                line = f"look at {student.name}, {grade.task.name}: {what}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _of_one(student: Student) -> Table:

@@ -21,7 +21,7 @@ def lstm_cell(x, h, c, weight_ih, weight_hh, bias):
     h_next = o * np.tanh(c_next)
 
     def backward(dh_next, dc_next):
-        """Return dx, dh, dc, dweight_ih, dweight_hh and dbias. c_next is read twice: by h_next, and by the next step."""
+        """Return dx, dh, dc, dweight_ih, dweight_hh and dbias. c_next is read twice: by h_next, by the next step."""
         raise NotImplementedError("write dx, dh, dc, dweight_ih, dweight_hh and dbias")
 
     return (h_next, c_next), backward

@@ -1,0 +1,66 @@
+"""What a file imports is read, not run; honest code is accused of nothing."""
+
+import pytest
+
+from tests.classroom.solutions import BODIES, solved
+from torchref.classroom.imports import FORBIDDEN, forbidden_imports, modules_of, to_look_at
+
+IMPORTS = {
+    "import torch": "torch",
+    "import numpy, torch.nn as nn": "torch.nn",
+    "from torch.nn import functional": "torch.nn",
+    "def f():\n    import torchref": "torchref",
+    "try:\n    from jax import grad\nexcept ImportError:\n    pass": "jax",
+}
+SUSPICIOUS = (
+    "__import__('torch')",
+    "import importlib",
+    "eval('1')",
+    "import sys\nsys.modules['x']",
+    "from sys import modules",
+    "import os\nos.fork()",
+    "import ctypes",
+    "import gc",
+)
+HONEST = (
+    "import numpy as np",
+    "import torchvisionary",
+    "from scipy.special import erf",
+    "model.eval()",
+    "x.modules",
+    "torch = 1",
+)
+
+
+@pytest.mark.parametrize("code", IMPORTS)
+def test_a_forbidden_import_is_found_wherever_it_stands(tmp_path, code):
+    """Catches torch in a function, under a second name, or in a file beside."""
+    (tmp_path / "helper.py").write_text(f"a = 1\n{code}\n", encoding="utf-8")
+    (tmp_path / "relu.py").write_text("import helper\n", encoding="utf-8")
+    found = forbidden_imports(modules_of(tmp_path / "relu.py"), FORBIDDEN)
+    assert found.startswith(f"imports {IMPORTS[code]} (helper.py, line "), found
+
+
+@pytest.mark.parametrize("code", SUSPICIOUS)
+def test_a_way_round_is_named(tmp_path, code):
+    """Catches a means to import by a name made at run time."""
+    (tmp_path / "relu.py").write_text(code, encoding="utf-8")
+    assert to_look_at([tmp_path / "relu.py"])
+
+
+@pytest.mark.parametrize("code", [*HONEST, *(solved(name) for name in BODIES)])
+def test_honest_code_is_accused_of_nothing(tmp_path, code):
+    """Catches a student who is called a cheat for a word."""
+    (tmp_path / "relu.py").write_text(code, encoding="utf-8")
+    assert not forbidden_imports([tmp_path / "relu.py"], FORBIDDEN)
+    assert not to_look_at([tmp_path / "relu.py"])
+
+
+def test_files_that_import_each_other_end(tmp_path):
+    """Catches a circle that is followed for ever, and a file that no one imports."""
+    (tmp_path / "a.py").write_text("from b import x", encoding="utf-8")
+    (tmp_path / "b.py").write_text("import a, c.d", encoding="utf-8")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "d.py").write_text("", encoding="utf-8")
+    (tmp_path / "other.py").write_text("import torch", encoding="utf-8")
+    assert {path.name for path in modules_of(tmp_path / "a.py")} == {"a.py", "b.py", "d.py"}
