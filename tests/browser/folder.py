@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from contextlib import chdir, contextmanager
@@ -13,11 +14,18 @@ from torchref.browser.build import build
 
 STAND_IN = Path(__file__).with_name("stand_in")
 WHEEL = "numpy-2.4.6-cp314-cp314-pyemscripten_2026_0_wasm32.whl"
+NUMPY = b"the wheel"
 WASM = b"\0asm\1\0\0\0"  # the smallest module
 LOCK = {
     "info": {"python": "3.14.2"},
     "packages": {
-        "numpy": {"name": "numpy", "file_name": WHEEL, "sha256": "0" * 64, "depends": [], "imports": ["numpy"]},
+        "numpy": {
+            "name": "numpy",
+            "file_name": WHEEL,
+            "sha256": hashlib.sha256(NUMPY).hexdigest(),
+            "depends": [],
+            "imports": ["numpy"],
+        },
         "scipy": {"name": "scipy", "file_name": "scipy.whl", "depends": ["numpy"]},
     },
 }
@@ -38,7 +46,7 @@ def pyodide(folder):
 def built(folder):
     """The page with NumPy in it, and what a first visit loads in bytes."""
     numpy = folder / WHEEL
-    numpy.write_bytes(b"the wheel")
+    numpy.write_bytes(NUMPY)
     return folder / "page", build(folder / "page", pyodide(folder / "pyodide"), numpy)
 
 

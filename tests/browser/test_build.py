@@ -59,6 +59,13 @@ def test_without_numpy_the_cdn_has_it(tmp_path):
     assert not list(tmp_path.glob("page/pyodide/*.whl"))
 
 
+def test_another_numpy_is_refused(tmp_path):
+    """Catches a wheel of another version in the folder: Pyodide would refuse it in every visitor's browser."""
+    (tmp_path / WHEEL).write_bytes(b"another wheel")
+    with pytest.raises(ValueError, match=f"is not the wheel for this Pyodide, {WHEEL}"):
+        build(tmp_path / "page", pyodide(tmp_path / "pyodide"), tmp_path / WHEEL)
+
+
 def test_no_script_asks_another_host(page):
     """Catches a font, a style or a script of somebody else's: what is written in the page must stay there."""
     folder, _ = page

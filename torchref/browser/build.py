@@ -7,6 +7,7 @@ npm has. A visitor's browser loads it from Pyodide's CDN then, and checks its SH
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +39,22 @@ SIZE_OF_NUMPY = 3_100_000  # bytes, about, where it comes from the CDN
 SEED = 0  # of the exercises' variants
 
 
-def fetched() -> Path:
-    """Pyodide's runtime, from npm. Errors: OSError, CalledProcessError."""
-    folder = Path(tempfile.mkdtemp(prefix="pyodide-"))
-    subprocess.run(["npm", "pack", "--silent", f"pyodide@{PYODIDE}"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    (archive,) = folder.glob("pyodide-*.tgz")
-    shutil.unpack_archive(archive, folder)
-    return folder / "package"
+@contextmanager
+def fetched() -> Iterator[Path]:
+    """A folder with Pyodide's runtime, from npm, while it is needed. Errors: FileNotFoundError, CalledProcessError."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["npm", "pack", "--silent", f"pyodide@{PYODIDE}"]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        (archive,) = Path(folder).glob("pyodide-*.tgz")
+        shutil.unpack_archive(archive, folder, filter="data")
+        yield Path(folder, "package")
 
 
 def build(folder: Path, pyodide: Path, numpy: Path | None = None) -> int:
     """Write the page into `folder`; returns the bytes that a first visit loads.
 
     `pyodide` is a folder with its runtime, `numpy` a wheel for it, which is put into the folder, too.
+    Errors: OSError for a file that is not there, ValueError for another NumPy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in STATIC.iterdir():
@@ -123,6 +128,8 @@ def _runtime(folder: Path, pyodide: Path, numpy: Path | None) -> dict[str, int]:
         version = json.loads((pyodide / "package.json").read_text(encoding="utf-8"))["version"]
         entry["file_name"] = CDN.format(version) + wheel
     else:
+        if hashlib.sha256(numpy.read_bytes()).hexdigest() != entry["sha256"]:
+            raise ValueError(f"{numpy} is not the wheel for this Pyodide, {wheel}")
         shutil.copy(numpy, folder / wheel)
         entry["file_name"] = wheel
     _write(folder / "pyodide-lock.json", {**lock, "packages": {"numpy": entry}})
