@@ -63,7 +63,7 @@ clean:
 
 # A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
 $(VENV)/installed: extras :=
-$(VENV)/installed-test: extras := [test,models]
+$(VENV)/installed-test: extras := [test,models,browser]
 $(VENV)/installed-dev: extras := [dev]
 $(VENV)/installed-notebooks: extras := [notebooks]
 $(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-notebooks: $(VENV)/made pyproject.toml constraints.txt

@@ -1,14 +1,13 @@
 """Make the pictures of manual/what-tensorboard-shows.md anew: trains, opens TensorBoard in Chromium, in light and dark.
 
-python -m tests.screenshots [RUNS]. What is trained already in the folder RUNS is not trained again.
+python -m tests.screenshots [RUNS [NAME ...]]. What is trained already in the folder RUNS is not trained again; with
+names, only those pictures are made. All of it takes about a quarter of an hour.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,20 +22,21 @@ from typing import Any
 
 from PIL import Image
 
+from tests.chromium import browser
+
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "manual" / "images"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTH, HEIGHT = 1200, 860  # of a picture, in pixels
-COLOURS = 96  # of a picture
+GROUNDS, COLOURS = 48, 96  # colours of a picture: frequent ones, and others
 SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
 
 TRAININGS = {  # folder -> the words behind `torchref compare`
     "digits": ["digits"],
     "fault/digits": ["digits", "--only", "dropout", "--epochs", "1", "--sabotage", "4"],
-    "lessons/gradient_descent": ["gradient_descent", "--quick"],
-    "lessons/dropout": ["dropout", "--quick"],
-    "lessons/batch_norm": ["batch_norm", "--quick"],
-    "lessons/rnn": ["rnn", "--quick"],
+    "lessons/gradient_descent": ["gradient_descent"],
+    "lessons/dropout": ["dropout"],
+    "lessons/batch_norm": ["batch_norm"],
+    "lessons/rnn": ["rnn"],
     "sweep/regression": ["regression", "--grid", "lr=0.01,0.1", "--seeds", "2"],
 }
 
@@ -55,6 +55,15 @@ class Shot:
 def close_settings(page: Any) -> None:
     """The settings take a quarter of the page of curves."""
     page.get_by_text("Settings", exact=True).first.click()
+
+
+def wide_list(page: Any) -> None:
+    """The runs of a sweep have long names, and their list is narrow."""
+    close_settings(page)
+    page.mouse.move(243, 500)
+    page.mouse.down()
+    page.mouse.move(430, 500, steps=5)
+    page.mouse.up()
 
 
 def filter_tags(words: str) -> Callable[[Any], None]:
@@ -102,7 +111,7 @@ SHOTS = (
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),
-    Shot("sweep-time-series", "sweep/regression", prepare=close_settings),
+    Shot("sweep-time-series", "sweep/regression", prepare=wide_list),
     Shot("sweep-hparams", "sweep/regression", "hparams"),
     Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings),
     Shot("lesson-dropout", "lessons/dropout", prepare=close_settings),
@@ -114,6 +123,47 @@ SHOTS = (
     Shot("backprop-circuits", "digits", "backprop", circuit),
     Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part")),
 )
+
+
+NOTEBOOK = (  # the cells of a notebook, each shown with what it returns
+    """import numpy as np
+from comparisons.regression import comparison
+from torchref import compare
+from torchref.check import check
+
+compare.run(comparison)""",
+    """def layer_norm(x, weight, bias):
+    mean, std = x.mean(-1, keepdims=True), np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    hat = (x - mean) / std
+
+    def backward(dy):
+        dhat = dy * weight
+        dx = (dhat - dhat.mean(-1, keepdims=True)) / std
+        return dx, (dy * hat).sum(0), dy.sum(0)
+
+    return weight * hat + bias, backward
+
+check(layer_norm, against="layer_norm")""",
+)
+
+
+def shoot_notebook(opened: Any, place: Path) -> None:
+    """A notebook that is run and made a page: the table of a run, and the verdict on a gradient."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import ExecutePreprocessor
+
+    cells = [nbformat.v4.new_code_cell(cell) for cell in NOTEBOOK]
+    book = nbformat.v4.new_notebook(cells=cells)
+    ExecutePreprocessor(kernel_name="python3", timeout=600).preprocess(book, {"metadata": {"path": str(place)}})
+    for mode in ("light", "dark"):
+        exporter = HTMLExporter(theme=mode, exclude_input_prompt=True, exclude_output_prompt=True)
+        (place / f"notebook-{mode}.html").write_text(exporter.from_notebook_node(book)[0], "utf-8")
+        context = opened.new_context(viewport={"width": WIDTH, "height": 1500}, color_scheme=mode)
+        page = context.new_page()
+        page.goto((place / f"notebook-{mode}.html").as_uri(), wait_until="domcontentloaded")
+        save(page.screenshot(), IMAGES / f"notebook-{mode}.png")
+        context.close()
 
 
 def train(runs: Path) -> None:
@@ -140,7 +190,7 @@ def viewed(runs: Path, run: str) -> Iterator[str]:
                 time.sleep(1)
             yield link
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # a process in the background may be deaf to Ctrl-C
             process.communicate()
 
 
@@ -152,15 +202,26 @@ def known_runs(link: str) -> list[str]:
 
 
 def save(png: bytes, path: Path) -> None:
-    """With few colours, far apart, so that no curve takes another one's: a page takes a third of the bytes."""
+    """With few colours: a page takes a third of the bytes.
+
+    The most frequent ones, of which its grounds are made, stay as they are; the rest lie far apart, so that no curve
+    takes another one's colour.
+    """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    counts = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
+    grounds = [colour for _, colour in counts[:GROUNDS]]
+    rest = Image.new("RGB", (len(counts), 1))
+    rest.putdata([colour for _, colour in counts])
+    others = rest.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).getpalette()[: 3 * COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(part for colour in grounds for part in colour), *others])
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def shoot(browser: Any, link: str, shot: Shot) -> None:
+def shoot(opened: Any, link: str, shot: Shot) -> None:
     """The picture in light and in dark."""
     for mode in ("light", "dark"):
-        context = browser.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
+        context = opened.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
         page = context.new_page()
         page.goto(f"{link.partition('/?')[0]}/#{shot.page}" if shot.page else link)
         page.wait_for_load_state("networkidle")
@@ -173,19 +234,19 @@ def shoot(browser: Any, link: str, shot: Shot) -> None:
 
 def main(runs: Path, names: list[str]) -> None:
     """All pictures, or those of these names."""
-    from playwright.sync_api import sync_playwright
-
     train(runs)
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browser() as opened:
         for run in dict.fromkeys(shot.run for shot in SHOTS):
             wanted = [shot for shot in SHOTS if shot.run == run and (not names or shot.name in names)]
             if wanted:
                 with viewed(runs, run) as link:
                     for shot in wanted:
                         print(shot.name, flush=True)
-                        shoot(browser, link, shot)
-        browser.close()
+                        shoot(opened, link, shot)
+        if not names or "notebook" in names:
+            print("notebook", flush=True)
+            with tempfile.TemporaryDirectory() as place:
+                shoot_notebook(opened, Path(place))
 
 
 if __name__ == "__main__":

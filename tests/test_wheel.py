@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel):
     ours = {path.relative_to(ROOT).as_posix() for path in files}
     assert ours <= names, f"left out: {sorted(ours - names)[:5]}"
     assert "torchref/py.typed" in names
-    assert "torchref/compare/record/backprop/static/index.js" in names
+    assert {"torchref/compare/record/backprop/static/index.js", "torchref/page/static/embed.js"} <= set(names)
     extra = {name for name in names - ours if ".dist-info/" not in name} - {"torchref/py.typed"}
     assert not extra, f"packed in: {sorted(extra)[:5]}"
     metadata = next(zipfile.ZipFile(wheel).read(name).decode() for name in names if name.endswith("/METADATA"))

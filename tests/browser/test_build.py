@@ -26,10 +26,10 @@ def page(tmp_path_factory):
 
 
 def test_every_file_that_is_named_is_there(page):
-    """Catches a script, a style or a module of the player that is left out, and a file that is fetched in vain."""
+    """Catches a script, a style or a module that draws that is left out, and a file that is fetched in vain."""
     folder, _ = page
     named = {folder / part for part in PARTS.findall((folder / "index.html").read_text())}
-    for script in [*folder.glob("*.js"), *folder.glob("player/*.js")]:
+    for script in [*folder.glob("*.js"), *folder.glob("drawing/*.js")]:
         named |= {script.parent / part for part in IMPORT.findall(script.read_text())}
         named |= {folder / part for part in re.findall(r'here\("([\w./-]+)"\)', script.read_text())}
         named |= {folder / part for part in re.findall(r'"([\w/-]+\.json)"', script.read_text())}
@@ -69,7 +69,7 @@ def test_another_numpy_is_refused(tmp_path):
 def test_no_script_asks_another_host(page):
     """Catches a font, a style or a script of somebody else's: what is written in the page must stay there."""
     folder, _ = page
-    for path in [*folder.glob("*.*"), *folder.glob("player/*")]:
+    for path in [*folder.glob("*.*"), *folder.glob("drawing/*")]:
         if path.suffix in (".js", ".css"):
             text = path.read_text().replace("http://www.w3.org/2000/svg", "").replace('"https://"', "")
             assert "://" not in text, path.name

@@ -370,3 +370,19 @@ def test_one_thread_unless_another_number_is_asked_for(monkeypatch):
     assert [os.environ[name] for name in names] == ["3", "3", "3"]
     with pytest.raises(UserError, match=r"threads must be at least 1, not 0"):
         set_threads(0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("digits", "did you mean torchref compare digits?"),
+        ("batch-norm", "did you mean torchref compare batch-norm?"),
+        ("mine.py", "did you mean torchref compare mine.py?"),
+        ("version", "torchref --version says which torchref this is"),
+        ("-v", "torchref --version says which torchref this is"),
+        ("comprae", "did you mean 'compare'?"),
+    ],
+)
+def test_what_somebody_types_for_a_command(capsys, typed, said):
+    """Catches a list of the commands in answer to what is plainly meant."""
+    assert said in refused(capsys, typed)

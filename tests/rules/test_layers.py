@@ -18,6 +18,7 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
     ("torchref.optim",),
     ("torchref.models",),
     ("torchref.twin",),
+    ("torchref.page",),  # what pages show: no page of its own
     ("torchref.check", "torchref.referee"),
     ("torchref.compare",),
     ("torchref.classroom",),

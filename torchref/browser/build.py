@@ -1,4 +1,4 @@
-"""Write the page: its own files, torchref's core as a zip, the exercises, the circuit player, and Pyodide's runtime.
+"""Write the page: its own files, torchref's core as a zip, the exercises, what draws, and Pyodide's runtime.
 
 The folder works from any static server. One thing may be missing in it: NumPy for WebAssembly, which neither PyPI nor
 npm has. A visitor's browser loads it from Pyodide's CDN then, and checks its SHA-256, which Pyodide's lock file knows.
@@ -23,7 +23,8 @@ import torchref
 from torchref.check.ops.catalogue import CATALOGUE
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.classroom.exercises.catalogue import EXERCISES
-from torchref.compare.record.backprop import circuits
+from torchref.page import inline
+from torchref.page.circuits import circuits
 
 __all__ = ["build", "core", "fetched"]
 
@@ -31,9 +32,8 @@ PYODIDE = "314.0.7"  # of npm, with NumPy 2.4
 CDN = "https://cdn.jsdelivr.net/pyodide/v{}/full/"
 STATIC = Path(__file__).with_name("static")
 PACKAGE = Path(torchref.__file__).parent
-PLAYER = PACKAGE / "compare" / "record" / "backprop" / "static"
 CORE = ("__init__.py", "circuit.py", "load.py", "nearest.py", "browser/__init__.py", "browser/answer.py")
-ROOMS = ("check", "models", "nn", "optim", "tensor")
+ROOMS = ("check", "models", "nn", "optim", "page", "tensor")
 WASM = "pyodide.asm.wasm"
 SIZE_OF_NUMPY = 3_100_000  # bytes, about, where it comes from the CDN
 SEED = 0  # of the exercises' variants
@@ -59,10 +59,10 @@ def build(folder: Path, pyodide: Path, numpy: Path | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for path in STATIC.iterdir():
         shutil.copy(path, folder)
-    (folder / "player").mkdir(exist_ok=True)
-    for path in player():
-        shutil.copy(path, folder / "player")
-    _write(folder / "circuits.json", circuits.circuits())
+    (folder / "drawing").mkdir(exist_ok=True)
+    for path in drawing():
+        shutil.copy(path, folder / "drawing")
+    _write(folder / "circuits.json", circuits())
     _write(folder / "exercises.json", exercises())
     _write(folder / "operations.json", [op.name for op in CATALOGUE] + list(OPTIMIZERS))
     _pack(folder / "torchref.zip")
@@ -102,11 +102,11 @@ def _pack(path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(f"torchref/{file.relative_to(PACKAGE)}"), file.read_bytes(), 8, 9)
 
 
-def player() -> list[Path]:
-    """The files of the circuit player: what its page imports, and the style."""
-    found, waiting = [PLAYER / "style.css"], ["circuit-page.js"]
+def drawing() -> list[Path]:
+    """The modules that draw circuits and arrays, each with what it imports, and their style."""
+    found, waiting = [inline.STATIC / "style.css"], ["embed.js"]
     while waiting:
-        path = PLAYER / waiting.pop()
+        path = inline.STATIC / waiting.pop()
         if path not in found:
             found.append(path)
             waiting += re.findall(r'from "\./([\w-]+\.js)"', path.read_text(encoding="utf-8"))

@@ -102,10 +102,21 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     command = arguments[0]
     if command not in COMMANDS:
-        raise UserError(f"there is no command {command!r}: {nearest(command, [*COMMANDS, 'help', 'completion'])}")
+        raise UserError(f"there is no command {command!r}: {_meant(command)}")
     module = importlib.import_module(COMMANDS[command][0])
     status: int = module.run(_parse(module.Options, command, arguments[1:]))
     return status
+
+
+def _meant(command: str) -> str:
+    """What somebody may have meant who typed this for a command."""
+    from torchref.compare.catalogue import listing
+
+    if command.lstrip("-").lower() in ("v", "version"):
+        return "torchref --version says which torchref this is"
+    if command.replace("-", "_") in listing() or command.endswith(".py"):
+        return f"did you mean torchref compare {command}?"
+    return nearest(command, [*COMMANDS, "help", "completion"])
 
 
 def _help() -> str:

@@ -157,7 +157,10 @@ def _check_call(
         return
     if not callable(function):
         or_alone = ", or leave it out and give torch_model" if name == "model" and function is None else ""
-        raise UserError(f"{name} must be a function, not {_short(function)}{or_alone}")
+        raise UserError(f"{name} must be a function, not {_short(function)}{or_alone}{_as_function(name)}")
+    if not isinstance(function, type) and hasattr(function, "parameters"):  # a module can be called, too
+        kind = type(function).__name__
+        raise UserError(f"{name} must be a function that makes one for each engine, not the {kind}{_as_function(name)}")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some of C's have none
@@ -166,6 +169,14 @@ def _check_call(
         signature.bind(*arguments, **options)
     except TypeError as error:
         raise UserError(f"{where}{name}, called as {name}{_call(arguments, options)}, fails: {error}") from None
+
+
+def _as_function(name: str) -> str:
+    """How to write what was given itself, and is to be made anew."""
+    arguments = {"optimizer": " optim, parameters", "scheduler": " lr_scheduler, optimizer", "data": ""}.get(
+        name, " nn"
+    )
+    return f": write {name}=lambda{arguments}: ..."
 
 
 def _call(arguments: list[None], options: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,9 +17,10 @@ from torchref.compare.faults import message, reason
 from torchref.compare.files import write_whole
 from torchref.nearest import nearest
 
-__all__ = ["SETTINGS", "as_config", "check_config", "configured", "plain", "read_config", "write_config"]
+__all__ = ["SETTINGS", "as_config", "check_config", "configured", "plain", "read_config", "shown", "write_config"]
 
 SETTINGS = ("epochs", "batch_size", "seed", "dtype", "device", "record")
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 KEYS = ("comparison", "file", "data", *SETTINGS, "optimizer", "variants", "origin")
 
 
@@ -55,12 +57,17 @@ def configured(comparison: Comparison, config: Mapping[str, Any]) -> Comparison:
 
 
 def plain(value: Any) -> Any:
-    """What TOML can hold; anything else by its repr."""
+    """What TOML can hold; anything else as it is shown."""
     if isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return repr(value)
+    return shown(value)
+
+
+def shown(value: Any) -> str:
+    """An object's repr without addresses, which are others in every run: `<function relu>`."""
+    return ADDRESS.sub("", repr(value))
 
 
 def write_config(path: Path, config: dict[str, Any], resume: bool) -> None:

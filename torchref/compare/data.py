@@ -104,7 +104,9 @@ class Data:
     def __post_init__(self) -> None:
         for name, array in vars(self).items():
             if not isinstance(array, np.ndarray | Rows):
-                raise UserError(f"data: {name} must be a numpy.ndarray, not {type(array).__name__}")
+                written = "np.array(...)" if isinstance(array, list | tuple) else "its .numpy()"
+                instead = f": write {written}" if isinstance(array, list | tuple) or hasattr(array, "numpy") else ""
+                raise UserError(f"data: {name} must be a numpy.ndarray, not {type(array).__name__}{instead}")
             if array.ndim == 0 or len(array) == 0:
                 raise UserError(f"data: {name} holds no example (its shape is {array.shape})")
             if isinstance(array, np.ndarray):  # Rows are checked when they are taken
@@ -112,7 +114,8 @@ class Data:
         for part in ("train", "validation"):
             inputs, targets = getattr(self, f"{part}_inputs"), getattr(self, f"{part}_targets")
             if len(inputs) != len(targets):
-                raise UserError(f"data: {len(inputs)} {part}_inputs, but {len(targets)} {part}_targets")
+                order = "the order is train_inputs, train_targets, validation_inputs, validation_targets"
+                raise UserError(f"data: {len(inputs)} {part}_inputs, but {len(targets)} {part}_targets: {order}")
         for kind in ("inputs", "targets"):
             train, validation = getattr(self, f"train_{kind}"), getattr(self, f"validation_{kind}")
             if train.shape[1:] != validation.shape[1:]:
@@ -133,7 +136,12 @@ def _check_values(name: str, array: Array) -> None:
             index = tuple(int(i) for i in bad[0])
             raise UserError(f"data: {name}{list(index)} is {array[index]}; every value must be finite")
     elif array.dtype not in (np.int64, np.bool_):
-        raise UserError(f"data: {name} has dtype {array.dtype}; use float32, float64, int64 or bool")
+        raise UserError(f"data: {name} has dtype {array.dtype}; use float32, float64, int64 or bool{_numbered(array)}")
+
+
+def _numbered(array: Array) -> str:
+    """What to write where labels are texts."""
+    return ": number the texts, np.unique(labels, return_inverse=True)[1]" if array.dtype.kind in "UO" else ""
 
 
 def split(inputs: Array | Rows, targets: Array | Rows, validation: float, seed: int = 0) -> Data:

@@ -15,6 +15,14 @@ from torchref.nearest import nearest
 __all__ = ["remedy"]
 
 KEYWORD = re.compile(r"([\w.]+?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+CALLED = re.compile(r"(\w+)\.(\w+)\(")
+SAYINGS = {  # what Python, torchref or torch says -> what to write instead
+    r"backward\(\) takes 0 positional arguments": "it is given the gradient of forward's output: def backward(dy)",
+    r"optimizer can only optimize Tensors": "make it of the `optim` that the function is given: optim.Adam(parameters)",
+    r"must be Tensor, not numpy\.ndarray": "this network is NumPy's: write it with NumPy and torchref.nn",
+    r"must be numpy\.ndarray, not Tensor": "this network is torch's: write it with torch and torch.nn",
+    r"does not require grad": "the output is cut off from the weights: leave out detach(), numpy() and torch.no_grad()",
+}
 IN_PLACE = re.compile(r"\s*([\w.]+(?:\[.*\])?) *(\*\*|//|[-+*/@%]|)= *([^=#].*?) *(#.*)?$")
 
 
@@ -29,6 +37,19 @@ def remedy(error: BaseException) -> str:
         return _meant(error.name, names)
     if isinstance(error, TypeError) and (found := KEYWORD.match(str(error))):
         return _keyword(error, *found.groups())
+    if isinstance(error, TypeError) and str(error) == "'module' object is not callable":
+        return _capital(error)
+    return next((f": {said}" for pattern, said in SAYINGS.items() if re.search(pattern, str(error))), "")
+
+
+def _capital(error: BaseException) -> str:
+    """The class for whose module its name in small letters stands: nn.Linear for nn.linear."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    for holder, name in CALLED.findall(linecache.getline(frame.f_code.co_filename, line)):
+        place = ({**frame.f_globals, **frame.f_locals}).get(holder)
+        for other in dir(place) if isinstance(getattr(place, name, None), ModuleType) else ():
+            if other != name and other.lower() == name.replace("_", "").lower():
+                return f": did you mean {holder}.{other}?"
     return ""
 
 

@@ -14,12 +14,16 @@ PAGE = (ROOT / "manual" / "checking-a-gradient.md").read_text()
 
 
 def test_slugs_and_aliases():
-    """Catches a slug or an alias that the page does not have."""
+    """Catches a slug or an alias that the page does not have, or has twice."""
     for slug, sentence in SLUGS.items():
         assert f"| `{slug}` | {sentence} |" in PAGE
     for names in (names for names in ALIASES.values() if len(names) > 1):
+        assert len(names) == len(set(names)), f"listed twice: {sorted(names)}"
         for name in names:
             assert f"`{name}`" in PAGE
+    for row in re.findall(r"^\| `\w+`.* \| (`.*`) \|$", PAGE, re.MULTILINE):
+        listed = re.findall(r"`[^`]+`", row)
+        assert len(listed) == len(set(listed)), f"listed twice: {row}"
 
 
 def test_every_operation_is_listed(capsys):

@@ -102,9 +102,10 @@ def test_every_picture_is_drawn():
     size = (HEIGHT, WIDTH, 3)
     assert pictures.normalisation(x, np.zeros_like(x), "t").shape == size
     assert pictures.running_statistics(constant, constant, "t").shape == size
-    assert pictures.gradients_by_depth(["output"], {1: np.zeros(1)}).shape == size
+    assert pictures.gradients_by_depth(["output"], {1: np.zeros(1)}, "t").shape == size
     assert (
-        pictures.gradients_by_depth([f"hidden {i}" for i in range(30)], {1: np.ones(30), 9: np.ones(30)}).shape == size
+        pictures.gradients_by_depth([f"hidden {i}" for i in range(30)], {1: np.ones(30), 9: np.ones(30)}, "t").shape
+        == size
     )
     assert pictures.wrong(x[:1], np.array([3]), np.array([1]), np.array([0.9]), "t").shape == size
     assert pictures.weights(np.zeros((2, 3, 3)), "t").shape == size

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.compare.tiny import tiny
 from torchref.compare.errors import UserError
-from torchref.compare.record.backprop.record import PLUGIN
+from torchref.compare.record.backprop.names import PLUGIN
 from torchref.compare.record.metrics import ENGINES, read_metrics
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.request import Request

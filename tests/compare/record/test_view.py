@@ -65,6 +65,14 @@ def test_deep_link(tmp_path):
     assert alone["runColorGroup"] == ["regex:(numpy|torch|difference)$"]
 
 
+def test_the_first_variant_is_on_top(tmp_path):
+    """Catches the picture of the variant that the alphabet puts first, where the comparison begins with another."""
+    record(tmp_path, "plain", "dropout")
+    (tmp_path / "config.toml").write_text("[variants.plain]\n[variants.dropout]\n")
+    query = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)
+    assert json.loads(query["pinnedCards"][0])[0]["runId"] == "defaultExperimentId/plain/difference"
+
+
 def test_a_lessons_cards_are_on_top(tmp_path):
     """Catches a page whose first curve is not the claim's; a variant's own page has them, too."""
     record(tmp_path, "plain", "norm")

@@ -2,8 +2,8 @@
 
 import { Editor } from "./editor.js";
 import { Judge } from "./judge.js";
-import { element } from "./player/dom.js";
-import { playCircuits } from "./circuits.js";
+import { element } from "./drawing/dom.js";
+import { circuitPlayer, twoArrays } from "./drawing/embed.js";
 
 const SECONDS = 60; // that a check may take
 const OWN = "own";
@@ -130,6 +130,10 @@ function stopped(why) {
 
 function show(answer, task) {
   find("verdict").innerHTML = answer.html; // made by torchref, which escapes what comes from the code
+  for (const root of document.querySelectorAll("#verdict [data-arrays]")) {
+    const { said, mine, reference } = JSON.parse(root.dataset.arrays);
+    twoArrays(root, said, mine, reference); // the pictures can be opened entry by entry
+  }
   editor.mark(answer.lines);
   const words = ["Right.", "Wrong.", "Not judged."][answer.status];
   say(`${words} ${answer.seconds.toFixed(1)} s, against ${answer.against}.`);
@@ -155,4 +159,4 @@ find("again").addEventListener("click", () => {
 list();
 open();
 find("about").prepend(about());
-playCircuits(find("player"), circuits);
+circuitPlayer(find("player"), circuits);

@@ -32,7 +32,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "eps": ("eps", "epsilon", "e"),
     "momentum": ("momentum", "mom", "m"),
     "running_mean": ("running_mean", "run_mean", "moving_mean", "rm", "mean_running", "r_mean", "mu_running", "running_mu", "running_avg"),
-    "running_var": ("running_var", "run_var", "moving_var", "moving_variance", "rv", "running_variance", "var_running", "r_var", "var_running"),
+    "running_var": ("running_var", "run_var", "moving_var", "moving_variance", "rv", "running_variance", "var_running", "r_var"),
     "reduction": ("reduction",),
     "output": ("y", "out", "output", "s", "a", "o", "activation", "act", "probs", "p", "sm", "sig", "softmax_out", "softmax_output", "sigmoid_out", "tanh_out", "cache_out", "value", "result", "fx", "f"),
     "cache": ("cache", "ctx", "context", "saved", "memory", "memo", "tape", "caches", "state", "residual", "residuals", "aux", "stash", "store", "info", "tmp", "res"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from torchref.check.ops import Op
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.report.judgement import COULD_NOT_RUN, SLUGS, Finding, Judgement, inside
 from torchref.check.report.several import in_one_line, summary
-from torchref.check.report.tiles import tiles
+from torchref.check.report.tiles import MOST, tiles
+from torchref.nn.module import Array
+from torchref.page import inline
 
 STYLE = """
 .torchref{font:15px/1.5 system-ui,sans-serif;max-width:82em;margin:0 auto;padding:1em;color:#1c1c1c;background:#fff}
@@ -36,6 +39,14 @@ body.torchref,.torchref{background:#191919;color:#e6e6e6}
 .torchref .right{color:#6bd07c}.torchref .wrong{color:#ff8078}.torchref .none{color:#f0b45a}}
 """
 LEGEND = "<p>Blue: above zero, orange: below, white: zero, black: not finite. Point at a tile for its value.</p>"
+# Where scripts run, the pictures can be opened entry by entry; elsewhere, as in a notebook, they stay as they are.
+OPENED = """
+import { twoArrays } from "torchref/embed.js";
+for (const root of document.querySelectorAll("[data-arrays]")) {
+  const { said, mine, reference } = JSON.parse(root.dataset.arrays);
+  twoArrays(root, said, mine, reference);
+}
+"""
 SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 COLOURS = {0: "right", 1: "wrong", 2: "none"}
 
@@ -43,10 +54,12 @@ COLOURS = {0: "right", 1: "wrong", 2: "none"}
 def page(verdicts: Sequence[Judgement], hints: int = 3) -> str:
     """The page of these verdicts at a level of hints; several verdicts have a table in front."""
     parts = [part for v in verdicts for part in _section(v, hints)]
+    pictures = hints >= 2 and any(v.pictures for v in verdicts)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>torchref check</title>'
-        f'<style>{STYLE}</style></head><body class="torchref"><h1>Is this gradient right?</h1>'
-        f"{_overview(verdicts, hints)}{''.join(parts)}</body></html>\n"
+        f"<style>{STYLE}</style>{inline.head() if pictures else ''}</head>"
+        '<body class="torchref"><h1>Is this gradient right?</h1>'
+        f"{_overview(verdicts, hints)}{''.join(parts)}{inline.script(OPENED) if pictures else ''}</body></html>\n"
     )
 
 
@@ -149,7 +162,23 @@ def _pictures(verdict: Judgement, picture: dict[str, Any]) -> str:
         else:
             meaning, scale = "in its own colours", size
         maps.append(tiles(f"difference: up to {size:.3g} ({meaning})", difference, scale, names))
-    return f'<h3>{html.escape(verdict.title(name))}</h3><div class="maps">{"".join(maps)}</div>'
+    said = ""
+    if mine.shape == reference.shape:
+        said = f' data-arrays="{html.escape(_arrays(verdict.title(name), mine, reference, names))}"'
+    drawn = f'<div{said}><div class="maps">{"".join(maps)}</div></div>'
+    return f"<h3>{html.escape(verdict.title(name))}</h3>{drawn}"
+
+
+def _arrays(name: str, mine: Array, reference: Array, axes: tuple[str, ...]) -> str:
+    """Both arrays for the page's script, as many entries of them as the tiles show."""
+    kept = tuple(min(size, MOST[-1] if axis >= mine.ndim - 2 else MOST[0]) for axis, size in enumerate(mine.shape))
+    part = tuple(slice(size) for size in kept)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(mine - reference)
+    largest = float(np.max(difference[np.isfinite(difference)], initial=0.0))
+    said = {"name": name, "shape": mine.shape, "kept": kept, "axes": axes, "difference": largest}
+    said["names"] = ["mine", "reference"]
+    return json.dumps({"said": said, "mine": inline.entries(mine[part]), "reference": inline.entries(reference[part])})
 
 
 def axis_names(op: Op, name: str, ndim: int) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ def run(options: Options) -> int:
     if options.port is not None and not 1 <= options.port <= 65535:
         raise UserError(f"view: port must be from 1 to 65535, not {options.port}")
     folder = find_run(options.run)
+    from torchref.compare.record.unfinished import say_broken_off  # with NumPy, which --help does without
+
+    say_broken_off(folder)
     with tempfile.TemporaryDirectory(prefix="torchref-view-") as place:
         return show(folder, gathered(folder, Path(place)), options)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from torchref.nn.module import Array, Module
@@ -26,6 +28,10 @@ class Seen:
     outputs: dict[str, Array] = field(default_factory=dict)
     output_gradients: dict[str, Array] = field(default_factory=dict)
     input_gradients: dict[str, Array] = field(default_factory=dict)
+    # In NumPy alone, of layers that take or give several arrays: all but the first, by the argument's name ("key",
+    # "attn_mask"; "hx 0", "hx 1" where it is a tuple), and the gradients of the outputs, numbered.
+    further_inputs: dict[str, dict[str, Array]] = field(default_factory=dict)
+    further_gradients: dict[str, dict[str, Array]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -48,11 +54,15 @@ def _watched(name: str, forward: Any, seen: Seen) -> Any:
         turn = next_turn(name, seen.outputs)
         keep(seen.inputs, turn, inputs[0] if inputs else None)
         keep(seen.outputs, turn, output)
+        arguments = inspect.signature(forward).bind(*inputs, **options).arguments
+        keep_further(seen.further_inputs, turn, dict(list(arguments.items())[1:]))
 
         def backward(*doutput: Any) -> Any:
             dinput = layer_backward(*doutput)
             keep(seen.output_gradients, turn, doutput[0] if doutput else None)  # a loss is given none
             keep(seen.input_gradients, turn, dinput)
+            if doutput and isinstance(doutput[0], tuple):
+                keep_further(seen.further_gradients, turn, {"output": doutput[0][1:]})
             return dinput
 
         return output, backward
@@ -116,3 +126,17 @@ def keep(place: dict[str, Array], turn: str, value: Any) -> None:
         value = value[0] if value else None
     if value is not None:
         place[turn] = to_array(value) if isinstance(value, torch.Tensor) else value
+
+
+def keep_further(place: dict[str, dict[str, Array]], turn: str, values: Mapping[str, Any]) -> None:
+    """Note all arrays among named values, those of a tuple with their numbers."""
+    found: dict[str, Array] = {}
+    for name, value in values.items():
+        parts = {f"{name} {i}": part for i, part in enumerate(value)} if isinstance(value, tuple) else {name: value}
+        for label, part in parts.items():
+            if isinstance(part, tuple):
+                keep_further(place, turn, {label: part})
+            elif isinstance(part, np.ndarray):
+                found[label] = part
+    if found:
+        place[turn] = place.get(turn, {}) | found

@@ -129,11 +129,11 @@ def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array],
     return figure.pixels()
 
 
-def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array]) -> Array:
+def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array], title: str) -> Array:
     """{step: each place's gradient norm}: a line for each moment, from the data to the output."""
     shades = [(r, g, b) for r, g, b in shaded(np.linspace(0.3, 1.0, len(norms)), 0.0, 1.0).tolist()]
     legend = [(f"step {step}", shade, "thick") for step, shade in zip(norms, shades, strict=True)]
-    figure = Figure("The gradient on its way back", 1, legend=legend)
+    figure = Figure(title, 1, legend=legend)
     logs = {step: np.log10(np.maximum(values, 1e-30)) for step, values in norms.items()}
     ends = math.floor(min(float(v.min()) for v in logs.values())), math.ceil(max(float(v.max()) for v in logs.values()))
     across = 0.5, len(places) + 0.5

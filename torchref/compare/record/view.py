@@ -22,6 +22,8 @@ __all__ = ["HOST", "PINNED", "deep_link", "find_run", "gathered", "has_browser",
 HOST = "127.0.0.1"  # this machine alone
 LOOPBACK = ("127.", "localhost", "::1")
 RUNS = Path("runs")
+# The pages that torchref has something for; what stands idle would take their tabs' place.
+PAGES = {"timeseries", "scalars", "images", "distributions", "histograms", "text", "hparams"}
 PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")
 
 
@@ -74,11 +76,19 @@ def start(folder: Path, port: int | None, host: str = HOST) -> str:
 
     warnings.filterwarnings("ignore", category=UserWarning, message="pkg_resources is deprecated")
     from tensorboard import default, program
+    from tensorboard.plugins.core.core_plugin import CorePluginLoader
+    from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 
     from torchref.compare.record.backprop.plugin import BackpropPlugin
 
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    plugins = [plugin for plugin in default.get_plugins() if plugin is not BackpropPlugin]  # an installed torchref's
+    plugins = [
+        plugin
+        for plugin in default.get_static_plugins()  # an installed torchref's would be this one once more
+        if isinstance(plugin, CorePluginLoader) or getattr(plugin, "plugin_name", "") in PAGES
+    ]
+    if next(folder.glob("**/projector_config.pbtxt"), None):
+        plugins.append(ProjectorPlugin)
     board = program.TensorBoard(plugins=[*plugins, BackpropPlugin])
     # For scalars 0 would mean all points, but shows none: a number larger than any run.
     samples = "scalars=1000000,images=1000,backprop=0"
@@ -123,15 +133,24 @@ def deep_link(address: str, folder: Path) -> str:
 def pinned(folder: Path) -> list[dict[str, Any]]:
     """The cards on top: the picture of NumPy on torch, then what a lesson names, or the curves of every run."""
     cards: list[dict[str, Any]] = []
+    variants = configuration(folder).get("variants", {})
     for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
-        if first := next(iter(sorted(folder.glob(f"**/{engine}/events.out.tfevents.*"))), None):
-            cards.append(picture(AGREEMENT, first.parent.relative_to(folder).as_posix()))
+        found = folder.glob(f"**/{engine}/events.out.tfevents.*")
+        runs = [path.parent.relative_to(folder).as_posix() for path in found]
+        if runs:
+            cards.append(picture(AGREEMENT, min(runs, key=lambda run: order(run, list(variants)))))
             break
     named = configuration(folder).get("cards")
     for tag in map(str, named if isinstance(named, list) and named else PINNED):
         of_lesson = tag.startswith(FIGURES)
         cards.append(picture(tag, f"{ABOUT}/{THIS_RUN}") if of_lesson else {"plugin": "scalars", "tag": tag})
     return cards
+
+
+def order(run: str, variants: list[str]) -> tuple[int, str]:
+    """Sorts runs as the variants stand in the comparison: the first is what the others are compared with."""
+    variant = run.partition("/")[0]
+    return variants.index(variant) if variant in variants else len(variants), run
 
 
 def picture(tag: str, run: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torchref.compare.configuration import shown
 from torchref.compare.lockstep.twins import NumpyTwin
 from torchref.compare.record.tags import AGREEMENT, describe
 from torchref.compare.teach.lesson import Lesson
@@ -23,5 +24,5 @@ def page(lesson: Lesson, taught: Taught, twins: Mapping[str, NumpyTwin]) -> str:
     for variant, twin in twins.items():
         comparison = lesson.variants[variant]
         setting = f"{in_a_line(twin.optimizer)}, {type(twin.criterion).__name__}, batches of {comparison.batch_size}"
-        lines += [f"**{variant}**: {setting}", "", "```", repr(twin.model), "```", ""]
+        lines += [f"**{variant}**: {setting}", "", "```", shown(twin.model), "```", ""]
     return "\n".join(lines)

@@ -1,47 +1,26 @@
-"""The page "about this run": what was trained, what to look at, the result."""
+"""The page "about this run": what is trained, what to look at, the result."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torchref.compare.comparison import Comparison
+from torchref.compare.configuration import shown
 from torchref.compare.data import Data
 from torchref.compare.lockstep.twins import NumpyTwin
-from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import ABOUT, AGREEMENT, THIS_RUN
+from torchref.compare.record.tags import AGREEMENT
 from torchref.compare.train.report import Report, VariantReport
 
-__all__ = ["in_a_line", "listed", "write_about"]
+__all__ = ["about", "in_a_line", "listed", "page", "result_of"]
 
 
-def write_about(
-    folder: Path, comparison: Comparison, data: Data, report: Report, twins: Mapping[str, NumpyTwin]
-) -> None:
-    """Write FOLDER/about: a run of its own in TensorBoard."""
-    place = folder / ABOUT
-    if place.exists():  # a resumed run's: written anew
-        shutil.rmtree(place)
-    with Recorder(place, engines=(THIS_RUN,)) as recorder:
-        recorder.text(THIS_RUN, "about this run", page(comparison, data, report, twins), 0)
-
-
-def page(comparison: Comparison, data: Data, report: Report, twins: Mapping[str, NumpyTwin]) -> str:
-    """The page, as Markdown."""
+def about(comparison: Comparison, data: Data, twins: Mapping[str, NumpyTwin]) -> str:
+    """What can be said of a run before it has a result, as Markdown."""
     shapes = f"{len(data.train_inputs):,} examples to train on, {len(data.validation_inputs):,} held out"
     example = " x ".join(map(str, data.train_inputs.shape[1:]))
     first = next(iter(twins.values()))
     lines = [
-        f"# {comparison.name}",
-        "",
-        comparison.claim,
-        "",
-        f"**Result: {report.verdict}.**",
-        "",
-        *table(report.variants),
-        "",
         "## What to look at",
         "",
         *listed(look_at(twins)),
@@ -49,18 +28,29 @@ def page(comparison: Comparison, data: Data, report: Report, twins: Mapping[str,
         "NumPy and torch have the same curves: where they lie on each other, one is seen. The runs `difference` show "
         "how equal they are.",
         "",
-        "## What was trained",
+        "## What is trained",
         "",
         f"- data: {shapes}; one is {example or 'a number'}",
         f"- {comparison.epochs} epochs in batches of {comparison.batch_size}",
         f"- {comparison.dtype}, seed {comparison.seed}",
-        f"- loss: `{first.criterion!r}`",
+        f"- loss: `{shown(first.criterion)}`",
         f"- optimizer: `{in_a_line(first.optimizer)}`",
         "",
     ]
     for variant, twin in twins.items():
-        lines += [f"### {variant}", "", "```", repr(twin.model), "```", ""]
+        lines += [f"### {variant}", "", "```", shown(twin.model), "```", ""]
     return "\n".join(lines)
+
+
+def page(comparison: Comparison, result: Sequence[str], body: str) -> str:
+    """The page, as Markdown: what is claimed, the lines of the result, and what `about` says."""
+    return "\n".join([f"# {comparison.name}", "", comparison.claim, "", *result, "", body])
+
+
+def result_of(report: Report) -> list[str]:
+    """The lines of the page that say how a run has ended."""
+    whose = "Losses and accuracies are those of NumPy's twin."
+    return [f"**Result: {report.verdict}.**", "", *table(report.variants), "", whose]
 
 
 def table(variants: Sequence[VariantReport]) -> list[str]:
@@ -101,4 +91,4 @@ def listed(looks: Sequence[tuple[str, str]]) -> list[str]:
 def in_a_line(optimizer: Any) -> str:
     """An optimizer with the options that are switched on: SGD(lr=0.1, momentum=0.9)."""
     options = {k: v for k, v in optimizer.param_groups[0].items() if k != "params" and v not in (None, False, 0)}
-    return f"{type(optimizer).__name__}({', '.join(f'{key}={value}' for key, value in options.items())})"
+    return f"{type(optimizer).__name__}({', '.join(f'{key}={shown(value)}' for key, value in options.items())})"

@@ -40,12 +40,12 @@ def _depth(place: str) -> tuple[int, int]:
     return ("embedding", "hidden", "output").index(kind), int(number or 0)
 
 
-def record_agreement(recorder: Recorder, metrics: Metrics, variant: str, n: int) -> None:
-    """NumPy's curve on torch's: the loss of each step."""
+def record_agreement(recorder: Recorder, metrics: Metrics, variant: str, variants: int, n: int) -> None:
+    """NumPy's curve on torch's: the loss of each step of one of so many variants."""
     ours, theirs = (dict(metrics[engine].get("loss/step", [])) for engine in ("numpy", "torch"))
     steps = sorted(ours.keys() & theirs.keys())
     of_numpy, of_torch = (np.array([curve[step] for step in steps]) for curve in (ours, theirs))
-    title = f"{variant}: NumPy on torch"
+    title = f"{variant}{f' (one of {variants} variants)' if variants > 1 else ''}: NumPy on torch"
     picture = pictures.agreement(np.array(steps), of_numpy, of_torch, title, "loss of each step")
     recorder.image("difference", AGREEMENT, picture, n)
 
@@ -58,7 +58,9 @@ def record_end(
     if len(norms) > 1 and all(math.isfinite(norm) for points in norms.values() for _, norm in points):
         moments = sorted({round(i) for i in np.linspace(0, len(steps) - 1, MOMENTS)})
         by_step = {steps[i]: np.array([points[i][1] for points in norms.values()]) for i in moments}
-        recorder.image("numpy", "all layers/gradient by depth", pictures.gradients_by_depth([*norms], by_step), n)
+        title = f"{recorder.folder.name}: NumPy's gradient on its way back"
+        picture = pictures.gradients_by_depth([*norms], by_step, title)
+        recorder.image("numpy", "all layers/gradient by depth", picture, n)
     shape = data.validation_inputs.shape[1:]
     image = pictures.side(shape)
     if image is not None:
@@ -66,7 +68,8 @@ def record_end(
     labels = data.train_targets[:LOOKED_AT]
     if shape == (2,) and labels.ndim == 1 and labels.dtype == np.int64:
         x = data.train_inputs[:LOOKED_AT]
-        picture = pictures.decisions(lambda points: first_output(twin, points), x, labels, "What the network answers")
+        title = f"{recorder.folder.name}: what NumPy's twin answers"
+        picture = pictures.decisions(lambda points: first_output(twin, points), x, labels, title)
         recorder.image("numpy", "examples/decisions", picture, n)
 
 
@@ -75,7 +78,8 @@ def record_images(recorder: Recorder, twin: NumpyTwin, data: Data, image: tuple[
     weight = next(iter(twin.named_weights().values()), np.zeros(0))
     maps = first_maps(weight, image)
     if maps is not None:
-        title = "The first layer's filters" if weight.ndim == 4 else "The weights into each neuron of the first layer"
+        what = "filters of the first layer" if weight.ndim == 4 else "weights into the first layer"
+        title = f"{recorder.folder.name}: NumPy's {what}"
         recorder.image("numpy", "first layer/weights as images", pictures.weights(maps, title), n)
     x, labels = data.validation_inputs[:LOOKED_AT], data.validation_targets[:LOOKED_AT]
     if labels.ndim != 1 or labels.dtype != np.int64:
@@ -93,7 +97,7 @@ def record_wrong(recorder: Recorder, logits: Array, images: Array, labels: Array
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:SHOWN]
     if wrong.size:
-        title = "Named wrong: the answer, its probability, the truth"
+        title = f"{recorder.folder.name}: what NumPy's twin names wrong, how surely"
         picture = pictures.wrong(images[wrong], labels[wrong], answers[wrong], surest[wrong], title)
         recorder.image("numpy", "examples/named wrong", picture, n)
 

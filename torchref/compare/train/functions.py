@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +23,10 @@ def checked_data(comparison: Comparison) -> Data:
     """What `data()` returns. UserError where it is no Data."""
     data = comparison.data()
     if not isinstance(data, Data):
-        raise UserError(f"data ({definition(comparison.data)}) must return a Data, not {type(data).__name__}")
+        fields = ", ".join(field.name for field in dataclasses.fields(Data))
+        raise UserError(
+            f"data ({definition(comparison.data)}) must return a Data, not {type(data).__name__}: return Data({fields})"
+        )
     return data
 
 

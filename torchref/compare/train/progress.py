@@ -28,7 +28,10 @@ class OnProgress(Protocol):
 
 
 class ProgressDisplay:
-    """An `OnProgress` that shows on stderr; use it as a context manager. `quiet` shows nothing, `unit` is counted."""
+    """An `OnProgress` that shows on stderr, in a notebook on stdout; use it as a context manager.
+
+    `quiet` shows nothing, `unit` is counted.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,8 @@ class ProgressDisplay:
         unit: str = "step",
     ) -> None:
         self._unit = unit
-        self._stream = stream or sys.stderr
+        # What a notebook's cell says on stderr looks like an error.
+        self._stream = stream or (sys.stdout if in_notebook() else sys.stderr)
         self._quiet = quiet
         self._seconds = seconds_between_lines
         self._bar: Progress | None = None

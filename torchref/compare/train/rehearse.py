@@ -25,8 +25,8 @@ from torchref.nn.module import Array, Module
 __all__ = ["rehearse"]
 
 
-def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> None:
-    """One evaluation and one training step on a few examples, before anything is written."""
+def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.device, sabotage: str | None) -> NumpyTwin:
+    """One evaluation and one training step on a few examples, before anything is written. Returns the NumPy twin."""
     check_functions(comparison, variant)
     lockstep = Lockstep(comparison, comparison.variants[variant], device, sabotage)
     own = [name for name, _ in lockstep.torch_twin.criterion.named_parameters()]
@@ -48,6 +48,7 @@ def rehearse(comparison: Comparison, variant: str, data: Data, device: torch.dev
     twin.model.skip_input_grad(False)  # so that a backward must return the gradient of the first layer's input, too
     with blamed("model", comparison.defining, where, twin.model), held_to_contract(twin.model):
         twin.gradients(x, target, tape)
+    return twin
 
 
 @contextmanager
@@ -76,6 +77,11 @@ def check_outputs(comparison: Comparison, output: Any) -> None:
         if not isinstance(part, np.ndarray | np.generic):
             kind = type(part).__name__
             where = definition(comparison.defining)
+            if callable(part):
+                raise UserError(
+                    f"model ({where}): output {number} of the network is a function: a layer returns its output and "
+                    "its backward, so write y, layer_backward = layer(x)"
+                )
             raise UserError(
                 f"model ({where}): output {number} of the network is a {kind}, and must be an array: end "
                 "with a module of your own whose forward returns only what the loss takes"

@@ -264,7 +264,7 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("validation accuracy, NumPy", lambda v: _number(v.validation_accuracy_numpy, ".2%")),
     ("validation accuracy, torch", lambda v: _number(v.validation_accuracy_torch, ".2%")),
     ("steps in lockstep", lambda v: f"{v.steps:,}"),
-    ("tensors compared", lambda v: f"{v.tensors:,}"),
+    ("tensors compared", lambda v: f"{v.tensors:,}" if v.steps else ""),  # in a broken first step: up to the mismatch
     ("largest gradient difference", lambda v: _number(v.largest_difference, ".1e")),
     ("largest share of a bound", lambda v: _share(v.largest_share)),
     ("first difference", lambda v: _number(v.divergence.difference if v.divergence else None, ".1e")),
@@ -272,10 +272,10 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
     ("parts from whole batch, loss", lambda v: _number(v.parts_loss, ".1e")),
     ("parts from whole batch, gradient", lambda v: _number(v.parts_gradient, ".1e")),
-    ("free running, weights", lambda v: _number(v.drift_weights, ".1e")),
-    ("free running, losses", lambda v: _number(v.drift_losses, ".1e")),
+    ("free running, weights", lambda v: _number(v.drift_weights, ".1e") if v.steps else ""),
+    ("free running, losses", lambda v: _number(v.drift_losses, ".1e") if v.steps else ""),
     ("time a step, NumPy", lambda v: _time(v.numpy_seconds)),
     ("time a step, torch", lambda v: _time(v.torch_seconds)),
-    ("  lockstep adds", lambda v: _time(v.lockstep_seconds)),
+    ("  lockstep adds", lambda v: _time(v.lockstep_seconds) if v.steps else ""),
     ("result", lambda v: v.result),
 ]

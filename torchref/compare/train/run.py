@@ -15,9 +15,9 @@ from torchref.compare.configuration import as_config, write_config
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
-from torchref.compare.lockstep.twins import NumpyTwin
 from torchref.compare.origin import Origin, check_origin, origin_of
-from torchref.compare.train.about import write_about
+from torchref.compare.record.unfinished import since_now, training, write_page
+from torchref.compare.train.about import about, page, result_of
 from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, ProgressDisplay, in_notebook
 from torchref.compare.train.rehearse import rehearse
@@ -51,8 +51,26 @@ def run(
     prepared = prepare(comparison, only, sabotage)
     folder = folder or Path(out) / comparison.name
     open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
+    with training(folder, page(comparison, [since_now()], prepared.about)):
+        reports = train_all(comparison, folder, prepared, resume, sabotage, on_progress)
+        report = Report(
+            comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
+        )
+        report.write(folder / "report.json")
+        write_page(folder, page(comparison, result_of(report), prepared.about))
+    return report
+
+
+def train_all(
+    comparison: Comparison,
+    folder: Path,
+    prepared: Prepared,
+    resume: bool,
+    sabotage: str | None,
+    on_progress: OnProgress | None,
+) -> list[VariantReport]:
+    """Variant by variant, up to the first that differs."""
     reports: list[VariantReport] = []
-    twins: dict[str, NumpyTwin] = {}
     display = ProgressDisplay(quiet=on_progress is not None or not in_notebook())
     report_step = on_progress or display
     with display:
@@ -63,17 +81,11 @@ def run(
 
             if not folder.exists():
                 raise UserError(f"out: {folder} was removed while the run was writing it")
-            training = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
-            reports.append(training.train(resume, show))
-            twins[variant] = training.lockstep.numpy_twin
+            trained = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
+            reports.append(trained.train(resume, show))
             if reports[-1].divergence is not None:
                 break
-    report = Report(
-        comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
-    )
-    report.write(folder / "report.json")
-    write_about(folder, comparison, prepared.data, report, twins)
-    return report
+    return reports
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,7 @@ class Prepared:
     device: torch.device
     data: Data  # in the comparison's dtype
     origin: Origin
+    about: str  # what its page says before there is a result
 
 
 def prepare(comparison: Comparison, only: str | None = None, sabotage: str | None = None) -> Prepared:
@@ -92,9 +105,8 @@ def prepare(comparison: Comparison, only: str | None = None, sabotage: str | Non
     device = pick_device(comparison.device)
     made = checked_data(comparison)
     data = made.astype(np.dtype(comparison.dtype))
-    for variant in variants:
-        rehearse(comparison, variant, data, device, sabotage)
-    return Prepared(variants, device, data, origin_of(comparison, made))
+    twins = {variant: rehearse(comparison, variant, data, device, sabotage) for variant in variants}
+    return Prepared(variants, device, data, origin_of(comparison, made), about(comparison, data, twins))
 
 
 def pick_device(name: str) -> torch.device:
@@ -120,7 +132,8 @@ def open_folder(folder: Path, variants: list[str], config: dict[str, Any], origi
     there = [folder / variant for variant in variants if (folder / variant).exists()]
     if there and not resume:
         raise UserError(
-            f"out: {there[0]} is already there; continue it with --resume, or name another folder with --out"
+            f"out: {there[0]} is already there: continue it with resume=True (--resume), or name another folder "
+            "with out= (--out)"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -215,7 +215,7 @@ class VariantTraining:
         for engine in ("numpy", "torch"):
             recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
-        record_agreement(recorder, metrics, self.variant, n)
+        record_agreement(recorder, metrics, self.variant, len(self.comparison.variants), n)
         if report.divergence is None and report.not_finite_step is None:
             record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 

@@ -3,11 +3,15 @@
 import json
 
 import numpy as np
+import torch
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.util.tensor_util import make_ndarray
 
-from torchref.compare.record.backprop.record import PLUGIN, STRUCTURE
+from torchref.compare.lockstep.step import Lockstep
+from torchref.compare.record.backprop.names import PLUGIN, STRUCTURE
+from torchref.compare.record.backprop.record import record_backprop
+from torchref.compare.record.recorder import Recorder
 
 
 def multiplexer(folder):
@@ -40,3 +44,14 @@ def read(folder):
 def same(ours, theirs):
     """Whether two records hold the same entries, to the bit."""
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k], equal_nan=True) for k in ours)
+
+
+def train_few(comparison, out, steps=2):
+    """Only what the tab shows of the first steps of every variant: a whole run draws, judges and writes far more."""
+    data = comparison.data().astype(np.dtype(comparison.dtype))
+    x, target = data.train_inputs[: comparison.batch_size], data.train_targets[: comparison.batch_size]
+    for name, options in comparison.variants.items():
+        lockstep = Lockstep(comparison, options, torch.device("cpu"), None)
+        with Recorder(out / comparison.name / name) as recorder:
+            for n in range(1, steps + 1):
+                record_backprop(recorder, lockstep.step(x, target, observe=True).watched, lockstep, n)

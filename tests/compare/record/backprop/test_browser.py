@@ -1,7 +1,6 @@
 """The tab in a browser, offline: what it shows adds up. Skipped where Chromium or playwright is not installed."""
 
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,17 +9,18 @@ import sys
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from tests.compare.record.backprop.kinds import images, sequences
-from tests.compare.record.backprop.recorded import read
+from tests.chromium import CHROMIUM, browser
+from tests.compare.record.backprop.kinds import curves, images, losses, sequences
+from tests.compare.record.backprop.recorded import read, train_few
 from tests.compare.tiny import tiny
 from torchref import compare
-from torchref.compare.record.backprop.circuits import circuits
+from torchref.page.circuits import circuits
 from torchref.referee.report import Judgement, Report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-RUNS = 8  # the variants of `folder`
+KINDS = [tiny, sequences, images, curves, *losses]
+RUNS = 1 + sum(len(kind.variants) for kind in KINDS)  # the variants of `folder`
 SECONDS = 60_000  # milliseconds that a busy machine may take
 
 
@@ -28,8 +28,9 @@ SECONDS = 60_000  # milliseconds that a busy machine may take
 def folder(tmp_path_factory):
     """Variants whose twins are equal, of every kind of layer, one that is sabotaged, and a training in torch alone."""
     out = tmp_path_factory.mktemp("runs")
-    for comparison in (tiny, sequences, images):
-        compare.run(comparison, out=out)
+    compare.run(tiny, out=out)
+    for comparison in KINDS[1:]:
+        train_few(comparison, out)
     compare.run(tiny, out=out / "wrong", sabotage="4", only="plain")
     parted = Judgement("w", "parameter", op="addmm", module="2", source="model.py:7", error=0.5, bound=0.001)
     with SummaryWriter(out / "alone") as writer:
@@ -58,9 +59,8 @@ def address(folder):
 @pytest.fixture(scope="module")
 def page(address):
     """A page whose errors, and requests to other hosts, are kept."""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+    with browser() as started:
+        opened = started.new_page(viewport={"width": 1400, "height": 1000})
         opened.set_default_timeout(SECONDS)
         opened.wrong = []
         opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
@@ -69,21 +69,33 @@ def page(address):
             lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else opened.wrong.append(asked.url),
         )
         yield opened
-        browser.close()
 
 
 @pytest.fixture
 def tab(page, address):
     """The tab, as it opens."""
-    frame = None
-    while frame is None:  # TensorBoard reads the runs while it answers: without them the tab has no data yet
+    yield opened(page, address)
+    assert page.wrong == []
+
+
+def opened(page, address):
+    while True:  # TensorBoard reads the runs while it answers: without them the tab has no data yet
         page.goto("about:blank")
         page.goto(f"{address}/#backprop")
         inner = page.frame_locator("iframe")
         inner.locator("main").wait_for()
         if inner.locator("option").count() == RUNS:
-            frame = inner
-    yield frame
+            return inner
+
+
+@pytest.fixture
+def frame(page, address):
+    """Where the tab's modules and data are, whatever the tab shows."""
+    found = next((each for each in page.frames if "plugin_entry" in each.url), None)
+    if found is None:
+        opened(page, address)
+        found = next(each for each in page.frames if "plugin_entry" in each.url)
+    yield found
     assert page.wrong == []
 
 
@@ -154,21 +166,22 @@ ENTRIES = """async ([variant, step]) => {
     }
     return errors;
 }"""
+# Every entry must have a sum: of a weight's gradient, and of what an activation, a recurrence, attention sends back.
+ALL_SUMMED = re.compile(r"/gradient$|^curves/.*/dy$|: (embedding|other)/dy$")
 RESIDUAL = ("encoder.layers.0.norm1/dy",)  # it is added to what a later layer makes, which is no layer's
 
 
 @pytest.mark.parametrize(
     "variant",
-    ["tiny/dropout", "sequences/LSTM", "sequences/RNN", "sequences/attention", "images/whole", "images/grouped"],
+    [f"{kind.name}/{variant}" for kind in KINDS for variant in kind.variants if (kind, variant) != (tiny, "plain")],
 )
-def test_every_entry_of_every_tensor(tab, page, variant):
+def test_every_entry_of_every_tensor(frame, variant):
     """Catches a formula that fails at an edge of its tensor: a padded window, a tie, the first time, the last gate."""
-    frame = next(each for each in page.frames if "plugin_entry" in each.url)
     errors = frame.evaluate(ENTRIES, [variant, 2])
     for tag, (count, error, entries) in errors.items():
         if tag not in RESIDUAL:
             assert error < 1e-12, f"{variant}, step 2, {tag}: off by {error:.3g} of its terms"
-        if tag.endswith("/gradient"):
+        if ALL_SUMMED.search(f"{variant}: {tag}"):
             assert count == entries, f"{variant}: {count} of {entries} entries of {tag} have a sum"
 
 
@@ -200,6 +213,7 @@ def test_steps_and_phases(tab):
     tab.locator('[data-keep="step"]').focus()
     tab.locator('[data-keep="step"]').press("ArrowRight")
     tab.get_by_text("step 2 (2 of 6 recorded)").wait_for()
+    tab.get_by_role("button", name="backward", exact=True).click()  # the update is what is left of this step
     tab.locator('[data-keep="play"]').click()
     tab.get_by_text("step 3 (3 of 6 recorded)").wait_for()
     tab.locator('[data-keep="play"]').click()
@@ -214,9 +228,8 @@ def test_the_wave(tab):
     assert len(re.findall(r"× \d", tab.locator("tbody").first.inner_text())) == 4
 
 
-def test_circuits_are_computed_as_in_python(tab, page):
+def test_circuits_are_computed_as_in_python(frame):
     """Catches an operation of the browser that is not torchref.circuit's, forward or backward."""
-    frame = next(each for each in page.frames if "plugin_entry" in each.url)
     for circuit in circuits():
         found = frame.evaluate(
             """async (values) => {
@@ -263,6 +276,19 @@ def test_what_the_referee_said(tab):
     assert said.startswith("PARTED")
     assert "first to part: addmm in 2" in said
     assert "```" not in said
+
+
+def test_every_page_has_a_name(tab, page):
+    """Catches a tab that is cut, or out of sight, in a window of the usual width."""
+    page.set_viewport_size({"width": 1200, "height": 900})
+    tabs = page.locator("[role=tab]")
+    ends = page.locator("app-header, mat-toolbar").first.bounding_box()
+    names = tabs.all_inner_texts()
+    assert {"TIME SERIES", "IMAGES", "TEXT", "BACKPROP"} <= {name.strip().upper() for name in names}
+    for name, box in zip(names, [each.bounding_box() for each in tabs.all()], strict=True):
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= ends["width"], name
+    assert not page.get_by_text("INACTIVE", exact=True).is_visible()
+    page.set_viewport_size({"width": 1400, "height": 1000})
 
 
 def test_dark(tab, page):

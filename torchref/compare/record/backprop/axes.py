@@ -38,7 +38,10 @@ def axes_of_weight(kind: str, name: str, rank: int) -> tuple[str, ...]:
         norm = "Norm" in kind
         return ("channel" if norm and not kind.startswith("Layer") else "unit",)
     if kind.startswith("Conv") and rank - 2 in SPATIAL:
-        return ("output channel", "input channel", *(f"kernel {axis}" for axis in SPATIAL[rank - 2]))
+        channels = ("output channel", "input channel")
+        if kind.startswith("ConvTranspose"):
+            channels = channels[::-1]
+        return (*channels, *(f"kernel {axis}" for axis in SPATIAL[rank - 2]))
     if kind == "Embedding":
         return ("symbol", "unit")
     if rank == 2 and name == "in_proj_weight":

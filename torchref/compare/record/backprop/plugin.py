@@ -15,12 +15,13 @@ from tensorboard.plugins import base_plugin
 from werkzeug import Request, Response
 
 from torchref.compare.record.backprop.browser import packed
-from torchref.compare.record.backprop.circuits import circuits
-from torchref.compare.record.backprop.record import PLUGIN, STRUCTURE
+from torchref.compare.record.backprop.names import PLUGIN, STRUCTURE
+from torchref.page.circuits import circuits
+from torchref.page.inline import STATIC
 
 __all__ = ["BackpropPlugin"]
 
-STATIC = Path(__file__).parent / "static"
+OWN = Path(__file__).parent / "static"  # what knows of TensorBoard; the rest is every page's
 KINDS = {".js": "text/javascript", ".css": "text/css"}
 REPORT = "referee/report/text_summary"  # as `torchref.referee.Report.write` names it, and SummaryWriter after it
 ALL = 1_000_000  # more than any tag has steps
@@ -36,7 +37,12 @@ class BackpropPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def get_plugin_apps(self) -> Mapping[str, Any]:
         """Where what is served."""
-        files = {f"/{path.name}": serve_file(path) for path in sorted(STATIC.iterdir()) if path.suffix in KINDS}
+        files = {
+            f"/{path.name}": serve_file(path)
+            for folder in (OWN, STATIC)
+            for path in sorted(folder.iterdir())
+            if path.suffix in KINDS
+        }
         return {
             **files,
             "/steps": answer(self.steps),

@@ -14,16 +14,15 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from torchref.compare.lockstep.judge import Divergence
 from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.lockstep.watched import Watched
+from torchref.compare.record.backprop.names import PLUGIN, STRUCTURE
 from torchref.compare.record.backprop.structure import structure
 from torchref.nn.module import Array
 
 if TYPE_CHECKING:
     from torchref.compare.record.recorder import Recorder
 
-__all__ = ["PLUGIN", "STRUCTURE", "record_backprop"]
+__all__ = ["record_backprop"]
 
-PLUGIN = "backprop"
-STRUCTURE = "structure"  # the tag of a step's structure; the other tags are those of its tensors
 DTYPES = {"float64": "DT_DOUBLE", "float32": "DT_FLOAT", "int64": "DT_INT64", "bool": "DT_BOOL"}
 
 

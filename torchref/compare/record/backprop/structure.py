@@ -19,19 +19,13 @@ from torchref.nn.module import Array
 __all__ = ["LAYERS", "Pair", "Structure", "structure"]
 
 LAYERS = 48  # runs of layers, at most: a recurrence written as a loop has one for each time
-OPTIONS = (  # of a layer, that its gradient depends on
-    *("stride", "padding", "dilation", "groups", "eps", "p", "training", "kernel_size", "negative_slope", "affine"),
-    *("batch_first", "num_layers", "bidirectional", "hidden_size", "num_heads", "embed_dim", "padding_idx", "bias"),
-    *(
-        "count_include_pad",
-        "divisor_override",
-        "reduction",
-        "label_smoothing",
-        "ignore_index",
-        "nonlinearity",
-        "proj_size",
-        "normalized_shape",
-    ),
+FURTHER = 2**15  # entries, at most, of a mask or a state that a layer is given beside its input
+OPTIONS = (  # of a layer, or a loss, that its gradient depends on
+    *("stride", "padding", "padding_mode", "dilation", "groups", "kernel_size", "count_include_pad"),
+    *("eps", "p", "training", "affine", "normalized_shape", "num_groups", "divisor_override", "padding_idx", "bias"),
+    *("batch_first", "num_layers", "bidirectional", "hidden_size", "proj_size", "nonlinearity", "num_heads"),
+    *("add_zero_attn", "reduction", "label_smoothing", "ignore_index", "delta", "dim", "approximate", "alpha", "beta"),
+    *("negative_slope", "threshold", "value", "lambd", "min_val", "max_val", "lower", "upper"),
 )
 
 
@@ -90,6 +84,7 @@ def structure(
             {"name": name, "turn": turn, "place": roles[turn].place, "stage": roles[turn].stage}
             | described(module)
             | add_flow(tensors, step, turn, module, limit_of(len(turns)))
+            | add_further(tensors, step, turn, module, limit_of(len(turns)))
             | {"parameters": add_parameters(tensors, step, name, module, screen)}
         )
     whole = len(step.numpy_seen.outputs)
@@ -102,6 +97,11 @@ def structure(
         "derivations": {kind.__name__: derivation(kind) for kind in {*kinds.values(), type(criterion)}},
         "tensors": {tag: pair.said() for tag, pair in tensors.items()},
     }
+    weight = getattr(criterion, "weight", None)
+    if weight is not None:  # of the classes
+        tensors["loss/weight"] = Pair(weight, weight, ("class",), weight.shape)
+        said["loss"]["weight"] = "loss/weight"
+        said["tensors"]["loss/weight"] = tensors["loss/weight"].said()
     if "loss " in screen:
         said["loss"]["bound"] = screen["loss "]
     return Structure(said | ({"divergence": dict(divergence)} if divergence else {}), tensors)
@@ -111,7 +111,7 @@ def described(module: Any) -> dict[str, Any]:
     """A layer's kind, its constructor as it prints, and the options that its gradient depends on."""
     options = {name: getattr(module, name) for name in OPTIONS if hasattr(module, name)}
     plain = {name: value for name, value in options.items() if isinstance(value, bool | int | float | str | tuple)}
-    weighted = getattr(module, "weight", None) is not None
+    weighted = any(getattr(module, name, None) is not None for name in ("weight", "pos_weight"))
     return {"kind": type(module).__name__, "says": repr(module), "options": plain | {"weighted": weighted}}
 
 
@@ -141,6 +141,39 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any, li
         tags["dy"] = f"{turn}/dy"
         tensors[tags["dy"]] = pair(ours.output_gradients[turn], theirs.output_gradients.get(turn), axes, limit)
     return tags
+
+
+def add_further(
+    tensors: dict[str, Pair], step: Watched, turn: str, module: Any, limit: int
+) -> dict[str, dict[str, str]]:
+    """Add what a recurrence or attention takes beside its input, and the gradients of its other outputs.
+
+    `also`: their tags; `takes`: the tags of the outputs that they are. An array that is given twice is added once.
+    """
+    if not type(module).__name__.startswith(SEQUENCE) or step.numpy_seen.outputs[turn].ndim != 3:
+        return {}
+    given = dict(step.numpy_seen.further_inputs.get(turn, {}))
+    gradients = {f"d{name}": array for name, array in step.numpy_seen.further_gradients.get(turn, {}).items()}
+    axes = tensors[f"{turn}/y"].axes
+    query, key = step.numpy_seen.inputs.get(turn), given.get("key")
+    if given.get("value") is key:
+        given.pop("value", None)
+    if key is query:
+        given.pop("key", None)
+    also: dict[str, str] = {}
+    takes: dict[str, str] = {}
+    for name, array in (given | gradients).items():
+        tag = f"{turn}/{name}"
+        if name in ("key", "value"):
+            made_by = next((other for other, pair in tensors.items() if pair.numpy is array), None)
+            takes |= {name: made_by} if made_by else {}
+            tensors[tag] = sequence(array, None, axes, limit)
+        elif array.size <= FURTHER:
+            tensors[tag] = Pair(array, None, tuple(f"axis {i}" for i in range(array.ndim)), array.shape)
+        else:
+            continue
+        also[name] = tag
+    return {"also": also, "takes": takes}
 
 
 def add_parameters(

@@ -25,7 +25,8 @@ export function circuitPage(app) {
   return [
     choice("circuit", titles, String(state.chosen), choose),
     element("p", {}, circuit.says), bar, element("p", { class: "verdict", "aria-live": "polite" }, sentence(values, backward, at)),
-    drawing(values, backward, at), inputs(app, state, values, backward, at),
+    drawing(values, backward, at), element("p", { class: "note" }, "Above a box stands its value; below it, with d, the derivative of the result with respect to it."),
+    inputs(app, state, values, backward, at),
   ];
 }
 

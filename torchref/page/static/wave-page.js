@@ -13,7 +13,7 @@ export function wavePage(app) {
   const steps = app.structures.map(summary);
   const at = Math.min(app.number, steps.length - 1);
   return [
-    element("p", {}, "The gradient starts at the loss, on the right, and goes to the left. Each layer multiplies its size by a factor: below 1 the wave shrinks (many such layers, and it vanishes), above 1 it grows (and may explode)."),
+    element("p", {}, "The gradient starts at the loss, on the right, and goes to the left. Each layer multiplies its size by a factor: below 1 the wave shrinks (many such layers, and it vanishes), above 1 it grows (and may explode). The figures are NumPy's; torch's are equal within their bounds."),
     element("h2", {}, "Size of dL/dy at each layer, a line for each recorded step"), curves(app, steps, at),
     element("h2", {}, `Step ${steps[at].step}, layer by layer`), factors(steps[at]),
     element("h2", {}, "Dead units, over the training"), dead(steps),

@@ -14,13 +14,23 @@ import * as loss from "./explain-loss.js";
 import * as norm from "./explain-norm.js";
 import * as pooling from "./explain-pooling.js";
 import * as recurrent from "./explain-recurrent.js";
+import * as rows from "./explain-rows.js";
 import { place } from "./numbers.js";
+
+const among = (explainer, ...kinds) => Object.fromEntries(kinds.map((kind) => [kind, explainer]));
 
 // kind of layer -> {parameter(step, layer, name, index), input(step, layer, index), output(step, layer, index)}
 const LAYERS = {
-  Linear: linear, Conv1d: convolution, Conv2d: convolution, BatchNorm1d: norm, BatchNorm2d: norm, Embedding: embedding,
-  LayerNorm: layerNorm, MaxPool1d: pooling, MaxPool2d: pooling, AvgPool1d: pooling, AvgPool2d: pooling, LSTM: recurrent, RNN: recurrent, GRU: recurrent, MultiheadAttention: attention,
-  ...Object.fromEntries(elementwise.KINDS.map((kind) => [kind, elementwise])),
+  ...among(linear, "Linear"),
+  ...among(convolution, "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"),
+  ...among(norm, "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
+  ...among(layerNorm, "LayerNorm"),
+  ...among(pooling, "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d"),
+  ...among(embedding, "Embedding"),
+  ...among(recurrent, "LSTM", "GRU", "RNN"),
+  ...among(attention, "MultiheadAttention"),
+  ...among(rows, "Softmax", "LogSoftmax", "Softmin", "Softmax2d", "GLU"),
+  ...among(elementwise, ...elementwise.KINDS),
 };
 
 export function explain(step, tag, index) {
@@ -29,7 +39,7 @@ export function explain(step, tag, index) {
   if (!layer) return { headline, words: "A target of the batch: it is given, and not computed." };
   const explainer = LAYERS[layer.kind] ?? {};
   const found = () => {
-    if (what === "gradient") return explainer.parameter?.(step, layer, parameter, index);
+    if (what === "gradient") return ofEveryRun(step, layer, explainer, parameter, index);
     if (what === "y") return explainer.output?.(step, layer, index);
     if (what === "dy") return outputGradient(step, layer, index);
     if (what === "after") return update(step, layer, parameter, index);
@@ -40,18 +50,33 @@ export function explain(step, tag, index) {
   return { headline, kind: layer.kind, gradient: { gradient: `d${parameter}`, dy: "dx" }[what], ...explanation };
 }
 
-// dL/dy of a layer is the dL/dx of the one that takes y: of the loss, if it is the last.
+// A layer that runs several times gets a share of its weights' gradients in each.
+function ofEveryRun(step, layer, explainer, parameter, index) {
+  const runs = step.runs(layer);
+  if (runs.length === 1 || explainer === linear || explainer === embedding) return explainer.parameter?.(step, layer, parameter, index);
+  return joined(runs.map((run) => [run.turn, explainer.parameter?.(step, run, parameter, index)]));
+}
+
+// Explanations of parts of a sum, [[whose, explanation], ...], as one; the first that has no groups where one has none.
+function joined(parts) {
+  const dark = parts.find(([, part]) => !part?.groups);
+  if (dark) return dark[1];
+  const groups = parts.flatMap(([whose, part]) => part.groups.map((group) => ({ ...group, name: `${whose}: ${group.name}` })));
+  return { ...parts[0][1], groups, missing: parts.map(([, part]) => part.missing).filter(Boolean).join(" ") };
+}
+
+// dL/dy of a layer is the sum of what those send back that take y; of the last, what the loss sends.
 function outputGradient(step, layer, index) {
   const users = step.users(layer);
-  if (users.length > 1) return { words: `${users.length} layers take this output (${users.map((user) => user.turn).join(", ")}): the gradient is the sum of what they send back.` };
   if (users.length === 0) {
     if (layer !== step.layers.at(-1)) return { words: "No layer takes this array as it is: the network does something with it in between (adds it to another, takes a part of it), and the gradient comes back through that." };
     return { kind: step.structure.loss.kind, gradient: "dx", ...loss.input(step, layer, index) };
   }
-  const [user] = users;
-  const explainer = LAYERS[user.kind];
-  const explanation = explainer?.input?.(step, user, index) ?? { words: `It comes back through ${user.says} (layer ${user.turn}), for which the tab knows no sum yet; the formula is in the docstring.` };
-  return { kind: user.kind, gradient: "dx", otherwise: "Something else takes this output, too, and sends the rest.", ...explanation };
+  const otherwise = "Something else takes this output, too, and sends the rest.";
+  const parts = users.map((user) => [user.turn, LAYERS[user.kind]?.input?.(step, user, index, layer.y) ?? { words: `It comes back through ${user.says} (layer ${user.turn}), for which the tab knows no sum yet; the formula is in the docstring.` }]);
+  if (users.length === 1) return { kind: users[0].kind, gradient: "dx", otherwise, ...parts[0][1] };
+  const headline = `dL/dy[${index.join(", ")}]: the sum of what ${users.length} layers send back (${users.map((user) => user.turn).join(", ")})`;
+  return { kind: users[0].kind, gradient: "dx", otherwise, ...joined(parts), ...(parts.every(([, part]) => part.groups) ? { headline } : {}) };
 }
 
 function update(step, layer, name, index) {

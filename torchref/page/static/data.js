@@ -19,6 +19,7 @@ export class Step {
     if (tag === "target") return { layer: null, what: "target" };
     for (const layer of this.layers) {
       for (const what of ["y", "dy", "x"]) if (layer[what] === tag) return { layer, what };
+      if (Object.values(layer.also ?? {}).includes(tag)) return { layer, what: "also" };
       for (const [parameter, tags] of Object.entries(layer.parameters))
         for (const [what, each] of Object.entries(tags)) if (each === tag) return { layer, what, parameter };
     }
@@ -27,7 +28,7 @@ export class Step {
 
   // The layers that take what this one puts out.
   users(layer) {
-    return this.layers.filter((other) => (other.from ?? other.x) === layer.y);
+    return this.layers.filter((other) => (other.from ?? other.x) === layer.y || Object.values(other.takes ?? {}).includes(layer.y));
   }
 
   // All runs of a layer: one, unless it is used several times, or the batch is taken in parts.
@@ -104,7 +105,7 @@ export function* indices(shape) {
 }
 
 // base64 of little-endian float64.
-function decoded(text) {
+export function decoded(text) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   return Float64Array.from({ length: bytes.length / 8 }, (_, i) => view.getFloat64(8 * i, true));

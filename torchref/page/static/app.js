@@ -5,6 +5,7 @@
 import { circuitPage } from "./circuit-page.js";
 import { Step } from "./data.js";
 import { choice, element, select } from "./dom.js";
+import { kept } from "./draw.js";
 import { networkPage } from "./network-page.js";
 import { partingPage } from "./parting-page.js";
 import { moments } from "./phases.js";
@@ -111,16 +112,13 @@ class App {
   // --- drawing -------------------------------------------------------------------------------------------------------
 
   draw() {
-    const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.keep : undefined;
-    const strip = this.root.querySelector(".strip");
-    const scrolled = [window.scrollX, window.scrollY, strip?.scrollLeft ?? 0];
-    const pages = choice("page", PAGES, this.page, (page) => this.set({ page }));
-    this.root.replaceChildren(element("header", {}, pages, ...this.controls()), element("main", { "data-variant": this.drawn }, ...this.content()));
-    const again = focused && this.root.querySelector(`[data-keep="${CSS.escape(focused)}"]`);
-    if (again) again.focus({ preventScroll: true });
-    const after = this.root.querySelector(".strip");
-    if (after) after.scrollLeft = scrolled[2];
-    window.scrollTo(scrolled[0], scrolled[1]);
+    const pages = choice("page", this.pages(), this.page, (page) => this.set({ page }));
+    kept(this.root, () => [element("header", {}, pages, ...this.controls()), element("main", { "data-variant": this.drawn }, ...this.content())]);
+  }
+
+  // Those that have something to show.
+  pages() {
+    return Object.fromEntries(Object.entries(PAGES).filter(([name]) => name !== "circuits" || this.circuits.length));
   }
 
   controls() {

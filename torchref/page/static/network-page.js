@@ -1,5 +1,6 @@
 // The network as a strip: layers from left to right, forward values above, gradients below; a tensor opens beneath.
 
+import { differenceScale } from "./compared.js";
 import { choice, element } from "./dom.js";
 import { detail } from "./detail.js";
 import { heatmap } from "./heatmap.js";
@@ -118,9 +119,4 @@ function button(app, tag, tensor, when, name, picture) {
   const caption = `${name ? `${name}: ` : ""}${tensor.describe()}${tensor.whole() ? "" : ", cut"}${apart}`;
   const open = () => app.set({ picked: { tag, index: tensor.kept.map(() => 0), opened: false } });
   return element("button", { type: "button", class: `thumb ${when}`, title, "aria-label": title, "aria-pressed": String(chosen), "data-keep": `thumb ${tag}`, onclick: open }, picture, element("span", {}, caption));
-}
-
-// The size at the end of the colours of a difference: its bound, or where none is known its largest.
-export function differenceScale(tensor) {
-  return tensor.bound || Number(tensor.said.difference) || 0;
 }

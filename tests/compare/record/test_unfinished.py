@@ -1,0 +1,87 @@
+"""The page "about this run" of a run without a result: it is running, or it was broken off."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.compare.tiny import tiny
+from torchref import compare
+from torchref.compare.configuration import plain, shown
+from torchref.compare.errors import UserError
+from torchref.compare.record.unfinished import RUNNING, say_broken_off, since_now, training
+
+
+def said(folder):
+    """The texts that TensorBoard reads of a run's page."""
+    found = EventAccumulator(str(folder / "about" / "this run"), size_guidance={"tensors": 0}).Reload()
+    return [event.tensor_proto.string_val[0].decode() for event in found.Tensors("about this run")]
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_run_says_that_it_is_running_and_then_its_result(tmp_path):
+    """Catches a page that comes with the result alone, or that stands beside it; and a mark that stays."""
+    pages = []
+
+    def look(*_):
+        say_broken_off(tmp_path)  # which it is not
+        pages.append(said(tmp_path / "tiny"))
+
+    compare.run(tiny, out=tmp_path, on_progress=look)
+    (before,) = pages[0]
+    assert "**Running since 20" in before
+    assert "### dropout" in before
+    assert all(page == pages[0] for page in pages)
+    (after,) = said(tmp_path / "tiny")
+    assert "**Result: EQUAL" in after
+    assert "Running since" not in after
+    assert not (tmp_path / "tiny" / RUNNING).exists()
+
+
+def test_a_run_that_was_broken_off_says_so_and_can_be_resumed(tmp_path):
+    """Catches a page that says "running" for ever, and a mark that keeps a resumed run out."""
+
+    def stop(variant, step, *_):
+        if step == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        compare.run(tiny, out=tmp_path, on_progress=stop)
+    say_broken_off(tmp_path)
+    (page,) = said(tmp_path / "tiny")
+    assert "**Broken off: begun 20" in page
+    assert "Running since" not in page
+    compare.run(tiny, out=tmp_path, resume=True)
+    assert "**Result: EQUAL" in said(tmp_path / "tiny")[-1]
+
+
+def test_a_kill_lets_go_of_the_run(tmp_path):
+    """Catches a mark that a killed process leaves locked, and one that two processes can hold at once."""
+    code = (
+        "import sys, pathlib; from torchref.compare.record.unfinished import training\n"
+        "with training(pathlib.Path(sys.argv[1]), '**Running since then.** The result'):\n"
+        "    print('in', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "in\n"
+        say_broken_off(tmp_path)
+        assert said(tmp_path) == ["**Running since then.** The result"]
+        with pytest.raises(UserError, match="another process trains the run"), training(tmp_path, since_now()):
+            pass
+        process.kill()
+        process.wait()
+    say_broken_off(tmp_path)
+    assert said(tmp_path)[-1].startswith("**Broken off: begun then, and no result.**")
+
+
+def test_no_address_is_shown():
+    """Catches what is another in every run, and tells a reader nothing: <function <lambda> at 0x7f...>."""
+    assert shown(replace) == "<function replace>"
+    assert shown([1.5, "a"]) == "[1.5, 'a']"
+    assert "0x" not in str(plain([lambda x: x, replace, object(), Stop().__init__]))
