@@ -74,7 +74,7 @@ def test_a_student_gets_a_verdict(page):
     page.get_by_role("button", name="Check").click()
     says(page, "Wrong")
     playwright.expect(page.locator("#verdict")).to_contain_text("wrong-sign")
-    playwright.expect(page.locator("#verdict svg").first).to_be_visible()
+    playwright.expect(page.locator("#verdict [data-arrays] canvas").first).to_be_visible()
     marked = page.locator(".editor .hit")
     assert solved("relu").splitlines()[int(marked.inner_text()) - 1].strip() == "return dy * (x > 0)"
     page.get_by_label("The answer says").select_option("right or wrong")
