@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-KINDS = ("*.py", "*.js", "*.css")  # of the files that are ours
+KINDS = ("*.py", "*.js", "*.css", "*.html")  # of the files that are ours
 RIGHT = """
 def linear(x, weight, bias):
     y = x @ weight.T + bias

@@ -22,6 +22,7 @@ LAYERS = (  # from the bottom to the top: a package imports itself and what stan
     ("torchref.check", "torchref.referee"),
     ("torchref.compare",),
     ("torchref.classroom",),
+    ("torchref.browser",),
     ("torchref.cli",),
     ("comparisons",),
 )

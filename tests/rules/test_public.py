@@ -10,7 +10,14 @@ import pytest
 
 from tests.rules.test_layers import MODULES, ROOT
 
-PACKAGES = ("torchref/tensor", "torchref/twin", "torchref/compare", "torchref/classroom", "torchref/cli")
+PACKAGES = (
+    "torchref/tensor",
+    "torchref/twin",
+    "torchref/compare",
+    "torchref/classroom",
+    "torchref/browser",
+    "torchref/cli",
+)
 SINGLE = ("torchref/circuit.py", "torchref/load.py", "torchref/nearest.py")
 STUDENTS = "skeletons"  # files that students fill in
 OURS = [path for p in PACKAGES for path in ROOT.glob(f"{p}/**/*.py") if path.parent.name != STUDENTS]

@@ -34,7 +34,7 @@ def answer(question: str) -> str:
     asked = Question(**json.loads(question))
     sys.dont_write_bytecode = True  # a file that is changed twice in a second would be taken for the first one
     FILE.write_text(asked.code, encoding="utf-8")
-    verdict = None
+    verdict, operation = None, ""
     for operation in asked.operations:
         importlib.invalidate_caches()
         linecache.clearcache()
@@ -43,7 +43,7 @@ def answer(question: str) -> str:
         if not verdict.ok:
             break
     assert verdict is not None
-    return json.dumps(shown(verdict, asked.hints))
+    return json.dumps({"against": operation, **shown(verdict, asked.hints)})
 
 
 def shown(verdict: Verdict, hints: int) -> dict[str, Any]:
@@ -54,8 +54,6 @@ def shown(verdict: Verdict, hints: int) -> dict[str, Any]:
             marks.setdefault(finding.line, []).append(f"{verdict.title(finding.gradient)}: {finding.slug}")
     return {
         "status": verdict.status,
-        "verdict": verdict.verdict,
-        "against": verdict.against,
         "text": verdict.text(hints),
         "html": cell(verdict, hints),
         "lines": {str(line): "; ".join(said) for line, said in marks.items()},

@@ -1,4 +1,4 @@
-"""Write the page: its own files, torchref's core as a zip, the exercises, the circuit player, and Pyodide's runtime.
+"""Write the page: its own files, torchref's core as a zip, the exercises, what draws, and Pyodide's runtime.
 
 The folder works from any static server. One thing may be missing in it: NumPy for WebAssembly, which neither PyPI nor
 npm has. A visitor's browser loads it from Pyodide's CDN then, and checks its SHA-256, which Pyodide's lock file knows.
@@ -7,6 +7,7 @@ npm has. A visitor's browser loads it from Pyodide's CDN then, and checks its SH
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ import torchref
 from torchref.check.ops.catalogue import CATALOGUE
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.classroom.exercises.catalogue import EXERCISES
-from torchref.compare.record.backprop import circuits
+from torchref.page import inline
+from torchref.page.circuits import circuits
 
 __all__ = ["build", "core", "fetched"]
 
@@ -29,35 +32,37 @@ PYODIDE = "314.0.7"  # of npm, with NumPy 2.4
 CDN = "https://cdn.jsdelivr.net/pyodide/v{}/full/"
 STATIC = Path(__file__).with_name("static")
 PACKAGE = Path(torchref.__file__).parent
-PLAYER = PACKAGE / "compare" / "record" / "backprop" / "static"
 CORE = ("__init__.py", "circuit.py", "load.py", "nearest.py", "browser/__init__.py", "browser/answer.py")
-ROOMS = ("check", "models", "nn", "optim", "tensor")
+ROOMS = ("check", "models", "nn", "optim", "page", "tensor")
 WASM = "pyodide.asm.wasm"
 SIZE_OF_NUMPY = 3_100_000  # bytes, about, where it comes from the CDN
 SEED = 0  # of the exercises' variants
 
 
-def fetched() -> Path:
-    """Pyodide's runtime, from npm. Errors: OSError, CalledProcessError."""
-    folder = Path(tempfile.mkdtemp(prefix="pyodide-"))
-    subprocess.run(["npm", "pack", "--silent", f"pyodide@{PYODIDE}"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    (archive,) = folder.glob("pyodide-*.tgz")
-    shutil.unpack_archive(archive, folder)
-    return folder / "package"
+@contextmanager
+def fetched() -> Iterator[Path]:
+    """A folder with Pyodide's runtime, from npm, while it is needed. Errors: FileNotFoundError, CalledProcessError."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["npm", "pack", "--silent", f"pyodide@{PYODIDE}"]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        (archive,) = Path(folder).glob("pyodide-*.tgz")
+        shutil.unpack_archive(archive, folder, filter="data")
+        yield Path(folder, "package")
 
 
 def build(folder: Path, pyodide: Path, numpy: Path | None = None) -> int:
     """Write the page into `folder`; returns the bytes that a first visit loads.
 
     `pyodide` is a folder with its runtime, `numpy` a wheel for it, which is put into the folder, too.
+    Errors: OSError for a file that is not there, ValueError for another NumPy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in STATIC.iterdir():
         shutil.copy(path, folder)
-    (folder / "player").mkdir(exist_ok=True)
-    for path in player():
-        shutil.copy(path, folder / "player")
-    _write(folder / "circuits.json", circuits.circuits())
+    (folder / "drawing").mkdir(exist_ok=True)
+    for path in drawing():
+        shutil.copy(path, folder / "drawing")
+    _write(folder / "circuits.json", circuits())
     _write(folder / "exercises.json", exercises())
     _write(folder / "operations.json", [op.name for op in CATALOGUE] + list(OPTIMIZERS))
     _pack(folder / "torchref.zip")
@@ -97,11 +102,11 @@ def _pack(path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(f"torchref/{file.relative_to(PACKAGE)}"), file.read_bytes(), 8, 9)
 
 
-def player() -> list[Path]:
-    """The files of the circuit player: what its page imports, and the style."""
-    found, waiting = [PLAYER / "style.css"], ["circuit-page.js"]
+def drawing() -> list[Path]:
+    """The modules that draw circuits and arrays, each with what it imports, and their style."""
+    found, waiting = [inline.STATIC / "style.css"], ["embed.js"]
     while waiting:
-        path = PLAYER / waiting.pop()
+        path = inline.STATIC / waiting.pop()
         if path not in found:
             found.append(path)
             waiting += re.findall(r'from "\./([\w-]+\.js)"', path.read_text(encoding="utf-8"))
@@ -123,6 +128,8 @@ def _runtime(folder: Path, pyodide: Path, numpy: Path | None) -> dict[str, int]:
         version = json.loads((pyodide / "package.json").read_text(encoding="utf-8"))["version"]
         entry["file_name"] = CDN.format(version) + wheel
     else:
+        if hashlib.sha256(numpy.read_bytes()).hexdigest() != entry["sha256"]:
+            raise ValueError(f"{numpy} is not the wheel for this Pyodide, {wheel}")
         shutil.copy(numpy, folder / wheel)
         entry["file_name"] = wheel
     _write(folder / "pyodide-lock.json", {**lock, "packages": {"numpy": entry}})

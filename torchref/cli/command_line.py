@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from torchref import __version__
+import torchref
 from torchref.compare.errors import UserError
 from torchref.nearest import nearest
 
@@ -90,7 +90,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(_help())
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
-        print(f"torchref {__version__}")
+        print(f"torchref {torchref.__version__}")
         return 0
     if arguments[0] == "completion":
         from torchref.cli.completion import HELP, completion_script

@@ -1,6 +1,6 @@
 // A textarea for Python: line numbers beside it, four spaces for Tab, indentation kept on Enter, lines that are marked.
 
-import { element } from "./player/dom.js";
+import { element } from "./drawing/dom.js";
 
 export class Editor {
   constructor(place, { label, describedBy, onchange, oncheck }) {

@@ -3,7 +3,7 @@
 export class Judge {
   constructor(seconds, onload) {
     this.seconds = seconds;
-    this.onload = onload; // {loaded, total} in bytes while it starts; {error}, where it cannot
+    this.onload = onload; // gets {loaded, total} in bytes while it starts, {ready: true} then; {error}, where it cannot
     this.start();
   }
 
@@ -14,13 +14,13 @@ export class Judge {
       this.worker.onmessage = ({ data }) => {
         if (data.kind === "loading") this.onload(data);
         else if (data.kind === "ready") resolve();
-        else if (data.kind === "failed") reject(new Error(data.error));
+        else reject(new Error(data.error));
       };
     });
-    this.ready.catch((error) => this.onload({ error: error.message }));
+    this.ready.then(() => this.onload({ ready: true }), (error) => this.onload({ error: error.message }));
   }
 
-  // The answer; {stopped: why} where there is none. The time runs from when Python is there.
+  // The answer; {stopped: why} where there is none. The time runs from when Python is there, which `onasked` is told.
   async ask(question, onasked) {
     await this.ready;
     onasked();
@@ -35,10 +35,9 @@ export class Judge {
       this.stop = () => end("Stopped.");
       this.worker.onerror = (event) => end(`The check ended: ${event.message}`);
       this.worker.onmessage = ({ data }) => {
-        if (data.kind === "answer") {
-          clearTimeout(timer);
-          resolve(data.answer);
-        } else if (data.kind === "failed") end(`The check ended: ${data.error}`);
+        if (data.kind !== "answer") return end(`The check ended: ${data.error}`);
+        clearTimeout(timer);
+        resolve(data.answer);
       };
       this.worker.postMessage(question);
     });

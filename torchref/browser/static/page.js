@@ -2,8 +2,8 @@
 
 import { Editor } from "./editor.js";
 import { Judge } from "./judge.js";
-import { element } from "./player/dom.js";
-import { playCircuits } from "./circuits.js";
+import { element } from "./drawing/dom.js";
+import { circuitPlayer, twoArrays } from "./drawing/embed.js";
 
 const SECONDS = 60; // that a check may take
 const OWN = "own";
@@ -42,26 +42,35 @@ const kept = {
   },
 };
 
-const [exercises, operations, circuits] = await Promise.all(["exercises.json", "operations.json", "circuits.json"].map(ask));
+const files = ["exercises.json", "operations.json", "circuits.json", "sizes.json", "pyodide/pyodide-lock.json"];
+const [exercises, operations, circuits, sizes, lock] = await Promise.all(files.map(ask));
 let given = 0; // hints
+let ended = ""; // why the last check had to be stopped
 
 const editor = new Editor(find("editor"), {
   label: "your code", describedBy: "keys", onchange: (text) => kept.set(`code ${chosen()}`, text), oncheck: () => check(),
 });
-const judge = new Judge(SECONDS, ({ loaded, total, error }) => {
-  if (busy()) return;
+const started = performance.now();
+const judge = new Judge(SECONDS, ({ loaded, total, ready, error }) => {
   if (error) say(`Python could not be loaded: ${error}`);
-  else say(`Loading Python and NumPy: ${megabytes(loaded)} of ${megabytes(total)}`, element("progress", { value: loaded, max: total }));
+  else if (find("check").disabled) say(`Loading Python and NumPy: ${megabytes(loaded ?? total)} of ${megabytes(total)}. Then your code is checked.`);
+  else if (ready) say(ended || `Python is there, after ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+  else say(`${ended} Loading Python and NumPy: ${megabytes(loaded)} of ${megabytes(total)}`, element("progress", { value: loaded, max: total }));
 });
-const loadedFirst = performance.now();
-judge.ready.then(() => busy() || say(`Ready, after ${((performance.now() - loadedFirst) / 1000).toFixed(1)} s.`), () => {});
 
 const chosen = () => find("exercise").value;
 const exercise = () => exercises.find((each) => each.name === chosen());
-const busy = () => !find("stop").hidden;
 
 function say(...words) {
   find("status").replaceChildren(...words.flatMap((word) => [word, " "]));
+}
+
+// What a visit loads, and from where.
+function about() {
+  const all = Object.values(sizes).reduce((a, b) => a + b, 0);
+  const numpy = lock.packages.numpy.file_name;
+  const from = numpy.startsWith("https://") ? `NumPy from ${new URL(numpy).host}, the rest from here` : "all of it from here";
+  return `A first visit loads ${megabytes(all)}, ${from}; later ones find it in the browser's cache. Nothing is sent. `;
 }
 
 function list() {
@@ -94,35 +103,41 @@ function question() {
 }
 
 async function check() {
-  if (busy()) return;
-  const asked = question();
-  const task = chosen();
-  busyNow(true);
-  say("Python is still loading; your code is checked as soon as it is there.");
+  if (find("check").disabled) return;
+  const [asked, task] = [question(), chosen()];
+  find("check").disabled = true;
+  ended = "";
   try {
-    const answer = await judge.ask(asked, () => say("Checking …"));
-    if (task === chosen()) show(answer, task);
+    const answer = await judge.ask(asked, () => {
+      find("stop").hidden = false;
+      say("Checking …");
+    });
+    if (answer.stopped) stopped(answer.stopped);
+    else if (task === chosen()) show(answer, task);
+    else say(""); // another exercise was opened meanwhile
   } catch (error) {
     say(`Python could not be loaded: ${error.message}`);
   }
-  busyNow(false);
+  find("stop").hidden = true;
+  find("check").disabled = false;
 }
 
-function busyNow(is) {
-  find("stop").hidden = !is;
-  find("check").disabled = is;
+function stopped(why) {
+  ended = why; // it stays, while Python starts anew
+  find("verdict").replaceChildren();
+  say(why);
 }
 
 function show(answer, task) {
-  if (answer.stopped) {
-    find("verdict").replaceChildren();
-    say(answer.stopped);
-    return;
-  }
   find("verdict").innerHTML = answer.html; // made by torchref, which escapes what comes from the code
+  for (const root of document.querySelectorAll("#verdict [data-arrays]")) {
+    const { said, mine, reference } = JSON.parse(root.dataset.arrays);
+    twoArrays(root, said, mine, reference); // the pictures can be opened entry by entry
+  }
   editor.mark(answer.lines);
-  const words = ["Right.", "Wrong.", "It could not be judged."][answer.status];
-  say(`${words} ${answer.seconds.toFixed(1)} s against ${answer.against}.`);
+  const words = ["Right.", "Wrong.", "Not judged."][answer.status];
+  say(`${words} ${answer.seconds.toFixed(1)} s, against ${answer.against}.`);
+  if (matchMedia("(max-width: 999px)").matches) find("verdict").scrollIntoView({ block: "start" });
   if (answer.status === 0 && task !== OWN) {
     kept.set(`done ${task}`, "yes");
     list();
@@ -143,4 +158,5 @@ find("again").addEventListener("click", () => {
 });
 list();
 open();
-playCircuits(find("player"), circuits);
+find("about").prepend(about());
+circuitPlayer(find("player"), circuits);

@@ -8,6 +8,8 @@ const load = self.fetch.bind(self);
 const loaded = {};
 let total = 0;
 
+const sum = (sizes) => Object.values(sizes).reduce((a, b) => a + b, 0);
+
 // Pyodide's own requests pass through here: they are counted, and the compressed runtime is unpacked.
 self.fetch = async (resource, options) => {
   const address = String(resource.url ?? resource);
@@ -21,7 +23,7 @@ function counted(response, name) {
   const count = new TransformStream({
     transform(chunk, out) {
       loaded[name] = (loaded[name] ?? 0) + chunk.byteLength;
-      self.postMessage({ kind: "loading", loaded: Object.values(loaded).reduce((a, b) => a + b), total });
+      self.postMessage({ kind: "loading", loaded: sum(loaded), total });
       out.enqueue(chunk);
     },
   });
@@ -38,7 +40,9 @@ async function unpacked(response) {
 }
 
 async function start() {
-  total = Object.values(await (await load(here("sizes.json"))).json()).reduce((a, b) => a + b);
+  const sizes = await (await load(here("sizes.json"))).json();
+  total = sum(sizes);
+  for (const [name, size] of Object.entries(sizes)) if (/\.m?js$/.test(name)) loaded[name] = size; // imported, not fetched
   const core = fetch(here("torchref.zip")).then((response) => response.arrayBuffer());
   const python = await loadPyodide({ indexURL: here("pyodide/"), lockFileURL: here("pyodide/pyodide-lock.json") });
   const problems = [];
