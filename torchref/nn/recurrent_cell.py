@@ -57,7 +57,8 @@ def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backw
         dc = dc' + dh' o (1 - tanh(c')^2)
         da_i = dc g i (1 - i)    da_f = dc c f (1 - f)    da_g = dc i (1 - g^2)    da_o = dh' tanh(c') o (1 - o)
         the old memory gets dc f
-    `backward(dh', dc')` returns da, da, None (h counts through a_h alone) and dc f. Hochreiter & Schmidhuber 1997.
+    `backward(dh', dc')` returns da, da, None (h counts through a_h alone) and dc f. Hochreiter & Schmidhuber 1997;
+    forget gate: Gers, Schmidhuber & Cummins 2000.
     """
     hidden = c.shape[-1]
     # One tanh for all four gates: sigma(a) = (1 + tanh(a / 2)) / 2.

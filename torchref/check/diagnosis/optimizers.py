@@ -323,7 +323,7 @@ def name_slips(verdict: Verdict, path: Path, candidates: list[Any], conventions:
 
 def derivation(optimizer: Optimizer) -> str:
     """Where the optimizer's step is derived."""
-    return f"the docstring of torchref.optim.{optimizer.name}"
+    return f"manual/derivations/optimizers.md, and the docstring of torchref.optim.{optimizer.name}"
 
 
 def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: Confidence) -> None:

@@ -244,6 +244,7 @@ OPERATIONS = (
         make=_make_multi_head,
         outputs=("output", "weights"),
         family="attention",
+        derivation="attention-variants.md",
         sizes=(("embed_dim", "out_proj_weight", 0),),
         known=(Known("weights", "softmax(Q K^T / sqrt(d))", NAMES, ("P",), ALL, handed="P"),),
         conventions=_head_conventions,

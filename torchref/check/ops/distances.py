@@ -97,6 +97,7 @@ OPERATIONS = (
         PAIR,
         make=_make_rows,
         family="softmax",
+        derivation="distances.md",
     ),
     from_textbook(
         "cosine_embedding_loss",
@@ -108,6 +109,7 @@ OPERATIONS = (
         make=_make_cosine_embedding,
         loss=True,
         family="loss",
+        derivation="losses-of-margins.md",
     ),
     from_textbook(
         "triplet_margin_loss",
@@ -119,5 +121,6 @@ OPERATIONS = (
         make=_make_triplet,
         loss=True,
         family="loss",
+        derivation="losses-of-margins.md",
     ),
 )

@@ -125,6 +125,7 @@ def _dropping(name: str, module: str, patches: tuple[Patch, ...], **more: Any) -
         patches,
         SLUGS,
         family="dropout",
+        derivation="dropout.md",
         conventions=_share_kept,
         **more,
     )

@@ -69,6 +69,7 @@ OPERATIONS = (
         AFFINE,
         make=_make_theta,
         family="grid",
+        derivation="resampling.md",
         in_torch=_at_corners,
     ),
     from_textbook(
@@ -86,6 +87,7 @@ OPERATIONS = (
         {"sample": "", "axis": ""},
         make=_make_grid,
         family="grid",
+        derivation="resampling.md",
         in_torch=_sampled,
     ),
 )  # fmt: skip

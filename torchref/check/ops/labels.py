@@ -70,6 +70,7 @@ OPERATIONS = (
         loss=True,
         logits=True,
         family="loss",
+        derivation="losses-of-probabilities.md",
     ),
     from_textbook(
         "multilabel_margin_loss",
@@ -81,5 +82,6 @@ OPERATIONS = (
         make=_make_label_lists,
         loss=True,
         family="loss",
+        derivation="losses-of-margins.md",
     ),
 )

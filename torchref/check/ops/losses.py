@@ -413,38 +413,38 @@ IGNORE = option("ignore_index", -100, 1)
 OPERATIONS = (
     pair_loss(
         textbook.mse_loss, "MSELoss", "mse", "mean_squared_error", "l2_loss",
-        values=differences, patches=MSE, known=DIFFERENCE,
+        values=differences, patches=MSE, known=DIFFERENCE, derivation="losses-of-differences.md",
     ),
-    pair_loss(textbook.l1_loss, "L1Loss", "l1", "mae", values=differences, patches=L1),
+    pair_loss(textbook.l1_loss, "L1Loss", "l1", "mae", values=differences, patches=L1, derivation="losses-of-differences.md"),
     pair_loss(
         textbook.smooth_l1_loss, "SmoothL1Loss",
-        options=(option("beta", 1.0, 0.7, "delta", "b"),), values=differences, patches=SMOOTH_L1,
+        options=(option("beta", 1.0, 0.7, "delta", "b"),), values=differences, patches=SMOOTH_L1, derivation="losses-of-differences.md",
     ),
     pair_loss(
         textbook.huber_loss, "HuberLoss",
-        options=(option("delta", 1.0, 0.7, "beta", "d"),), values=differences, patches=HUBER,
+        options=(option("delta", 1.0, 0.7, "beta", "d"),), values=differences, patches=HUBER, derivation="losses-of-differences.md",
     ),
     pair_loss(
         textbook.binary_cross_entropy, "BCELoss", "bce", "bce_loss",
-        values=_probabilities, patches=BINARY, known=BINARY_KNOWN,
+        values=_probabilities, patches=BINARY, known=BINARY_KNOWN, derivation="losses-of-probabilities.md",
     ),
     pair_loss(
         textbook.binary_cross_entropy_with_logits, "BCEWithLogitsLoss", "bce_with_logits", "bce_with_logits_loss", "sigmoid_cross_entropy",
-        options=(data("pos_weight", optional=True),), values=_logits, patches=LOGITS, known=LOGITS_KNOWN, logits=True, finite=True,
+        options=(data("pos_weight", optional=True),), values=_logits, patches=LOGITS, known=LOGITS_KNOWN, logits=True, finite=True, derivation="losses-of-probabilities.md",
     ),
     pair_loss(
         textbook.kl_div, "KLDivLoss", "kl_divergence", "kl",
         options=(option("log_target", False, vary=(True,)),), reduction=option("reduction", "mean", vary=("batchmean", "sum", "none")),
-        values=_distributions, patches=KL,
+        values=_distributions, patches=KL, derivation="losses-of-probabilities.md",
     ),
     pair_loss(
         textbook.hinge_embedding_loss, "HingeEmbeddingLoss",
-        options=(option("margin", 1.0, 0.75, "m"),), values=_signs, patches=HINGE,
+        options=(option("margin", 1.0, 0.75, "m"),), values=_signs, patches=HINGE, derivation="losses-of-margins.md",
     ),
-    pair_loss(textbook.soft_margin_loss, "SoftMarginLoss", values=_signs, patches=SOFT_MARGIN),
+    pair_loss(textbook.soft_margin_loss, "SoftMarginLoss", values=_signs, patches=SOFT_MARGIN, derivation="losses-of-probabilities.md"),
     pair_loss(
         textbook.poisson_nll_loss, "PoissonNLLLoss",
-        options=(option("log_input", True, vary=(False,)), option("eps", 1e-8)), values=_counts, patches=POISSON,
+        options=(option("log_input", True, vary=(False,)), option("eps", 1e-8)), values=_counts, patches=POISSON, derivation="losses-of-probabilities.md",
     ),
     from_textbook(
         "cross_entropy",
@@ -460,14 +460,14 @@ OPERATIONS = (
         "nll_loss",
         ("NLLLoss", "nll", "negative_log_likelihood"),
         (ROWS_OF_LOSS, TARGET, data("weight", *WEIGHTS, neutral=1.0), IGNORE, REDUCTION),
-        textbook.nll_loss, NLL, CLASS_SLUGS, make=_make_log_classes, derivation="softmax-cross-entropy.md", loss=True, family="loss", conventions=_one_hot,
+        textbook.nll_loss, NLL, CLASS_SLUGS, make=_make_log_classes, derivation="losses-of-probabilities.md", loss=True, family="loss", conventions=_one_hot,
         logarithms=True,
     ),
     from_textbook(
         "multi_margin_loss",
         ("MultiMarginLoss", "multiclass_hinge", "hinge_loss", "svm_loss", "multiclass_hinge_loss"),
         (X, TARGET, option("p", 1, vary=(2,)), option("margin", 1.0, 0.75, "delta"), REDUCTION),
-        textbook.multi_margin_loss, MULTI_MARGIN, REDUCED, make=_make_margin_classes, loss=True, family="loss",
+        textbook.multi_margin_loss, MULTI_MARGIN, REDUCED, make=_make_margin_classes, loss=True, family="loss", derivation="losses-of-margins.md",
     ),
     from_textbook(
         "gaussian_nll_loss",
@@ -477,12 +477,12 @@ OPERATIONS = (
             option("full", False, vary=(True,)), option("eps", 1e-6), REDUCTION,
         ),
         textbook.gaussian_nll_loss, (*GAUSSIAN, *PAIR), REDUCED,
-        make=_make_gaussian, loss=True, family="loss", variants=("rich", "vector"),
+        make=_make_gaussian, loss=True, family="loss", derivation="losses-of-probabilities.md", variants=("rich", "vector"),
     ),
     from_textbook(
         "margin_ranking_loss",
         ("MarginRankingLoss",),
         (array("input1", "x1", "a"), array("input2", "x2", "b"), data("target"), option("margin", 0.0, 0.25), REDUCTION),
-        textbook.margin_ranking_loss, RANKING, REDUCED, make=_make_ranking, loss=True, family="loss",
+        textbook.margin_ranking_loss, RANKING, REDUCED, make=_make_ranking, loss=True, family="loss", derivation="losses-of-margins.md",
     ),
 )  # fmt: skip

@@ -185,7 +185,7 @@ OPERATIONS = (
         sizes=(("in1_features", "weight", 1), ("in2_features", "weight", 2), ("out_features", "weight", 0)),
         affine=True,
         summed=True,
-        derivation="linear.md",
+        derivation="bilinear.md",
     ),
     from_textbook(
         "embedding_bag",
@@ -200,6 +200,7 @@ OPERATIONS = (
         {"assignment": slugs.REPEATED},
         make=_make_bags,
         family="embedding",
+        derivation="embedding.md",
         sizes=(("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1)),
         known=TABLE_KNOWN,
     ),
@@ -226,6 +227,7 @@ OPERATIONS = (
         GLU,
         make=_make_glu,
         family="gate",
+        derivation="activations.md",
     ),
     from_textbook(
         "prelu",
@@ -236,6 +238,7 @@ OPERATIONS = (
         {"branch": slugs.SCALE},
         make=_make_prelu,
         family="gate",
+        derivation="activations.md",
         variants=("rich", "one slope"),
         sizes=(("num_parameters", "weight", 0),),
     ),

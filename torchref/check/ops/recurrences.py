@@ -370,7 +370,7 @@ def _recurrence(
             gates=gates,
             summed=True,
             spreads=True,
-            derivation="rnn-lstm.md",
+            derivation="recurrent-cells.md" if name == "gru" else "rnn-lstm.md",
             **more,
         )
 

@@ -163,6 +163,7 @@ OPERATIONS = (
         NORMALIZE,
         make=_make_rows,
         family="softmax",
+        derivation="distances.md",
         zero_rows=True,
         by_output=True,
     ),
@@ -179,6 +180,7 @@ OPERATIONS = (
         COSINE,
         make=_make_pair,
         family="softmax",
+        derivation="distances.md",
         zero_rows=True,
     ),
 )

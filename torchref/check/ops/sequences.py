@@ -81,6 +81,7 @@ OPERATIONS = (
         make=_make_speech,
         loss=True,
         family="loss",
+        derivation="ctc.md",
         variants=("rich", "one sequence"),
         in_torch=_in_torch,
     ),

@@ -135,6 +135,7 @@ OPERATIONS = (
         PAD,
         make=_make_image,
         family="shape",
+        derivation="padding.md",
     ),
     from_textbook(
         "interpolate",
@@ -150,6 +151,7 @@ OPERATIONS = (
         INTERPOLATE,
         make=_make_resized,
         family="shape",
+        derivation="resampling.md",
         in_torch=_resized,
     ),
     from_textbook(
@@ -160,6 +162,7 @@ OPERATIONS = (
         UNSHUFFLE,
         make=_make_small_squares,
         family="shape",
+        derivation="moving-entries.md",
     ),
     from_textbook(
         "channel_shuffle",
@@ -169,9 +172,17 @@ OPERATIONS = (
         CHANNELS,
         make=_make_channels,
         family="shape",
+        derivation="moving-entries.md",
     ),
     from_textbook(
-        "unfold", ("Unfold", "im2col"), (X, *WINDOWS), textbook.unfold, UNFOLD, make=_make_image, family="shape"
+        "unfold",
+        ("Unfold", "im2col"),
+        (X, *WINDOWS),
+        textbook.unfold,
+        UNFOLD,
+        make=_make_image,
+        family="shape",
+        derivation="moving-entries.md",
     ),
     from_textbook(
         "fold",
@@ -181,6 +192,7 @@ OPERATIONS = (
         FOLD,
         make=_make_columns,
         family="shape",
+        derivation="moving-entries.md",
     ),
     from_textbook(
         "pixel_shuffle",
@@ -190,5 +202,6 @@ OPERATIONS = (
         SHUFFLE,
         make=_make_image,
         family="shape",
+        derivation="moving-entries.md",
     ),
 )

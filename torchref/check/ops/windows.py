@@ -244,7 +244,7 @@ POOL: dict[str, Any] = {
     "family": "pool",
     "known": (INPUT_SHAPE,),
     "conventions": _window_conventions,
-    "derivation": "pooling.md",
+    "derivation": "pooling-variants.md",
 }
 
 

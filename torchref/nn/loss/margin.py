@@ -131,7 +131,7 @@ def multi_margin_loss(
         dL/dx_nk = dL/dz_nk for k != t,        dL/dx_nt = -sum_k dL/dz_nk
 
     Errors: ValueError for p other than 1 or 2 and for a weight that is not 1-d; RuntimeError for a target out of range
-    and for other shapes or dtypes. Equals `torch.nn.functional.multi_margin_loss`. Crammer & Singer 2001 (p = 1).
+    and for other shapes or dtypes. Equals `torch.nn.functional.multi_margin_loss`. Weston & Watkins 1999 (p = 1).
     """
     check_numbers("multi_margin_loss", margin=margin)
     reduction = check_reduction("multi_margin_loss", reduction)
