@@ -86,6 +86,7 @@ def setup(app: Any) -> None:
     """Join the three helpers to the build."""
     reference.write(MANUAL / "reference" / "api")
     app.connect("source-read", pages.together)
+    app.connect("source-read", pages.with_contents)
     app.connect("source-read", pages.outside)
     app.connect("source-read", pages.to_the_left)
     app.connect("source-read", pages.in_both_lights)

@@ -155,8 +155,8 @@ def svg(result: Value) -> str:
         boxes.append(
             f'<rect x="{x}" y="{y}" width="{box}" height="24" rx="5" fill="white" stroke="black"/>'
             f'<text x="{x + box / 2}" y="{y + 16}" text-anchor="middle">{escape(value.name)}</text>'
-            f'<text x="{x + box / 2}" y="{y - 4}" text-anchor="middle" fill="green">{value.data:.2f}</text>'
-            f'<text x="{x + box / 2}" y="{y + 37}" text-anchor="middle" fill="crimson">{value.grad:.2f}</text>'
+            f'<text x="{x + box / 2}" y="{y - 4}" text-anchor="middle" fill="#1f9d63">{value.data:.2f}</text>'
+            f'<text x="{x + box / 2}" y="{y + 37}" text-anchor="middle" fill="#e04a68">{value.grad:.2f}</text>'
         )
     wide, high = max(column.values()) * width + box + 40, max(rows.values()) * height + 30
     return (

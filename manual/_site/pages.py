@@ -13,6 +13,7 @@ MANUAL = ROOT / "manual"
 ADDRESS = "https://github.com/torchref/torchref/blob/main/"
 CODE = re.compile(r"(?<=```python\n)( +.*?)(?=```)", re.DOTALL)
 LIBRARY = "The library, name by name"
+IN_FOLDER = re.compile(r"\]\(([\w-]+\.md)")
 LIGHTS = ("light", "dark")
 PICTURE = re.compile(r"^!\[([^\]]*)\]\((\S+)-light\.png\)$", re.MULTILINE)
 RELATIVE = re.compile(r"\]\((\.\./[^)\s]+)\)")
@@ -27,6 +28,17 @@ def together(app: Any, docname: str, source: list[str]) -> None:
         readme = (MANUAL / "README.md").read_text()
         readme = readme.replace(LIBRARY, f"[{LIBRARY}](reference/api/index.md)")
         source[0] = source[0].replace("```{include} README.md\n```", readme)
+
+
+def with_contents(app: Any, docname: str, source: list[str]) -> None:
+    """A folder's README has the pages of its folder below it in the side bar: first those it links, in its order."""
+    folder = MANUAL / docname
+    if folder.name != "README":
+        return
+    linked = [page.removesuffix(".md") for page in IN_FOLDER.findall(source[0])]
+    there = sorted(page.stem for page in folder.parent.glob("*.md") if page.stem != "README")
+    contents = dict.fromkeys([page for page in linked if page in there] + there)
+    source[0] += "\n".join(["", "```{toctree}", ":hidden:", "", *contents, "```", ""])
 
 
 def outside(app: Any, docname: str, source: list[str]) -> None:

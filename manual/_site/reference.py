@@ -20,6 +20,18 @@ CERTIFICATE = {row["module"]: row for row in json.loads((ROOT / "manual" / "cert
 WITH_METHODS = {"Module", "Parameter", "Optimizer", "LRScheduler"}
 
 
+def derived() -> dict[tuple[str, str], str]:
+    """Where a name is derived: (torch's package, name) -> page and heading, as the derivations' own index says."""
+    found: dict[tuple[str, str], str] = {}
+    for section in re.split(r"^## ", (ROOT / "manual" / "derivations" / "README.md").read_text(), flags=re.MULTILINE):
+        title, _, text = section.partition("\n")
+        found |= {(title, name): target for name, target in re.findall(r"\[`(\w+)`\]\(([^)]+)\)", text)}
+    return found
+
+
+DERIVED = derived()
+
+
 class Part(NamedTuple):
     """A package of the library: its name here, torch's name, what the certificate puts in front, its heading."""
 
@@ -111,7 +123,11 @@ def described(entry: Entry) -> list[str]:
     """Heading, where torch has it, the certificate, and the docstring."""
     name = in_torch(entry)
     beside = f"[`{name}`]({docstrings.torch_address(name)})" if name else ""
-    facts = " · ".join(fact for fact in (beside, certified(entry)) if fact)
+    target = DERIVED.get(
+        (entry.part.package.replace("torchref.tensor", "torch").replace("torchref", "torch"), entry.name)
+    )
+    derivation = f"[derivation](../../derivations/{target})" if target else ""
+    facts = " · ".join(fact for fact in (beside, derivation, certified(entry)) if fact)
     directive = "autoclass" if inspect.isclass(entry.thing) else "autofunction"
     whole = directive == "autoclass" and (entry.part.members or entry.name in WITH_METHODS)
     options = ["   :members:"] if whole else []
