@@ -3,6 +3,8 @@
 Varied: the activation of 64-24-24-24-10; sigmoid less 1/2 (mean zero, sigmoid's slope);
 seven hidden layers.
 Measured: the mean training loss over the epochs; the first layer's first gradient as a share of the last layer's.
+Beside it: at sigmoid's slope, 1/4, six epochs teach nothing, with a mean of zero or without. So the pair says little of
+what a mean is worth at a slope of 1 (manual/decisions/verdicts-of-lessons.md has figures).
 Refuted by: a sigmoid that trains as well as tanh, a centred sigmoid that trains no better than a sigmoid, or deep
 sigmoids whose gradients are no smaller in front.
 """

@@ -1,6 +1,6 @@
 """Convolutional networks for images: of equal size, one beats a fully connected network, the more so on moved images.
 
-Varied: two convolutions, or two fully connected layers, with about 2,200 weights each, on the digits.
+Varied: two convolutions (1,898 weights), or two fully connected layers (2,130), on the digits.
 Measured: accuracy on held-out digits, as they are, and moved by one pixel to any side.
 Refuted by: a fully connected network that is as good on either.
 """

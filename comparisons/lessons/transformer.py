@@ -6,6 +6,7 @@ so that each answer lies eight back.
 Measured on held-out examples: bits per letter; how many symbols are copied right (by chance: 1/8).
 Refuted by: a GRU that needs no more bits, or that copies as well.
 Each network has the learning rate that was best for it on other seeds; so is the GRU the best of the gated ones there.
+The steps are few: in five times as many the difference on the text is about a ninth of what it is here.
 """
 
 from __future__ import annotations
