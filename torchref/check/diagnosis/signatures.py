@@ -69,7 +69,18 @@ def first(w: Wrong, questions: tuple[Question, ...]) -> Signature | None:
 
 def shape(w: Wrong) -> Signature:
     """What a gradient of the wrong shape is: its shape tells most of it, its values confirm."""
-    found = first(w, (keepdims, other_sum, rows_of_positions, exchanged_axes, axes_not_summed, everything_summed))
+    found = first(
+        w,
+        (
+            keepdims,
+            other_sum,
+            rows_of_positions,
+            one_for_each_example,
+            exchanged_axes,
+            axes_not_summed,
+            everything_summed,
+        ),
+    )
     return found or Signature("wrong-shape", shapes(w), CERTAIN)
 
 
@@ -126,6 +137,15 @@ def rows_of_positions(w: Wrong) -> Signature | None:
         return None
     evidence = f"{shapes(w)}: the sum runs over axis {kept[0]}, the one that must be kept"
     return Signature("summed-over-wrong-axis", evidence, CERTAIN)
+
+
+def one_for_each_example(w: Wrong) -> Signature | None:
+    """A number for each example where one for each feature belongs: the features are summed, the batch is not."""
+    rows = np.shape(w.upstream)
+    if len(rows) != 2 or rows[0] == rows[1] or w.right.shape != rows[1:] or w.mine.size != rows[0]:
+        return None
+    evidence = f"{shapes(w)}: one number for each of {rows[0]} examples; the sum must leave one for each feature"
+    return Signature("summed-over-wrong-axis", evidence, LIKELY)
 
 
 def everything_summed(w: Wrong) -> Signature | None:

@@ -235,7 +235,7 @@ def _names(op: Op, own: Page) -> dict[str, str]:
     return dict(zip((*own.outputs, *own.gradients), (*op.outputs, *op.formula.graded(own)), strict=True))
 
 
-def from_textbook(
+def from_textbook(  # noqa: PLR0913 -- a formula and all that is known of its mistakes
     name: str,
     modules: tuple[str, ...],
     arguments: tuple[Argument, ...],

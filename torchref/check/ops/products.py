@@ -53,7 +53,7 @@ def _make_glu(rng: Generator, _o: Options, variant: str) -> Arrays:
 
 
 def _make_prelu(rng: Generator, _o: Options, variant: str) -> Arrays:
-    x = rng.normal(0, 1.5, (2, 3, 4, 5) if variant == "images" else (5, 7))
+    x = rng.normal(0, 1.5, {"images": (2, 3, 4, 5), "signals": (2, 3, 7)}.get(variant, (5, 7)))
     x.flat[[1, 9]] = 0
     return {"input": x, "weight": rng.uniform(0.1, 0.6, 1 if variant == "one slope" else x.shape[1])}
 
@@ -244,7 +244,7 @@ OPERATIONS = (
         make=_make_prelu,
         family="gate",
         derivation="activations.md",
-        variants=("rich", "images", "one slope"),
+        variants=("rich", "images", "signals", "one slope"),
         sizes=(("num_parameters", "weight", 0),),
     ),
 )
