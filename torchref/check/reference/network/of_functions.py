@@ -237,7 +237,8 @@ def _layouts(
     if held:
         yield OfFunctions(functions, held, {}, options, inside=True)
         return
-    made = {n: w for n, w in _made_by_the_file(functions[-1]).items() if n in free}
+    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
+    made = {n: w for n, w in _made_by_the_file(functions[-1]).items() if n in own}
     yield from [OfFunctions(functions, made, {}, options)] * bool(made)
     yield from _in_one_argument(functions, free, options)
     vectors = [n for n in free if FLAT.match(n) and not n[0].isupper()]  # Theta is a matrix
@@ -248,7 +249,6 @@ def _layouts(
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
     graded = _graded_arguments(functions, free, own)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
