@@ -237,7 +237,8 @@ def _layouts(
     if held:
         yield OfFunctions(functions, held, {}, options, inside=True)
         return
-    made = {n: w for n, w in _made_by_the_file(functions[-1]).items() if n in free}
+    own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]
+    made = {n: w for n, w in _made_by_the_file(functions[-1]).items() if n in own}
     yield from [OfFunctions(functions, made, {}, options)] * bool(made)
     yield from _in_one_argument(functions, free, options)
     own = [n for n in free if (WEIGHT.match(n) or BIAS.match(n)) and normal(n) not in LABELS]

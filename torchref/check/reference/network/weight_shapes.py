@@ -60,7 +60,7 @@ def _shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...
         yield from _vectors(weights[0], biases)
     for chain in (CHAIN, (5, 7, 1), (5, 1), (5, 3)):
         for turned, bias in STORED:
-            if bias == "number" and chain[-1] != 1:
+            if bias == "number" and biases and chain[-1] != 1:
                 continue  # one number is the bias of one output
             shapes = {n: _matrix_shape(n, weights, chain, turned) for n in weights}
             if any(len(s) == 0 for s in shapes.values()):
