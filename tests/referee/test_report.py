@@ -137,9 +137,9 @@ def test_an_entry_of_ones_own(model, x, unknown):
         lambda h: torch.fft.rfft(h).abs(),
         lambda h: torch.view_as_real(torch.fft.fft(h) * 2),
         lambda h: torch.view_as_complex(h.reshape(-1, 2).clone()).exp().real,
-        lambda h: torch.linalg.svdvals(h),
+        lambda h: torch.linalg.lu(h)[1],
     ],
-    ids=["fft", "view_as_real", "view_as_complex", "svdvals"],
+    ids=["fft", "view_as_real", "view_as_complex", "lu"],
 )
 def test_what_entries_cannot_read_is_not_judged(model, x, through):
     """Catches complex numbers, or memory read in another dtype, that pass or are accused."""

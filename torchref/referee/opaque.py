@@ -64,7 +64,9 @@ def judge_opaquely(
 ) -> None:
     """Enter what the engine's gradients are into the report. RefereeError if the run draws: the engine draws others."""
     if truth.recording.draws:
-        raise RefereeError(f"the run draws {truth.recording.draws} times at random, and a compiled one draws otherwise")
+        draws = truth.recording.draws
+        times = "once" if draws == 1 else f"{draws:,} times"
+        raise RefereeError(f"the run draws {times} at random, and a compiled one draws otherwise")
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     theirs = run(model, closure, truth, engine, model)
     found = truth.differences(theirs)

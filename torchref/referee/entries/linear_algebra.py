@@ -329,12 +329,6 @@ def cdist(a: Array, b: Array, p: float, compute_mode: int | None = None) -> tupl
     return y, backward
 
 
-@entry("_euclidean_dist")
-def euclidean_distance(a: Array, b: Array) -> tuple[Array, Backward]:
-    """`cdist` with p = 2, which torch computes by a product of matrices where there are many rows."""
-    return cdist(a, b, 2.0)
-
-
 @entry("_pdist_forward")
 def pdist(x: Array, p: float = 2.0) -> tuple[Array, Backward]:
     """|x_i - x_j|_p of the rows of x (n, d), for i < j."""
