@@ -85,6 +85,11 @@ def test_it_is_small(page):
     assert PYODIDE == "314.0.7", "weigh the new one, and say so here"
 
 
+def test_one_pyodide():
+    """Catches a corpus that is judged in another Pyodide than the page has."""
+    assert f"pyodide@{PYODIDE}" in (ROOT / ".github/workflows/tests.yml").read_text()
+
+
 def test_the_core_is_closed(page):
     """Catches a file that imports what is not in the archive."""
     with zipfile.ZipFile(page[0] / "torchref.zip") as archive:
