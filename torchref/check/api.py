@@ -273,28 +273,9 @@ def level_of_hints(asked: object, name: str = "hints") -> int:
 def in_file(path: str, name: str, how: Asked, limits: Limits = DEFAULT) -> Verdict:
     """The verdict on `name` of a user's file. The child process imports the file."""
 
-    def work() -> Verdict:
-        if not Path(path).is_file():
-            return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
-        if how.against in (None, *asked.FORWARD) and is_script(path, name):
-            return judge_script(path, name, how.label or "loss", how.only)
-        try:
-            module = load_file(Path(path).resolve())
-        except (MemoryError, TimeOut):
-            raise
-        except BaseException as problem:  # noqa: BLE001 -- the user's file may raise anything, SystemExit included
-            return Verdict(COULD_NOT_RUN, error=f"{path} cannot be imported:\n{last_lines(problem)}")
-        try:
-            target = look_up(module, name)
-        except CouldNotRun as problem:
-            return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
-        if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
-            return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
-        return judge_as(target, how, name)
-
     def among_its_own() -> Verdict:
         with project_on_path(Path(path)):  # a function may import a module of its project when it is called
-            return work()
+            return _judge_file(path, name, how)
 
     if open_ends := unfinished(path, name):
         return Verdict(COULD_NOT_RUN, name=name, against=how.label, file=path, error=open_ends)
@@ -303,6 +284,27 @@ def in_file(path: str, name: str, how: Asked, limits: Limits = DEFAULT) -> Verdi
     verdict = _child_verdict(among_its_own, limits, name, how)
     verdict.file = path
     return verdict
+
+
+def _judge_file(path: str, name: str, how: Asked) -> Verdict:
+    """Imports the file, and judges what is called so in it."""
+    if not Path(path).is_file():
+        return Verdict(COULD_NOT_RUN, error=f"there is no file {path}")
+    if how.against in (None, *asked.FORWARD) and is_script(path, name):
+        return judge_script(path, name, how.label or "loss", how.only)
+    try:
+        module = load_file(Path(path).resolve())
+    except (MemoryError, TimeOut):
+        raise
+    except BaseException as problem:  # noqa: BLE001 -- the user's file may raise anything, SystemExit included
+        return Verdict(COULD_NOT_RUN, error=f"{path} cannot be imported:\n{last_lines(problem)}")
+    try:
+        target = look_up(module, name)
+    except CouldNotRun as problem:
+        return Verdict(COULD_NOT_RUN, error=f"{path}: {problem}")
+    if not inspect.ismodule(target) and not callable(target) and not isinstance(target, tuple):
+        return Verdict(COULD_NOT_RUN, error=f"{path}: {name} is a {type(target).__name__}, not a function or class")
+    return judge_as(target, how, name)
 
 
 def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[Verdict]:

@@ -34,7 +34,7 @@ def one_entry_alone(trial: Trial, third: Trial, names: list[str]) -> list[Findin
 
 def entries(trial: Trial) -> Iterator[tuple[int, int, str]]:
     """The first and the last entry of each axis of the upstream gradient that has several."""
-    for axis, length in enumerate(np.shape(trial.upstream.get("output"))):
+    for axis, length in enumerate(np.asarray(trial.upstream.get("output")).shape):
         for index, word in ((0, "first"), (-1, "last")):
             if length > 1:
                 yield axis, index, word
@@ -50,4 +50,6 @@ def made_of(trial: Trial, name: str, axis: int, index: int) -> bool:
     alone[place] = dy[place]
     there = trial.probe.reference({"output": alone}, **trial.changes).get(name)
     mine = trial.gradients[name]
-    return there is not None and np.any(there) and np.shape(mine) == np.shape(there) and trial.close(mine, there)
+    if there is None or not np.any(there) or np.shape(mine) != np.shape(there):
+        return False
+    return trial.close(mine, there)

@@ -95,7 +95,7 @@ def look_for_held(found: Found, trial: Trial, third: Trial) -> None:
     if source is None or not trial.outputs or trial.op.draws is not None:
         return
     wrong = [n for f in unknown for n in (f.gradient, *f.consequences)]
-    if any(np.shape(trial.gradients.get(n)) != np.shape(trial.probe.values.get(n)) for n in wrong):
+    if any(np.asarray(trial.gradients.get(n)).shape != np.asarray(trial.probe.values.get(n)).shape for n in wrong):
         return
     part, of_others = held_part(source, [smallest(trial, wrong), trial, third], wrong)
     if part is None:
@@ -197,7 +197,8 @@ class _Wrap(ast.NodeTransformer):
             return node  # a function inside is one of its own
         computed = isinstance(node, ast.BinOp | ast.Call | ast.UnaryOp | ast.Name | ast.Attribute | ast.Subscript)
         if not computed or not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-            return super().visit(node)
+            visited: ast.AST = super().visit(node)
+            return visited
         assert isinstance(node, ast.expr)
         number = len(self.parts)
         self.parts.append(Part(copy.deepcopy(node), ast.unparse(node) in self.carried, id(node) in self.added))

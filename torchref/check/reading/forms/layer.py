@@ -308,7 +308,7 @@ class Layer(Closure):
             return copy.deepcopy(self.cls)
         if self.cls.__init__ is object.__init__:
             return guarded("the constructor", self.cls)
-        sizes = self.size_arrays(values) | self.switched
+        sizes = {**self.size_arrays(values), **self.switched}
         try:
             return self.constructed_with(sizes, values)
         except UserError:
