@@ -106,23 +106,37 @@ def test_a_second_derivative_is_judged_or_said_not_to_be(target, told):
     assert ("a second derivative" in verdict.not_run) == (target is not SavesNoMore)
 
 
-def test_a_switch_that_is_no_option_is_listed():
-    """Catches a layer that is judged with its affine part alone, and does not say so."""
+class Norm:
+    """Right as it is constructed; without its affine part, or without a centre, it is another thing."""
 
-    class Norm:
-        def __init__(self, gamma, beta, eps=1e-5, affine=True):
-            self.gamma, self.beta, self.eps, self.affine = gamma, beta, eps, affine
+    def __init__(self, gamma, beta, eps=1e-5, affine=True, centred=True):
+        self.gamma, self.beta, self.eps, self.affine, self.centred = gamma, beta, eps, affine, centred
 
-        def forward(self, x):
-            self.s = np.sqrt(x.var(-1, keepdims=True) + self.eps)
-            self.h = (x - x.mean(-1, keepdims=True)) / self.s
-            return self.gamma * self.h + self.beta if self.affine else self.h
+    def forward(self, x):
+        self.s = np.sqrt(x.var(-1, keepdims=True) + self.eps)
+        self.h = (x - x.mean(-1, keepdims=True) * self.centred) / self.s
+        return self.gamma * self.h + self.beta if self.affine else self.h
 
-        def backward(self, dy):
-            self.dgamma, self.dbeta = (dy * self.h).sum(0), dy.sum(0)
-            d = dy * self.gamma if self.affine else 0 * dy
-            return (d - d.mean(-1, keepdims=True) - self.h * (d * self.h).mean(-1, keepdims=True)) / self.s
+    def backward(self, dy):
+        self.dgamma, self.dbeta = (dy * self.h).sum(0), dy.sum(0)
+        d = dy * self.gamma if self.affine else dy * self.wrong
+        return (d - d.mean(-1, keepdims=True) - self.h * (d * self.h).mean(-1, keepdims=True)) / self.s
 
+    wrong = 1
+
+
+class NormOfAffine(Norm):
+    wrong = 0
+
+
+def test_a_switch_of_parameters_is_run():
+    """Catches a layer that is judged with its affine part alone."""
     verdict = judge_as(Norm, Asked("layer_norm"), "it")
     assert verdict.verdict == "right", verdict.findings
-    assert "affine=False" in verdict.not_run
+    (finding,) = judge_as(NormOfAffine, Asked("layer_norm"), "it").findings
+    assert "with affine=False" in finding.evidence
+
+
+def test_a_switch_that_is_no_option_is_listed():
+    """Catches a layer that is judged with one side of a switch alone, and does not say so."""
+    assert judge_as(Norm, Asked("layer_norm"), "it").not_run == ["centred=False"]

@@ -17,16 +17,16 @@ class TooLong(BaseException):
 
 
 @dataclass
-class Lines:
+class _Lines:
     """The lines that have been run."""
 
     count: int = 0
 
 
 @contextmanager
-def counting(limit: float = float("inf")) -> Iterator[Lines]:
+def counting(limit: float = float("inf")) -> Iterator[_Lines]:
     """In this context the user's lines are counted; TooLong ends what runs more than `limit`."""
-    lines = Lines()
+    lines = _Lines()
 
     def step(_: FrameType, event: str, __: Any) -> Any:
         lines.count += event == "line"
