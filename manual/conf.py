@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from multiprocessing.util import Finalize
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 MANUAL = Path(__file__).parent
@@ -61,6 +63,8 @@ os.environ |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONPATH": str(ROOT)}
 katex_prerender = True
 katex_css_path = "katex/katex.min.css"
 katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
+# Sphinx writes in processes of its own, where atexit is not run: without this, node would outlive them.
+katex.atexit = SimpleNamespace(register=lambda function, *args: Finalize(None, function, args=args, exitpriority=0))
 katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60
 
 autodoc_typehints = "none"  # the docstrings say what each array is
