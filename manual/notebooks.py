@@ -1,7 +1,7 @@
 """Make a notebook of each page with cells: python manual/notebooks.py OUT.
 
 One source serves the site and the notebooks. In front of a page's own cells stand the links to Colab and Binder, and a
-cell that installs what the notebook needs: the light wheel, in ranges of versions, so that what Colab has already stays.
+cell that installs what the notebook needs: the light wheel, in ranges of versions, so that what Colab has stays.
 Both services read notebooks from a branch of the repository; OUT is what that branch holds.
 """
 
@@ -25,13 +25,15 @@ SOURCE = PROJECT["urls"]["Source"]
 BRANCH = "notebooks"
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(?=[)#])")  # the target of a link inside the manual
 CELLS = "file_format: mystnb"  # in the header of a page with cells
+WITH_TORCH = re.compile(r"^(?:from|import) (?:torch\b|torchref\.(?:compare\.(?!datasets)|twin|referee|models))", re.M)
 BESIDE = ("matplotlib>=3.9", "scikit-learn>=1.6")  # what cells use beside torchref: to draw, and for data
 
 
-def requirements() -> list[str]:
-    """What a notebook needs. The light wheel of this version, and of those after it that break nothing."""
+def requirements(text: str) -> list[str]:
+    """What a page's cells need. The light wheel of this version, and of those after it that break nothing."""
     major, minor = torchref.__version__.split(".")[:2]
-    return [f"torchref-light>={major}.{minor},<{int(major) + 1}", *BESIDE]
+    extra = "[torch]" if WITH_TORCH.search(text) else ""
+    return [f"torchref-light{extra}>={major}.{minor},<{int(major) + 1}", *BESIDE]
 
 
 def pages() -> list[Path]:
@@ -47,7 +49,7 @@ def notebook(page: Path, text: str) -> Any:
     for cell in made.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(lambda found: _on_the_web(page, found[1]), cell.source)
-    named = " ".join(f'"{name}"' for name in requirements())
+    named = " ".join(f'"{name}"' for name in requirements(text))
     first = [
         nbformat.v4.new_markdown_cell(_badges(page.with_suffix(".ipynb").as_posix())),
         nbformat.v4.new_code_cell(f"%pip install --quiet {named}"),
@@ -80,7 +82,8 @@ def main(out: Path) -> None:
         (out / place).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook(place, page.read_text(encoding="utf-8")), out / place.with_suffix(".ipynb"))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "requirements.txt").write_text("".join(f"{name}\n" for name in requirements()), encoding="utf-8")
+    needed = requirements("\n".join(page.read_text(encoding="utf-8") for page in written))
+    (out / "requirements.txt").write_text("".join(f"{name}\n" for name in needed), encoding="utf-8")
     print(f"{len(written)} notebooks are in {out}")
 
 

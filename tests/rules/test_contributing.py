@@ -13,7 +13,7 @@ FILE, CASES = "torchref/check/ops/log_cosh_loss.py", "tests/check/textbook/test_
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TOPS = ("torchref/", "tests/", "comparisons/", "manual/", "runs/", ".ci/", ".github/")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
-KINDS = ("module", "tensor function", "optimizer", "mistake", "comparison", "lesson")
+KINDS = ("module", "tensor function", "optimizer", "mistake", "comparison", "lesson", "exercise")
 GUIDES = [*(f"Add a{'n' if kind[0] in 'aeiou' else ''} {kind}" for kind in KINDS), "Add an operation to the checker"]
 
 

@@ -19,7 +19,7 @@ from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target
 from torchref.check.reading.targets import targets as find_targets
-from torchref.check.reading.unfinished import unfinished
+from torchref.check.reading.unfinished import unfinished, unfinished_code
 from torchref.check.reference import asked
 from torchref.check.reference.forward import forward_of
 from torchref.check.reference.inputs import Sizes, read_sizes
@@ -96,6 +96,8 @@ def check(  # noqa: PLR0913 -- all after the fourth have names
         type(function).__name__,
     )
     how = Asked(against, form, split(arguments), device, inputs, sizes, split(only), strict)
+    if open_ends := unfinished_code(function):
+        return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=open_ends)
     return _child_verdict(lambda: judge_as(function, how, name), Limits(timeout), name, how)
 
 

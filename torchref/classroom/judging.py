@@ -135,10 +135,17 @@ def _in_a_process(
 
 def _wait(process: subprocess.Popen[bytes], deadline: float, stop: threading.Event) -> bool:
     """Wait until the process has ended; False if it has not by then, or if all is to stop."""
-    while process.poll() is None:
+    while not _has_ended(process):
         if stop.wait(LOOK) or time.monotonic() > deadline:
             return False
     return True
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended. Its number stays taken until `_end`, which ends what has the same number as its group."""
+    if not hasattr(os, "waitid"):  # Windows
+        return process.poll() is not None
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 
 import pytest
 
+from torchref.check import check
 from torchref.check.api import Asked, in_file
 from torchref.check.reading.unfinished import NOT_DONE, unfinished
 
@@ -43,6 +44,26 @@ def test_what_is_short_is_judged(tmp_path, kind):
     file = tmp_path / "relu.py"
     file.write_text(WRITTEN[kind])
     assert unfinished(file, "relu") == ""
+
+
+def test_a_function_that_is_there_is_seen_as_well():
+    """Catches a notebook whose cell was left as it is, and one whose function is done."""
+
+    def relu(x):
+        def backward(dy):
+            raise NotImplementedError
+
+        return x, backward
+
+    def double(x):
+        def backward(dy):
+            return 2 * dy
+
+        return 2 * x, backward
+
+    assert check(relu, "relu").error.startswith(NOT_DONE)
+    assert not check(double, "relu").error
+    assert not check((double, double), "relu").error.startswith(NOT_DONE)
 
 
 def test_the_encoding_is_the_one_that_the_file_declares(tmp_path):

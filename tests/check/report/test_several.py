@@ -10,7 +10,8 @@ import pytest
 
 from torchref.check.reading.targets import Target, targets
 from torchref.check.report.junit import junit
-from torchref.check.report.verdict import Verdict
+from torchref.check.report.several import in_one_line
+from torchref.check.report.verdict import Confidence, Finding, Verdict
 from torchref.cli.command_line import main
 
 NAMED = """
@@ -169,3 +170,27 @@ def test_junit_has_pytests_attributes(tmp_path):
         mine, other = (next(root.iter(tag)).attrib.keys() for root in (ours, theirs))
         assert other - {"hostname", "timestamp"} <= mine
     assert "#x07" in ours.find(".//error").text
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ('the backward raised an exception:\n  File "a.py", line 1, in f\n    x\nValueError: no', "ValueError: no"),
+        ('it did not finish within 3 s; it was at:\n  File "a.py", line 1\n    x', "it did not finish within 3 s"),
+        ('it died (SIGABRT)\nCurrent thread 0x7 (most recent call first):\n  File "a.py"', "it died (SIGABRT)"),
+        ("there is no file a.py", "there is no file a.py"),
+        ("", ""),
+    ],
+)
+def test_one_line_says_what_happened(error, line):
+    """Catches a line of a traceback in place of the reason."""
+    assert in_one_line(Verdict("could-not-run", error=error), 1) == f"could not be run: {line}"
+
+
+def test_junit_takes_a_level_for_each():
+    """Catches a class's feedback at the level of another task."""
+    finding = Finding("bias", "wrong-sign", "e", Confidence.CERTAIN, correction="dy")
+    wrong = Verdict("wrong", name="f", findings=[finding])
+    failures = [case[0].text for case in ElementTree.fromstring(junit([wrong] * 3, [0, 1, 3], "grade"))[0]]
+    assert ["dbias" in text for text in failures] == [False, True, True]
+    assert ["instead" in text for text in failures] == [False, False, True]

@@ -12,7 +12,7 @@ import pytest
 
 from torchref.check import Finding, Verdict, check
 from torchref.check.report.verdict import Confidence
-from torchref.check.running.child import LONGEST, TOKEN, receive, run
+from torchref.check.running.child import LONGEST, TOKEN, Limits, receive, run
 from torchref.check.running.message import decode, encode
 
 CHEATS = """
@@ -281,3 +281,41 @@ def test_import_is_free_of_torch():
     """Catches an import of torch by the package itself."""
     code = "import torchref.check, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_limit_of_computing_does_not_count_what_sleeps():
+    """Catches a verdict that depends on the machine's load: time that passes without computing is no one's fault."""
+
+    def sleeps():
+        time.sleep(1.3)
+        return Verdict("right")
+
+    assert run(sleeps, Limits(cpu=1)).verdict == "right"
+
+
+def test_computing_too_long_is_interrupted_and_says_where():
+    """Catches an endless loop that goes on until the clock's limit, and one that catches what interrupts it."""
+
+    def computes():
+        while True:
+            pass
+
+    def is_stubborn():
+        while True:
+            try:
+                computes()
+            except BaseException:
+                continue
+
+    error = run(computes, Limits(cpu=1)).error
+    assert error.startswith("it did not finish within 1 s of computing; it was at:"), error
+    assert "test_child.py" in error
+    error = run(is_stubborn, Limits(cpu=1)).error
+    assert "SIGXCPU: it computed for longer than it may" in error, error
+
+
+def test_the_limit_of_memory_is_the_one_that_is_asked_for():
+    """Catches a limit that is not handed on, and a message that names another."""
+    verdict = run(lambda: Verdict("right", name=str(np.ones(1 << 27).sum())), Limits(memory=1 << 29))
+    assert "more memory than it may have (0.5 GiB)" in verdict.error
+    assert run(lambda: Verdict("right", name=str(np.ones(1 << 24).sum())), Limits(memory=1 << 29)).verdict == "right"

@@ -6,13 +6,16 @@ The file is read here, never run.
 from __future__ import annotations
 
 import ast
+import inspect
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from torchref.check.reading.forms.class_names import BACKWARDS, ZERO
 from torchref.check.reading.targets import PAIRS
 
-__all__ = ["NOT_DONE", "unfinished"]
+__all__ = ["NOT_DONE", "unfinished", "unfinished_code"]
 
 NOT_DONE = "it is not done yet"  # how the sentence begins
 
@@ -20,13 +23,28 @@ NOT_DONE = "it is not done yet"  # how the sentence begins
 def unfinished(path: str | Path, name: str) -> str:
     """Which part of `name` is still empty, in a sentence; "" if none is, or if the file cannot be read."""
     try:
-        tree = ast.parse(Path(path).read_bytes())  # as Python reads it: in the encoding that the file declares
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return _open_end(Path(path).read_bytes(), name)  # as Python reads it: in the encoding that the file declares
+    except OSError:
         return ""
-    for part in _parts(tree, name):
-        if _is_empty(part):
-            return f"{NOT_DONE}: {part.name} (line {part.lineno}) is still empty"
-    return ""
+
+
+def unfinished_code(function: Any) -> str:
+    """The same of a function or a class that is there, in a notebook perhaps; "" if nothing knows its source."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except (OSError, TypeError):
+        return ""
+    return _open_end(textwrap.dedent("".join(lines)), getattr(function, "__name__", ""), first - 1)
+
+
+def _open_end(source: str | bytes, name: str, before: int = 0) -> str:
+    """The sentence about the first empty part; `before` lines stand above the source."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    empty = next((part for part in _parts(tree, name) if _is_empty(part)), None)
+    return f"{NOT_DONE}: {empty.name} (line {empty.lineno + before}) is still empty" if empty is not None else ""
 
 
 def _parts(tree: ast.Module, name: str) -> Iterator[ast.FunctionDef]:

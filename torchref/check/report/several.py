@@ -37,7 +37,8 @@ def as_text(
 def in_one_line(v: Judgement, hints: int) -> str:
     """The verdict in one line: its word, and as much more as the level of hints allows."""
     if v.verdict == COULD_NOT_RUN:
-        said = [line for line in v.error.splitlines() if line[:1].strip()]  # without the lines of a traceback
+        lines = (line for line in v.error.splitlines() if line[:1].strip())  # without those of a traceback
+        said = [line for line in lines if not line.endswith("(most recent call first):")]
         return f"could not be run: {(said or [''])[-1].removesuffix('; it was at:')}"
     if v.verdict == RIGHT or hints == 0:
         return v.outcome

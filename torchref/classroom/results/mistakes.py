@@ -14,6 +14,8 @@ from torchref.classroom.marking import Student
 
 __all__ = ["Mistake", "as_page", "as_text", "mistakes"]
 
+HEADINGS = ".torchref th{text-align:left;padding:.15em 1.2em .15em 0}"
+
 
 @dataclass
 class Mistake:
@@ -109,7 +111,7 @@ def as_page(assignment: Assignment, students: Sequence[Student]) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<style>{STYLE}</style></head><body class="torchref"><h1>{name}</h1>'
+        f'<style>{STYLE}{HEADINGS}</style></head><body class="torchref"><h1>{name}</h1>'
         f"<h2>Tasks</h2>{_tasks(assignment, students)}"
         f"<h2>Mistakes</h2>{''.join(map(_mistake, mistakes(students))) or '<p>No mistakes were found.</p>'}"
         f"<h2>Students</h2>{_students(assignment, students)}</body></html>\n"

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import tyro
 
-from torchref.check.api import split
 from torchref.classroom.exercises.new import find, write
 from torchref.cli.commands import option
 from torchref.compare.errors import UserError
@@ -42,14 +41,15 @@ def run(options: Options) -> int:
         raise UserError(f"exercises: --hints must be 0, 1, 2 or 3, not {options.hints}")
     if options.level not in (1, 2, 3):
         raise UserError(f"exercises: --level must be 1, 2 or 3, not {options.level}")
+    only = [name.strip() for name in (options.only or "").split(",") if name.strip()]
     match options.words:
         case ("new", folder):
-            exercises = find(split(options.only) or [])
+            exercises = find(only)
             write(Path(folder), exercises, options.seed, options.hints)
             print(f"{len(exercises)} exercises are in {folder}: fill in a backward, then")
             print(f"  torchref grade {Path(folder, 'assignment.toml')} {folder}")
         case ("list",):
-            exercises = find(split(options.only) or [])
+            exercises = find(only)
             width = max(len(exercise.name) for exercise in exercises)
             print("\n".join(f"{exercise.name:{width}}  {exercise.title}" for exercise in exercises))
         case ("hint", name):
