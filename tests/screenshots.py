@@ -57,15 +57,6 @@ def close_settings(page: Any) -> None:
     page.get_by_text("Settings", exact=True).first.click()
 
 
-def wide_list(page: Any) -> None:
-    """The runs of a sweep have long names, and their list is narrow."""
-    close_settings(page)
-    page.mouse.move(243, 500)
-    page.mouse.down()
-    page.mouse.move(430, 500, steps=5)
-    page.mouse.up()
-
-
 def filter_tags(words: str) -> Callable[[Any], None]:
     """Show the cards whose tags have one of these words."""
 
@@ -111,7 +102,7 @@ SHOTS = (
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),
-    Shot("sweep-time-series", "sweep/regression", prepare=wide_list),
+    Shot("sweep-time-series", "sweep/regression", prepare=close_settings),
     Shot("sweep-hparams", "sweep/regression", "hparams"),
     Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings),
     Shot("lesson-dropout", "lessons/dropout", prepare=close_settings),
