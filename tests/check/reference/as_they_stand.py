@@ -47,13 +47,13 @@ def step_of_words(X, Y, params):
     return loss, (dC, flat.T @ d, d.sum(0))
 
 
-def log_cosh(pred, target):
+def hyperbolic(pred, target):
     d = pred - target
     loss = np.log(np.cosh(d)).mean()
     return loss, np.tanh(d) / d.size
 
 
-def log_cosh_sum(pred, target):
+def hyperbolic_sum(pred, target):
     d = pred - target
     loss = np.log(np.cosh(d)).mean()
     return loss, np.tanh(d)

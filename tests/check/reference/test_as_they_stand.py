@@ -14,7 +14,7 @@ def judged(name):
     ("name", "weights"),
     [
         ("manual_backprop", "C W1 b1 W2 b2"),
-        ("log_cosh", "pred"),
+        ("hyperbolic", "pred"),
         ("loss_of_times", "x"),
         ("propagate", "w b"),
         ("loss_and_grads", "W b"),
@@ -34,7 +34,7 @@ def test_right(name, weights):
     ("name", "slug", "gradient"),
     [
         ("step_of_words", "repeated-index-overwritten", "C"),
-        ("log_cosh_sum", "wrong-reduction", "pred"),
+        ("hyperbolic_sum", "wrong-reduction", "pred"),
         ("SizesNoMean", "wrong-reduction", "W[0]"),
         ("StepsAsGradients", "wrong-sign", "w1"),
     ],

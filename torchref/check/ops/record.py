@@ -146,6 +146,11 @@ class Op:
         return self.family in ("linear", "conv", "norm", "embedding", "pool")
 
     @property
+    def pooling(self) -> bool:
+        """Whether it makes one number of each window, without a weight."""
+        return self.family == "pool"
+
+    @property
     def recurrent(self) -> bool:
         """Whether it is a step of a recurrence, or all of them: people put a layer behind it."""
         return self.family == "recurrent"

@@ -29,7 +29,7 @@ def planes(op: Op) -> Iterator[tuple[Op, str]]:
         yield without(op, ("C", "in")), "it is judged on inputs without channels, as gray images (N, H, W)"
         both = "it is judged on inputs without channels, as gray images (N, H, W), and one kernel, (kH, kW)"
         yield without(op, ("C", "in", "out")), both
-    elif op.family == "pool":
+    elif op.pooling:
         yield without(op, ("N", "C")), "it is judged on one input without channels, as a gray image (H, W)"
 
 
