@@ -3,6 +3,7 @@
 Varied: two convolutions (1,898 weights), or two fully connected layers (2,130), on the digits.
 Measured: accuracy on held-out digits, as they are, and moved by one pixel to any side.
 Refuted by: a fully connected network that is as good on either.
+The learning rate is the best for either network: of 0.003, 0.01, 0.02, 0.03 and 0.06, on other seeds.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def training(model: Any) -> Comparison:
         claim="",
         model=model,
         loss=lambda nn: nn.CrossEntropyLoss(),
-        optimizer=lambda optim, parameters: optim.Adam(parameters, lr=0.01),
+        optimizer=lambda optim, parameters: optim.Adam(parameters, lr=0.03),
         data=lambda: digits(0.6, images=True),
         epochs=10,
     )

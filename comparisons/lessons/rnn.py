@@ -5,8 +5,8 @@ Three tasks. text: the next letter of real text. marked: at every place, the val
 made, so that its distance is known. first: the first of 12 symbols, asked for at the end alone.
 Measured on held-out examples: bits per letter; how often the value is right of a symbol 5 or more back; of the first.
 Refuted by: a window that needs no more bits, or is right beyond itself; a plain RNN that recalls the first as often.
-The window's width was the best on other seeds. The learning rate is one for all: at twice this rate the window and the
-LSTM are better on the text, in the same order. The window stays ahead in a training seven times as long.
+The window's width and each network's learning rate were the best on other seeds. The window stays ahead of the LSTM and
+the GRU in a training seven times as long.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from torchref.nn.module import Array
 
 CELLS = ("RNN", "LSTM", "GRU")
 WINDOW, VALUES = 5, 4
+# The best of 0.01, 0.03, 0.06 and 0.1 on the text, in the mean over the seeds 100 to 103.
+# On the other tasks none of the four changes what a network can do.
+RATES = {"RNN": 0.03, "LSTM": 0.06, "GRU": 0.03, "window": 0.06}
 STEPS = {"text": 200, "marked": 80, "first": 200}
 HIDDEN = {"RNN": 49, "LSTM": 27, "GRU": 31, "window": 94}  # 7,600 weights on the text
 HIDDEN_MADE = {"RNN": 28, "LSTM": 15, "GRU": 17, "window": 41}  # 2,100 on what is made
@@ -89,7 +92,7 @@ def training(task: str, kind: str, open_gate: bool = False) -> Comparison:
         model=numpy_network,
         torch_model=torch_network,
         loss=lambda nn: nn.CrossEntropyLoss(),
-        optimizer=lambda optim, parameters: optim.Adam(parameters, lr=0.03),
+        optimizer=lambda optim, parameters: optim.Adam(parameters, lr=RATES[kind]),
         scheduler=lambda schedulers, optimizer: schedulers.LambdaLR(optimizer, models.warmup_cosine(20, STEPS[task])),
         schedule_each_step=True,
         max_norm=1.0,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from comparisons.lessons import batch_norm, dropout, supervised, unsupervised
+import torchref
+from comparisons.lessons import activations, batch_norm, dropout, supervised, unsupervised
 from torchref.compare.catalogue import find_lesson
 from torchref.compare.teach.trained import Trained
 
@@ -110,3 +111,30 @@ def test_every_measure_has_a_card():
         varied = {card for card in lesson.cards if card.startswith("figures/")}
         assert set(lesson.cards) - varied <= drawn
         assert find_lesson(lesson.name) is lesson
+
+
+@pytest.mark.parametrize(
+    ("plain", "moved", "slope"),
+    [
+        ("sigmoid, mean 0", "sigmoid", 0.25),
+        ("steep sigmoid, mean 0", "steep sigmoid", 1.0),
+        ("tanh", "tanh, mean 1", 1.0),
+    ],
+)
+def test_pairs_that_differ_in_the_mean_alone(plain, moved, slope):
+    """Catches a pair whose slopes differ, a mean that is not zero, and networks of unequal size."""
+    sizes, outputs, slopes = [], [], []
+    x = np.linspace(-3, 3, 61)
+    for name in (plain, moved):
+        network = activations.network(torchref.nn, name, 3)
+        sizes.append(sum(parameter.data.size for parameter in network.parameters()))
+        y, backward = network[1](x)
+        outputs.append(y)
+        slopes.append(backward(np.ones_like(x)))
+    assert sizes[0] == sizes[1]
+    np.testing.assert_allclose(slopes[0], slopes[1], rtol=1e-12)
+    assert slopes[0].max() == pytest.approx(slope)
+    assert outputs[0].mean() == pytest.approx(0, abs=1e-12)
+    apart = outputs[1] - outputs[0]
+    np.testing.assert_allclose(apart, apart[0], rtol=1e-12)
+    assert apart[0] > 0.4
