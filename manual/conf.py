@@ -88,6 +88,7 @@ def setup(app: Any) -> None:
     app.connect("source-read", pages.together)
     app.connect("source-read", pages.with_contents)
     app.connect("source-read", pages.outside)
+    app.connect("source-read", pages.to_the_check)
     app.connect("source-read", pages.to_the_left)
     app.connect("source-read", pages.in_both_lights)
     app.connect("autodoc-process-docstring", docstrings.to_rst)
