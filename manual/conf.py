@@ -62,6 +62,9 @@ katex_prerender = True
 katex_css_path = "katex/katex.min.css"
 katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
 katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60
+# By a port, as on Windows: it tries until node answers. By a file it tries once, as soon as the file is there, and on a
+# busy machine nobody listens yet.
+katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
 
 autodoc_typehints = "none"  # the docstrings say what each array is
 autodoc_member_order = "bysource"
