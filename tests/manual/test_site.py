@@ -92,3 +92,29 @@ def test_a_browser_without_a_network_shows_it(site, page):
     assert "torchref" in done.stdout
     assert "ERR_NAME_NOT_RESOLVED" not in done.stderr
     assert not re.findall(r"CONSOLE.*(?:Uncaught|Failed to load)", done.stderr)
+
+
+# Not seen: the right end of a formula that is cut, of a page that is too wide; a picture that is not there.
+HIDDEN = """width => [
+  ...[...document.querySelectorAll("div.math .katex-html")].filter(e => width > 999 && e.scrollWidth > e.clientWidth),
+  ...[...document.querySelectorAll("article img")].filter(e => e.complete && !e.naturalWidth && e.checkVisibility()),
+  ...[document.documentElement].filter(e => e.scrollWidth > e.clientWidth + 1),
+].map(e => e.src || e.closest(".katex")?.querySelector("annotation").textContent || "the page")"""
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_all_of_a_page_is_seen(site, width):
+    """Catches a formula that is too long for a desk, and a page that is too wide for a phone."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    found = {}
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": width, "height": 900})
+        for page in sorted(site.rglob("*.html")):
+            if "_modules" not in page.parts:
+                view.goto(page.as_uri())
+                found[str(page.relative_to(site))] = view.evaluate(HIDDEN, width)
+    hidden = {name: parts for name, parts in found.items() if parts}
+    assert not hidden, hidden
