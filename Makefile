@@ -57,7 +57,7 @@ cuda: $(VENV)/installed-test
 
 # Of one tree two distributions: manual/decisions/two-wheels.md says why.
 wheels: $(VENV)/installed-dev
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./light
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./torchref/browser/wheel
 
 # NUMPY=FILE.whl puts NumPy for WebAssembly into the folder; without it a visitor's browser loads it from Pyodide's CDN.
 browser: $(VENV)/installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import sys
@@ -66,6 +67,21 @@ katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
 # Sphinx writes in processes of its own, where atexit is not run: without this, node would outlive them.
 katex.atexit = SimpleNamespace(register=lambda function, *args: Finalize(None, function, args=args, exitpriority=0))
 katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60
+# By a port, as on Windows: it tries until node answers. By a file it tries once, as soon as the file is there, and on a
+# busy machine nobody listens yet.
+katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+start_server = katex.KaTeXServer.start
+
+
+def start_and_end() -> katex.KaTeXServer:
+    """Node, which ends with the process that began it: Sphinx's workers run what `Finalize` knows, and no `atexit`."""
+    server = start_server()
+    atexit.unregister(katex.KaTeXServer.terminate)
+    Finalize(None, server.terminate, exitpriority=0)
+    return server
+
+
+katex.KaTeXServer.start = start_and_end
 
 autodoc_typehints = "none"  # the docstrings say what each array is
 autodoc_member_order = "bysource"
@@ -92,6 +108,7 @@ def setup(app: Any) -> None:
     app.connect("source-read", pages.together)
     app.connect("source-read", pages.with_contents)
     app.connect("source-read", pages.outside)
+    app.connect("source-read", pages.to_the_check)
     app.connect("source-read", pages.to_the_left)
     app.connect("source-read", pages.in_both_lights)
     app.connect("autodoc-process-docstring", docstrings.to_rst)

@@ -11,6 +11,7 @@ import numpy
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LIGHT = ROOT / "torchref" / "browser" / "wheel"
 WRONG = """
 import numpy as np
 
@@ -29,7 +30,7 @@ def project(path):
 
 def test_the_two_lists_agree():
     """Catches a dependency that is added to torchref alone, or with another range."""
-    full, light = project("pyproject.toml"), project("light/pyproject.toml")
+    full, light = project("pyproject.toml"), project(LIGHT / "pyproject.toml")
     extras = light["optional-dependencies"]
     assert sorted(full["dependencies"]) == sorted(light["dependencies"] + extras["torch"])
     assert set(extras["command"]) < set(extras["torch"])
@@ -41,7 +42,7 @@ def test_the_two_lists_agree():
 def wheel(tmp_path_factory):
     pytest.importorskip("hatchling", reason="the build needs hatchling, which is not installed")
     out = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", ROOT / "light", "--no-deps", "--no-build-isolation", "-w", out]
+    build = [sys.executable, "-m", "pip", "wheel", LIGHT, "--no-deps", "--no-build-isolation", "-w", out]
     ran = subprocess.run(list(map(str, build)), capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (path,) = out.glob("torchref_light-*.whl")

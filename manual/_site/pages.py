@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 MANUAL = ROOT / "manual"
 ADDRESS = "https://github.com/torchref/torchref/blob/main/"
 CODE = re.compile(r"(?<=```python\n)( +.*?)(?=```)", re.DOTALL)
+CHECK = re.compile(r"\[([^\]]+)\]\(https://torchref\.github\.io/torchref/(check/)\)")
 LIBRARY = "The library, name by name"
 IN_FOLDER = re.compile(r"\]\(([\w-]+\.md)")
 LIGHTS = ("light", "dark")
@@ -50,6 +51,12 @@ def outside(app: Any, docname: str, source: list[str]) -> None:
         return match[0] if path.is_relative_to(MANUAL) else f"]({ADDRESS}{path.relative_to(ROOT).as_posix()})"
 
     source[0] = RELATIVE.sub(address, source[0])
+
+
+def to_the_check(app: Any, docname: str, source: list[str]) -> None:
+    """The check in the browser is no page of Sphinx's: `make browser` puts it beside the pages, and so is it linked."""
+    up = "../" * docname.count("/")
+    source[0] = CHECK.sub(rf'<a href="{up}\2index.html">\1</a>', source[0])
 
 
 def to_the_left(app: Any, docname: str, source: list[str]) -> None:

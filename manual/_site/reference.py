@@ -112,8 +112,9 @@ def certified(entry: Entry) -> str:
     row = CERTIFICATE.get(entry.part.prefix + entry.name)
     if row is None:
         return ""
+    cases = "case" if row["cases"] == 1 else "cases"
     return (
-        f"[certificate](../../certificate.md): {row['cases']:,} cases, {row['tensors']:,} tensors; "
+        f"[certificate](../../certificate.md): {row['cases']:,} {cases}, {row['tensors']:,} tensors; "
         f"worst error {row['share64']:.2f} S in float64, {row['share32']:.2f} S in float32; "
         f"mutants caught {row['caught']:,} of {row['planted']:,}"
     )

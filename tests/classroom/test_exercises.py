@@ -95,6 +95,13 @@ def test_no_solution_is_shipped(tmp_path):
         assert len(backward.body) == 2  # what is to be returned, and that it is not there
 
 
+@pytest.mark.parametrize(("only", "line"), [("relu", "1 exercise is in"), ("relu,linear", "2 exercises are in")])
+def test_it_says_how_many(only, line, tmp_path, capsys):
+    """Catches "1 exercises are"."""
+    assert main(["exercises", "new", str(tmp_path / "w"), "--only", only]) == 0
+    assert capsys.readouterr().out.startswith(line)
+
+
 def test_the_assignment_asks_for_what_was_written(tmp_path):
     """Catches a task whose file, variants or points are others than the skeleton's."""
     assert main(["exercises", "new", str(tmp_path / "w"), "--only", "attention,linear", "--seed", "3"]) == 0

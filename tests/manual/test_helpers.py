@@ -65,6 +65,13 @@ def test_a_link_that_leaves_the_manual():
     assert text == f"[a]({pages.ADDRESS}torchref/nn/linear.py) [b](../notation.md)"
 
 
+def test_a_link_to_the_check_stays_on_the_site():
+    """Catches a copy of the site that sends its readers to the published one."""
+    link = "[the check](https://torchref.github.io/torchref/check/)"
+    assert made(pages.to_the_check, "index", link) == '<a href="check/index.html">the check</a>'
+    assert made(pages.to_the_check, "learn/neuron", link) == '<a href="../check/index.html">the check</a>'
+
+
 def test_code_from_inside_a_function():
     """Catches lines that begin in the middle of the page, and lines that lose their own indentation."""
     text = made(pages.to_the_left, "", "```python\n    if a:\n        b\n```\n")

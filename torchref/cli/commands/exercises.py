@@ -46,7 +46,8 @@ def run(options: Options) -> int:
         case ("new", folder):
             exercises = find(only)
             write(Path(folder), exercises, options.seed, options.hints)
-            print(f"{len(exercises)} exercises are in {folder}: fill in a backward, then")
+            count = "1 exercise is" if len(exercises) == 1 else f"{len(exercises)} exercises are"
+            print(f"{count} in {folder}: fill in a backward, then")
             print(f"  torchref grade {Path(folder, 'assignment.toml')} {folder}")
         case ("list",):
             exercises = find(only)
