@@ -99,7 +99,7 @@ def circuit(page: Any) -> None:
 SHOTS = (
     Shot("digits-time-series", "digits", prepare=close_settings, height=1500),
     Shot("digits-images", "digits", "images"),
-    Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and"), 1220),
+    Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and"), 1300),
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),

@@ -178,7 +178,11 @@ def across(f: Figures) -> list[Across]:
             f"figures/training {figure} by rate", "learning rate", f"{figure} {after}", over_rates(f"early {figure}")
         )
         for figure in ("accuracy", "loss")
-    ] + [Across("figures/modes by batch size", "examples in the batch", "loss in training mode minus evaluation mode", modes)]
+    ] + [
+        Across(
+            "figures/modes by batch size", "examples in the batch", "loss in training mode minus evaluation mode", modes
+        )
+    ]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:

@@ -117,7 +117,7 @@ lesson = Lesson(
     watch=watch,
     show=show,
     tags={
-        "figures/share gained": "How much of what there is to gain is gained: 0 at the first loss, 1 at the lowest loss "
+        "figures/share gained": "How much of what can be gained is gained: 0 at the first loss, 1 at the lowest loss "
         "that any line has (least squares).",
         "loss/all examples": "The mean squared error of all examples after each step, whatever the step has seen.",
         "path over the loss": "The loss over the two weights that move most, the others as at the end: white is low, "
