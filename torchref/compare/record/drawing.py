@@ -133,7 +133,7 @@ class Figure:
             if kind == "words":
                 left -= 20
             elif kind == "box":
-                self.draw.rectangle((left, middle - 8, left + 16, middle + 8), colour, outline=GREY)
+                self.draw.rectangle((left, middle - 8, left + 16, middle + 8), colour, outline=GREY, width=2)
             elif kind == "dots":
                 self.draw.ellipse((left + 3, middle - 6, left + 15, middle + 6), colour)
             else:

@@ -225,7 +225,7 @@ def weights(maps: Array, title: str) -> Array:
     shown = maps[: 2 * ACROSS]
     reach = float(np.abs(shown).max())
     legend = [
-        (f"−{reach:.2g}", (200, 80, 0), "box"),
+        (f"{-reach:.2g}", (200, 80, 0), "box"),
         ("0", (255, 255, 255), "box"),
         (f"{reach:.2g}", (0, 90, 170), "box"),
     ]

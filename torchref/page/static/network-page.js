@@ -76,7 +76,7 @@ function lossCard(app, all) {
   const apart = Math.abs(loss.numpy - loss.torch);
   const lines = [["NumPy", short(loss.numpy)], ["torch", short(loss.torch)], ["apart", short(apart)], ["bound", short(loss.bound)]];
   const table = element("table", { class: when }, ...lines.map(([name, value]) => element("tr", {}, element("th", {}, name), element("td", {}, value))));
-  return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", "", loss.says), cell(table, thumb(app, "target", when)), cell(), cell(), cell(), cell());
+  return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", "", loss.says), cell(table, thumb(app, "target", when, "target")), cell(), cell(), cell(), cell());
 }
 
 function head(place, stage, name, says = name) {
