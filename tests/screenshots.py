@@ -106,14 +106,14 @@ SHOTS = (
     Shot("sweep-time-series", "sweep/regression", prepare=close_settings, height=1080, width=1800),
     Shot("sweep-hparams", "sweep/regression", "hparams", width=1800),
     Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings, height=1000),
-    Shot("lesson-dropout", "lessons/dropout", prepare=close_settings, height=1100),
-    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings, height=1100),
+    Shot("lesson-dropout", "lessons/dropout", prepare=close_settings, height=1085),
+    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings, height=960),
     Shot("lesson-rnn", "lessons/rnn", prepare=close_settings, height=1100),
     Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1100, 1600),
     Shot("backprop-entry", "digits", "backprop", entry, 1280),
     Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout"), 940),
     Shot("backprop-circuits", "digits", "backprop", circuit),
-    Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part"), 1500),
+    Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part"), 1260),
 )
 
 

@@ -58,7 +58,7 @@ def test_deep_link(tmp_path):
     assert (link.netloc, link.fragment) == ("127.0.0.1:6006", "timeseries")
     assert query["smoothing"] == ["0"]
     picture, *curves = json.loads(query["pinnedCards"][0])
-    assert picture["runId"] == "defaultExperimentId/dropout/difference"  # the first variant's
+    assert picture["runId"] == "defaultExperimentId/dropout/numpy"  # the first variant's
     assert {"plugin": "scalars", "tag": "loss/training"} in curves
     assert query["runColorGroup"] == ["regex:^(.*)/(?:numpy|torch|difference)$"]
     alone = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006/", tmp_path / "plain")).query)
@@ -117,7 +117,7 @@ def test_serves_until_ctrl_c(tmp_path):
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs") as answer:
                     runs = json.load(answer)
                 time.sleep(0.1)
-            assert sorted(runs) == ["plain/numpy", "plain/numpy", "plain/torch"]
+            assert sorted(runs) == ["plain/difference", "plain/numpy", "plain/torch"]
             second = subprocess.run(words, capture_output=True, text=True, check=False)
             assert second.returncode == 2
             assert port in second.stderr
