@@ -109,7 +109,7 @@ SHOTS = (
     Shot("lesson-dropout", "lessons/dropout", prepare=close_settings, height=1085),
     Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings, height=960),
     Shot("lesson-rnn", "lessons/rnn", prepare=close_settings, height=1100),
-    Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1100, 1600),
+    Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1040, 1740),
     Shot("backprop-entry", "digits", "backprop", entry, 1280),
     Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout"), 940),
     Shot("backprop-circuits", "digits", "backprop", circuit),
