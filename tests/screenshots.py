@@ -37,7 +37,7 @@ TRAININGS = {  # folder -> the words behind `torchref compare`
     "lessons/dropout": ["dropout"],
     "lessons/batch_norm": ["batch_norm"],
     "lessons/rnn": ["rnn"],
-    "sweep/regression": ["regression", "--grid", "lr=0.01,0.1", "--seeds", "2"],
+    "sweep/regression": ["regression", "--only", "linear", "--grid", "lr=0.01,0.1", "--seeds", "2"],
 }
 
 
@@ -50,6 +50,7 @@ class Shot:
     page: str = ""
     prepare: Callable[[Any], None] = lambda page: None
     height: int = HEIGHT
+    width: int = WIDTH
 
 
 def close_settings(page: Any) -> None:
@@ -96,23 +97,23 @@ def circuit(page: Any) -> None:
 
 
 SHOTS = (
-    Shot("digits-time-series", "digits", prepare=close_settings),
+    Shot("digits-time-series", "digits", prepare=close_settings, height=1500),
     Shot("digits-images", "digits", "images"),
-    Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and")),
+    Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and"), 1300),
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),
-    Shot("sweep-time-series", "sweep/regression", prepare=close_settings),
-    Shot("sweep-hparams", "sweep/regression", "hparams"),
-    Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings),
-    Shot("lesson-dropout", "lessons/dropout", prepare=close_settings),
-    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings),
-    Shot("lesson-rnn", "lessons/rnn", prepare=close_settings),
-    Shot("backprop-network", "digits", "backprop", tab("Network", "dropout")),
-    Shot("backprop-entry", "digits", "backprop", entry),
-    Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout")),
+    Shot("sweep-time-series", "sweep/regression", prepare=close_settings, height=1080, width=1800),
+    Shot("sweep-hparams", "sweep/regression", "hparams", width=1800),
+    Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings, height=1000),
+    Shot("lesson-dropout", "lessons/dropout", prepare=close_settings, height=1085),
+    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings, height=960),
+    Shot("lesson-rnn", "lessons/rnn", prepare=close_settings, height=1100),
+    Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1040, 1740),
+    Shot("backprop-entry", "digits", "backprop", entry, 1280),
+    Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout"), 940),
     Shot("backprop-circuits", "digits", "backprop", circuit),
-    Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part")),
+    Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part"), 1260),
 )
 
 
@@ -179,6 +180,7 @@ def viewed(runs: Path, run: str) -> Iterator[str]:
             there = {path.parent for path in (runs / run).glob("**/events.out.tfevents.*")}
             while len(known_runs(link)) < len(there):
                 time.sleep(1)
+            asked(link, "plugins_listing")  # at the first question the projector only begins to look for its files
             yield link
         finally:
             process.terminate()  # a process in the background may be deaf to Ctrl-C
@@ -187,9 +189,14 @@ def viewed(runs: Path, run: str) -> Iterator[str]:
 
 def known_runs(link: str) -> list[str]:
     """The runs that TensorBoard has read."""
-    with urllib.request.urlopen(link.partition("/?")[0] + "/data/runs") as answer:
-        found: list[str] = json.loads(answer.read())
+    found: list[str] = asked(link, "runs")
     return found
+
+
+def asked(link: str, what: str) -> Any:
+    """What TensorBoard answers."""
+    with urllib.request.urlopen(f"{link.partition('/?')[0]}/data/{what}") as answer:
+        return json.loads(answer.read())
 
 
 def save(png: bytes, path: Path) -> None:
@@ -212,7 +219,7 @@ def save(png: bytes, path: Path) -> None:
 def shoot(opened: Any, link: str, shot: Shot) -> None:
     """The picture in light and in dark."""
     for mode in ("light", "dark"):
-        context = opened.new_context(viewport={"width": WIDTH, "height": shot.height}, color_scheme=mode)
+        context = opened.new_context(viewport={"width": shot.width, "height": shot.height}, color_scheme=mode)
         page = context.new_page()
         page.goto(f"{link.partition('/?')[0]}/#{shot.page}" if shot.page else link)
         page.wait_for_load_state("networkidle")

@@ -178,7 +178,11 @@ def across(f: Figures) -> list[Across]:
             f"figures/training {figure} by rate", "learning rate", f"{figure} {after}", over_rates(f"early {figure}")
         )
         for figure in ("accuracy", "loss")
-    ] + [Across("figures/modes by batch size", "examples in the batch", "loss in training - in evaluation mode", modes)]
+    ] + [
+        Across(
+            "figures/modes by batch size", "examples in the batch", "loss in training mode minus evaluation mode", modes
+        )
+    ]
 
 
 def show(recorder: Recorder, trained: Trained) -> None:
@@ -202,7 +206,7 @@ lesson = Lesson(
         **{
             f"{kind}, rate {rate}": training(kind == "norm", rate, epochs=16 if rate == GOOD else EPOCHS)
             for rate in RATES
-            for kind in ("plain", "norm")
+            for kind in ("norm", "plain")  # one that learns comes first: its loss is TensorBoard's first picture
         },
         "norm, rate 0.02, batches of 2": training(True, LOW, batch_size=2, epochs=1),
     },
@@ -219,7 +223,8 @@ lesson = Lesson(
         "figures/modes by batch size",
         "smoothness/range of the loss along the gradient",
     ),
-    runs="rate [0-9.]+/|about",  # eight settings: without the batches of two
+    runs="rate (0.02|0.5|3.0)/|about",  # six settings: as many as TensorBoard has colours for
+    colors="^((?:norm|plain), rate (?:0.02|0.5|3.0))/",
     quick=9,
     seeds=7,  # of nine variants: ten would take a minute
     tags={

@@ -87,7 +87,7 @@ def train(trained: Trained) -> None:
 
 
 def twins(trained: Trained) -> tuple[Any, Any]:
-    """NumPy's twin and torch's."""
+    """The NumPy twin and the torch twin."""
     return trained.lockstep.numpy_twin, trained.lockstep.torch_twin
 
 

@@ -103,7 +103,7 @@ class Comparison:
 
     @property
     def defining_torch(self) -> Callable[..., Any]:
-        """The function that makes torch's twin: `torch_model`, or `model` where that makes both."""
+        """The function that makes the torch twin: `torch_model`, or `model` where that makes both."""
         return self.torch_model or self.defining
 
     def __post_init__(self) -> None:

@@ -143,6 +143,6 @@ def test_a_watched_step_is_recorded_for_both_engines(tmp_path):
     assert metrics["numpy"].keys() == metrics["torch"].keys()
     for tag, points in metrics["numpy"].items():
         assert metrics["torch"][tag][0] == pytest.approx(points[0], rel=1e-6, abs=1e-12), tag
-    read = EventAccumulator(str(tmp_path / "difference"), size_guidance={"images": 0}).Reload()
+    read = EventAccumulator(str(tmp_path / "numpy"), size_guidance={"images": 0}).Reload()
     wanted = {"hidden 1/after dropout/masks", "hidden 1/after normalisation/in front and behind"}
     assert wanted | {"hidden 1/after normalisation/running and batch statistics"} == set(read.Tags()["images"])

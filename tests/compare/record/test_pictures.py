@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from torchref.compare.record import pictures
-from torchref.compare.record.drawing import HEIGHT, LARGE, NUMPY, TORCH, WIDTH, Figure, fitting, font, nice, shaded
+from torchref.compare.record.drawing import (
+    COLOURS,
+    HEIGHT,
+    LARGE,
+    NUMPY,
+    TORCH,
+    WIDTH,
+    Figure,
+    fitting,
+    font,
+    nice,
+    shaded,
+)
 
 
 def count(picture, colour):
@@ -22,6 +34,22 @@ def test_two_curves_are_seen_as_two():
     broken = np.array([1.0, np.nan, np.inf, 0.5])
     assert pictures.agreement(np.arange(4.0), broken, broken, "t", "loss").shape == picture.shape
     assert pictures.agreement(np.zeros(0), np.zeros(0), np.zeros(0), "t", "loss").shape == picture.shape
+
+
+def test_no_curve_is_cut_off():
+    """Catches an axis that ends below a loss's start: its height would not be seen."""
+    steps, loss = np.arange(1.0, 201), np.full(200, 0.1)
+    low, high = (
+        pictures.agreement(steps, each, each, "t", "loss")
+        for each in (loss + 2 * (steps == 1), loss + 20 * (steps == 1))
+    )
+    assert (low != high).any(), "a start ten times as high looks the same"
+
+
+def test_settings_do_not_take_the_engines_colours():
+    """Catches a first setting in NumPy's blue, which would look like NumPy's curve."""
+    assert NUMPY not in COLOURS[:3]
+    assert TORCH not in COLOURS
 
 
 def test_a_mask_tells_dropped_units_from_silent_ones():

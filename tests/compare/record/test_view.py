@@ -58,9 +58,9 @@ def test_deep_link(tmp_path):
     assert (link.netloc, link.fragment) == ("127.0.0.1:6006", "timeseries")
     assert query["smoothing"] == ["0"]
     picture, *curves = json.loads(query["pinnedCards"][0])
-    assert picture["runId"] == "defaultExperimentId/dropout/difference"  # the first variant's
+    assert picture["runId"] == "defaultExperimentId/dropout/numpy"  # the first variant's
     assert {"plugin": "scalars", "tag": "loss/training"} in curves
-    assert query["runColorGroup"] == ["regex:^(.*)/"]
+    assert query["runColorGroup"] == ["regex:^(.*)/(?:numpy|torch|difference)$"]
     alone = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006/", tmp_path / "plain")).query)
     assert alone["runColorGroup"] == ["regex:(numpy|torch|difference)$"]
 
@@ -70,7 +70,7 @@ def test_the_first_variant_is_on_top(tmp_path):
     record(tmp_path, "plain", "dropout")
     (tmp_path / "config.toml").write_text("[variants.plain]\n[variants.dropout]\n")
     query = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)
-    assert json.loads(query["pinnedCards"][0])[0]["runId"] == "defaultExperimentId/plain/difference"
+    assert json.loads(query["pinnedCards"][0])[0]["runId"] == "defaultExperimentId/plain/numpy"
 
 
 def test_a_lessons_cards_are_on_top(tmp_path):
@@ -88,9 +88,9 @@ def test_a_lessons_cards_are_on_top(tmp_path):
     assert page(tmp_path) == (["gap", "loss/step"], "regex:^(p|n)", "timeseries")
     assert page(tmp_path / "plain") == (["gap", "loss/step"], "regex:(numpy|torch|difference)$", "timeseries")
     (tmp_path / "config.toml").write_text('cards = ["gap"]\ncolors = ""\npage = "text"')
-    assert page(tmp_path) == (["gap"], "regex:^(.*)/", "text")
+    assert page(tmp_path) == (["gap"], "regex:^(.*)/(?:numpy|torch|difference)$", "text")
     (tmp_path / "config.toml").write_text("cards = [")
-    assert page(tmp_path) == (list(view.PINNED), "regex:^(.*)/", "timeseries")
+    assert page(tmp_path) == (list(view.PINNED), "regex:^(.*)/(?:numpy|torch|difference)$", "timeseries")
 
 
 def test_no_browser_without_a_screen(monkeypatch):

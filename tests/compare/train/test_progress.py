@@ -27,6 +27,7 @@ def test_plain_lines():
         "dropout: step 1 of 100",
         "dropout: step 100 of 100",
     ]
+    assert "(50 % of the run" in lines[1], "the share of the whole run beside the step of a variant"
     assert "100 %" in lines[-1]
     assert "left" in lines[1]
     assert "\x1b" not in "".join(lines)

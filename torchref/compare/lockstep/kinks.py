@@ -190,7 +190,7 @@ def _numpy_values(
 def _torch_values(
     twin: TorchTwin, batch: tuple[Array, Array], rewind: Callable[[], None]
 ) -> dict[tuple[str, str], Array]:
-    """The same of torch's twin, whose step is run once more from the same generator state."""
+    """The same of the torch twin, whose step is run once more from the same generator state."""
     buffers = {name: value.clone() for name, value in twin.buffers.items()}
     gradients = {name: p.grad for name, p in twin.parameters.items()}
     seconds = twin.seconds

@@ -38,15 +38,15 @@ __all__ = [
 Colour = tuple[int, int, int]
 # Okabe & Ito's colours, which colour-blind readers tell apart.
 NUMPY, TORCH = (0, 114, 178), (240, 200, 120)  # a thin blue line over a thick pale one: both can be seen
-COLOURS: tuple[Colour, ...] = (
-    (0, 114, 178),
-    (213, 94, 0),
+COLOURS: tuple[Colour, ...] = (  # of all else: the engines' two come last
     (0, 158, 115),
     (204, 121, 167),
-    (230, 159, 0),
-    (86, 180, 233),
     (90, 90, 90),
     (150, 110, 60),
+    (86, 180, 233),
+    (213, 94, 0),
+    (230, 159, 0),
+    (0, 114, 178),
 )
 INK, PALE, PAPER = (30, 30, 30), (205, 205, 205), (255, 255, 255)
 # TensorBoard's page of images shows every second pixel of this, 350 across, so letters are twice as large as they look.
@@ -133,7 +133,7 @@ class Figure:
             if kind == "words":
                 left -= 20
             elif kind == "box":
-                self.draw.rectangle((left, middle - 8, left + 16, middle + 8), colour, outline=PALE)
+                self.draw.rectangle((left, middle - 8, left + 16, middle + 8), colour, outline=GREY, width=2)
             elif kind == "dots":
                 self.draw.ellipse((left + 3, middle - 6, left + 15, middle + 6), colour)
             else:

@@ -64,16 +64,16 @@ def record_pictures(recorder: Recorder, step: Step, lockstep: Lockstep, n: int, 
         where = f"{recorder.folder.name}, {role.place}"
         if "Dropout" in role.kind and name in theirs.outputs:
             pair = mask_of(x, y), mask_of(theirs.inputs[name], theirs.outputs[name])
-            recorder.image("difference", f"{role.tag}/masks", masks(*pair, f"{where}: dropout at step {n}"), n)
+            recorder.image("numpy", f"{role.tag}/masks", masks(*pair, f"{where}: dropout at step {n}"), n)
         elif "BatchNorm" in role.kind:
             picture = normalisation(x, y, f"{where}: NumPy's batch norm at step {n}")
-            recorder.image("difference", f"{role.tag}/in front and behind", picture, n)
+            recorder.image("numpy", f"{role.tag}/in front and behind", picture, n)
             module = modules[module_of(name)]
             if module.running_mean is not None:
                 running = to_numpy(module.running_mean), to_numpy(module.running_var)
                 title = f"{where}: NumPy's statistics at step {n}"
                 picture = running_statistics(batch_statistics(x), running, title)
-                recorder.image("difference", f"{role.tag}/running and batch statistics", picture, n)
+                recorder.image("numpy", f"{role.tag}/running and batch statistics", picture, n)
         else:
             continue
         drawn.add(role.kind)

@@ -51,13 +51,13 @@ def agreement(steps: Array, ours: Array, theirs: Array, title: str, what: str) -
     legend.append((apart(ours, theirs), PAPER, "words"))
     figure = Figure(title, 1, legend=legend)
     finite = np.concatenate([ours[np.isfinite(ours)], theirs[np.isfinite(theirs)], np.zeros(1)])
-    low, high = min(0.0, float(finite.min())), 1.05 * float(np.quantile(finite, 0.99))
+    low, high = min(0.0, float(finite.min())), 1.05 * float(finite.max())
     axes = figure.axes(0, "", (0.0, float(steps[-1]) if len(steps) else 1.0), (low, high), "step", what)
     axes.ticks()
     axes.line(steps.tolist(), theirs.tolist(), TORCH, 14)
     axes.line(steps.tolist(), ours.tolist(), NUMPY, 3)
     few = slice(None, None, max(1, len(steps) // 16))
-    axes.dots(steps[few].tolist(), np.minimum(ours, high)[few].tolist(), NUMPY)
+    axes.dots(steps[few].tolist(), ours[few].tolist(), NUMPY)
     return figure.pixels()
 
 
@@ -78,6 +78,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     """Both twins' masks, and where they differ. (N, units) each"""
     legend = [*MASK_LEGEND, ("differs", DIFFERING, "box")]
     figure = Figure(title, 3, legend=legend, left=48)
+    up, across = (f"first {min(most, of)} of {of}" for most, of in zip((ROWS, UNITS), ours.shape, strict=True))
     ours, theirs = (mask[:ROWS, :UNITS] for mask in (ours, theirs))
     n, units = ours.shape
     differing = np.where((ours != theirs)[..., None], np.array(DIFFERING), 255)
@@ -85,9 +86,9 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     said = f"{count} of {ours.size} differ" if count else "none differs"
     shown = (("NumPy", MASK[ours]), ("torch", MASK[theirs]), (said, differing))
     for number, (name, colours) in enumerate(shown):
-        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), "unit", rows)
+        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), f"{across} units", f"{up} {rows}s")
         axes.cells(colours)
-        axes.ticks(y=[(n - 0.5, "1"), (0.5, str(n))])
+        axes.ticks([(0.5, "1"), (units - 0.5, str(units))], [(n - 0.5, "1"), (0.5, str(n))])
     return figure.pixels()
 
 
@@ -131,7 +132,7 @@ def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array],
 
 def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array], title: str) -> Array:
     """{step: each place's gradient norm}: a line for each moment, from the data to the output."""
-    shades = [(r, g, b) for r, g, b in shaded(np.linspace(0.3, 1.0, len(norms)), 0.0, 1.0).tolist()]
+    shades = moments(len(norms))
     legend = [(f"step {step}", shade, "thick") for step, shade in zip(norms, shades, strict=True)]
     figure = Figure(title, 1, legend=legend)
     logs = {step: np.log10(np.maximum(values, 1e-30)) for step, values in norms.items()}
@@ -146,6 +147,14 @@ def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array], title:
         axes.line(at, values.tolist(), shade, 5)
         axes.dots(at, values.tolist(), shade)
     return figure.pixels()
+
+
+def moments(count: int) -> list[tuple[int, int, int]]:
+    """A colour for each moment of a training, from yellow at its beginning over green and violet to black."""
+    anchors = np.array([(235, 190, 40), (60, 160, 90), (150, 60, 150), (25, 15, 30)])
+    at = np.linspace(0, len(anchors) - 1, count)
+    red, green, blue = (np.interp(at, range(len(anchors)), channel).astype(int).tolist() for channel in anchors.T)
+    return list(zip(red, green, blue, strict=True))
 
 
 def by_setting(
@@ -195,10 +204,10 @@ def side(shape: Sequence[int]) -> tuple[int, ...] | None:
 
 def wrong(images: Array, labels: Array, answers: Array, chances: Array, title: str) -> Array:
     """Examples that the network names wrong, the surest first: its answer, the probability it gives, and the truth."""
-    figure = Figure(title, len(images), columns=6, left=12)
+    figure = Figure(title, len(images), columns=4, left=12)
     low, high = float(images.min()), float(images.max())
     for number, image in enumerate(images):
-        said = f"{answers[number]}: {chances[number]:.0%}", f"is {labels[number]}"
+        said = f"says {answers[number]}: {chances[number]:.0%}", f"is {labels[number]}"
         axes = figure.axes(number, said[0], (0, 1), (0, 1), "", said[1])
         axes.cells(255 - _grey(image, low, high))
     return figure.pixels()
@@ -220,16 +229,18 @@ def weights(maps: Array, title: str) -> Array:
         ("0", (255, 255, 255), "box"),
         (f"{reach:.2g}", (0, 90, 170), "box"),
     ]
-    figure = Figure(title, 1, legend=legend, left=12)
+    figure = Figure(title, 1, legend=legend)
     rows = -(-len(shown) // ACROSS)
     _, height, width = shown.shape
     sheet = np.full((rows, ACROSS, height + 1, width + 1, 3), 150, np.uint8)
     for number, each in enumerate(shown):
         sheet[number // ACROSS, number % ACROSS, :height, :width] = shaded(each, -reach, reach, 0.0)
     cells = sheet.swapaxes(1, 2).reshape(rows * (height + 1), ACROSS * (width + 1), 3)
-    axes = figure.axes(0, "", (0.0, float(ACROSS)), (0.0, 1.0), "neuron", f"the first {len(shown)} of {len(maps)}")
+    said = f"neurons, the first {len(shown)} of {len(maps)}, row by row"
+    axes = figure.axes(0, "", (0.0, float(ACROSS)), (0.0, float(rows)), "", said)
     axes.cells(cells)
-    axes.ticks([(i + 0.5, str(i + 1)) for i in range(ACROSS)], [])
+    ends = [(row * ACROSS + 1, min((row + 1) * ACROSS, len(shown))) for row in range(rows)]
+    axes.ticks([], [(rows - row - 0.5, f"{first}-{last}") for row, (first, last) in enumerate(ends)])
     return figure.pixels()
 
 

@@ -78,7 +78,8 @@ DESCRIPTIONS = {
     r".*/running and batch statistics": "Mean and variance of each channel: the batch's (across), and the running "
     "ones that evaluation uses (up). On the line both are equal.",
     r"all layers/gradient by depth": "The norm of each weight's gradient, from the data (left) to the output (right), "
-    "on a logarithmic axis; a line for each moment. Where a line falls to the left, the gradient vanishes.",
+    "on a logarithmic axis; a line for each moment. Read it from right to left, as the "
+    "gradient goes: where a line falls to the left, it vanishes.",
     r"examples/named wrong": "Held-out examples that the network names wrong, the surest first: its answer, the "
     "probability that it gives, and what it is.",
     r"examples/decisions": "The class that the network names at each point (areas), and the training examples (dots).",

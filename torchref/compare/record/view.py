@@ -24,7 +24,7 @@ LOOPBACK = ("127.", "localhost", "::1")
 RUNS = Path("runs")
 # The pages that torchref has something for; what stands idle would take their tabs' place.
 PAGES = {"timeseries", "scalars", "images", "distributions", "histograms", "text", "hparams"}
-PINNED = ("loss/training", "loss/validation", "accuracy/validation", "difference/gradient (log10)")
+PINNED = ("difference/gradient (log10)", "loss/training", "loss/validation", "accuracy/validation")
 
 
 def find_run(run: str | None) -> Path:
@@ -119,7 +119,8 @@ def deep_link(address: str, folder: Path) -> str:
     A colour for each variant, NumPy's curve over torch's; where there is but one variant, a colour for each engine.
     """
     variants = {path.parent.parent for path in folder.glob("**/numpy/events.out.tfevents.*")}
-    colors = (configuration(folder).get("colors") or "^(.*)/") if len(variants) > 1 else "(numpy|torch|difference)$"
+    by_variant = configuration(folder).get("colors") or "^(.*)/(?:numpy|torch|difference)$"  # none for the page of text
+    colors = by_variant if len(variants) > 1 else "(numpy|torch|difference)$"
     query = {
         "smoothing": "0",
         "runColorGroup": f"regex:{colors}",
@@ -134,12 +135,10 @@ def pinned(folder: Path) -> list[dict[str, Any]]:
     """The cards on top: the picture of NumPy on torch, then what a lesson names, or the curves of every run."""
     cards: list[dict[str, Any]] = []
     variants = configuration(folder).get("variants", {})
-    for engine in ("difference", "numpy"):  # a comparison's picture, a lesson's
-        found = folder.glob(f"**/{engine}/events.out.tfevents.*")
-        runs = [path.parent.relative_to(folder).as_posix() for path in found]
-        if runs:
-            cards.append(picture(AGREEMENT, min(runs, key=lambda run: order(run, list(variants)))))
-            break
+    found = folder.glob("**/numpy/events.out.tfevents.*")
+    runs = [path.parent.relative_to(folder).as_posix() for path in found]
+    if runs:
+        cards.append(picture(AGREEMENT, min(runs, key=lambda run: order(run, list(variants)))))
     named = configuration(folder).get("cards")
     for tag in map(str, named if isinstance(named, list) and named else PINNED):
         of_lesson = tag.startswith(FIGURES)

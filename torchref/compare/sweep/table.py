@@ -131,7 +131,8 @@ def show(comparison: Comparison, runs: list[Run]) -> None:
             why = run.error if run.report is None else run.report["verdict"]
             console.print(f"{run.name}: {why}", markup=False, highlight=False, soft_wrap=True)
     passed = sum(run.passed for run in runs)
-    console.print(f"{passed} of {len(runs)} runs EQUAL", style="green" if passed == len(runs) else "red", markup=False)
+    style = "green" if passed == len(runs) else "red"
+    console.print(f"{passed} of {len(runs)} runs EQUAL", style=style, markup=False, highlight=False)
 
 
 def cell(mean: float | None, spread: float | None) -> str:

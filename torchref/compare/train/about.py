@@ -49,7 +49,7 @@ def page(comparison: Comparison, result: Sequence[str], body: str) -> str:
 
 def result_of(report: Report) -> list[str]:
     """The lines of the page that say how a run has ended."""
-    whose = "Losses and accuracies are those of NumPy's twin."
+    whose = "Losses and accuracies are those of the NumPy twin."
     return [f"**Result: {report.verdict}.**", "", *table(report.variants), "", whose]
 
 

@@ -20,7 +20,7 @@ __all__ = ["gradient_norms", "record_agreement", "record_end", "record_wrong"]
 
 MOMENTS = 5  # lines in the picture of the gradients
 LOOKED_AT = 1_000  # held-out examples, at most, among which wrong answers are looked for
-SHOWN = 12
+SHOWN = 8
 NORM = re.compile(r"(.*)/gradient of (?!.* of ).*/norm")  # of a place's own parameters, not of its norm's
 
 
@@ -47,7 +47,7 @@ def record_agreement(recorder: Recorder, metrics: Metrics, variant: str, variant
     of_numpy, of_torch = (np.array([curve[step] for step in steps]) for curve in (ours, theirs))
     title = f"{variant}{f' (one of {variants} variants)' if variants > 1 else ''}: NumPy on torch"
     picture = pictures.agreement(np.array(steps), of_numpy, of_torch, title, "loss of each step")
-    recorder.image("difference", AGREEMENT, picture, n)
+    recorder.image("numpy", AGREEMENT, picture, n)
 
 
 def record_end(
@@ -58,7 +58,7 @@ def record_end(
     if len(norms) > 1 and all(math.isfinite(norm) for points in norms.values() for _, norm in points):
         moments = sorted({round(i) for i in np.linspace(0, len(steps) - 1, MOMENTS)})
         by_step = {steps[i]: np.array([points[i][1] for points in norms.values()]) for i in moments}
-        title = f"{recorder.folder.name}: NumPy's gradient on its way back"
+        title = f"{recorder.folder.name}: NumPy's gradients, back from the right"
         picture = pictures.gradients_by_depth([*norms], by_step, title)
         recorder.image("numpy", "all layers/gradient by depth", picture, n)
     shape = data.validation_inputs.shape[1:]
@@ -68,7 +68,7 @@ def record_end(
     labels = data.train_targets[:LOOKED_AT]
     if shape == (2,) and labels.ndim == 1 and labels.dtype == np.int64:
         x = data.train_inputs[:LOOKED_AT]
-        title = f"{recorder.folder.name}: what NumPy's twin answers"
+        title = f"{recorder.folder.name}: what the NumPy twin answers"
         picture = pictures.decisions(lambda points: first_output(twin, points), x, labels, title)
         recorder.image("numpy", "examples/decisions", picture, n)
 
@@ -95,9 +95,10 @@ def record_wrong(recorder: Recorder, logits: Array, images: Array, labels: Array
     chances /= chances.sum(axis=1, keepdims=True)
     answers, surest = chances.argmax(axis=1), chances.max(axis=1)
     wrong = np.flatnonzero(answers != labels)
+    count = len(wrong)
     wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:SHOWN]
-    if wrong.size:
-        title = f"{recorder.folder.name}: what NumPy's twin names wrong, how surely"
+    if count:
+        title = f"{recorder.folder.name}: NumPy's surest errors, {len(wrong)} of {count}"
         picture = pictures.wrong(images[wrong], labels[wrong], answers[wrong], surest[wrong], title)
         recorder.image("numpy", "examples/named wrong", picture, n)
 

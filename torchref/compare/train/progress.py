@@ -82,7 +82,7 @@ class ProgressDisplay:
         began, first = self._begin
         left = f", {_duration((now - began) / (done - first) * (total - done))} left" if first < done < total else ""
         percent = 100 * done // max(total, 1)
-        line = f"{variant}: {self._unit} {step} of {steps} ({percent} %{left})"
+        line = f"{variant}: {self._unit} {step} of {steps} ({percent} %{' of the run' * (count > 1)}{left})"
         print(line, file=self._stream, flush=True)
 
     def _moves(self) -> bool:

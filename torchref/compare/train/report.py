@@ -16,11 +16,18 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.terminal_theme import TerminalTheme
 
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.judge import Divergence
 
 __all__ = ["Report", "VariantReport", "environment", "plain"]
+
+
+# A notebook's page is white or black: a red and a green that can be read on both.
+NOTEBOOK = TerminalTheme(
+    (255, 255, 255), (0, 0, 0), [(0, 0, 0), (220, 60, 50), (30, 140, 60), *[(128, 128, 128)] * 4, (255, 255, 255)]
+)
 
 
 @dataclass(frozen=True)
@@ -156,21 +163,26 @@ class Report:
         if worst is not None and worst.largest_share is not None:
             where = f"{worst.name}, step {worst.largest_step}, {worst.largest_tensor}"
             console.print(
-                f"largest share of a bound: {_share(worst.largest_share)} ({where})", soft_wrap=True, markup=False
+                f"largest share of a bound: {_share(worst.largest_share)} ({where})",
+                soft_wrap=True,
+                markup=False,
+                highlight=False,
             )
         for variant in self.variants:
             notes = (variant.record_note, variant.validation_note, variant.parts_note, variant.drift_note)
             for said in (*notes, variant.not_finite_note, variant.divergence):
                 if said:
                     console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
-        console.print(self.verdict, style="green" if self.passed else "red", markup=False, soft_wrap=True)
+        style = "green" if self.passed else "red"
+        console.print(self.verdict, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _repr_html_(self) -> str:
         """What `show` prints, for a notebook's cell."""
         console = Console(record=True, file=io.StringIO(), width=120, force_jupyter=False)
         self.show(console)
         style = "font-family: monospace; line-height: normal"
-        return console.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')
+        code = f'<pre style="{style}">{{code}}</pre>'
+        return console.export_html(theme=NOTEBOOK, inline_styles=True, code_format=code)
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:

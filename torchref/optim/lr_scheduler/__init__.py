@@ -1,4 +1,4 @@
-"""torch.optim.lr_scheduler in NumPy's twin: the learning rate as a function of the epoch.
+"""torch.optim.lr_scheduler in NumPy: the learning rate as a function of the epoch.
 
 A scheduler changes `group["lr"]` of every parameter group each time `scheduler.step()` is called, which comes after
 `optimizer.step()`. Most are written as torch writes them, as a recurrence on the current rate, so that schedulers can

@@ -19,7 +19,7 @@ export function compared(tensor, names, { picked, example, onpick, onexample }) 
     element("div", { class: "panels" },
       panel(first, (i) => tensor.at(i), tensor.scale(), ""),
       panel(second, (i) => tensor.at(i, "torch"), tensor.scale(), ""),
-      panel("difference", (i) => tensor.difference(i), differenceScale(tensor), tensor.bound ? ", the bound" : "")),
+      panel("difference", (i) => tensor.difference(i), differenceScale(tensor), boundSays(tensor))),
     readout(tensor, names, picked),
   ].filter(Boolean);
 }
@@ -27,6 +27,11 @@ export function compared(tensor, names, { picked, example, onpick, onexample }) 
 // The size at the end of the colours of a difference: its bound, or where none is known its largest.
 export function differenceScale(tensor) {
   return tensor.bound || Number(tensor.said.difference) || 0;
+}
+
+function boundSays(tensor) {
+  if (!tensor.bound) return "";
+  return Number(tensor.said.difference) > tensor.bound ? ", the bound: a full colour is at it or above" : ", the bound: blank is far below it";
 }
 
 function exampleSlider(count, example, onexample) {

@@ -39,5 +39,5 @@ function agreement(tensor) {
   if (!tensor.torch) return "torch shows nothing of it.";
   if (difference === undefined) return "";
   const bound = tensor.bound ? ` The bound is ${short(tensor.bound)} (${tensor.boundIs}): ${ofBound(difference, tensor.bound)}.` : "";
-  return `Largest difference, over all entries: ${short(difference)}${difference ? ` at ${place(at)}` : ""}.${bound}`;
+  return `Largest difference, over all entries: ${short(difference)}${difference ? ` at ${place(at)}${tensor.has(at) ? "" : ", outside of what is recorded"}` : ""}.${bound}`;
 }

@@ -20,8 +20,10 @@ export function parameter(step, layer, name, [o, i]) {
     }
   }
   const headline = name === "weight" ? `dL/dweight[${o}, ${i}] = Σ_n dy[n, ${o}] · x[n, ${i}]` : `dL/dbias[${o}] = Σ_n dy[n, ${o}]`;
+  const zeros = terms.filter((term) => term.value === 0).length;
+  const says = zeros ? `(${zeros} of the terms are 0: ${name === "weight" ? "dy or x is 0 there" : "dy is 0 there"})` : "";
   const columns = name === "weight" ? ["row n", `dy[n, ${o}]`, `x[n, ${i}]`] : ["row n"];
-  return { headline, missing, groups: [{ name: `Σ over ${terms.length} rows`, columns, terms }] };
+  return { headline, missing, groups: [{ name: `Σ over ${terms.length} rows`, columns, terms, says }] };
 }
 
 // dL/dx_ni = sum_o dy_no weight_oi

@@ -42,7 +42,7 @@ function bar(app, all) {
 
 function legend(shown) {
   const words = shown === "difference" ? "the bound" : "the tensor's largest";
-  return element("span", { class: "legend" }, `−${words} `, element("span", { class: "ramp" }), ` +${words}; 0 is the ground`);
+  return element("span", { class: "legend" }, `−${words} `, element("span", { class: "ramp" }), ` +${words}; 0 has no colour`);
 }
 
 function rowNames() {
@@ -76,7 +76,7 @@ function lossCard(app, all) {
   const apart = Math.abs(loss.numpy - loss.torch);
   const lines = [["NumPy", short(loss.numpy)], ["torch", short(loss.torch)], ["apart", short(apart)], ["bound", short(loss.bound)]];
   const table = element("table", { class: when }, ...lines.map(([name, value]) => element("tr", {}, element("th", {}, name), element("td", {}, value))));
-  return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", "", loss.says), cell(table, thumb(app, "target", when)), cell(), cell(), cell(), cell());
+  return element("div", { class: `card ${when === "now" ? "now" : ""}` }, head("loss", "", loss.says), cell(table, thumb(app, "target", when, "target")), cell(), cell(), cell(), cell());
 }
 
 function head(place, stage, name, says = name) {
@@ -116,7 +116,7 @@ function button(app, tag, tensor, when, name, picture) {
   const apart = app.shown === "difference" && tensor.bound ? `, ${ofBound(tensor.said.difference, tensor.bound)}` : "";
   const chosen = app.picked?.tag === tag;
   const title = `${tag}: ${tensor.describe()}${cut ? ` (${cut})` : ""}${apart}`;
-  const caption = `${name ? `${name}: ` : ""}${tensor.describe()}${tensor.whole() ? "" : ", cut"}${apart}`;
+  const caption = `${name ? `${name}: ` : ""}${tensor.describe()}${cut ? `; ${cut}` : ""}${apart}`;
   const open = () => app.set({ picked: { tag, index: tensor.kept.map(() => 0), opened: false } });
   return element("button", { type: "button", class: `thumb ${when}`, title, "aria-label": title, "aria-pressed": String(chosen), "data-keep": `thumb ${tag}`, onclick: open }, picture, element("span", {}, caption));
 }

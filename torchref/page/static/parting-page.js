@@ -18,12 +18,34 @@ export function partingPage(app) {
   const tensor = tag && app.step.tensors[tag];
   if (tensor?.has(index) && !app.picked) app.picked = { tag, index, opened: true };
   return [
-    element("h2", {}, `The twins part after ${divergence.step} equal steps, in layer ${divergence.layer}: ${divergence.tensor}${place(index)}`),
+    element("h2", {}, `The twins part ${after(divergence.step)}, in layer ${kinds(structure)(divergence.layer)}: ${divergence.tensor}${place(index)}`),
     figures(divergence),
     element("h2", {}, "In the order of the step"), ordered(app, structure, tag),
     ...(tensor && !tensor.has(index) ? [element("p", {}, "The entry lies outside what is recorded.")] : []),
-    ...(app.picked ? detail(app) : []),
+    ...(app.picked ? [same(structure, divergence.tensor, app.picked.tag === tag), ...detail(app)] : []),
   ];
+}
+
+const after = (steps) => (steps ? `after ${steps} equal ${steps === 1 ? "step" : "steps"}` : "in the first step");
+
+// A layer's name with its kind: "4 (ReLU)".
+function kinds(structure) {
+  const known = new Map(structure.layers.map((layer) => [layer.turn, layer.kind]));
+  return (turn) => (known.has(turn) ? `${turn} (${known.get(turn)})` : turn);
+}
+
+// "gradient of the input of 4" -> "gradient of the input of 4 (ReLU)"
+function withKind(structure, name) {
+  const [, what, turn] = name.match(/^(.*output of |.*input of )(.*)$/) ?? [];
+  return what ? what + kinds(structure)(turn) : name;
+}
+
+// The gradient of a layer's input is kept as that of the output of the layer before it: a word on that.
+function same(structure, name, shown) {
+  const layer = structure.layers.find((each) => `gradient of the input of ${each.turn}` === name);
+  const before = layer && structure.layers.find((other) => other.y === (layer.from ?? layer.x));
+  if (!shown || !before) return null;
+  return element("p", {}, `The gradient of the input of layer ${kinds(structure)(layer.turn)} is the gradient of the output of layer ${kinds(structure)(before.turn)}, which stands before it:`);
 }
 
 function figures({ numpy, torch, bound }) {
@@ -58,9 +80,10 @@ function ordered(app, structure, tag) {
 }
 
 function item(app, name, tag, kind) {
-  if (!tag) return element("li", { class: kind }, name);
+  const words = withKind(app.step.structure, name);
+  if (!tag) return element("li", { class: kind }, words);
   const open = () => app.set({ picked: { tag, index: app.step.tensors[tag].kept.map(() => 0), opened: false } });
-  return element("li", { class: kind }, element("button", { type: "button", "data-keep": `order ${name}`, "aria-pressed": String(app.picked?.tag === tag), onclick: open }, name));
+  return element("li", { class: kind }, element("button", { type: "button", "data-keep": `order ${name}`, "aria-pressed": String(app.picked?.tag === tag), onclick: open }, words));
 }
 
 // They never part: the largest share of a bound, tensor by tensor.

@@ -13,29 +13,29 @@ export function wavePage(app) {
   const steps = app.structures.map(summary);
   const at = Math.min(app.number, steps.length - 1);
   return [
-    element("p", {}, "The gradient starts at the loss, on the right, and goes to the left. Each layer multiplies its size by a factor: below 1 the wave shrinks (many such layers, and it vanishes), above 1 it grows (and may explode). The figures are NumPy's; torch's are equal within their bounds."),
-    element("h2", {}, "Size of dL/dy at each layer, a line for each recorded step"), curves(app, steps, at),
+    element("p", {}, "The gradient starts at the loss, on the right, and goes to the left. Each layer multiplies its size, the Euclidean norm of all its entries, by a factor: below 1 the wave shrinks (many such layers, and it vanishes), above 1 it grows (and may explode). The figures are NumPy's; torch's are equal within their bounds."),
+    element("h2", {}, "Norm of dL/dy at each layer, a line for each recorded step"), curves(app, steps, at),
     element("h2", {}, `Step ${steps[at].step}, layer by layer`), factors(steps[at]),
     element("h2", {}, "Dead units, over the training"), dead(steps),
   ];
 }
 
-// Of one structure: for each layer with a gradient its root mean square, the layer's factor, and its dead units.
+// Of one structure: for each layer with a gradient its norm, the layer's factor, and its dead units. A factor is a
+// quotient of two norms, so that a norm times its layer's factor is the norm of the layer before it.
 export function summary(structure) {
-  const rms = (tag) => {
-    const { shape, numpy } = structure.tensors[tag] ?? {};
-    return numpy && typeof numpy.norm === "number" ? numpy.norm / Math.sqrt(shape.reduce((a, b) => a * b, 1)) : null;
+  const norm = (tag) => {
+    const found = structure.tensors[tag]?.numpy?.norm;
+    return typeof found === "number" ? found : null; // nan and inf come as texts
   };
-  const norm = (tag) => structure.tensors[tag]?.numpy?.norm ?? null;
   const layers = structure.layers.filter((layer) => layer.dy);
   const rows = layers.map((layer) => {
     const before = structure.layers.filter((other) => other.y === (layer.from ?? layer.x) && other.dy);
     const [dy, dx] = [norm(layer.dy), before.length === 1 ? norm(before[0].dy) : null];
     const y = structure.tensors[layer.y];
     const units = y.shape.length > 3 ? y.shape[1] : y.shape.at(-1);
-    const weights = Object.values(layer.parameters).map((tags) => norm(tags.gradient)).filter((each) => typeof each === "number");
+    const weights = Object.values(layer.parameters).map((tags) => norm(tags.gradient)).filter((each) => each !== null);
     return {
-      name: layer.turn, place: layer.place, stage: layer.stage, kind: layer.kind, size: rms(layer.dy), factor: dx !== null && dy > 0 ? dx / dy : null,
+      name: layer.turn, place: layer.place, stage: layer.stage, kind: layer.kind, size: dy, factor: dx !== null && dy > 0 ? dx / dy : null,
       weight: weights.length ? Math.hypot(...weights) : null, dead: y.numpy?.dead ?? 0, units, gate: /ReLU|Hardtanh|Threshold/.test(layer.kind),
     };
   });
@@ -60,7 +60,7 @@ function curves(app, steps, at) {
     const lines = i % every ? [] : [row.place, row.stage, `${row.name}: ${row.kind}`];
     lines.forEach((text, line) => picture.append(svg("text", { x: x(i), y: top + height + 18 + 16 * line, "text-anchor": "middle", class: line ? "faint" : "" }, text)));
   });
-  picture.append(svg("text", { x: left, y: top + height + 70, class: "faint" }, "root mean square of dL/dy; backward runs from right to left"));
+  picture.append(svg("text", { x: left, y: top + height + 70, class: "faint" }, "norm of dL/dy, on a logarithmic scale; backward runs from right to left"));
   const order = [...steps.keys()].sort((a, b) => (a === at) - (b === at)); // the chosen line lies on top
   order.forEach((number) => {
     const each = steps[number];
@@ -76,7 +76,7 @@ function curves(app, steps, at) {
 }
 
 function factors({ rows }) {
-  const head = ["layer", "size of dL/dy (rms)", "factor: |dL/dx| / |dL/dy|", "", "norm of its weights' gradient", "dead units"];
+  const head = ["layer", "norm of dL/dy", "factor: |dL/dx| / |dL/dy|", "÷ 10 … 1 … × 10", "norm of its weights' gradient", "dead units"];
   const body = rows.map((row) => {
     const note = row.factor === null ? "" : row.factor < VANISHING ? "shrinks it more than tenfold" : row.factor > EXPLODING ? "more than tenfold" : "";
     return element("tr", { class: note ? "marked" : "" }, element("th", {}, says(row)), cell(short(row.size)), cell(row.factor === null ? "–" : `× ${short(row.factor)}`), element("td", {}, bar(row.factor), note ? ` ${note}` : ""), cell(row.weight === null ? "–" : short(row.weight)), cell(deadSays(row)));
@@ -89,13 +89,13 @@ const says = (row) => `${row.place}, ${row.stage} (${row.name}: ${row.kind})`;
 const cell = (text) => element("td", { class: "number" }, text);
 
 function deadSays(row) {
-  return row.gate || row.dead ? `${row.dead} of ${row.units} (${percent(row.dead / row.units)})` : "–";
+  return row.gate ? `${row.dead} of ${row.units} (${percent(row.dead / row.units)})` : "–";
 }
 
-// A factor as a bar from its middle, 1: to the left what shrinks, to the right what grows; a tenth is half of it.
+// A factor as a bar from its middle, 1: to the left what shrinks, to the right what grows, up to tenfold.
 function bar(factor) {
   if (!(factor > 0)) return "";
-  const length = Math.max(-60, Math.min(60, 30 * Math.log10(factor)));
+  const length = Math.max(-60, Math.min(60, 60 * Math.log10(factor)));
   const picture = svg("svg", { width: 124, height: 12, "aria-hidden": true });
   picture.append(svg("rect", { x: length < 0 ? 62 + length : 62, y: 1, width: Math.abs(length), height: 10, fill: length < 0 ? "var(--orange)" : "var(--blue)" }), svg("line", { x1: 62, x2: 62, y1: 0, y2: 12, stroke: "var(--ink)" }));
   return picture;
@@ -106,5 +106,5 @@ function dead(steps) {
   if (!gates.length) return element("p", {}, "No layer of this network has units that can die (ReLU and its kin).");
   const head = element("tr", {}, element("th", {}, "layer"), ...steps.map((each) => element("th", {}, `step ${each.step}`)));
   const body = gates.map(([row, i]) => element("tr", {}, element("th", {}, says(row)), ...steps.map((each) => cell(each.rows[i] ? percent(each.rows[i].dead / each.rows[i].units) : "–"))));
-  return element("div", {}, element("table", {}, head, ...body), element("p", { class: "note" }, "A unit counts where it is zero for every example of the step's batch: in such a step it learns nothing."));
+  return element("div", {}, element("p", { class: "note" }, "A unit of a ReLU is dead where it is zero for every example of the step's batch: in such a step it learns nothing."), element("table", {}, head, ...body));
 }

@@ -217,7 +217,8 @@ def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...], limit: int) -
     if ours.dtype.kind == "f":
         u = float(np.finfo(ours.dtype).eps) / 2
         pair.bound = FLOW * u * float(np.abs(ours).max(initial=0.0))
-        pair.bound_is = "2^13 u of the largest entry: no bound of its own is known for what flows between layers"
+        small = f"2^13 times the rounding error {u:.1e} of the largest entry"
+        pair.bound_is = f"{small}: what flows between layers has no bound of its own"
     return pair
 
 
