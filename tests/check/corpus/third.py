@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from tests.check.corpus import right, right_pair, wrong, wrong_pair
+from tests.check.corpus import conventional, right, right_pair, wrong, wrong_pair
 
 
 @right("linear")

@@ -127,6 +127,8 @@ def held_part(source: Source, trials: list[Trial], wrong: list[str]) -> tuple[Pa
     for seed, trial in enumerate(trials):
         left = [held for held in left if held <= known] if (known := recorded(hold, trial, seed)) else []
         there, _ = beside(trial, seed) if left else (trial, None)
+        if left and explains(hold, frozenset(), there, wrong, seed):
+            return None, False  # too small a difference for a slope to show: whatever is held explains it
         left = [held for held in left if explains(hold, held, there, wrong, seed)]
     if not left:
         return None, False

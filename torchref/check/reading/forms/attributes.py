@@ -170,11 +170,11 @@ def put_array(instance: Any, at: Place, old: Any, array: Any) -> None:
         same = [k for k, v in members(instance).items() if old is not None and v is old]
         for k in same or [key]:
             setattr(instance, k, array)
-        for v in members(instance).values() if old is not None else ():
-            places = enumerate(v) if isinstance(v, list) else list(v.items()) if isinstance(v, dict) else ()
-            for k, item in places:
+        for held in members(instance).values() if old is not None else ():
+            places = enumerate(held) if isinstance(held, list) else list(held.items()) if isinstance(held, dict) else ()
+            for i, item in places:
                 if item is old:
-                    v[k] = array
+                    held[i] = array
 
 
 def collect(

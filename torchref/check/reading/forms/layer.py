@@ -123,12 +123,18 @@ class Layer(Closure):
                 continue
             named = (s for s in self.unsized() if normal(p.name) in map(normal, SIZES.get(s[0], (s[0],))))
             size = next(named, None)
-            exact = op.has(p.name) and p.name != "normalized_shape"
+            exact = (op.has(p.name) and p.name != "normalized_shape") or self.is_an_array(p, params)
             if size and not exact and not isinstance(p.default, np.ndarray):
                 self.sizes[p.name] = (size[0], size[2])
             else:
                 free.append(p)
         return free
+
+    def is_an_array(self, p: inspect.Parameter, params: list[inspect.Parameter]) -> bool:
+        """Whether `filters` or `kernel` is the array of the weights: no other parameter says how many or how large."""
+        known = {normal(n) for name, _, _ in self.op.sizes for n in SIZES.get(name, (name,))}
+        others = [q for q in params if q is not p and normal(q.name) in known]
+        return self.op.kernel and p.default is p.empty and not others and normal(p.name) in aliases(self.op, "weight")
 
     def sizes_in_order(self, free: list[inspect.Parameter], taken: tuple[str, ...]) -> list[inspect.Parameter]:
         """The sizes that no name tells, in torch's order; the parameters that are left."""
