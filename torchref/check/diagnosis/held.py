@@ -61,7 +61,7 @@ class Part:
 
     node: ast.expr
     carried: bool  # from one step of a loop to the next
-    added: bool  # as it stands: x + f(x)
+    added: bool  # as it stands, x + f(x), or a factor of a product of matrices: a weight that is used twice
 
     @property
     def shifts(self) -> bool:
@@ -204,7 +204,7 @@ class _Wrap(ast.NodeTransformer):
         assert isinstance(node, ast.expr)
         number = len(self.parts)
         self.parts.append(Part(copy.deepcopy(node), ast.unparse(node) in self.carried, id(node) in self.added))
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.MatMult):
             self.added |= {id(n) for n in (node.left, node.right) if isinstance(n, ast.Name | ast.Attribute)}
         inner = super().visit(node)
         call = ast.Call(ast.Name(HOLD, ast.Load()), [ast.Constant(number), inner], [])
