@@ -15,6 +15,7 @@ from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
+from torchref.check.reading.forms.decorated import see_through
 from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target, in_the_file
@@ -128,6 +129,7 @@ def _child_verdict(work: Callable[[], Verdict], limits: Limits, name: str, how: 
 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict, in this process, against an operation or against a function of the user's own."""
+    see_through(function)
     if how.against in (None, *asked.FORWARD) and is_engine(function):
         return judge_engine(function, name, how.label or "forward", how.only)
     if how.against is None and not is_network(function):

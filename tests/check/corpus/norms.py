@@ -545,7 +545,7 @@ def l2_normalize_const(x):
     return x / n, lambda dy: dy / n
 
 
-@wrong("normalize", "not-finite")
+@conventional("normalize", "not-finite")
 def l2_normalize_zero(x):
     n = np.linalg.norm(x, axis=1, keepdims=True)
     y = x / n

@@ -34,3 +34,8 @@ def test_arrays_left_out():
     """Catches bias=False that leaves the bias in."""
     assert "bias" in find("Linear(7, 5, bias=False)").absent
     assert not find("Linear(7, 5, bias=True)").absent
+
+
+def test_a_bare_word_is_a_string():
+    """Catches an option that is refused, because the shell has taken its quotes."""
+    assert find("gelu(approximate=tanh)").given == {"approximate": "tanh"}

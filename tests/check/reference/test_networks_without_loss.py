@@ -33,6 +33,7 @@ def judged_target(target, against):
         ("skipgram_loss", "center_vec outside_vectors", OWN),
         ("masked_loss", "x", OWN),
         ("manual", "C W1 W2 b2", OWN),
+        ("Netz", "W1 W2", OWN),
     ],
 )
 def test_right(name, weights, how):
@@ -51,6 +52,7 @@ def test_right(name, weights, how):
         ("ChainBackwards", {"layers.0.weights"}),
         ("backward_prop_no_relu", {"W1"}),
         ("manual_overwrites", {"C"}),
+        ("NetzFalsch", {"W1"}),
     ],
 )
 def test_wrong(name, gradients):
@@ -58,6 +60,13 @@ def test_wrong(name, gradients):
     verdict = judged(name)
     assert verdict.verdict == "wrong", verdict.text()
     assert {f.gradient for f in verdict.findings} == gradients
+
+
+def test_a_missing_mask_is_found_beside_the_kink():
+    """Catches a search for a repair that tries numbers on the kink itself, where nothing is right."""
+    (finding,) = judged("NoMask").findings
+    assert finding.slug == "local-derivative-missing"
+    assert {finding.gradient, *finding.consequences} == {"X", "W1", "b1"}
 
 
 @pytest.mark.parametrize("name", ["Reseau", "masked_loss"])

@@ -49,14 +49,17 @@ def example(trial: Trial, name: str) -> str:
     return f"{told}, for {', '.join(given)}"
 
 
-def smallest(trial: Trial, names: list[str]) -> Trial:
-    """The trial on the smallest probe that still shows the difference in all these gradients."""
+def smallest(trial: Trial, names: list[str], simple: bool = True) -> Trial:
+    """The trial on the smallest probe that still shows the difference in all these gradients, in `simple` numbers.
+
+    Simple numbers may stand on a kink, where a witness by differences has no slope of one side.
+    """
     for size in sorted({s for v in arrays(trial.probe).values() for s in v.shape}, reverse=True):
         shorter = (cut(trial.probe, size, k) for k in SIZES if k < size)
         trial = next((t for p in shorter if (t := shows(trial, p, names)) is not None), trial)
-    for digits in (0, 1, 2):
-        if (simple := shows(trial, rounded(trial.probe, digits), names)) is not None:
-            return simple
+    for digits in (0, 1, 2) if simple else ():
+        if (short := shows(trial, rounded(trial.probe, digits), names)) is not None:
+            return short
     return trial
 
 

@@ -61,7 +61,7 @@ class Part:
 
     node: ast.expr
     carried: bool  # from one step of a loop to the next
-    added: bool  # as it stands: x + f(x)
+    added: bool  # as it stands, x + f(x), or a factor of a product of matrices: a weight that is used twice
 
     @property
     def shifts(self) -> bool:
@@ -127,6 +127,8 @@ def held_part(source: Source, trials: list[Trial], wrong: list[str]) -> tuple[Pa
     for seed, trial in enumerate(trials):
         left = [held for held in left if held <= known] if (known := recorded(hold, trial, seed)) else []
         there, _ = beside(trial, seed) if left else (trial, None)
+        if left and explains(hold, frozenset(), there, wrong, seed):
+            return None, False  # too small a difference for a slope to show: whatever is held explains it
         left = [held for held in left if explains(hold, held, there, wrong, seed)]
     if not left:
         return None, False
@@ -202,7 +204,7 @@ class _Wrap(ast.NodeTransformer):
         assert isinstance(node, ast.expr)
         number = len(self.parts)
         self.parts.append(Part(copy.deepcopy(node), ast.unparse(node) in self.carried, id(node) in self.added))
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.MatMult):
             self.added |= {id(n) for n in (node.left, node.right) if isinstance(n, ast.Name | ast.Attribute)}
         inner = super().visit(node)
         call = ast.Call(ast.Name(HOLD, ast.Load()), [ast.Constant(number), inner], [])

@@ -29,6 +29,7 @@ from torchref.check.diagnosis.search import best_trial
 from torchref.check.diagnosis.sizes import judge_sizes
 from torchref.check.ops.conventions import TORCH
 from torchref.check.ops.formula import right_line, shown_formula
+from torchref.check.ops.slugs import LOCAL
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called
 from torchref.check.reading.forms.form import Form
@@ -88,9 +89,18 @@ def judge(form: Form, stated: tuple[str, ...] = (), strict: bool = False) -> Ver
 
 def look_in_the_code(found: Found, trial: Trial, third: Trial) -> None:
     """What the user's code says of a mistake that no formula explains: one change mends it, or a path is missing."""
-    first, then = (look_for_held, look_for_repair) if trial.op.own else (look_for_repair, look_for_held)
-    first(found, trial, third)
-    then(found, trial, third)
+    if not trial.op.own:
+        look_for_repair(found, trial, third)
+        look_for_held(found, trial, third)
+        return
+    before = found.findings
+    look_for_held(found, trial, third)
+    held = found.findings
+    if {f.slug for f in held} - {f.slug for f in before} == {LOCAL}:  # a factor of two is half of x |x|, held, too
+        found.findings = before
+    look_for_repair(found, trial, third)
+    if found.findings is before:
+        found.findings = held
 
 
 def right_for_itself(found: Found, trial: Trial, told: str) -> Verdict:

@@ -90,7 +90,7 @@ def repair(trial: Trial, third: Trial, wrong: list[str]) -> Repair | None:
         return None
     good = [n for n in trial.reference if n in trial.gradients and n not in wrong]
     cuttable = not trial.op.normalised and all(n in trial.gradients for n in wrong)
-    small = smallest(trial, wrong).probe if cuttable else trial.probe
+    small = smallest(trial, wrong, simple=not trial.op.own).probe if cuttable else trial.probe
     edits: Iterable[Edit] = repairs(source.functions(), trial.op, source.upstream_names())
     if trial.op.own and trial.op.loss and (lines_back := gradient_lines(source.functions())):
         edits = [e for e in edits if e.line in lines_back]

@@ -56,12 +56,17 @@ def _read(against: str) -> tuple[str, list[Any], dict[str, Any]]:
     positional: list[Any] = []
     if isinstance(tree, ast.Call):
         try:
-            options = {k.arg: ast.literal_eval(k.value) for k in tree.keywords if k.arg}
-            positional = [ast.literal_eval(a) for a in tree.args]
+            options = {k.arg: _literal(k.value) for k in tree.keywords if k.arg}
+            positional = [_literal(a) for a in tree.args]
         except ValueError:
             raise UnknownOp(f"cannot read the options of --against {against!r}: only literals are allowed") from None
         tree = tree.func
     return ast.unparse(tree).split(".")[-1], positional, options
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of a literal; a bare word is a string: gelu(approximate=tanh), as a shell leaves it."""
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
 def _named(name: str) -> Op:

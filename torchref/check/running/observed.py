@@ -89,7 +89,7 @@ def _arrays(variables: dict[str, Any]) -> dict[str, Array]:
         if name == "self" and hasattr(value, "__dict__"):
             held = vars(value)
             for inside in (held, *(v for v in held.values() if isinstance(v, dict))):
-                found.update({k: a for k, v in inside.items() if (a := _numbers(v)) is not None})
+                found.update({str(k): a for k, v in inside.items() if (a := _numbers(v)) is not None})
         elif isinstance(value, dict):
             found.update({str(k): a for k, v in value.items() if (a := _numbers(v)) is not None})
     found.update({k: a for k, v in variables.items() if (a := _numbers(v)) is not None})

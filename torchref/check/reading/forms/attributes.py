@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 import itertools
 import re
+import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from torchref.check.ops import Op
-from torchref.check.reading.arguments import Matching, aliases, normal
+from torchref.check.reading.arguments import Matching, aliases, normal, parameters
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reading.forms.class_names import GRADS, HOLDERS
@@ -21,11 +24,36 @@ Place = tuple[str, Any]  # ("attribute", key), ("dict", (holder, key)) or ("list
 RESERVED = {"input", "x", "output", "out", "cache", "y"}  # what a class keeps of a call
 
 
+def members(instance: Any) -> Values:
+    """What an instance holds by name: in its dictionary and in its __slots__."""
+    slots = {
+        name: getattr(instance, name)
+        for cls in type(instance).__mro__
+        for name, member in vars(cls).items()
+        if isinstance(member, types.MemberDescriptorType) and hasattr(instance, name)
+    }
+    return {**slots, **getattr(instance, "__dict__", {})}
+
+
+def computed_gradients(instance: Any) -> Values:
+    """The gradients that an instance computes when it is asked for them: a property dW, a method gradients()."""
+    found: Values = {}
+    for cls in type(instance).__mro__:
+        for name, member in vars(cls).items():
+            called = normal(name).removeprefix("get")
+            asked = inspect.isfunction(member) and called in map(normal, GRADS) and not parameters(member)[1:]
+            if asked or (isinstance(member, property | functools.cached_property) and stem_is_gradient(name)):
+                with contextlib.suppress(Exception):  # it may want what this backward does not make
+                    value = getattr(instance, name)
+                    found.setdefault(called if asked else name, value() if asked else value)
+    return found
+
+
 def place(op: Op, instance: Any, name: str) -> Place | None:
     """Where an instance holds an array."""
-    members = vars(instance) if hasattr(instance, "__dict__") else {}
+    own = members(instance)
     wanted = aliases(op, name) + (["runningmean"] if name == "running_mean" else [])
-    return in_attribute(members, wanted, name) or in_dictionary(members, wanted) or in_list(op, members, name)
+    return in_attribute(own, wanted, name) or in_dictionary(own, wanted) or in_list(op, own, name)
 
 
 def in_attribute(members: Values, wanted: list[str], name: str) -> Place | None:
@@ -41,9 +69,10 @@ def in_attribute(members: Values, wanted: list[str], name: str) -> Place | None:
 
 def plain_number(op: Op, instance: Any, name: str) -> Place | None:
     """The attribute that holds an array of one entry as a number: self.b = 0.0."""
-    members = vars(instance) if hasattr(instance, "__dict__") else {}
     known = aliases(op, name)
-    return next((("attribute", k) for k, v in members.items() if type(v) is float and normal(k) in known), None)
+    return next(
+        (("attribute", k) for k, v in members(instance).items() if type(v) is float and normal(k) in known), None
+    )
 
 
 def in_dictionary(members: Values, wanted: list[str]) -> Place | None:
@@ -82,20 +111,15 @@ def read_place(op: Op, cls: Any, instance: Any, name: str) -> Place | None:
     read = list(dict.fromkeys(re.findall(r"self\.(\w+)\b(?!\s*=[^=]|\s*,.*=[^=]|\()", source)))
     set_later = set(re.findall(r"self\.(\w+)\s*(?:=[^=]|,)", source))
     set_to_none = set(re.findall(r"self\.(\w+)\s*=\s*None", source))
-    members = vars(instance) if hasattr(instance, "__dict__") else {}
+    own = members(instance)
     for alias in aliases(op, name):
         for key in read:
             times = len(re.findall(rf"self\.{key}\s*=[^=]", source))
             free = (key not in set_later) or (key in set_to_none and times == 1)
-            if (
-                normal(key) == alias
-                and free
-                and members.get(key) is None
-                and not callable(getattr(instance, key, None))
-            ):
+            if normal(key) == alias and free and own.get(key) is None and not callable(getattr(instance, key, None)):
                 return ("attribute", key)
         for holder, key in re.findall(r"self\.(\w+)\[[\"'](\w+)[\"']\]", source):
-            content = members.get(holder)
+            content = own.get(holder)
             if normal(key) == alias and isinstance(content, dict) and normal(holder) not in map(normal, GRADS):
                 return ("dict", (holder, key))
     return None
@@ -143,14 +167,14 @@ def put_array(instance: Any, at: Place, old: Any, array: Any) -> None:
     elif kind != "attribute":
         getattr(instance, key[0])[key[1]] = array
     else:
-        same = [k for k, v in vars(instance).items() if old is not None and v is old]
+        same = [k for k, v in members(instance).items() if old is not None and v is old]
         for k in same or [key]:
             setattr(instance, k, array)
-        for v in vars(instance).values() if old is not None else ():
-            places = enumerate(v) if isinstance(v, list) else list(v.items()) if isinstance(v, dict) else ()
-            for k, item in places:
+        for held in members(instance).values() if old is not None else ():
+            places = enumerate(held) if isinstance(held, list) else list(held.items()) if isinstance(held, dict) else ()
+            for i, item in places:
                 if item is old:
-                    v[k] = array
+                    held[i] = array
 
 
 def collect(
@@ -163,11 +187,11 @@ def collect(
     held: Matching | None = None,
 ) -> Values:
     """The gradients that the instance holds after its backward."""
-    members = vars(instance) if hasattr(instance, "__dict__") else {}
+    own = {**computed_gradients(instance), **members(instance)}
     found: Values = {}
     ways = (
-        gradients_in_attributes(op, members, before, held),
-        gradients_in_holders(op, members, shapes, takes, held),
+        gradients_in_attributes(op, own, before, held),
+        gradients_in_holders(op, own, shapes, takes, held),
         gradients_of_parameters(instance, attributes),
     )
     for name, gradient in itertools.chain(*ways):

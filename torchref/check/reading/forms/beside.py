@@ -52,10 +52,16 @@ def own_name(function: Any) -> str:
 
 
 def backward_beside(function: Any) -> Callable[..., Any] | None:
-    """The backward of a function that returns a cache: its name begins with the function's, as glu_grad with glu."""
-    name = own_name(function)
-    named = [f for f in functions_beside(function) if normal(f.__name__).startswith(name) and looks_like_gradient(f)]
-    return min(named, key=lambda f: len(f.__name__), default=None)
+    """The backward of a function that returns a cache: its name begins with the function's, as glu_grad with glu.
+
+    Else it is the one that takes a cache under the same first word, as elu_arriere beside elu_avant.
+    """
+    name, others = own_name(function), functions_beside(function)
+    named = [f for f in others if normal(f.__name__).startswith(name) and looks_like_gradient(f)]
+    first = function.__name__.partition("_")[0]
+    of_a_cache = [f for f in others if any(normal(p.name) in CACHE for p in parameters(f))]
+    alike = [f for f in of_a_cache if f.__name__.partition("_")[0] == first]
+    return min(named, key=lambda f: len(f.__name__), default=alike[0] if len(alike) == 1 else None)
 
 
 def forward_beside(function: Any) -> Callable[..., Any] | None:

@@ -31,8 +31,7 @@ def upstream_arguments(
     params = arguments.parameters(function)[skip:]
     needed = [p for p in params if p.default is p.empty]
     if not params:
-        signature_takes_any = any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(function).parameters.values())
-        return ((upstream["output"],) if signature_takes_any and not loss else ()), ["output"]
+        return ((upstream["output"],) if takes_any(function) and not loss else ()), ["output"]
     names = [n for n in outputs if not n.startswith("running_")]
     order = [upstream.get(n) if upstream.get(n) is not None else np.zeros_like(outputs[n]) for n in names]
     own = len(params) > 1 and all(arguments.normal(q.name).startswith(("d", "g")) for q in params)
@@ -46,6 +45,15 @@ def upstream_arguments(
 
         return (shaped(structure),), names
     return (upstream["output"],), ["output"]
+
+
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Whether a function takes *args, or does not say what it takes: generator.send."""
+    try:
+        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    except (TypeError, ValueError):
+        return True
+    return inspect.Parameter.VAR_POSITIONAL in kinds
 
 
 class Closure(Form):

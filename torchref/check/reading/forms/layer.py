@@ -18,7 +18,7 @@ from torchref.check.ops.probe import make_probe
 from torchref.check.reading import arguments
 from torchref.check.reading.arguments import aliases, normal
 from torchref.check.reading.config import Values
-from torchref.check.reading.forms.attributes import Place, collect, get, place, plain_number, put, read_place
+from torchref.check.reading.forms.attributes import Place, collect, get, members, place, plain_number, put, read_place
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, UserError, call, fresh, guarded
 from torchref.check.reading.forms.class_names import RESULTS, SIDES, SIZES, ZERO
 from torchref.check.reading.forms.closure import Closure, copied, is_array, repeated, upstream_arguments
@@ -82,7 +82,7 @@ class Layer(Closure):
         inputs = [a.name for a in op.arguments if a.name.startswith(first)]
         self.calling = self.matching = arguments.match(op, self.forward_params, stated=stated)
         taken = tuple(dict.fromkeys((*self.calling.takes, *inputs)))
-        self.constructed = arguments.match(op, self.sizes_in_order(free, taken), skip=taken)
+        self.constructed = self.constructor_of_arrays(self.sizes_in_order(free, taken), taken)
         self.takes = self.calling.takes | self.construction.takes
         self.either = self.takes_what_and_target(self.own_parameters(self.backward_name))
         self.attributes: dict[str, tuple[str, Any]] = {}
@@ -123,12 +123,18 @@ class Layer(Closure):
                 continue
             named = (s for s in self.unsized() if normal(p.name) in map(normal, SIZES.get(s[0], (s[0],))))
             size = next(named, None)
-            exact = op.has(p.name) and p.name != "normalized_shape"
+            exact = (op.has(p.name) and p.name != "normalized_shape") or self.is_an_array(p, params)
             if size and not exact and not isinstance(p.default, np.ndarray):
                 self.sizes[p.name] = (size[0], size[2])
             else:
                 free.append(p)
         return free
+
+    def is_an_array(self, p: inspect.Parameter, params: list[inspect.Parameter]) -> bool:
+        """Whether `filters` or `kernel` is the array of the weights: no other parameter says how many or how large."""
+        known = {normal(n) for name, _, _ in self.op.sizes for n in SIZES.get(name, (name,))}
+        others = [q for q in params if q is not p and normal(q.name) in known]
+        return self.op.kernel and p.default is p.empty and not others and normal(p.name) in aliases(self.op, "weight")
 
     def sizes_in_order(self, free: list[inspect.Parameter], taken: tuple[str, ...]) -> list[inspect.Parameter]:
         """The sizes that no name tells, in torch's order; the parameters that are left."""
@@ -142,6 +148,23 @@ class Layer(Closure):
             else:
                 still.append(p)
         return still
+
+    def constructor_of_arrays(self, params: list[inspect.Parameter], taken: tuple[str, ...]) -> arguments.Matching:
+        """The constructor's arguments. A number `scale=0.01` is no weight, where an instance makes its own without it."""
+        whole = arguments.match(self.op, params, skip=taken)
+        names = {n: a.name for a in self.op.arrays for n in aliases(self.op, a.name)}
+        scalars = [p for p in params if type(p.default) in (int, float) and normal(p.name) in names]
+        if not scalars:
+            return whole
+        self.constructed = arguments.match(self.op, [p for p in params if p not in scalars], skip=taken)
+        self.fallback = make_probe(self.op, 0, None).values
+        try:
+            instance = self.build(dict(self.fallback))
+        except CouldNotRun:
+            return whole
+        roles = {names[normal(p.name)] for p in scalars}
+        makes = all(place(self.op, instance, r) or read_place(self.op, self.cls, instance, r) for r in roles)
+        return self.constructed if makes else whole
 
     @property
     def construction(self) -> arguments.Matching:
@@ -275,7 +298,7 @@ class Layer(Closure):
     def made(self, values: dict[str, Any]) -> Any:
         """An instance with its parameters."""
         instance = self.build(values)
-        for key in vars(instance) if hasattr(instance, "__dict__") else ():
+        for key in members(instance):
             if normal(key) in OPTIMIZERS and getattr(instance, key) is None:
                 setattr(instance, key, Descent())
         if self.late and self.is_class:
@@ -290,15 +313,15 @@ class Layer(Closure):
             instance = self.build(dict(self.fallback))
         except CouldNotRun:
             return []
-        members = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
-        for key, value in list(members.items()):
+        own = members(instance)
+        for key, value in list(own.items()):
             if isinstance(value, dict):
-                members.update({f"{key}[{k!r}]": v for k, v in value.items()})
+                own.update({f"{key}[{k!r}]": v for k, v in value.items()})
         mine = [get(instance, *at) for at in self.attributes.values()]
         handed = [v for v in self.fallback.values() if isinstance(v, np.ndarray)]
         return [
             k
-            for k, v in members.items()
+            for k, v in own.items()
             if isinstance(v, np.ndarray) and v.dtype.kind == "f" and v.ndim and np.ptp(v) > 0 and (v != np.round(v)).any()
             and not any(v is a or np.array_equal(v, a) for a in (*mine, *handed))
         ]  # fmt: skip
@@ -383,7 +406,7 @@ class Layer(Closure):
         """A fresh instance after its forward."""
         current = fresh(values)
         instance = self.prepared(current)
-        before = dict(vars(instance)) if hasattr(instance, "__dict__") else {}
+        before = members(instance)
         snapshot = Snapshot({r: current[r] for r in self.takes if r in current and r not in self.attributes})
         weights = held_weights(instance, self.places(instance))
         result = self.go_forward(instance, current)
@@ -496,8 +519,8 @@ class Layer(Closure):
             forward.__signature__ = inspect.Signature(self.forward_params)  # type: ignore[attr-defined]
         result = call(forward, self.calling, values, lambda: self.config(values), "the forward")
         if result is None:
-            members = {normal(k): v for k, v in vars(instance).items()} if hasattr(instance, "__dict__") else {}
-            result = next((members[n] for n in RESULTS if is_array(members.get(n))), None)
+            left = {normal(k): v for k, v in members(instance).items()}
+            result = next((left[n] for n in RESULTS if is_array(left.get(n))), None)
         return result
 
     def by_name(self, params: list[inspect.Parameter], values: Values) -> tuple[Values, list[inspect.Parameter]]:
@@ -551,11 +574,6 @@ class Layer(Closure):
         args, names = upstream_arguments(backward, structure, handed, frozen, self.op.loss)
         asked = [p.name for p in rest if p.default is p.empty][len(args) :]
         return args, dict.fromkeys(asked, Rate(RATE)), names
-
-
-def members(instance: Any) -> Values:
-    """The attributes of an instance by name; none where it has no dictionary."""
-    return vars(instance) if hasattr(instance, "__dict__") else {}
 
 
 def hands_to_forward(method: Any) -> bool:

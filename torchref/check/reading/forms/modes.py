@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchref.check.reading.arguments import normal
+from torchref.check.reading.forms.attributes import members
 from torchref.check.reading.forms.calling import guarded
 
 SWITCHES = ("training", "train", "istraining", "istrain", "trainmode", "trainflg", "trainflag")
@@ -14,7 +15,7 @@ MODES = ("mode", "phase")  # these hold a word
 def switch(instance: Any, training: bool) -> bool:
     """Put an instance into training or into evaluation; whether it has anything that says which."""
     found = False
-    for key, value in list(vars(instance).items()) if hasattr(instance, "__dict__") else ():
+    for key, value in members(instance).items():
         if isinstance(value, bool) and normal(key.strip("_")) in SWITCHES:
             setattr(instance, key, training)
             found = True

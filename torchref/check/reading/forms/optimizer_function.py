@@ -95,6 +95,7 @@ class FunctionStep:
             not self.on_tensors and "state" in self.taken and not (self.taken & set(OPTIMIZERS[name].defaults))
         )
         self.as_config = self.could_be_config
+        self.absent = False  # its dictionary: the code makes it where it is handed None
         self.options: dict[str, Any] = {}  # a dictionary of options that is handed over beside the state
         self.returned = returned_names(function)
         self.names = [normal(p) for p, r in self.roles.items() if r in OPTIMIZERS[name].defaults]
@@ -133,7 +134,7 @@ class FunctionStep:
             states = ["pairs", "zeros"] if layout is TorchTensors and "state" in self.roles.values() else ["zeros"]
             return [{"layout": layout, "empty": e, "as_config": False, "options": {}} for e in states]
         if self.could_be_config:
-            return [{"as_config": True}, {"as_config": False, "empty": "zeros"}]
+            return [{"as_config": True}, {"as_config": True, "absent": True}, {"as_config": False, "empty": "zeros"}]
         empty: list[Any] = ["zeros", None, {}] if self.moments else [{}, None, "zeros"]
         layouts: list[type[Handed]] = [Each, Numbered, Dictionary, Listed]
         return [{"layout": layout, "empty": e} for layout in layouts for e in empty]
@@ -200,9 +201,28 @@ class FunctionStep:
 
         if self.moments:
             return {m: empty() for m in self.moments}
+        if self.as_config and self.absent:
+            return self.made_by_the_code(self.config(settings, lr), handed)
         if self.as_config:
             return Config(self.config(settings, lr))
         return empty() if "state" in self.taken else None
+
+    def made_by_the_code(self, options: dict[str, Any], handed: Handed) -> Config:
+        """The dictionary that the code makes of None, as it is before the first step, with these options.
+
+        A step with a gradient of zeros leaves the moments at zero; what it has counted goes back to zero.
+        """
+        there = type(handed)(handed.arrays())
+        call = there.calls([np.zeros_like(w) for w in there.arrays()])[0]
+        kwargs = {p: call[r] for p, r in self.roles.items() if r in call} | {
+            p: None for p, r in self.roles.items() if r == "state"
+        }
+        result = guarded("the step", self.function, **kwargs)
+        made = result[-1] if isinstance(result, tuple | list) else None
+        if not isinstance(made, dict):
+            raise CouldNotRun("the step makes no state of its own where it is handed none")
+        first = {k: 0 if isinstance(v, int) and not isinstance(v, bool) else v for k, v in made.items()}
+        return Config({**first, **{k: v for k, v in options.items() if k in first}})
 
     def take(self, handed: Handed, i: int, result: Any, state: Any) -> Any:
         """Take the new parameters from what the step has returned; the new state."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import aliases, normal
-from torchref.check.reading.forms.attributes import RESERVED, Place, held_data
+from torchref.check.reading.forms.attributes import RESERVED, Place, held_data, members
 from torchref.check.reading.forms.naming import stem
 from torchref.check.reading.unused import Descent
 from torchref.nn.module import Array
@@ -31,7 +31,7 @@ class Rate(float, Descent):
 
 def entries(instance: Any) -> Iterator[tuple[Place, str, Array]]:
     """The arrays of floats that an instance holds, in the order in which they were made."""
-    for key, value in vars(instance).items() if hasattr(instance, "__dict__") else ():
+    for key, value in members(instance).items():
         inner = value.items() if isinstance(value, dict) else ()
         for place, name, held in (
             (("attribute", key), key, value),

@@ -62,7 +62,10 @@ def _asks_for_results(backward: Any, forward: Any) -> bool:
 
 
 def _orders_of_other_names(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Methods of any names: one of (X, y) that returns two things, or two of the same (X, y) with one return each."""
+    """Methods of any names: one of (X, y) that returns two things, or two of the same (X, y) with one return each.
+
+    Else three: one keeps what two others of the same arguments read, the loss and the way back.
+    """
     own = [m.name for m in methods_of(class_of(cls)) if m.takes == 2]
     for name in own:
         if len(returned_names(getattr(cls, name))) == 2:
@@ -71,6 +74,11 @@ def _orders_of_other_names(cls: Any) -> Iterator[tuple[tuple[str, ...], int]]:
         both = [[p.name for p in parameters(getattr(cls, n)) if p.name != "self"] for n in (loss, back)]
         if both[0] == both[1] and len(returned_names(getattr(cls, loss))) == 1:
             yield (loss, back), 0
+    for ahead, cost, behind in itertools.permutations(methods_of(class_of(cls)), 3):
+        takes = [[p.name for p in parameters(getattr(cls, m.name)) if p.name != "self"] for m in (cost, behind)]
+        reads = ahead.keeps & cost.reads and ahead.keeps & behind.reads
+        if ahead.takes and reads and not cost.keeps and takes[0] and takes[0] == takes[1]:
+            yield (ahead.name, cost.name, behind.name), 1
 
 
 def looks_like_network(target: Any) -> bool:
