@@ -4,7 +4,15 @@ from tests.referee.transformers_built import SERIES, built, on_series
 from tests.referee.transformers_of_senses import SENSES
 from tests.referee.transformers_of_text import TEXT_ALONE
 
-ARCHITECTURES = {**TEXT_ALONE, **SENSES}
+ARCHITECTURES = {
+    **TEXT_ALONE,
+    **SENSES,
+    "fnet": built(
+        "FNetForMaskedLM",
+        {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32},
+        max_position_embeddings=32,
+    ),
+}
 
 # What parts, for a reason: where, and by how much of the largest entry.
 PARTED = {
@@ -31,17 +39,5 @@ PARTED = {
         1e-15,
         1e-12,
         built("TimeSeriesTransformerForPrediction", SERIES, on_series),
-    ),
-}
-
-# What is not judged, and the word that says why.
-NOT_JUDGED = {
-    "fnet": (
-        "complex",
-        built(
-            "FNetForMaskedLM",
-            {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 32},
-            max_position_embeddings=32,
-        ),
     ),
 }

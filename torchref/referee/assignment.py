@@ -16,6 +16,7 @@ from torch._decomp import get_decompositions
 from torchref.check.tolerance.rounding import Noisy, noisy, plain
 from torchref.nn.module import Array, Backward
 from torchref.referee.entries import Entry, find
+from torchref.referee.entries.pairs import of_complex_numbers
 from torchref.referee.record import Recorder
 from torchref.referee.recording import Recording, tensors_in
 from torchref.referee.storage import Ref, Storage
@@ -32,7 +33,12 @@ def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
         elif node.unseen:
             node.reason = f"{node.place.function} lets a kernel write that torch's dispatcher does not see"
         elif node.tracked and not all(ref.readable for ref in (*node.inputs, *node.outputs)):
-            node.reason = "it reads or makes complex numbers, or memory in another dtype"
+            node.reason = "it reads or makes memory in another dtype"
+        elif node.tracked and any(ref.sign is not None for ref in node.outputs):
+            node.reason = "it writes through a view that torch conjugates or negates lazily"
+        elif node.tracked and any(ref.complex for ref in (*node.inputs, *node.outputs)):
+            node.entry = of_complex_numbers(node)
+            node.reason = "" if node.entry is not None else "no entry for it in complex numbers"
         elif node.tracked:
             node.entry = find(node.name)
             if node.entry is None:

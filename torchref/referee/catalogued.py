@@ -101,7 +101,8 @@ class Reading:
 
 def read_as_in_the_catalogue(node: Node, value: Callable[[Ref], Array]) -> Reading | None:
     """The node as the catalogue reads it, on these values of its arguments; None where it knows no such operation."""
-    if node.name not in NAMES or node.place.function is not None:
+    is_complex = any(ref.complex for ref in (*node.inputs, *node.outputs))  # the formulas are of real numbers
+    if node.name not in NAMES or node.place.function is not None or is_complex:
         return None
     called, *names = NAMES[node.name].split()
     values: dict[str, Any] = {}

@@ -55,6 +55,8 @@ class Unknown:
 def mistake_of_operation(node: Node, wrong: list[Returned]) -> str:
     """The sentence for the mistake in the operation's backward, and how it is told; empty where it fits none."""
     upstream = node.gradients.get(0)
+    if any(ref.complex for ref in (*node.inputs, *node.outputs)):
+        return ""  # the formulas are of real numbers
     if upstream is None or sum(int(np.prod(ref.size)) for ref in (*node.inputs, *node.outputs)) > ENTRIES:
         return ""
     dy = upstream.cpu().double().numpy()

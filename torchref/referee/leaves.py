@@ -9,15 +9,16 @@ import numpy as np
 import torch
 
 from torchref.nn.module import Array
+from torchref.referee.storage import as_pairs
 
 __all__ = ["as_it_was", "gradient_of"]
 
 
 def gradient_of(leaf: torch.Tensor) -> Array:
-    """The gradient that torch has left at a leaf, not copied; zeros where it has left none."""
+    """The gradient that torch has left at a leaf, not copied; zeros where it has left none; pairs of complex ones."""
     if leaf.grad is None:
-        return np.zeros(tuple(leaf.shape))
-    gradient = leaf.grad.to_dense() if leaf.grad.is_sparse else leaf.grad
+        return np.zeros((*leaf.shape, 2) if leaf.is_complex() else tuple(leaf.shape))
+    gradient = as_pairs(leaf.grad.to_dense() if leaf.grad.is_sparse else leaf.grad)
     wide = gradient if gradient.dtype == torch.float64 else gradient.float()
     array: Array = wide.detach().cpu().numpy()
     return array

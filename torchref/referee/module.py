@@ -171,6 +171,8 @@ class Replay(Module):
             for ref in node.outputs:
                 if node.tracked and ref.storage.floating and ref.dtype.itemsize < width:
                     raise RefereeError(f"{where} computes in {ref.dtype}, and the parameters have more digits")
+        if any(ref.complex for ref in (*run.reads, *run.returns, *run.buffers)):
+            raise RefereeError("the module has complex inputs, parameters, buffers or outputs: a twin has real ones")
         if not any(ref.needs for ref in run.returns):
             raise RefereeError("no gradient goes back from what the module returns")
 

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchref.referee.errors import RefereeError
 from torchref.referee.frames import find_place
 from torchref.referee.recording import Node, Recording, tensors_in
-from torchref.referee.storage import Ref, Storage, Version, covers
+from torchref.referee.storage import Ref, Storage, Version, as_pairs, covers
 from torchref.twin.draws import drawing
 
 __all__ = ["Recorder"]
@@ -31,8 +31,10 @@ DRAWS_INTO = {"rrelu_with_noise": 1}
 VIEWS = {
     f"{name}Backward"
     for name in (
-        "Alias", "AsStrided", "Diagonal", "Expand", "Permute", "ReshapeAlias", "Select", "Slice", "Split",
+        "Alias", "AsStrided", "Conj", "Diagonal", "Expand", "NegView", "Permute",
+        "ReshapeAlias", "Select", "Slice", "Split",
         "SplitWithSizes", "Squeeze", "T", "Transpose", "Unbind", "Unfold", "Unsqueeze", "UnsafeView", "View",
+        "ViewAsComplex", "ViewAsReal",
     )
 }  # fmt: skip
 
@@ -142,8 +144,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             self.meet(tensor, storage, new)
             if torch._C._current_graph_task_id() != -1 and (computed := self.computed_before(tensor, storage)):
                 return computed
-        needs = tensor.requires_grad or (call is not None and storage.call == call)
-        ref = Ref(storage.version, tensor, needs and storage.differentiable)
+        needs = tensor.requires_grad or storage.resolved or (call is not None and storage.call == call)
+        ref = Ref(storage.version, tensor, needs and storage.floating)
         own = tensor.requires_grad and tensor.is_leaf and tensor._base is None
         if own and (call is None or new or is_own(tensor)) and not self.stands_for_a_leaf(tensor, storage):
             self.recording.leaves.setdefault(id(tensor), (tensor, ref))
@@ -239,7 +241,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         for view in views if call is not None else ():
             storage = self.storage(view)
             maker = storage.version.maker
-            if maker is None or not covers(Ref(storage.version, view, True)):
+            if maker is None or not covers(Ref(storage.version, view, True)) or view.is_conj() or view.is_neg():
                 continue
             node = self.recording.nodes[maker]
             for i, ref in enumerate(node.outputs):
@@ -259,10 +261,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             elif tensor.requires_grad and not tensor.is_leaf:
                 # Of a view written in place torch tells the gradient by that view alone.
                 self.made_by[tensor.grad_fn, tensor.output_nr] = node.outputs[i]
-                if tensor._base is None and not tensor.is_complex():
+                if tensor._base is None:
                     node.hooked.add(i)
                     tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
                     node.hooks[i] = tensor._backward_hooks
+            elif node.name == "clone" and node.inputs[0].sign is not None:
+                # Below autograd torch copies what was conjugated lazily, for an operation that reads memory as it is.
+                self.storage(tensor).resolved = True
             else:  # torch says that no gradient passes: the values are given
                 node.outputs[i].needs = False
                 node.tracked = any(ref.needs for ref in node.outputs)
@@ -273,16 +278,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
         `seen` is the output, or a view of all of it; the gradient is kept in the places of the output.
         """
-        ref = node.outputs[i]
-        size, stride, offset = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
-        same = (size, stride, offset) == (ref.size, ref.stride, ref.offset)
+        ref, view = node.outputs[i], Ref(node.outputs[i].version, seen, True)
+        same = (view.size, view.stride, view.offset) == (ref.size, ref.stride, ref.offset)
 
         def keep(gradient: torch.Tensor | None) -> None:
             if not self.active and gradient is not None:
-                gradient = gradient.detach()
+                gradient = as_pairs(gradient.detach())
                 if not same:
                     whole = gradient.new_empty(ref.storage.size)
-                    whole.as_strided(size, stride, offset).copy_(gradient)
+                    whole.as_strided(view.size, view.stride, view.offset).copy_(gradient)
                     gradient = whole.as_strided(ref.size, ref.stride, ref.offset)
                 node.gradients[i] = gradient
 

@@ -2,6 +2,10 @@
 
 A tensor is a window (size, stride, offset) on a flat storage. So a view needs no derivation: it is another window. A
 write in place makes a new version of the storage; the old one stays as it was for whoever read it.
+
+A complex number is the pair of its real and imaginary part, as in memory: its tensor has one more axis here, the last,
+of length 2. So all memory holds real numbers, its gradient the derivatives by each of them (which is torch's
+gradient of a complex tensor, dL/dRe + i dL/dIm), and views as real or complex numbers are windows like others.
 """
 
 from __future__ import annotations
@@ -13,26 +17,23 @@ import torch
 
 from torchref.nn.module import Array
 
-__all__ = ["Ref", "Storage", "Version", "covers", "distinct", "place", "window"]
+__all__ = ["Ref", "Storage", "Version", "as_pairs", "covers", "distinct", "place", "window"]
 
 
 class Storage:
     """One piece of memory of the run. It is kept alive, so that no later tensor gets the same address."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self.dtype = tensor.dtype
-        self.size = tensor.untyped_storage().nbytes() // tensor.itemsize
-        self.flat = flat(tensor, self.size)
+        self.dtype = real_dtype(tensor)
+        self.size = tensor.untyped_storage().nbytes() // self.dtype.itemsize
+        self.flat = flat(tensor)
         self.version = Version(self)
+        self.resolved = False  # whether torch made it by itself, of a lazy conjugate or negative
         self.call: int | None = None  # the custom Function's call in which it was written
 
     @property
     def floating(self) -> bool:
         return self.dtype.is_floating_point
-
-    @property
-    def differentiable(self) -> bool:
-        return self.dtype.is_floating_point or self.dtype.is_complex
 
 
 class Version:
@@ -58,14 +59,16 @@ class Version:
 class Ref:
     """A tensor of the run: a window on a version of a storage."""
 
-    __slots__ = ("dtype", "needs", "offset", "size", "stride", "version")
+    __slots__ = ("complex", "dtype", "needs", "offset", "sign", "size", "stride", "version")
 
     def __init__(self, version: Version, tensor: torch.Tensor, needs: bool) -> None:
         self.version = version
-        self.dtype = tensor.dtype
-        self.size = tuple(tensor.shape)
-        self.stride = tuple(tensor.stride())
-        self.offset = int(tensor.storage_offset())
+        self.dtype = real_dtype(tensor)
+        self.complex = tensor.is_complex()
+        self.size, self.stride, self.offset = tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset())
+        if self.complex:
+            self.size, self.stride, self.offset = (*self.size, 2), (*(2 * s for s in self.stride), 1), 2 * self.offset
+        self.sign = sign_of(tensor)
         self.needs = needs  # whether a gradient goes back to it
 
     @property
@@ -74,8 +77,8 @@ class Ref:
 
     @property
     def readable(self) -> bool:
-        """Whether the entries can read it: no complex numbers, and no view of the memory in another dtype."""
-        return self.dtype == self.storage.dtype and not self.dtype.is_complex
+        """Whether the entries can read it: no view of the memory in another dtype."""
+        return self.dtype == self.storage.dtype
 
     def given(self) -> Array:
         """torch's own values; floating-point ones in float64."""
@@ -84,12 +87,39 @@ class Ref:
             flat_tensor = flat_tensor.view(self.dtype)
         view = torch.as_strided(flat_tensor, self.size, self.stride, self.offset)
         copy: Array = view.cpu().to(torch.float64 if self.storage.floating else view.dtype, copy=True).numpy()
-        return copy
+        return self.signed(copy)
+
+    def signed(self, array: Array) -> Array:
+        """What the tensor sees of these numbers; and what they get of its gradient, for a sign is its own transpose."""
+        return array if self.sign is None else array * self.sign
 
 
-def flat(tensor: torch.Tensor, size: int) -> torch.Tensor:
-    """The whole storage of `tensor` as one row that shares its memory."""
-    return torch.as_strided(tensor.detach(), (size,), (1,), 0)
+def real_dtype(tensor: torch.Tensor) -> torch.dtype:
+    """The dtype of the tensor's numbers, of their parts where they are complex."""
+    return tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype
+
+
+def sign_of(tensor: torch.Tensor) -> Array | None:
+    """The factors that torch's lazy views put on the memory: conj() turns the imaginary part, a negative view all."""
+    if not tensor.is_conj() and not tensor.is_neg():
+        return None
+    sign = np.array([1.0, -1.0] if tensor.is_conj() else 1.0)
+    return -sign if tensor.is_neg() else sign
+
+
+def as_pairs(tensor: torch.Tensor) -> torch.Tensor:
+    """The numbers of the tensor, complex ones as pairs in a last axis."""
+    tensor = tensor.resolve_conj().resolve_neg()
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def flat(tensor: torch.Tensor) -> torch.Tensor:
+    """The whole storage of `tensor` as one row that shares its memory, without the signs of lazy views."""
+    tensor = tensor.detach()
+    tensor = tensor.conj() if tensor.is_conj() else tensor
+    tensor = torch._neg_view(tensor) if tensor.is_neg() else tensor
+    row = torch.as_strided(tensor, (tensor.untyped_storage().nbytes() // tensor.itemsize,), (1,), 0)
+    return torch.view_as_real(row).view(-1) if row.is_complex() else row
 
 
 def window(array: Array, ref: Ref) -> Array:

@@ -232,6 +232,7 @@ def read(values: dict[Version, Array], ref: Ref, noise: Rounding | None) -> Arra
     if ref.version in values and ref.dtype == ref.storage.dtype:
         seen = window(values[ref.version], ref)
         seen.flags.writeable = False
+        seen = ref.signed(seen)
     else:
         seen = ref.given()
     return seen if noise is None else noise.stored(seen, ref.storage.dtype)
@@ -291,7 +292,7 @@ def gradients_of(node: Node, backward: Callable[..., Any], doutputs: list[Array 
         if ref.needs and gradient is not None:
             if np.shape(gradient) != ref.size:
                 raise ValueError(f"the gradient has the shape {np.shape(gradient)}, its argument {ref.size}")
-            yield ref, np.asanyarray(gradient)
+            yield ref, ref.signed(np.asanyarray(gradient))
 
 
 def flattened(gradients: Any) -> list[Array | None]:

@@ -8,6 +8,8 @@ from torchref.referee.entries import (  # noqa: F401  # each enters its operatio
     backward_linear,
     backward_loss,
     backward_normalization,
+    complex_numbers,
+    fourier,
     given,
     indexing,
     linear_algebra,
