@@ -194,12 +194,12 @@ class ConvScipy(Conv):
 @wrong("conv2d", "kernel-flipped", "weight")
 class ConvScipyFlipped(Conv):
     def backward(self, dy):
-        from scipy.signal import convolve2d
+        from scipy import signal
 
         self.dW, ig = np.zeros(self.kernels.shape), np.zeros(self.input.shape)
         for n, i, j in np.ndindex(len(self.input), *self.kernels.shape[:2]):
-            self.dW[i, j] += convolve2d(self.input[n, j], dy[n, i], "valid")
-            ig[n, j] += convolve2d(dy[n, i], self.kernels[i, j], "full")
+            self.dW[i, j] += signal.convolve2d(self.input[n, j], dy[n, i], "valid")
+            ig[n, j] += signal.convolve2d(dy[n, i], self.kernels[i, j], "full")
         self.db = dy.sum(axis=(0, 2, 3))
         return ig
 
