@@ -37,7 +37,8 @@ def attend(
         dL/dquery_i = scale sum_j ds_ij key_j             ->  dquery = scale ds key
         dL/dkey_j   = scale sum_i ds_ij query_i           ->  dkey   = scale ds^T query
         dL/dmask    = ds
-    The softmax's sum needs no pass over all pairs: sum_k p_ik (dy_i . value_k) = dy_i . y_i, dropped or not.
+    With dropout, the p of y and dvalue is the dropped one, that of the softmax is not, and dp first goes through
+    dropout's backward. The softmax's sum needs no pass over all pairs: its part from dy is dy_i . y_i.
     `backward(dy, dp)`, either may be None, returns dquery, dkey, dvalue, ds. A row whose every score is -inf has p = 0
     (or nan without `empty_rows_are_zero`). Vaswani et al. 2017.
     """

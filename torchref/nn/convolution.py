@@ -441,7 +441,10 @@ class _Convolution(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Even draws from +-1 / sqrt(fan_in) for both, fan_in = inputs of one output."""
+        """Even draws from +-1 / sqrt(fan_in) for both, fan_in = entries of weight[0]: the inputs of one output.
+
+        Transposed they are the outputs of one input: torch takes the same number there.
+        """
         init.kaiming_uniform_(self.weight.data, a=math.sqrt(5))
         if self.bias is not None:
             fan_in, _ = init.fan_in_and_fan_out(self.weight.data)

@@ -481,7 +481,8 @@ class NonDynamicallyQuantizableLinear(Linear):
 class MultiheadAttention(Module):
     """`multi_head_attention` as a module: returns y and the weights (None without `need_weights`).
 
-    Weights are drawn by `xavier_uniform_`, biases are 0. `rng` is the source of the dropout of the weights.
+    The weights in front of the heads are drawn by `xavier_uniform_`, out_proj's as in `Linear`, bias_k and bias_v from
+    a normal distribution; the other biases are 0. `rng` is the source of the dropout of the weights.
     Errors: ValueError for sizes below 1, AssertionError if num_heads does not divide embed_dim.
     Equals `torch.nn.MultiheadAttention`.
     """

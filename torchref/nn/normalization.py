@@ -138,7 +138,7 @@ def standardize_groups(
 
     Shapes: x and y (N, C, *), weight and bias (C); mean and var (N, num_groups). Returns `(y, mean, var), backward`.
 
-    Backward. L positions a channel, g(c) the group of channel c; y_ncl = weight_c x_hat_ncl + bias_c:
+    Backward. L positions a channel; y_ncl = weight_c x_hat_ncl + bias_c:
         dL/dbias_c     = sum_nl dy_ncl
         dL/dweight_c   = sum_nl dy_ncl x_hat_ncl
         dL/dx_hat_ncl  = dy_ncl weight_c, and dx by `standardize`, a row being the C / num_groups * L values of a group.
