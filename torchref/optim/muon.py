@@ -89,7 +89,7 @@ class Muon(Optimizer):
 def orthogonalise(matrix: Array, coefficients: tuple[float, ...], steps: int, eps: float) -> Array:
     """About U V^T of the matrix's singular value decomposition U S V^T, by Newton and Schulz's iteration.
 
-        X <- X / max(|X|_2, eps);    then `steps` times    X <- a X + (b A + c A^2) X    with A = X X^T
+        X <- X / max(|X|_F, eps);    then `steps` times    X <- a X + (b A + c A^2) X    with A = X X^T
 
     On the singular values this is s <- a s + b s^3 + c s^5: it brings all of (0, 1] near 1 (to 0.7 ... 1.2, with
     coefficients chosen for the steepest slope at 0, not to converge). float32 arrays hold bfloat16 numbers: a result is
