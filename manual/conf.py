@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import sys
@@ -70,18 +69,6 @@ katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60
 # By a port, as on Windows: it tries until node answers. By a file it tries once, as soon as the file is there, and on a
 # busy machine nobody listens yet.
 katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
-start_server = katex.KaTeXServer.start
-
-
-def start_and_end() -> katex.KaTeXServer:
-    """Node, which ends with the process that began it: Sphinx's workers run what `Finalize` knows, and no `atexit`."""
-    server = start_server()
-    atexit.unregister(katex.KaTeXServer.terminate)
-    Finalize(None, server.terminate, exitpriority=0)
-    return server
-
-
-katex.KaTeXServer.start = start_and_end
 
 autodoc_typehints = "none"  # the docstrings say what each array is
 autodoc_member_order = "bysource"
