@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import tempfile
@@ -109,7 +108,7 @@ def drawing() -> list[Path]:
         path = inline.STATIC / waiting.pop()
         if path not in found:
             found.append(path)
-            waiting += re.findall(r'from "\./([\w-]+\.js)"', path.read_text(encoding="utf-8"))
+            waiting += inline.RELATIVE.findall(path.read_text(encoding="utf-8"))
     return found
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from torchref.nn.module import Array
 
-__all__ = ["STATIC", "as_json", "entries", "head", "script"]
+__all__ = ["RELATIVE", "STATIC", "as_json", "entries", "head", "script"]
 
 STATIC = Path(__file__).parent / "static"
-RELATIVE = re.compile(r'from "\./([\w-]+\.js)"')
+RELATIVE = re.compile(r'from "\./([\w-]+\.js)"')  # an import of a module beside it
 
 
 @cache

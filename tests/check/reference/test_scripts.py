@@ -31,18 +31,22 @@ def test_right(name, weights):
 
 
 @pytest.mark.parametrize(
-    ("name", "slug", "gradient", "line"),
+    ("name", "right", "wrong", "slug", "gradient", "line"),
     [
-        ("no_penalty", "local-derivative-missing", "W2", "dW2 = hidden.T @ dscores"),
-        ("mean", "mean-instead-of-sum", "b2", "db2 = dlogits.mean(0)"),
+        ("two_layers", "    dW2 += reg * W2\n", "", "local-derivative-missing", "W2", "dW2 = hidden.T @ dscores"),
+        ("embeddings", "dlogits.sum(0)", "dlogits.mean(0)", "mean-instead-of-sum", "b2", "db2 = dlogits.mean(0)"),
     ],
+    ids=["no penalty", "mean"],
 )
-def test_wrong(name, slug, gradient, line):
+def test_wrong(name, right, wrong, slug, gradient, line, tmp_path):
     """Catches a mistake that is not seen, or without its name or its line."""
-    verdict = judged(name)
+    source = (HERE / f"{name}.py").read_text()
+    assert source.count(right) == 1
+    path = tmp_path / "mistaken.py"
+    path.write_text(source.replace(right, wrong))
+    (verdict,) = in_files([str(path)], Asked("loss"))
     assert [(f.slug, f.gradient) for f in verdict.findings] == [(slug, gradient)], verdict.text()
-    lines = (HERE / f"{name}.py").read_text().splitlines()
-    assert lines[verdict.findings[0].line - 1].strip() == line
+    assert path.read_text().splitlines()[verdict.findings[0].line - 1].strip() == line
 
 
 def test_the_loss_is_named():

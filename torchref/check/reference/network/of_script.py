@@ -121,7 +121,7 @@ def _script_in(tree: ast.Module) -> _Script | None:
         return None
     ends = frozenset((*gradients.values(), *losses))
     last = max(i for i, s in enumerate(statements) if ends & set(_bound(s)))
-    once, each = _split(statements[: last + 1], leaves, frozenset((*gradients.values(), *losses)))
+    once, each = _split(statements[: last + 1], leaves, ends)
     each = [_OnePass(frozenset(gradients.values()), each).visit(s) for s in each]
     first = [n for n in FIRST if n in losses]
     return _Script(gradients, (*first, *(n for n in reversed(losses) if n not in first)), once, each)
