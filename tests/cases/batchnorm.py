@@ -37,4 +37,15 @@ CASES = [
     Case("BatchNorm3d", (5,), inputs=(normal(3, 5, 2, 2, 3),), training=False),
     Case("BatchNorm3d", (5,), {"momentum": None, "affine": False}, inputs=(normal(3, 5, 2, 2, 3),)),
     Case("BatchNorm3d", (5,), {"track_running_stats": False}, inputs=(strided(normal(3, 5, 2, 2, 3)),), note="strided"),
+    # Outside a group of processes torch's is the batch norm of one; tests/nn/test_sync_batchnorm.py has the groups.
+    Case("SyncBatchNorm", (5,), inputs=(normal(7, 5, shift=0.4),)),
+    Case("SyncBatchNorm", (5,), inputs=(normal(7, 5),), training=False),
+    Case("SyncBatchNorm", (5, 1e-2, 0.3), inputs=(normal(7, 5, 3),)),
+    Case("SyncBatchNorm", (5,), {"momentum": None}, inputs=(normal(3, 5, 2, 7),)),
+    Case("SyncBatchNorm", (5,), {"affine": False}, inputs=(normal(3, 5, 2, 7, 1),)),
+    Case("SyncBatchNorm", (5,), {"bias": False}, inputs=(strided(normal(3, 5, 2, 7)),), note="strided"),
+    Case("SyncBatchNorm", (5,), {"track_running_stats": False}, inputs=(normal(7, 5),)),
+    Case("SyncBatchNorm", (5,), {"track_running_stats": False}, inputs=(normal(7, 5),), training=False),
+    Case("SyncBatchNorm", (5,), inputs=(normal(7, 5, scale=0.0, shift=2.0),), note="constant columns"),
+    Case("SyncBatchNorm", (5,), inputs=(normal(0, 5),), note="empty"),
 ]

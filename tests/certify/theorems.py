@@ -14,7 +14,9 @@ from tests.certify.proof import prove
 from tests.certify.tensor_theorems import tensor_claims
 from torchref.nn import batchnorm, distance, instancenorm, recurrent, recurrent_cell
 from torchref.nn import functional as F
+from torchref.nn.communicator import Communicator, in_threads
 from torchref.nn.module import Array
+from torchref.nn.sync_batchnorm import sync_batch_norm_train
 from torchref.nn.utils import parametrizations
 
 
@@ -61,6 +63,7 @@ def theorems() -> list[Theorem]:  # noqa: PLR0915 (one claim after the other)
     claim("LayerNorm", _layer_norm, normal((1, 3)), normal(3), normal(3))
     claim("RMSNorm", _rms_norm, normal((2, 2)), normal(2))
     claim("BatchNorm1d", _first(batchnorm.batch_norm_train), normal((3, 2)), normal(2), normal(2))
+    claim("SyncBatchNorm", _on_two_processes, normal((3, 1)), normal(1), normal(1))
     claim("GroupNorm", _group_norm, normal((1, 4)), normal(4), normal(4))
     claim("InstanceNorm1d", _first(instancenorm.instance_norm_train), normal((1, 2, 2)), normal(2), normal(2))
     for d in (2, 3):
@@ -265,6 +268,24 @@ def _first(function: Callable[..., Any]) -> Callable[..., Any]:
         return y, backward
 
     return alone
+
+
+def _on_two_processes(x: Array, weight: Array, bias: Array) -> Any:
+    """The synchronised batch norm of a batch whose first row lies on one process, and the others on another."""
+    shares = x[:1], x[1:]
+
+    def forward(rank: int, group: Communicator) -> Any:
+        (y, *_), rank_backward = sync_batch_norm_train(shares[rank], weight, bias, process_group=group)
+        return y, rank_backward
+
+    (y_0, backward_0), (y_1, backward_1) = in_threads(2, forward)
+
+    def backward(dy: Array) -> tuple[Array, ...]:
+        parts = (backward_0, dy[:1]), (backward_1, dy[1:])
+        (dx_0, *ours), (dx_1, *theirs) = in_threads(2, lambda rank, _: parts[rank][0](parts[rank][1]))
+        return np.concatenate([dx_0, dx_1]), *(a + b for a, b in zip(ours, theirs, strict=True))
+
+    return np.concatenate([y_0, y_1]), backward
 
 
 def _layer_norm(x: Array, weight: Array, bias: Array) -> Any:

@@ -11,7 +11,6 @@ from tests.cases import all_cases
 
 LEFT_OUT = {
     "DataParallel": "several devices: nothing is computed differently",
-    "SyncBatchNorm": "batch norm whose statistics several processes share; there is one process here",
     "Container": "deprecated: Module",
     "CrossMapLRN2d": "deprecated and, for most sizes, wrong in torch: LocalResponseNorm",
     "Buffer": "a tensor that registers itself; register_buffer does that for arrays",

@@ -79,6 +79,7 @@ from torchref.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from torchref.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from torchref.nn.shape import ChannelShuffle, Flatten, PixelShuffle, PixelUnshuffle, Unflatten
 from torchref.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
+from torchref.nn.sync_batchnorm import SyncBatchNorm
 from torchref.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -233,6 +234,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -257,13 +257,18 @@ class _BatchNorm(_NormBase):
         if not self.training and self.running_mean is not None:
             return bind(batch_norm_eval, input, self.weight, self.bias, **statistics, eps=self.eps)
 
-        (y, mean, var), backward = bind(batch_norm_train, input, self.weight, self.bias, eps=self.eps)
+        (y, mean, var, n), backward = self.normalize(input)
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked = np.asarray(self.num_batches_tracked + 1)
             momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
             check_numbers(type(self).__name__, momentum=momentum)
-            self.update_running_stats(mean, var, input.size // max(input.shape[1], 1), momentum)
+            self.update_running_stats(mean, var, n, momentum)
         return y, backward
+
+    def normalize(self, input: Array) -> tuple[tuple[Array, Array, Array, int], Backward]:
+        """Normalise by the batch's own statistics: `(y, mean, var, n), backward`, n values in a channel."""
+        (y, mean, var), backward = bind(batch_norm_train, input, self.weight, self.bias, eps=self.eps)
+        return (y, mean, var, input.size // max(input.shape[1], 1)), backward
 
 
 class BatchNorm1d(_BatchNorm):
