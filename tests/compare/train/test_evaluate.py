@@ -144,9 +144,12 @@ def test_an_output_that_cannot_be_joined(tmp_path, capsys):
 def test_a_checkpoint_keeps_how_many_were_evaluated(tmp_path):
     """Catches a run, killed after its last epoch, whose report then says that all examples were evaluated."""
     comparison = changed()
-    ours, resumed = (
-        VariantTraining(comparison, "plain", comparison.data(), tmp_path, torch.device("cpu"), None) for _ in range(2)
-    )
+
+    def training():
+        lockstep = Lockstep(comparison, comparison.variants["plain"], torch.device("cpu"))
+        return VariantTraining(comparison, "plain", comparison.data(), tmp_path, lockstep)
+
+    ours, resumed = training(), training()
     ours.validated = 7
     ours.save(tmp_path / "checkpoint", NOTHING)
     resumed.restore(*checkpoint.load(tmp_path / "checkpoint")[1:])

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,7 @@ from torchref.compare.files import check_folder
 if TYPE_CHECKING:
     from torchref.compare.comparison import Comparison
     from torchref.compare.request import Request
+    from torchref.compare.train.report import Report
 
 __all__ = ["Options", "run", "set_threads"]
 
@@ -71,6 +72,10 @@ class Options:
     """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
     workers: Annotated[int | None, option("INT")] = None
     """Processes for --seeds and --grid. Default: one a core. The numbers do not depend on it."""
+    processes: Annotated[int | None, option("INT")] = None
+    """Train one run on this many processes, each with its share of a batch: torch's twin under DDP, NumPy's by hand."""
+    parallel: Annotated[str | None, option("{data}")] = None
+    """Be one process of those that torchrun has started: torchrun --nproc-per-node 2 -m torchref compare NAME ..."""
     out: Annotated[Path | None, option("FOLDER")] = None
     """Where to write. Default: runs."""
     config: Annotated[Path | None, option("FILE.toml")] = None
@@ -97,13 +102,16 @@ def run(options: Options) -> int:
         return run_lessons(options, out)
     if options.quick:
         raise UserError(f"quick: {options.name or DEFAULT} is no lesson; shorten it with --epochs")
+    check_processes(options)
     if options.seeds is not None or options.grid:
         return run_sweep(options, out)
     if options.workers is not None:
         raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
-    comparison = request(options).comparison(out if options.resume else None, silent if options.json else say)
-    comparison.chosen(options.only)
-    check_folder(out / comparison.name, options.resume)
+    if options.parallel is not None:
+        return run_rank(options, out)
+    comparison = asked_for(options, out)
+    if options.processes is not None:
+        return run_processes(comparison, options, out)
 
     from torchref.compare.train.progress import ProgressDisplay
     from torchref.compare.train.run import run as train
@@ -122,13 +130,89 @@ def run(options: Options) -> int:
             )
     except KeyboardInterrupt:
         return interrupted(options, (out / comparison.name / "config.toml").exists())
-    folder = out / comparison.name
+    return show(report, out / comparison.name, options)
+
+
+def show(report: Report, folder: Path, options: Options) -> int:
+    """Print the report; returns the exit status."""
     if options.json:
         sys.stdout.write(report.to_json())
     else:
         report.show()
         print(f"recorded in {folder}; to look at it: torchref view {shlex.quote(str(folder))}")
     return 0 if report.passed else 1 if report.differs else 2
+
+
+def asked_for(options: Options, out: Path) -> Comparison:
+    """The comparison, whose folder can be written."""
+    comparison = request(options).comparison(out if options.resume else None, silent if options.json else say)
+    comparison.chosen(options.only)
+    check_folder(out / comparison.name, options.resume)
+    return comparison
+
+
+def check_processes(options: Options) -> None:
+    """UserError for --processes and --parallel that cannot be, before anything is imported."""
+    if options.processes is not None and options.processes < 1:
+        raise UserError(f"processes: there must be one at least, not {options.processes}")
+    if options.parallel not in (None, "data"):
+        raise UserError(f"parallel: must be data, not {options.parallel!r}: each process has a share of the batch")
+    for name in ("processes", "parallel"):
+        if getattr(options, name) is not None and (options.seeds is not None or options.grid):
+            raise UserError(f"{name}: it is for one run, and --seeds and --grid make several: use --workers")
+    if options.processes is not None and options.parallel is not None:
+        raise UserError("parallel: it is for the processes that --processes starts: leave one of the two out")
+
+
+def run_processes(comparison: Comparison, options: Options, out: Path) -> int:
+    """Check all that can be checked here, then start the processes and wait for them."""
+    from torchref.compare.train.launch import RankDied, launch
+    from torchref.compare.train.run import prepare
+
+    processes = options.processes
+    assert processes is not None
+    if options.dry_run:
+        return dry_run(comparison, out, options)
+    prepare(comparison, options.only, options.sabotage, processes)
+    folder = out / comparison.name
+    try:
+        return launch(["compare", *words(options), "--parallel", "data"], processes, folder / "ranks")
+    except RankDied as died:
+        said = f"; to continue: {resume_command(options)}" if (folder / "config.toml").exists() else ""
+        print(f"torchref: {died}{said}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return interrupted(options, (folder / "config.toml").exists())
+
+
+def run_rank(options: Options, out: Path) -> int:
+    """Be one rank: the first one reports."""
+    from torchref.compare.lockstep.ranks import under_torchrun
+
+    if not under_torchrun():
+        raise UserError(
+            "parallel: torchrun starts the processes, and has not started this one: write --processes 2, or torchrun "
+            "--nproc-per-node 2 -m torchref compare NAME --parallel data"
+        )
+    from torchref.compare.train.launch import LOST
+    from torchref.compare.train.parallel import Lost, train_rank
+    from torchref.compare.train.progress import ProgressDisplay
+
+    def ask() -> tuple[Comparison, Path]:
+        comparison = asked_for(options, out)
+        return comparison, out / comparison.name
+
+    try:
+        with ProgressDisplay(quiet=options.json) as progress:
+            trained = train_rank(
+                ask, only=options.only, resume=options.resume, sabotage=options.sabotage, on_progress=progress
+            )
+    except KeyboardInterrupt:
+        return 130  # who has started the processes says how to continue
+    except Lost as lost:
+        print(f"torchref: the connection to another rank is closed: {' '.join(str(lost).split())}", file=sys.stderr)
+        return LOST
+    return 0 if trained is None else show(trained, out / trained.comparison, options)
 
 
 def run_lessons(options: Options, out: Path) -> int:
@@ -230,10 +314,11 @@ def dry_run(comparison: Comparison, out: Path, options: Options) -> int:
     from torchref.compare.configuration import as_config
     from torchref.compare.train.run import prepare
 
-    prepared = prepare(comparison, options.only, options.sabotage)
+    prepared = prepare(comparison, options.only, options.sabotage, options.processes)
     print(tomli_w.dumps(as_config(comparison)))
     examples = f"{len(prepared.data.train_inputs)} examples, {comparison.epochs} epochs each"
-    print(f"would train {', '.join(prepared.variants)} on {prepared.device}: {examples}")
+    shared = "" if options.processes is None else f", a batch shared by {options.processes} processes"
+    print(f"would train {', '.join(prepared.variants)} on {prepared.device}: {examples}{shared}")
     print(f"would write to {out / comparison.name}")
     return 0
 
@@ -247,13 +332,20 @@ def interrupted(options: Options, resumable: bool) -> int:
 
 def resume_command(options: Options) -> str:
     """What to type to continue."""
+    processes = [] if options.processes is None else ["--processes", str(options.processes)]
+    return shlex.join(["torchref", "compare", *words(replace(options, resume=True, json=False)), *processes])
+
+
+def words(options: Options) -> list[str]:
+    """The options as they are typed, but for how many processes there are."""
     from torchref.compare.configuration import SETTINGS
 
-    words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
+    said = [*([options.name] if options.name else []), *(["--resume"] if options.resume else [])]
+    said += ["--json"] if options.json else []
     for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
         value = getattr(options, name)
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            said += [f"--{name.replace('_', '-')}", str(value)]
     for word in options.grid:
-        words += ["--grid", word]
-    return shlex.join(words)
+        said += ["--grid", word]
+    return said

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 
 from torchref.compare.comparison import Comparison
+from torchref.compare.lockstep.across import check_world
 from torchref.compare.lockstep.bounds import Bounds
 from torchref.compare.lockstep.divergence import first_divergence, sabotage
 from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.kinks import Kinks, adopt, decisions, find_kinks
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
+from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.replayed import divergence_by, judged, sabotage_torch
 from torchref.compare.lockstep.state import pack, rebuilt, unpack
 from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
@@ -24,7 +26,7 @@ from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
-__all__ = ["Diverged", "Lockstep", "NotFinite", "Step"]
+__all__ = ["Diverged", "Ended", "Judged", "Lockstep", "NotFinite", "Step"]
 
 REFRESH = 256  # steps between two runs of the rounding criterion ...
 EARLY = (4, 32)  # ... and at the beginning, while gradients change fast
@@ -50,6 +52,9 @@ class NotFinite(Exception):
         self.step = step
 
 
+Ended: TypeAlias = Diverged | NotFinite
+
+
 @dataclass
 class Step:
     """The results of one step, for the record."""
@@ -68,6 +73,14 @@ class Step:
     watched: Watched | None = None
 
 
+class Judged(NamedTuple):
+    """What a training has compared: the counts, by tensor whether its canary was noticed, and the kinks."""
+
+    judge: Judge
+    canary: dict[str, bool]
+    kinks: int
+
+
 class Lockstep:
     """A torch twin, a NumPy twin that is put back on torch's weights after each step, and one that runs free.
 
@@ -77,6 +90,8 @@ class Lockstep:
     rounding does over a whole training. In float32 rounding is a large part of a small gradient, so there a float64
     twin is the referee: torch's results and NumPy's must each lie within float32's bound of it.
     """
+
+    ranks: Ranks | None = None  # the processes of the run, where there are several
 
     def __init__(
         self, comparison: Comparison, options: Mapping[str, Any], device: torch.device, fault: str | None = None
@@ -114,9 +129,9 @@ class Lockstep:
             if observe:
                 numpy_seen = stack.enter_context(observe_numpy(numpy_twin.model))
                 torch_seen = stack.enter_context(observe_torch(torch_twin.model))
-            torch_output, torch_loss, tape = torch_twin.gradients(x, target)
+            torch_output, torch_loss, tape = torch_twin.train_on(x, target)
             numpy_output, numpy_loss = numpy_twin.gradients(x, target, tape)
-        numpy_gradients, torch_gradients = numpy_twin.named_gradients(), torch_twin.named_gradients()
+        numpy_gradients, torch_gradients = numpy_twin.named_gradients(), torch_twin.own_gradients()
         tensors = (
             ("output", named_outputs(numpy_output), named_outputs(torch_output)),
             ("loss", {"": numpy_loss}, {"": torch_loss}),
@@ -130,18 +145,19 @@ class Lockstep:
             if generator is not None:
                 torch.set_rng_state(generator)
 
+        ended: Ended | None = None
+        difference: dict[str, float] = {}
         try:
             difference = self._compare(tensors, (x, target), tape, rewind)
             difference = {f"difference/{kind}": apart for kind, apart in difference.items()}
-            difference["difference/update"] = self._update(torch_gradients)
         except Mismatch as mismatch:
-            again: Watched | None = None
-            if self.replayed:
-                found = divergence_by(judged(torch_twin, (x, target), rewind), mismatch, self.steps)
-            else:
-                batch = x, target
-                found, again = first_divergence(mismatch, self.steps, numpy_twin, torch_twin, batch, rewind, self.fresh)
-            raise self._ending(found, again, counted) from None
+            ended = self._ended_by(mismatch, (x, target), rewind, counted)
+        self._agree(ended)
+        try:
+            self._reduce(tape, numpy_output, numpy_loss)
+            difference["difference/update"] = self._update(torch_twin.named_gradients())
+        except Mismatch as mismatch:
+            raise self._ended_by(mismatch, (x, target), rewind, counted) from None
         if numpy_seen is not None and torch_seen is not None:
             watched = Watched(
                 x,
@@ -162,14 +178,15 @@ class Lockstep:
         if self.dtype == np.float32:
             put_back(self.referee, torch_twin)
         _, free_loss = self.free_twin.gradients(x, target, tape)
+        losses = self._reduce_free(np.array([numpy_loss, torch_loss, free_loss], np.float64))
         self.free_twin.step()
         self.steps += 1
         if self.schedule_each_step:
             self._schedule()
         return Step(
-            float(numpy_loss),
-            float(torch_loss),
-            float(free_loss),
+            float(losses[0]),
+            float(losses[1]),
+            float(losses[2]),
             numpy_output,
             torch_output,
             difference,
@@ -181,7 +198,45 @@ class Lockstep:
             watched,
         )
 
-    def _ending(self, found: Divergence, watched: Watched | None, counted: Judge) -> Diverged | NotFinite:
+    # What several processes do otherwise (`parallel.py`): here there is one.
+
+    def _agree(self, ended: Ended | None) -> None:
+        """Raise what has ended the training."""
+        if ended is not None:
+            raise ended from None
+
+    def _reduce(self, tape: Tape, output: Any, loss: Array) -> None:
+        """Nothing: the gradients are those of the whole batch. Else a Mismatch where their mean is not DDP's."""
+
+    def _reduce_free(self, losses: Array) -> Array:
+        """The losses of the three twins, for the record; the free twin's gradients are ready for its step."""
+        return losses
+
+    def _gathered(self, own: dict[str, Any]) -> list[dict[str, Any]]:
+        """What each process alone has."""
+        return [own]
+
+    def judged(self) -> Judged:
+        """What was compared so far."""
+        return Judged(self.judge, self.canary, self.kinks)
+
+    def _own_of(self, tree: Any) -> Any:
+        """This process's part of a state. UserError where a number of processes is another training."""
+        check_world(self.torch_twin, tree["ranks"], 1)
+        return tree["ranks"][0]
+
+    def _ended_by(
+        self, mismatch: Mismatch, batch: tuple[Array, Array], rewind: Callable[[], None], counted: Judge
+    ) -> Ended:
+        """Where the twins part, for the error to raise."""
+        if self.replayed:
+            return self._ending(
+                divergence_by(judged(self.torch_twin, batch, rewind), mismatch, self.steps), None, counted
+            )
+        twins = self.numpy_twin, self.torch_twin
+        return self._ending(*first_divergence(mismatch, self.steps, *twins, batch, rewind, self.fresh), counted)
+
+    def _ending(self, found: Divergence, watched: Watched | None, counted: Judge) -> Ended:
         """The error to raise. Where both twins overflow, the judge becomes `counted` again, as it was before."""
         if self._overflows() and not (np.isfinite(found.numpy) or np.isfinite(found.torch)):
             self.judge = counted
@@ -320,6 +375,14 @@ class Lockstep:
 
     def state(self, arrays: dict[str, Array]) -> Any:
         """Everything that the next step depends on, arrays apart."""
+        own = {
+            "torch generator": torch.get_rng_state(),
+            "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
+            "judge": vars(self.judge),
+            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned), self.bounds.zero],
+            "canary": self.canary,
+            "kinks": self.kinks,
+        }
         tree = {
             "optimizer": type(self.torch_twin.optimizer).__name__,
             "torch": {
@@ -329,13 +392,8 @@ class Lockstep:
             "numpy": self.numpy_twin.optimizer.state_dict(),
             "free": {"model": self.free_twin.model.state_dict(), "optimizer": self.free_twin.optimizer.state_dict()},
             "schedulers": [t.scheduler.state_dict() for t in self._scheduled()],
-            "torch generator": torch.get_rng_state(),
-            "cuda generators": torch.cuda.get_rng_state_all() if self.torch_twin.device.type == "cuda" else [],
             "steps": self.steps,
-            "judge": vars(self.judge),
-            "bounds": [self.bounds.screen, sorted(self.bounds.ill_conditioned), self.bounds.zero],
-            "canary": self.canary,
-            "kinks": self.kinks,
+            "ranks": self._gathered(own),
             "apart": None if self.apart is None else vars(self.apart),
             "seconds": [self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds],
         }
@@ -356,15 +414,21 @@ class Lockstep:
             twin.scheduler.load_state_dict(state)
         for twin in (self.numpy_twin, self.referee):
             put_back(twin, self.torch_twin)
-        torch.set_rng_state(tree["torch generator"])
-        if tree["cuda generators"]:
-            torch.cuda.set_rng_state_all(tree["cuda generators"])
-        self.steps, self.canary, self.kinks = int(tree["steps"]), dict(tree["canary"]), int(tree["kinks"])
+        self.steps = int(tree["steps"])
         self.apart = None if tree["apart"] is None else rebuilt(Apart, tree["apart"])
-        self.judge = rebuilt(Judge, tree["judge"])
-        self.bounds.screen, ill_conditioned, self.bounds.zero = tree["bounds"]
-        self.bounds.ill_conditioned = set(ill_conditioned)
+        own = self._own_of(tree)
+        if own is not None:
+            self._restore_own(own)
         self.torch_twin.seconds, self.numpy_twin.seconds, self.free_twin.seconds = map(float, tree["seconds"])
+
+    def _restore_own(self, own: Any) -> None:
+        """What this process alone has: its generators, and what it has judged."""
+        torch.set_rng_state(own["torch generator"])
+        if own["cuda generators"]:
+            torch.cuda.set_rng_state_all(own["cuda generators"])
+        self.canary, self.kinks, self.judge = dict(own["canary"]), int(own["kinks"]), rebuilt(Judge, own["judge"])
+        self.bounds.screen, ill_conditioned, self.bounds.zero = own["bounds"]
+        self.bounds.ill_conditioned = set(ill_conditioned)
 
     def _scheduled(self) -> list[Any]:
         return [t for t in (self.torch_twin, self.numpy_twin, self.free_twin) if t.scheduler is not None]

@@ -221,6 +221,37 @@ class TorchTwin:
         self.draws = any(takes_draws(module) for module in self.model.modules())
         self.watched = self.draws
         self.seconds = 0.0
+        self.network: torch.nn.Module = self.model  # what a forward goes through: the model, or DDP around it
+        self.parallel: torch.nn.Module | None = None
+        self.own: dict[str, Array] = {}  # under DDP, the gradients before they were averaged over the ranks
+
+    def distribute(self, unused: bool) -> None:
+        """Wrap the model in DistributedDataParallel; with `unused` a step need not use every parameter.
+
+        What a parameter's hook sees is this rank's own gradient: DDP averages it afterwards. The hook changes nothing.
+        """
+        self.parallel = torch.nn.parallel.DistributedDataParallel(self.model, find_unused_parameters=unused)
+
+        def watch(name: str, parameter: torch.nn.Parameter) -> None:
+            def keep(gradient: torch.Tensor) -> None:
+                self.own[name] = to_array(gradient)
+
+            parameter.register_hook(keep)  # type: ignore[no-untyped-call]  # torch's
+
+        for name, parameter in self.parameters.items():
+            if parameter.requires_grad:
+                watch(name, parameter)
+
+    def train_on(self, x: Array, target: Array) -> tuple[Any, Array, Tape]:
+        """`gradients` as the training has them: under DDP those in the parameters are the mean over the ranks.
+
+        `gradients` itself, called to look at the step again, leaves this rank's own, and asks no other rank.
+        """
+        self.network, self.own = self.parallel or self.model, {}
+        try:
+            return self.gradients(x, target)
+        finally:
+            self.network = self.model
 
     def gradients(self, x: Array, target: Array) -> tuple[Any, Array, Tape]:
         """Forward and backward on one batch: output, loss and the random draws; gradients in the parameters.
@@ -247,14 +278,14 @@ class TorchTwin:
         """
         if self.watched:
             with record_draws() as drawn:
-                output = self.model(x)
+                output = self.network(x)
             tape.draws += drawn.draws
             self.watched = bool(drawn.draws) or self.device.type == "cuda"  # which has generators of its own
             return output
         if not self.draws:
-            return self.model(x)
+            return self.network(x)
         generator, buffers = torch.get_rng_state(), {name: b.clone() for name, b in self.buffers.items()}
-        output = self.model(x)
+        output = self.network(x)
         if torch.equal(generator, torch.get_rng_state()):
             return output
         torch.set_rng_state(generator)
@@ -304,6 +335,12 @@ class TorchTwin:
         if self.max_norm is not None:  # torch clips in place, and what is compared and clipped in NumPy is not clipped
             gradients = {n: None if g is None else g.copy() for n, g in gradients.items()}
         return gradients
+
+    def own_gradients(self) -> dict[str, Array | None]:
+        """Name -> gradient of this rank's own loss; `named_gradients` where there is one rank."""
+        return (
+            self.named_gradients() if self.parallel is None else {name: self.own.get(name) for name in self.parameters}
+        )
 
     def named_weights(self) -> dict[str, Array]:
         """Name -> value of each parameter, as an array."""

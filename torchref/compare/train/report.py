@@ -61,6 +61,11 @@ class VariantReport:
     parts_loss: float | None = None  # with accumulate: the first step's relative distance from the whole batch's
     parts_gradient: float | None = None
     parts_note: str = ""  # why they are not the same
+    processes: int | None = None  # that shared each batch, where there were several
+    ranks_ddp: float | None = None  # the largest difference between the mean over the ranks by hand and DDP's
+    ranks_mean: float | None = None  # the largest relative distance of that mean from the whole batch's gradient ...
+    ranks_weighted: float | None = None  # ... and with the ranks weighted by their examples
+    ranks_note: str = ""  # why they are not the same
     validation_note: str = ""  # where the first examples alone were evaluated: how many, and why
     record_note: str = ""  # what was repaired in the record of a run that was resumed
     not_finite_step: int | None = None  # where the training was ended, as its loss was no finite number in either twin
@@ -169,7 +174,13 @@ class Report:
                 highlight=False,
             )
         for variant in self.variants:
-            notes = (variant.record_note, variant.validation_note, variant.parts_note, variant.drift_note)
+            notes = (
+                variant.record_note,
+                variant.validation_note,
+                variant.parts_note,
+                variant.ranks_note,
+                variant.drift_note,
+            )
             for said in (*notes, variant.not_finite_note, variant.divergence):
                 if said:
                     console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
@@ -284,6 +295,10 @@ _ROWS: list[tuple[str, Callable[[VariantReport], str]]] = [
     ("kinks", lambda v: str(v.kinks) if v.kinks else ""),
     ("parts from whole batch, loss", lambda v: _number(v.parts_loss, ".1e")),
     ("parts from whole batch, gradient", lambda v: _number(v.parts_gradient, ".1e")),
+    ("processes", lambda v: "" if v.processes is None else str(v.processes)),
+    ("mean of ranks by hand, from DDP's", lambda v: _number(v.ranks_ddp, ".1e")),
+    ("mean of ranks, from whole batch", lambda v: _number(v.ranks_mean, ".1e")),
+    ("  weighted by examples", lambda v: _number(v.ranks_weighted, ".1e")),
     ("free running, weights", lambda v: _number(v.drift_weights, ".1e") if v.steps else ""),
     ("free running, losses", lambda v: _number(v.drift_losses, ".1e") if v.steps else ""),
     ("time a step, NumPy", lambda v: _time(v.numpy_seconds)),

@@ -15,6 +15,9 @@ from torchref.compare.configuration import as_config, write_config
 from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
+from torchref.compare.lockstep.parallel import ParallelLockstep
+from torchref.compare.lockstep.ranks import Ranks, enough_gpus
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.origin import Origin, check_origin, origin_of
 from torchref.compare.record.unfinished import since_now, training, write_page
 from torchref.compare.train.about import about, page, result_of
@@ -22,9 +25,10 @@ from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, ProgressDisplay, in_notebook
 from torchref.compare.train.rehearse import rehearse
 from torchref.compare.train.report import Report, VariantReport, environment
+from torchref.compare.train.shares import check_networks, check_shares, smallest_share
 from torchref.compare.train.variant import VariantTraining
 
-__all__ = ["Prepared", "pick_device", "prepare", "run"]
+__all__ = ["Prepared", "lockstep_of", "pick_device", "prepare", "prepare_on", "run", "train"]
 
 
 def run(
@@ -50,10 +54,26 @@ def run(
     CUDA where there is none, a run folder that is already there (without `resume`).
     """
     prepared = prepare(comparison, only, sabotage)
-    folder = folder or Path(out) / comparison.name
-    open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
+    return train(comparison, folder or Path(out) / comparison.name, prepared, resume, sabotage, on_progress)
+
+
+def train(
+    comparison: Comparison,
+    folder: Path,
+    prepared: Prepared,
+    resume: bool,
+    sabotage: str | None,
+    on_progress: OnProgress | None,
+    ranks: Ranks | None = None,
+) -> Report:
+    """What was prepared, trained. Of several processes this is the first, and the others `follow`."""
+
+    def open_it() -> None:
+        open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
+
+    open_it() if ranks is None else ranks.agreed(open_it)
     with training(folder, page(comparison, [since_now()], prepared.about)):
-        reports = train_all(comparison, folder, prepared, resume, sabotage, on_progress)
+        reports = train_all(comparison, folder, prepared, resume, sabotage, on_progress, ranks)
         report = Report(
             comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
         )
@@ -69,6 +89,7 @@ def train_all(
     resume: bool,
     sabotage: str | None,
     on_progress: OnProgress | None,
+    ranks: Ranks | None,
 ) -> list[VariantReport]:
     """Variant by variant, up to the first that differs."""
     reports: list[VariantReport] = []
@@ -82,11 +103,22 @@ def train_all(
 
             if not folder.exists():
                 raise UserError(f"out: {folder} was removed while the run was writing it")
-            trained = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
+            lockstep = lockstep_of(comparison, variant, prepared, sabotage, ranks)
+            trained = VariantTraining(comparison, variant, prepared.data, folder / variant, lockstep)
             reports.append(trained.train(resume, show))
             if reports[-1].divergence is not None:
                 break
     return reports
+
+
+def lockstep_of(
+    comparison: Comparison, variant: str, prepared: Prepared, sabotage: str | None, ranks: Ranks | None
+) -> Lockstep:
+    """A variant's twins: on one process, or this one's of several."""
+    options = comparison.variants[variant]
+    if ranks is None:
+        return Lockstep(comparison, options, prepared.device, sabotage)
+    return ParallelLockstep(comparison, options, prepared.device, sabotage, ranks, prepared.unused[variant])
 
 
 @dataclass(frozen=True)
@@ -98,23 +130,49 @@ class Prepared:
     data: Data  # in the comparison's dtype
     origin: Origin
     about: str  # what its page says before there is a result
+    unused: dict[str, bool]  # by variant: does a step leave out some of the parameters?
 
 
-def prepare(comparison: Comparison, only: str | None = None, sabotage: str | None = None) -> Prepared:
-    """Check everything that a run needs, on its data and its networks; write nothing."""
+def prepare(
+    comparison: Comparison, only: str | None = None, sabotage: str | None = None, processes: int | None = None
+) -> Prepared:
+    """Check everything that a run needs, on its data and its networks, and on `processes`; write nothing."""
     variants = comparison.chosen(only)
-    device = pick_device(comparison.device)
+    device = pick_device(comparison.device, processes or 1)
     made = checked_data(comparison)
     data = made.astype(np.dtype(comparison.dtype))
+    if processes is not None:
+        check_shares(comparison, data, processes)
     twins = {variant: rehearse(comparison, variant, data, device, sabotage) for variant in variants}
-    return Prepared(variants, device, data, origin_of(comparison, made), about(comparison, data, twins))
+    if processes is not None:
+        check_networks(twins, smallest_share(comparison, data, processes))
+    unused = {v: any(p.grad is None and p.requires_grad for p in t.parameters.values()) for v, t in twins.items()}
+    return Prepared(variants, device, data, origin_of(comparison, made), about(comparison, data, twins), unused)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device, set up so that the same step gives the same bits. UserError where there is no CUDA."""
+def prepare_on(ranks: Ranks, comparison: Comparison, only: str | None, sabotage: str | None) -> Prepared:
+    """`prepare` on every rank. A UserError is every rank's; so is what another one prepares otherwise."""
+    prepared = ranks.agreed(lambda: prepare(comparison, only, sabotage, ranks.world))
+    facts = {"settings": str(as_config(comparison))}
+    facts |= {f"{name} ({kind})": digest for kind, of in prepared.origin.items() for name, digest in of.items()}
+    ranks.check_same(facts)
+    return prepared
+
+
+def pick_device(name: str, processes: int = 1) -> torch.device:
+    """The device, set up so that the same step gives the same bits. UserError where there is no CUDA.
+
+    Of several processes each needs a GPU of its own: nccl refuses two on one.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: 'cuda' is asked for, but torch finds no CUDA device (use 'cpu' or 'auto')")
-    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", processes)) if processes > 1 else 1  # those of this machine
+    if name == "cuda" and not enough_gpus(processes):
+        raise UserError(
+            f"device: nccl gives each of {processes} processes a GPU of its own, and torch finds "
+            f"{torch.cuda.device_count()} (use --device cpu, or fewer processes)"
+        )
+    device = torch.device("cuda" if name != "cpu" and enough_gpus(processes) else "cpu")
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cuda.matmul.allow_tf32 = False

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-import torch
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.configuration import as_config
@@ -17,6 +16,7 @@ from torchref.compare.data import Data, batches
 from torchref.compare.errors import UserError
 from torchref.compare.lockstep.drift import explain_drift
 from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.lockstep.parallel import ParallelLockstep
 from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Diverged, Lockstep, NotFinite, Step
 from torchref.compare.record.backprop.chosen import chosen_steps
@@ -34,6 +34,9 @@ from torchref.nn.module import Array
 
 __all__ = ["VariantTraining"]
 
+T = TypeVar("T")
+Checkpoint: TypeAlias = tuple[int, dict[str, Array], dict[str, Any]]  # its step, arrays and state
+
 CHECKPOINT_SECONDS = 5.0  # the most work that a kill can cost
 DRIFT_STEPS = 300  # float64 twins that run free mostly agree for so many steps ...
 DRIFT_BOUND = 1e-9  # ... to this relative distance of the weights: more is explained
@@ -47,11 +50,9 @@ EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks 
 class VariantTraining:
     """One variant from its first step to its report."""
 
-    def __init__(
-        self, comparison: Comparison, variant: str, data: Data, folder: Path, device: torch.device, fault: str | None
-    ) -> None:
+    def __init__(self, comparison: Comparison, variant: str, data: Data, folder: Path, lockstep: Lockstep) -> None:
         self.comparison, self.variant, self.data, self.folder = comparison, variant, data, folder
-        self.lockstep = Lockstep(comparison, comparison.variants[variant], device, fault)
+        self.lockstep, self.ranks = lockstep, lockstep.ranks
         self.order = np.random.default_rng(comparison.seed)
         self.epoch = 0
         self.batch = 0  # batches of this epoch that are done
@@ -69,22 +70,14 @@ class VariantTraining:
 
     def train(self, resume: bool, on_progress: Callable[[int, int], None]) -> VariantReport:
         """Train from the start, or from the last checkpoint, to the end. Returns the report."""
-        begun = left_off(self.folder, self.comparison, self.variant) if resume else None
+        begun = self.begun(resume)
         if begun is None:
             recorder = Recorder(self.folder, kept=NOTHING if resume else None)
         else:
             step, arrays, state = begun
-            try:
-                if is_finished(state, self.comparison):
-                    return rebuilt(VariantReport, state["report"])
-                self.restore(arrays, state)
-                per_epoch = self.steps // self.comparison.epochs
-                if not self.lockstep.steps == self.epoch * per_epoch + self.batch == step:
-                    raise ValueError(f"its step is {step}, and its epoch and batch are another's")
-            except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
-                cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                remedy = anew(self.folder, self.variant)
-                raise UserError(f"resume: the checkpoint does not fit this comparison ({cause}); {remedy}") from error
+            finished = self.go_on(step, arrays, state)
+            if finished is not None:
+                return finished
             recorder = Recorder(self.folder, kept=state["record"])
         checkpoints = self.folder / "checkpoint"
         divergence = not_finite = None
@@ -125,18 +118,19 @@ class VariantTraining:
                 self.lockstep_seconds += time.perf_counter() - started - (lockstep.seconds() - own)
                 self.batch += 1
                 on_progress(lockstep.steps, self.steps)
-                if self.batch < len(epoch_batches) and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if self.batch < len(epoch_batches) and self.is_due(saved):
                     self.record_losses(recorder)
-                    self.save(checkpoints, recorder.flush(), order_state)
+                    self.checkpoint(checkpoints, recorder, order_state)
                     saved = time.monotonic()
             self.epoch, self.batch = self.epoch + 1, 0
             lockstep.end_epoch()
             self.record_epoch(recorder)
+            self.final = self.of_first(self.final)
             losses = (self.final["training_loss_numpy"], self.final["training_loss_torch"])
             if not any(loss is not None and np.isfinite(loss) for loss in losses):
                 raise NotFinite(lockstep.steps)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self.save(checkpoints, recorder.flush())
+            if self.is_due(saved):
+                self.checkpoint(checkpoints, recorder)
                 saved = time.monotonic()
 
     # --- what is recorded -------------------------------------------------------------------------------------------
@@ -224,8 +218,9 @@ class VariantTraining:
     ) -> VariantReport:
         """The report on this training so far."""
         lockstep = self.lockstep
-        judge = lockstep.judge
+        judge, canary, kinks = lockstep.judged()
         steps = max(lockstep.steps, 1)
+        ranks = lockstep.across.found if isinstance(lockstep, ParallelLockstep) else None
         apart, modules = lockstep.apart, lockstep.numpy_twin.model.named_modules()
         batch_norms = [name for name, m in modules if m.training and "BatchNorm" in type(m).__name__]
         return VariantReport(
@@ -240,15 +235,20 @@ class VariantTraining:
             numpy_seconds=lockstep.numpy_twin.seconds / steps,
             torch_seconds=lockstep.torch_twin.seconds / steps,
             lockstep_seconds=self.lockstep_seconds / steps,
-            canary_caught=bool(lockstep.canary) and all(lockstep.canary.values()),
-            canary_step=0 if lockstep.canary else None,
-            kinks=lockstep.kinks,
+            canary_caught=bool(canary) and all(canary.values()),
+            canary_step=0 if canary else None,
+            kinks=kinks,
             drift_weights=lockstep.drift(),
             drift_losses=self.largest_loss_drift,
             drift_note=self.drift_note(),
             parts_loss=None if apart is None else apart.loss,
             parts_gradient=None if apart is None else apart.gradient,
             parts_note="" if apart is None else apart.sentence(batch_norms),
+            processes=None if ranks is None else ranks.world,
+            ranks_ddp=None if ranks is None else ranks.ddp,
+            ranks_mean=ranks.mean if ranks is not None and ranks.joined else None,
+            ranks_weighted=ranks.weighted if ranks is not None and ranks.joined else None,
+            ranks_note="" if ranks is None else ranks.sentence(batch_norms, self.comparison.dtype),
             validation_note=note(self.validated, len(self.data.validation_inputs)),
             record_note=repaired,
             not_finite_step=not_finite,
@@ -263,6 +263,50 @@ class VariantTraining:
         return explain_drift(self.lockstep)
 
     # --- interruption -----------------------------------------------------------------------------------------------
+
+    def of_first(self, value: T) -> T:
+        """The value of rank 0, where there are several."""
+        return value if self.ranks is None else self.ranks.of_first(value)
+
+    def is_due(self, saved: float) -> bool:
+        """Whether it is time for a checkpoint, by the clock of any rank."""
+        due = time.monotonic() - saved > CHECKPOINT_SECONDS
+        return due if self.ranks is None else self.ranks.any(due)
+
+    def begun(self, resume: bool) -> Checkpoint | None:
+        """The checkpoint to go on from; rank 0 reads it for all."""
+        if not resume:
+            return None
+        if self.ranks is None:
+            return left_off(self.folder, self.comparison, self.variant)
+        first = self.ranks.rank == 0
+        found = self.ranks.agreed(lambda: left_off(self.folder, self.comparison, self.variant) if first else None)
+        return self.ranks.of_first(found)
+
+    def go_on(self, step: int, arrays: dict[str, Array], state: dict[str, Any]) -> VariantReport | None:
+        """Continue from a checkpoint; the report where it is the last one. UserError where it does not fit."""
+
+        def restored() -> VariantReport | None:
+            try:
+                if is_finished(state, self.comparison):
+                    return rebuilt(VariantReport, state["report"])
+                self.restore(arrays, state)
+                per_epoch = self.steps // self.comparison.epochs
+                if not self.lockstep.steps == self.epoch * per_epoch + self.batch == step:
+                    raise ValueError(f"its step is {step}, and its epoch and batch are another's")
+            except UserError:
+                raise
+            except Exception as error:  # whatever it says, it is whole: another torchref, or somebody, has written it
+                cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                remedy = anew(self.folder, self.variant)
+                raise UserError(f"resume: the checkpoint does not fit this comparison ({cause}); {remedy}") from error
+            return None
+
+        return restored() if self.ranks is None else self.ranks.agreed(restored)
+
+    def checkpoint(self, checkpoints: Path, recorder: Recorder, order_state: Any = None) -> None:
+        """Write a checkpoint in the middle of the training."""
+        self.save(checkpoints, recorder.flush(), order_state)
 
     def save(
         self,

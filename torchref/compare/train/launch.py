@@ -1,0 +1,68 @@
+"""Start the processes of one run, through torchrun's agent: where one dies, it ends the others."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+__all__ = ["LOST", "RankDied", "launch"]
+
+LOST = 5  # the exit status of a rank that has lost another
+ANSWERS = (1, 2)  # of rank 0, which has said why
+
+
+class RankDied(Exception):
+    """A rank has died; the message says which one, how, and where its log is."""
+
+
+def launch(words: Sequence[str], processes: int, logs: Path) -> int:
+    """Run `python -m torchref WORDS` in so many processes, and wait for them; returns rank 0's exit status.
+
+    Rank 0 speaks on this terminal; of the others what they say is in `logs`. RankDied where one ends otherwise than a
+    command does. KeyboardInterrupt, as ever, for Ctrl-C.
+    """
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the agent's own words, of a page each
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id="torchref",
+        max_restarts=0,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        logs_specs=DefaultLogsSpecs(str(logs), redirects=dict.fromkeys(range(1, processes), Std.ALL)),
+        shutdown_timeout=5,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "torchref", *words)
+    except ChildFailedError as error:
+        failures: dict[int, ProcessFailure] = error.failures
+        first = failures.get(0)
+        if len(failures) == 1 and first is not None and first.exitcode in ANSWERS:
+            return first.exitcode
+        raise RankDied(epitaph(failures, logs)) from None
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        return 128 + int(error.sigval)
+    return 0
+
+
+def epitaph(failures: dict[int, ProcessFailure], logs: Path) -> str:
+    """Which rank has died first, how, and where its log is. A rank that has only lost another is not the first."""
+    alone = {rank: failure for rank, failure in failures.items() if failure.exitcode != LOST} or failures
+    rank = min(alone, key=lambda rank: (alone[rank].exitcode >= 0, alone[rank].timestamp, rank))
+    failure = alone[rank]
+    code = failure.exitcode
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+    found = max(logs.glob(f"*/attempt_0/{rank}/stderr.log"), key=lambda path: path.stat().st_mtime, default=logs)
+    where = "what it said stands above" if rank == 0 else f"its log is {found}"
+    return f"rank {rank} {how}, and the others were ended; {where}"
