@@ -209,8 +209,8 @@ def run_rank(options: Options, out: Path) -> int:
             )
     except KeyboardInterrupt:
         return 130  # who has started the processes says how to continue
-    except Lost as lost:
-        print(f"torchref: the connection to another rank is closed: {' '.join(str(lost).split())}", file=sys.stderr)
+    except Lost:
+        print("torchref: another rank has gone: its connection is closed", file=sys.stderr)
         return LOST
     return 0 if trained is None else show(trained, out / trained.comparison, options)
 

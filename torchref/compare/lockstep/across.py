@@ -22,7 +22,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.lockstep.bounds import results
 from torchref.compare.lockstep.judge import Judge
 from torchref.compare.lockstep.ranks import Ranks, shares_of
-from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, joinable, joined, outputs_of
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, joinable, joined, outputs_of, takes_draws
 from torchref.compare.lockstep.whole_batch import JoinedTape, Unjoined, distance
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
@@ -225,7 +225,7 @@ def check_world(twin: TorchTwin, states: list[dict[str, Any]], world: int) -> No
     mean = states[0].get("across", {}).get("mean", 0.0)
     if len(states) == world:
         return
-    if twin.draws:
+    if any(takes_draws(module) and getattr(module, "p", None) != 0 for module in twin.model.modules()):
         why = "the network draws at random, each process for itself"
     elif twin.buffers:
         why = "batch norm takes the statistics of a process's share"

@@ -31,6 +31,7 @@ __all__ = [
     "outputs_of",
     "parts",
     "put_back",
+    "takes_draws",
 ]
 
 

@@ -44,10 +44,9 @@ def launch(words: Sequence[str], processes: int, logs: Path) -> int:
     try:
         elastic_launch(config, sys.executable)("-m", "torchref", *words)
     except ChildFailedError as error:
-        failures: dict[int, ProcessFailure] = error.failures
-        first = failures.get(0)
-        if len(failures) == 1 and first is not None and first.exitcode in ANSWERS:
-            return first.exitcode
+        failures = causes(error.failures)
+        if list(failures) == [0] and failures[0].exitcode in ANSWERS:
+            return failures[0].exitcode
         raise RankDied(epitaph(failures, logs)) from None
     except SignalException as error:
         if error.sigval == signal.SIGINT:
@@ -56,12 +55,16 @@ def launch(words: Sequence[str], processes: int, logs: Path) -> int:
     return 0
 
 
+def causes(failures: dict[int, ProcessFailure]) -> dict[int, ProcessFailure]:
+    """Those that are no consequence of another: the agent ends the others, or they lose the connection before."""
+    consequences = (-signal.SIGTERM, LOST)
+    return {rank: each for rank, each in failures.items() if each.exitcode not in consequences} or failures
+
+
 def epitaph(failures: dict[int, ProcessFailure], logs: Path) -> str:
-    """Which rank has died first, how, and where its log is. A rank that has only lost another is not the first."""
-    alone = {rank: failure for rank, failure in failures.items() if failure.exitcode != LOST} or failures
-    rank = min(alone, key=lambda rank: (alone[rank].exitcode >= 0, alone[rank].timestamp, rank))
-    failure = alone[rank]
-    code = failure.exitcode
+    """Which rank has died, how, and where its log is."""
+    rank = min(failures, key=lambda rank: (failures[rank].timestamp, rank))
+    code = failures[rank].exitcode
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     found = max(logs.glob(f"*/attempt_0/{rank}/stderr.log"), key=lambda path: path.stat().st_mtime, default=logs)
     where = "what it said stands above" if rank == 0 else f"its log is {found}"
