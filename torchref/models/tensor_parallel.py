@@ -103,7 +103,7 @@ class RowParallelLinear(Module):
         self.bias = None if whole.bias is None else nn.Parameter(whole.bias.data.copy())
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        a, linear_backward = bind(F.linear, x, self.weight)
+        a, linear_backward = bind(F.linear, x, self.weight, None)
         y, sum_backward = sum_over_ranks(a, self.group)
         if self.bias is not None:
             y = y + self.bias.data
