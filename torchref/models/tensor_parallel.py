@@ -254,7 +254,7 @@ def parallel_cross_entropy(
     rows, place = np.flatnonzero(here), place[here]
 
     shifted = x - gather(x.max(axis=1), rank, world, group).max(axis=0)[:, None]  # (N, K_r)
-    x_target = np.zeros_like(shifted, shape=(N,))
+    x_target = np.zeros_like(shifted, shape=(N,), order="C")
     x_target[rows] = shifted[rows, place]
     exp_x = np.exp(shifted)
     exp_sum, x_target = group.all_reduce(np.stack([exp_x.sum(axis=1), x_target]))  # each (N,)
