@@ -27,4 +27,6 @@ ORDER = {
     "supervised": 55,
     "unsupervised": 45,
     "reinforcement": 15,
+    "tensor_parallel": 20,
+    "pipeline": 15,
 }

@@ -3,6 +3,8 @@
     torchref compare --all --out runs/verdicts
     python manual/_site/verdicts.py runs/verdicts/lessons.json
 
+or, of lessons that are new or changed, `runs/NAME/lesson.json ...`: the others stay as they are.
+
 It writes `manual/learn/verdicts.json` (what is shown, no more), the page `manual/learn/verdicts.md`, and in the pages
 of `manual/learn/` what stands between `<!-- verdict: NAME -->` and `<!-- end -->`.
 """
@@ -14,6 +16,8 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from torchref.compare.catalogue import lessons
 
 LEARN = Path(__file__).parents[1] / "learn"
 BLOCK = re.compile(r"<!-- verdict: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -83,12 +87,15 @@ def filled(text: str, verdicts: dict[str, Verdict]) -> str:
     return BLOCK.sub(lambda found: block(verdicts[found[1]]), text)
 
 
-def main(source: str) -> None:
+def main(*sources: str) -> None:
     """Write all three."""
-    verdicts = [shown(taught) for taught in json.loads(Path(source).read_text())]
-    (LEARN / "verdicts.json").write_text(json.dumps(verdicts, indent=1, ensure_ascii=False) + "\n")
-    (LEARN / "verdicts.md").write_text(page(verdicts))
-    by_name = {verdict["name"]: verdict for verdict in verdicts}
+    verdicts = {verdict["name"]: verdict for verdict in json.loads((LEARN / "verdicts.json").read_text())}
+    for source in sources:
+        taught = json.loads(Path(source).read_text())
+        verdicts |= {t["name"]: shown(t) for t in (taught if isinstance(taught, list) else [taught])}
+    by_name = {name: verdicts[name] for name in lessons() if name in verdicts}
+    (LEARN / "verdicts.json").write_text(json.dumps(list(by_name.values()), indent=1, ensure_ascii=False) + "\n")
+    (LEARN / "verdicts.md").write_text(page(list(by_name.values())))
     for path in sorted(LEARN.glob("*.md")):
         text = path.read_text()
         if (new := filled(text, by_name)) != text:

@@ -11,7 +11,7 @@ from torchref.compare.data import Data
 from torchref.compare.datasets.bundled import encode, help_text, text_windows
 from torchref.nn.module import Module
 
-__all__ = ["ALPHABET", "text", "write"]
+__all__ = ["ALPHABET", "WINDOW", "text", "write"]
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
 WINDOW = 16  # letters
