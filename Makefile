@@ -4,7 +4,8 @@
 #   make check       ruff and mypy
 #   make docs        the manual as a site, in site/ (it needs node, for the formulas)
 #   make notebooks   a notebook of each page with cells, in notebooks/
-#   make benchmark   time the training steps beside torch
+#   make benchmark   time the training steps beside torch, and compare with manual/speed.md
+#   make speed       measure manual/speed.md anew, what grows and other libraries included (a quarter of an hour)
 #   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
 #   make wheels      the two wheels, with torch and without it, into dist/
 #   make browser     the check as a page for a browser, into site/check/ (npm fetches Pyodide)
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help compare test check docs notebooks benchmark cuda wheels browser certify clean
+.PHONY: help compare test check docs notebooks benchmark speed cuda wheels browser certify clean
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -51,6 +52,9 @@ notebooks: $(VENV)/installed-notebooks
 benchmark: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.table $(ARGS)
 
+speed: $(VENV)/installed-peers
+	$(BIN)/python -m tests.benchmarks.table --all --publish $(ARGS)
+
 # On a machine without one it says so; DEVICE=cpu tries the same on the processor.
 cuda: $(VENV)/installed-test
 	CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m tests.cuda $(or $(DEVICE),cuda)
@@ -75,7 +79,8 @@ $(VENV)/installed-test: extras := [test,models,browser,notebooks]
 $(VENV)/installed-dev: extras := [dev]
 $(VENV)/installed-docs: extras := [docs]
 $(VENV)/installed-notebooks: extras := [notebooks]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-docs $(VENV)/installed-notebooks: \
+$(VENV)/installed-peers: extras := [test,peers]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-dev $(VENV)/installed-docs $(VENV)/installed-notebooks $(VENV)/installed-peers: \
 		$(VENV)/made pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(extras)"
 	@touch $@

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 pytest tests/benchmarks/test_speed.py
 
 (`-k "layer_norm"` picks by name; `--benchmark-save=NAME` and `--benchmark-compare` follow one over time.) The two
-engines run one after the other here. For ratios, which need them interleaved: `python -m tests.benchmarks.table`.
+engines run one after the other here. For ratios, which need them interleaved: `make benchmark`.
 """
 
 import pytest
