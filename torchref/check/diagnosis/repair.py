@@ -222,6 +222,8 @@ def gradient_lines(functions: list[ast.FunctionDef]) -> set[int]:
         starts = [t.lineno for t in targets if re.match(GRADIENT, ast.unparse(t).removeprefix("self."))]
         if leads_back(f) or starts:
             found |= set(range(f.lineno if leads_back(f) else min(starts), (f.end_lineno or f.lineno) + 1))
+        slopes = [n for n in ast.walk(f) if isinstance(n, ast.Lambda) and n.args.args]  # (x, lambda g: g * 2)
+        found |= {n.lineno for n in slopes if all(re.match(GRADIENT + "|g$", a.arg) for a in n.args.args)}
     return found
 
 
