@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 
-class _Doubled:
+class _Doubled(ModuleType):
     """NumPy with float64 for float32."""
 
     float32 = single = np.float64
@@ -23,9 +23,10 @@ class _Doubled:
 @contextmanager
 def doubled(code: Any) -> Iterator[None]:
     """The file of a function or a class has float64 where it says np.float32, while the context is open."""
-    scope = vars(sys.modules.get(getattr(inspect.unwrap(code), "__module__", ""), object()))
+    module = inspect.getmodule(inspect.unwrap(code))
+    scope = vars(module) if module is not None else {}
     names = [n for n, v in scope.items() if v is np]
-    scope.update(dict.fromkeys(names, _Doubled()))
+    scope.update(dict.fromkeys(names, _Doubled("numpy")))
     try:
         yield
     finally:
