@@ -578,17 +578,19 @@ def _atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
         bases = {id(n.value) for n in ast.walk(function) if isinstance(n, ast.Attribute)}
         found = [a.arg for a in function.args.args if a.arg not in ("self", "ctx")]
         for n in ast.walk(function):
-            alone = isinstance(n, ast.Name) and id(n) not in bases
-            of_self = isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "self"
-            if (alone or of_self) and id(n) not in called:
-                found.append(show(n))
+            if isinstance(n, ast.Name) and id(n) not in bases and id(n) not in called:
+                found.append(n.id)
+            if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and id(n) not in called:
+                found += [f"{n.value.id}.{held}" for held in HELD if n.attr in HELD]
+                found += [show(n)] * (n.value.id == "self")
         own[id(function)] = list(dict.fromkeys(found))
         every += found
-    held = [e for e in dict.fromkeys(every) if e.startswith("self.") or e.isupper()]
+    everywhere = [e for e in dict.fromkeys(every) if e.startswith("self.") or e.isupper()]
     constants = [repr(n) for n in dict.fromkeys((2, *numbers))][:6]
-    return {k: [*list(dict.fromkeys([*v, *held]))[:24], *constants] for k, v in own.items()}
+    return {k: [*list(dict.fromkeys([*v, *everywhere]))[:24], *constants] for k, v in own.items()}
 
 
+HELD = ("data", "grad")  # of a value of an engine: other.data, out.grad
 ELSEWHERE = ("func", "targets", "target", "slice", "test", "iter", "keywords")
 
 

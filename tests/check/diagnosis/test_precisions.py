@@ -1,5 +1,6 @@
 """An autograd.Function that is right in float64 and wrong in bfloat16: what is said of it."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,3 +46,21 @@ def test_what_no_known_mistake_explains_is_a_note(against, change, note):
     """Catches a gradient wrong in bfloat16 alone that no note names, and one of another shape that ends in an error."""
     verdict = judge_as(sigmoid_wrong_in_bfloat16(change), Asked(against), "Sigmoid")
     assert any(line.startswith("in bfloat16 d") and note in line for line in verdict.notes), verdict.text()
+
+
+def relu_in_half(x):
+    x = x.astype(np.float16)
+    return np.maximum(x, 0), lambda dy: (dy * (x > 0)).astype(np.float16)
+
+
+def relu_in_half_turned(x):
+    x = x.astype(np.float16)
+    return np.maximum(x, 0), lambda dy: (dy * (x < 0)).astype(np.float16)
+
+
+def test_code_in_half_precision_alone():
+    """Catches half precision taken for another forward, and a mistake that its tolerance hides."""
+    right, wrong = (judge_as(f, Asked("relu"), "relu") for f in (relu_in_half, relu_in_half_turned))
+    assert right.verdict == "right", right.text()
+    assert any("computes in float16" in note for note in right.notes)
+    assert [f.slug for f in wrong.findings] == ["wrong-mask"], wrong.text()

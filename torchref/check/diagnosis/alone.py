@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref.check.ops.slugs import TRUNCATED
 from torchref.check.report.verdict import Confidence, Finding
 from torchref.check.running.trial import Trial
 
@@ -20,15 +21,16 @@ SENTENCE = "The gradients of an axis must be added; only those of one of its ent
 
 def one_entry_alone(trial: Trial, third: Trial, names: list[str]) -> list[Finding]:
     """A finding for each gradient that is made of one entry of an axis of the upstream gradient."""
-    if trial.op.recurrent or not names:
+    if (trial.op.recurrent and not trial.op.own) or not names:
         return []
+    slug = TRUNCATED if trial.op.recurrent else SLUG
     found: list[Finding] = []
     for axis, index, word in entries(trial):
         left = [n for n in names if n not in {f.gradient for f in found}]
         for n in left:
             if all(made_of(t, n, axis, index) for t in (trial, third)):
                 evidence = f"only the {word} entry of axis {axis} of the upstream gradient has reached d{n}"
-                found.append(Finding(n, SLUG, evidence, Confidence.CERTAIN, SENTENCE, f"d{n} += ..., not ="))
+                found.append(Finding(n, slug, evidence, Confidence.CERTAIN, SENTENCE, f"d{n} += ..., not ="))
     return found
 
 

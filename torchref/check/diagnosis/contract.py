@@ -69,10 +69,11 @@ def judge_count(found: Found, trial: Trial) -> None:
 
 
 def judge_dtypes(found: Found, trial: Trial) -> None:
-    """Find results that are complex, or of a lower precision than float64; a note where all is float32."""
+    """Find results that are complex, or of a lower precision than float64; a note where all is float32, or float16."""
     output = np.asarray(trial.outputs.get("output", 0.0))
-    if output.dtype == np.float32 and not trial.reading.strict:
-        found.notes.append("the code computes in float32, whatever it is given; torch keeps the input's precision")
+    if output.dtype in (np.float32, np.float16) and not trial.reading.strict:
+        told = f"the code computes in {output.dtype}, whatever it is given; torch keeps the input's precision"
+        found.notes.append(told)
         return
     for name, g in trial.gradients.items():
         if name not in trial.reference or g is None:

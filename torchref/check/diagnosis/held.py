@@ -102,6 +102,8 @@ def look_for_held(found: Found, trial: Trial, third: Trial) -> None:
         return
     shown, line = ast.unparse(part.node), part.node.lineno
     slug = "overwritten-not-accumulated" if of_others else part.slug
+    if slug == "overwritten-not-accumulated" and trial.op.recurrent:
+        slug = "recurrence-truncated"
     sentence = A_WAY if slug == "overwritten-not-accumulated" else SLUGS[slug]
     first, *others = wrong
     evidence = f"it is right for a forward in which `{shown}` (line {line}) is a constant"

@@ -219,10 +219,17 @@ def gradient_lines(functions: list[ast.FunctionDef]) -> set[int]:
     found: set[int] = set()
     for f in functions:
         targets = [t for n in ast.walk(f) for t in targets_of(n)]
-        starts = [t.lineno for t in targets if re.match(GRADIENT, ast.unparse(t).removeprefix("self."))]
+        starts = [t.lineno for t in targets if re.match(GRADIENT, ast.unparse(t).removeprefix("self.")) or held(t)]
         if leads_back(f) or starts:
             found |= set(range(f.lineno if leads_back(f) else min(starts), (f.end_lineno or f.lineno) + 1))
+        slopes = [n for n in ast.walk(f) if isinstance(n, ast.Lambda) and n.args.args]  # (x, lambda g: g * 2)
+        found |= {n.lineno for n in slopes if all(re.match(GRADIENT + "|g$", a.arg) for a in n.args.args)}
     return found
+
+
+def held(target: ast.expr) -> bool:
+    """Whether an assignment sets a gradient that a value holds: a.grad."""
+    return isinstance(target, ast.Attribute) and re.match(GRADIENT, target.attr) is not None
 
 
 def targets_of(node: ast.AST) -> list[ast.expr]:

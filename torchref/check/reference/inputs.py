@@ -25,6 +25,7 @@ SYSTEMS: tuple[Sizes, ...] = (
     {"N": 16, "T": 16, "D": 32, "E": 16, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
     {"N": 16, "T": 64, "D": 64, "E": 32, "M": 64, "C": 4, "H": 16, "W": 32, "K": 3},
 )
+IMAGES: Sizes = {"N": 3, "H": 5, "W": 7, "M": 4}  # convolutions are often written as six loops
 FIRST: tuple[Shape, ...] = (("N", "D"), ("N", "T", "D"), ("N", "C", "H", "W"), ("D",), ("C", "H", "W"))
 WEIGHT = re.compile(r"(w|u|weights?|kernels?|filters?|theta|proj|matrix)(\w?|_\w+|ih|hh|x|h)$", re.I)
 NORM = re.compile(r"(gamma|scale|gain|g)\d?$", re.I)
@@ -51,13 +52,22 @@ class Recipe:
     shapes: dict[str, Shape]
     sizes: Sizes
     positive: bool = False
+    gates: int = 1  # of M hidden units each: together they are G; S is D and M, one behind the other
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(a if isinstance(a, int) else self.sizes.get(a, 1) for a in self.shapes[name])
+        return tuple(self.length(a) for a in self.shapes[name])
+
+    def length(self, axis: str | int) -> int:
+        if isinstance(axis, int):
+            return axis
+        joined = {"G": self.gates * self.sizes.get("M", 1), "S": self.sizes.get("D", 1) + self.sizes.get("M", 1)}
+        return joined[axis] if axis in joined else self.sizes.get(axis, 1)
 
     @property
     def letters(self) -> list[str]:
-        return list(dict.fromkeys(a for s in self.shapes.values() for a in s if isinstance(a, str) and a))
+        joined = {"G": "M", "S": "DM"}
+        named = (b for s in self.shapes.values() for a in s if isinstance(a, str) and a for b in joined.get(a, a))
+        return list(dict.fromkeys(named))
 
     def resized(self, **sizes: int) -> Recipe:
         return replace(self, sizes={**self.sizes, **sizes})
@@ -117,7 +127,8 @@ def _candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str
         ways = [_shapes_of(a, first) for a in arrays[1:]]
         for system, chosen in itertools.product(systems, list(itertools.product(*ways))):
             shapes = dict(zip([a.name for a in arrays], (first, *chosen), strict=True))
-            yield Recipe({**shapes, **settled}, {**system, **sizes})
+            small = IMAGES if len(first) == 4 and system is SYSTEMS[0] else {}
+            yield Recipe({**shapes, **settled}, {**system, **small, **sizes})
 
 
 def find_recipes(

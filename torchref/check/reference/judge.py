@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,18 +17,21 @@ from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.gradients import judge_gradients
 from torchref.check.diagnosis.search import best_trial
 from torchref.check.diagnosis.sizes import name_remainder
-from torchref.check.ops import Op
+from torchref.check.ops import Op, slugs
 from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.recognise import is_autograd
+from torchref.check.reading.reading import Reading
 from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
-from torchref.check.reference.own import Inputs, Witnessed, own_op
+from torchref.check.reference.own import Inputs, Witnessed, other_recipes, own_op
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, WRONG, Verdict
 from torchref.check.running.trial import Trial, attempt
 
 OF_SHAPE = ("broadcast-axis-not-summed", "wrong-shape", "summed-over-wrong-axis")
+OF_A_FACTOR = (slugs.SCALE, slugs.LOCAL, "wrong-mask", "upstream-not-multiplied")
 SHAPES = 4  # sets of other shapes that are tried where the code does not run on the first
+MEANT = 400  # sets of shapes on which the forward runs, in search of one where the backward fits
 SPREAD = re.compile(r"(b|bias|beta|shift|offset|gamma|gain|scale)\w?$", re.I)  # of course broadcast
 
 
@@ -54,7 +58,10 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
     def diagnosed(op: Op) -> Verdict:
         return diagnose(target, op, form, stated, name, device, only)
 
+    if make is None:
+        op = _on_which_it_goes_back(target, op, form, stated, sizes or {})
     verdict = diagnosed(op)
+    _name_of_dropout(verdict, name)
     if verdict.verdict == COULD_NOT_RUN and make is None:
         again = functools.partial(own_op, function, label, given, sizes, None, is_autograd(target))
         verdict, op = _on_other_shapes(verdict, op, again, diagnosed)
@@ -69,6 +76,43 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
         if verdict.verdict == RIGHT and make is None:
             _judge_sizes(verdict, trial, stated=sizes or {})
     return verdict
+
+
+def _name_of_dropout(verdict: Verdict, name: str) -> None:
+    """A lost factor of what is called a dropout is its mask's, or its scale."""
+    for f in verdict.findings:
+        if "drop" in name.lower() and f.slug in OF_A_FACTOR:
+            f.slug, f.sentence = slugs.DROPOUT, SLUGS[slugs.DROPOUT]
+
+
+def _goes_back(target: Any, op: Op, form: str | None, stated: list[str] | None) -> bool:
+    """Whether the code runs, forward and back, on the first recipe, and each gradient has its argument's shape."""
+    try:
+        found = recognised(target, op, form, stated, None)
+        reading = Reading(found, op.variants[0], found.tolerance)
+        p = reading.probe(0)
+        shapes = {a.name: p.values[a.name].shape for a in op.arguments if isinstance(p.values.get(a.name), np.ndarray)}
+        with np.errstate(all="ignore"):
+            run = found.run(p.values, [p.upstream], p.evaluate()[0], shapes)
+    except (CouldNotRun, Unmatched):
+        return False
+    alike = all(
+        np.shape(g) == shapes[n] or (SPREAD.match(n) and np.size(g) > np.prod(shapes[n]))  # a mistake, not a guess
+        for n, g in run.gradients[0].items()
+        if n in shapes
+    )
+    return alike and "count" not in run.extras and not any(n.startswith("?") for n in run.gradients[0])
+
+
+def _on_which_it_goes_back(target: Any, op: Op, form: str | None, stated: list[str] | None, sizes: Sizes) -> Op:
+    """The record with other shapes of the arguments, if the code goes back to all of them there: shapes are guessed."""
+    assert isinstance(op.formula, Witnessed)
+    fits = op.formula.torch or _goes_back(target, op, form, stated)
+    for recipe in () if fits else itertools.islice(other_recipes(op, sizes), MEANT):
+        other = replace(op, make=Inputs(op.arguments, [recipe]), variants=("0",))
+        if _goes_back(target, other, form, stated):
+            return other
+    return op
 
 
 def _on_other_shapes(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +16,9 @@ import numpy as np
 
 from torchref.check.ops.mistake import Gradients, Mistake
 from torchref.check.ops.record import Argument, Op
+from torchref.check.reading.arguments import normal
 from torchref.check.reference import by_torch, inputs
+from torchref.check.reference.by_use import by_use
 from torchref.check.reference.inputs import Recipe, Sizes
 from torchref.check.reference.signature import arguments, call
 from torchref.check.reference.witness import Jacobian, NoWitness, jacobian
@@ -23,6 +28,7 @@ from torchref.check.tolerance.rounding import MARGIN, UNIT_ROUNDOFF, plain
 from torchref.nn.module import Array
 
 SEED = 7
+STATE = re.compile(r"(h|c|s)(0|prev|old|init|tm1)$|(prev|init)(h|c|s|state|hidden|cell)$|(hidden|state|hx|cx)$")
 SAMPLES = 3  # of rounded arguments
 KEPT = 8  # answers that are remembered: a search asks for the same probe hundreds of times
 
@@ -235,6 +241,7 @@ def own_op(
     return Op(
         label, (), args, formula, Inputs(args, recipes, own), outputs=outputs, loss=scalar, variants=variants,
         sizes=getattr(function, "constructor_sizes", lambda: _constructor_sizes(args, recipes))(), own=True,
+        family="recurrent" if any(STATE.match(normal(a.name)) for a in args) else "elementwise",
     )  # fmt: skip
 
 
@@ -289,9 +296,13 @@ def _found_recipes(
         except Exception as problem:  # noqa: BLE001 -- whatever the user's function raises on other sizes
             first.append(problem)
             return None
-        return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
+        return _are_finite(outputs)
 
-    recipes = inputs.find_recipes(args, works, inputs.axes_sizes(sizes), settled, failed)
+    stated = inputs.axes_sizes(sizes)
+    recipes = inputs.find_recipes(args, works, stated, settled, failed)
+    if not recipes:
+        more = by_use(args, functools.partial(_runs, formula, options), stated, settled)
+        recipes = list(itertools.islice((r for r in more if all(r.shapes != f.shapes for f in failed)), 1))
     if not recipes:
         said = f"; its first exception:\n{last_lines(first[0])}" if first else ": it returned no finite array"
         raise NoWitness(
@@ -299,6 +310,28 @@ def _found_recipes(
             f"--sizes N=64,D=32 other sizes{said}"
         )
     return recipes, {**dict.fromkeys(formula.names), **options, **recipes[0](np.random.default_rng(0), args)}
+
+
+def _are_finite(outputs: tuple[Array, ...]) -> bool:
+    """Whether there are outputs, all with entries, all finite."""
+    return bool(outputs) and all(y.size and np.isfinite(y).all() for y in outputs if y.dtype.kind in "fc")
+
+
+def _runs(formula: Witnessed, options: dict[str, Any], arrays: dict[str, Any]) -> bool:
+    """Whether the function runs on these arrays, in NumPy."""
+    try:
+        with np.errstate(all="ignore"):
+            return _are_finite(_arrays_of(formula.function(**options, **arrays)))
+    except Exception:  # noqa: BLE001 -- whatever the user's function raises on other sizes
+        return False
+
+
+def other_recipes(op: Op, sizes: Sizes) -> Iterator[Recipe]:
+    """More recipes on which the reference runs, beyond those that the record holds."""
+    assert isinstance(op.formula, Witnessed)
+    settled: dict[str, inputs.Shape] = {n: v.shape for n, v in getattr(op.formula.function, "held", {}).items()}
+    options = {a.name: a.default for a in op.arguments if a.kind == "option"}
+    return by_use(op.arguments, functools.partial(_runs, op.formula, options), inputs.axes_sizes(sizes), settled)
 
 
 def _checked(formula: Witnessed, values: dict[str, Any], label: str) -> Answer:

@@ -2,7 +2,7 @@
 
 Complex step: for an analytic f, f(x + ih) = f(x) + ih f'(x) - h^2 f''(x) / 2 - ..., so Im f(x + ih) / h is f'(x) up to
 h^2. Nothing is subtracted, h may be 1e-30, and the result is as exact as f itself (Squire and Trapp 1998). Code that
-takes an absolute value, a variance or a conjugate of x, or that stores into an array of floats, is not analytic.
+takes an absolute value, a variance or a conjugate of x is not analytic.
 
 Richardson: the central difference D(h) = (f(x + h) - f(x - h)) / 2h has the error a h^2 + b h^4 + ... . Of D(h), D(h/2)
 and D(h/4) two values without the h^2 term follow, and of these one without the h^4 term. The difference of the two is
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,27 @@ def _complex_step(
     """
     there = {**values, **{n: np.asarray(values[n], dtype=complex) for n in also_complex}}
     there[name] = np.asarray(values[name], dtype=float) + IMAGINARY * 1j * direction
-    return np.imag(function(there)) / IMAGINARY
+    with _complex_arrays():
+        return np.imag(function(there)) / IMAGINARY
+
+
+@contextmanager
+def _complex_arrays() -> Iterator[None]:
+    """Within this context an array of floats that code makes to be filled, np.zeros((N, H)), holds complex numbers."""
+
+    def widened(make: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*args: Any, **kwargs: Any) -> Any:
+            array = make(*args, **kwargs)
+            return array.astype(complex) if array.dtype == float else array
+
+        return made
+
+    makers = {n: getattr(np, n) for n in ("zeros", "empty", "ones", "full")}
+    vars(np).update({n: widened(make) for n, make in makers.items()})
+    try:
+        yield
+    finally:
+        vars(np).update(makers)
 
 
 def _complex_step_right(

@@ -22,6 +22,7 @@ from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reference.inputs import Sizes, as_array
 from torchref.check.reference.network.class_methods import Orders, looks_like_network
+from torchref.check.reference.network.doubled import doubled
 from torchref.check.reference.network.form import Network, NetworkForm, OwnLoss, Passed, Weights, network_op
 from torchref.check.reference.network.function_order import BACK, forwards_of, looks_like_network_function
 from torchref.check.reference.network.names import BACKWARDS, LOSSES, scalar
@@ -59,7 +60,8 @@ def judge_network(
     only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
-    return _judged(lambda: (_running(_ways(target, sizes or {}, make)), "its own loss"), name, against, only)
+    with doubled(target):
+        return _judged(lambda: (_running(_ways(target, sizes or {}, make)), "its own loss"), name, against, only)
 
 
 def judge_script(path: str, name: str, against: str, only: list[str] | None = None) -> Verdict:
@@ -75,8 +77,17 @@ def judge_script(path: str, name: str, against: str, only: list[str] | None = No
 
 def judge_engine(cls: Any, name: str, against: str, only: list[str] | None = None) -> Verdict:
     """The verdict on a class of values with operators: the first expression whose gradients are wrong, else right."""
+    with doubled(cls):
+        return _of_expressions(cls, name, against, only)
+
+
+def _of_expressions(cls: Any, name: str, against: str, only: list[str] | None) -> Verdict:
+    """The verdict on an engine, one expression after the other."""
     right: dict[str, Verdict] = {}
+    fell: dict[str, str] = {}  # what has a value, and a backward that raises
     for network in of_engine(cls):
+        if network.description.endswith("square") and network.text not in fell:
+            continue
         verdict = _judged(functools.partial(_running_expression, network), name, against, only)
         if verdict.verdict == WRONG:
             if TWICE.get(network.text) in right:
@@ -84,8 +95,12 @@ def judge_engine(cls: Any, name: str, against: str, only: list[str] | None = Non
             return verdict
         if verdict.verdict == RIGHT:
             right[network.description] = verdict
-    if not right:
-        return Verdict(COULD_NOT_RUN, name=name, against=against, error="none of its operators runs on two values")
+        elif network.text == network.description and network.runs_forward():
+            fell[network.text] = verdict.error
+    if fell or not right:
+        error = next((f"{text} has a value, but {e}" for text, e in fell.items()), "")
+        error = error or "none of its operators runs on two values"
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
     whole = next(iter(right.values()))
     whole.notes = [f"judged by its own values, each operation by itself: {', '.join(right)}"]
     return whole
@@ -114,7 +129,8 @@ def judge_without_loss(
 ) -> Verdict:
     """The verdict on a network that has no loss of its own: by its output, or by the usual loss that it belongs to."""
     given = _given_data(make) if make is not None else None
-    return _judged(lambda: _guessed(target, sizes or {}, given), name, against, only)
+    with doubled(target):
+        return _judged(lambda: _guessed(target, sizes or {}, given), name, against, only)
 
 
 def _guessed(target: Any, sizes: Sizes, given: dict[str, Any] | None) -> tuple[Network, str]:

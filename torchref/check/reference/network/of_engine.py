@@ -12,27 +12,31 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from torchref.check.reading.arguments import parameters
-from torchref.check.reading.forms.values import HOLDS
+from torchref.check.reading.arguments import normal, parameters
+from torchref.check.reading.forms.values import HOLDS, array_of
 from torchref.check.reference.network.form import Passed
 from torchref.nn.module import Array
 
 Expression = Callable[..., Any]
 ASIDE = ("backward", "zero_grad", "item", "numpy", "detach", "parameters", "zero", "step", "copy", "clone", "lift")
 GRADIENTS = ("grad", "g", "gradient", "_grad", "adjoint")
+WANTS = ("requiresgrad", "requiresgradient", "needsgrad", "trackgrad")
 TWO: tuple[tuple[str, str], ...] = (
     ("__add__", "a + b"), ("__add__", "a + a"), ("__mul__", "a * b"), ("__mul__", "a * a"), ("__sub__", "a - b"),
     ("__truediv__", "a / b"), ("__neg__", "-a"), ("__pow__", "a ** 3"), ("__matmul__", "a @ c"),
+    ("__matmul__", "a @ c + a @ c"),
 )  # fmt: skip
-TWICE = {"a + a": "a + b", "a * a": "a * b"}  # the same operation on two values
-SHAPES: tuple[dict[str, tuple[int, ...]], ...] = (  # of arrays: equal ones, then one that is broadcast
-    {"a": (3, 4), "b": (3, 4), "c": (4, 2)},
-    {"a": (3, 4), "b": (4,), "c": (4, 2)},
+TWICE = {"a + a": "a + b", "a * a": "a * b", "a @ c + a @ c": "a @ c"}  # the same operation on two values
+SHAPES: tuple[tuple[str, dict[str, tuple[int, ...]]], ...] = (  # of arrays
+    ("", {"a": (3, 4), "b": (3, 4), "c": (4, 2)}),
+    (", b broadcast", {"a": (3, 4), "b": (4,), "c": (4, 2)}),
+    (", square", {"a": (3, 3), "b": (3, 3), "c": (3, 3)}),  # for a backward that confuses axes, and raises on others
 )
 
 
@@ -61,13 +65,42 @@ class OfEngine:
         return []
 
     def passed(self, weights: dict[str, Any], code: list[Any], loss_alone: bool = False) -> Passed:
-        values = {n: code[0](w.reshape(())[()] if self.number else np.array(w, subok=True)) for n, w in weights.items()}
+        values = {
+            n: _value(code[0], w.reshape(())[()] if self.number else np.array(w, subok=True))
+            for n, w in weights.items()
+        }
         output = eval(self.text, {}, values)
         loss = np.sum(_held(output))
         if loss_alone:
             return Passed(loss, {})
-        output.backward()
+        _go_back(output)
         return Passed(loss, {n: np.asarray(_gradient(v)) for n, v in values.items()})
+
+    def runs_forward(self) -> bool:
+        """Whether the expression has a value: then its backward must not raise."""
+        try:
+            return bool(np.isfinite(self.passed(self.weights, self.code(), loss_alone=True).loss))
+        except Exception:  # noqa: BLE001 -- whatever the user's code raises
+            return False
+
+
+def _value(cls: Any, value: Any) -> Any:
+    """A value of the user's class that wants a gradient: Tensor(x, requires_grad=True)."""
+    asked = [p.name for p in parameters(cls.__init__)[1:] if normal(p.name) in WANTS]
+    return cls(value, **dict.fromkeys(asked, True))
+
+
+def _go_back(output: Any) -> None:
+    """output.backward(), or with ones as the upstream gradient where it asks for one, as an array or as a value."""
+    ones = np.ones_like(_held(output))
+    if not _asked(type(output)):
+        with suppress(AssertionError, RuntimeError, ValueError):  # grad must be specified for a tensor of many entries
+            output.backward()
+            return
+    try:
+        output.backward(ones)
+    except (AttributeError, TypeError):
+        output.backward(type(output)(ones))
 
 
 def _held(value: Any) -> Any:
@@ -76,15 +109,15 @@ def _held(value: Any) -> Any:
 
 
 def _gradient(value: Any) -> Any:
-    """The gradient that a value holds."""
-    return next(getattr(value, n) for n in GRADIENTS if getattr(value, n, None) is not None)
+    """The gradient that a value holds, as a number, an array, or a value of its own."""
+    return array_of(next(getattr(value, n) for n in GRADIENTS if getattr(value, n, None) is not None))
 
 
 def _made(cls: Any, value: Any) -> bool:
     """Whether a value can be made of this, and holds it beside a gradient."""
     try:
-        made = cls(value)
-        gradients = [getattr(made, n) for n in GRADIENTS if hasattr(made, n)]
+        made = _value(cls, value)
+        gradients = [array_of(getattr(made, n)) for n in GRADIENTS if hasattr(made, n)]
         alike = [g is None or np.shape(g) == np.shape(value) for g in gradients]  # 0.0 beside an array: for numbers
         return np.shape(_held(made)) == np.shape(value) and any(alike)
     except Exception:  # noqa: BLE001 -- a class of something else
@@ -96,24 +129,25 @@ def is_engine(cls: Any) -> bool:
     if not inspect.isclass(cls) or not any(n in vars(cls) for n, _ in TWO) or "backward" not in vars(cls):
         return False
     needed = [p for p in parameters(cls.__init__)[1:] if p.default is p.empty]
-    backward: Any = vars(cls)["backward"]
-    asked = [p for p in parameters(backward)[1:] if p.default is p.empty]
-    return len(needed) == 1 and not asked and (_made(cls, np.ones((2, 3))) or _made(cls, 1.5))
+    return len(needed) == 1 and len(_asked(cls)) < 2 and (_made(cls, np.ones((2, 3))) or _made(cls, 1.5))
+
+
+def _asked(cls: Any) -> list[Any]:
+    """What the backward of a class cannot do without."""
+    return [p for p in parameters(cls.backward)[1:] if p.default is p.empty]
 
 
 def of_engine(cls: Any) -> Iterator[OfEngine]:
     """The expressions that run, those of one operation first."""
     number = not _made(cls, np.ones((2, 3)))
-    for shapes in SHAPES[:1] if number else SHAPES:
-        broadcast = shapes is not SHAPES[0]
+    for told, shapes in SHAPES[:1] if number else SHAPES:
         for text in _expressions(cls):
             names = [n for n in ("a", "b", "c") if f" {n} " in f" {_spaced(text)} "]
-            if broadcast and "b" not in names:
+            if "broadcast" in told and "b" not in names:
                 continue
             rng = np.random.default_rng(0)
             weights = {n: np.asarray(rng.uniform(0.6, 1.9, () if number else shapes[n])) for n in names}
-            told = "" if number or not broadcast else ", b broadcast"
-            yield OfEngine(cls, text, weights, f"{text}{told}", number)
+            yield OfEngine(cls, text, weights, text + told, number)
 
 
 def _spaced(text: str) -> str:
