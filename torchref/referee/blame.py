@@ -48,10 +48,10 @@ def off_by_a_factor(seen: Seen, u: float, lost: float) -> bool:
 def spread_out(share: Share, seen: Seen) -> Array:
     """The share in the places of the seen tensor: it may have come through a view of a part of it."""
     flat = np.zeros(seen.ref.storage.size)
-    place(flat, share.ref, share.gradient)
+    place(flat, share.ref, share.ref.signed(share.gradient))
     for hole in share.holes:
         window(flat, hole)[...] = 0
-    return np.array(window(flat, seen.ref)).ravel()
+    return seen.ref.signed(np.array(window(flat, seen.ref))).ravel()
 
 
 def blamed(seen: Seen, by_factor: bool) -> tuple[Share | None, float | None]:
@@ -81,6 +81,6 @@ def returned_by(share: Share, seen: Seen) -> Array | None:
     if not distinct(share.ref.size, share.ref.stride):
         return None
     difference = np.zeros(seen.ref.storage.size)
-    place(difference, seen.ref, seen.theirs - seen.ours)
-    returned: Array = share.gradient + window(difference, share.ref)
+    place(difference, seen.ref, seen.ref.signed(seen.theirs - seen.ours))
+    returned: Array = share.gradient + share.ref.signed(window(difference, share.ref))
     return returned
