@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchref.referee.errors import RefereeError
 from torchref.referee.frames import find_place
+from torchref.referee.history import history, is_differentiable, is_of, is_own, is_view, is_view_of_leaf
 from torchref.referee.recording import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, as_pairs, covers
 from torchref.twin.draws import drawing
@@ -26,17 +27,6 @@ __all__ = ["Recorder"]
 WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
 # Operations that draw into an argument and read what they have drawn: name -> its position.
 DRAWS_INTO = {"rrelu_with_noise": 1}
-
-# What autograd calls the functions of views.
-VIEWS = {
-    f"{name}Backward"
-    for name in (
-        "Alias", "AsStrided", "Conj", "Diagonal", "Expand", "NegView", "Permute",
-        "ReshapeAlias", "Select", "Slice", "Split",
-        "SplitWithSizes", "Squeeze", "T", "Transpose", "Unbind", "Unfold", "Unsqueeze", "UnsafeView", "View",
-        "ViewAsComplex", "ViewAsReal",
-    )
-}  # fmt: skip
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -373,40 +363,6 @@ def refuse_hidden(node: Node, how: str) -> None:
             f"{node.op}{where} at {node.place.source} draws at random inside a fused kernel and hides it: use torch.nn."
             "attention.sdpa_kernel(SDPBackend.MATH), and for cuDNN torch.backends.cudnn.flags(enabled=False)"
         )
-
-
-def is_differentiable(tensor: torch.Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
-
-
-def is_own(tensor: torch.Tensor) -> bool:
-    """Whether it is a parameter: a custom Function makes leaves of what it was given, for a gradient inside of it."""
-    return isinstance(tensor, torch.nn.Parameter)
-
-
-def is_view_of_leaf(tensor: torch.Tensor) -> bool:
-    base = tensor._base
-    return base is not None and base.is_leaf and base.requires_grad
-
-
-def is_view(function: Any) -> bool:
-    """Whether autograd's function is that of a view: it has one input, and the same memory."""
-    return function.name().rstrip("0123456789") in VIEWS
-
-
-def is_of(tensor: torch.Tensor, function: str) -> bool:
-    """Whether the tensor is what the custom Function returned: autocast's casts inside have a history of their own."""
-    made_by = history(tensor)
-    return made_by is not None and made_by.name() == f"{function}Backward"
-
-
-def history(tensor: torch.Tensor) -> Any:
-    """autograd's function of the tensor; None where it has none, and where torch refuses to say: for a view that was
-    made without gradients, as in a custom Function, of what was written with them."""
-    try:
-        return tensor.grad_fn
-    except RuntimeError:
-        return None
 
 
 def mapped(value: Any, function: Callable[[torch.Tensor], Ref]) -> Any:
