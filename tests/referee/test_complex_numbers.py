@@ -46,6 +46,10 @@ def twice(x):
     return torch.autograd.grad(y, x, create_graph=True)[0] ** 2
 
 
+def parts_of(*values):
+    return torch.cat([value.flatten() for value in values])
+
+
 CALLS = {
     "fft": fft.fft,
     "fft of a length": lambda x: fft.fft(x, n=6, dim=0, norm="ortho"),
@@ -76,6 +80,9 @@ CALLS = {
     "mv": lambda x: z(x) @ z(x)[0],
     "dot": lambda x: torch.vdot(z(x)[0], z(x)[1]) + torch.dot(z(x)[0], z(x)[1]),
     "addmm": lambda x: torch.addmm(z(x)[0], z(x), z(x)[:4], beta=2, alpha=1j),
+    "convolutions": lambda x: parts_of(
+        F.conv1d(z(x)[None], z(x)[:3, :2].reshape(1, 6, 1)), F.conv_transpose1d(z(x)[None], z(x)[:, :2, None])
+    ),
     "exponentials": lambda x: z(x).exp() + (z(x) * z(x)).log() + z(x).sqrt(),
     "trigonometry": lambda x: z(x).sin() * z(x).cos() + z(x).tanh() + torch.sigmoid(z(x)),
     "pow": lambda x: z(x) ** 2 + z(x) ** -1 + z(x) ** 1.5 + z(x) ** 3,
