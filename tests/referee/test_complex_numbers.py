@@ -46,6 +46,10 @@ def twice(x):
     return torch.autograd.grad(y, x, create_graph=True)[0] ** 2
 
 
+def parts_of(*values):
+    return torch.cat([value.flatten() for value in values])
+
+
 CALLS = {
     "fft": fft.fft,
     "fft of a length": lambda x: fft.fft(x, n=6, dim=0, norm="ortho"),
@@ -76,6 +80,9 @@ CALLS = {
     "mv": lambda x: z(x) @ z(x)[0],
     "dot": lambda x: torch.vdot(z(x)[0], z(x)[1]) + torch.dot(z(x)[0], z(x)[1]),
     "addmm": lambda x: torch.addmm(z(x)[0], z(x), z(x)[:4], beta=2, alpha=1j),
+    "convolutions": lambda x: parts_of(
+        F.conv1d(z(x)[None], z(x)[:3, :2].reshape(1, 6, 1)), F.conv_transpose1d(z(x)[None], z(x)[:, :2, None])
+    ),
     "exponentials": lambda x: z(x).exp() + (z(x) * z(x)).log() + z(x).sqrt(),
     "trigonometry": lambda x: z(x).sin() * z(x).cos() + z(x).tanh() + torch.sigmoid(z(x)),
     "pow": lambda x: z(x) ** 2 + z(x) ** -1 + z(x) ** 1.5 + z(x) ** 3,
@@ -100,6 +107,57 @@ def run(call, dtype):
     torch.manual_seed(1)
     model = Holding(torch.randn(6, 8, dtype=dtype))
     return model, lambda: of_both_parts(CALLS[call](model.x * 1))
+
+
+# Writes in place through views that turn a sign lazily: what they do to the complex numbers `y`.
+WRITES = {
+    "a conjugate": lambda y: y.conj().mul_(2j),
+    "a part of a conjugate": lambda y: y.conj()[1:].mul_(y.detach()[0].clone()),
+    "a conjugate into itself": lambda y: y.mH[0].add_(y.mT.conj()[1]),
+    "an entry of a conjugate": lambda y: y.conj().__setitem__(2, y[1] * 2),
+    "a conjugate that is filled": lambda y: y.conj()[:, 1].zero_(),
+    "a conjugate that is masked": lambda y: y.conj().masked_fill_(torch.eye(6, 4) > 0, 2j),
+    "a conjugate that is indexed": lambda y: y.conj().index_add_(0, torch.tensor([1, 1]), y.detach()[:2] * 1j),
+    "a conjugate in numbers of its own": lambda y: y.conj().resolve_conj().mul_(2j),
+    "the real part": lambda y: (y[1].mul_(2), y.real.mul_(3)),
+    "the imaginary part": lambda y: (y.imag.mul_(2), y.conj().imag.add_(1)),
+    "the imaginary part of a conjugate": lambda y: y.conj().imag.exp_(),
+    "a negative view": lambda y: torch._neg_view(y.real)[2:].mul_(3),
+    "the pairs": lambda y: torch.view_as_real(y)[..., 0].mul_(3),
+    "a conjugate of a conjugate": lambda y: y.conj().t()[1:].conj().imag.mul_(3),
+    "a conjugate without gradients": lambda y: y.detach().clone().conj().mul_(2j),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_through_a_lazy_view_is_followed(write, dtype):
+    """Catches a sign that the write loses on its way into the memory, or its gradient on the way back."""
+    torch.manual_seed(1)
+    model = Holding(torch.randn(6, 8, dtype=dtype))
+
+    def closure():
+        y = z(model.x * 1)
+        WRITES[write](y)
+        return of_both_parts(y * y)
+
+    report = assert_equal(model, closure)
+    assert not report.not_judged
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.arange(8.0).to(torch.complex128).mul(1 + 1j).conj(),
+        torch.arange(8.0).to(torch.complex128).mul(1 + 1j).conj().imag,
+    ],
+    ids=["conjugate", "negative"],
+)
+def test_a_parameter_that_is_a_lazy_view(x):
+    """Catches a leaf's gradient that is compared without its sign."""
+    model = Holding(x)
+    assert model.x.is_conj() or model.x.is_neg()
+    assert_equal(model, lambda: of_both_parts(model.x * model.x.detach() * 2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)

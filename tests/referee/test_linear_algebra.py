@@ -6,7 +6,9 @@ import torch
 from torch import linalg, nn
 
 from tests.referee.runs import Holding, assert_equal, scalar
+from torchref.referee import judge
 from torchref.referee.entries import find
+from torchref.referee.entries.table import ENTRIES
 
 
 def positive(x):
@@ -49,6 +51,23 @@ CALLS = {
     "cond": lambda x: linalg.cond(x),
     "pinv": lambda x: linalg.pinv(x[:, :3]).sum(0) + linalg.pinv(x[:3]).sum(1),
     "a normal distribution": lambda x: torch.distributions.MultivariateNormal(x[0], positive(x)).log_prob(x[1]),
+    "matrix_exp": lambda x: linalg.matrix_exp(x) + linalg.matrix_exp(batch(x) * 3) + linalg.matrix_exp(x * 1e-3),
+    "lstsq": lambda x: linalg.lstsq(x[:, :2], x.sin()).solution.sum() + linalg.lstsq(x[:2], x[:2].sin()).solution.sum(),
+    "lstsq, vectors": lambda x: linalg.lstsq(batch(tall(x)), batch(tall(x).sin())[..., 0]).solution,
+    "lstsq, residuals": lambda x: parts(*linalg.lstsq(tall(x)[:, :3], tall(x).sin(), driver="gelsd")[:2]),
+    "lu": lambda x: parts(*linalg.lu(x)) + parts(*linalg.lu(tall(x))) + parts(*linalg.lu(tall(x).mT)),
+    "lu, a batch": lambda x: parts(*linalg.lu(batch(x))),
+    "lu_factor": lambda x: linalg.lu_factor(x)[0].sin() + linalg.lu_factor(batch(x))[0].cos(),
+    "lu_factor, not square": lambda x: parts(linalg.lu_factor(tall(x))[0], linalg.lu_factor(tall(x).mT)[0]),
+    "lu_solve": lambda x: (
+        linalg.lu_solve(*linalg.lu_factor(x), x.sin())
+        + linalg.lu_solve(*linalg.lu_factor(x), x.cos(), left=False)
+        + linalg.lu_solve(*linalg.lu_factor(batch(x)), batch(x).exp(), adjoint=True)
+    ),
+    "lu_unpack": lambda x: parts(*torch.lu_unpack(*linalg.lu_factor(x))[1:]),
+    "lu_unpack, not square": lambda x: parts(
+        torch.lu_unpack(*linalg.lu_factor(tall(x)))[1], torch.lu_unpack(*linalg.lu_factor(tall(x).mT))[2]
+    ),
     "powers": lambda x: linalg.matrix_power(x, -2) + linalg.multi_dot([x, x, x]),
     "cdist": lambda x: sum(torch.cdist(x, x.sin(), p=p) for p in (0.5, 1.0, 2.0, 3.0, torch.inf)),
     "cdist, broadcast": lambda x: torch.cdist(x, batch(x).sin(), p=1.5),
@@ -67,6 +86,40 @@ def test_linear_algebra(name, dtype):
         torch.manual_seed(seed)
         model = Holding(torch.randn(4, 4).to(dtype))
         assert_equal(model, lambda model=model: scalar(CALLS[name](model.x) * 1))
+
+
+OPERATIONS = {
+    "matrix_exp": "linalg_matrix_exp",
+    "lstsq": "linalg_lstsq",
+    "lstsq, residuals": "linalg_lstsq",
+    "lu": "linalg_lu",
+    "lu_factor": "linalg_lu_factor_ex",
+    "lu_solve": "linalg_lu_solve",
+    "lu_unpack": "lu_unpack",
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_slightly_wrong_backward_parts(name, monkeypatch):
+    """Catches a bound behind which a wrong derivation would hide: here each is off by a billionth."""
+    right = find(OPERATIONS[name])
+
+    def off(*args, **options):
+        output, right_backward = right(*args, **options)
+
+        def backward(dy):
+            gradients = right_backward(dy)
+            gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+            return [None if g is None else g * (1 + 1e-9) for g in gradients]
+
+        return output, backward
+
+    monkeypatch.setitem(ENTRIES, OPERATIONS[name], off)
+    torch.manual_seed(0)
+    model = Holding(torch.randn(4, 4).double())
+    report = judge(model, lambda: scalar(CALLS[name](model.x) * 1))
+    assert report.verdict == "PARTED", report.text()
+    assert report.first.op == OPERATIONS[name]
 
 
 # --- on the arrays that CUDA would hand over --------------------------------------------------------------------------

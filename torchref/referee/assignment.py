@@ -34,8 +34,6 @@ def assign_entries(recording: Recording, trust: Sequence[str] = ()) -> None:
             node.reason = f"{node.place.function} lets a kernel write that torch's dispatcher does not see"
         elif node.tracked and not all(ref.readable for ref in (*node.inputs, *node.outputs)):
             node.reason = "it reads or makes memory in another dtype"
-        elif node.tracked and any(ref.sign is not None for ref in node.outputs):
-            node.reason = "it writes through a view that torch conjugates or negates lazily"
         elif node.tracked and any(ref.complex for ref in (*node.inputs, *node.outputs)):
             node.entry = of_complex_numbers(node)
             node.reason = "" if node.entry is not None else "no entry for it in complex numbers"

@@ -85,7 +85,7 @@ class Walk:
         self.wanted = wanted
         self.readers = None if wanted is None else readers_of(recording, wanted)
         self.lacking: set[Storage] = set()
-        self.shadows, self.spreads = Shadows(), Shadows()
+        self.shadows, self.spreads = Shadows(), Shadows(signed=False)
         self.shares: dict[Storage, list[Share]] = defaultdict(list)
         assert recording.loss is not None
         self.shadows.add(recording.loss, np.ones(recording.loss.size))

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchref.referee.errors import RefereeError
 from torchref.referee.frames import find_place
+from torchref.referee.history import history, is_differentiable, is_of, is_own, is_view, is_view_of_leaf
 from torchref.referee.recording import Node, Recording, tensors_in
 from torchref.referee.storage import Ref, Storage, Version, as_pairs, covers
 from torchref.twin.draws import drawing
@@ -26,17 +27,6 @@ __all__ = ["Recorder"]
 WRITES_UNSAID = dict.fromkeys(("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), ((3, 4), 5))
 # Operations that draw into an argument and read what they have drawn: name -> its position.
 DRAWS_INTO = {"rrelu_with_noise": 1}
-
-# What autograd calls the functions of views.
-VIEWS = {
-    f"{name}Backward"
-    for name in (
-        "Alias", "AsStrided", "Conj", "Diagonal", "Expand", "NegView", "Permute",
-        "ReshapeAlias", "Select", "Slice", "Split",
-        "SplitWithSizes", "Squeeze", "T", "Transpose", "Unbind", "Unfold", "Unsqueeze", "UnsafeView", "View",
-        "ViewAsComplex", "ViewAsReal",
-    )
-}  # fmt: skip
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -60,7 +50,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         place, given = find_place(self.end)
         if place.hook:
             self.recording.inside.setdefault("a hook", place.source)
-        self.attach(place.call)
+        if not func.is_view:  # autograd itself may ask for a view, to bring a tensor's history up to date: locked
+            self.attach(place.call)
         cut = func is torch.ops.aten.detach.default and place.call is None
         if cut or torch.Tag.inplace_view in func.tags:
             return func(*args, **kwargs)
@@ -140,7 +131,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         refuse_without_memory([tensor])
         new = tensor.untyped_storage()._cdata not in self.storages
         storage = self.storage(tensor)
-        if call is None and tensor.grad_fn is not None and not is_view_of_leaf(tensor):
+        if call is None and history(tensor) is not None and not is_view_of_leaf(tensor):
             self.meet(tensor, storage, new)
             if torch._C._current_graph_task_id() != -1 and (computed := self.computed_before(tensor, storage)):
                 return computed
@@ -154,7 +145,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
     def computed_before(self, tensor: torch.Tensor, storage: Storage) -> Ref | None:
         """What the tensor stands for that a checkpoint has computed once more for a backward in the run: autograd
         passes its gradient to what was computed at first."""
-        function, number = tensor.grad_fn, tensor.output_nr
+        function, number = history(tensor), tensor.output_nr
         while function is not None and (function, number) not in self.made_by and is_view(function):
             function, number = function.next_functions[0]
         first = self.made_by.get((function, number))
@@ -237,16 +228,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         node.inputs = tensors_in((node.args, node.kwargs), Ref)
 
     def await_views(self, views: list[torch.Tensor], call: int | None) -> None:
-        """Remember views of whole results inside a custom Function: they may be what it returns."""
+        """Remember views of whole results inside a custom Function: they may be what it returns. Of which output of
+        their maker: -1 where that has written a part alone."""
         for view in views if call is not None else ():
             storage = self.storage(view)
             maker = storage.version.maker
             if maker is None or not covers(Ref(storage.version, view, True)) or view.is_conj() or view.is_neg():
                 continue
             node = self.recording.nodes[maker]
-            for i, ref in enumerate(node.outputs):
-                if node.place.call == call and ref.needs and ref.version is storage.version and covers(ref):
-                    self.pending.append((view, node, i))
+            refs = [ref if ref.needs and ref.version is storage.version else None for ref in node.outputs]
+            if node.place.call == call and any(refs):
+                whole = (i for i, ref in enumerate(refs) if ref is not None and covers(ref))
+                self.pending.append((view, node, next(whole, -1)))
 
     def attach(self, call: int | None) -> None:
         """Ask torch for the gradient of what the last operations returned: by now autograd knows it.
@@ -254,24 +247,46 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         What a custom Function computes inside is known to autograd only if it is what the Function returns.
         """
         waiting = []
+        written: list[tuple[torch.Tensor, Node]] = []
         for tensor, node, i in self.pending:
             if node.place.function is not None and not is_of(tensor, node.place.function):
                 if node.place.call == call:
                     waiting.append((tensor, node, i))
+            elif i < 0 or (node.place.call is not None and node.outputs[i].version is not self.storage(tensor).version):
+                written.append((tensor, node))
             elif tensor.requires_grad and not tensor.is_leaf:
-                # Of a view written in place torch tells the gradient by that view alone.
-                self.made_by[tensor.grad_fn, tensor.output_nr] = node.outputs[i]
-                if tensor._base is None:
-                    node.hooked.add(i)
-                    tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
-                    node.hooks[i] = tensor._backward_hooks
-            elif node.name == "clone" and node.inputs[0].sign is not None:
-                # Below autograd torch copies what was conjugated lazily, for an operation that reads memory as it is.
+                self.watch(tensor, node, i)
+            elif self.storage(tensor).resolved or (node.name == "clone" and node.inputs[0].sign is not None):
+                # Below autograd torch copies what was conjugated lazily, for an operation that reads memory as it is;
+                # and copies back what that has written.
                 self.storage(tensor).resolved = True
             else:  # torch says that no gradient passes: the values are given
                 node.outputs[i].needs = False
                 node.tracked = any(ref.needs for ref in node.outputs)
         self.pending = waiting
+        for tensor, node in written:
+            if (history(tensor), tensor.output_nr) not in self.made_by:
+                self.add_returned(tensor, node)
+
+    def add_returned(self, tensor: torch.Tensor, maker: Node) -> None:
+        """Enter that a custom Function returns the tensor, in a part of which it wrote after `maker` had made it: torch
+        tells the gradient of what it is now."""
+        ref = self.ref(tensor, maker.place.call)
+        node = Node(len(self.recording.nodes), torch.ops.aten.clone.default, (ref,), {}, maker.place, maker.module)
+        self.add(node, [tensor], [tensor])
+        self.pending.pop()  # which is asked now
+        self.watch(tensor, node, 0)
+
+    def watch(self, tensor: torch.Tensor, node: Node, i: int) -> None:
+        """Ask torch for the gradient of the node's i-th output; of a view written in place that view alone knows it."""
+        ref, base = node.outputs[i], tensor._base
+        self.made_by[history(tensor), tensor.output_nr] = ref
+        if base is None or not base.requires_grad:  # a custom Function may return a view of what is its own
+            node.hooked.add(i)
+            tensor.register_hook(self.keeper(node, i, tensor))  # type: ignore[no-untyped-call]
+            node.hooks[i] = tensor._backward_hooks
+        else:  # the write has made all of it anew
+            self.made_by[history(base), base.output_nr] = Ref(ref.version, base, True)
 
     def keeper(self, node: Node, i: int, seen: torch.Tensor) -> Callable[[torch.Tensor], None]:
         """A hook that keeps the gradient of the node's i-th output, once the run itself is over.
@@ -348,30 +363,6 @@ def refuse_hidden(node: Node, how: str) -> None:
             f"{node.op}{where} at {node.place.source} draws at random inside a fused kernel and hides it: use torch.nn."
             "attention.sdpa_kernel(SDPBackend.MATH), and for cuDNN torch.backends.cudnn.flags(enabled=False)"
         )
-
-
-def is_differentiable(tensor: torch.Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
-
-
-def is_own(tensor: torch.Tensor) -> bool:
-    """Whether it is a parameter: a custom Function makes leaves of what it was given, for a gradient inside of it."""
-    return isinstance(tensor, torch.nn.Parameter)
-
-
-def is_view_of_leaf(tensor: torch.Tensor) -> bool:
-    base = tensor._base
-    return base is not None and base.is_leaf and base.requires_grad
-
-
-def is_view(function: Any) -> bool:
-    """Whether autograd's function is that of a view: it has one input, and the same memory."""
-    return function.name().rstrip("0123456789") in VIEWS
-
-
-def is_of(tensor: torch.Tensor, function: str) -> bool:
-    """Whether the tensor is what the custom Function returned: autocast's casts inside have a history of their own."""
-    return tensor.grad_fn is not None and tensor.grad_fn.name() == f"{function}Backward"
 
 
 def mapped(value: Any, function: Callable[[torch.Tensor], Ref]) -> Any:

@@ -90,7 +90,7 @@ class Ref:
         return self.signed(copy)
 
     def signed(self, array: Array) -> Array:
-        """What the tensor sees of these numbers; and what they get of its gradient, for a sign is its own transpose."""
+        """What the tensor sees of these numbers; and the numbers of which it sees this."""
         return array if self.sign is None else array * self.sign
 
 

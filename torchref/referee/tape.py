@@ -48,10 +48,18 @@ class Rounding(Protocol):
 
 
 class Shadows:
-    """The gradient of every element of every storage; a storage without one has the gradient 0."""
+    """The gradient of every element of every storage; a storage without one has the gradient 0.
 
-    def __init__(self) -> None:
+    It is read and added as the tensor sees it: through its window, with its sign, unless what is kept has none.
+    """
+
+    def __init__(self, signed: bool = True) -> None:
         self.flats: dict[Storage, Array] = {}
+        self.signed = signed
+
+    def of_memory(self, ref: Ref, gradient: Array) -> Array:
+        """What the memory gets of a tensor's gradient, and the reverse: a sign is its own transpose."""
+        return ref.signed(gradient) if self.signed else gradient
 
     def take(self, ref: Ref, first: bool) -> Array | None:
         """The gradient of what `ref` sees, which is 0 from here on; None where there is none.
@@ -64,19 +72,20 @@ class Shadows:
         seen = window(shadow, ref)
         if first:
             del self.flats[ref.storage]
-            return seen
+            return self.of_memory(ref, seen)
         taken = np.array(seen)
         seen[...] = 0
-        return taken
+        return self.of_memory(ref, taken)
 
     def see(self, ref: Ref) -> Array:
         """The gradient of what `ref` sees."""
         shadow = self.flats.get(ref.storage)
-        return np.zeros(ref.size) if shadow is None else np.array(window(shadow, ref))
+        return np.zeros(ref.size) if shadow is None else self.of_memory(ref, np.array(window(shadow, ref)))
 
     def add(self, ref: Ref, gradient: Array) -> None:
         """One more contribution to the gradient of what `ref` sees."""
         shadow = self.flats.get(ref.storage)
+        gradient = self.of_memory(ref, gradient)
         if shadow is None and covers(ref):
             self.flats[ref.storage] = shadow = np.empty(ref.storage.size)
             window(shadow, ref)[...] = gradient
@@ -239,8 +248,8 @@ def read(values: dict[Version, Array], ref: Ref, noise: Rounding | None) -> Arra
 
 
 def store(values: dict[Version, Array], ref: Ref, array: Array) -> None:
-    """Enter the values of an output."""
-    array = np.asarray(array)
+    """Enter the values of an output, as its tensor sees them."""
+    array = ref.signed(np.asarray(array))
     if tuple(array.shape) != ref.size:
         raise ValueError(f"the entry returned the shape {array.shape}, torch {ref.size}")
     if covers(ref):
@@ -292,7 +301,7 @@ def gradients_of(node: Node, backward: Callable[..., Any], doutputs: list[Array 
         if ref.needs and gradient is not None:
             if np.shape(gradient) != ref.size:
                 raise ValueError(f"the gradient has the shape {np.shape(gradient)}, its argument {ref.size}")
-            yield ref, ref.signed(np.asanyarray(gradient))
+            yield ref, np.asanyarray(gradient)
 
 
 def flattened(gradients: Any) -> list[Array | None]:

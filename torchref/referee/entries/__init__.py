@@ -14,6 +14,7 @@ from torchref.referee.entries import (  # noqa: F401  # each enters its operatio
     indexing,
     linear_algebra,
     loss,
+    matrices,
     normalization,
     pooling,
     products,

@@ -12,8 +12,12 @@ Function = TypeVar("Function", bound=Entry)
 
 # What says how a result is stored, not what it is: everything is float64 here.
 STORAGE = {"dtype", "layout", "device", "pin_memory", "memory_format", "generator", "non_blocking", "out"}
-# The output in which an operation returns its draw, or vectors whose signs it chooses: its entry gets it as `drawn`.
-DRAWN = {"native_dropout": 1, "_linalg_svd": 0, "_linalg_eigh": 1}
+# The output in which an operation returns its draw, or what else it chooses (the signs of vectors, the order of rows):
+# its entry gets it as `drawn`.
+DRAWN = {
+    "_linalg_eigh": 1, "_linalg_svd": 0, "linalg_lstsq": 1, "linalg_lu": 0, "linalg_lu_factor_ex": 1,
+    "native_dropout": 1,
+}  # fmt: skip
 ENTRIES: dict[str, Entry] = {}
 # What an operation writes into its arguments, in their order, where that is not its output.
 WRITERS: dict[str, Callable[..., Any]] = {}
