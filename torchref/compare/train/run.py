@@ -16,7 +16,7 @@ from torchref.compare.data import Data
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.origin import Origin, check_origin, origin_of
-from torchref.compare.record.unfinished import since_now, training, write_page
+from torchref.compare.record.unfinished import running_lines, training, write_page
 from torchref.compare.train.about import about, page, result_of
 from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, ProgressDisplay, in_notebook
@@ -25,6 +25,8 @@ from torchref.compare.train.report import Report, VariantReport, environment
 from torchref.compare.train.variant import VariantTraining
 
 __all__ = ["Prepared", "pick_device", "prepare", "run"]
+
+RESUMED = "`torchref compare` with `--resume` continues it where it was"
 
 
 def run(
@@ -52,7 +54,8 @@ def run(
     prepared = prepare(comparison, only, sabotage)
     folder = folder or Path(out) / comparison.name
     open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
-    with training(folder, page(comparison, [since_now()], prepared.about)):
+    said = (page(comparison, [line], prepared.about) for line in running_lines(RESUMED))
+    with training(folder, *said):
         reports = train_all(comparison, folder, prepared, resume, sabotage, on_progress)
         report = Report(
             comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
@@ -82,7 +85,9 @@ def train_all(
 
             if not folder.exists():
                 raise UserError(f"out: {folder} was removed while the run was writing it")
-            trained = VariantTraining(comparison, variant, prepared.data, folder / variant, prepared.device, sabotage)
+            trained = VariantTraining(
+                comparison, variant, prepared.data, folder / variant, prepared.device, sabotage, len(prepared.variants)
+            )
             reports.append(trained.train(resume, show))
             if reports[-1].divergence is not None:
                 break

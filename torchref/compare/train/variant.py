@@ -48,10 +48,19 @@ class VariantTraining:
     """One variant from its first step to its report."""
 
     def __init__(
-        self, comparison: Comparison, variant: str, data: Data, folder: Path, device: torch.device, fault: str | None
+        self,
+        comparison: Comparison,
+        variant: str,
+        data: Data,
+        folder: Path,
+        device: torch.device,
+        fault: str | None,
+        variants: int = 1,
     ) -> None:
+        """`variants`: how many the run trains, this one among them."""
         self.comparison, self.variant, self.data, self.folder = comparison, variant, data, folder
         self.lockstep = Lockstep(comparison, comparison.variants[variant], device, fault)
+        self.variants = variants
         self.order = np.random.default_rng(comparison.seed)
         self.epoch = 0
         self.batch = 0  # batches of this epoch that are done
@@ -215,7 +224,7 @@ class VariantTraining:
         for engine in ("numpy", "torch"):
             recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
-        record_agreement(recorder, metrics, self.variant, len(self.comparison.variants), n)
+        record_agreement(recorder, metrics, self.variant, self.variants, n)
         if report.divergence is None and report.not_finite_step is None:
             record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 
