@@ -26,7 +26,8 @@ STYLE = """
 .torchref figcaption{font-size:.85em;color:#444;max-width:26em}
 .torchref pre{background:#f5f5f5;color:#1c1c1c;padding:.8em;overflow:auto;font:13px/1.5 ui-monospace,monospace}
 .torchref .finding pre{margin:.3em 0}
-.torchref .code span{display:block;white-space:pre} .torchref .code i{font-style:normal;color:#888;user-select:none}
+.torchref .code span{display:block;white-space:pre-wrap;overflow-wrap:anywhere;padding-left:6ch;text-indent:-6ch}
+.torchref .code i{font-style:normal;color:#888;user-select:none}
 .torchref .code .hit{background:#ffd9d5} .torchref .code b{color:#b3201c;font-weight:600}
 .torchref svg{background:#fff;max-width:none} .torchref rect{stroke:#bbb;stroke-width:.5}
 .torchref svg text{font:11px system-ui,sans-serif;text-anchor:middle;dominant-baseline:central;pointer-events:none}
