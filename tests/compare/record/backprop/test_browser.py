@@ -10,7 +10,7 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from tests.chromium import CHROMIUM, browser
-from tests.compare.record.backprop.kinds import curves, images, losses, sequences
+from tests.compare.record.backprop.kinds import curves, images, losses, norms, sequences
 from tests.compare.record.backprop.recorded import read, train_few
 from tests.compare.tiny import tiny
 from torchref import compare
@@ -19,7 +19,7 @@ from torchref.referee.report import Judgement, Report
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-KINDS = [tiny, sequences, images, curves, *losses]
+KINDS = [tiny, sequences, images, norms, curves, *losses]
 RUNS = 2 + sum(len(kind.variants) for kind in KINDS)  # the variants of `folder`
 SECONDS = 60_000  # milliseconds that a busy machine may take
 
@@ -168,7 +168,7 @@ ENTRIES = """async ([variant, step]) => {
     return errors;
 }"""
 # Every entry must have a sum: of a weight's gradient, and of what an activation, a recurrence, attention sends back.
-ALL_SUMMED = re.compile(r"/gradient$|^curves/.*/dy$|: (embedding|other)/dy$")
+ALL_SUMMED = re.compile(r"/gradient$|^(curves|norms)/.*/dy$|: (embedding|other)/dy$")
 RESIDUAL = ("encoder.layers.0.norm1/dy",)  # it is added to what a later layer makes, which is no layer's
 
 
@@ -251,10 +251,13 @@ def test_the_terms_that_are_shown_add_up(tab):
     choose(tab, "tiny/plain")
     entry = open_entry(tab, "0.weight/gradient")
     group = entry.locator("details").first
-    terms, folded = [
-        float(text.replace("\u2212", "-"))
-        for text in group.locator(":scope > .terms > table > tbody td.number:nth-last-child(2)").all_inner_texts()
-    ], group.locator(":scope > details.terms > summary strong")
+    terms, folded = (
+        [
+            float(text.replace("\u2212", "-"))
+            for text in group.locator(":scope > .terms > table > tbody td.number:nth-last-child(2)").all_inner_texts()
+        ],
+        group.locator(":scope > details.terms > summary strong"),
+    )
     rest = float(folded.inner_text()) if folded.count() else 0.0
     assert sum(terms) + rest == pytest.approx(float(group.locator("summary strong").first.inner_text()), rel=2e-2)
     assert group.locator(".terms").first.evaluate("e => e.scrollHeight <= e.clientHeight"), "some are scrolled away"
