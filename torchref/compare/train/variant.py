@@ -219,6 +219,9 @@ class VariantTraining:
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
         """Write the settings, and the pictures of the trained network."""
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
+        groups = self.lockstep.torch_twin.optimizer.param_groups
+        rates = {float(group.get("initial_lr", group["lr"])) for group in groups}  # a schedule changes the other
+        options |= {"optimizer.lr": rate for rate in rates if len(rates) == 1}
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
