@@ -1,4 +1,4 @@
-"""Make the pictures of manual/what-tensorboard-shows.md anew: trains, opens TensorBoard in Chromium, in light and dark.
+"""Make the manual's pictures of pages anew: trains, and opens TensorBoard, a notebook and the check in Chromium.
 
 python -m tests.screenshots [RUNS [NAME ...]]. What is trained already in the folder RUNS is not trained again; with
 names, only those pictures are made. All of it takes about a quarter of an hour.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from typing import Any
 
 from PIL import Image
 
+from tests.browser.folder import built, served
 from tests.chromium import browser
+from tests.classroom.solutions import solved
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "manual" / "images"
@@ -32,7 +35,7 @@ SETTLE = 3000  # milliseconds after the last answer of the server, for drawing
 
 TRAININGS = {  # folder -> the words behind `torchref compare`
     "digits": ["digits"],
-    "fault/digits": ["digits", "--only", "dropout", "--epochs", "1", "--sabotage", "4"],
+    "fault/digits": ["digits", "--sabotage", "3"],
     "lessons/gradient_descent": ["gradient_descent"],
     "lessons/dropout": ["dropout"],
     "lessons/batch_norm": ["batch_norm"],
@@ -53,8 +56,9 @@ class Shot:
     width: int = WIDTH
 
 
-def close_settings(page: Any) -> None:
-    """The settings take a quarter of the page of curves."""
+def whole_curves(page: Any) -> None:
+    """Every point inside its card; and no settings, which take a quarter of the page."""
+    page.get_by_label("Ignore outliers in chart scaling").uncheck()
     page.get_by_text("Settings", exact=True).first.click()
 
 
@@ -97,18 +101,18 @@ def circuit(page: Any) -> None:
 
 
 SHOTS = (
-    Shot("digits-time-series", "digits", prepare=close_settings, height=1500),
+    Shot("digits-time-series", "digits", prepare=whole_curves, height=1500),
     Shot("digits-images", "digits", "images"),
     Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and"), 1300),
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
     Shot("digits-text", "digits", "text"),
-    Shot("sweep-time-series", "sweep/regression", prepare=close_settings, height=1080, width=1800),
+    Shot("sweep-time-series", "sweep/regression", prepare=whole_curves, height=1080, width=1800),
     Shot("sweep-hparams", "sweep/regression", "hparams", width=1800),
-    Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=close_settings, height=1000),
-    Shot("lesson-dropout", "lessons/dropout", prepare=close_settings, height=1085),
-    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=close_settings, height=960),
-    Shot("lesson-rnn", "lessons/rnn", prepare=close_settings, height=1100),
+    Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=whole_curves, height=1000),
+    Shot("lesson-dropout", "lessons/dropout", prepare=whole_curves, height=1085),
+    Shot("lesson-batch-norm", "lessons/batch_norm", prepare=whole_curves, height=960),
+    Shot("lesson-rnn", "lessons/rnn", prepare=whole_curves, height=1100),
     Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1040, 1740),
     Shot("backprop-entry", "digits", "backprop", entry, 1280),
     Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout"), 940),
@@ -158,10 +162,37 @@ def shoot_notebook(opened: Any, place: Path) -> None:
         context.close()
 
 
-def train(runs: Path) -> None:
-    """Train what is not there. The run with the planted fault ends with status 1."""
+WRONG = """
+dx_hat = dy * weight
+dx = (dx_hat - dx_hat.mean(axis=-1, keepdims=True)) / std
+return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+"""
+
+
+def shoot_check(opened: Any, place: Path) -> None:
+    """The page that checks in a browser, with a mistake in layer norm found. torchref answers here, not in the page."""
+    folder, _ = built(place)
+    code = re.sub("(# torchref: .*\n)+\n", "", solved("layer_norm", WRONG))  # a page's exercise has no such lines
+    with served(folder) as address:
+        for mode in ("light", "dark"):
+            context = opened.new_context(viewport={"width": 1560, "height": 1256}, color_scheme=mode)
+            page = context.new_page()
+            page.goto(f"{address}/index.html")
+            page.get_by_label("Exercise").select_option("14. Layer norm")
+            page.get_by_label("your code").fill(code)
+            page.get_by_role("button", name="A hint").click()
+            page.get_by_role("button", name="Check").click()
+            page.locator("#verdict [data-arrays] canvas").first.wait_for()
+            page.evaluate("scrollTo(0, 0)")
+            page.wait_for_timeout(SETTLE)
+            save(page.screenshot(), IMAGES / f"check-in-the-browser-{mode}.png")
+            context.close()
+
+
+def train(runs: Path, folders: set[str]) -> None:
+    """Train what is not there of these. The run with the planted fault ends with status 1."""
     for folder, words in TRAININGS.items():
-        if not (runs / folder).exists():
+        if folder in folders and not (runs / folder).exists():
             command = [sys.executable, "-m", "torchref", "compare", *words, "--out", str((runs / folder).parent)]
             subprocess.run(command, check="--sabotage" not in words)
 
@@ -232,19 +263,20 @@ def shoot(opened: Any, link: str, shot: Shot) -> None:
 
 def main(runs: Path, names: list[str]) -> None:
     """All pictures, or those of these names."""
-    train(runs)
+    shots = [shot for shot in SHOTS if not names or shot.name in names]
+    train(runs, {shot.run for shot in shots})
     with browser() as opened:
-        for run in dict.fromkeys(shot.run for shot in SHOTS):
-            wanted = [shot for shot in SHOTS if shot.run == run and (not names or shot.name in names)]
-            if wanted:
-                with viewed(runs, run) as link:
-                    for shot in wanted:
+        for run in dict.fromkeys(shot.run for shot in shots):
+            with viewed(runs, run) as link:
+                for shot in shots:
+                    if shot.run == run:
                         print(shot.name, flush=True)
                         shoot(opened, link, shot)
-        if not names or "notebook" in names:
-            print("notebook", flush=True)
-            with tempfile.TemporaryDirectory() as place:
-                shoot_notebook(opened, Path(place))
+        for name, shoot_page in (("notebook", shoot_notebook), ("check-in-the-browser", shoot_check)):
+            if not names or name in names:
+                print(name, flush=True)
+                with tempfile.TemporaryDirectory() as place:
+                    shoot_page(opened, Path(place))
 
 
 if __name__ == "__main__":

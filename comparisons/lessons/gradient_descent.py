@@ -18,7 +18,7 @@ from torchref.compare import Comparison
 from torchref.compare.datasets.bundled import diabetes
 from torchref.compare.record.pictures import landscape
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, larger
+from torchref.compare.teach import Figures, Finding, Lesson, Trained, always, epochs, larger
 from torchref.nn.module import Array
 
 
@@ -40,17 +40,26 @@ def descent(lr: float, batch_size: int, epochs: int, momentum: float = 0.0) -> C
     )
 
 
-def watch(trained: Trained, step: Any) -> None:
-    """The weights' path, the whole training loss along it, and whether each weight went against its slope."""
-    weight = trained.model[0].weight.data[0]
-    slope = step.numpy_gradients["0.weight"][0]
-    path = trained.kept.setdefault("path", [])
-    if path:
-        trained.kept.setdefault("against", []).append(np.mean((weight - path[-1]) * slope < 0))
-    path.append(weight.copy())
+def train(trained: Trained) -> None:
+    """From the first weights on, so that all variants begin at one loss."""
+    look(trained)
+    epochs(trained)
+
+
+def look(trained: Trained) -> None:
+    """Keep where the weights are, and note the loss of all examples there."""
+    trained.kept.setdefault("path", []).append(trained.model[0].weight.data[0].copy())
     x, target = trained.data.train_inputs, trained.data.train_targets
     twins = trained.lockstep.numpy_twin, trained.lockstep.torch_twin
     trained.note("loss/all examples", *(twin.evaluate(x, target)[1] for twin in twins))
+
+
+def watch(trained: Trained, step: Any) -> None:
+    """The weights' path, the loss along it, and whether each weight went against its slope."""
+    look(trained)
+    before, after = trained.kept["path"][-2:]
+    slope = step.numpy_gradients["0.weight"][0]
+    trained.kept.setdefault("against", []).append(np.mean((after - before) * slope < 0))
 
 
 def measure(trained: Trained) -> dict[str, float]:
@@ -114,12 +123,14 @@ lesson = Lesson(
     judge=judge,
     cards=("loss/all examples", "figures/share gained", "figures/steps that lower the loss"),
     control="standing still",
+    train=train,
     watch=watch,
     show=show,
     tags={
         "figures/share gained": "How much of what can be gained is gained: 0 at the first loss, 1 at the lowest loss "
         "that any line has (least squares).",
-        "loss/all examples": "The mean squared error of all examples after each step, whatever the step has seen.",
+        "loss/all examples": "The mean squared error of all examples before the first step and after each, whatever "
+        "the step has seen. All settings begin at the same weights; standing still has a learning rate of 0.",
         "path over the loss": "The loss over the two weights that move most, the others as at the end: white is low, "
         "blue high. The orange line is the path, from the black dot to the green one.",
     },

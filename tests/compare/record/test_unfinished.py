@@ -9,9 +9,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.compare.tiny import tiny
 from torchref import compare
+from torchref.compare.catalogue import find_lesson
 from torchref.compare.configuration import plain, shown
 from torchref.compare.errors import UserError
-from torchref.compare.record.unfinished import RUNNING, say_broken_off, since_now, training
+from torchref.compare.record.unfinished import RUNNING, refuse_if_trained, running_lines, say_broken_off, training
+from torchref.compare.teach.teach import teach
 
 
 def said(folder):
@@ -55,6 +57,7 @@ def test_a_run_that_was_broken_off_says_so_and_can_be_resumed(tmp_path):
     say_broken_off(tmp_path)
     (page,) = said(tmp_path / "tiny")
     assert "**Broken off: begun 20" in page
+    assert "`--resume` continues it" in page
     assert "Running since" not in page
     compare.run(tiny, out=tmp_path, resume=True)
     assert "**Result: EQUAL" in said(tmp_path / "tiny")[-1]
@@ -64,20 +67,54 @@ def test_a_kill_lets_go_of_the_run(tmp_path):
     """Catches a mark that a killed process leaves locked, and one that two processes can hold at once."""
     code = (
         "import sys, pathlib; from torchref.compare.record.unfinished import training\n"
-        "with training(pathlib.Path(sys.argv[1]), '**Running since then.** The result'):\n"
+        "with training(pathlib.Path(sys.argv[1]), 'running', 'broken off'):\n"
         "    print('in', flush=True); sys.stdin.read()"
     )
     words = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "in\n"
         say_broken_off(tmp_path)
-        assert said(tmp_path) == ["**Running since then.** The result"]
-        with pytest.raises(UserError, match="another process trains the run"), training(tmp_path, since_now()):
+        assert said(tmp_path) == ["running"]
+        with (
+            pytest.raises(UserError, match="another process trains the run"),
+            training(tmp_path, *running_lines("Train it again")),
+        ):
             pass
+        with pytest.raises(UserError, match="another process trains the run"):
+            refuse_if_trained(tmp_path)
         process.kill()
         process.wait()
     say_broken_off(tmp_path)
-    assert said(tmp_path)[-1].startswith("**Broken off: begun then, and no result.**")
+    assert said(tmp_path)[-1] == "broken off"
+    refuse_if_trained(tmp_path)
+
+
+def test_a_lesson_has_a_page_from_its_beginning(tmp_path):
+    """Catches a lesson that TensorBoard shows nothing of until it ends, and one that another process removes."""
+    lesson = find_lesson("neuron")
+    pages = []
+
+    def look(*_):
+        say_broken_off(tmp_path)  # which it is not
+        pages.append(said(tmp_path / "neuron"))
+        with pytest.raises(UserError, match="another process trains the run"):
+            teach(lesson, out=tmp_path, quick=True)
+        if len(pages) == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        teach(lesson, out=tmp_path, quick=True, on_progress=look)
+    (page,) = pages[0]
+    assert lesson.headline in page
+    assert "**Running since 20" in page
+    say_broken_off(tmp_path)
+    (page,) = said(tmp_path / "neuron")
+    assert "**Broken off: begun 20" in page
+    assert "`torchref compare neuron` measures it from the start" in page
+    teach(lesson, out=tmp_path, quick=True, seeds=1)
+    (page,) = said(tmp_path / "neuron")
+    assert "**Verdict: not decided" in page
+    assert not (tmp_path / "neuron" / RUNNING).exists()
 
 
 def test_no_address_is_shown():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -63,6 +64,33 @@ def test_deep_link(tmp_path):
     assert query["runColorGroup"] == ["regex:^(.*)/(?:numpy|torch|difference)$"]
     alone = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006/", tmp_path / "plain")).query)
     assert alone["runColorGroup"] == ["regex:(numpy|torch|difference)$"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "colours"),
+    [
+        (("a,lr=1,seed=0/a", "a,lr=1,seed=1/a", "a,lr=2,seed=0/a", "a,lr=2,seed=1/a"), 2),
+        (("a,lr=1/a", "a,lr=2/a"), 2),
+        (("a,seed=0/a", "a,seed=1/a"), 2),  # nothing else is varied
+        (("x/a,seed=0,lr=1/a", "x/a,seed=1,lr=1/a", "x/a,seed=0,lr=2/a", "y/a,lr=1/a", "y/b,lr=1/b"), 4),
+    ],
+)
+def test_a_sweeps_colours_are_its_settings(tmp_path, runs, colours):
+    """Catches a colour for each seed, of which two settings cannot be told apart, and engines of different colours."""
+    record(tmp_path, *runs)
+    rule = parse_qs(urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).query)["runColorGroup"][0]
+    found = [re.match(rule.removeprefix("regex:"), f"{run}/{engine}") for run in runs for engine in ("numpy", "torch")]
+    assert len({match.groups() for match in found if match}) == colours, rule
+    assert re.match(rule.removeprefix("regex:"), "about/this run") is None
+    assert all(found)
+
+
+def test_before_there_is_a_curve_the_text_is_shown(tmp_path):
+    """Catches an empty page of curves while a lesson is trained."""
+    with Recorder(tmp_path / "about", engines=("this run",)) as recorder:
+        recorder.text("this run", "about this run", "Running", 0)
+    (tmp_path / "config.toml").write_text('cards = ["gap"]')
+    assert urlsplit(view.deep_link("http://127.0.0.1:6006", tmp_path)).fragment == "text"
 
 
 def test_the_first_variant_is_on_top(tmp_path):

@@ -26,8 +26,10 @@ STYLE = """
 .torchref figcaption{font-size:.85em;color:#444;max-width:26em}
 .torchref pre{background:#f5f5f5;color:#1c1c1c;padding:.8em;overflow:auto;font:13px/1.5 ui-monospace,monospace}
 .torchref .finding pre{margin:.3em 0}
-.torchref .code span{display:block;white-space:pre} .torchref .code i{font-style:normal;color:#888;user-select:none}
-.torchref .code .hit{background:#ffd9d5} .torchref .code b{color:#b3201c;font-weight:600}
+.torchref .code span{display:block;white-space:pre-wrap;overflow-wrap:anywhere;padding-left:6ch;text-indent:-6ch}
+.torchref .code i{font-style:normal;color:#888;user-select:none}
+.torchref .code .hit{background:#ffd9d5}
+.torchref .code b{color:#b3201c;font-weight:600;display:inline-block;text-indent:0}
 .torchref svg{background:#fff;max-width:none} .torchref rect{stroke:#bbb;stroke-width:.5}
 .torchref svg text{font:11px system-ui,sans-serif;text-anchor:middle;dominant-baseline:central;pointer-events:none}
 .torchref table{border-collapse:collapse} .torchref td{padding:.15em 1.2em .15em 0;vertical-align:top}
@@ -38,7 +40,10 @@ body.torchref,.torchref{background:#191919;color:#e6e6e6}
 .torchref .code .hit{background:#5a2522}.torchref .code b{color:#ff8078}
 .torchref .right{color:#6bd07c}.torchref .wrong{color:#ff8078}.torchref .none{color:#f0b45a}}
 """
-LEGEND = "<p>Blue: above zero, orange: below, white: zero, black: not finite. Point at a tile for its value.</p>"
+LEGEND = (
+    "<p>Blue: above zero, orange: below, no colour: zero, magenta: not finite. "
+    "Point at a tile, or click it, for its value.</p>"
+)
 # Where scripts run, the pictures can be opened entry by entry; elsewhere, as in a notebook, they stay as they are.
 OPENED = """
 import { twoArrays } from "torchref/embed.js";

@@ -92,9 +92,9 @@ def _share(value: float, top: float) -> float:
 
 
 def _colour(value: float, top: float) -> str:
-    """Blue above zero, white at zero, orange below, as in TensorBoard's tab Backprop; black for what is not finite."""
+    """Blue above zero, white at zero, orange below, as in the tab Backprop; magenta for what is not finite."""
     if not np.isfinite(value):
-        return "#000000"
+        return "#cc00cc"
     t = _share(value, top)
     red, green, blue = (round(255 - abs(t) * (255 - end)) for end in (BLUE if t > 0 else ORANGE))
     return f"#{red:02x}{green:02x}{blue:02x}"

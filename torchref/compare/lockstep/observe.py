@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from torchref.nn.module import Array, Module
+from torchref.nn.random import Tape
 from torchref.twin.weights import to_array
 
 __all__ = ["Seen", "observe_numpy", "observe_torch"]
@@ -29,7 +30,8 @@ class Seen:
     output_gradients: dict[str, Array] = field(default_factory=dict)
     input_gradients: dict[str, Array] = field(default_factory=dict)
     # In NumPy alone, of layers that take or give several arrays: all but the first, by the argument's name ("key",
-    # "attn_mask"; "hx 0", "hx 1" where it is a tuple), and the gradients of the outputs, numbered.
+    # "attn_mask"; "hx 0", "hx 1" where it is a tuple), what it drew ("draw 0", ...), and the gradients of the outputs,
+    # numbered.
     further_inputs: dict[str, dict[str, Array]] = field(default_factory=dict)
     further_gradients: dict[str, dict[str, Array]] = field(default_factory=dict)
 
@@ -40,7 +42,7 @@ def observe_numpy(model: Module) -> Iterator[Seen]:
     seen = Seen()
     watched = [(name, module) for name, module in model.named_modules() if is_layer(module)]
     for name, module in watched:
-        module.forward = _watched(name, module.forward, seen)  # type: ignore[method-assign]
+        module.forward = _watched(name, module, seen)  # type: ignore[method-assign]
     try:
         yield seen
     finally:
@@ -48,14 +50,19 @@ def observe_numpy(model: Module) -> Iterator[Seen]:
             module.forward = module.forward.unwatched  # type: ignore[attr-defined, method-assign]
 
 
-def _watched(name: str, forward: Any, seen: Seen) -> Any:
+def _watched(name: str, module: Module, seen: Seen) -> Any:
+    forward = module.forward
+
     def watched_forward(*inputs: Any, **options: Any) -> Any:
+        tape = getattr(module, "rng", None)
+        first = tape.position if isinstance(tape, Tape) else 0
         output, layer_backward = forward(*inputs, **options)
         turn = next_turn(name, seen.outputs)
         keep(seen.inputs, turn, inputs[0] if inputs else None)
         keep(seen.outputs, turn, output)
         arguments = inspect.signature(forward).bind(*inputs, **options).arguments
-        keep_further(seen.further_inputs, turn, dict(list(arguments.items())[1:]))
+        drawn = tuple(tape.draws[first : tape.position]) if isinstance(tape, Tape) else ()
+        keep_further(seen.further_inputs, turn, dict(list(arguments.items())[1:]) | {"draw": drawn})
 
         def backward(*doutput: Any) -> Any:
             dinput = layer_backward(*doutput)

@@ -151,14 +151,16 @@ class Axes:
         draw.rectangle(box, outline=PALE, width=2)
 
     def ticks(self, x: Sequence[tuple[float, str]] | None = None, y: Sequence[tuple[float, str]] | None = None) -> None:
-        """Marks with numbers on both axes; or with these texts, at these places."""
-        left, _, _, bottom = self.box
-        for at, text in nice(self.x, max(2, (self.box[2] - self.box[0]) // 100)) if x is None else x:
+        """Marks with numbers on both axes; or with these texts, at these places; smaller ones across, where need be."""
+        left, _, right, bottom = self.box
+        marks = nice(self.x, max(2, (right - left) // 100)) if x is None else x
+        for at, text in marks:
             across, _ = self.place(at, self.y[0])
             self.draw.line((across, bottom, across, bottom + 6), INK, 2)
-            half = font(SMALL).getlength(text) / 2 + 2  # a number at the edge moves into the picture
+            letters = fitting(text, SMALL, (right - left) / len(marks) - 8)
+            half = letters.getlength(text) / 2 + 2  # a number at the edge moves into the picture
             within = min(max(across, half), self.image.width - half)
-            self.draw.text((within, bottom + 9), text, INK, font(SMALL), anchor="ma")
+            self.draw.text((within, bottom + 9), text, INK, letters, anchor="ma")
         for at, text in nice(self.y) if y is None else y:
             _, down = self.place(self.x[0], at)
             self.draw.line((left - 6, down, left, down), INK, 2)

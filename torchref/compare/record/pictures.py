@@ -188,7 +188,7 @@ def by_setting(
 
 def _names(settings: Sequence[str]) -> list[tuple[float, str]]:
     """The settings' names at their places, cut where they would run into each other."""
-    room = 46 // max(len(settings), 1)  # letters
+    room = 66 // max(len(settings), 1)  # letters, of the smallest
     return [(float(i), name if len(name) <= room else name[: room - 1] + "…") for i, name in enumerate(settings)]
 
 

@@ -1,12 +1,11 @@
 """A run that has no result yet: a process trains it, or it was broken off. Its page "about this run" says which.
 
-While a process trains a run it holds the file FOLDER/running, which has the page's text, locked. Whatever ends the
-process lets go of the lock; only a result removes the file.
+While a process trains a run it holds the file FOLDER/running locked, which has the page as it reads once the run is
+broken off. Whatever ends the process lets go of the lock; only a result removes the file.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,20 +18,25 @@ from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import ABOUT, THIS_RUN
 
-__all__ = ["RUNNING", "say_broken_off", "since_now", "training", "write_page"]
+__all__ = ["RUNNING", "refuse_if_trained", "running_lines", "say_broken_off", "training", "write_page"]
 
 RUNNING = "running"
-SINCE = re.compile(r"\*\*Running since (.*?)\.\*\* .*")
 
 
-def since_now() -> str:
-    """The line of the page that says that the run has no result."""
-    return f"**Running since {time.strftime('%Y-%m-%d %H:%M')}.** The result stands here when it ends."
+def running_lines(remedy: str) -> tuple[str, str]:
+    """Two lines of a page without a result: while the run is trained, and, with the remedy, once it is broken off."""
+    begun = time.strftime("%Y-%m-%d %H:%M")
+    return (
+        f"**Running since {begun}.** The result stands here when it ends.",
+        f"**Broken off: begun {begun}, and no result.** {remedy}.",
+    )
 
 
 @contextmanager
-def training(folder: Path, page: str) -> Iterator[None]:
+def training(folder: Path, page: str, broken_off: str) -> Iterator[None]:
     """Within this context `folder` is the run that this process trains, and `page` what it is.
+
+    `broken_off` is the page of a run that ended without a result.
 
     UserError where another process trains it: two would write into one record.
     """
@@ -41,14 +45,26 @@ def training(folder: Path, page: str) -> Iterator[None]:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (an error in the training is none in writing this)
     with file:
         if not is_mine(file):
-            raise UserError(f"out: another process trains the run in {folder}: wait for it, or end it")
+            raise UserError(trained_elsewhere(folder))
         with writing(path):
             file.truncate(0)
-            file.write(page)
+            file.write(broken_off)
             file.flush()
         write_page(folder, page)
         yield
         path.unlink(missing_ok=True)
+
+
+def refuse_if_trained(folder: Path) -> None:
+    """UserError where another process trains the run in `folder`: its record is still being written."""
+    with suppress(FileNotFoundError), open(folder / RUNNING, encoding="utf-8") as file:
+        if not is_mine(file):
+            raise UserError(trained_elsewhere(folder))
+
+
+def trained_elsewhere(folder: Path) -> str:
+    """What to do about it."""
+    return f"out: another process trains the run in {folder}: wait for it, or end it"
 
 
 def say_broken_off(folder: Path) -> None:
@@ -56,8 +72,7 @@ def say_broken_off(folder: Path) -> None:
     for path in folder.glob(f"**/{RUNNING}"):
         with suppress(OSError, UserError), open(path, encoding="utf-8") as file:  # what may only be read stays as it is
             if is_mine(file):
-                resumed = "`torchref compare` with `--resume` continues it where it was"
-                write_page(path.parent, SINCE.sub(rf"**Broken off: begun \1, and no result.** {resumed}.", file.read()))
+                write_page(path.parent, file.read())
 
 
 def is_mine(file: TextIO) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import tomllib
 import webbrowser
@@ -20,6 +21,8 @@ from torchref.nearest import nearest
 __all__ = ["HOST", "PINNED", "deep_link", "find_run", "gathered", "has_browser", "start", "who_sees"]
 
 HOST = "127.0.0.1"  # this machine alone
+ENGINE = "(?:numpy|torch|difference)$"
+SEED = ",seed=[^,/]+"  # in the name of a sweep's run: "linear,lr=0.1,seed=0"
 LOOPBACK = ("127.", "localhost", "::1")
 RUNS = Path("runs")
 # The pages that torchref has something for; what stands idle would take their tabs' place.
@@ -116,19 +119,31 @@ def who_sees(host: str) -> str:
 def deep_link(address: str, folder: Path) -> str:
     """The page with unsmoothed curves, and the losses, or the curves that a lesson names, pinned to its top.
 
-    A colour for each variant, NumPy's curve over torch's; where there is but one variant, a colour for each engine.
+    While there are no curves yet it is the page of text.
     """
-    variants = {path.parent.parent for path in folder.glob("**/numpy/events.out.tfevents.*")}
-    by_variant = configuration(folder).get("colors") or "^(.*)/(?:numpy|torch|difference)$"  # none for the page of text
-    colors = by_variant if len(variants) > 1 else "(numpy|torch|difference)$"
     query = {
         "smoothing": "0",
-        "runColorGroup": f"regex:{colors}",
+        "runColorGroup": f"regex:{colors(folder)}",
         "pinnedCards": json.dumps(pinned(folder)),
     }
     if runs := configuration(folder).get("runs"):
         query["runFilter"] = str(runs)
     return f"{address.rstrip('/')}/?{urlencode(query)}#{page(folder)}"
+
+
+def colors(folder: Path) -> str:
+    """A regular expression: runs whose groups are the same have the same colour; the page of text has none.
+
+    One variant: a colour for each engine. Several: each variant and setting has a colour, which its engines share, and
+    in a sweep its seeds, unless nothing but the seed is varied.
+    """
+    runs = {path.parent.parent.as_posix() for path in folder.glob("**/numpy/events.out.tfevents.*")}
+    if len(runs) < 2:
+        return "(numpy|torch|difference)$"
+    if named := configuration(folder).get("colors"):
+        return str(named)
+    settings = {re.sub(SEED, "", run) for run in runs}
+    return f"^(?:(.*){SEED}(.*)|(.*))/{ENGINE}" if 1 < len(settings) < len(runs) else f"^(.*)/{ENGINE}"
 
 
 def pinned(folder: Path) -> list[dict[str, Any]]:
@@ -158,7 +173,9 @@ def picture(tag: str, run: str) -> dict[str, Any]:
 
 
 def page(folder: Path) -> str:
-    """The page that shows most: the curves, unless a lesson names another."""
+    """The page that shows most: the curves, unless a lesson names another; before there is a curve, the text."""
+    if not next(folder.glob("**/numpy/events.out.tfevents.*"), None):
+        return "text"
     return str(configuration(folder).get("page", "timeseries"))
 
 

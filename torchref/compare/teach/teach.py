@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.step import Diverged, NotFinite
+from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import ABOUT, THIS_RUN
+from torchref.compare.record.unfinished import refuse_if_trained, running_lines, training
 from torchref.compare.teach.about import page
 from torchref.compare.teach.curves import record, record_figures
 from torchref.compare.teach.findings import FAILS, Figures, verdict
@@ -69,15 +71,22 @@ def teach(
     started = time.perf_counter()
     folder = None if out is None else open_folder(Path(out) / lesson.name, lesson)
     seeds = seeds or (QUICK_SEEDS if quick else lesson.seeds)
-    with one_thread():
+    with one_thread(), nullcontext() if folder is None else unfinished(folder, lesson):
         trainings = train_all(lesson, seeds, quick, control, on_progress)
         taught = judged(lesson, trainings, seeds, quick)
         if folder is not None:
             record_all(folder, lesson, trainings, taught)
-    taught.seconds = time.perf_counter() - started
-    if folder is not None:
-        write_whole(folder / "lesson.json", taught.to_json())
+        taught.seconds = time.perf_counter() - started
+        if folder is not None:
+            write_whole(folder / "lesson.json", taught.to_json())
     return taught
+
+
+def unfinished(folder: Path, lesson: Lesson) -> AbstractContextManager[None]:
+    """Within this context the lesson's page says that it has no verdict yet."""
+    lines = running_lines(f"`torchref compare {lesson.name}` measures it from the start")
+    running, broken_off = (page(lesson, f"{lesson.headline}\n\n{line}", {}) for line in lines)
+    return training(folder, running, broken_off)
 
 
 def train_all(lesson: Lesson, seeds: int, quick: bool, control: bool, on_progress: OnProgress | None) -> Trainings:
@@ -146,9 +155,9 @@ def record_all(folder: Path, lesson: Lesson, trainings: Trainings, taught: Taugh
             record(recorder, variant, engines)
             if lesson.show is not None and not trainings.mismatch:
                 lesson.show(recorder, variant[0])
-    with Recorder(folder / ABOUT, engines=(THIS_RUN,), descriptions=lesson.tags) as recorder:
+    with Recorder(folder / ABOUT, kept=NOTHING, engines=(THIS_RUN,), descriptions=lesson.tags) as recorder:
         twins = {name: variant[0].lockstep.numpy_twin for name, variant in trainings.trained.items()}
-        recorder.text(THIS_RUN, "about this run", page(lesson, taught, twins), 0)
+        recorder.text(THIS_RUN, "about this run", page(lesson, taught.markdown(), twins), 0)
         if not trainings.mismatch:
             record_figures(recorder, lesson, trainings.arrays)
 
@@ -161,6 +170,7 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
                 raise UserError(
                     f"out: {folder} is already there, and no lesson made it: name another folder with --out"
                 )
+            refuse_if_trained(folder)
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
         config = {

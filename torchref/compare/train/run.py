@@ -19,7 +19,7 @@ from torchref.compare.lockstep.parallel import ParallelLockstep
 from torchref.compare.lockstep.ranks import Ranks, enough_gpus
 from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.origin import Origin, check_origin, origin_of
-from torchref.compare.record.unfinished import since_now, training, write_page
+from torchref.compare.record.unfinished import running_lines, training, write_page
 from torchref.compare.train.about import about, page, result_of
 from torchref.compare.train.functions import checked_data
 from torchref.compare.train.progress import OnProgress, ProgressDisplay, in_notebook
@@ -29,6 +29,8 @@ from torchref.compare.train.shares import check_networks, check_shares, smallest
 from torchref.compare.train.variant import VariantTraining
 
 __all__ = ["Prepared", "lockstep_of", "pick_device", "prepare", "prepare_on", "run", "train"]
+
+RESUMED = "`torchref compare` with `--resume` continues it where it was"
 
 
 def run(
@@ -72,7 +74,8 @@ def train(
         open_folder(folder, prepared.variants, as_config(comparison), prepared.origin, resume)
 
     open_it() if ranks is None else ranks.agreed(open_it)
-    with training(folder, page(comparison, [since_now()], prepared.about)):
+    said = (page(comparison, [line], prepared.about) for line in running_lines(RESUMED))
+    with training(folder, *said):
         reports = train_all(comparison, folder, prepared, resume, sabotage, on_progress, ranks)
         report = Report(
             comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
@@ -104,7 +107,9 @@ def train_all(
             if not folder.exists():
                 raise UserError(f"out: {folder} was removed while the run was writing it")
             lockstep = lockstep_of(comparison, variant, prepared, sabotage, ranks)
-            trained = VariantTraining(comparison, variant, prepared.data, folder / variant, lockstep)
+            trained = VariantTraining(
+                comparison, variant, prepared.data, folder / variant, lockstep, len(prepared.variants)
+            )
             reports.append(trained.train(resume, show))
             if reports[-1].divergence is not None:
                 break

@@ -50,9 +50,19 @@ EVALUATED = 2_000  # training examples, at most, that the end of an epoch looks 
 class VariantTraining:
     """One variant from its first step to its report."""
 
-    def __init__(self, comparison: Comparison, variant: str, data: Data, folder: Path, lockstep: Lockstep) -> None:
+    def __init__(
+        self,
+        comparison: Comparison,
+        variant: str,
+        data: Data,
+        folder: Path,
+        lockstep: Lockstep,
+        variants: int = 1,
+    ) -> None:
+        """`variants`: how many the run trains, this one among them."""
         self.comparison, self.variant, self.data, self.folder = comparison, variant, data, folder
         self.lockstep, self.ranks = lockstep, lockstep.ranks
+        self.variants = variants
         self.order = np.random.default_rng(comparison.seed)
         self.epoch = 0
         self.batch = 0  # batches of this epoch that are done
@@ -204,12 +214,15 @@ class VariantTraining:
     def record_summary(self, recorder: Recorder, report: VariantReport) -> None:
         """Write the settings, and the pictures of the trained network."""
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
+        groups = self.lockstep.torch_twin.optimizer.param_groups
+        rates = {float(group.get("initial_lr", group["lr"])) for group in groups}  # a schedule changes the other
+        options |= {"optimizer.lr": rate for rate in rates if len(rates) == 1}
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
             recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
-        record_agreement(recorder, metrics, self.variant, len(self.comparison.variants), n)
+        record_agreement(recorder, metrics, self.variant, self.variants, n)
         if report.divergence is None and report.not_finite_step is None:
             record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 

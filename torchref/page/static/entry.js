@@ -4,7 +4,8 @@ import { element } from "./dom.js";
 import { explain } from "./explain.js";
 import { exact, short, sum } from "./numbers.js";
 
-const ROWS = 80; // of one group of terms, at most
+const SHOWN = 24; // terms of a group that stand there at once: the largest, in their order
+const LISTED = 500; // terms of a group, with those that unfold
 
 export function entry(app, tag, index) {
   const found = explain(app.step, tag, index);
@@ -20,18 +21,29 @@ export function entry(app, tag, index) {
 function groups(found) {
   return found.groups.map((group) => {
     const value = group.value ?? sum(group.terms.map((term) => term.value));
-    const shown = [...group.terms].map((term, i) => [term, i]);
-    if (shown.length > ROWS) shown.sort(([a], [b]) => Math.abs(b.value) - Math.abs(a.value));
-    const largest = Math.max(...group.terms.map((term) => Math.abs(term.value)), 0);
-    const more = shown.length - ROWS;
-    const rest = more > 0 ? sum(shown.slice(ROWS).map(([term]) => term.value)) : 0;
-    const body = shown.slice(0, ROWS).map(([term]) => row(term, largest));
-    if (more > 0) body.push(element("tr", {}, element("td", { colspan: group.columns.length }, `${more} smaller terms`), number(rest), element("td", {})));
-    const head = element("tr", {}, ...group.columns.map((name) => element("th", {}, name)), element("th", {}, "term"), element("th", {}));
-    const table = element("div", { class: "terms" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
     const summary = element("summary", {}, `${group.name}: `, element("strong", { title: exact(value) }, short(value)), group.says ? ` ${group.says}` : "");
-    return element("details", { open: group.open ?? found.groups.length === 1 }, summary, group.terms.length ? table : "");
+    return element("details", { open: group.open ?? found.groups.length === 1 }, summary, ...(group.terms.length ? terms(group) : []));
   });
+}
+
+// All terms of a group, so that what stands there adds up: those that are not 0, the rest of them folded, those that are 0.
+function terms(group) {
+  const bySize = group.terms.filter((term) => term.value !== 0).sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const inOrder = (some) => [...some].sort((a, b) => group.terms.indexOf(a) - group.terms.indexOf(b));
+  const [shown, more, least] = [inOrder(bySize.slice(0, SHOWN)), inOrder(bySize.slice(SHOWN, LISTED)), bySize.slice(LISTED)];
+  const zeros = group.terms.length - bySize.length;
+  const together = (some) => short(sum(some.map((term) => term.value)));
+  const smaller = [...more, ...least];
+  return [
+    shown.length ? table(group, shown, bySize[0].value) : "",
+    smaller.length ? element("details", { class: "terms" }, element("summary", {}, `${smaller.length} smaller terms, together `, element("strong", {}, together(smaller))), table(group, more, bySize[0].value), least.length ? element("p", { class: "note" }, `and ${least.length} still smaller ones, together ${together(least)}`) : "") : "",
+    zeros ? element("p", { class: "note terms" }, `${shown.length ? `${zeros} further terms are` : zeros === 1 ? "The one term is" : `All ${zeros} terms are`} 0 and not shown.`) : "",
+  ];
+}
+
+function table(group, some, largest) {
+  const head = element("tr", {}, ...group.columns.map((name) => element("th", {}, name)), element("th", {}, "term"), element("th", {}));
+  return element("div", { class: "terms" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...some.map((term) => row(term, Math.abs(largest))))));
 }
 
 function row(term, largest) {

@@ -1,5 +1,5 @@
 // Multi-head attention: every weight's gradient as a sum over the queries. With S = Q K^T / sqrt(d) + mask and
-// P = softmax(S): a query's row of weight gets dQ_q x_q; a key's Q_q / sqrt(d) times sum_s dS_qs x_s; a value's dO_q
+// P = softmax(S), after dropout where there is one: a query's row of weight gets dQ_q x_q; a key's Q_q / sqrt(d) times sum_s dS_qs x_s; a value's dO_q
 // times sum_s P_qs x_s. Queries, keys and values are made of one sequence, or keys and values of another.
 
 import { attend } from "./attention.js";
@@ -132,10 +132,11 @@ function computed(step, layer) {
   const rows = (tensor, n) => Array.from({ length: tensor.kept[1 - examples] }, (_, t) => Array.from({ length: tensor.kept[2] }, (__, j) => tensor.at(examples === 0 ? [n, t, j] : [t, n, j])));
   const heads = layer.options.num_heads;
   const found = [];
-  for (let n = 0; n < Math.min(...[x, y, key, value].map((tensor) => tensor.kept[examples])); n++) {
-    const run = attend(rows(x, n), rows(key, n), rows(value, n), rows(dy, n), weights, heads, mask(also, heads, n), extra(step, layer, y.shape[2]));
+  const drawn = also("draw 0") ? Math.floor(also("draw 0").kept[0] / (also("draw 0").shape.length === 3 ? heads : 1)) : Infinity;
+  for (let n = 0; n < Math.min(drawn, ...[x, y, key, value].map((tensor) => tensor.kept[examples])); n++) {
+    const run = attend(rows(x, n), rows(key, n), rows(value, n), rows(dy, n), weights, heads, mask(also, heads, n), dropped(also, layer.options, n), extra(step, layer, y.shape[2]));
     const apart = Math.max(...rows(y, n).flatMap((row, t) => row.map((each, j) => Math.abs(each - run.y[t][j]))));
-    if (!(apart < 1e-4)) return { words: "Dropout, or a mask too large to be recorded, stands between its weights and its values." };
+    if (!(apart < 1e-4)) return { words: "A mask that is too large to be recorded stands between its scores and its weights." };
     found.push(run);
   }
   return found;
@@ -150,6 +151,13 @@ function mask(also, heads, n) {
     return tensor.said.dtype === "bool" ? (value ? -Infinity : 0) : value;
   };
   return (h, q, s) => added(padding, [n, s]) + added(scores, scores?.shape.length === 3 ? [n * heads + h, q, s] : [q, s]);
+}
+
+// What dropout multiplies a weight by: 0, or 1 / (1 - p). It is drawn for (N heads, L, S), or for (N, heads, L, S).
+function dropped(also, { dropout, training, num_heads: heads }, n) {
+  const draw = also("draw 0");
+  if (!draw) return () => (training && dropout === 1 ? 0 : 1);
+  return (h, q, s) => draw.at(draw.shape.length === 3 ? [n * heads + h, q, s] : [n, h, q, s]) / (1 - dropout);
 }
 
 // The keys and values that every sequence has besides its own.

@@ -34,7 +34,8 @@ const FACTORS = {
   Dropout1d: ["1 / (1 − p) where the channel was kept, else 0", dropped],
   Dropout2d: ["1 / (1 − p) where the channel was kept, else 0", dropped],
 };
-export const KINDS = [...Object.keys(FACTORS), "PReLU", "Flatten"];
+const RESHAPES = ["Flatten", "Unflatten"];
+export const KINDS = [...Object.keys(FACTORS), "PReLU", ...RESHAPES];
 
 function dropped(x, y, { p, training }) {
   if (training === false || p === 0) return 1;
@@ -62,7 +63,7 @@ function gelu(x, y, { approximate }) {
 
 export function input(step, layer, index) {
   const dy = step.tensors[layer.dy];
-  if (layer.kind === "Flatten") return flattened(step, layer, index);
+  if (RESHAPES.includes(layer.kind)) return reshaped(step, layer, index);
   const [formula, factor] = layer.kind === "PReLU" ? ["1 where x > 0, else the weight", (x) => (x > 0 ? 1 : slope(step, layer, index))] : FACTORS[layer.kind];
   const [x, y] = [step.tensors[layer.x]?.at(index), step.tensors[layer.y].at(index)];
   const value = factor(x, y, layer.options);
@@ -75,18 +76,23 @@ export function input(step, layer, index) {
 
 // One entry of x makes one of y.
 export function output(step, layer, index) {
-  if (layer.kind === "Flatten") return { words: "A flattened tensor keeps its numbers: only the shape changes." };
+  if (RESHAPES.includes(layer.kind)) return { words: "The numbers stay as they are: only the shape changes." };
   const [x, y] = [step.tensors[layer.x]?.at(index), step.tensors[layer.y].at(index)];
   return { words: `${layer.says} of x[${index.join(", ")}] = ${x} is ${y}.` };
 }
 
-// Nothing but the shape changes.
-function flattened(step, layer, index) {
+// Nothing but the shape changes: the entry at the same place of all, counted row by row.
+function reshaped(step, layer, index) {
   const [x, dy] = [step.tensors[layer.x], step.tensors[layer.dy]];
-  const inner = index.slice(1).reduce((offset, i, axis) => offset * x.shape[axis + 1] + i, 0);
-  const value = dy.at([index[0], inner]);
-  if (value === undefined) return { words: `It is dy[${index[0]}, ${inner}], which is not recorded: a flattened tensor keeps its numbers.` };
-  return { headline: `dL/dx[${index.join(", ")}] = dy[${index[0]}, ${inner}]: only the shape changes`, groups: [{ name: "one entry", columns: ["at"], terms: [{ cells: [`[${index[0]}, ${inner}]`], value }] }] };
+  let place = index.reduce((before, i, axis) => before * x.shape[axis] + i, 0);
+  const to = [];
+  for (const size of [...dy.shape].reverse()) {
+    to.unshift(place % size);
+    place = Math.floor(place / size);
+  }
+  const [value, at] = [dy.at(to), `[${to.join(", ")}]`];
+  if (value === undefined) return { words: `It is dy${at}, which is not recorded: only the shape changes.` };
+  return { headline: `dL/dx[${index.join(", ")}] = dy${at}: only the shape changes`, groups: [{ name: "one entry", columns: ["at"], terms: [{ cells: [at], value }] }] };
 }
 
 // A PReLU's weight at an entry: one for all, or one for each channel.

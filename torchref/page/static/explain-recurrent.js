@@ -121,16 +121,24 @@ function computed(step, layer) {
   const [first, last] = layer.kind === "LSTM" ? [["hx 0", "hx 1"], ["doutput 0 0", "doutput 0 1"]] : [["hx", ""], ["doutput 0", ""]];
   if (!dy && !last.some(also)) return { words: "No gradient comes back to this layer." };
   const found = [];
-  for (let n = 0; n < Math.min(x.kept[examples], y.kept[examples]); n++) {
+  const drawn = also("draw 0")?.kept[1] ?? Infinity;
+  for (let n = 0; n < Math.min(drawn, x.kept[examples], y.kept[examples]); n++) {
     const outputs = rows(y, n);
     const given = dy ? rows(dy, n) : outputs.map((row) => zeros(row.length));
-    const run = recurrence(layer.kind, nonlinearity, rows(x, n), given, weights, both(...first, n), both(...last, n), hidden);
+    const run = recurrence(layer.kind, nonlinearity, rows(x, n), given, weights, both(...first, n), both(...last, n), kept(also, layer.options, n), hidden);
     const made = outputs.map((_, t) => run.at(-1).flatMap((each) => each.h[t]));
     const apart = Math.max(...outputs.flatMap((row, t) => row.map((each, j) => Math.abs(each - made[t][j]))));
-    if (!(apart < 1e-4)) return { words: count > 1 ? "Dropout stands between its layers: what it dropped is not recorded." : "What it computed cannot be made from what is recorded." };
+    if (!(apart < 1e-4)) return { words: "What it computed cannot be made from what is recorded." };
     found.push(run);
   }
   return found;
+}
+
+// What dropout multiplies by what a layer hands to the next: 0, or 1 / (1 - p), drawn for (T, N, H) of each layer.
+function kept(also, { dropout, training, num_layers: count }, n) {
+  if (!dropout || !training) return () => 1;
+  if (dropout === 1) return (l) => Number(l === count - 1);
+  return (l, t, j) => (l === count - 1 ? 1 : also(`draw ${l}`).at([t, n, j]) / (1 - dropout));
 }
 
 function weightsOf(step, layer, suffix) {

@@ -8,7 +8,6 @@ import * as attention from "./explain-attention.js";
 import * as convolution from "./explain-convolution.js";
 import * as elementwise from "./explain-elementwise.js";
 import * as embedding from "./explain-embedding.js";
-import * as layerNorm from "./explain-layer-norm.js";
 import * as linear from "./explain-linear.js";
 import * as loss from "./explain-loss.js";
 import * as norm from "./explain-norm.js";
@@ -23,8 +22,8 @@ const among = (explainer, ...kinds) => Object.fromEntries(kinds.map((kind) => [k
 const LAYERS = {
   ...among(linear, "Linear"),
   ...among(convolution, "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"),
-  ...among(norm, "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
-  ...among(layerNorm, "LayerNorm"),
+  ...among(norm, "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"),
+  ...among(norm, "GroupNorm", "LayerNorm", "RMSNorm"),
   ...among(pooling, "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d"),
   ...among(embedding, "Embedding"),
   ...among(recurrent, "LSTM", "GRU", "RNN"),

@@ -61,20 +61,30 @@ function tagOf(structure, { tensor }) {
 
 // The tensors by the names that the harness gives them: [[name, tag], ...].
 function named(structure) {
-  return structure.layers.flatMap((layer) => names(layer, structure.layers.filter((other) => other.y === (layer.from ?? layer.x))));
+  return structure.layers.flatMap((layer) => names(layer, onlyBefore(structure, layer)));
 }
 
-// Those of a layer. The gradient of its input is that of the output of the layer `before` it, where it has one user.
+// The layer that makes this one's input, where no other takes it: then two of their gradients are one.
+function onlyBefore(structure, layer) {
+  const taken = (other) => other.from ?? other.x;
+  const users = structure.layers.filter((other) => [taken(other), ...Object.values(other.takes ?? {})].includes(taken(layer)));
+  return users.length === 1 ? structure.layers.find((other) => other.y === taken(layer)) : undefined;
+}
+
+// Those of a layer.
 function names(layer, before) {
   const own = Object.entries(layer.parameters).map(([parameter, tags]) => [`gradient ${layer.name ? `${layer.name}.` : ""}${parameter}`, tags.gradient]);
-  return [[`output of ${layer.turn}`, layer.y], [`gradient of the output of ${layer.turn}`, layer.dy], [`gradient of the input of ${layer.turn}`, before[0]?.dy], ...own];
+  return [[`output of ${layer.turn}`, layer.y], [`gradient of the output of ${layer.turn}`, layer.dy], [`gradient of the input of ${layer.turn}`, before?.dy], ...own];
 }
 
-// The harness's list: what was equal, then the first that is not; a recorded one opens.
+// The harness's list: what was equal, then the first that is not; a recorded one opens. What flows between two layers is
+// in it twice, as the gradient of the input of the one and of the output of the other: the later one stays.
 function ordered(app, structure, tag) {
   const tags = new Map(named(structure));
   const { divergence } = structure;
-  const items = divergence.equal_before.map((name) => item(app, name, tags.get(name), "equal"));
+  const again = (name, later) => tags.has(name) && later.some((other) => tags.get(other) === tags.get(name));
+  const equal = divergence.equal_before.filter((name, i, all) => !again(name, all.slice(i + 1)));
+  const items = equal.map((name) => item(app, name, tags.get(name), "equal"));
   items.push(item(app, divergence.tensor, tag, "parted marked"));
   return element("ol", { class: "order" }, ...items);
 }

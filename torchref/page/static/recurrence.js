@@ -17,11 +17,12 @@ function transposed(weight, columns, vector) {
 
 // One example through all layers. kind: LSTM, GRU, or RNN with `nonlinearity`; x: [time][input]; dy: [time][output];
 // weights: [layer][direction] -> {ih, hh, hr: (r, c) -> number, biasIh, biasHh: (r) -> number}, hr null but for an LSTM
-// with projections; states, dstates: [layer][direction] -> {h, c}: the first states, the gradients of the last.
+// with projections; states, dstates: [layer][direction] -> {h, c}: the first states, the gradients of the last;
+// kept(layer, time, unit) -> number, what dropout multiplies by what a layer hands to the next.
 // Returns [layer][direction] -> {x, dx, before, h, m, ih, hh, dh}, each by time: the input and its gradient; the state
 // before and after, and in front of a projection; the gradients at the gates as weight_ih, and as weight_hh, meets
 // them; that of the state after.
-export function recurrence(kind, nonlinearity, x, dy, weights, states, dstates, hidden) {
+export function recurrence(kind, nonlinearity, x, dy, weights, states, dstates, kept, hidden) {
   const cell = { LSTM: lstm, GRU: gru, RNN: rnn(nonlinearity) }[kind];
   const turned = (rows, direction) => (direction ? [...rows].reverse() : rows);
   const layers = [];
@@ -29,7 +30,7 @@ export function recurrence(kind, nonlinearity, x, dy, weights, states, dstates, 
   for (const [l, directions] of weights.entries()) {
     layers.push(directions.map((weight, d) => forward(cell, turned(rows, d), weight, states[l][d], hidden)));
     const found = layers[l].map((run, d) => turned(run.h, d));
-    rows = rows.map((_, t) => found.flatMap((h) => h[t]));
+    rows = rows.map((_, t) => found.flatMap((h) => h[t]).map((each, j) => each * kept(l, t, j)));
   }
   let gradient = dy;
   for (let l = weights.length - 1; l >= 0; l--) {
@@ -40,7 +41,8 @@ export function recurrence(kind, nonlinearity, x, dy, weights, states, dstates, 
       for (const name of ["x", "dx", "before", "h", "m", "ih", "hh", "dh", "steps"]) run[name] = turned(run[name], d);
       return run.dx;
     });
-    gradient = sent[0].map((row, t) => (sent.length > 1 ? plus(row, sent[1][t]) : row));
+    const sum = sent[0].map((row, t) => (sent.length > 1 ? plus(row, sent[1][t]) : row));
+    gradient = l > 0 ? sum.map((row, t) => row.map((each, j) => each * kept(l - 1, t, j))) : sum; // back through dropout
   }
   return layers;
 }

@@ -14,7 +14,7 @@ export function wavePage(app) {
   const at = Math.min(app.number, steps.length - 1);
   return [
     element("p", {}, "The gradient starts at the loss, on the right, and goes to the left. Each layer multiplies its size, the Euclidean norm of all its entries, by a factor: below 1 the wave shrinks (many such layers, and it vanishes), above 1 it grows (and may explode). The figures are NumPy's; torch's are equal within their bounds."),
-    element("h2", {}, "Norm of dL/dy at each layer, a line for each recorded step"), curves(app, steps, at),
+    element("h2", {}, "Norm of dL/dy at each layer, a line for each recorded step"), legend(steps, at), curves(app, steps, at),
     element("h2", {}, `Step ${steps[at].step}, layer by layer`), factors(steps[at]),
     element("h2", {}, "Dead units, over the training"), dead(steps),
   ];
@@ -66,13 +66,31 @@ function curves(app, steps, at) {
     const each = steps[number];
     const points = each.rows.map((row, i) => (row.size > 0 ? [x(i), y(row.size)] : null)).filter(Boolean);
     const chosen = number === at;
-    const color = `rgb(${shade(0.15 + (0.85 * (number + 1)) / steps.length, 1, theme()).join(" ")})`;
+    const color = lineColor(number, steps.length);
     const line = svg("polyline", { points: points.join(" "), fill: "none", stroke: chosen ? "var(--orange)" : color, "stroke-width": chosen ? 3 : 1.5, "data-step": each.step, tabindex: 0, role: "button", "aria-label": `step ${each.step}`, onclick: () => app.goTo(number), onkeydown: (event) => event.key === "Enter" && app.goTo(number) });
     line.append(svg("title", {}, `step ${each.step}`));
     picture.append(line, ...(chosen ? points.map(([cx, cy]) => svg("circle", { cx, cy, r: 4, fill: "var(--orange)" })) : []));
   });
   const slider = element("input", { type: "range", min: 0, max: steps.length - 1, value: at, "data-keep": "wave step", "aria-label": "step", oninput: (event) => app.goTo(Number(event.target.value)) });
-  return element("div", {}, picture, element("p", {}, element("label", {}, slider, ` step ${steps[at].step}: the thick orange line; early steps are faint, late ones strong`)));
+  return element("div", {}, picture, element("p", {}, element("label", {}, slider, ` step ${steps[at].step}`)));
+}
+
+// A step's line: blue, the stronger the later.
+function lineColor(number, count) {
+  return `rgb(${shade(0.15 + (0.85 * (number + 1)) / count, 1, theme()).join(" ")})`;
+}
+
+function legend(steps, at) {
+  const sample = (...lines) => {
+    const picture = svg("svg", { width: 14 + 8 * lines.length, height: 12, "aria-hidden": true });
+    lines.forEach(([stroke, width], i) => picture.append(svg("line", { x1: 8 * i, x2: 8 * i + (lines.length > 1 ? 8 : 22), y1: 6, y2: 6, stroke, "stroke-width": width })));
+    return picture;
+  };
+  const others = steps.map((_, number) => [lineColor(number, steps.length), 2]);
+  const [first, last] = [steps[0].step, steps.at(-1).step];
+  return element("p", { class: "legend" },
+    sample(["var(--orange)", 3]), ` step ${steps[at].step}, chosen with the slider or by a click on its line`,
+    ...(steps.length > 1 ? [" \u2003 ", sample(...others), ` the other steps, the first (${first}) faint, the last (${last}) strong`] : []));
 }
 
 function factors({ rows }) {

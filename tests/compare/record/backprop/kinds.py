@@ -33,9 +33,10 @@ def reader(nn, network):
 class Attended(torchref.nn.Module):
     """Attention of an embedded text to itself behind masks, or to the text read by another table."""
 
-    def __init__(self, cross):
+    def __init__(self, cross, dropout, weights):
         super().__init__()
         nn, options = torchref.nn, {"kdim": 4, "vdim": 4, "add_bias_kv": True, "add_zero_attn": True} if cross else {}
+        options, self.weights = options | {"dropout": dropout}, weights
         self.cross, self.embedding, self.other = cross, nn.Embedding(7, 6), nn.Embedding(7, 4 if cross else 6)
         self.attention, self.head = nn.MultiheadAttention(6, 2, batch_first=True, **options), nn.Linear(6, 3)
 
@@ -43,10 +44,10 @@ class Attended(torchref.nn.Module):
         e, embedding_backward = self.embedding(x)
         m, other_backward = self.other(x)
         if self.cross:
-            (a, _), attention_backward = self.attention(e, m, m, need_weights=False)
+            (a, _), attention_backward = self.attention(e, m, m, need_weights=self.weights)
         else:
             masks = {"key_padding_mask": padding(x), "attn_mask": np.triu(np.ones((9, 9), bool), 1)}
-            (a, _), attention_backward = self.attention(e, e, m, need_weights=False, **masks)
+            (a, _), attention_backward = self.attention(e, e, m, need_weights=self.weights, **masks)
         y, head_backward = self.head(a[:, 4])
 
         def backward(dy):
@@ -66,23 +67,33 @@ def padding(x):
 
 
 class TorchAttended(torch.nn.Module):
-    def __init__(self, cross):
+    def __init__(self, cross, dropout, weights):
         super().__init__()
         nn, options = torch.nn, {"kdim": 4, "vdim": 4, "add_bias_kv": True, "add_zero_attn": True} if cross else {}
+        options, self.weights = options | {"dropout": dropout}, weights
         self.cross, self.embedding, self.other = cross, nn.Embedding(7, 6), nn.Embedding(7, 4 if cross else 6)
         self.attention, self.head = nn.MultiheadAttention(6, 2, batch_first=True, **options), nn.Linear(6, 3)
 
     def forward(self, x):
         e, m = self.embedding(x), self.other(x)
         if self.cross:
-            a = self.attention(e, m, m, need_weights=False)[0]
+            a = self.attention(e, m, m, need_weights=self.weights)[0]
         else:
             masks = {"key_padding_mask": padding(x), "attn_mask": torch.ones(9, 9, dtype=torch.bool).triu(1)}
-            a = self.attention(e, e, m, need_weights=False, **masks)[0]
+            a = self.attention(e, e, m, need_weights=self.weights, **masks)[0]
         return self.head(a[:, 4])
 
 
+ATTENTIONS = {  # name -> whether it is to another text, its dropout, whether the weights are returned
+    "masked": (False, 0.0, False),
+    "cross": (True, 0.0, False),
+    "masked, dropped": (False, 0.3, False),
+    "cross, dropped": (True, 0.5, True),  # whose draw has another shape
+}
+
 RECURRENCES = {
+    "dropped LSTM": ("LSTM", {"num_layers": 3, "bidirectional": True, "dropout": 0.4}, False),
+    "dropped GRU": ("GRU", {"num_layers": 2, "batch_first": True, "dropout": 0.4}, True),
     "deep LSTM": ("LSTM", {"num_layers": 2, "bidirectional": True}, False),
     "projected LSTM": ("LSTM", {"proj_size": 3}, False),
     "last GRU": ("GRU", {"bidirectional": True, "batch_first": True}, True),  # its last states alone are used
@@ -101,7 +112,7 @@ class Recurred(torchref.nn.Module):
         kind, options, self.last = RECURRENCES[network]
         self.embedding, self.first = torchref.nn.Embedding(7, 4), 0.1 * np.arange(10.0).reshape(2, 1, 5)
         self.recurrence = getattr(torchref.nn, kind)(4, 5, **options)
-        self.head = torchref.nn.Linear({"deep LSTM": 10, "projected LSTM": 3, "last GRU": 10}[network], 3)
+        self.head = torchref.nn.Linear(options.get("proj_size", 10), 3)
 
     def forward(self, x):
         e, embedding_backward = self.embedding(x if self.last else x.T)
@@ -128,7 +139,7 @@ class TorchRecurred(torch.nn.Module):
         kind, options, self.last = RECURRENCES[network]
         self.embedding = torch.nn.Embedding(7, 4)
         self.recurrence = getattr(torch.nn, kind)(4, 5, **options)
-        self.head = torch.nn.Linear({"deep LSTM": 10, "projected LSTM": 3, "last GRU": 10}[network], 3)
+        self.head = torch.nn.Linear(options.get("proj_size", 10), 3)
 
     def forward(self, x):
         first = 0.1 * torch.arange(10.0, dtype=self.head.weight.dtype).reshape(2, 1, 5).repeat(1, len(x), 1)
@@ -137,8 +148,8 @@ class TorchRecurred(torch.nn.Module):
 
 
 def network(nn, network):
-    if network in ("masked", "cross"):
-        return (Attended if nn is torchref.nn else TorchAttended)(network == "cross")
+    if network in ATTENTIONS:
+        return (Attended if nn is torchref.nn else TorchAttended)(*ATTENTIONS[network])
     if network in RECURRENCES:
         return (Recurred if nn is torchref.nn else TorchRecurred)(network)
     return reader(nn, network)
@@ -150,7 +161,7 @@ sequences = replace(
     data=words,
     model=network,
     torch_model=network,
-    variants={name: {"network": name} for name in ("LSTM", "RNN", "GRU", "attention", "masked", "cross", *RECURRENCES)},
+    variants={name: {"network": name} for name in ("LSTM", "RNN", "GRU", "attention", *ATTENTIONS, *RECURRENCES)},
     epochs=1,
     batch_size=12,
 )
@@ -160,6 +171,44 @@ def pictures():
     rng = np.random.default_rng(2)
     x, labels = rng.standard_normal((20, 2, 6, 6)), rng.integers(0, 3, 20)
     return Data(x[:14], labels[:14], x[14:], labels[14:])
+
+
+def normalized(nn, volumes):
+    """Behind every norm a layer, so that its gradient has a sum of its own."""
+    if volumes:
+        return nn.Sequential(
+            nn.Unflatten(1, (2, 1)),
+            nn.Conv3d(2, 4, (1, 2, 2), stride=3),
+            nn.InstanceNorm3d(4, affine=True),
+            nn.SiLU(),
+            nn.GroupNorm(2, 4),
+            nn.Conv3d(4, 4, 1),
+            nn.LayerNorm((4, 1, 2, 2)),
+            nn.SiLU(),
+            nn.InstanceNorm3d(4, track_running_stats=True),
+            nn.Flatten(),
+            nn.Linear(16, 3),
+        )
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3),
+        nn.GroupNorm(3, 6),
+        nn.SiLU(),
+        nn.InstanceNorm2d(6, affine=True),
+        nn.SiLU(),
+        nn.LayerNorm((4, 4), elementwise_affine=False),
+        nn.SiLU(),
+        nn.RMSNorm((4, 4)),
+        nn.Flatten(2),
+        nn.InstanceNorm1d(6),
+        nn.SiLU(),
+        nn.GroupNorm(1, 6, affine=False),
+        nn.AvgPool1d(4),
+        nn.Flatten(),
+        nn.Linear(24, 8),
+        nn.GroupNorm(2, 8),
+        nn.RMSNorm(8, eps=0.01, elementwise_affine=False),
+        nn.Linear(8, 3),
+    )
 
 
 def convolutional(nn, groups):
@@ -196,6 +245,10 @@ images = replace(
     variants={"whole": {"groups": 1}, "grouped": {"groups": 2}, "transposed": {"groups": 0}},
     epochs=1,
     batch_size=7,
+)
+
+norms = replace(
+    images, name="norms", model=normalized, variants={"planes": {"volumes": False}, "volumes": {"volumes": True}}
 )
 
 SMOOTH = (

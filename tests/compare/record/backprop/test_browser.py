@@ -10,7 +10,7 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from tests.chromium import CHROMIUM, browser
-from tests.compare.record.backprop.kinds import curves, images, losses, sequences
+from tests.compare.record.backprop.kinds import curves, images, losses, norms, sequences
 from tests.compare.record.backprop.recorded import read, train_few
 from tests.compare.tiny import tiny
 from torchref import compare
@@ -19,8 +19,8 @@ from torchref.referee.report import Judgement, Report
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-KINDS = [tiny, sequences, images, curves, *losses]
-RUNS = 1 + sum(len(kind.variants) for kind in KINDS)  # the variants of `folder`
+KINDS = [tiny, sequences, images, norms, curves, *losses]
+RUNS = 2 + sum(len(kind.variants) for kind in KINDS)  # the variants of `folder`
 SECONDS = 60_000  # milliseconds that a busy machine may take
 
 
@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     for comparison in KINDS[1:]:
         train_few(comparison, out)
     compare.run(tiny, out=out / "wrong", sabotage="4", only="plain")
+    compare.run(tiny, out=out / "deep", sabotage="0", only="plain")
     parted = Judgement("w", "parameter", op="addmm", module="2", source="model.py:7", error=0.5, bound=0.001)
     with SummaryWriter(out / "alone") as writer:
         for step, report in enumerate([Report(), Report(parted=[parted]), Report()]):
@@ -167,7 +168,7 @@ ENTRIES = """async ([variant, step]) => {
     return errors;
 }"""
 # Every entry must have a sum: of a weight's gradient, and of what an activation, a recurrence, attention sends back.
-ALL_SUMMED = re.compile(r"/gradient$|^curves/.*/dy$|: (embedding|other)/dy$")
+ALL_SUMMED = re.compile(r"/gradient$|^(curves|norms)/.*/dy$|: (embedding|other)/dy$")
 RESIDUAL = ("encoder.layers.0.norm1/dy",)  # it is added to what a later layer makes, which is no layer's
 
 
@@ -233,6 +234,35 @@ def test_the_wave(tab):
         assert norm * float(row[2][1:]) == pytest.approx(before, rel=2e-3), (row, rows[number - 1])
 
 
+def test_every_line_of_the_wave_is_explained(tab):
+    """Catches an orange line, or shades of blue, that no legend names."""
+    choose(tab, "tiny/plain")
+    tab.get_by_role("button", name="The wave").click()
+    legend = tab.locator(".legend")
+    assert "step 1, chosen with the slider" in legend.inner_text()
+    assert "the other steps, the first (1) faint" in legend.inner_text()
+    lines = tab.locator("polyline").evaluate_all("all => all.map(line => line.getAttribute('stroke'))")
+    said = legend.locator("line").evaluate_all("all => all.map(line => line.getAttribute('stroke'))")
+    assert set(lines) <= set(said), (lines, said)
+
+
+def test_the_terms_that_are_shown_add_up(tab):
+    """Catches terms that are out of sight without a word: those that stand there, folded and unfolded, are the sum."""
+    choose(tab, "tiny/plain")
+    entry = open_entry(tab, "0.weight/gradient")
+    group = entry.locator("details").first
+    terms, folded = (
+        [
+            float(text.replace("\u2212", "-"))
+            for text in group.locator(":scope > .terms > table > tbody td.number:nth-last-child(2)").all_inner_texts()
+        ],
+        group.locator(":scope > details.terms > summary strong"),
+    )
+    rest = float(folded.inner_text()) if folded.count() else 0.0
+    assert sum(terms) + rest == pytest.approx(float(group.locator("summary strong").first.inner_text()), rel=2e-2)
+    assert group.locator(".terms").first.evaluate("e => e.scrollHeight <= e.clientHeight"), "some are scrolled away"
+
+
 def test_circuits_are_computed_as_in_python(frame):
     """Catches an operation of the browser that is not torchref.circuit's, forward or backward."""
     for circuit in circuits():
@@ -269,8 +299,21 @@ def test_where_the_twins_part(tab):
     parted.wait_for()
     assert parted.inner_text() == "gradient 4.weight"
     assert tab.locator(".order .equal").count() >= 6
-    assert tab.locator(".order .equal").first.inner_text() == "output of 0 (Linear)", "a number without the layer it is"
+    equal = tab.locator(".order .equal").all_inner_texts()
+    assert equal[0] == "output of 0 (Linear)", "a number without the layer it is"
+    assert equal[-1] == "gradient of the output of 4 (Linear)"
     assert "They add up to torch's" in tab.locator(".verdict").inner_text()
+
+
+def test_a_tensor_stands_once_in_the_list(tab):
+    """Catches a gradient between two layers that is listed as that of an output and of an input."""
+    choose(tab, "deep/tiny/plain")
+    tab.get_by_role("button", name="Where the twins part").click()
+    tab.locator(".order .parted").wait_for()
+    listed = tab.locator(".order li").all_inner_texts()
+    names = [f"gradient of the output of {layer}" for layer in ("4 (Linear)", "3 (Dropout)", "2 (ReLU)")]
+    assert [name for name in listed if name in names] == names
+    assert [name for name in listed if "input of" in name] == [], listed
 
 
 def test_what_the_referee_said(tab):

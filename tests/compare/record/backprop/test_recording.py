@@ -16,7 +16,15 @@ from torchref import compare
 from torchref.compare.lockstep.observe import observe_numpy, observe_torch
 from torchref.compare.record.backprop.axes import axes_of_flow, axes_of_weight
 from torchref.compare.record.backprop.chosen import CHOSEN, chosen_steps
-from torchref.compare.record.backprop.cut import EXAMPLES, LIMIT, UNITS, kept_of_flow, kept_of_sequence, kept_of_weight
+from torchref.compare.record.backprop.cut import (
+    EXAMPLES,
+    LIMIT,
+    UNITS,
+    kept_of_draw,
+    kept_of_flow,
+    kept_of_sequence,
+    kept_of_weight,
+)
 from torchref.compare.record.backprop.source import derivation
 from torchref.compare.record.kept import check_record
 from torchref.compare.train import variant as variant_training
@@ -242,6 +250,26 @@ def test_a_cut_of_a_sequence_keeps_its_times():
     assert kept_of_sequence((64, 32, 24), 1) == (64, 4, 24)
     assert np.prod(kept_of_sequence((8, 5_000, 300), 0)) <= LIMIT
     assert kept_of_weight((96, 24), whole=True) == (96, 24)
+
+
+def test_a_cut_of_a_draw_keeps_whole_examples():
+    """Catches a draw without the last keys of an example: what dropout did to it could not be told."""
+    assert kept_of_draw((64, 9, 9), 0, 810) == (10, 9, 9)
+    assert kept_of_draw((9, 64, 9), 1, 810) == (9, 10, 9)
+    assert kept_of_draw((2, 99, 99), 0, 810) == (1, 99, 99)
+    assert kept_of_draw((4, 2, 9, 9), 0, 10_000) == (4, 2, 9, 9)
+
+
+def test_what_a_layer_draws_is_noted():
+    """Catches the draws of another layer, or of another run of the same, which would drop other weights."""
+    tape = torchref.nn.random.Tape([np.ones((2, 5)), np.zeros((2, 5)), np.eye(2, 5)])
+    dropout = torchref.nn.Dropout(0.5)
+    model = torchref.nn.Sequential(dropout, torchref.nn.ReLU(), dropout)
+    torchref.nn.random.set_rng(model, tape)
+    with observe_numpy(model) as seen:
+        model(np.ones((2, 5)))
+    drawn = {turn: given["draw 0"] for turn, given in seen.further_inputs.items() if "draw 0" in given}
+    assert {turn: array.sum() for turn, array in drawn.items()} == {"0": 10, "0 (2)": 0}
 
 
 def test_attention_is_one_layer():

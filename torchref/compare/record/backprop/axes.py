@@ -36,7 +36,7 @@ def axes_of_weight(kind: str, name: str, rank: int) -> tuple[str, ...]:
     """The names of the axes of a parameter."""
     if rank == 1:
         norm = "Norm" in kind
-        return ("channel" if norm and not kind.startswith("Layer") else "unit",)
+        return ("channel" if norm and not kind.startswith(("Layer", "RMS")) else "unit",)
     if kind.startswith("Conv") and rank - 2 in SPATIAL:
         channels = ("output channel", "input channel")
         if kind.startswith("ConvTranspose"):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["EXAMPLES", "LIMIT", "TIMES", "UNITS", "kept_of_flow", "kept_of_sequence", "kept_of_weight", "limit_of"]
+__all__ = [
+    "EXAMPLES",
+    "LIMIT",
+    "TIMES",
+    "UNITS",
+    "kept_of_draw",
+    "kept_of_flow",
+    "kept_of_sequence",
+    "kept_of_weight",
+    "limit_of",
+]
 
 EXAMPLES = 64  # examples of a batch, of all of which a weight's gradient is the sum
 UNITS = 32  # entries along any other axis
@@ -41,6 +51,13 @@ def kept_of_sequence(shape: tuple[int, ...], examples: int, limit: int = LIMIT) 
         while math.prod(kept) > limit and kept[axis] > 1:
             kept[axis] = (kept[axis] + 1) // 2
     return tuple(kept)
+
+
+def kept_of_draw(shape: tuple[int, ...], examples: int, limit: int) -> tuple[int, ...]:
+    """The part of a draw: whole examples, which axis `examples` counts; one at least."""
+    each = math.prod(shape) // max(shape[examples], 1)
+    kept = min(shape[examples], max(1, limit // max(each, 1)))
+    return (*shape[:examples], kept, *shape[examples + 1 :])
 
 
 def kept_of_weight(shape: tuple[int, ...], whole: bool = False) -> tuple[int, ...]:

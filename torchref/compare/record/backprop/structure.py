@@ -11,7 +11,7 @@ import numpy as np
 from torchref.compare.lockstep.divergence import FLOW
 from torchref.compare.lockstep.watched import Watched
 from torchref.compare.record.backprop.axes import SEQUENCE, axes_of_flow, axes_of_weight, units_axis
-from torchref.compare.record.backprop.cut import kept_of_flow, kept_of_sequence, kept_of_weight, limit_of
+from torchref.compare.record.backprop.cut import kept_of_draw, kept_of_flow, kept_of_sequence, kept_of_weight, limit_of
 from torchref.compare.record.backprop.source import derivation
 from torchref.compare.record.roles import module_of, roles_in
 from torchref.nn.module import Array
@@ -19,10 +19,11 @@ from torchref.nn.module import Array
 __all__ = ["LAYERS", "Pair", "Structure", "structure"]
 
 LAYERS = 48  # runs of layers, at most: a recurrence written as a loop has one for each time
-FURTHER = 2**15  # entries, at most, of a mask or a state that a layer is given beside its input
+FURTHER = 2**15  # entries, at most, of a mask, a draw or a state that a layer is given beside its input
 OPTIONS = (  # of a layer, or a loss, that its gradient depends on
     *("stride", "padding", "padding_mode", "dilation", "groups", "kernel_size", "count_include_pad"),
-    *("eps", "p", "training", "affine", "normalized_shape", "num_groups", "divisor_override", "padding_idx", "bias"),
+    *("eps", "p", "training", "affine", "normalized_shape", "num_groups", "track_running_stats", "dropout", "bias"),
+    *("divisor_override", "padding_idx"),
     *("batch_first", "num_layers", "bidirectional", "hidden_size", "proj_size", "nonlinearity", "num_heads"),
     *("add_zero_attn", "reduction", "label_smoothing", "ignore_index", "delta", "dim", "approximate", "alpha", "beta"),
     *("negative_slope", "threshold", "value", "lambd", "min_val", "max_val", "lower", "upper"),
@@ -146,7 +147,7 @@ def add_flow(tensors: dict[str, Pair], step: Watched, turn: str, module: Any, li
 def add_further(
     tensors: dict[str, Pair], step: Watched, turn: str, module: Any, limit: int
 ) -> dict[str, dict[str, str]]:
-    """Add what a recurrence or attention takes beside its input, and the gradients of its other outputs.
+    """Add what a recurrence or attention takes beside its input, what it draws, and its other outputs' gradients.
 
     `also`: their tags; `takes`: the tags of the outputs that they are. An array that is given twice is added once.
     """
@@ -168,6 +169,9 @@ def add_further(
             made_by = next((other for other, pair in tensors.items() if pair.numpy is array), None)
             takes |= {name: made_by} if made_by else {}
             tensors[tag] = sequence(array, None, axes, limit)
+        elif name.startswith("draw"):  # of which the first examples are enough; a recurrence draws (T, N, H)
+            kept = kept_of_draw(array.shape, 0 if type(module).__name__ == "MultiheadAttention" else 1, FURTHER)
+            tensors[tag] = Pair(array != 0, None, tuple(f"axis {i}" for i in range(array.ndim)), kept)
         elif array.size <= FURTHER:
             tensors[tag] = Pair(array, None, tuple(f"axis {i}" for i in range(array.ndim)), array.shape)
         else:
