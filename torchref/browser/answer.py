@@ -45,7 +45,7 @@ def _verdict(name: str, operation: str) -> Verdict:
     linecache.clearcache()
     target = f"{FILE}:{name}={operation}" if name else f"{FILE}={operation}"
     verdict = in_files([target], Asked(operation))[0]
-    verdict.against = operation
+    verdict.against = operation or verdict.against
     return verdict
 
 

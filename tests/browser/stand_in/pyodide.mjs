@@ -15,6 +15,9 @@ export async function loadPyodide({ indexURL, lockFileURL }) {
     unpackArchive(buffer, format, { extractDir }) {
       if (!buffer.byteLength || format !== "zip" || !extractDir) throw new Error("no archive");
     },
+    setStdin() {},
+    setStdout() {},
+    setStderr() {},
     runPython() {},
     pyimport: () => ({ answer }),
   };
