@@ -19,6 +19,7 @@ from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.optimizer import Settings, role
 from torchref.check.reading.forms.optimizer_class import ClassStep
 from torchref.check.reading.forms.optimizer_function import FunctionStep
+from torchref.check.report.derivation import page
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import size
@@ -328,7 +329,7 @@ def name_slips(verdict: Verdict, path: Path, candidates: list[Any], conventions:
 
 def derivation(optimizer: Optimizer) -> str:
     """Where the optimizer's step is derived."""
-    return f"manual/derivations/optimizers.md, and the docstring of torchref.optim.{optimizer.name}"
+    return f"{page('optimizers.md')}, and the docstring of torchref.optim.{optimizer.name}"
 
 
 def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: Confidence) -> None:
