@@ -99,6 +99,42 @@ def test_what_was_written_is_still_there(page):
     assert "def relu(x)" in page.get_by_label("your code").input_value()
 
 
+def test_what_it_computes_is_still_there(page):
+    """Catches code that is kept, and is judged against another operation after the page was loaded anew."""
+    page.get_by_label("Exercise").select_option("a function of your own")
+    page.get_by_label("computes").fill("leaky_relu(negative_slope=0.2)")
+    page.locator("#name").fill("f")
+    page.get_by_label("The answer says").select_option("the correction")
+    page.reload()
+    playwright.expect(page.locator("#exercise option")).to_have_count(21)
+    assert page.get_by_label("computes").input_value() == "leaky_relu(negative_slope=0.2)"
+    assert page.locator("#name").input_value() == "f"
+    assert page.get_by_label("The answer says").input_value() == "3"
+
+
+def test_an_answer_runs_no_script(page):
+    """Catches code that answers in the judge's place, and whose answer the page then runs."""
+    html = "<img src=x onerror=\"document.title='run'\"><p>said</p>"
+    said = {"status": 0, "html": html, "lines": {}, "seconds": 0, "against": "relu", "text": ""}
+    page.context.route("**/answer", lambda route: route.fulfill(json=said))
+    page.get_by_role("button", name="Check").click()
+    playwright.expect(page.locator("#verdict p")).to_have_text("said")
+    page.wait_for_timeout(300)
+    assert page.title() == "Is this gradient right?"
+
+
+def test_prints_are_cut(page):
+    """Catches a check that ends after a minute since each line that the code prints goes through the page."""
+    shown = []
+    page.on("console", lambda message: shown.append(message.text))
+    says(page, "Python is there")
+    write(page, f"# print 30000 lines\n{solved('relu')}")
+    page.get_by_role("button", name="Check").click()
+    says(page, "Right")
+    printed = [text for text in shown if "printed" in text]
+    assert 0 < len(printed) < 5000
+
+
 def test_hints_come_one_by_one(page):
     """Catches a hint that gives all away, and a button that promises one more than there is."""
     more = page.get_by_role("button", name="A hint")

@@ -10,10 +10,12 @@ IMPORTS = {
     "import numpy, torch.nn as nn": "torch.nn",
     "from torch.nn import functional": "torch.nn",
     "def f():\n    import torchref": "torchref",
+    "import importlib as i\ni.import_module('torchref.nn')": "torchref.nn",
+    "__import__('torch')": "torch",
     "try:\n    from jax import grad\nexcept ImportError:\n    pass": "jax",
 }
 SUSPICIOUS = (
-    "__import__('torch')",
+    "__import__('tor' + 'ch')",
     "import importlib",
     "eval('1')",
     "import sys\nsys.modules['x']",
@@ -21,6 +23,18 @@ SUSPICIOUS = (
     "import os\nos.fork()",
     "import ctypes",
     "import gc",
+    "import os as o\no.fork()",
+    "import sys as s\ns.modules",
+    "import os\nos.system('ls')",
+    "import builtins\nbuiltins.abs = max",
+    "import numpy as np\nnp.allclose = print",
+    "import numpy as np\nnp._core.fromnumeric._wrapreduction = print",
+    "import numpy as np\nsetattr(np, 'sum', max)",
+    "import numpy as np\ndel np.linalg.norm",
+    "import atexit",
+    "from multiprocessing import Process",
+    "open('../assignment.toml').read()",
+    "().__class__.__base__.__subclasses__()",
 )
 HONEST = (
     "import numpy as np",
@@ -29,6 +43,10 @@ HONEST = (
     "model.eval()",
     "x.modules",
     "torch = 1",
+    "signal = 1\ny = signal * 2",
+    "def compile(x):\n    return x\ny = compile(2)",
+    "class A:\n    def f(self):\n        self.modules = 1\n        return self.kill, self.system",
+    "import numpy as np\nx = np.zeros(3)\nx.shape = (3, 1)",
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from torchref.check.api import Asked, in_files
 from torchref.check.report.html import cell
+from torchref.check.report.several import first_not_right
 from torchref.check.report.verdict import Verdict
 
 __all__ = ["Question", "answer"]
@@ -34,16 +35,18 @@ def answer(question: str) -> str:
     asked = Question(**json.loads(question))
     sys.dont_write_bytecode = True  # a file that is changed twice in a second would be taken for the first one
     FILE.write_text(asked.code, encoding="utf-8")
-    verdict, operation = None, ""
-    for operation in asked.operations:
-        importlib.invalidate_caches()
-        linecache.clearcache()
-        target = f"{FILE}:{asked.name}={operation}" if asked.name else f"{FILE}={operation}"
-        (verdict, *_) = in_files([target], Asked(operation))
-        if not verdict.ok:
-            break
-    assert verdict is not None
-    return json.dumps({"against": operation, **shown(verdict, asked.hints)})
+    verdict = first_not_right(_verdict(asked.name, operation) for operation in asked.operations)
+    return json.dumps({"against": verdict.against, **shown(verdict, asked.hints)})
+
+
+def _verdict(name: str, operation: str) -> Verdict:
+    """The verdict on the file as it is now; it names the operation's options, too."""
+    importlib.invalidate_caches()
+    linecache.clearcache()
+    target = f"{FILE}:{name}={operation}" if name else f"{FILE}={operation}"
+    verdict = in_files([target], Asked(operation))[0]
+    verdict.against = operation or verdict.against
+    return verdict
 
 
 def shown(verdict: Verdict, hints: int) -> dict[str, Any]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import keyword
 import math
+import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from torchref.check.diagnosis import optimizers
 from torchref.check.ops.find import UnknownOp, find
+from torchref.check.ops.probe import make_probe
 from torchref.check.reading.forms.calling import CouldNotRun
 from torchref.check.reference import asked
 from torchref.classroom.imports import FORBIDDEN
+from torchref.classroom.values import Table, level, names, packages, points, positive, whole
 from torchref.compare.errors import UserError
-from torchref.compare.faults import reason
+from torchref.compare.faults import message, reason
 from torchref.nearest import nearest
 
 __all__ = ["Assignment", "Task", "read"]
 
+DAY = 24 * 60 * 60  # seconds
+LARGEST_MEMORY = 1 << 20  # GiB
+LONGEST_NAME = 100  # characters: a task's name is a file's, too
 FORMS = ("closure", "pair", "class", "function", "autograd", "network", "optimizer")
 
 
@@ -72,22 +80,24 @@ class Assignment:
 def read(path: Path) -> Assignment:
     """The assignment of a file. Errors: UserError, which names the file, the task, the key and the value."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise UserError(f"grade: cannot read {path}: {reason(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"grade: {path} is no TOML: {error}") from None
-    top = _Table(content, str(path))
+    top = Table(content, str(path))
+    if isinstance(top.values.get("task"), dict):
+        raise UserError(f"grade: {path}: write a task as [[task]], not as [task]")
     listed = top.take("task", list, [])
     title = top.take("title", str, path.stem)
-    hints = _level(top, 1)
+    hints = level(top, 1)
     assignment = Assignment(
         title,
         (),
-        _names(top, "forbidden", FORBIDDEN),
-        _whole(top, "cpu", 30),
-        _positive(top, "wall", 300.0),
-        _positive(top, "memory", 4.0),
+        packages(top, "forbidden", FORBIDDEN),
+        whole(top, "cpu", 30, DAY),
+        positive(top, "wall", 300.0, DAY),
+        positive(top, "memory", 4.0, LARGEST_MEMORY),
         path.parent,
     )
     top.done()
@@ -97,146 +107,111 @@ def read(path: Path) -> Assignment:
     for number, values in enumerate(listed, start=1):
         if not isinstance(values, dict):
             raise UserError(f"grade: {path}: task {number} must be a table, written as [[task]], not {values!r}")
-        task = _task(_Table(values, f"{path}, task {values.get('name', number)!r}"), hints, path.parent)
+        table = Table(values, f"{path}, task {values.get('name', number)!r}")
+        task = _task(table, hints, path.parent)
+        if stray := [name for name in task.allow if name not in assignment.forbidden]:
+            raise table.wrong(
+                "allow", stray[0], f"packages that are forbidden: {nearest(stray[0], assignment.forbidden)}"
+            )
         if task.name in tasks:
             raise UserError(f"grade: {path}: two tasks are called {task.name!r}")
         tasks[task.name] = task
     return replace(assignment, tasks=tuple(tasks.values()))
 
 
-class _Table:
-    """A table of the file; what was not asked for in the end is unknown."""
-
-    def __init__(self, values: dict[str, Any], where: str) -> None:
-        self.values, self.where = dict(values), where
-        self.known: list[str] = []
-
-    def take(self, key: str, kind: type | tuple[type, ...], default: Any) -> Any:
-        """The value of a key, which must be of this kind."""
-        self.known.append(key)
-        value = self.values.pop(key, default)
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        if value is not default and (not isinstance(value, kind) or (isinstance(value, bool) and bool not in kinds)):
-            raise self.wrong(key, value, _KINDS[kinds[-1]])
-        return value
-
-    def wrong(self, key: str, value: object, expected: str) -> UserError:
-        return UserError(f"grade: {self.where}: {key} must be {expected}, not {value!r}")
-
-    def done(self) -> None:
-        """Errors: UserError for a key that nobody asked for."""
-        for key in self.values:
-            raise UserError(f"grade: {self.where}: there is no key {key!r}: {nearest(key, self.known)}")
-
-
-_KINDS = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    list: "a list",
-    dict: "a table",
-}
-
-
-def _task(table: _Table, hints: int, folder: Path) -> Task:
+def _task(table: Table, hints: int, folder: Path) -> Task:
     name = table.take("name", str, "")
-    if not name or not name.replace("-", "_").isidentifier():
-        raise table.wrong("name", name, "a word of letters, digits, - and _")
+    if not name or not name.replace("-", "_").isidentifier() or len(name) > LONGEST_NAME:
+        raise table.wrong("name", name, f"a word of at most {LONGEST_NAME} letters, digits, - and _")
     file = table.take("file", str, f"{name}.py")
-    if Path(file).name != file or not file.endswith(".py"):
+    if Path(file).name != file or not file.endswith(".py") or file.startswith(".") or not file.isprintable():
         raise table.wrong("file", file, "the name of a Python file, without a folder")
+    function = table.take("function", str, name)
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in function.split(".")):
+        raise table.wrong("function", function, "a name that Python knows, such as 'relu' or 'Layers.relu'")
     operation = table.take("operation", str, "")
     if not operation:
         raise table.wrong("operation", operation, "what the code should compute, such as 'layer_norm'")
     task = Task(
         name,
         file,
-        table.take("function", str, name),
+        function,
         operation,
-        _names(table, "variants", ()),
-        hints=_level(table, hints),
-        only=_names(table, "only", ()),
-        arguments=_names(table, "arguments", ()),
+        names(table, "variants", ()),
+        hints=level(table, hints),
+        only=names(table, "only", ()),
+        arguments=names(table, "arguments", ()),
         form=table.take("form", str, None),
         strict=table.take("strict", bool, False),
-        allow=_names(table, "allow", ()),
+        allow=packages(table, "allow", ()),
     )
+    known = _known(table, "operation", operation, folder)
+    variants = tuple(_known(table, "variants", variant, folder) for variant in task.variants)
+    _form(table, task)
+    gradients = _gradients(table, task)
+    together = sum(gradients.values(), 0.0) if gradients else 1.0
+    worth = points(table, "points", table.take("points", (int, float), None), together)
+    if gradients and not math.isclose(worth, together):
+        raise table.wrong("points", worth, f"the sum of gradients, {together:g}")
+    table.done()
+    return replace(task, operation=known, variants=variants, points=worth, gradients=gradients)
+
+
+def _form(table: Table, task: Task) -> None:
+    """Errors: UserError for a form that there is not, or that the operation cannot have."""
     if task.form is not None and task.form not in FORMS:
         raise table.wrong("form", task.form, f"one of {', '.join(FORMS)}")
-    task = replace(task, operation=_known(table, "operation", operation, folder))
-    task = replace(task, variants=tuple(_known(table, "variants", variant, folder) for variant in task.variants))
-    gradients = _gradients(table, operation)
-    points = _points(table, "points", table.take("points", (int, float), None), sum(gradients.values()) or 1.0)
-    if gradients and not math.isclose(points, sum(gradients.values())):
-        raise table.wrong("points", points, f"the sum of gradients, {sum(gradients.values()):g}")
-    table.done()
-    return replace(task, points=points, gradients=gradients)
+    if task.form == "optimizer" and (asked.own(task.operation) or optimizers.names(task.operation) is None):
+        raise table.wrong("form", task.form, f"another one, for {task.operation} is no optimizer")
 
 
-def _known(table: _Table, key: str, operation: str, folder: Path) -> str:
+def _known(table: Table, key: str, operation: str, folder: Path) -> str:
     """The operation, or the place of a reference seen from the assignment's folder. Errors: UserError."""
+    if asked.own(operation):
+        return _reference(table, key, operation, folder)
     try:
-        if asked.own(operation):
-            file = asked.file_of(operation)
-            if file and not (folder / file).is_file():
-                raise UserError(f"grade: {table.where}: {key}: there is no file {folder / file}")
-            return str((folder / file).resolve()) + operation.removeprefix(file) if file else operation
         if (optimizer := optimizers.names(operation)) is not None:
             optimizers.options_of(optimizer, operation)
         else:
-            find(operation)
+            with np.errstate(divide="raise"):  # a stride of 0
+                probe = make_probe(find(operation))
+                _, backward = probe.evaluate()
+                backward(probe.upstream)
     except (UnknownOp, CouldNotRun) as problem:
         raise UserError(f"grade: {table.where}: {key}: {problem}") from None
+    except Exception as problem:  # noqa: BLE001 -- options of which a formula can make nothing: conv2d(stride=-1)
+        said = f"{type(problem).__name__}: {message(problem)}"
+        raise UserError(f"grade: {table.where}: {key}: {operation} cannot be computed: {said}") from None
     return operation
 
 
-def _gradients(table: _Table, operation: str) -> dict[str, float]:
-    """Points for each gradient, by torch's name of its argument."""
+def _reference(table: Table, key: str, operation: str, folder: Path) -> str:
+    """The place of a function of the teacher's. Its file is read here, not run. Errors: UserError."""
+    if not (file := asked.file_of(operation)):
+        return operation
+    try:
+        source = (folder / file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        raise UserError(f"grade: {table.where}: {key}: there is no file {folder / file}") from None
+    name = operation.removeprefix(f"{file}:").partition("(")[0].partition(".")[0]
+    words = set(re.findall(r"\w+", source))
+    if not {name, f"{name}_forward"} & words and "import *" not in source:
+        raise UserError(f"grade: {table.where}: {key}: {folder / file} has no {name!r}")
+    return f"{(folder / file).resolve()}{operation.removeprefix(file)}"
+
+
+def _gradients(table: Table, task: Task) -> dict[str, float]:
+    """Points for each gradient, by torch's name of its argument. Errors: UserError for one that is not judged."""
     given = table.take("gradients", dict, {})
-    if given and not asked.own(operation):
-        if optimizers.names(operation) is not None:
+    operation = task.operation
+    if not asked.own(operation):
+        step = optimizers.names(operation) is not None
+        if given and step:
             raise table.wrong("gradients", given, "left out: an optimizer's step is judged as a whole")
-        known = [a.name for a in find(operation).arrays]
-        for name in given:
+        known = ["param"] if step else [a.name for a in find(operation).arrays]
+        for name in (*given, *task.only):
             if name not in known:
                 raise UserError(f"grade: {table.where}: {operation} has no gradient {name!r}: {nearest(name, known)}")
-    return {name: _points(table, f"gradients.{name}", value, 0.0) for name, value in given.items()}
-
-
-def _points(table: _Table, key: str, value: Any, default: float) -> float:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise table.wrong(key, value, "a number from 0 on")
-    return float(value)
-
-
-def _level(table: _Table, default: int) -> int:
-    level: int = table.take("hints", int, default)
-    if level not in (0, 1, 2, 3):
-        raise table.wrong("hints", level, "0, 1, 2 or 3")
-    return level
-
-
-def _positive(table: _Table, key: str, default: float) -> float:
-    value = table.take(key, (int, float), default)
-    if not 0 < value < math.inf:
-        raise table.wrong(key, value, "a number above 0")
-    return float(value)
-
-
-def _whole(table: _Table, key: str, default: int) -> int:
-    value: int = table.take(key, int, default)
-    if value < 1:
-        raise table.wrong(key, value, "a whole number from 1 on")
-    return value
-
-
-def _names(table: _Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    value = table.take(key, list, None)
-    if value is None:
-        return default
-    if not all(isinstance(name, str) and name for name in value):
-        raise table.wrong(key, value, "a list of texts")
-    return tuple(value)
+    if task.only and (stray := [name for name in given if name not in task.only]):
+        raise table.wrong("gradients", stray[0], f"among those that only names, {', '.join(task.only)}")
+    return {name: points(table, f"gradients.{name}", value, 0.0) for name, value in given.items()}

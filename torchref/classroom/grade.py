@@ -77,7 +77,7 @@ def grade(student: str, task: Task, judgement: Verdict) -> Grade:
         word = NOT_DONE_WORD if judgement.error.startswith(NOT_DONE) else NOT_RUN
         return Grade(student, task, word, 0.0, judgement)
     forward = any(f.gradient == "output" for f in judgement.findings)
-    points = 0.0 if forward else sum(p for name, p in task.gradients.items() if name in judgement.right)
+    points = 0.0 if forward else sum((p for name, p in task.gradients.items() if name in judgement.right), 0.0)
     word = PARTLY if points > 0 or judgement.verdict == RIGHT else WRONG_WORD
     return Grade(student, task, word, points, judgement)
 

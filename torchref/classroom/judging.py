@@ -9,29 +9,29 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torchref
-from torchref.check.reading.unfinished import unfinished
 from torchref.check.reference import asked
 from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running.child import LONGEST, SPARE, TOKEN
 from torchref.check.running.message import decode
 from torchref.classroom import imports
 from torchref.classroom.assignment import Assignment, Task
-from torchref.classroom.grade import MISSING, NOT_ALLOWED, NOT_DONE_WORD, NOT_RUN, Grade, grade, without
-from torchref.classroom.submissions import Submission, TooLarge, copy, digest, pick
+from torchref.classroom.grade import MISSING, NOT_ALLOWED, NOT_RUN, Grade, grade, without
+from torchref.classroom.submissions import Submission, copy, digest, pick
+from torchref.classroom.workplace import workplace
+from torchref.compare.faults import message, reason
 from torchref.compare.files import write_whole
 
 __all__ = ["judge"]
 
 STARTING = 60.0  # seconds for what is not the student's: Python starts, torchref is imported
+COPY = "submission"  # the folder of the copy
 LOOK = 0.05  # seconds between two looks at a process
 SETTINGS = {  # of a task's process: nothing in it depends on the machine's cores, or on chance
     "OMP_NUM_THREADS": "1",
@@ -46,42 +46,44 @@ def judge(
     assignment: Assignment, task: Task, submission: Submission, kept: Path, resume: bool, stop: threading.Event
 ) -> Grade:
     """The grade, which is kept in the file `kept`; with `resume` the one that is there, if nothing has changed."""
-    with tempfile.TemporaryDirectory(prefix="torchref-", ignore_cleanup_errors=True) as place:
-        folder = Path(place, "submission")
+    with workplace() as place:
+        folder = place / COPY
         folder.mkdir()
         try:
             copy(submission, assignment, folder)
-        except (TooLarge, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as problem:  # a password
-            return without(submission.student, task, NOT_RUN, f"the submission cannot be read: {problem}")
-        key = _key(assignment, task, folder)
+            path, why = pick(folder, task.file)
+            handed_in = digest(folder)
+        except Exception as problem:  # noqa: BLE001 -- zipfile, zlib, lzma, ... of an archive that may hold anything
+            said = reason(problem) if isinstance(problem, OSError) else message(problem)
+            return without(submission.student, task, NOT_RUN, f"the submission cannot be read: {said}")
+        key = _key(assignment, task, handed_in)
         if resume and kept.is_file():
             text = kept.read_text(encoding="utf-8", errors="replace")
             if (found := Grade.from_document(text, key, submission.student, task)) is not None:
                 return found
-        result = _judged(assignment, task, submission.student, folder, stop)
+        if path is None:
+            result = without(submission.student, task, MISSING, why)
+        else:
+            result = _judged(assignment, task, submission.student, path, place, stop)
         if not stop.is_set():
             write_whole(kept, result.as_document(key))
         return result
 
 
-def _key(assignment: Assignment, task: Task, folder: Path) -> str:
+def _key(assignment: Assignment, task: Task, handed_in: str) -> str:
     """What the grade depends on, as one number."""
     references = [Path(file).read_bytes().hex() for o in task.operations if (file := asked.file_of(o))]
     limits = (assignment.forbidden, assignment.cpu, assignment.wall, assignment.memory)
-    parts = [torchref.__version__, asdict(task), limits, references, digest(folder)]
+    parts = [torchref.__version__, asdict(task), limits, references, handed_in]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _judged(assignment: Assignment, task: Task, student: str, folder: Path, stop: threading.Event) -> Grade:
-    path, why = pick(folder, task.file)
-    if path is None:
-        return without(student, task, MISSING, why)
+def _judged(assignment: Assignment, task: Task, student: str, path: Path, place: Path, stop: threading.Event) -> Grade:
+    """The grade of the file `path`, which is below `place`."""
     files = imports.modules_of(path)
     names = tuple(name for name in assignment.forbidden if name not in task.allow)
     if found := imports.forbidden_imports(files, names):
         return without(student, task, NOT_ALLOWED, f"it {found}, which this task does not allow")
-    if open_ends := unfinished(path, task.function):
-        return without(student, task, NOT_DONE_WORD, open_ends)
     request = {
         "path": str(path),
         "function": task.function,
@@ -96,12 +98,12 @@ def _judged(assignment: Assignment, task: Task, student: str, folder: Path, stop
         "memory": int(assignment.memory * (1 << 30)),
     }
     seconds = (assignment.wall + SPARE) * len(task.operations) + STARTING
-    judgement = _in_a_process(request, folder.parent / "answer", path.parent, seconds, stop)
+    judgement = _in_a_process(request, place / "answer", path.parent, seconds, stop)
     judgement.name = judgement.name or task.function
     judgement.against = judgement.against or task.operation
     judgement.file = task.file
-    for place in (f"{folder.resolve()}{os.sep}", f"{folder}{os.sep}"):  # the copy is none of the student's business
-        judgement.error = judgement.error.replace(place, "")
+    for folder in (place.resolve() / COPY, place / COPY):  # the copy is none of the student's business
+        judgement.error = judgement.error.replace(f"{folder}{os.sep}", "")
     result = grade(student, task, judgement)
     result.look_at = imports.to_look_at(files)
     return result
@@ -118,7 +120,7 @@ def _in_a_process(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,
-        env={**os.environ, **SETTINGS},
+        env=_environment(),
         start_new_session=True,
     )
     try:
@@ -131,6 +133,13 @@ def _in_a_process(
     if not ended:
         return Verdict(COULD_NOT_RUN, error=f"there was no answer within {seconds:g} s")
     return _read(answer, token, process.returncode)
+
+
+def _environment() -> dict[str, str]:
+    """Of a task's process, which stands in another folder: there the folders of PYTHONPATH are the same ones."""
+    searched = os.environ.get("PYTHONPATH", "")
+    folders = os.pathsep.join(os.path.abspath(folder) for folder in searched.split(os.pathsep) if folder)
+    return {**os.environ, **SETTINGS, **({"PYTHONPATH": folders} if folders else {})}
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float, stop: threading.Event) -> bool:

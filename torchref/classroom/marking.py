@@ -29,11 +29,11 @@ class Student:
 
     @property
     def points(self) -> float:
-        return sum(grade.points for grade in self.grades)
+        return sum((grade.points for grade in self.grades), 0.0)
 
     @property
     def of(self) -> float:
-        return sum(grade.task.points for grade in self.grades)
+        return sum((grade.task.points for grade in self.grades), 0.0)
 
 
 def mark(

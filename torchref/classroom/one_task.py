@@ -17,7 +17,8 @@ from typing import Any
 
 from torchref.check.api import Asked, in_file
 from torchref.check.diagnosis.example import FOR_ALL
-from torchref.check.report.verdict import Verdict
+from torchref.check.report.several import first_not_right
+from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
 from torchref.check.running.child import Limits
 from torchref.check.running.message import encode
 
@@ -50,14 +51,31 @@ def _limit_files() -> None:
 
 
 def _judged(request: dict[str, Any]) -> Verdict:
-    """The verdict: the first that is not right, of the operation and of its variants."""
-    limits = Limits(request["wall"], request["cpu"], request["memory"])
+    """The verdict: the first that is not right, of the operation and of its variants.
+
+    A gradient is right if it is right under all of them, so those after it are judged while one is right; what is wrong
+    there alone is said, too.
+    """
+    verdicts = (_under(operation, request) for operation in request["operations"])
+    verdict = first_not_right(verdicts)
+    while verdict.right and (other := next(verdicts, None)) is not None:
+        if other.verdict == COULD_NOT_RUN:
+            return other
+        for finding in other.findings:
+            if finding.gradient in (*verdict.right, "output"):
+                finding.evidence = f"under {other.against}: {finding.evidence}"
+                verdict.findings.append(finding)
+        verdict.right = {name: share for name, share in verdict.right.items() if name in other.right}
+    return verdict
+
+
+def _under(operation: str, request: dict[str, Any]) -> Verdict:
+    """The verdict against one operation; it names its options, too."""
     only, arguments = request["only"] or None, request["arguments"] or None
-    for operation in request["operations"]:
-        how = Asked(operation, request["form"], arguments, only=only, strict=request["strict"])
-        verdict = in_file(request["path"], request["function"], how, limits)
-        if not verdict.ok:
-            break
+    how = Asked(operation, request["form"], arguments, only=only, strict=request["strict"])
+    limits = Limits(request["wall"], request["cpu"], request["memory"])
+    verdict = in_file(request["path"], request["function"], how, limits)
+    verdict.against = how.label
     verdict.pictures = []
     return verdict
 

@@ -1,11 +1,14 @@
 """The manual's page names every slug and alias, and its transcript is what the command prints."""
 
 import re
+import tomllib
 from pathlib import Path
 
+from torchref.check.diagnosis import optimizers
 from torchref.check.ops.catalogue import CATALOGUE
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.arguments import ALIASES
+from torchref.check.report.derivation import derivation
 from torchref.check.report.verdict import SLUGS
 from torchref.cli.command_line import main
 
@@ -48,5 +51,10 @@ def test_transcript(tmp_path, monkeypatch, capfd):
 
 def test_derivation_pages_exist():
     """Catches a verdict that sends its reader to a page that is not there."""
-    for page in {op.derivation for op in CATALOGUE} - {""}:
-        assert (ROOT / "manual" / "derivations" / page).exists()
+    site = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Documentation"]
+    said = {derivation(op) for op in CATALOGUE} | {optimizers.derivation(o) for o in OPTIMIZERS.values()}
+    pages = {address for words in said for address in re.findall(r"https?://[^\s,]+|\S+\.md", words)}
+    assert len(pages) > 10
+    for page in pages:
+        assert page.startswith(site), f"{page} is no page of the site"
+        assert (ROOT / "manual" / page.removeprefix(site)).with_suffix(".md").exists()

@@ -129,7 +129,7 @@ function stopped(why) {
 }
 
 function show(answer, task) {
-  find("verdict").innerHTML = answer.html; // made by torchref, which escapes what comes from the code
+  find("verdict").innerHTML = answer.html; // torchref escapes what comes from the code; the page's policy runs no script in it
   for (const root of document.querySelectorAll("#verdict [data-arrays]")) {
     const { said, mine, reference } = JSON.parse(root.dataset.arrays);
     twoArrays(root, said, mine, reference); // the pictures can be opened entry by entry
@@ -144,6 +144,10 @@ function show(answer, task) {
   }
 }
 
+for (const id of ["name", "operation", "hints"]) {
+  find(id).value = kept.get(id) ?? find(id).value;
+  find(id).addEventListener("input", () => kept.set(id, find(id).value));
+}
 find("operations").append(...operations.map((value) => element("option", { value })));
 find("exercise").addEventListener("change", open);
 find("check").addEventListener("click", check);

@@ -39,6 +39,18 @@ async function unpacked(response) {
   return new Response(body, { headers: { "Content-Type": "application/wasm" } });
 }
 
+// What the code prints goes to the browser's console; beyond so many bytes of one check it is thrown away.
+const LONGEST = 20_000;
+const words = new TextDecoder();
+let left = LONGEST;
+
+function printed(bytes) {
+  const shown = bytes.subarray(0, Math.max(left, 0));
+  left -= bytes.length;
+  if (shown.length) console.log(words.decode(shown));
+  return bytes.length;
+}
+
 async function start() {
   const sizes = await (await load(here("sizes.json"))).json();
   total = sum(sizes);
@@ -48,6 +60,9 @@ async function start() {
   const problems = [];
   await python.loadPackage("numpy", { messageCallback: () => {}, errorCallback: (said) => problems.push(said) });
   if (!("numpy" in python.loadedPackages)) throw new Error(`NumPy could not be loaded. ${problems.join(" ")}`);
+  python.setStdin({ stdin: () => null }); // input() has nothing to read
+  python.setStdout({ write: printed });
+  python.setStderr({ write: printed });
   python.unpackArchive(await core, "zip", { extractDir: "/torchref" });
   python.runPython("import sys; sys.path.append('/torchref')");
   return python.pyimport("torchref.browser.answer").answer;
@@ -56,6 +71,7 @@ async function start() {
 try {
   const answer = await start();
   self.onmessage = ({ data }) => {
+    left = LONGEST;
     try {
       self.postMessage({ kind: "answer", answer: JSON.parse(answer(JSON.stringify(data))) });
     } catch (error) {

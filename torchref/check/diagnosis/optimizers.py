@@ -19,6 +19,7 @@ from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.optimizer import Settings, role
 from torchref.check.reading.forms.optimizer_class import ClassStep
 from torchref.check.reading.forms.optimizer_function import FunctionStep
+from torchref.check.report.derivation import page
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import size
@@ -37,13 +38,18 @@ def names(against: str) -> str | None:
 
 def options_of(name: str, against: str) -> dict[str, Any]:
     """The options that `against` gives, by torch's names. Errors: CouldNotRun for one that the optimizer has not."""
-    tree = ast.parse(against.strip(), mode="eval").body
     given: dict[str, Any] = {}
     known = OPTIMIZERS[name].defaults
-    if isinstance(tree, ast.Call):
-        given = {k.arg: ast.literal_eval(k.value) for k in tree.keywords if k.arg}
-        order = list(known)
-        given.update({order[i]: ast.literal_eval(a) for i, a in enumerate(tree.args)})
+    order = list(known)
+    try:
+        tree = ast.parse(against.strip(), mode="eval").body
+        if isinstance(tree, ast.Call):
+            given = {k.arg: ast.literal_eval(k.value) for k in tree.keywords if k.arg}
+            given.update({order[i]: ast.literal_eval(a) for i, a in enumerate(tree.args)})
+    except (SyntaxError, ValueError, IndexError):
+        raise CouldNotRun(
+            f"cannot read --against {against!r}: expected a name such as {name} or {name}({order[0]}=0.1)"
+        ) from None
     unknown = [k for k in given if k not in known and k not in SPEED]
     if unknown:
         raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(known)}")
@@ -323,7 +329,7 @@ def name_slips(verdict: Verdict, path: Path, candidates: list[Any], conventions:
 
 def derivation(optimizer: Optimizer) -> str:
     """Where the optimizer's step is derived."""
-    return f"manual/derivations/optimizers.md, and the docstring of torchref.optim.{optimizer.name}"
+    return f"{page('optimizers.md')}, and the docstring of torchref.optim.{optimizer.name}"
 
 
 def found(verdict: Verdict, optimizer: Optimizer, m: Slip, o: Any, told: str, confidence: Confidence) -> None:

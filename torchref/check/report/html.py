@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -130,6 +131,11 @@ def piece(first: int, text: str, marks: dict[int, list[str]]) -> str:
     return f'<pre class="code">{"".join(lines)}</pre>'
 
 
+def _linked(text: str) -> str:
+    """The text, in which the address of a page is a link."""
+    return re.sub(r"https://[^\s,]+", r'<a href="\g<0>" target="_blank" rel="noopener">\g<0></a>', html.escape(text))
+
+
 def _finding(v: Judgement, f: Finding, hints: int) -> str:
     lines = [
         f"<strong>{html.escape(v.title(f.gradient))}: {f.slug}</strong>",
@@ -143,7 +149,7 @@ def _finding(v: Judgement, f: Finding, hints: int) -> str:
     if hints >= 3:
         lines += [f"Instead: <code>{html.escape(f.correction)}</code>"] if f.correction else []
         lines += ["Formula:", f"<pre>{html.escape(f.formula)}</pre>"] if f.formula else []
-        lines += [f"Derivation: {html.escape(f.derivation)}"] if f.derivation else []
+        lines += [f"Derivation: {_linked(f.derivation)}"] if f.derivation else []
     return f'<div class="finding">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeVar
 
 from torchref.check.report.judgement import COULD_NOT_RUN, RIGHT, WRONG, Judgement, listed, title
+
+AnyJudgement = TypeVar("AnyJudgement", bound=Judgement)
 
 _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
@@ -14,6 +17,14 @@ _NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 def status(verdicts: Sequence[Judgement]) -> int:
     """0: all are right. 1: one is wrong. 2: one could not be run, or a part of it was not judged."""
     return max((v.status for v in verdicts), default=0)
+
+
+def first_not_right(verdicts: Iterable[AnyJudgement]) -> AnyJudgement:
+    """The first verdict that is not right, else the last. No further one is asked for: an iterator can go on there."""
+    for verdict in verdicts:
+        if not verdict.ok:
+            break
+    return verdict
 
 
 def as_text(

@@ -8,6 +8,7 @@ from torchref.check.reading.forms.calling import TimeOut, UserError
 from torchref.check.running.observed import users
 
 LAST = 4  # frames that are shown
+LONGEST = 1000  # characters of a line that is shown: an exception may say anything
 
 
 def last_lines(error: BaseException) -> str:
@@ -17,4 +18,4 @@ def last_lines(error: BaseException) -> str:
     lines = [line.rstrip() for line in traceback.format_list(frames[-LAST:])]
     if not isinstance(original, TimeOut):
         lines += [line.rstrip() for line in traceback.format_exception_only(type(original), original)]
-    return "\n".join(lines)
+    return "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in lines)

@@ -7,6 +7,7 @@ teacher alone (JSON) has all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torchref.check.report.junit import junit
@@ -82,10 +83,6 @@ def for_prairielearn(student: Student) -> dict[str, Any]:
 
 def as_junit(students: Sequence[Student]) -> str:
     """JUnit XML: a case a task, its class the student."""
-    cases, levels = [], []
-    for student in students:
-        for grade in student.grades:
-            case = grade.judgement
-            cases.append(type(case)(**{**vars(case), "file": student.name, "name": grade.task.name}))
-            levels.append(grade.task.hints)
-    return junit(cases, levels, "torchref grade")
+    graded = [(student.name, grade) for student in students for grade in student.grades]
+    cases = [replace(grade.judgement, file=name, name=grade.task.name) for name, grade in graded]
+    return junit(cases, [grade.task.hints for _, grade in graded], "torchref grade")

@@ -56,12 +56,14 @@ def run(options: Options) -> int:
     from torchref.classroom import assignment, submissions
 
     asked = assignment.read(options.assignment)
-    found = submissions.find(asked, options.submissions)
+    found, others = submissions.find(asked, options.submissions)
     alone = len(found) == 1 and found[0].path == options.submissions
     if not alone or options.out is not None:
         out = options.out or Path("grades")
         students = _graded(asked, found, out, options)
         _report(asked, students, out, alone)
+        if others:
+            print(f"no submissions, and left out: {', '.join(others)}")
         return _status(students[0]) if alone else 0
     with tempfile.TemporaryDirectory(prefix="torchref-") as place:
         students = _graded(asked, found, Path(place), options)
@@ -83,13 +85,14 @@ def _report(asked: Assignment, students: list[Student], out: Path | None, alone:
     """Print what a teacher, or a student at home, wants to know, and write the files."""
     from torchref.classroom.results import mistakes, table, write
 
+    if out is not None:  # first of all: a terminal may be gone after an hour
+        write.write(out, asked, students)
     table.show(asked, students)
     if alone:
         print("\n".join(grade.feedback for grade in students[0].grades))
     else:
         print(mistakes.as_text(asked, students))
     if out is not None:
-        write.write(out, asked, students)
         print(f"the grades are in {out}: grades.csv, grades.json, report.html, gradescope/, prairielearn/, junit.xml")
 
 
