@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "run", "set_threads"]
 
 CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
+OF_SWEEPS = ("seeds", "workers", "scheduler")
 OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
 
 
@@ -71,6 +72,8 @@ class Options:
     """Run each value of a setting, or an option of the model or the optimizer (lr=0.01,0.1). May come several times."""
     workers: Annotated[int | None, option("INT")] = None
     """Processes for --seeds and --grid. Default: one a core. The numbers do not depend on it."""
+    scheduler: Annotated[str | None, option("ADDRESS")] = None
+    """Run --seeds, --grid or --all on the cluster of this scheduler of dask.distributed, as in tcp://HOST:8786."""
     out: Annotated[Path | None, option("FOLDER")] = None
     """Where to write. Default: runs."""
     config: Annotated[Path | None, option("FILE.toml")] = None
@@ -99,8 +102,9 @@ def run(options: Options) -> int:
         raise UserError(f"quick: {options.name or DEFAULT} is no lesson; shorten it with --epochs")
     if options.seeds is not None or options.grid:
         return run_sweep(options, out)
-    if options.workers is not None:
-        raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
+    for name in ("workers", "scheduler"):
+        if getattr(options, name) is not None:
+            raise UserError(f"{name}: it is for the runs of --seeds and --grid, and there is one run")
     comparison = request(options).comparison(out if options.resume else None, silent if options.json else say)
     comparison.chosen(options.only)
     check_folder(out / comparison.name, options.resume)
@@ -161,21 +165,21 @@ def run_sweep(options: Options, out: Path) -> int:
     from torchref.compare.sweep import table
     from torchref.compare.sweep.plan import Sweep, plan
     from torchref.compare.sweep.run import train_all
+    from torchref.compare.tasks.where import engine
 
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"workers: there must be one at least, not {options.workers}")
     asked = request(options)
     comparison = asked.comparison(tell=silent if options.json else say)
     chosen = comparison.chosen(options.only)
     sweep = Sweep(asked, out / comparison.name, options.seeds, options.grid, options.resume, options.sabotage)
     runs = plan(sweep, comparison, chosen)
-    waiting = [run for run in runs if run.report is None]
-    if options.dry_run:
-        for run in runs:
-            print(f"{'would train' if run in waiting else 'is done:'} {run.folder}")
-        return 0
+    tell = silent if options.json else note
     try:
-        train_all(sweep, waiting, options.workers, quiet=options.json)
+        with engine(options.workers, options.scheduler, sweep.folder, tell) as run_tasks:
+            if options.dry_run:
+                for run in runs:
+                    print(f"{'would train' if run.report is None else 'is done:'} {run.folder}")
+                return 0
+            train_all(sweep, runs, run_tasks, quiet=options.json)
     except KeyboardInterrupt:
         return interrupted(options, sweep.folder.exists())
     result = table.write(sweep.folder, comparison, runs)
@@ -189,9 +193,14 @@ def run_sweep(options: Options, out: Path) -> int:
     return 0 if result["passed"] else 2
 
 
-def say(line: str) -> None:
+def note(line: str) -> None:
     """On stderr, where it mixes with no result."""
-    print(f"data: {line}", file=sys.stderr)
+    print(line, file=sys.stderr)
+
+
+def say(line: str) -> None:
+    """A guess about the user's data."""
+    note(f"data: {line}")
 
 
 def silent(line: str) -> None:
@@ -250,7 +259,7 @@ def resume_command(options: Options) -> str:
     from torchref.compare.configuration import SETTINGS
 
     words = ["torchref", "compare", *([options.name] if options.name else []), "--resume"]
-    for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
+    for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", *OF_SWEEPS):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

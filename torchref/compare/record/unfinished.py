@@ -19,9 +19,10 @@ from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import ABOUT, THIS_RUN
 
-__all__ = ["RUNNING", "say_broken_off", "since_now", "training", "write_page"]
+__all__ = ["RUNNING", "say_broken_off", "since_now", "training", "wait_until_free", "write_page"]
 
 RUNNING = "running"
+ATTEMPTS = 300  # a tenth of a second apart
 SINCE = re.compile(r"\*\*Running since (.*?)\.\*\* .*")
 
 
@@ -49,6 +50,16 @@ def training(folder: Path, page: str) -> Iterator[None]:
         write_page(folder, page)
         yield
         path.unlink(missing_ok=True)
+
+
+def wait_until_free(folder: Path) -> None:
+    """Wait, so long as one may, for another process that trains the run in `folder` to end."""
+    for _ in range(ATTEMPTS):
+        with suppress(FileNotFoundError), open(folder / RUNNING, "r+", encoding="utf-8") as file:
+            if not is_mine(file):
+                time.sleep(0.1)
+                continue
+        return
 
 
 def say_broken_off(folder: Path) -> None:
