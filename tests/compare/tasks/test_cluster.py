@@ -1,7 +1,6 @@
 """Sweeps on a cluster: killed workers and schedulers change no number, and nothing is done twice."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess

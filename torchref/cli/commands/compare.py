@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,17 @@ __all__ = ["Options", "run", "set_threads"]
 
 CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
 OF_SWEEPS = ("seeds", "workers", "scheduler")
-OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
+OF_LESSONS = (
+    "name",
+    "out",
+    "quick",
+    "all",
+    "json",
+    "seeds",
+    "dry_run",
+    "resume",
+    "scheduler",
+)  # the options that lessons take
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class Options:
     config: Annotated[Path | None, option("FILE.toml")] = None
     """Settings from a run's config.toml; options given here win."""
     resume: Annotated[bool, option()] = False
-    """Continue an interrupted run from its last checkpoint, to the same bits."""
+    """Continue an interrupted run from its last checkpoint, to the same bits; of lessons, leave out those done."""
     dry_run: Annotated[bool, option()] = False
     """Check everything and show what would be done, without training."""
     json: Annotated[bool, option()] = False
@@ -149,15 +160,24 @@ def run_lessons(options: Options, out: Path) -> int:
         raise UserError(f"all: it runs every lesson; leave out {options.name!r}, or --all")
     if options.seeds is not None and options.seeds < 2:
         raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
-    return command.run_lessons(
-        lessons() if options.all else [str(options.name).replace("-", "_")],
+    if options.scheduler is not None and not options.all:
+        raise UserError("scheduler: one lesson is one task; with --all they are trained side by side")
+    names = lessons() if options.all else [str(options.name).replace("-", "_")]
+    train = partial(
+        command.run_lessons,
+        names,
         out,
-        seeds=options.seeds,
-        quick=options.quick,
+        how=command.How(options.seeds, options.quick, options.resume),
         json_only=options.json,
         dry_run=options.dry_run,
         table=options.all,
     )
+    if options.scheduler is None:
+        return train()
+    from torchref.compare.tasks.where import engine
+
+    with engine(None, options.scheduler, out, silent if options.json else note) as run_tasks:
+        return train(run_tasks=run_tasks)
 
 
 def run_sweep(options: Options, out: Path) -> int:
