@@ -75,7 +75,7 @@ clean:
 
 # A stamp a set of packages, so that installing is repeated only when what is to be installed has changed.
 $(VENV)/installed: extras :=
-$(VENV)/installed-test: extras := [test,models,browser,notebooks]
+$(VENV)/installed-test: extras := [test,models,browser,notebooks,cluster]
 $(VENV)/installed-dev: extras := [dev]
 $(VENV)/installed-docs: extras := [docs]
 $(VENV)/installed-notebooks: extras := [notebooks]

@@ -1,6 +1,6 @@
 """What is timed in the other libraries is the same work: the libraries' gradients agree with each other.
 
-    pip install -e .[peers]; pytest tests/benchmarks/test_peers.py
+pip install -e .[peers]; pytest tests/benchmarks/test_peers.py
 """
 
 import importlib.util

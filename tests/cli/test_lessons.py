@@ -16,6 +16,7 @@ from torchref.compare.train.progress import ProgressDisplay
         (["zero-initialization", "--epochs", "3"], "epochs: a lesson brings its own settings"),
         (["neuron", "--seeds", "1"], "seeds: a verdict needs two trainings at least, not 1"),
         (["neuron", "--grid", "lr=1,2"], "grid: a lesson has variants of its own"),
+        (["neuron", "--scheduler", "tcp://x:1"], "scheduler: one lesson is one task"),
         (["digits", "--all"], "all: it runs every lesson"),
         (["digits", "--quick"], "quick: digits is no lesson"),
     ],
@@ -32,15 +33,33 @@ def test_seeds(capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["seeds"] == 2
 
 
-def test_the_first_line_says_how_much_there_is_and_that_it_is_not_resumed(capsys, tmp_path, monkeypatch):
+def test_resume_leaves_out_what_is_done(capsys, tmp_path):
+    """Catches a lesson that is trained again, and one that is left out though it was trained in another way."""
+    words = ["compare", "circuit", "--quick", "--out", str(tmp_path)]
+    assert main([*words, "--seeds", "2", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    written = tmp_path / "circuit" / "lesson.json"
+    before = written.stat().st_mtime_ns
+    assert main([*words, "--seeds", "2", "--json", "--resume"]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    assert written.stat().st_mtime_ns == before
+    assert main([*words, "--seeds", "3", "--json", "--resume"]) == 0
+    assert json.loads(capsys.readouterr().out)["seeds"] == 3
+    config = tmp_path / "circuit" / "config.toml"
+    assert "circuit.py" in config.read_text()
+    config.write_text(config.read_text().replace('circuit.py" = "', 'circuit.py" = "0'))  # as if the file had changed
+    before = written.stat().st_mtime_ns
+    assert main([*words, "--seeds", "3", "--json", "--resume"]) == 0
+    assert written.stat().st_mtime_ns != before
+
+
+def test_the_first_line_says_how_much_there_is_and_that_a_lesson_begins_anew(capsys, tmp_path, monkeypatch):
     """Catches minutes of training without the time left, which are lost unsaid when they are broken off."""
     monkeypatch.setattr(ProgressDisplay.__init__, "__defaults__", (False, None, 0.0, "step"))  # a line each time
     assert main(["compare", "circuit", "--quick", "--out", str(tmp_path)]) == 0
     first, *rest = capsys.readouterr().err.splitlines()
     variants = len(find_lesson("circuit").variants)
-    said = (
-        f"circuit: {variants} variants with 3 seeds each, {3 * variants} trainings; a lesson is not resumed: broken off"
-    )
+    said = f"circuit: {variants} variants with 3 seeds each, {3 * variants} trainings; broken off, a lesson begins anew"
     assert first.startswith(said)
     assert re.fullmatch(rf"circuit: training 2 of {3 * variants} \(\d+ %, \d:\d\d left\)", rest[2])
 

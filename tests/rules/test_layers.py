@@ -42,7 +42,9 @@ ROOMS_OF_CHECK = (
     ("torchref.check.api",),
     ("torchref.check.plugin",),
 )
-ROOMS_OF_COMPARE = tuple((f"torchref.compare.{room}",) for room in ("lockstep", "record", "train", "teach", "sweep"))
+ROOMS_OF_COMPARE = tuple(
+    (f"torchref.compare.{room}",) for room in ("tasks", "lockstep", "record", "train", "teach", "sweep")
+)
 NUMPY_ALONE = ("torchref.tensor", "torchref.nn", "torchref.optim")
 FOREIGN = {"torch", "tensorboard", "sklearn", "rich", "tyro"}
 

@@ -160,7 +160,8 @@ def test_values_are_set_where_they_belong():
         (["--grid", "seed=1", "--seeds", "2"], "seeds: --seeds and --grid seed=... are given both"),
         (["--seeds", "0"], "seeds: there must be one at least, not 0"),
         (["--seeds", "2", "--workers", "0"], "workers: there must be one at least, not 0"),
-        (["--workers", "2"], "workers: they are for the runs of --seeds and --grid"),
+        (["--workers", "2"], "workers: it is for the runs of --seeds and --grid, and there is one run"),
+        (["--scheduler", "tcp://x:1"], "scheduler: it is for the runs of --seeds and --grid, and there is one run"),
         (["--seeds", "2", "--only", "plian"], "only: there is no variant 'plian': did you mean 'plain'?"),
     ],
 )

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
 __all__ = ["Options", "run", "set_threads"]
 
 CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
-OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run")  # the options that lessons take
+OF_SWEEPS = ("seeds", "workers", "scheduler")
+OF_LESSONS = (
+    "name",
+    "out",
+    "quick",
+    "all",
+    "json",
+    "seeds",
+    "dry_run",
+    "resume",
+    "scheduler",
+)  # the options that lessons take
 
 
 @dataclass(frozen=True)
@@ -76,12 +88,14 @@ class Options:
     """Train one run on this many processes, each with its share of a batch: torch's twin under DDP, NumPy's by hand."""
     parallel: Annotated[str | None, option("{data}")] = None
     """Be one process of those that torchrun has started: torchrun --nproc-per-node 2 -m torchref compare NAME ..."""
+    scheduler: Annotated[str | None, option("ADDRESS")] = None
+    """Run --seeds, --grid or --all on the cluster of this scheduler of dask.distributed, as in tcp://HOST:8786."""
     out: Annotated[Path | None, option("FOLDER")] = None
     """Where to write. Default: runs."""
     config: Annotated[Path | None, option("FILE.toml")] = None
     """Settings from a run's config.toml; options given here win."""
     resume: Annotated[bool, option()] = False
-    """Continue an interrupted run from its last checkpoint, to the same bits."""
+    """Continue an interrupted run from its last checkpoint, to the same bits; of lessons, leave out those done."""
     dry_run: Annotated[bool, option()] = False
     """Check everything and show what would be done, without training."""
     json: Annotated[bool, option()] = False
@@ -105,8 +119,9 @@ def run(options: Options) -> int:
     check_processes(options)
     if options.seeds is not None or options.grid:
         return run_sweep(options, out)
-    if options.workers is not None:
-        raise UserError("workers: they are for the runs of --seeds and --grid, and there is one run")
+    for name in ("workers", "scheduler"):
+        if getattr(options, name) is not None:
+            raise UserError(f"{name}: it is for the runs of --seeds and --grid, and there is one run")
     if options.parallel is not None:
         return run_rank(options, out)
     comparison = asked_for(options, out)
@@ -229,15 +244,24 @@ def run_lessons(options: Options, out: Path) -> int:
         raise UserError(f"all: it runs every lesson; leave out {options.name!r}, or --all")
     if options.seeds is not None and options.seeds < 2:
         raise UserError(f"seeds: a verdict needs two trainings at least, not {options.seeds}: one seed shows nothing")
-    return command.run_lessons(
-        lessons() if options.all else [str(options.name).replace("-", "_")],
+    if options.scheduler is not None and not options.all:
+        raise UserError("scheduler: one lesson is one task; with --all they are trained side by side")
+    names = lessons() if options.all else [str(options.name).replace("-", "_")]
+    train = partial(
+        command.run_lessons,
+        names,
         out,
-        seeds=options.seeds,
-        quick=options.quick,
+        how=command.How(options.seeds, options.quick, options.resume),
         json_only=options.json,
         dry_run=options.dry_run,
         table=options.all,
     )
+    if options.scheduler is None:
+        return train()
+    from torchref.compare.tasks.where import engine
+
+    with engine(None, options.scheduler, out, silent if options.json else note) as run_tasks:
+        return train(run_tasks=run_tasks)
 
 
 def run_sweep(options: Options, out: Path) -> int:
@@ -245,21 +269,21 @@ def run_sweep(options: Options, out: Path) -> int:
     from torchref.compare.sweep import table
     from torchref.compare.sweep.plan import Sweep, plan
     from torchref.compare.sweep.run import train_all
+    from torchref.compare.tasks.where import engine
 
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"workers: there must be one at least, not {options.workers}")
     asked = request(options)
     comparison = asked.comparison(tell=silent if options.json else say)
     chosen = comparison.chosen(options.only)
     sweep = Sweep(asked, out / comparison.name, options.seeds, options.grid, options.resume, options.sabotage)
     runs = plan(sweep, comparison, chosen)
-    waiting = [run for run in runs if run.report is None]
-    if options.dry_run:
-        for run in runs:
-            print(f"{'would train' if run in waiting else 'is done:'} {run.folder}")
-        return 0
+    tell = silent if options.json else note
     try:
-        train_all(sweep, waiting, options.workers, quiet=options.json)
+        with engine(options.workers, options.scheduler, sweep.folder, tell) as run_tasks:
+            if options.dry_run:
+                for run in runs:
+                    print(f"{'would train' if run.report is None else 'is done:'} {run.folder}")
+                return 0
+            train_all(sweep, runs, run_tasks, quiet=options.json)
     except KeyboardInterrupt:
         return interrupted(options, sweep.folder.exists())
     result = table.write(sweep.folder, comparison, runs)
@@ -273,9 +297,14 @@ def run_sweep(options: Options, out: Path) -> int:
     return 0 if result["passed"] else 2
 
 
-def say(line: str) -> None:
+def note(line: str) -> None:
     """On stderr, where it mixes with no result."""
-    print(f"data: {line}", file=sys.stderr)
+    print(line, file=sys.stderr)
+
+
+def say(line: str) -> None:
+    """A guess about the user's data."""
+    note(f"data: {line}")
 
 
 def silent(line: str) -> None:
@@ -342,7 +371,7 @@ def words(options: Options) -> list[str]:
 
     said = [*([options.name] if options.name else []), *(["--resume"] if options.resume else [])]
     said += ["--json"] if options.json else []
-    for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", "seeds", "workers"):
+    for name in ("config", "data", *CHOICES, "out", *SETTINGS, "threads", "only", "sabotage", *OF_SWEEPS):
         value = getattr(options, name)
         if value is not None:
             said += [f"--{name.replace('_', '-')}", str(value)]

@@ -18,9 +18,18 @@ from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import ABOUT, THIS_RUN
 
-__all__ = ["RUNNING", "refuse_if_trained", "running_lines", "say_broken_off", "training", "write_page"]
+__all__ = [
+    "RUNNING",
+    "refuse_if_trained",
+    "running_lines",
+    "say_broken_off",
+    "training",
+    "wait_until_free",
+    "write_page",
+]
 
 RUNNING = "running"
+ATTEMPTS = 300  # a tenth of a second apart
 
 
 def running_lines(remedy: str) -> tuple[str, str]:
@@ -65,6 +74,16 @@ def refuse_if_trained(folder: Path) -> None:
 def trained_elsewhere(folder: Path) -> str:
     """What to do about it."""
     return f"out: another process trains the run in {folder}: wait for it, or end it"
+
+
+def wait_until_free(folder: Path) -> None:
+    """Wait, so long as one may, for another process that trains the run in `folder` to end."""
+    for _ in range(ATTEMPTS):
+        with suppress(FileNotFoundError), open(folder / RUNNING, "r+", encoding="utf-8") as file:
+            if not is_mine(file):
+                time.sleep(0.1)
+                continue
+        return
 
 
 def say_broken_off(folder: Path) -> None:

@@ -61,6 +61,16 @@ class Run:
         """The name of its folder."""
         return self.folder.name
 
+    @property
+    def outcome(self) -> str:
+        """What became of it, in one line."""
+        if self.error is not None:
+            return f"failed: {self.error}"
+        figures = [
+            f"{name.replace('_', ' ')} {value:.4g}" for name in METRICS if (value := self.metric(name)) is not None
+        ]
+        return ", ".join([f"is over: {'equal' if self.passed else 'NOT EQUAL'}", *figures])
+
     def metric(self, name: str) -> float | None:
         """NumPy's figure at the end of the run; None where the run failed or has none."""
         value = self.report["variants"][0].get(f"{name}_numpy") if self.report else None

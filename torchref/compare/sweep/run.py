@@ -1,18 +1,17 @@
-"""The runs of a sweep, each in a process of its own."""
+"""The runs of a sweep, each a task: on this machine or on a cluster."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torchref.compare.options import varied
+from torchref.compare.record.unfinished import wait_until_free
 from torchref.compare.request import Request
 from torchref.compare.sweep.plan import Run, Sweep, read_report
-from torchref.compare.sweep.pool import run_tasks
+from torchref.compare.sweep.table import best
+from torchref.compare.tasks.task import Report, RunTasks
 from torchref.compare.train.progress import ProgressDisplay
 
 __all__ = ["train_all"]
@@ -20,41 +19,40 @@ __all__ = ["train_all"]
 REPORT_SECONDS = 0.2  # between two messages of a process about its progress
 
 
-def train_all(sweep: Sweep, runs: list[Run], workers: int | None, quiet: bool = False) -> None:
-    """Train the runs in processes of their own, and read what they leave behind."""
+def train_all(sweep: Sweep, runs: list[Run], run_tasks: RunTasks, quiet: bool = False) -> None:
+    """Train the runs that have no report yet, and give each its report or its error; the table fills meanwhile."""
     sweep.folder.mkdir(parents=True, exist_ok=True)
-    workers = min(workers or os.cpu_count() or 1, len(runs))
+    waiting = [run for run in runs if run.report is None]
     steps: dict[int, tuple[int, int]] = {}  # run -> steps done, steps in all
     finished = 0
-    tasks = [(sweep.request, run.variant, run.values, run.folder, sweep.sabotage) for run in runs]
+    tasks = [(sweep.request, run.variant, run.values, run.folder, sweep.sabotage) for run in waiting]
     with ProgressDisplay(quiet=quiet) as progress:
 
         def on_progress(number: int, step: int, total: int) -> None:
             steps[number] = step, total
             each = sum(total for _, total in steps.values()) / len(steps)  # runs that have not begun: as the others
             done = sum(step for step, _ in steps.values())
-            progress(f"{finished} of {len(runs)} runs", done, round(each * len(runs)))
+            progress(f"{finished} of {len(waiting)} runs", done, round(each * len(waiting)))
 
-        for number, error in run_tasks(train_one, tasks, workers, on_progress):
-            run = runs[number]
+        for number, report, error in run_tasks(train_one, tasks, on_progress):
+            run = waiting[number]
             finished += 1
-            if error is None:
-                run.report = read_report(run.folder / "report.json")
-            else:
-                run.error = error
-                if not quiet:
-                    print(f"{run.name} failed: {error}", file=sys.stderr)
+            run.report, run.error = report, error
+            if number in steps:  # its last message may be on its way
+                on_progress(number, steps[number][1], steps[number][1])
+            over = [run for run in runs if run.report is not None or run.error is not None]
+            progress.show(best(over), f"{run.name} {run.outcome}")
 
 
 def train_one(
-    report: Callable[[int, int], None],
+    report: Report,
     request: Request,
     variant: str,
     values: dict[str, Any],
     folder: Path,
     sabotage: str | None,
-) -> None:
-    """In a process of its own: one run. It is continued where there is a checkpoint."""
+) -> dict[str, Any]:
+    """In a process of its own: one run, continued where there is a checkpoint. Returns its report."""
     import torch
 
     from torchref.compare.train.run import run as train
@@ -69,6 +67,7 @@ def train_one(
             said = time.monotonic()
             report(step, steps)
 
+    wait_until_free(folder)  # a process whose worker was killed may need a moment to end
     train(
         comparison,
         folder=folder,
@@ -77,3 +76,4 @@ def train_one(
         sabotage=sabotage,
         on_progress=on_progress,
     )
+    return read_report(folder / "report.json")

@@ -20,7 +20,9 @@ from torchref.compare.options import model_options
 from torchref.compare.sweep.plan import METRICS, Run
 from torchref.compare.train.report import plain
 
-__all__ = ["show", "summary", "write"]
+__all__ = ["best", "show", "summary", "write"]
+
+SHOWN = 12  # rows while runs are on their way
 
 
 def write(folder: Path, comparison: Comparison, runs: list[Run]) -> dict[str, Any]:
@@ -109,18 +111,29 @@ def summary(comparison: Comparison, runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def show(comparison: Comparison, runs: list[Run]) -> None:
-    """Print the table, and what went wrong."""
-    console = Console()
+def as_table(runs: list[Run], found: list[Row]) -> Table:
+    """The rows as a table, with the columns that `runs` have."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     keys = list(dict.fromkeys(key for run in runs for key in run.values if key != "seed"))
     shown = [metric for metric in METRICS if any(run.metric(metric) is not None for run in runs)]
     for heading in ("variant", *keys, "runs", *(metric.replace("_", " ") for metric in shown), "equal"):
         table.add_column(heading, justify="left" if heading == "variant" else "right")
-    for row in rows(runs):
+    for row in found:
         cells = [cell(row.mean(metric), row.spread(metric)) for metric in shown]
         equal = f"{sum(run.passed for run in row.runs)} of {len(row.runs)}"
         table.add_row(row.variant, *(str(row.values[key]) for key in keys), str(len(row.runs)), *cells, equal)
+    return table
+
+
+def best(runs: list[Run]) -> Table:
+    """The best rows so far, as many as a screen holds."""
+    return as_table(runs, rows(runs)[:SHOWN])
+
+
+def show(comparison: Comparison, runs: list[Run]) -> None:
+    """Print the table, and what went wrong."""
+    console = Console()
+    table = as_table(runs, rows(runs))
     wanted = Console(width=10_000).measure(table).maximum
     if not console.is_terminal and wanted > console.width:
         console.width = wanted

@@ -73,3 +73,16 @@ class Taught:
         """Everything, as JSON (nan and inf as strings)."""
         fields = {**asdict(self), "passed": self.passed}
         return json.dumps(plain(fields), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Taught:
+        """What `to_json` has written. Errors: ValueError, LookupError, TypeError, AttributeError for anything else."""
+        fields = json.loads(text)
+        del fields["passed"]
+        fields["findings"] = [Finding(**each) for each in fields["findings"]]
+        fields["figures"] = {
+            variant: {name: [float(value) for value in values] for name, values in figures.items()}
+            for variant, figures in fields["figures"].items()
+        }
+        fields["largest_difference"] = float(fields["largest_difference"])
+        return cls(**fields)

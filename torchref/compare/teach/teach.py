@@ -13,10 +13,12 @@ import numpy as np
 import tomli_w
 import torch
 
+from torchref.compare.configuration import read_config
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.step import Diverged, NotFinite
+from torchref.compare.origin import digest_files
 from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import ABOUT, THIS_RUN
@@ -29,12 +31,13 @@ from torchref.compare.teach.taught import Taught
 from torchref.compare.teach.trained import Trained, epochs
 from torchref.compare.train.report import environment
 
-__all__ = ["QUICK_SEEDS", "teach"]
+__all__ = ["QUICK_SEEDS", "kept", "teach"]
 
 QUICK_SEEDS = 3
 BOTH_ENGINES = 4  # variants, at most, of which torch's curves are shown as well: eight runs
 # Criteria were chosen, and mended, after a look at trainings with smaller seeds: those take no part in a verdict.
 FRESH_SEEDS = 200
+VERSIONS = ("python", "numpy", "torch", "torchref")  # what a lesson's results depend on, beside its files
 CONTROL_SEEDS = 1000  # in the A/A control each variant has seeds of its own, so far apart
 
 OnProgress = Callable[[str, int, int], None]  # what is trained, trainings done, trainings in all
@@ -181,11 +184,30 @@ def open_folder(folder: Path, lesson: Lesson) -> Path:
             "colors": lesson.colors,
             "runs": lesson.runs,
             "variants": {name: {} for name in lesson.variants},
+            "origin": {"files": files_of(lesson)},
         }
         write_whole(folder / "config.toml", tomli_w.dumps(config))
     except OSError as error:
         raise UserError(f"out: cannot write to {folder}: {reason(error)}") from None
     return folder
+
+
+def kept(lesson: Lesson, out: Path, quick: bool, seeds: int) -> Taught | None:
+    """What this lesson has left in `out`: trained from the same files, by the same versions, in this way."""
+    folder = out / lesson.name
+    try:
+        files = read_config(folder / "config.toml")["origin"]["files"]
+        found = Taught.from_json((folder / "lesson.json").read_text(encoding="utf-8"))
+        made, now = ([facts[name] for name in VERSIONS] for facts in (found.environment, environment()))
+    except (OSError, UserError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    same = files == files_of(lesson) and made == now and (found.quick, found.seeds) == (quick, seeds)
+    return found if same and found.passed else None
+
+
+def files_of(lesson: Lesson) -> dict[str, str]:
+    """A digest of each file that the lesson's networks, data and losses come from."""
+    return {name: d for comparison in lesson.variants.values() for name, d in digest_files(comparison).items()}
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Protocol, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -45,7 +46,7 @@ class ProgressDisplay:
         self._stream = stream or (sys.stdout if in_notebook() else sys.stderr)
         self._quiet = quiet
         self._seconds = seconds_between_lines
-        self._bar: Progress | None = None
+        self._bar: _Bar | None = None
         self._task = TaskID(0)
         self._variant = ""
         self._shown = -float("inf")  # when anything was shown last
@@ -56,7 +57,7 @@ class ProgressDisplay:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
             console = Console() if in_notebook() else Console(file=self._stream)
-            self._bar = Progress(*columns, *times, console=console, transient=True)
+            self._bar = _Bar(*columns, *times, console=console, transient=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=None)
         return self
@@ -85,9 +86,27 @@ class ProgressDisplay:
         line = f"{variant}: {self._unit} {step} of {steps} ({percent} %{' of the run' * (count > 1)}{left})"
         print(line, file=self._stream, flush=True)
 
+    def show(self, table: RenderableType, line: str) -> None:
+        """Something is over: show a table above the bar in place of the one before; without a bar, print a line."""
+        if self._bar is not None:
+            self._bar.above = table
+        elif not self._quiet:
+            print(line, file=self._stream, flush=True)
+
     def _moves(self) -> bool:
         """Whether a bar can be drawn: on a terminal, and in a notebook where ipywidgets is installed."""
         return find_spec("ipywidgets") is not None if in_notebook() else self._stream.isatty()
+
+
+class _Bar(Progress):
+    """A bar with something above it."""
+
+    above: RenderableType = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.above:
+            yield self.above
+        yield from super().get_renderables()
 
 
 def in_notebook() -> bool:

@@ -216,7 +216,8 @@ class VariantTraining:
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
         groups = self.lockstep.torch_twin.optimizer.param_groups
         rates = {float(group.get("initial_lr", group["lr"])) for group in groups}  # a schedule changes the other
-        options |= {"optimizer.lr": rate for rate in rates if len(rates) == 1}
+        if len(rates) == 1:
+            options["optimizer.lr"] = rates.pop()
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):

@@ -1,4 +1,4 @@
-"""Tasks over a pool of processes: a task that raises, or whose process is killed, fails alone; the others go on."""
+"""Tasks over a pool of processes of this machine."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from torchref.compare.faults import explained, message, report_fault
+from torchref.compare.tasks.task import ONE_THREAD, Ended, OnProgress, Task, attempt
 
 __all__ = ["run_tasks"]
 
-Task = tuple[Any, ...]  # the arguments of the function: what can be pickled
-OnProgress = Callable[[int, int, int], None]  # task, steps done, steps in all
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 def run_tasks(
-    function: Callable[..., None], tasks: Sequence[Task], workers: int, on_progress: OnProgress
-) -> Iterator[tuple[int, str | None]]:
-    """Call `function(report, *task)` for each task in one of `workers` processes; yields (task's number, its error).
+    function: Callable[..., Any], tasks: Sequence[Task], on_progress: OnProgress, *, workers: int
+) -> Iterator[Ended]:
+    """`RunTasks` over `workers` processes, or fewer where there are fewer tasks.
 
-    `report(step, steps)` says how far it is. Processes are spawned, with one thread for BLAS each, so that what a task
-    computes does not depend on how many there are. On an exception in here (Ctrl-C) all of them are ended.
+    Processes are spawned, with one thread for BLAS each, so that what a task computes does not depend on how many
+    there are.
     """
     waiting = list(reversed(range(len(tasks))))
     processes: dict[Any, _Worker] = {}
@@ -42,7 +38,7 @@ def run_tasks(
                     kind, content = worker.connection.recv()
                 except (EOFError, OSError):  # its end is closed: it is gone
                     del processes[connection]
-                    yield worker.task, worker.epitaph()
+                    yield Ended(worker.task, None, worker.epitaph())
                     continue
                 if kind == "progress":
                     on_progress(worker.task, *content)
@@ -53,7 +49,7 @@ def run_tasks(
                 else:
                     del processes[connection]
                     worker.dismiss()
-                yield finished, content
+                yield Ended(finished, *content)
     finally:
         for worker in processes.values():
             worker.process.terminate()
@@ -64,7 +60,7 @@ def run_tasks(
 class _Worker:
     """One process, and the number of the task that it has."""
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other_end = context.Pipe()
         self.process = context.Process(target=_serve, args=(other_end, function), daemon=True)
@@ -93,7 +89,7 @@ class _Worker:
 def _one_thread() -> Iterator[None]:
     """Processes started within this context compute with one thread."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
@@ -104,16 +100,12 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(connection: Connection, function: Callable[..., None]) -> None:
+def _serve(connection: Connection, function: Callable[..., Any]) -> None:
     """Run one task after the other in this process, until there is None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the others
+
+    def report(step: int, steps: int) -> None:
+        connection.send(("progress", (step, steps)))
+
     while (task := connection.recv()) is not None:
-        try:
-            function(lambda step, steps: connection.send(("progress", (step, steps))), *task)
-            connection.send(("done", None))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever it is, the parent reports it)
-            line = explained(error)
-            if line is None:
-                report_fault(error)
-                line = f"a fault of torchref's own: {type(error).__name__}: {message(error)}"
-            connection.send(("done", line))
+        connection.send(("done", attempt(function, report, task)))
