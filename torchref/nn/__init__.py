@@ -21,6 +21,7 @@ from torchref.nn.embedding import Embedding, EmbeddingBag
 from torchref.nn.exponential import CELU, ELU, SELU
 from torchref.nn.fold import Fold, Unfold
 from torchref.nn.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
+from torchref.nn.freed_memory import keep_freed_memory
 from torchref.nn.gelu import GELU
 from torchref.nn.hard import Hardshrink, Hardsigmoid, Hardswish, Hardtanh, ReLU6, Softshrink
 from torchref.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -260,3 +261,4 @@ __all__ = [
     "random",
     "utils",
 ]
+keep_freed_memory()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -43,15 +42,14 @@ def add_rows(rows: Array, index: Array, length: int) -> Array:
     """A table (length, D) with out_v = sum of the rows_n that have index_n = v; rows (N, D), index (N).
 
     `out[index] += rows` would keep only the last row of each index, and np.add.at is right but slow. So rows whose
-    index comes once are assigned, and the others are summed, index by index.
+    index comes once are assigned, and the others are sorted and summed, all of an index at once.
     """
-    out = np.zeros_like(rows, shape=(length, rows.shape[1]), order="C")
+    out = np.zeros((length, rows.shape[1]), rows.dtype, like=rows)  # zeros_like would write to every row of the table
     out[index] = rows
     again = np.flatnonzero(np.bincount(index, minlength=length)[index] > 1)  # the rows whose index comes again
     again = again[np.argsort(index[again], kind="stable")]  # those of one index side by side
     starts = np.flatnonzero(np.diff(index[again], prepend=-1))
-    for start, end in pairwise([*starts, len(again)]):
-        out[index[again[start]]] = rows[again[start:end]].sum(axis=0)
+    out[index[again[starts]]] = np.add.reduceat(rows[again], starts, axis=0)
     return out
 
 
