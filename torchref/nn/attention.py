@@ -7,10 +7,13 @@ import math
 import numpy as np
 
 from torchref.nn.any_array import takes_any_array
+from torchref.nn.attention_in_blocks import attend_in_blocks
 from torchref.nn.dropout import dropout
 from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.module import Array, Backward
 from torchref.nn.random import Source
+
+LARGE_BYTES = 1 << 24  # of all weights: beyond the caches
 
 
 def attend(
@@ -24,11 +27,15 @@ def attend(
     rng: Source | None,
     draw_shape: tuple[int, ...] | None = None,
     empty_rows_are_zero: bool = True,
-) -> tuple[tuple[Array, Array], Backward]:
+    is_causal: bool = False,
+    pairs: bool = True,
+) -> tuple[tuple[Array, Array | None], Backward]:
     """y = p value with p = softmax(scale query key^T + mask) along the keys, after dropout. Returns (y, p).
 
     Shapes: query (..., L, d), key (..., S, d), value (..., S, e), mask (..., L, S) or broadcast to it, p (..., L, S),
-    y (..., L, e). The draw of the dropout has `draw_shape` (None: p's shape).
+    y (..., L, e). The draw of the dropout has `draw_shape` (None: p's shape). `is_causal`, without a mask: query i sees
+    the keys j <= i. Without `pairs` nobody asks for p or dL/dmask; where p is large, `attend_in_blocks` then does it,
+    and both are None.
 
     Backward. With the scores s = scale query key^T + mask, for each query i
         dL/dvalue_j = sum_i p_ij dy_i                     ->  dvalue = p^T dy
@@ -42,7 +49,11 @@ def attend(
     `backward(dy, dp)`, either may be None, returns dquery, dkey, dvalue, ds. A row whose every score is -inf has p = 0
     (or nan without `empty_rows_are_zero`). Vaswani et al. 2017.
     """
+    if not pairs and dropout_p == 0 and empty_rows_are_zero and is_large(query, key, value):
+        return without_pairs(query, key, value, mask, scale, is_causal)
     p = (query * scale) @ key.swapaxes(-1, -2)  # (..., L, S): the scores, then in place their softmax
+    if is_causal:
+        mask = causal_mask(query, p.shape[-2:])
     if mask is not None:
         p += mask
     with np.errstate(invalid="ignore"):  # -inf - -inf and 0 / 0, in a row without any key
@@ -78,6 +89,25 @@ def attend(
         return dquery, dkey, dvalue, ds
 
     return (y, dropped), backward
+
+
+def is_large(query: Array, key: Array, value: Array) -> bool:
+    """Whether p would be so large that it is better computed twice than kept."""
+    batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    size = query.itemsize * math.prod(batch) * query.shape[-2] * key.shape[-2]
+    return query.dtype.kind == "f" and size > LARGE_BYTES
+
+
+def without_pairs(
+    query: Array, key: Array, value: Array, mask: Array | None, scale: float, is_causal: bool
+) -> tuple[tuple[Array, None], Backward]:
+    """`attend_in_blocks` as `attend` returns it."""
+    y, blocks_backward = attend_in_blocks(query, key, value, mask, scale=scale, is_causal=is_causal)
+
+    def backward(dy: Array | None, _dp: None = None) -> tuple[Array, Array, Array, None]:
+        return *blocks_backward(np.zeros_like(y) if dy is None else dy), None
+
+    return (y, None), backward
 
 
 @takes_any_array
@@ -116,13 +146,7 @@ def scaled_dot_product_attention(
             f"{function}(): query {query.shape}, key {key.shape}, value {value.shape} and attn_mask "
             f"{None if attn_mask is None else attn_mask.shape} do not broadcast to one batch of scores"
         )
-    mask: Array | None
-    if is_causal:
-        mask = causal_mask(query, scores[-2:])
-    elif attn_mask is not None and attn_mask.dtype == bool:
-        mask = hidden(query, ~attn_mask)
-    else:
-        mask = attn_mask
+    mask = hidden(query, ~attn_mask) if attn_mask is not None and not is_added(attn_mask) else attn_mask
     (y, _), attend_backward = attend(
         query,
         keys,
@@ -131,11 +155,13 @@ def scaled_dot_product_attention(
         scale=1 / math.sqrt(query.shape[-1]) if scale is None else scale,
         dropout_p=dropout_p,
         rng=rng,
+        is_causal=is_causal,
+        pairs=is_added(attn_mask),
     )
 
     def backward(dy: Array) -> tuple[Array, Array, Array, Array | None]:
         dquery, dkeys, dvalues, ds = attend_backward(dy)
-        dattn_mask = sum_to(ds, attn_mask.shape) if attn_mask is not None and attn_mask.dtype != bool else None
+        dattn_mask = sum_to(ds, attn_mask.shape) if attn_mask is not None and is_added(attn_mask) else None
         if enable_gqa:
             dkeys, dvalues = sum_groups(dkeys, shared[0]), sum_groups(dvalues, shared[1])
         return sum_to(dquery, query.shape), sum_to(dkeys, key.shape), sum_to(dvalues, value.shape), dattn_mask
@@ -183,6 +209,11 @@ def scores_shape(query: Array, key: Array, value: Array, attn_mask: Array | None
         return scores if attn_mask is None or np.broadcast_shapes(attn_mask.shape, scores) == scores else None
     except ValueError:
         return None
+
+
+def is_added(mask: Array | None) -> bool:
+    """Whether a mask is added to the scores, and has a gradient; a boolean one hides."""
+    return mask is not None and mask.dtype != bool
 
 
 def hidden(like: Array, where: Array) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from torchref.nn import init
 from torchref.nn.any_array import takes_any_array
-from torchref.nn.attention import attend, causal_mask, hidden
+from torchref.nn.attention import attend, causal_mask, hidden, is_added
 from torchref.nn.dropout import check_probability
 from torchref.nn.errors import check_device, check_floating, check_integers
 from torchref.nn.linear import Linear, linear
@@ -107,10 +107,11 @@ def multi_head_attention(
         # torch draws for a 3-dimensional array where it returns the weights, and its softmax there has no exception
         draw_shape=(batch * num_heads, targets, sources + added) if need_weights else None,
         empty_rows_are_zero=not need_weights,
+        pairs=need_weights or is_added(attn_mask) or is_added(key_padding_mask),
     )
     y, out_backward = linear(join_heads(heads), out_proj_weight, out_proj_bias)
     shown = None
-    if need_weights:
+    if weights is not None and need_weights:
         shown, shown_backward = shown_weights(weights, average_attn_weights, batched)
 
     def backward(doutput: tuple[Array | None, Array | None]) -> tuple[Array | None, ...]:
@@ -124,7 +125,8 @@ def multi_head_attention(
         dinputs, dw, din_proj_bias = project_backward(join_heads(dq_heads), dk, dv)
         # the flag has stood in for the mask, where it could
         added_mask = None if is_causal and key_padding_mask is None and not need_weights else attn_mask
-        dkey_padding_mask, dattn_mask = split_mask_gradient(ds[..., :sources], key_padding_mask, added_mask)
+        dmask = None if ds is None else ds[..., :sources]
+        dkey_padding_mask, dattn_mask = split_mask_gradient(dmask, key_padding_mask, added_mask)
         return (
             *map(layout, dinputs),
             dkey_padding_mask,
@@ -339,10 +341,12 @@ def merged_masks(
 
 
 def split_mask_gradient(
-    ds: Array, key_padding_mask: Array | None, attn_mask: Array | None
+    ds: Array | None, key_padding_mask: Array | None, attn_mask: Array | None
 ) -> tuple[Array | None, Array | None]:
     """From ds (N, num_heads, L, S) the gradients of both masks: sums over where each does not vary."""
     dkey_padding_mask = dattn_mask = None
+    if ds is None:  # both hide
+        return None, None
     if key_padding_mask is not None and key_padding_mask.dtype != bool:
         dkey_padding_mask = ds.sum(axis=(1, 2)).reshape(key_padding_mask.shape)
     if attn_mask is not None and attn_mask.dtype != bool:
