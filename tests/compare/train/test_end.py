@@ -1,5 +1,7 @@
 """What is written at the end of a training: the first picture, and the settings."""
 
+import shutil
+
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
@@ -20,8 +22,12 @@ def test_the_first_picture_says_of_how_many_it_is_one(tmp_path, monkeypatch, onl
         return drawn(steps, ours, theirs, title, figure)
 
     monkeypatch.setattr(pictures, "agreement", agreement)
-    compare.run(tiny, out=tmp_path, only=only)
+    report = compare.run(tiny, out=tmp_path, only=only)
     assert titles[0] == f"{title}: NumPy on torch"
+    html = report._repr_html_()
+    assert html.count("<img") == html.count('src="data:image/png;base64,iVBOR') == len(report.variants)
+    shutil.rmtree(tmp_path / "tiny")
+    assert report._repr_html_().count("<img") == 0  # and no error
 
 
 def test_the_rate_is_a_setting_though_none_asked_for_it(tmp_path):

@@ -25,8 +25,9 @@ from torchref.compare.record.effects import record_effects
 from torchref.compare.record.kept import NOTHING, Kept
 from torchref.compare.record.metrics import read_metrics
 from torchref.compare.record.recorder import Recorder, log10_difference
+from torchref.compare.record.tags import AGREEMENT
 from torchref.compare.train import checkpoint
-from torchref.compare.train.end import gradient_norms, record_agreement, record_end
+from torchref.compare.train.end import agreement, gradient_norms, record_end
 from torchref.compare.train.evaluate import evaluate, note
 from torchref.compare.train.report import VariantReport
 from torchref.compare.train.resume import anew, is_finished, left_off, whose
@@ -221,13 +222,14 @@ class VariantTraining:
         options = {f"model.{key}": value for key, value in self.comparison.variants[self.variant].items()}
         groups = self.lockstep.torch_twin.optimizer.param_groups
         rates = {float(group.get("initial_lr", group["lr"])) for group in groups}  # a schedule changes the other
-        options |= {"optimizer.lr": rate for rate in rates if len(rates) == 1}
+        if len(rates) == 1:
+            options["optimizer.lr"] = rates.pop()
         options |= {f"optimizer.{key}": value for key, value in self.comparison.optimizer_options.items()}
         config = {k: v for k, v in as_config(self.comparison).items() if isinstance(v, int | float | str)}
         for engine in ("numpy", "torch"):
             recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
-        record_agreement(recorder, metrics, self.variant, self.variants, n)
+        recorder.image("numpy", AGREEMENT, agreement(metrics, self.variant, self.variants), n)
         if report.divergence is None and report.not_finite_step is None:
             record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 
