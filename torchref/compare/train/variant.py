@@ -229,7 +229,9 @@ class VariantTraining:
         for engine in ("numpy", "torch"):
             recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
-        recorder.image("numpy", AGREEMENT, agreement(metrics, self.variant, self.variants), n)
+        settings = self.folder.parent.name  # of a sweep's run: "linear,lr=0.1,seed=0"
+        name = settings if settings.startswith(f"{self.variant},") else self.variant
+        recorder.image("numpy", AGREEMENT, agreement(metrics, name, self.variants), n)
         if report.divergence is None and report.not_finite_step is None:
             record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 
