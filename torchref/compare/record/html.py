@@ -20,4 +20,4 @@ def images(pictures: Mapping[str, Array]) -> str:
         f'src="data:image/png;base64,{base64.b64encode(png(pixels)).decode()}">'
         for tag, pixels in pictures.items()
     )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(each)}</div>'
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin-top:8px">{"".join(each)}</div>'

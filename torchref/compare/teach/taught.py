@@ -39,6 +39,11 @@ class Taught:
         """Whether every gradient was equal; a claim that does not hold is a result, not a failure."""
         return not self.mismatch
 
+    @property
+    def said(self) -> str:
+        """The verdict with the number of seeds, which one that is not decided names itself."""
+        return self.verdict if "seeds" in self.verdict else f"{self.verdict} ({self.seeds} seeds)"
+
     def text(self) -> str:
         """The verdict with its findings, for the terminal."""
         lines = [f"{self.name}: {self.claim}", ""]
@@ -52,7 +57,7 @@ class Taught:
             else f"{self.gradients:,} gradients in {self.steps:,} steps equal to torch's"
             f" (largest difference {self.largest_difference:.1e})"
         )
-        lines += ["", f"verdict: {self.verdict} ({self.seeds} seeds, {self.seconds:.1f} s{', quick' * self.quick})"]
+        lines += ["", f"verdict: {self.said}, {self.seconds:.1f} s{', quick' * self.quick}"]
         return "\n".join([*lines, equality])
 
     def markdown(self) -> str:
@@ -69,7 +74,7 @@ class Taught:
         head = "".join(f"<th>{escape(name)}</th>" for name in ("role", "finding", "confirmed", "figures"))
         rows = [(f.role, f.text, "yes" if f.confirmed else "no", f.figures) for f in self.findings]
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        said = f"<p><b>{escape(self.verdict)}</b> ({self.seeds} seeds): {escape(self.claim)}</p>"
+        said = f"<p><b>{escape(self.said)}</b>: {escape(self.claim)}</p>"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return said + table + images(self.pictures)
 
