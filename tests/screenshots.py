@@ -114,7 +114,7 @@ SHOTS = (
     Shot("lesson-batch-norm", "lessons/batch_norm", prepare=whole_curves, height=960),
     Shot("lesson-rnn", "lessons/rnn", prepare=whole_curves, height=1100),
     Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1040, 1740),
-    Shot("backprop-entry", "digits", "backprop", entry, 1280),
+    Shot("backprop-entry", "digits", "backprop", entry, 1130),
     Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout"), 940),
     Shot("backprop-circuits", "digits", "backprop", circuit),
     Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part"), 1260),

@@ -225,6 +225,8 @@ def test_it_fits(page, width, scheme):
     page.get_by_role("button", name="Check").click()
     says(page, "Wrong")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    code = page.locator("#verdict .code")
+    assert code.evaluate("e => e.scrollWidth <= e.clientWidth"), "a line of the code, or the mark beside it, is cut"
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (int(re.findall(r"\d+", ground)[0]) < 80) == (scheme == "dark"), ground
 

@@ -137,4 +137,4 @@ def test_tiles_have_the_colours_of_the_tab():
     assert above[2] > above[0] + 100
     assert below[0] > below[1] > below[2]
     assert zero == [255, 255, 255]
-    assert missing == [0, 0, 0]
+    assert missing == [204, 0, 204]

@@ -3,15 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from torchref.compare.catalogue import find_lesson
 from torchref.compare.record.drawing import COLOURS
 from torchref.compare.record.metrics import read_metrics
 from torchref.compare.record.pictures import by_setting
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import THIS_RUN
-from torchref.compare.teach.curves import record, record_figures
+from torchref.compare.teach.curves import figures_drawn, record
 from torchref.compare.teach.lesson import Across
 from torchref.compare.teach.trained import Trained
 
@@ -29,7 +27,7 @@ def test_what_one_engine_alone_measured_is_not_the_others(tmp_path):
     assert metrics["torch"] == {"both": [(0, 2.0)]}
 
 
-def test_figures_stand_over_the_settings(tmp_path):
+def test_figures_stand_over_the_settings():
     """Catches a figure of another variant, and a seed that stands on the axis in the place of a setting."""
     a, b = np.array([1.0, 2.0]), np.array([5.0, 7.0])
     figures = {"small": {"gap": a}, "large": {"gap": b, "more": a}}
@@ -40,11 +38,10 @@ def test_figures_stand_over_the_settings(tmp_path):
         cards=("figures/gap", "loss/training", "figures/more"),
         across=lambda of: asked.append(of) or [over],
     )
-    with Recorder(tmp_path, engines=(THIS_RUN,)) as recorder:
-        record_figures(recorder, lesson, figures)
-    read = EventAccumulator(str(tmp_path / THIS_RUN)).Reload()
-    assert read.Tags()["images"] == ["figures/gap", "figures/more", "figures/gap by size"]
-    assert {image.step for tag in read.Tags()["images"] for image in read.Images(tag)} == {0}
+    drawn = figures_drawn(lesson, figures)
+    assert [*drawn] == ["figures/gap", "figures/more", "figures/gap by size"]
+    gap = [("small", a), ("large", b)]
+    np.testing.assert_array_equal(drawn["figures/gap by size"], by_setting("gap by size", "size", "gap", {"": gap}))
     assert asked == [figures]
 
 

@@ -6,12 +6,13 @@ import numpy as np
 
 from torchref.compare.record import pictures
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import AGREEMENT, FIGURES, THIS_RUN
+from torchref.compare.record.tags import AGREEMENT, FIGURES
 from torchref.compare.teach.findings import Figures
 from torchref.compare.teach.lesson import Lesson
 from torchref.compare.teach.trained import Trained
+from torchref.nn.module import Array
 
-__all__ = ["record", "record_figures"]
+__all__ = ["agreement", "figures_drawn", "record"]
 
 
 def record(recorder: Recorder, trainings: list[Trained], engines: tuple[str, ...]) -> None:
@@ -30,23 +31,30 @@ def record(recorder: Recorder, trainings: list[Trained], engines: tuple[str, ...
         if "torch" in engines:
             both = {tag: t for tag, (_, t) in points[step].items() if t is not None}
             recorder.scalars("torch", both, step)
-    losses = [(step, n, t) for step, n, t in first.curves.get("loss/step", []) if t is not None]
-    if losses:
-        steps, of_numpy, of_torch = np.array(losses).T
-        title = f"{first.variant}, one seed: NumPy on torch"
-        picture = pictures.agreement(steps, of_numpy, of_torch, title, "loss of each step")
-        recorder.image("numpy", AGREEMENT, picture, int(steps[-1]))
+    picture = agreement(first)
+    if picture is not None:
+        recorder.image("numpy", AGREEMENT, picture, first.lockstep.steps)
 
 
-def record_figures(recorder: Recorder, lesson: Lesson, figures: Figures) -> None:
-    """The figures that have a card, over the variants; and those over a setting."""
+def agreement(trained: Trained) -> Array | None:
+    """NumPy's curve on torch's: the loss of each step, as a picture; None where a lesson notes none."""
+    losses = [(step, n, t) for step, n, t in trained.curves.get("loss/step", []) if t is not None]
+    if not losses:
+        return None
+    steps, of_numpy, of_torch = np.array(losses).T
+    title = f"{trained.variant}, one seed: NumPy on torch"
+    return pictures.agreement(steps, of_numpy, of_torch, title, "loss of each step")
+
+
+def figures_drawn(lesson: Lesson, figures: Figures) -> dict[str, Array]:
+    """{tag: picture} of the figures that have a card, over the variants; and of those over a setting."""
+    drawn = {}
     for tag in lesson.cards:
         name = tag.removeprefix(FIGURES)
         points = [(variant, of[name]) for variant, of in figures.items() if name in of]
         if tag.startswith(FIGURES) and points:
-            picture = pictures.by_setting(f"{name}, in each variant", "variant", name, {"": points}, joined=False)
-            recorder.image(THIS_RUN, tag, picture, 0)
+            drawn[tag] = pictures.by_setting(f"{name}, in each variant", "variant", name, {"": points}, joined=False)
     for over in lesson.across(figures) if lesson.across is not None else ():
         title = over.tag.rpartition("/")[2]
-        picture = pictures.by_setting(title, over.setting, over.figure, over.curves)
-        recorder.image(THIS_RUN, over.tag, picture, 0)
+        drawn[over.tag] = pictures.by_setting(title, over.setting, over.figure, over.curves)
+    return drawn

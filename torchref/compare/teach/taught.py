@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from typing import Any
 
+from torchref.compare.record.html import images
 from torchref.compare.teach.findings import Finding
 from torchref.compare.train.report import plain
+from torchref.nn.module import Array
 
 __all__ = ["Taught"]
 
@@ -30,11 +32,17 @@ class Taught:
     quick: bool = False
     mismatch: str = ""  # the first tensor that differs by more than rounding explains, or a canary that was missed
     environment: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, Array] = field(default_factory=dict, repr=False)  # by tag, pixels; not in the JSON
 
     @property
     def passed(self) -> bool:
         """Whether every gradient was equal; a claim that does not hold is a result, not a failure."""
         return not self.mismatch
+
+    @property
+    def said(self) -> str:
+        """The verdict with the number of seeds, which one that is not decided names itself."""
+        return self.verdict if "seeds" in self.verdict else f"{self.verdict} ({self.seeds} seeds)"
 
     def text(self) -> str:
         """The verdict with its findings, for the terminal."""
@@ -49,7 +57,7 @@ class Taught:
             else f"{self.gradients:,} gradients in {self.steps:,} steps equal to torch's"
             f" (largest difference {self.largest_difference:.1e})"
         )
-        lines += ["", f"verdict: {self.verdict} ({self.seeds} seeds, {self.seconds:.1f} s{', quick' * self.quick})"]
+        lines += ["", f"verdict: {self.said}, {self.seconds:.1f} s{', quick' * self.quick}"]
         return "\n".join([*lines, equality])
 
     def markdown(self) -> str:
@@ -62,16 +70,18 @@ class Taught:
         return "\n".join([*head, "| confirmed | finding | what the trainings show |", "|---|---|---|", *rows])
 
     def _repr_html_(self) -> str:
-        """The verdict and its findings, for a notebook's cell."""
+        """The verdict, its findings and pictures, for a notebook's cell."""
         head = "".join(f"<th>{escape(name)}</th>" for name in ("role", "finding", "confirmed", "figures"))
         rows = [(f.role, f.text, "yes" if f.confirmed else "no", f.figures) for f in self.findings]
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        said = f"<p><b>{escape(self.verdict)}</b> ({self.seeds} seeds): {escape(self.claim)}</p>"
-        return f"{said}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        said = f"<p><b>{escape(self.said)}</b>: {escape(self.claim)}</p>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return said + table + images(self.pictures)
 
     def to_json(self) -> str:
         """Everything, as JSON (nan and inf as strings)."""
-        fields = {**asdict(self), "passed": self.passed}
+        fields = {**asdict(replace(self, pictures={})), "passed": self.passed}
+        del fields["pictures"]
         return json.dumps(plain(fields), indent=2, allow_nan=False) + "\n"
 
     @classmethod

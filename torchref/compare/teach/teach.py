@@ -21,15 +21,16 @@ from torchref.compare.lockstep.step import Diverged, NotFinite
 from torchref.compare.origin import digest_files
 from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import ABOUT, THIS_RUN
+from torchref.compare.record.tags import ABOUT, AGREEMENT, THIS_RUN
 from torchref.compare.record.unfinished import refuse_if_trained, running_lines, training
 from torchref.compare.teach.about import page
-from torchref.compare.teach.curves import record, record_figures
+from torchref.compare.teach.curves import agreement, figures_drawn, record
 from torchref.compare.teach.findings import FAILS, Figures, verdict
 from torchref.compare.teach.lesson import Lesson
 from torchref.compare.teach.taught import Taught
 from torchref.compare.teach.trained import Trained, epochs
 from torchref.compare.train.report import environment
+from torchref.nn.module import Array
 
 __all__ = ["QUICK_SEEDS", "kept", "teach"]
 
@@ -77,6 +78,7 @@ def teach(
     with one_thread(), nullcontext() if folder is None else unfinished(folder, lesson):
         trainings = train_all(lesson, seeds, quick, control, on_progress)
         taught = judged(lesson, trainings, seeds, quick)
+        taught.pictures = drawn(lesson, trainings)
         if folder is not None:
             record_all(folder, lesson, trainings, taught)
         taught.seconds = time.perf_counter() - started
@@ -149,6 +151,13 @@ def judged(lesson: Lesson, trainings: Trainings, seeds: int, quick: bool) -> Tau
     )
 
 
+def drawn(lesson: Lesson, trainings: Trainings) -> dict[str, Array]:
+    """NumPy's loss on torch's, of the first training; and the figures, unless a gradient differed."""
+    first = agreement(next(iter(trainings.trained.values()))[0])
+    figures = {} if trainings.mismatch else figures_drawn(lesson, trainings.arrays)
+    return ({} if first is None else {AGREEMENT: first}) | figures
+
+
 def record_all(folder: Path, lesson: Lesson, trainings: Trainings, taught: Taught) -> None:
     """A run for each setting, with curves and pictures; and the lesson's page, with the figures over the settings."""
     # Where there are many settings torch's curves, which are equal, would only double them.
@@ -161,8 +170,9 @@ def record_all(folder: Path, lesson: Lesson, trainings: Trainings, taught: Taugh
     with Recorder(folder / ABOUT, kept=NOTHING, engines=(THIS_RUN,), descriptions=lesson.tags) as recorder:
         twins = {name: variant[0].lockstep.numpy_twin for name, variant in trainings.trained.items()}
         recorder.text(THIS_RUN, "about this run", page(lesson, taught.markdown(), twins), 0)
-        if not trainings.mismatch:
-            record_figures(recorder, lesson, trainings.arrays)
+        for tag, picture in taught.pictures.items():
+            if tag != AGREEMENT:  # which stands in each variant's run
+                recorder.image(THIS_RUN, tag, picture, 0)
 
 
 def open_folder(folder: Path, lesson: Lesson) -> Path:

@@ -13,10 +13,9 @@ from torchref.compare.lockstep.twins import NumpyTwin, outputs_of
 from torchref.compare.record import pictures
 from torchref.compare.record.metrics import Metrics
 from torchref.compare.record.recorder import Recorder
-from torchref.compare.record.tags import AGREEMENT
 from torchref.nn.module import Array
 
-__all__ = ["gradient_norms", "record_agreement", "record_end", "record_wrong"]
+__all__ = ["agreement", "gradient_norms", "record_end", "record_wrong"]
 
 MOMENTS = 5  # lines in the picture of the gradients
 LOOKED_AT = 1_000  # held-out examples, at most, among which wrong answers are looked for
@@ -40,14 +39,13 @@ def _depth(place: str) -> tuple[int, int]:
     return ("embedding", "hidden", "output").index(kind), int(number or 0)
 
 
-def record_agreement(recorder: Recorder, metrics: Metrics, variant: str, variants: int, n: int) -> None:
-    """NumPy's curve on torch's: the loss of each step of one of so many variants."""
+def agreement(metrics: Metrics, variant: str, variants: int) -> Array:
+    """NumPy's curve on torch's: the loss of each step of one of so many variants, as a picture."""
     ours, theirs = (dict(metrics[engine].get("loss/step", [])) for engine in ("numpy", "torch"))
     steps = sorted(ours.keys() & theirs.keys())
     of_numpy, of_torch = (np.array([curve[step] for step in steps]) for curve in (ours, theirs))
     title = f"{variant}{f' (one of {variants} variants)' if variants > 1 else ''}: NumPy on torch"
-    picture = pictures.agreement(np.array(steps), of_numpy, of_torch, title, "loss of each step")
-    recorder.image("numpy", AGREEMENT, picture, n)
+    return pictures.agreement(np.array(steps), of_numpy, of_torch, title, "loss of each step")
 
 
 def record_end(

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +19,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.terminal_theme import TerminalTheme
 
+from torchref.compare.errors import UserError
 from torchref.compare.files import write_whole
 from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.record.html import images
+from torchref.compare.record.metrics import read_metrics
+from torchref.compare.record.tags import AGREEMENT
+from torchref.compare.train.end import agreement
+from torchref.nn.module import Array
 
 __all__ = ["Report", "VariantReport", "environment", "plain"]
 
@@ -105,6 +112,7 @@ class Report:
     config: Mapping[str, Any]
     variants: list[VariantReport]
     environment: Mapping[str, Any]
+    folder: Path | None = None  # where the run is recorded; not in report.json, which may be moved
 
     @property
     def passed(self) -> bool:
@@ -137,6 +145,7 @@ class Report:
     def to_json(self) -> str:
         """The report as JSON (nan and inf as strings, so that any reader can read it)."""
         fields = {**asdict(self), "passed": self.passed, "verdict": self.verdict}
+        del fields["folder"]
         return json.dumps(plain(fields), indent=2, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
@@ -188,12 +197,23 @@ class Report:
         console.print(self.verdict, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _repr_html_(self) -> str:
-        """What `show` prints, for a notebook's cell."""
+        """What `show` prints, and NumPy's loss on torch's, for a notebook's cell."""
         console = Console(record=True, file=io.StringIO(), width=120, force_jupyter=False)
         self.show(console)
         style = "font-family: monospace; line-height: normal"
         code = f'<pre style="{style}">{{code}}</pre>'
-        return console.export_html(theme=NOTEBOOK, inline_styles=True, code_format=code)
+        return console.export_html(theme=NOTEBOOK, inline_styles=True, code_format=code) + images(self._pictures())
+
+    def _pictures(self) -> dict[str, Array]:
+        """Of each variant NumPy's loss on torch's; none where the run's record is gone."""
+        found: dict[str, Array] = {}
+        if self.folder is None:
+            return found
+        for variant in self.variants:
+            with suppress(UserError):
+                metrics = read_metrics(self.folder / variant.name, finished=False)
+                found[f"{variant.name}: {AGREEMENT}"] = agreement(metrics, variant.name, len(self.variants))
+        return found
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:

@@ -78,7 +78,7 @@ def train(
     with training(folder, *said):
         reports = train_all(comparison, folder, prepared, resume, sabotage, on_progress, ranks)
         report = Report(
-            comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device))
+            comparison.name, comparison.claim, as_config(comparison), reports, environment(str(prepared.device)), folder
         )
         report.write(folder / "report.json")
         write_page(folder, page(comparison, result_of(report), prepared.about))

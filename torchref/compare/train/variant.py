@@ -25,8 +25,9 @@ from torchref.compare.record.effects import record_effects
 from torchref.compare.record.kept import NOTHING, Kept
 from torchref.compare.record.metrics import read_metrics
 from torchref.compare.record.recorder import Recorder, log10_difference
+from torchref.compare.record.tags import AGREEMENT
 from torchref.compare.train import checkpoint
-from torchref.compare.train.end import gradient_norms, record_agreement, record_end
+from torchref.compare.train.end import agreement, gradient_norms, record_end
 from torchref.compare.train.evaluate import evaluate, note
 from torchref.compare.train.report import VariantReport
 from torchref.compare.train.resume import anew, is_finished, left_off, whose
@@ -223,7 +224,9 @@ class VariantTraining:
         for engine in ("numpy", "torch"):
             recorder.hparams(engine, config | {"variant": self.variant, "engine": engine} | options)
         metrics, n = read_metrics(self.folder, finished=False), self.lockstep.steps
-        record_agreement(recorder, metrics, self.variant, self.variants, n)
+        settings = self.folder.parent.name  # of a sweep's run: "linear,lr=0.1,seed=0"
+        name = settings if settings.startswith(f"{self.variant},") else self.variant
+        recorder.image("numpy", AGREEMENT, agreement(metrics, name, self.variants), n)
         if report.divergence is None and report.not_finite_step is None:
             record_end(recorder, self.lockstep.numpy_twin, self.data, gradient_norms(metrics), n)
 
