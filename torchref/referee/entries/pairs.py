@@ -60,8 +60,9 @@ FUNCTIONS: dict[str, Entry] = {}
 def complex_entry(*names: str) -> Callable[[Entry], Entry]:
     """Enter what the operations `names` compute of complex numbers.
 
-    The function takes `Complex` for each floating-point tensor (the imaginary part of a real one is 0), returns one,
-    and `backward(dy)` takes one and returns one, or None, for each array among the arguments, in their order.
+    The function takes `Complex` for each floating-point tensor (the imaginary part of a real one is 0), returns one (a
+    tuple of several; what it leaves away behind is taken as given), and `backward(dy)` takes one, or a tuple, and
+    returns one, or None, for each array among the arguments, in their order.
     """
 
     def enter(function: Entry) -> Entry:
@@ -75,18 +76,22 @@ def complex_entry(*names: str) -> Callable[[Entry], Entry]:
 def of_complex_numbers(node: Node) -> Entry | None:
     """The entry of an operation that reads or makes complex numbers, for arrays whose last axis holds the pairs."""
     function = FUNCTIONS.get(node.name) or FUNCTIONS.get(node.name.removesuffix("_"))
-    if function is None or len(node.outputs) != 1:
+    if function is None:
         return None
 
     def entered(*args: Any, **options: Any) -> tuple[Any, Backward]:
         refs = iter(node.inputs)
         output, function_backward = function(*unpaired(args, refs), **unpaired(options, refs))
 
-        def backward(dy: Array) -> list[Array | None]:
-            gradients = function_backward(numbers(dy, node.outputs[0]))
+        def backward(dy: Any) -> list[Array | None]:
+            given = dy if isinstance(dy, tuple) else (dy,)
+            dys = [None if d is None else numbers(d, ref) for d, ref in zip(given, node.outputs, strict=True)]
+            gradients = function_backward(dys[0] if isinstance(output, Complex | None) else tuple(dys))
             gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
             return [paired(g, ref) for g, ref in zip(flattened(gradients), node.inputs, strict=False)]
 
+        if isinstance(output, tuple):
+            return tuple(paired(y, ref) for y, ref in zip(output, node.outputs, strict=False)), backward
         return paired(output, node.outputs[0]), backward
 
     return entered
