@@ -1,8 +1,9 @@
-"""Custom Functions that write in place into parts of their result, or return a view of it."""
+"""Custom Functions that use what they return: that write into parts of it, read it, or return a view of it."""
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from tests.referee.runs import assert_equal, assert_found
 
@@ -72,3 +73,54 @@ def test_a_function_that_writes_into_its_result(name, place):
         assert report.first.coefficient == pytest.approx(1.01, abs=1e-12)
     else:
         assert_equal(model, closure)
+
+
+class Attended(torch.autograd.Function):
+    """y = w v and w = softmax(x), which it returns, too: its own reading of w is no part of that gradient."""
+
+    fault = 1.0
+
+    @staticmethod
+    def forward(ctx, x, v):
+        w = x.softmax(-1)
+        ctx.save_for_backward(w, v)
+        return w @ v, w
+
+    @staticmethod
+    def backward(ctx, dy, dw):
+        w, v = ctx.saved_tensors
+        dw = dw + dy @ v.T * Attended.fault
+        return w * (dw - (dw * w).sum(-1, keepdim=True)), w.T @ dy
+
+
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("fault", [1.0, 1.01])
+def test_a_function_that_reads_its_result(fault, both, monkeypatch):
+    """Catches a gradient of what is returned that is taken for all of it: the path inside would be lost."""
+    monkeypatch.setattr(Attended, "fault", fault)
+    torch.manual_seed(0)
+    model = nn.Linear(4, 6).double()
+    x = torch.randn(6, 4).double()
+
+    def closure():
+        y, w = Attended.apply(model(x), model(x).tanh())
+        return y.sin().sum() + (w.pow(2).sum() if both else 0)
+
+    if fault == 1.0:
+        assert_equal(model, closure)
+    else:
+        assert_found(model, closure, "Attended", "")
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_checkpoint_that_returns_what_it_reads(reentrant):
+    """Catches the same in torch's own: a layer that returns its attention's weights."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 6).double()
+    x = torch.randn(6, 4).double()
+
+    def layer(h):
+        w = h.softmax(-1)
+        return w @ h, w
+
+    assert_equal(model, lambda: checkpoint(layer, model(x), use_reentrant=reentrant)[0].sin().sum())
