@@ -82,17 +82,18 @@ def of_complex_numbers(node: Node) -> Entry | None:
     def entered(*args: Any, **options: Any) -> tuple[Any, Backward]:
         refs = iter(node.inputs)
         output, function_backward = function(*unpaired(args, refs), **unpaired(options, refs))
+        several = isinstance(output, tuple)
+        given = output if several else (output,)
+        arrays = tuple(paired(y, ref) for y, ref in zip(given, node.outputs, strict=False))
 
         def backward(dy: Any) -> list[Array | None]:
-            given = dy if isinstance(dy, tuple) else (dy,)
-            dys = [None if d is None else numbers(d, ref) for d, ref in zip(given, node.outputs, strict=True)]
-            gradients = function_backward(dys[0] if isinstance(output, Complex | None) else tuple(dys))
+            parts = dy if isinstance(dy, tuple) else (dy,)
+            dys = [None if d is None else numbers(d, ref) for d, ref in zip(parts, node.outputs, strict=True)]
+            gradients = function_backward(tuple(dys) if several else dys[0])
             gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
             return [paired(g, ref) for g, ref in zip(flattened(gradients), node.inputs, strict=False)]
 
-        if isinstance(output, tuple):
-            return tuple(paired(y, ref) for y, ref in zip(output, node.outputs, strict=False)), backward
-        return paired(output, node.outputs[0]), backward
+        return arrays if several else arrays[0], backward
 
     return entered
 
