@@ -1,4 +1,4 @@
-"""Custom Functions that use what they return: that write into parts of it, read it, or return a view of it."""
+"""Custom Functions that use what they return, writing or reading it, or return a view; or read an argument often."""
 
 import pytest
 import torch
@@ -124,3 +124,26 @@ def test_a_checkpoint_that_returns_what_it_reads(reentrant):
         return w @ h, w
 
     assert_equal(model, lambda: checkpoint(layer, model(x), use_reentrant=reentrant)[0].sin().sum())
+
+
+def test_a_constant_of_a_function_that_reads_its_argument_often_is_found():
+    """Catches a regression on each operation inside it: their shares are so alike that no factor can be told. What a
+    Function passes back is one sum."""
+
+    class Swish(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x.sigmoid() + 0.1 * x
+
+        @staticmethod
+        def backward(ctx, dy):
+            (x,) = ctx.saved_tensors
+            s = x.sigmoid()
+            return 1.02 * dy * (s * (1 + x * (1 - s)) + 0.1)
+
+    torch.manual_seed(7)
+    model, x = nn.Linear(32, 32), torch.randn(16, 32)
+    options = {"engine": "autocast-bf16"}
+    report = assert_found(model, lambda: Swish.apply(model(x)).float().sin().sum(), "Swish", "", **options)
+    assert report.first.coefficient == pytest.approx(1.02, abs=5e-3), report.text()
