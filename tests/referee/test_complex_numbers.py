@@ -83,6 +83,14 @@ CALLS = {
     "convolutions": lambda x: parts_of(
         F.conv1d(z(x)[None], z(x)[:3, :2].reshape(1, 6, 1)), F.conv_transpose1d(z(x)[None], z(x)[:, :2, None])
     ),
+    "inverses": lambda x: torch.linalg.inv(z(x)[:4]) + torch.linalg.inv(torch.stack([z(x)[:4], z(x)[2:] * 2])),
+    "solutions": lambda x: (
+        torch.linalg.solve(z(x)[:4], z(x)[2:])
+        + torch.linalg.solve(z(x)[2:], z(x)[:4], left=False)
+        + torch.linalg.solve(z(x)[:4], z(x)[5])
+    ),
+    "matrix exponentials": lambda x: torch.linalg.matrix_exp(z(x)[:4]) + torch.linalg.matrix_exp(z(x)[2:] * 4),
+    "powers of tensors": lambda x: z(x) ** z(x)[0] + 2 ** z(x) + z(x) ** real(x) + real(x).exp() ** z(x),
     "exponentials": lambda x: z(x).exp() + (z(x) * z(x)).log() + z(x).sqrt(),
     "trigonometry": lambda x: z(x).sin() * z(x).cos() + z(x).tanh() + torch.sigmoid(z(x)),
     "pow": lambda x: z(x) ** 2 + z(x) ** -1 + z(x) ** 1.5 + z(x) ** 3,
@@ -241,7 +249,7 @@ def test_what_has_no_entry_in_complex_numbers_is_not_judged():
     """Catches a real entry that is called on pairs."""
     torch.manual_seed(1)
     model = Holding(torch.randn(6, 8, dtype=torch.float64))
-    report = judge(model, lambda: of_both_parts(torch.linalg.inv(z(model.x * 1)[:4])))
+    report = judge(model, lambda: of_both_parts(torch.linalg.det(z(model.x * 1)[:4])))
     assert report.verdict == "NOT JUDGED"
     assert any("complex" in judgement.reason for judgement in report.not_judged), report.text()
 

@@ -225,29 +225,6 @@ def test_a_constant_that_no_entry_shows_is_found():
     assert report.first.coefficient == pytest.approx(1.01, abs=3e-3), report.text()
 
 
-def test_a_constant_of_a_function_that_reads_its_argument_often_is_found():
-    """Catches a regression on each operation inside it: their shares are so alike that no factor can be told. What a
-    Function passes back is one sum."""
-
-    class Swish(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x.sigmoid() + 0.1 * x
-
-        @staticmethod
-        def backward(ctx, dy):
-            (x,) = ctx.saved_tensors
-            s = x.sigmoid()
-            return 1.02 * dy * (s * (1 + x * (1 - s)) + 0.1)
-
-    torch.manual_seed(7)
-    model, x = nn.Linear(32, 32), torch.randn(16, 32)
-    options = {"engine": "autocast-bf16"}
-    report = assert_found(model, lambda: Swish.apply(model(x)).float().sin().sum(), "Swish", "", **options)
-    assert report.first.coefficient == pytest.approx(1.02, abs=5e-3), report.text()
-
-
 def test_the_share_of_a_reader_before_a_write_in_place():
     """Catches shares that count where they no longer read: the write cuts the later reader off from a column."""
 

@@ -122,6 +122,15 @@ def test_a_slightly_wrong_backward_parts(name, monkeypatch):
     assert report.first.op == OPERATIONS[name]
 
 
+def test_torch_s_exponential_of_a_small_matrix_is_found():
+    """Catches a bound that lets pass what torch loses: it breaks the series off too early there."""
+    model = Holding(torch.tensor([[0.0, 0.019], [-0.019, 0.0]], dtype=torch.float64))
+    weights = torch.tensor([[4.0, -9.0], [-12.0, -16.0]], dtype=torch.float64) / 1000
+    report = judge(model, lambda: (linalg.matrix_exp(model.x) * weights).sum())
+    assert report.first.op == "linalg_matrix_exp"
+    assert 1e-12 < report.first.error < 1e-8
+
+
 # --- on the arrays that CUDA would hand over --------------------------------------------------------------------------
 
 

@@ -252,7 +252,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if node.place.function is not None and not is_of(tensor, node.place.function):
                 if node.place.call == call:
                     waiting.append((tensor, node, i))
-            elif i < 0 or (node.place.call is not None and node.outputs[i].version is not self.storage(tensor).version):
+            elif i < 0 or (node.place.call is not None and not node.unseen and self.is_used_inside(tensor, node, i)):
                 written.append((tensor, node))
             elif tensor.requires_grad and not tensor.is_leaf:
                 self.watch(tensor, node, i)
@@ -268,9 +268,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
             if (history(tensor), tensor.output_nr) not in self.made_by:
                 self.add_returned(tensor, node)
 
+    def is_used_inside(self, tensor: torch.Tensor, node: Node, i: int) -> bool:
+        """Whether the custom Function has written into the node's output, or read it, before it returned it."""
+        version = node.outputs[i].version
+        later = [n for n in self.recording.nodes[node.index + 1 :] if n.place.call == node.place.call]
+        read = any(ref.needs and ref.version is version for other in later for ref in other.inputs)
+        return read or version is not self.storage(tensor).version
+
     def add_returned(self, tensor: torch.Tensor, maker: Node) -> None:
-        """Enter that a custom Function returns the tensor, in a part of which it wrote after `maker` had made it: torch
-        tells the gradient of what it is now."""
+        """Enter that a custom Function returns the tensor, which it used after `maker` had made it: torch tells the
+        gradient of what it is behind the Function, without what comes from its use inside."""
         ref = self.ref(tensor, maker.place.call)
         node = Node(len(self.recording.nodes), torch.ops.aten.clone.default, (ref,), {}, maker.place, maker.module)
         self.add(node, [tensor], [tensor])

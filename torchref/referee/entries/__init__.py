@@ -8,6 +8,7 @@ from torchref.referee.entries import (  # noqa: F401  # each enters its operatio
     backward_linear,
     backward_loss,
     backward_normalization,
+    complex_matrices,
     complex_numbers,
     fourier,
     given,

@@ -99,10 +99,26 @@ def summed(gradient: Complex, like: Complex) -> Complex:
 
 @complex_entry("pow")
 def power(z: Any, exponent: Any) -> tuple[Complex, Backward]:
-    """y = z^n for a number n, f' = n z^(n - 1); the principal branch, exp(n log z), where n is no whole number."""
+    """y = z^n for a number n, f' = n z^(n - 1); the principal branch, exp(n log z), where n is no whole number.
+
+    Of tensors y = z^w = exp(w log z):  dz = dy conj(w y / z),  dw = dy conj(y log z).
+    """
     if isinstance(exponent, Complex) or not isinstance(z, Complex):
-        raise NotImplementedError("of complex powers only those to a number have an entry")
+        return power_of_tensors(z, exponent)
     return holomorphic(raised(z, exponent), raised(z, exponent - 1) * operand(exponent))
+
+
+def power_of_tensors(z: Any, exponent: Any) -> tuple[Complex, Backward]:
+    """z^w, of which one may be a number."""
+    base, w = operand(z), operand(exponent)
+    logarithms = logarithm(base)
+    y = exponential(w * logarithms)
+
+    def backward(dy: Complex) -> list[Complex]:
+        dz, dw = dy * (w * y * inverted(base)).conj(), dy * (y * logarithms).conj()
+        return [summed(d, value) for d, value in ((dz, z), (dw, exponent)) if isinstance(value, Complex)]
+
+    return y, backward
 
 
 def raised(z: Complex, exponent: complex) -> Complex:

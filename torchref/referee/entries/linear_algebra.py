@@ -26,12 +26,12 @@ def first(doutputs: Any) -> Array:
     return gradient
 
 
-def off_by_its_norm(a: Array) -> Array:
+def off_by_its_norm(a: Array, *beside: Array) -> Array:
     """`a`; where it rounds at random, off by as much as its norm rounds, in each entry, however small: what LAPACK
-    computes is right for a matrix that is as near as that."""
+    computes is right for a matrix that is as near as that. `beside` are other blocks of that matrix."""
     if not isinstance(a, Noisy):
         return a
-    norm = np.sqrt((plain(a) ** 2).sum((-2, -1), keepdims=True))
+    norm = np.sqrt(sum((plain(block) ** 2).sum((-2, -1), keepdims=True) for block in (a, *beside)))
     moved: Array = (a + norm) - norm
     return moved
 

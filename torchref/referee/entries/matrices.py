@@ -39,7 +39,11 @@ def matrix_exp(a: Array) -> tuple[Array, Backward]:
 
 
 def exponential(a: Array, e: Array) -> tuple[Array, Array]:
-    """exp(A), and its derivative in the direction E: exp(A / 2^s) by its series, squared s times."""
+    """exp(A), and its derivative in the direction E: exp(A / 2^s) by its series, squared s times.
+
+    torch makes both in one matrix, whose norm says how often it squares: how far that rounds is E's matter, too.
+    """
+    a, e = off_by_its_norm(a, e), off_by_its_norm(e)
     norm = float(np.abs(a).sum(-1).max(initial=0))
     squarings = max(0, math.ceil(math.log2(norm))) if norm > 1 else 0
     a, e = a / 2**squarings, e / 2**squarings

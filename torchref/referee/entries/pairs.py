@@ -60,8 +60,9 @@ FUNCTIONS: dict[str, Entry] = {}
 def complex_entry(*names: str) -> Callable[[Entry], Entry]:
     """Enter what the operations `names` compute of complex numbers.
 
-    The function takes `Complex` for each floating-point tensor (the imaginary part of a real one is 0), returns one,
-    and `backward(dy)` takes one and returns one, or None, for each array among the arguments, in their order.
+    The function takes `Complex` for each floating-point tensor (the imaginary part of a real one is 0), returns one (a
+    tuple of several; what it leaves away behind is taken as given), and `backward(dy)` takes one, or a tuple, and
+    returns one, or None, for each array among the arguments, in their order.
     """
 
     def enter(function: Entry) -> Entry:
@@ -75,19 +76,24 @@ def complex_entry(*names: str) -> Callable[[Entry], Entry]:
 def of_complex_numbers(node: Node) -> Entry | None:
     """The entry of an operation that reads or makes complex numbers, for arrays whose last axis holds the pairs."""
     function = FUNCTIONS.get(node.name) or FUNCTIONS.get(node.name.removesuffix("_"))
-    if function is None or len(node.outputs) != 1:
+    if function is None:
         return None
 
     def entered(*args: Any, **options: Any) -> tuple[Any, Backward]:
         refs = iter(node.inputs)
         output, function_backward = function(*unpaired(args, refs), **unpaired(options, refs))
+        several = isinstance(output, tuple)
+        given = output if several else (output,)
+        arrays = tuple(paired(y, ref) for y, ref in zip(given, node.outputs, strict=False))
 
-        def backward(dy: Array) -> list[Array | None]:
-            gradients = function_backward(numbers(dy, node.outputs[0]))
+        def backward(dy: Any) -> list[Array | None]:
+            parts = dy if isinstance(dy, tuple) else (dy,)
+            dys = [None if d is None else numbers(d, ref) for d, ref in zip(parts, node.outputs, strict=True)]
+            gradients = function_backward(tuple(dys) if several else dys[0])
             gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
             return [paired(g, ref) for g, ref in zip(flattened(gradients), node.inputs, strict=False)]
 
-        return paired(output, node.outputs[0]), backward
+        return arrays if several else arrays[0], backward
 
     return entered
 
