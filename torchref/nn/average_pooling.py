@@ -99,13 +99,13 @@ def lp_pool(
 
     norm_type 1 sums, a large one nears the maximum, inf is the largest |x_i| and -inf the smallest. Otherwise there is
     no absolute value: as in torch, a negative sum under an odd norm_type gives nan. A window that sticks out
-    (`ceil_mode`) is scaled up to a whole one's number of entries.
+    (`ceil_mode`) is scaled up to a whole one's number of entries: by K / K_p, where K_p of its K entries are in x.
 
     Shapes: x ([N,] C, *sizes), y ([N,] C, *positions).
 
-    Backward. With total = sum_k x_i ^ norm_type:
+    Backward. With total_p = K / K_p sum_k x_i ^ norm_type:
         dtotal_p = dy_p total_p ^ (1 / norm_type - 1) / norm_type    (0 where total is 0, torch's choice)
-        dx_i     = norm_type x_i ^ (norm_type - 1)  sum over the windows p that hold i of dtotal_p
+        dx_i     = norm_type x_i ^ (norm_type - 1)  sum over the windows p that hold i of K / K_p dtotal_p
 
     Errors: RuntimeError for input or arguments that do not fit; ZeroDivisionError for norm_type 0. Equals
     `torch.nn.functional.lp_pool2d`. Gulcehre, Cho, Pascanu & Bengio 2014.

@@ -107,7 +107,7 @@ ENDS = {
     "patches": ("could-not-run", "it changed numpy.allclose"),
     "hides": ("could-not-run", "it changed numpy.abs"),
     "half_a_character": ("could-not-run", "half a character: \\udc80"),
-    "long_winded": ("could-not-run", "at most"),
+    "long_winded": ("could-not-run", "ValueError: xxx"),
 }
 
 

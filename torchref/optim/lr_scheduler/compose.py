@@ -62,8 +62,8 @@ class ChainedScheduler(_Composed):
 class SequentialLR(_Composed):
     """The first of `schedulers` until milestones[0], the second until milestones[1], and so on.
 
-    At its milestone a scheduler starts at its epoch 0, by its closed form if it has one; those without it
-    (MultiplicativeLR, the cyclic ones) start from the rate that they find.
+    At its milestone a scheduler starts at its epoch 0: by its closed form if it has one, else by `get_lr`. So all start
+    from a rate of their own, but for MultiplicativeLR: it multiplies the rate that it finds by lr_lambda(0).
 
     Errors: those of `ChainedScheduler`, and ValueError unless there is one milestone less than schedulers. Equals
     `torch.optim.lr_scheduler.SequentialLR`.

@@ -52,7 +52,8 @@ class MultiStepLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """lr = base_lr factor until epoch total_iters, base_lr from there on.
 
-    Errors: ValueError unless 0 <= factor <= 1. Equals `torch.optim.lr_scheduler.ConstantLR`.
+    Errors: ValueError unless 0 <= factor <= 1; at epoch total_iters ZeroDivisionError for a factor of 0, by which the
+    rate is divided there. Equals `torch.optim.lr_scheduler.ConstantLR`.
     """
 
     def __init__(

@@ -45,7 +45,10 @@ class LambdaLR(_FactorLR):
 
 
 class MultiplicativeLR(_FactorLR):
-    """lr <- lr lr_lambda(epoch), from epoch 1 on: epoch 0 is skipped. Equals `torch...MultiplicativeLR`."""
+    """lr <- lr lr_lambda(epoch), from epoch 1 on: epoch 0 is skipped.
+
+    Equals `torch.optim.lr_scheduler.MultiplicativeLR`.
+    """
 
     def get_lr(self) -> list[float]:
         if self._is_initial:
