@@ -12,7 +12,7 @@ from tests.checks import equals_torch_in_float64, float32_is_explained_by_roundi
 from torchref.nn import blocks
 
 SEED = 7
-IN_BLOCKS = ("GELU",)  # modules that compute block by block
+IN_BLOCKS = ("GELU", "CrossEntropyLoss")  # modules that compute block by block
 CASES = [case for case in all_cases() if case.module in IN_BLOCKS]
 CHECKS = [equals_torch_in_float64, float32_is_explained_by_rounding, memory_order_does_not_matter]
 
