@@ -128,6 +128,8 @@ class Symbolic(np.ndarray):
         arguments = [_plain(a) for a in inputs]
         if method == "at":  # adds to its first argument in place, at the indices that are its second
             arguments[:2] = [inputs[0].view(np.ndarray), inputs[1]]
+        if method == "reduceat":  # sums that begin at its second argument
+            arguments[1] = inputs[1]
         if method == "__call__" and name in MEANING:
             result = np.frompyfunc(MEANING[name], len(arguments), 1)(*arguments)
         elif method == "reduce" and name in ("maximum", "minimum"):
@@ -146,6 +148,8 @@ class Symbolic(np.ndarray):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func is np.einsum:
             return symbolic(func(*(_plain(a) if isinstance(a, np.ndarray) else a for a in args)))
+        if func is np.zeros:  # with `like=`: of expressions, whatever dtype is asked for
+            return symbolic(np.zeros(args[0], object))
         return symbolic(super().__array_function__(func, types, args, kwargs))
 
 

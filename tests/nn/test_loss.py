@@ -14,6 +14,7 @@ import torchref.nn.functional as R
 from tests import checks
 from tests.cases import Case, integers, normal, uniform
 from torchref.check.tolerance.bound import bound
+from torchref.nn.blocks import BLOCK_BYTES
 
 INF = float("inf")
 
@@ -385,9 +386,7 @@ def test_cross_entropy_for_any_arguments(n, classes, spatial, reduction, weighte
 
 def test_the_blocks_of_rows_meet():
     """Catches a row left out, or computed twice, where one block of cross_entropy ends and the next begins."""
-    from torchref.nn.loss.classification import BLOCK
-
-    classes = BLOCK // 3 - 1
+    classes = BLOCK_BYTES // (3 * 8) - 1  # a block has three rows of float64
     rng = np.random.default_rng(1)
     x = rng.standard_normal((8, classes))
     gradients_equal(R.cross_entropy, F.cross_entropy, (x, rng.integers(0, classes, 8)), reduction="none")

@@ -42,14 +42,13 @@ def dropout(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | No
     Equals `torch.nn.functional.dropout`. Srivastava et al. 2014.
     """
     check_dropped("dropout", x, p, training)
-    return dropped(x, x.shape, p, training, rng, "dropout")
+    return dropped(x, x.shape, p, training, rng)
 
 
 def dropped(
-    x: Array, mask_shape: tuple[int, ...], p: float, training: bool, rng: Source | None, function: str
+    x: Array, mask_shape: tuple[int, ...], p: float, training: bool, rng: Source | None
 ) -> tuple[Array, Backward]:
     """`dropout` with one draw for every entry of `mask_shape`, which broadcasts to x's shape."""
-    check_dropped(function, x, p, training)
     scale = None
     if training and p == 1:
         scale = np.zeros_like(x, shape=(), order="C")
@@ -91,7 +90,7 @@ def dropout1d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
     check_dropped("dropout1d", x, p, training)
     if x.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d(): Expected 2D or 3D input, but received a {x.ndim}D input: {x.shape}")
-    return dropped(x, channel_mask_shape(x, batched=x.ndim == 3), p, training, rng, "dropout1d")
+    return dropped(x, channel_mask_shape(x, batched=x.ndim == 3), p, training, rng)
 
 
 @takes_any_array
@@ -106,7 +105,7 @@ def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
     if x.ndim != 4:
         warnings.warn(f"dropout2d(): {x.ndim}-D input {x.shape} is taken for (N, C, ...)", stacklevel=3)
     check_channels("dropout2d", x, p, training)
-    return dropped(x, channel_mask_shape(x, batched=True), p, training, rng, "dropout2d")
+    return dropped(x, channel_mask_shape(x, batched=True), p, training, rng)
 
 
 @takes_any_array
@@ -122,7 +121,7 @@ def dropout3d(x: Array, p: float = 0.5, training: bool = True, *, rng: Source | 
         warnings.warn(f"dropout3d(): {x.ndim}-D input {x.shape} is taken for (C, ...)", stacklevel=3)
     if x.ndim == 0:
         check_channels("dropout3d", x, p, training)
-    return dropped(x, channel_mask_shape(x, batched=x.ndim == 5), p, training, rng, "dropout3d")
+    return dropped(x, channel_mask_shape(x, batched=x.ndim == 5), p, training, rng)
 
 
 def check_channels(function: str, x: Array, p: float, training: bool) -> None:
@@ -153,7 +152,7 @@ def alpha_dropout(
     Equals `torch.nn.functional.alpha_dropout`. Klambauer et al. 2017.
     """
     check_dropped("alpha_dropout", x, p, training)
-    return alpha_dropped(x, x.shape, p, training, rng, "alpha_dropout")
+    return alpha_dropped(x, x.shape, p, training, rng)
 
 
 @takes_any_array
@@ -167,16 +166,15 @@ def feature_alpha_dropout(
     check_dropped("feature_alpha_dropout", x, p, training)
     check_channels("feature_alpha_dropout", x, p, training)
     mask_shape = channel_mask_shape(x, batched=True) if x.ndim > 1 else x.shape
-    return alpha_dropped(x, mask_shape, p, training, rng, "feature_alpha_dropout")
+    return alpha_dropped(x, mask_shape, p, training, rng)
 
 
 def alpha_dropped(
-    x: Array, mask_shape: tuple[int, ...], p: float, training: bool, rng: Source | None, function: str
+    x: Array, mask_shape: tuple[int, ...], p: float, training: bool, rng: Source | None
 ) -> tuple[Array, Backward]:
     """`alpha_dropout` with one draw for every entry of `mask_shape`, which broadcasts to x's shape."""
-    check_dropped(function, x, p, training)
     if not draws(x, p, training):
-        return dropped(x, x.shape, p, training, rng, function)
+        return dropped(x, x.shape, p, training, rng)
     mask = draw_mask(x, mask_shape, p, rng)
     a = 1 / math.sqrt((SELU_FLOOR * SELU_FLOOR * p + 1) * (1 - p))
     scale = mask * a

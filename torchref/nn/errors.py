@@ -14,11 +14,26 @@ Array = NDArray[Any]
 NONE: Mapping[str, Any] = {}
 
 
+USUAL = frozenset({np.dtype(np.float32), np.dtype(np.float64)})  # in the machine's byte order
+
+
+def are_usual(optional: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
+    """Whether nothing needs to be checked: all are ndarrays, of one dtype of `USUAL`. Most calls end here.
+
+    A step of a small network spends more time on the checks of its arrays than on their numbers.
+    """
+    kinds = {array.dtype if type(array) is np.ndarray else type(array) for array in arrays.values()}
+    kinds.update(a.dtype if type(a) is np.ndarray else type(a) for a in optional.values() if a is not None)
+    return len(kinds) == 1 and kinds <= USUAL
+
+
 def check_arrays(function: str, optional: Mapping[str, Any] = NONE, **arrays: Any) -> None:
     """Each of `arrays` must be an ndarray, and the floating-point ones must share one dtype; `optional` may be None.
 
     TypeError for what is no array, RuntimeError for dtypes that differ, as torch raises them; and see `check_plain`.
     """
+    if are_usual(optional, arrays):
+        return
     first = None
     for name, array in {**arrays, **optional}.items():
         if array is None and name in optional:
@@ -55,6 +70,8 @@ def check_plain(function: str, name: str, array: Array) -> None:
 
 def check_floating(function: str, optional: Mapping[str, Any] = NONE, **arrays: Any) -> None:
     """`check_arrays`, and integer or boolean arrays are refused: NotImplementedError (a RuntimeError), as in torch."""
+    if are_usual(optional, arrays):
+        return
     check_arrays(function, optional, **arrays)
     for name, array in {**arrays, **optional}.items():
         if array is not None and array.dtype.kind not in "fc":
@@ -64,14 +81,14 @@ def check_floating(function: str, optional: Mapping[str, Any] = NONE, **arrays: 
 def check_numbers(function: str, **values: Any) -> None:
     """Each of `values` must be a number. TypeError otherwise, as torch raises it."""
     for name, value in values.items():
-        if not isinstance(value, numbers.Real):
+        if not isinstance(value, (float, int, numbers.Real)):  # first the quick ones
             raise TypeError(f"{function}(): argument '{name}' must be a number, not {type(value).__name__}: {value!r}")
 
 
 def check_integers(function: str, **values: Any) -> None:
     """Each of `values` must be an integer. TypeError otherwise, as torch raises it."""
     for name, value in values.items():
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        if not isinstance(value, (int, numbers.Integral)) or isinstance(value, bool):
             raise TypeError(f"{function}(): argument '{name}' must be an int, not {type(value).__name__}: {value!r}")
 
 

@@ -17,6 +17,16 @@ def row_dot(a: Array, b: Array) -> Array:
     return np.vecdot(a.conj(), b)
 
 
+def sum_along(x: Array, dim: int) -> Array:
+    """The sum along `dim`, which stays as a dimension of 1; in BLAS if it is the last one."""
+    return (x @ ones(x.shape[-1], x))[..., None] if 0 < x.ndim == dim + 1 else x.sum(axis=dim, keepdims=True)
+
+
+def dot_along(a: Array, b: Array, dim: int) -> Array:
+    """`sum_along` of a * b, which have one shape; without their product if it is the last dimension."""
+    return row_dot(a, b)[..., None] if 0 < a.ndim == dim + 1 else (a * b).sum(axis=dim, keepdims=True)
+
+
 def channel_sum(x: Array) -> Array:
     """sum_nl x_ncl for each channel c: x (N, C, L) -> (C, 1), which broadcasts against x."""
     rows = x[:, :, 0] if x.shape[2] == 1 else x @ ones(x.shape[2], x)  # (N, C)

@@ -13,6 +13,7 @@ from torchref.nn.any_array import takes_any_array
 from torchref.nn.errors import check_arrays, check_floating, check_numbers, normalize_dim
 from torchref.nn.module import Array, Backward, Module, bind
 from torchref.nn.random import Source
+from torchref.nn.reduction import dot_along, sum_along
 
 
 def softmax_dim(function: str, x: Array, dim: int | None) -> int:
@@ -62,12 +63,10 @@ def softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = None)
     y = np.empty_like(x)
     np.subtract(x, x.max(axis=dim, keepdims=True, initial=-np.inf), out=y)
     np.exp(y, out=y)
-    y /= y.sum(axis=dim, keepdims=True)
+    y /= sum_along(y, dim)
 
     def backward(dy: Array) -> Array:
-        dx = dy * y
-        dx -= y * dx.sum(axis=dim, keepdims=True)
-        return dx
+        return y * (dy - dot_along(dy, y, dim))
 
     return y, backward
 
@@ -102,13 +101,13 @@ def log_softmax(x: Array, dim: int | None = None, *, dtype: DTypeLike | None = N
     if dtype is not None:
         return after_cast(log_softmax, x, dim, dtype)
     check_floating("log_softmax", input=x)
-    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    y = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     with np.errstate(divide="ignore"):  # the sum is at least exp(0) = 1, but for K = 0, where y is empty anyway
-        y = shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+        y -= np.log(sum_along(np.exp(y), dim))
 
     def backward(dy: Array) -> Array:
         p = np.exp(y)
-        p *= dy.sum(axis=dim, keepdims=True)
+        p *= sum_along(dy, dim)
         return dy - p
 
     return y, backward

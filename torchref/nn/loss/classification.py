@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from torchref.nn.any_array import takes_any_array
+from torchref.nn.blocks import row_blocks
 from torchref.nn.errors import check_arrays, check_floating, check_integers, check_numbers
 from torchref.nn.loss.reduction import WeightedLoss, check_reduction, reduce_losses, with_constant_weight
 from torchref.nn.module import Array, Backward, bind
 from torchref.nn.reduction import ones
-
-BLOCK = 2**17  # entries of a block of rows: small enough that the next pass finds them in the cache
 
 
 @takes_any_array
@@ -258,12 +256,6 @@ def classes_second(rows: Array, x: Array) -> Array:
 def shape_without_classes(x: Array) -> tuple[int, ...]:
     """(N, K, d1, ...) -> (N, d1, ...), and (K) -> ()."""
     return x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
-
-
-def row_blocks(rows: Array) -> Iterator[slice]:
-    """Slices of rows with about BLOCK entries each."""
-    step = max(1, BLOCK // max(1, rows.shape[1]))
-    return (slice(start, start + step) for start in range(0, len(rows), step))
 
 
 def weigh_labels(target: Array, weight: Array | None, ignore_index: int, rows: Array) -> tuple[Array, Array, Array]:
