@@ -21,11 +21,18 @@ SHARED, DYING = str(HERE / "shared.py"), str(HERE / "dying.py")
 CAUSES = ("batch norm", "the loss divides", "each process draws", "the other examples of its share", "shares differ")
 
 
+def forget():
+    """Take back the import of `shared`: a test may have made it, with another kind."""
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == SHARED]:
+        del sys.modules[name]
+
+
 def trained(folder, kind, world=2, words=(), before=lambda rank: None):
     """What each rank answered for `shared` of this kind."""
     command = ["compare", SHARED, "--parallel", "data", "--out", str(folder), "--json", *words]
 
     def begin(rank):
+        forget()
         os.environ["SHARED"] = kind
         before(rank)
 
@@ -80,6 +87,7 @@ def test_a_process_alone_is_a_run_without_processes(tmp_path):
     """Catches another arithmetic, or another record, under DDP: with one process all is the same, bit for bit."""
     figures(trained(tmp_path / "one", "batch norm", world=1))
     with pytest.MonkeyPatch.context() as patch:
+        forget()
         patch.setenv("SHARED", "batch norm")
         assert main(["compare", SHARED, "--out", str(tmp_path / "none"), "--json"]) == 0
     ours, theirs = (read_metrics(tmp_path / folder / "shared" / "default") for folder in ("one", "none"))
