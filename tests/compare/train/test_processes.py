@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.compare.train.forked import on_ranks
+from tests.forked import on_ranks
 from torchref.cli.command_line import main
 from torchref.compare.lockstep import across
 from torchref.compare.record.metrics import read_metrics
