@@ -55,7 +55,7 @@ def test_every_gradient_is_ddps_and_weighted_the_whole_batchs(tmp_path, kind, wo
     assert found["steps"] == 12
     assert found["ranks_ddp"] <= 8 * u, f"seed 0: {found['ranks_ddp']}"
     assert found["ranks_weighted"] <= 64 * u, f"seed 0: {found['ranks_weighted']}"
-    if kind == "unequal" or 8 % world:  # what the mean over ranks is not
+    if kind == "unequal" or 8 % world:  # then the mean over ranks is another
         assert found["ranks_mean"] > 0.01
         assert "DDP averages ranks, not examples" in found["ranks_note"]
     else:
