@@ -27,7 +27,7 @@ from torchref.compare.lockstep.whole_batch import JoinedTape, Unjoined, distance
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
 
-__all__ = ["Across", "AcrossRanks", "TrainedStep", "check_world"]
+__all__ = ["Across", "AcrossRanks", "TrainedStep", "batch_norms", "check_world"]
 
 SAME = {"float64": 1e-9, "float32": 1e-4}  # what lies further apart, relative to the whole, computes something else
 MEAN = "mean-gradient"  # the kind of tensor under which a mean over the ranks is judged

@@ -16,7 +16,7 @@ import torch
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
-from torchref.compare.lockstep.step import Diverged, NotFinite
+from torchref.compare.lockstep.outcome import Diverged, NotFinite
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.tags import ABOUT, THIS_RUN
 from torchref.compare.teach.about import page
