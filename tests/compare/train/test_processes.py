@@ -249,6 +249,18 @@ def test_another_number_of_processes_is_refused_where_it_is_another_training(tmp
     assert "resume: the run has 2 processes, and would be another training on 3: the network draws" in found[0][2]
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_run_without_processes_goes_on_with_them(tmp_path, world):
+    """Catches a checkpoint of the one that the other cannot read; on two processes it is the same to rounding."""
+    begin = ["compare", SHARED, "--out", str(tmp_path / "cut"), "--json"]
+    assert [status for status, _, _ in on_ranks(1, [*begin, "--epochs", "1"], lambda _: forget())] == [0]
+    found = figures(trained(tmp_path / "cut", "equal", world, ["--resume", "--epochs", "2"]))
+    theirs = figures(trained(tmp_path / "whole", "equal", 1))
+    assert found["steps"] == theirs["steps"] == 12
+    apart = abs(found["training_loss_torch"] - theirs["training_loss_torch"])
+    assert apart <= (0.0 if world == 1 else 1e-14), apart
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1, 2])
 @pytest.mark.parametrize("number", [9, 11])  # SIGKILL, SIGSEGV

@@ -108,6 +108,6 @@ class ParallelLockstep(Lockstep):
         """This rank's part; None where there were as many, or fewer, ranks, and this one begins afresh."""
         states, rank = tree["ranks"], self.ranks.rank
         check_world(self.torch_twin, states, self.ranks.world)
-        if len(states) == self.ranks.world:
+        if len(states) == self.ranks.world and "across" in states[rank]:  # which a run without ranks has not
             self.across.found = rebuilt(Across, states[rank]["across"])
         return states[rank] if rank < len(states) else None
