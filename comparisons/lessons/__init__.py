@@ -21,6 +21,7 @@ ORDER = {
     "stopping": 15,
     "dropout": 50,
     "batch_norm": 55,
+    "data_parallel": 25,
     "cnn": 25,
     "rnn": 100,
     "transformer": 70,

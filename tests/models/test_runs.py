@@ -9,7 +9,8 @@ import torch
 from tests.models.zoo import ZOO
 from torchref import compare
 from torchref.compare.data import Data
-from torchref.compare.lockstep.step import Diverged, Lockstep
+from torchref.compare.lockstep.outcome import Diverged
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.record.metrics import read_metrics
 
 CPU = torch.device("cpu")

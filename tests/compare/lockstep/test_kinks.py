@@ -7,7 +7,8 @@ import torch
 import torchref
 from tests.compare.small import blobs, changed
 from torchref.compare import Comparison
-from torchref.compare.lockstep.step import Diverged, Lockstep
+from torchref.compare.lockstep.outcome import Diverged
+from torchref.compare.lockstep.step import Lockstep
 from torchref.nn.module import Module
 
 CPU = torch.device("cpu")

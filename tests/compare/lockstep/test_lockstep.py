@@ -11,7 +11,8 @@ import torchref
 from tests.compare.small import blobs, changed, network, small
 from torchref import compare
 from torchref.compare.errors import UserError
-from torchref.compare.lockstep.step import Diverged, Lockstep
+from torchref.compare.lockstep.outcome import Diverged
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.lockstep.twins import TorchTwin, put_back
 from torchref.compare.record.metrics import read_metrics
 from torchref.compare.train.evaluate import CHUNK, evaluate

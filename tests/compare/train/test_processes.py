@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.compare.train.forked import on_ranks
+from tests.forked import on_ranks
 from torchref.cli.command_line import main
 from torchref.compare.lockstep import across
 from torchref.compare.record.metrics import read_metrics
@@ -21,11 +21,18 @@ SHARED, DYING = str(HERE / "shared.py"), str(HERE / "dying.py")
 CAUSES = ("batch norm", "the loss divides", "each process draws", "the other examples of its share", "shares differ")
 
 
+def forget():
+    """Take back the import of `shared`: a test may have made it, with another kind."""
+    for name in [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == SHARED]:
+        del sys.modules[name]
+
+
 def trained(folder, kind, world=2, words=(), before=lambda rank: None):
     """What each rank answered for `shared` of this kind."""
     command = ["compare", SHARED, "--parallel", "data", "--out", str(folder), "--json", *words]
 
     def begin(rank):
+        forget()
         os.environ["SHARED"] = kind
         before(rank)
 
@@ -48,7 +55,7 @@ def test_every_gradient_is_ddps_and_weighted_the_whole_batchs(tmp_path, kind, wo
     assert found["steps"] == 12
     assert found["ranks_ddp"] <= 8 * u, f"seed 0: {found['ranks_ddp']}"
     assert found["ranks_weighted"] <= 64 * u, f"seed 0: {found['ranks_weighted']}"
-    if kind == "unequal" or 8 % world:  # what the mean over ranks is not
+    if kind == "unequal" or 8 % world:  # then the mean over ranks is another
         assert found["ranks_mean"] > 0.01
         assert "DDP averages ranks, not examples" in found["ranks_note"]
     else:
@@ -80,6 +87,7 @@ def test_a_process_alone_is_a_run_without_processes(tmp_path):
     """Catches another arithmetic, or another record, under DDP: with one process all is the same, bit for bit."""
     figures(trained(tmp_path / "one", "batch norm", world=1))
     with pytest.MonkeyPatch.context() as patch:
+        forget()
         patch.setenv("SHARED", "batch norm")
         assert main(["compare", SHARED, "--out", str(tmp_path / "none"), "--json"]) == 0
     ours, theirs = (read_metrics(tmp_path / folder / "shared" / "default") for folder in ("one", "none"))
@@ -239,6 +247,18 @@ def test_another_number_of_processes_is_refused_where_it_is_another_training(tmp
     found = on_ranks(3, [*command, "--resume"])
     assert [status for status, _, _ in found] == [2, 0, 0]
     assert "resume: the run has 2 processes, and would be another training on 3: the network draws" in found[0][2]
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_run_without_processes_goes_on_with_them(tmp_path, world):
+    """Catches a checkpoint of the one that the other cannot read; on two processes it is the same to rounding."""
+    begin = ["compare", SHARED, "--out", str(tmp_path / "cut"), "--json"]
+    assert [status for status, _, _ in on_ranks(1, [*begin, "--epochs", "1"], lambda _: forget())] == [0]
+    found = figures(trained(tmp_path / "cut", "equal", world, ["--resume", "--epochs", "2"]))
+    theirs = figures(trained(tmp_path / "whole", "equal", 1))
+    assert found["steps"] == theirs["steps"] == 12
+    apart = abs(found["training_loss_torch"] - theirs["training_loss_torch"])
+    assert apart <= (0.0 if world == 1 else 1e-14), apart
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from torchref.compare.lockstep.whole_batch import JoinedTape, Unjoined, distance
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
 
-__all__ = ["Across", "AcrossRanks", "TrainedStep", "check_world"]
+__all__ = ["Across", "AcrossRanks", "TrainedStep", "batch_norms", "check_world"]
 
 SAME = {"float64": 1e-9, "float32": 1e-4}  # what lies further apart, relative to the whole, computes something else
 MEAN = "mean-gradient"  # the kind of tensor under which a mean over the ranks is judged
@@ -45,7 +45,8 @@ class Across:
     shares: str = ""  # of the last such step
     ddp: float = 0.0  # the largest difference between the mean by hand and DDP's
     mean: float = 0.0  # of the mean over ranks
-    mean_step: int = 0
+    uneven: float = 0.0  # of the mean over ranks from the mean weighted by examples
+    uneven_step: int = 0
     weighted: float = 0.0  # of the mean weighted by examples
     joined: bool = True  # whether the ranks' draws could be joined to a draw of the whole batch
     loss: float | None = None  # first step: the weighted mean of the losses from the loss of all outputs
@@ -58,11 +59,11 @@ class Across:
             return "the ranks were not compared with the whole batch: what the network draws cannot be joined"
         same, said = SAME[dtype], []
         weighted = f"weighted by the examples, the gradient is up to {self.weighted:.1e} away from the whole batch's"
-        if self.unequal and self.mean > same:
+        if self.uneven > same:
             said.append(
                 f"in {self.unequal:,} of {self.steps:,} steps the shares differ (last: {self.shares}). DDP averages "
-                f"ranks, not examples: its gradient is up to {self.mean:.1e} of its size away from the whole batch's "
-                f"(step {self.mean_step}); weighted by the examples, up to {self.weighted:.1e}"
+                f"ranks, not examples, which moves its gradient by up to {self.uneven:.1e} of its size (step "
+                f"{self.uneven_step})"
             )
         divides = self.loss is not None and self.loss > same
         if batch_norms and self.weighted > same:
@@ -146,9 +147,10 @@ class AcrossRanks:
         except Unjoined:
             found.joined = False
             return
-        mean = apart(step.ddp, whole)
-        if mean > found.mean:
-            found.mean, found.mean_step = mean, found.steps - 1
+        uneven = apart(step.ddp, {f"gradient {name}": g for name, g in weighted.items() if g is not None})
+        if uneven > found.uneven:
+            found.uneven, found.uneven_step = uneven, found.steps - 1
+        found.mean = max(found.mean, apart(step.ddp, whole))
         found.weighted = max(found.weighted, apart(weighted, whole))
         if first:
             found.loss = loss_apart(referee, outputs, step.target)

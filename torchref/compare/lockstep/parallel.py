@@ -11,9 +11,10 @@ import torch
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.lockstep.across import Across, AcrossRanks, TrainedStep, check_world
+from torchref.compare.lockstep.outcome import Diverged, Ended, Judged, NotFinite, Step
 from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.state import rebuilt
-from torchref.compare.lockstep.step import Diverged, Ended, Judged, Lockstep, NotFinite, Step
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.lockstep.twins import put_back
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
@@ -107,6 +108,6 @@ class ParallelLockstep(Lockstep):
         """This rank's part; None where there were as many, or fewer, ranks, and this one begins afresh."""
         states, rank = tree["ranks"], self.ranks.rank
         check_world(self.torch_twin, states, self.ranks.world)
-        if len(states) == self.ranks.world:
+        if len(states) == self.ranks.world and "across" in states[rank]:  # which a run without ranks has not
             self.across.found = rebuilt(Across, states[rank]["across"])
         return states[rank] if rank < len(states) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torchref.compare.lockstep.bounds import Bounds
 from torchref.compare.lockstep.divergence import first_divergence, sabotage
 from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.kinks import Kinks, adopt, decisions, find_kinks
-from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
+from torchref.compare.lockstep.observe import observe_numpy, observe_torch
+from torchref.compare.lockstep.outcome import Diverged, Ended, Judged, NotFinite, Step
 from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.replayed import divergence_by, judged, sabotage_torch
 from torchref.compare.lockstep.state import pack, rebuilt, unpack
@@ -26,59 +27,11 @@ from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
-__all__ = ["Diverged", "Ended", "Judged", "Lockstep", "NotFinite", "Step"]
+__all__ = ["Lockstep"]
 
 REFRESH = 256  # steps between two runs of the rounding criterion ...
 EARLY = (4, 32)  # ... and at the beginning, while gradients change fast
 CANARY = {"float64": 1e-6, "float32": 1e-2}  # the relative disturbance that must be noticed
-
-
-class Diverged(Exception):
-    """The twins differ by more than rounding explains."""
-
-    def __init__(self, divergence: Divergence, watched: Watched | None = None) -> None:
-        super().__init__(str(divergence))
-        self.divergence = divergence
-        self.watched = watched  # the step once more; None where it could not be run again
-
-
-class NotFinite(Exception):
-    """The weights have grown until both twins overflow: nothing is left to be compared."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(
-            f"the training diverged at step {step}, in both twins alike: their numbers are no longer finite"
-        )
-        self.step = step
-
-
-Ended: TypeAlias = Diverged | NotFinite
-
-
-@dataclass
-class Step:
-    """The results of one step, for the record."""
-
-    numpy_loss: float
-    torch_loss: float
-    free_loss: float
-    numpy_output: Any  # an array, or a tuple of them
-    torch_output: Any
-    largest_difference: dict[str, float]  # by kind of tensor: output, loss, gradient, buffer, update
-    tape: Tape
-    numpy_seen: Seen | None = None
-    torch_seen: Seen | None = None
-    numpy_gradients: dict[str, Array | None] = field(default_factory=dict)
-    torch_gradients: dict[str, Array | None] = field(default_factory=dict)
-    watched: Watched | None = None
-
-
-class Judged(NamedTuple):
-    """What a training has compared: the counts, by tensor whether its canary was noticed, and the kinks."""
-
-    judge: Judge
-    canary: dict[str, bool]
-    kinks: int
 
 
 class Lockstep:

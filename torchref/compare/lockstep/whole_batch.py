@@ -12,7 +12,7 @@ from torchref.compare.lockstep.twins import NumpyTwin, parts
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
-__all__ = ["Apart", "apart_from_whole"]
+__all__ = ["Apart", "JoinedTape", "Unjoined", "apart_from_whole", "distance"]
 
 ROUNDING = 1e-9  # what lies further apart, in float64, computes something else
 

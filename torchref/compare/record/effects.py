@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from torchref.compare.lockstep.observe import Seen
-from torchref.compare.lockstep.step import Lockstep, Step
+from torchref.compare.lockstep.outcome import Step
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.record.pictures import mask_of, masks, normalisation, running_statistics
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.record.roles import Role, Roles, module_of, roles_in

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torchref.compare.comparison import Comparison
-from torchref.compare.lockstep.step import Step
+from torchref.compare.lockstep.outcome import Step
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach.findings import Figures, Finding
 from torchref.compare.teach.trained import Trained

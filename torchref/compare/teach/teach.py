@@ -17,7 +17,7 @@ from torchref.compare.configuration import read_config
 from torchref.compare.errors import UserError
 from torchref.compare.faults import reason
 from torchref.compare.files import write_whole
-from torchref.compare.lockstep.step import Diverged, NotFinite
+from torchref.compare.lockstep.outcome import Diverged, NotFinite
 from torchref.compare.origin import digest_files
 from torchref.compare.record.kept import NOTHING
 from torchref.compare.record.recorder import Recorder

@@ -10,7 +10,8 @@ import torch
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.data import Data, batches
-from torchref.compare.lockstep.step import Lockstep, Step
+from torchref.compare.lockstep.outcome import Step
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.train.evaluate import evaluate
 from torchref.nn.module import Array
 

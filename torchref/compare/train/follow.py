@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from torchref.compare.comparison import Comparison
+from torchref.compare.lockstep.outcome import Diverged, NotFinite
 from torchref.compare.lockstep.ranks import Ranks
-from torchref.compare.lockstep.step import Diverged, NotFinite
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.train.progress import ProgressDisplay
 from torchref.compare.train.resume import is_finished

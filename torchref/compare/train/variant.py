@@ -16,9 +16,10 @@ from torchref.compare.data import Data, batches
 from torchref.compare.errors import UserError
 from torchref.compare.lockstep.drift import explain_drift
 from torchref.compare.lockstep.judge import Divergence
+from torchref.compare.lockstep.outcome import Diverged, NotFinite, Step
 from torchref.compare.lockstep.parallel import ParallelLockstep
 from torchref.compare.lockstep.state import rebuilt
-from torchref.compare.lockstep.step import Diverged, Lockstep, NotFinite, Step
+from torchref.compare.lockstep.step import Lockstep
 from torchref.compare.record.backprop.chosen import chosen_steps
 from torchref.compare.record.backprop.record import record_backprop
 from torchref.compare.record.effects import record_effects
