@@ -42,10 +42,8 @@ SETTINGS = {  # of a task's process: nothing in it depends on the machine's core
 }
 
 
-def judge(
-    assignment: Assignment, task: Task, submission: Submission, kept: Path, resume: bool, stop: threading.Event
-) -> Grade:
-    """The grade, which is kept in the file `kept`; with `resume` the one that is there, if nothing has changed."""
+def judge(assignment: Assignment, task: Task, submission: Submission, kept: Path, stop: threading.Event) -> Grade:
+    """The grade, which is kept in the file `kept`; the one that is there already, if nothing has changed."""
     with tempfile.TemporaryDirectory(prefix="torchref-", ignore_cleanup_errors=True) as place:
         folder = Path(place, "submission")
         folder.mkdir()
@@ -54,7 +52,7 @@ def judge(
         except (TooLarge, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as problem:  # a password
             return without(submission.student, task, NOT_RUN, f"the submission cannot be read: {problem}")
         key = _key(assignment, task, folder)
-        if resume and kept.is_file():
+        if kept.is_file():
             text = kept.read_text(encoding="utf-8", errors="replace")
             if (found := Grade.from_document(text, key, submission.student, task)) is not None:
                 return found

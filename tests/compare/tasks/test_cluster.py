@@ -102,6 +102,7 @@ def test_ctrl_c_ends_the_workers_processes_and_says_how_to_go_on(machines, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_killed_workers_and_a_restarted_scheduler_change_no_number(machines, tmp_path, capsys):
     """Catches what the short test may miss: a second death, a scheduler's, and runs that --resume trains again."""
     runs = 5
@@ -131,7 +132,9 @@ def test_two_killed_workers_and_a_restarted_scheduler_change_no_number(machines,
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cluster").rglob("report.json")}
     assert len(before) == runs
-    assert start(machines, *arguments, "--resume").wait() == 0
+    finished = start(machines, *arguments, "--resume")
+    said, errors = finished.communicate()
+    assert finished.returncode == 0, errors
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
