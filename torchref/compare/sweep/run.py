@@ -34,14 +34,12 @@ def train_all(sweep: Sweep, runs: list[Run], run_tasks: RunTasks, quiet: bool = 
             steps[number] = step, total
             sums[:] = sums[0] + step - before[0], sums[1] + total - before[1]
             all_of_them = round(sums[1] / len(steps) * len(waiting))  # runs that have not begun: as the others
-            progress(f"{finished} of {len(waiting)} runs", sums[0], all_of_them)
+            progress(f"{len(over)} of {len(runs)} runs", sums[0], all_of_them)
 
-        finished = 0
         for number, report, error in run_tasks(train_one, tasks, on_progress):
             run = waiting[number]
             run.report, run.error = report, error
             over.append(run)
-            finished += 1
             if number in steps:  # its last message may be on its way
                 on_progress(number, steps[number][1], steps[number][1])
             progress.show(lambda: best(over), f"{run.name} {run.outcome}")
