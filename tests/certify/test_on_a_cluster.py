@@ -9,6 +9,7 @@ from tests.compare.tasks.machines import Machines
 from torchref.compare.tasks.cluster import connected
 
 pytest.importorskip("distributed", reason="a cluster needs dask.distributed, which is not installed")
+pytestmark = pytest.mark.timeout(1800)  # a machine may be busy; what is waited for is an event each time
 
 
 def test_a_worker_measures_the_same(tmp_path, monkeypatch):

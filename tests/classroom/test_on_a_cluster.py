@@ -12,6 +12,7 @@ from tests.compare.tasks.machines import Machines, until
 from torchref.cli.command_line import main
 
 pytest.importorskip("distributed", reason="a cluster needs dask.distributed, which is not installed")
+pytestmark = pytest.mark.timeout(1800)  # a machine may be busy; what is waited for is an event each time
 
 NAMES = ("ada", "chloe", "nils")
 

@@ -17,9 +17,10 @@ from torchref.compare.tasks import cluster
 from torchref.compare.tasks.worker import Terms, refusal, versions
 
 pytest.importorskip("distributed", reason="a cluster needs dask.distributed, which is not installed")
-pytestmark = pytest.mark.skipif(
-    not Path("/proc").exists(), reason="whose child a process is, these tests read in /proc"
-)
+pytestmark = [
+    pytest.mark.timeout(1800),  # a machine may be busy; what is waited for is an event each time
+    pytest.mark.skipif(not Path("/proc").exists(), reason="whose child a process is, these tests read in /proc"),
+]
 
 ROOT = Path(__file__).parents[3]
 FILE = str(Path(__file__).with_name("held.py"))
@@ -102,7 +103,6 @@ def test_ctrl_c_ends_the_workers_processes_and_says_how_to_go_on(machines, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_two_killed_workers_and_a_restarted_scheduler_change_no_number(machines, tmp_path, capsys):
     """Catches what the short test may miss: a second death, a scheduler's, and runs that --resume trains again."""
     runs = 5
