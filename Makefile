@@ -9,7 +9,7 @@
 #   make cuda        lockstep, check and referee on a CUDA device, with their figures (at most 8 minutes)
 #   make wheels      the two wheels, with torch and without it, into dist/
 #   make browser     the check as a page for a browser, into site/check/ (npm fetches Pyodide)
-#   make certify     measure every module (a quarter of an hour); ONLY=Linear renews one row of the certificate
+#   make certify     measure every module (a quarter of an hour); ONLY=Linear renews one row, SCHEDULER=ADDRESS asks a cluster
 # On Linux, pip fetches torch with CUDA; the build for the CPU alone is smaller (see the installation page of PyTorch).
 
 VENV ?= .venv
@@ -68,7 +68,7 @@ browser: $(VENV)/installed
 	$(BIN)/python -m torchref.browser site/check $(if $(NUMPY),--numpy $(NUMPY))
 
 certify: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(ONLY)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.certify $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(ONLY)
 
 clean:
 	rm -rf $(VENV) build site notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis

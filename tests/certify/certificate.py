@@ -15,25 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.cases import Case, all_cases
-from tests.certify.equal import PROBES, told_apart
+from tests.cases import Case
+from tests.certify.equal import PROBES
 from tests.certify.jax_witness import compared, confirm
-from tests.certify.measure import Measured, measure
-from tests.certify.mutants import (
-    Prepared,
-    Score,
-    all_modules,
-    cases_by_maker,
-    cases_by_owner,
-    excused,
-    prepared,
-    survive,
-    survive_forgotten_orders,
-)
-from tests.certify.mutation import Owner
+from tests.certify.measure import Measured
+from tests.certify.mutants import excused
+from tests.certify.parts import PART, PARTS, Tally, cases_of, done, in_this_process, judged, measured, prepared_cases
 from tests.certify.theorems import theorems
 from torchref import tensor
 from torchref.check.tolerance.rounding import MARGIN
+from torchref.compare.tasks.task import RunTasks
 
 
 @dataclass
@@ -206,22 +197,29 @@ MISSING: dict[frozenset[str], dict[str, set[str]]] = {
 
 
 def certify(
-    modules: Iterable[str] | None = None, say: Callable[[str], None] = lambda line: None, probes: int = PROBES
+    modules: Iterable[str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    probes: int = PROBES,
+    run_tasks: RunTasks = in_this_process,
 ) -> Certificate:
-    """Measure everything; `modules` picks some by their names in torch.nn."""
-    started = time.process_time()
+    """Measure everything; `modules` picks some by their names in torch.nn; `run_tasks` runs it elsewhere, in parts."""
     torch.set_num_threads(1)
-    chosen = None if modules is None else set(modules)
-    cases = [case for case in all_cases() if chosen is None or case.module in chosen]
+    prepared_cases.cache_clear()
+    chosen = None if modules is None else frozenset(modules)
+    cases = cases_of(chosen)
     if chosen and (unknown := chosen - {case.module for case in cases}):
         raise LookupError(f"there are no cases of {', '.join(sorted(unknown))}")
     rows = {case.module: Row(case.module) for case in cases}
-    for number, case in enumerate(cases):
-        if number % 100 == 0:
-            say(f"case {number} of {len(cases)}")
-        with held(rows[case.module]):
-            add(rows[case.module], case, measure(case))
+    starts = range(0, len(cases), PART)
+    parts = done(run_tasks, measured, [(chosen, start) for start in starts], "cases", say)
+    seconds = sum(part.seconds for part in parts)
+    for case, found in zip(cases, (found for part in parts for found in part.found), strict=True):
+        if isinstance(found, str):
+            rows[case.module].failures.append(found)
+        else:
+            add(rows[case.module], case, found)
     say("proofs")
+    began = time.process_time()
     for theorem in theorems():
         if theorem.module in rows:
             with held(rows[theorem.module]):
@@ -232,14 +230,12 @@ def certify(
             rows[name].witnesses.append("JAX")
     for row in rows.values():
         row.witnesses += ["SymPy"] if row.proven else []
-    say("mutants")
-    ready = prepared(cases)
-    found = cases_by_owner(ready, all_modules())
-    scores = survive(found) + survive_forgotten_orders(cases_by_maker(ready, all_modules()))
-    say(f"{sum(len(score.survivors) for score in scores)} mutants that no case notices, on random probes")
-    mutants = count(rows, found, scores, chosen is None, probes)
+    seconds += time.process_time() - began
+    parts = done(run_tasks, judged, [(chosen, part, probes) for part in range(PARTS)], "mutants", say)
+    seconds += sum(part.seconds for part in parts)
+    mutants = count(rows, [tally for part in parts for tally in part.found], chosen is None, probes)
     ordered = [rows[name] for name in sorted(rows)]
-    return Certificate(ordered, mutants, environment() | {"minutes": f"{(time.process_time() - started) / 60:.0f}"})
+    return Certificate(ordered, mutants, environment() | {"minutes": f"{seconds / 60:.0f}"})
 
 
 @contextmanager
@@ -269,9 +265,7 @@ def add(row: Row, case: Case, found: Measured) -> None:
     row.witnesses += [name for name in names if name not in row.witnesses]
 
 
-def count(
-    rows: dict[str, Row], found: dict[Owner, list[Prepared]], scores: list[Score], whole: bool, probes: int
-) -> dict[str, Any]:
+def count(rows: dict[str, Row], tallies: list[Tally], whole: bool, probes: int) -> dict[str, Any]:
     """What became of the mutants, here and in the rows.
 
     Where the cases of few modules ran, the survivors of a function that others share say nothing.
@@ -279,31 +273,29 @@ def count(
     known = excused()
     total: dict[str, Any] = {"planted": 0, "caught": 0, "by_tests": 0, "elsewhere": 0, "probes": probes}
     total |= {"survivors": {}, "unexplained": []}
-    for score in scores:
-        total["planted"] += score.planted
-        total["caught"] += score.caught
-        total["by_tests"] += score.by_tests
-        judged_by_probes = [] if score.of_order else score.survivors
-        apart = told_apart([p.case for p in found[score.owner]], judged_by_probes, probes) if judged_by_probes else {}
+    for tally in tallies:
+        total["planted"] += tally.planted
+        total["caught"] += tally.planted - len(tally.survivors)
+        total["by_tests"] += tally.by_tests
         elsewhere = 0
-        for name in (mutant.name for mutant in score.survivors):
-            if name in known and name not in apart:
+        for name in tally.survivors:
+            if name in known and name not in tally.apart:
                 total["survivors"][name] = known[name]
-            elif whole or own(score, rows):
+            elif whole or own(tally, rows):
                 total["unexplained"].append(name)
             else:
                 elsewhere += 1
         total["elsewhere"] += elsewhere
-        for module in score.modules & rows.keys():
-            rows[module].planted += score.planted - elsewhere
-            rows[module].caught += score.caught
-            rows[module].survivors += len(score.survivors) - elsewhere
+        for module in tally.modules & rows.keys():
+            rows[module].planted += tally.planted - elsewhere
+            rows[module].caught += tally.planted - len(tally.survivors)
+            rows[module].survivors += len(tally.survivors) - elsewhere
     return total
 
 
-def own(score: Score, rows: dict[str, Row]) -> bool:
+def own(tally: Tally, rows: dict[str, Row]) -> bool:
     """Whether this is the function of one of the modules, and not one that they share with others."""
-    return score.owner.name.split(".")[0] in rows or score.owner.name.lower() in {name.lower() for name in rows}
+    return tally.owner.split(".")[0] in rows or tally.owner.lower() in {name.lower() for name in rows}
 
 
 def environment() -> dict[str, str]:

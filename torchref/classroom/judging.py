@@ -42,10 +42,8 @@ SETTINGS = {  # of a task's process: nothing in it depends on the machine's core
 }
 
 
-def judge(
-    assignment: Assignment, task: Task, submission: Submission, kept: Path, resume: bool, stop: threading.Event
-) -> Grade:
-    """The grade, which is kept in the file `kept`; with `resume` the one that is there, if nothing has changed."""
+def judge(assignment: Assignment, task: Task, submission: Submission, kept: Path, stop: threading.Event) -> Grade:
+    """The grade, which is kept in the file `kept`; the one that is there already, if nothing has changed."""
     with workplace() as place:
         folder = place / COPY
         folder.mkdir()
@@ -57,7 +55,7 @@ def judge(
             said = reason(problem) if isinstance(problem, OSError) else message(problem)
             return without(submission.student, task, NOT_RUN, f"the submission cannot be read: {said}")
         key = _key(assignment, task, handed_in)
-        if resume and kept.is_file():
+        if kept.is_file():
             text = kept.read_text(encoding="utf-8", errors="replace")
             if (found := Grade.from_document(text, key, submission.student, task)) is not None:
                 return found

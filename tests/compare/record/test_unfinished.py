@@ -12,6 +12,7 @@ from torchref import compare
 from torchref.compare.catalogue import find_lesson
 from torchref.compare.configuration import plain, shown
 from torchref.compare.errors import UserError
+from torchref.compare.record import unfinished
 from torchref.compare.record.unfinished import RUNNING, refuse_if_trained, running_lines, say_broken_off, training
 from torchref.compare.teach.teach import teach
 
@@ -122,3 +123,22 @@ def test_no_address_is_shown():
     assert shown(replace) == "<function replace>"
     assert shown([1.5, "a"]) == "[1.5, 'a']"
     assert "0x" not in str(plain([lambda x: x, replace, object(), Stop().__init__]))
+
+
+def test_another_process_is_waited_for(tmp_path, monkeypatch):
+    """Catches a run of a killed worker that fails elsewhere, as the process that trained it has not ended yet."""
+    looks = []
+    with open(tmp_path / RUNNING, "a+") as file:
+        assert unfinished.is_mine(file)
+
+        def ends(seconds):
+            looks.append(seconds)
+            if len(looks) == 3:
+                file.close()
+
+        monkeypatch.setattr(unfinished.time, "sleep", ends)
+        unfinished.wait_until_free(tmp_path)
+    assert len(looks) == 3
+    unfinished.wait_until_free(tmp_path)
+    unfinished.wait_until_free(tmp_path / "not there")
+    assert len(looks) == 3

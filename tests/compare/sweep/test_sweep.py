@@ -118,8 +118,10 @@ def test_the_table_is_shown_and_hparams_name_the_union_of_keys(tmp_path, capsys)
         [*SWEEP[:-1], "--seeds", "2", "--grid", "p=0.1", "--grid", "lr=0.1", "--workers", "1", "--out", str(tmp_path)]
     )
     assert status == 0
-    shown = capsys.readouterr().out
+    shown, meanwhile = capsys.readouterr()
     assert "2 of 2 runs EQUAL" in shown
+    for seed in (0, 1):  # the table fills while runs end
+        assert f"plain,p=0.1,lr=0.1,seed={seed} is over: equal, validation accuracy 0." in meanwhile
     assert "±" in shown
     folder = tmp_path / "sweepable"
 

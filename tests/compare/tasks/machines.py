@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-PATIENCE = 240  # seconds, for what has to happen however busy the machine is
+PATIENCE = 600  # seconds, for what has to happen however busy the machine is
 
 
 def until(happened, what):
@@ -36,6 +36,7 @@ class Machines:
         self.environment = os.environ | {"DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__GIL__ENABLED": "false"} | environment
         self.scheduler = None
         self.workers = []
+        self.started = 0
         self.address = "tcp://127.0.0.1:0"
 
     def __enter__(self):
@@ -48,8 +49,8 @@ class Machines:
             process.wait()
 
     def start(self, kind, *words, prefix=(), **environment):
-        name = f"{kind}{len(self.workers)}"
-        with open(self.folder / f"{name}.log", "a") as log:
+        self.started += 1
+        with open(self.folder / f"{kind}{self.started}.log", "a") as log:
             return subprocess.Popen(
                 [*prefix, sys.executable, "-m", "dask", kind, *words],
                 stdout=log,
@@ -68,8 +69,12 @@ class Machines:
         self.address = json.loads(until(lambda: said.exists() and said.read_text(), "the scheduler starts"))["address"]
 
     def start_workers(self, count, **options):
+        """So many workers, which the scheduler knows when this returns."""
         words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(self.folder)]
-        self.workers += [self.start("worker", self.address, *words, **options) for _ in range(count)]
+        for _ in range(count):
+            self.workers.append(self.start("worker", self.address, *words, **options))
+            log = self.folder / f"worker{self.started}.log"
+            until(lambda log=log: "Registered to" in log.read_text(), f"a worker registers ({log})")
 
     def kill_scheduler(self):
         self.scheduler.send_signal(signal.SIGKILL)

@@ -17,9 +17,10 @@ from torchref.compare.tasks import cluster
 from torchref.compare.tasks.worker import Terms, refusal, versions
 
 pytest.importorskip("distributed", reason="a cluster needs dask.distributed, which is not installed")
-pytestmark = pytest.mark.skipif(
-    not Path("/proc").exists(), reason="whose child a process is, these tests read in /proc"
-)
+pytestmark = [
+    pytest.mark.timeout(1800),  # a machine may be busy; what is waited for is an event each time
+    pytest.mark.skipif(not Path("/proc").exists(), reason="whose child a process is, these tests read in /proc"),
+]
 
 ROOT = Path(__file__).parents[3]
 FILE = str(Path(__file__).with_name("held.py"))
@@ -131,7 +132,9 @@ def test_two_killed_workers_and_a_restarted_scheduler_change_no_number(machines,
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cluster").rglob("report.json")}
     assert len(before) == runs
-    assert start(machines, *arguments, "--resume").wait() == 0
+    finished = start(machines, *arguments, "--resume")
+    said, errors = finished.communicate()
+    assert finished.returncode == 0, errors
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

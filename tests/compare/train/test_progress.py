@@ -71,3 +71,22 @@ def test_a_notebook_with_widgets_gets_a_bar(monkeypatch):
     monkeypatch.setattr(progress, "find_spec", lambda name: name)
     with ProgressDisplay() as display:
         assert display._bar is not None
+
+
+def test_what_is_over_is_shown_while_the_rest_runs():
+    """Catches a table that a log gets again and again, and one that a terminal does not get."""
+    shown = {}
+    for stream in (Terminal(), io.StringIO()):
+        with ProgressDisplay(stream=stream) as display:
+            display("1 of 2 runs", 1, 2)
+            display.show(lambda: "the table so far", "a run is over")
+            display("2 of 2 runs", 2, 2)
+        shown[type(stream)] = stream.getvalue()
+    assert "the table so far" in shown[Terminal]
+    assert "a run is over" not in shown[Terminal]
+    assert "a run is over\n" in shown[io.StringIO]
+    assert "the table so far" not in shown[io.StringIO]
+    stream = io.StringIO()
+    with ProgressDisplay(stream=stream, quiet=True) as display:
+        display.show(lambda: "the table so far", "a run is over")
+    assert stream.getvalue() == ""

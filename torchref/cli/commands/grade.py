@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,7 @@ from torchref.compare.errors import UserError
 
 if TYPE_CHECKING:
     from torchref.classroom.assignment import Assignment
-    from torchref.classroom.marking import Student
+    from torchref.classroom.marking import JudgeAll, Student
     from torchref.classroom.submissions import Submission
 
 __all__ = ["Options", "run"]
@@ -43,6 +45,9 @@ class Options:
     """Go on where a run was stopped: a task is judged again only if it, or the submission, has changed."""
     workers: Annotated[int | None, option("N")] = None
     """How many tasks are judged at a time. Default: one for each core."""
+    scheduler: Annotated[str | None, option("ADDRESS")] = None
+    """Judge on the cluster of this scheduler of dask.distributed, as in tcp://HOST:8786. Its workers must see the
+    submissions and DIR."""
     quiet: Annotated[bool, option()] = False
     """Show no progress."""
 
@@ -53,6 +58,8 @@ def run(options: Options) -> int:
         raise UserError("grade: say what to grade: torchref grade ASSIGNMENT.toml SUBMISSIONS")
     if options.workers is not None and options.workers < 1:
         raise UserError(f"grade: --workers must be positive, not {options.workers}")
+    if options.workers is not None and options.scheduler is not None:
+        raise UserError("grade: --workers are processes of this machine, and --scheduler has workers of its own")
     from torchref.classroom import assignment, submissions
 
     asked = assignment.read(options.assignment)
@@ -73,12 +80,23 @@ def run(options: Options) -> int:
 
 def _graded(asked: Assignment, found: list[Submission], out: Path, options: Options) -> list[Student]:
     """The grades of all students."""
-    from torchref.classroom.marking import mark
+    from torchref.classroom.marking import as_tasks, at_once, mark
+    from torchref.compare.tasks import cluster
     from torchref.compare.train.progress import ProgressDisplay
 
-    workers = options.workers or os.cpu_count() or 1
-    with ProgressDisplay(quiet=options.quiet, unit="task") as progress:
-        return mark(asked, found, out, options.resume, workers, lambda done, of: progress("graded", done, of))
+    def marked(judge_all: JudgeAll) -> list[Student]:
+        with ProgressDisplay(quiet=options.quiet, unit="task") as progress:
+            return mark(asked, found, out, options.resume, judge_all, lambda done, of: progress("graded", done, of))
+
+    if options.scheduler is None:
+        return marked(partial(at_once, options.workers or os.cpu_count() or 1))
+
+    def tell(line: str) -> None:
+        if not options.quiet:
+            print(line, file=sys.stderr)
+
+    with cluster.connected(options.scheduler, out, tell) as run_tasks:
+        return marked(partial(as_tasks, run_tasks))
 
 
 def _report(asked: Assignment, students: list[Student], out: Path | None, alone: bool) -> None:

@@ -24,24 +24,25 @@ def train_all(sweep: Sweep, runs: list[Run], run_tasks: RunTasks, quiet: bool = 
     sweep.folder.mkdir(parents=True, exist_ok=True)
     waiting = [run for run in runs if run.report is None]
     steps: dict[int, tuple[int, int]] = {}  # run -> steps done, steps in all
-    finished = 0
+    sums = [0, 0]  # of both: there may be thousands of runs, and as many messages a second
+    over = [run for run in runs if run.report is not None]
     tasks = [(sweep.request, run.variant, run.values, run.folder, sweep.sabotage) for run in waiting]
     with ProgressDisplay(quiet=quiet) as progress:
 
         def on_progress(number: int, step: int, total: int) -> None:
+            before = steps.get(number, (0, 0))
             steps[number] = step, total
-            each = sum(total for _, total in steps.values()) / len(steps)  # runs that have not begun: as the others
-            done = sum(step for step, _ in steps.values())
-            progress(f"{finished} of {len(waiting)} runs", done, round(each * len(waiting)))
+            sums[:] = sums[0] + step - before[0], sums[1] + total - before[1]
+            all_of_them = round(sums[1] / len(steps) * len(waiting))  # runs that have not begun: as the others
+            progress(f"{len(over)} of {len(runs)} runs", sums[0], all_of_them)
 
         for number, report, error in run_tasks(train_one, tasks, on_progress):
             run = waiting[number]
-            finished += 1
             run.report, run.error = report, error
+            over.append(run)
             if number in steps:  # its last message may be on its way
                 on_progress(number, steps[number][1], steps[number][1])
-            over = [run for run in runs if run.report is not None or run.error is not None]
-            progress.show(best(over), f"{run.name} {run.outcome}")
+            progress.show(lambda: best(over), f"{run.name} {run.outcome}")
 
 
 def train_one(

@@ -56,7 +56,7 @@ def connected(address: str, folder: Path, tell: Tell) -> Iterator[RunTasks]:
                 said = why if isinstance(why, str) else f"cannot take part: {type(why).__name__}: {message(why)}"
                 raise UserError(f"scheduler: the worker {worker} {said}")
         dashboard = client.dashboard_link
-        tell(f"cluster: {threads} tasks at a time at {address}; dashboard: {dashboard or 'none'}")
+        tell(f"cluster at {address}, tasks at a time: {threads}; dashboard: {dashboard or 'none'}")
         yield partial(_run_tasks, client, terms, tell)
     finally:
         Path(terms.token).unlink(missing_ok=True)

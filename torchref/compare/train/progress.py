@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Protocol, TextIO
 
@@ -49,6 +49,7 @@ class ProgressDisplay:
         self._bar: _Bar | None = None
         self._task = TaskID(0)
         self._variant = ""
+        self._made = -float("inf")  # when the table above the bar was made
         self._shown = -float("inf")  # when anything was shown last
         self._begin: tuple[float, int] | None = None  # when the first step was reported, and how many were done then
 
@@ -86,10 +87,11 @@ class ProgressDisplay:
         line = f"{variant}: {self._unit} {step} of {steps} ({percent} %{' of the run' * (count > 1)}{left})"
         print(line, file=self._stream, flush=True)
 
-    def show(self, table: RenderableType, line: str) -> None:
-        """Something is over: show a table above the bar in place of the one before; without a bar, print a line."""
+    def show(self, table: Callable[[], RenderableType], line: str) -> None:
+        """Something is over: show a table above the bar, made anew at most once a second; without a bar, a line."""
         if self._bar is not None:
-            self._bar.above = table
+            if time.monotonic() - self._made >= 1.0:
+                self._bar.above, self._made = table(), time.monotonic()
         elif not self._quiet:
             print(line, file=self._stream, flush=True)
 
