@@ -144,6 +144,17 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
         yield form.exchanged()
     if isinstance(form, Layer) and form.either:
         yield form.changed(prediction=True)
+    yield from _of_other_shapes(form, verdict)
+    if verdict.verdict == COULD_NOT_RUN and form.op.joins_bias:
+        yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
+        if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
+            yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
+    if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
+        yield form.starting_at_zero()
+
+
+def _of_other_shapes(form: Form, verdict: Verdict) -> Iterator[Form]:
+    """The arguments in the shapes that those of the wrong gradients speak for."""
     kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
     if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.joins_bias:
         yield form.changed(op=replace(bias_as_row(form.op), remarks=(BIAS_AS_ROW,)))
@@ -159,12 +170,6 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
     if form.op.by_rows and any(f.slug in OF_SHAPE and f.gradient != "output" for f in verdict.findings):
         # dy.sum((0, 1)) is for (N, T, D)
         yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))
-    if verdict.verdict == COULD_NOT_RUN and form.op.joins_bias:
-        yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
-        if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
-            yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
-    if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
-        yield form.starting_at_zero()
 
 
 def better(other: Verdict, verdict: Verdict) -> bool:
