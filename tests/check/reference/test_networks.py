@@ -167,3 +167,17 @@ def test_a_network_that_rounds_to_float32():
     verdict = judge_as(Rounded, Asked("forward"), "it")
     assert verdict.verdict == "right", verdict.text()
     assert Rounded().W.dtype == np.float32
+
+
+def cost_of(X, y, theta):
+    return ((X @ theta - y) ** 2).sum() / (2 * len(y))
+
+
+def gradient_step(X, y, theta, alpha):
+    return theta - alpha / len(X) * X.T @ (X @ theta - y)
+
+
+def test_a_step_that_returns_the_weight_without_a_name():
+    """Catches a new weight that is taken for its gradient: right code is accused."""
+    verdict = judge_as(gradient_step, Asked("forward"), "it")
+    assert verdict.verdict == "right", verdict.text()
