@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.check.reference import left_out, masked, networks, tape
+from tests.check.reference import left_out, masked, networks, one_output, tape
 from torchref.check import check
 from torchref.check.api import Asked, in_file, judge_as
 from torchref.cli.command_line import main
@@ -142,3 +142,42 @@ def test_what_cannot_be_judged(name, error):
     verdict = judged(name)
     assert verdict.verdict == "could-not-run"
     assert error in verdict.error
+
+
+def test_a_cost_that_reads_one_output_alone():
+    """Catches labels of several rows, on which no gradient is right: the mistake has no name there."""
+    verdict = judge_as(one_output.backward_pass, Asked("forward"), "it")
+    assert [(f.slug, f.gradient) for f in verdict.findings] == [("derivative-at-wrong-tensor", "W1")], verdict.text()
+
+
+class Rounded:
+    """A network that stores float32."""
+
+    def __init__(self, n_in=4, n_out=3):
+        self.W = np.random.randn(n_in, n_out).astype(np.float32)
+
+    def loss(self, X, y):
+        out = np.tanh(X.astype(np.float32) @ self.W).astype(np.float32)
+        self.dW = X.T @ ((out - y) * (1 - out * out)) / len(X)
+        return 0.5 * ((out - y) ** 2).sum() / len(X)
+
+
+def test_a_network_that_rounds_to_float32():
+    """Catches an accusation of code whose loss is too coarse for differences."""
+    verdict = judge_as(Rounded, Asked("forward"), "it")
+    assert verdict.verdict == "right", verdict.text()
+    assert Rounded().W.dtype == np.float32
+
+
+def cost_of(X, y, theta):
+    return ((X @ theta - y) ** 2).sum() / (2 * len(y))
+
+
+def gradient_step(X, y, theta, alpha):
+    return theta - alpha / len(X) * X.T @ (X @ theta - y)
+
+
+def test_a_step_that_returns_the_weight_without_a_name():
+    """Catches a new weight that is taken for its gradient: right code is accused."""
+    verdict = judge_as(gradient_step, Asked("forward"), "it")
+    assert verdict.verdict == "right", verdict.text()

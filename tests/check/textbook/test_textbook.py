@@ -240,6 +240,7 @@ CLAIMS |= {
     "pixel_shuffle": (lambda x: shapes.pixel_shuffle(x, 2), NORMAL((1, 4, 2, 1))),
     "pixel_unshuffle": (lambda x: shapes.pixel_unshuffle(x, 2), NORMAL((1, 1, 2, 4))),
     "channel_shuffle": (lambda x: shapes.channel_shuffle(x, 3), NORMAL((1, 6, 1, 2))),
+    "flatten": (lambda x: shapes.flatten(x, 1, 2), IMAGE),
     "unfold": (lambda x: shapes.unfold(x, 2, 1, 1, 2), IMAGE),
     "fold": (lambda x: shapes.fold(x, (3, 4), 2, 1, 1, 1), NORMAL((1, 4, 20))),
     **{

@@ -25,6 +25,7 @@ from torchref.check.reading.other_layouts import (
     POSITIONS,
     batch_axes,
     bias_as_row,
+    column_and_row,
     of_positions,
     on_sequences,
     one_example,
@@ -36,6 +37,8 @@ from torchref.check.running.tracebacks import last_lines
 
 OF_SHAPE = ("wrong-shape", "summed-over-wrong-axis", "broadcast-axis-not-summed")
 SEQUENCES = "it is judged on (N, T, D)"
+BIAS_AS_ROW = "it is judged with its bias as a row, (1, out), as the gradient of the bias is"
+COLUMN_AND_ROW = "it is judged on predictions (N, 1) and targets (N,)"
 ONE_ROW = "it is judged on one example in a row, (1, D): on more it does not run"
 SQUARE = "it is judged with as many features behind it as before it: its constructor takes one number"
 ONE_EXAMPLE = "it is judged on one example, without the axis of the batch"
@@ -141,9 +144,23 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
         yield form.exchanged()
     if isinstance(form, Layer) and form.either:
         yield form.changed(prediction=True)
+    yield from _of_other_shapes(form, verdict)
+    if verdict.verdict == COULD_NOT_RUN and form.op.joins_bias:
+        yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
+        if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
+            yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
+    if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
+        yield form.starting_at_zero()
+
+
+def _of_other_shapes(form: Form, verdict: Verdict) -> Iterator[Form]:
+    """The arguments in the shapes that those of the wrong gradients speak for."""
     kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
     if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.joins_bias:
-        yield form.changed(op=bias_as_row(form.op))
+        yield form.changed(op=replace(bias_as_row(form.op), remarks=(BIAS_AS_ROW,)))
+    shaped = any(f.slug in ("keepdims-left-on", "wrong-shape") and f.gradient == "input" for f in verdict.findings)
+    if shaped and form.op.loss and "column" in form.op.variants:
+        yield form.changed(op=replace(column_and_row(form.op), remarks=(COLUMN_AND_ROW,)))
     if any(f.slug == "wrong-shape" for f in verdict.findings) and batch_axes(form.op):
         # W @ x + b runs on a batch in columns, np.outer(dy, x) does not
         yield form.changed(op=replace(one_example(form.op), remarks=(ONE_EXAMPLE,)))
@@ -153,12 +170,6 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
     if form.op.by_rows and any(f.slug in OF_SHAPE and f.gradient != "output" for f in verdict.findings):
         # dy.sum((0, 1)) is for (N, T, D)
         yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))
-    if verdict.verdict == COULD_NOT_RUN and form.op.joins_bias:
-        yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
-        if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
-            yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
-    if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
-        yield form.starting_at_zero()
 
 
 def better(other: Verdict, verdict: Verdict) -> bool:

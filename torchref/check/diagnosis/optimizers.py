@@ -17,7 +17,7 @@ from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, s
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.optimizer import Settings, role
-from torchref.check.reading.forms.optimizer_class import ClassStep
+from torchref.check.reading.forms.optimizer_class import ClassStep, class_of_closure
 from torchref.check.reading.forms.optimizer_function import FunctionStep
 from torchref.check.report.derivation import page
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
@@ -132,6 +132,7 @@ def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
     name = names(against)
     assert name is not None
     given = options_of(name, against)
+    function = class_of_closure(function) or function
     step: Any = ClassStep(function, name) if inspect.isclass(function) else FunctionStep(function, name)
     settings = Settings(name, given, step.taken, not step.takes_rate())
     step, first = runnable(step, settings)

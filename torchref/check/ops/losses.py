@@ -232,6 +232,7 @@ POISSON = (
         ("x - t", slugs.LOCAL, "The exponential is missing: with log_input the rate is exp(x)."),
         ("np.exp(x)", slugs.LOCAL, "The target is not subtracted."),
         ("1 - t / x", slugs.TENSOR, "This is the derivative where the input is the rate itself."),
+        ("1 - t / np.exp(x)", slugs.LOCAL, "The derivative by the rate lacks that of the exponential."),
     ),
     *slopes(
         "slope = 1", ("np.exp(x) - t", slugs.TENSOR, "This is the derivative where the input is the rate's logarithm.")
@@ -342,7 +343,7 @@ MULTI_MARGIN = (
         ("1 - onehot", slugs.MASK, "Classes outside the margin must give no gradient."),
         ("slack", slugs.LOCAL, "The derivative of max(z, 0) is its mask, not its value."),
     ),
-    *slopes("own =", ("1", slugs.OVERWRITTEN, "The target's entry gets -1 for each class inside the margin.")),
+    *slopes("own =", ("1", slugs.LOCAL, "The target's entry gets -1 for each class inside the margin.")),
     *slopes("slope =", ("others", slugs.LOCAL, "The target's entry gets minus the number of classes inside the margin.")),
     Patch("rows =", "rows = (slack**p).sum(1)", slugs.DIVISOR, "torch divides by the number of classes."),
     *ROW,

@@ -87,6 +87,11 @@ CHANNELS = (
         "The backward shuffles again; it must put the channels back: c / g groups.",
     ),
 )
+FLATTEN = (
+    Patch("dx =", "dx = dy.reshape(*x.shape[:-3], *np.roll(x.shape[-3:], -1)).transpose(0, 3, 1, 2)", slugs.TRANSPOSED, "The channels are read as the last axis."),
+    Patch("dx =", "dx = dy.reshape(*x.shape[:-2], *x.shape[:-3:-1]).swapaxes(-1, -2)", slugs.TRANSPOSED, "The last two axes are exchanged."),
+    Patch("dx =", "dx = np.reshape(dy, x.shape, order='F')", slugs.TRANSPOSED, "The entries are read column by column (order='F')."),
+)  # fmt: skip
 OVERLAPS = "count = np.zeros(padded.shape[2:]); np.add.at(count, windows[2:], 1)"
 UNFOLD = (
     Patch(
@@ -172,6 +177,16 @@ OPERATIONS = (
         textbook.channel_shuffle,
         CHANNELS,
         make=_make_channels,
+        family="shape",
+        derivation="moving-entries.md",
+    ),
+    from_textbook(
+        "flatten",
+        ("Flatten",),
+        (X, option("start_dim", 1, vary=(2,)), option("end_dim", -1, vary=(2,))),
+        textbook.flatten,
+        FLATTEN,
+        make=_make_image,
         family="shape",
         derivation="moving-entries.md",
     ),

@@ -227,6 +227,22 @@ def bias_as_row(op: Op) -> Op:
     return replace(op, formula=Adapted(op, values=flat, gradients=row), make=make)
 
 
+def column_and_row(op: Op) -> Op:
+    """A loss entry by entry of predictions in a column, (N, 1), and targets in a row, (N,)."""
+
+    def flat(v: Any) -> Any:
+        return SimpleNamespace(**{**vars(v), "input": np.reshape(v.input, -1)})
+
+    def column(gradients: Gradients) -> Gradients:
+        return {k: g.reshape(-1, 1) if k == "input" else g for k, g in gradients.items()}
+
+    def make(rng: Any, options: dict[str, Any], variant: str) -> dict[str, Any]:
+        arrays = op.make(rng, options, variant)
+        return {**arrays, "input": arrays["input"][:, :1], "target": arrays["target"][:, 0]}
+
+    return replace(op, formula=Adapted(op, values=flat, gradients=column), make=make, variants=op.variants[:1])
+
+
 def of_positions(op: Op) -> Op:
     """A convolution with a bias for each channel and position of the output."""
 

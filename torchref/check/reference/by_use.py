@@ -7,6 +7,7 @@ weights needs some hundred calls, where every combination of shapes would need m
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -120,7 +121,7 @@ class _Search:
         kinds: tuple[tuple[Shape, ...], ...]
         if len(next(iter(shapes.values()))) == 4:
             kinds = OF_IMAGES, VECTORS
-        elif WEIGHT.match(n):
+        elif WEIGHT.match(n) or re.fullmatch(r"[A-Z]\d?", name):
             kinds = (MATRICES, VECTORS, STATES)
         elif BIAS.match(n) or NORM.match(n):
             kinds = (VECTORS, MATRICES)

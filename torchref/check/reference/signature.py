@@ -45,7 +45,7 @@ def arguments(function: Callable[..., Any], label: str, given: dict[str, Any]) -
             found.append(Argument(p.name, "option", given[p.name], given[p.name], True, others))
         elif p.default is not p.empty and p.default is not None:
             found.append(Argument(p.name, "option", p.default, p.default, True, others))
-        elif n in OPTIONS and (n != "p" or len(taken) > 1):
+        elif n in OPTIONS and (n != "p" or (p.name == "p" and len(taken) > 1)):
             found.append(Argument(p.name, "option", OPTIONS[n], OPTIONS[n], True, others))
         else:
             kind = "data" if n in INTEGERS else "array"

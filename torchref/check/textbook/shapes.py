@@ -144,6 +144,18 @@ def channel_shuffle(x: Array, groups: int) -> WithBackward:
     return y, backward
 
 
+def flatten(x: Array, start_dim: int, end_dim: int) -> WithBackward:
+    """The axes from start_dim to end_dim as one; dx has them apart again."""
+    end = end_dim % x.ndim + 1
+    y = x.reshape(*x.shape[:start_dim], -1, *x.shape[end:])
+
+    def backward(dy: Array) -> tuple[Array, ...]:
+        dx = dy.reshape(x.shape)
+        return (dx,)
+
+    return y, backward
+
+
 def window_index(size: tuple[int, ...], k: int, stride: int, padding: int, dilation: int) -> Any:
     """The index, in the padded image, of each entry of each window: (N, C, k k, windows)."""
     out = [(n + 2 * padding - dilation * (k - 1) - 1) // stride + 1 for n in size]

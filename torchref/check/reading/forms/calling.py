@@ -71,6 +71,8 @@ def fresh(values: Values) -> Values:
 
 def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call the user's code; what it raises is the user's, and says where."""
+    if getattr(getattr(function, "__code__", None), "co_kwonlyargcount", 0):
+        args, kwargs = _by_name(function, args, kwargs)
     note(Call(where, function, args, kwargs))
     try:
         watch = WATCH.get() if where in ("the backward", "the gradient function") else None
@@ -79,6 +81,16 @@ def guarded(where: str, function: Callable[..., Any], *args: Any, **kwargs: Any)
         raise
     except BaseException as error:
         raise UserError(where, error) from error
+
+
+def _by_name(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Values) -> tuple[tuple[Any, ...], Values]:
+    """The arguments for a function that takes some by name alone: backward(self, *, dy)."""
+    every = list(inspect.signature(function).parameters.values())
+    if any(p.kind == p.VAR_POSITIONAL for p in every):
+        return args, kwargs
+    places = sum(p.kind != p.KEYWORD_ONLY for p in every)
+    names = [p.name for p in every if p.kind == p.KEYWORD_ONLY and p.name not in kwargs]
+    return args[:places], {**dict(zip(names, args[places:], strict=False)), **kwargs}
 
 
 def call(

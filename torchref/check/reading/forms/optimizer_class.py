@@ -5,6 +5,9 @@ opt.update(params, grads)
 
 self.w = self.opt.update(self.w, dw)    one optimizer for each array; it returns the new one
 
+step = sgd(params, lr=0.1)              a function that returns its step
+step(grads)
+
 opt.update_params(layer)                layer.weights, layer.dweights, layer.biases, layer.dbiases
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -31,6 +35,7 @@ from torchref.check.reading.forms.handed_parameters import (
     Tensors,
     TorchTensors,
 )
+from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reading.forms.optimizer import ALIASES, Settings, hyperparameters, role
 from torchref.nn.module import Array
 
@@ -40,6 +45,31 @@ AROUND = ("pre_update_params", "pre_update"), ("post_update_params", "post_updat
 LAYER = ("layer", "l", "module", "node")
 LAYERS = ("layers", "model", "net", "network", "modules")
 KEYS = ("key", "name", "id", "index", "idx", "i", "k", "paramname", "layername", "layerid")
+
+
+def class_of_closure(function: Any) -> Any:
+    """sgd(params, lr) that returns its step(grads), as a class with a constructor and a step; None for another code."""
+    code = getattr(function, "__code__", None)
+    names = returned_names(function) if code is not None else []
+    inner = (
+        next((c for c in code.co_consts if isinstance(c, CodeType) and [c.co_name] == names), None) if code else None
+    )
+    if inner is None or inner.co_flags & inspect.CO_VARARGS:
+        return None
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        self.inner = function(*args, **kwargs)
+
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.inner(*args, **kwargs)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    own = inspect.Parameter("self", kind)
+    taken = [inspect.Parameter(n, kind) for n in inner.co_varnames[: inner.co_argcount]]
+    every = [p.replace(kind=kind) for p in inspect.signature(function).parameters.values()]
+    __init__.__signature__ = inspect.Signature([own, *every])  # type: ignore[attr-defined]
+    step.__signature__ = inspect.Signature([own, *taken])  # type: ignore[attr-defined]
+    return type(function.__name__, (), {"__init__": __init__, "step": step, "__module__": function.__module__})
 
 
 class ClassStep:
@@ -171,6 +201,10 @@ class ClassStep:
         for key, value in vars(optimizer).items():
             if self.is_rate(key) and isinstance(value, float):
                 setattr(optimizer, key, lr)
+        inner = getattr(optimizer, "inner", None)  # of a closure: what it holds
+        for key, cell in zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True) if inner else ():
+            if self.is_rate(key) and isinstance(cell.cell_contents, float):
+                cell.cell_contents = lr
 
 
 def of_torch(cls: Any) -> bool:

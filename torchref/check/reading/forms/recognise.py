@@ -25,6 +25,7 @@ from torchref.check.reading.forms.derivative import Derivative, has_derivative
 from torchref.check.reading.forms.form import Form
 from torchref.check.reading.forms.gradient import Gradient
 from torchref.check.reading.forms.layer import Layer
+from torchref.check.reading.forms.lists import for_lists, on_lists
 from torchref.check.reading.forms.pair import Pair
 from torchref.check.reading.forms.tensors import (
     class_on_tensors,
@@ -115,8 +116,11 @@ def recognise(  # noqa: C901, PLR0912 -- a branch for each form, the surest firs
         target = class_on_tensors(target)
     if pair is not None and all(for_tensors(f) for f in pair):
         pair = on_tensors(pair[0]), on_tensors(pair[1])
+    if pair is not None and any(map(for_lists, pair)):
+        pair = on_lists(pair[0]), on_lists(pair[1])
     if pair is not None:
         return Pair(pair, op, stated)
+    target = on_lists(target) if for_lists(target) else target
     if inspect.ismodule(target):
         target = SimpleNamespace(forward=target.forward, backward=target.backward)
     if form in (None, "class") and inspect.isclass(target) and has_derivative(target, op):

@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from torchref.check.reference.network.without_loss import (
     best_network,
     cost_between,
     goes_back_from_upstream,
+    gradients_that_agree,
     orders_with_labels,
     usual_losses,
     with_loss,
@@ -47,6 +49,7 @@ from torchref.check.tolerance.closeness import TOLERANCE
 from torchref.nn.module import Array
 
 TRIALS = 20000  # passes in search of data that the network takes
+OTHER_DATA = 20  # sets of data that are tried where no gradient is right on the first
 SEEDS = 5  # weights that are tried where a kink lies beside the first
 STEADY = 1e-6  # noise of differences, in units of the largest slope, that no kink makes
 
@@ -61,7 +64,24 @@ def judge_network(
 ) -> Verdict:
     """The verdict on a class or a function that computes a loss and its gradients, by that loss."""
     with doubled(target):
-        return _judged(lambda: (_running(_ways(target, sizes or {}, make)), "its own loss"), name, against, only)
+        ways = _ways(target, sizes or {}, make)
+        return _judged(lambda: (_that_agrees(ways), "its own loss"), name, against, only)
+
+
+def _that_agrees(ways: Iterator[Network]) -> Network:
+    """The first network that runs; another if no gradient of several agrees with the loss there, and some with its own.
+
+    A loss that reads one output alone runs on data with several, too.
+    Errors: CouldNotRun where none runs.
+    """
+    first = _running(ways)
+    others = OTHER_DATA if len(first.weights) > 1 and not gradients_that_agree(first) else 0
+    for _ in range(others):
+        with suppress(CouldNotRun):
+            other = _running(ways)
+            if gradients_that_agree(other):
+                return other
+    return first
 
 
 def judge_script(path: str, name: str, against: str, only: list[str] | None = None) -> Verdict:

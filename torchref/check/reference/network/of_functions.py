@@ -103,7 +103,10 @@ class OfFunctions:
     def updates(self, rest: list[tuple[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
         """The gradients that a step has taken off the weights which it returns under their own names."""
         rated = any(normal(p.name) in RATE for p in parameters(self.functions[-1]))
-        returned = {n: v for n, v in rest if n in self.weights and is_number(v)} if rated else {}
+        numbers = [(n, v) for n, v in rest if is_number(v)] if rated else []
+        if not any(n for n, _ in rest) and len(numbers) == len(self.weights):  # return theta - alpha * slope
+            numbers = [(n, v) for n, (_, v) in zip(self.weights, numbers, strict=True)]
+        returned = {n: v for n, v in numbers if n in self.weights and np.shape(v) == np.shape(before[n])}
         return {n: (np.asarray(before[n]) - v) / STEP for n, v in returned.items()}
 
     def shaped(self, found: dict[str, Any]) -> dict[str, Any]:

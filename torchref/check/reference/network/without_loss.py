@@ -205,7 +205,7 @@ def orders_with_labels(cls: Any) -> Orders:
     return [(("called_forward" if _renamed(cls, own) else forward, "usual_loss", backward), 1)]
 
 
-def _gradients_that_agree(network: Network) -> int:
+def gradients_that_agree(network: Network) -> int:
     """How many gradients agree with the loss along a random direction."""
     try:
         found = seeded(lambda: network.passed(network.weights, network.code())).gradients
@@ -236,7 +236,7 @@ def best_network(candidates: Iterable[tuple[str, Network]]) -> tuple[Network, st
     """The network with the loss by which the most gradients are right, at least half. Errors: CouldNotRun."""
     found: tuple[int, Network, str] | None = None
     for name, network in candidates:
-        count = _gradients_that_agree(network)
+        count = gradients_that_agree(network)
         if 2 * count >= max(len(network.weights), 1) and (found is None or count > found[0]):
             found = count, network, name
         if count == len(network.weights):
