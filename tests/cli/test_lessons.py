@@ -2,11 +2,15 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 
 from torchref.cli.command_line import main
+from torchref.cli.lessons import How, run_lessons
 from torchref.compare.catalogue import find_lesson
+from torchref.compare.tasks import pool
+from torchref.compare.tasks.task import Ended
 from torchref.compare.train.progress import ProgressDisplay
 
 
@@ -51,6 +55,37 @@ def test_resume_leaves_out_what_is_done(capsys, tmp_path):
     before = written.stat().st_mtime_ns
     assert main([*words, "--seeds", "3", "--json", "--resume"]) == 0
     assert written.stat().st_mtime_ns != before
+
+
+def test_lessons_side_by_side_are_those_one_after_the_other(capsys, tmp_path):
+    """Catches results in the order in which lessons end, figures that depend on the process, a failure that is lost."""
+    names = ["neuron", "circuit"]
+
+    def trained(place, tasks, **how):
+        status = run_lessons(
+            names,
+            tmp_path / place,
+            how=How(seeds=2, quick=True, **how),
+            json_only=True,
+            dry_run=False,
+            table=True,
+            run_tasks=tasks,
+        )
+        results = json.loads((tmp_path / place / "lessons.json").read_text())
+        return status, [{k: v for k, v in r.items() if k not in ("seconds", "environment")} for r in results]
+
+    side_by_side = partial(pool.run_tasks, workers=2)
+    status, results = trained("tasks", side_by_side)
+    assert (status, results) == trained("here", None)
+    assert status == 0
+    assert [result["name"] for result in results] == names
+    assert trained("tasks", None, resume=True) == (status, results)
+
+    def one_fails(function, tasks, on_progress):
+        yield Ended(1, None, "its process was killed")
+
+    assert trained("failing", one_fails) == (2, [])
+    assert "circuit failed: its process was killed" in capsys.readouterr().err
 
 
 def test_the_first_line_says_how_much_there_is_and_that_a_lesson_begins_anew(capsys, tmp_path, monkeypatch):

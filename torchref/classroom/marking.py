@@ -17,7 +17,7 @@ from torchref.compare.errors import UserError
 from torchref.compare.faults import writing
 from torchref.compare.tasks.task import Report, RunTasks
 
-__all__ = ["Student", "as_tasks", "at_once", "mark"]
+__all__ = ["JudgeAll", "Student", "as_tasks", "at_once", "mark"]
 
 RESULTS = "results"  # the folder of the grades that are kept
 

@@ -169,5 +169,6 @@ def write_table(taught: list[Taught], out: Path) -> None:
     for each in taught:
         lines += ["", f"## {each.name}", "", each.markdown()]
     documents = [json.loads(each.to_json()) for each in taught]
+    out.mkdir(parents=True, exist_ok=True)  # each lesson makes it, but all may have failed
     write_whole(out / "lessons.md", "\n".join(lines) + "\n")
     write_whole(out / "lessons.json", json.dumps(documents, indent=2) + "\n")
