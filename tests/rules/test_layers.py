@@ -35,7 +35,8 @@ ROOMS_OF_CHECK = (
     ),
     *((f"torchref.check.{room}",) for room in ("report", "tolerance", "reading", "running")),
     tuple(
-        f"torchref.check.reference.{file}" for file in ("asked", "by_torch", "inputs", "own", "signature", "witness")
+        f"torchref.check.reference.{file}"
+        for file in ("asked", "by_torch", "by_use", "inputs", "own", "signature", "witness")
     ),
     ("torchref.check.diagnosis",),
     ("torchref.check.reference",),

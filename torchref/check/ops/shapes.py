@@ -189,6 +189,7 @@ OPERATIONS = (
         make=_make_image,
         family="shape",
         derivation="moving-entries.md",
+        in_torch=lambda torch, v: torch.flatten(v.input, v.start_dim, v.end_dim),
     ),
     from_textbook(
         "unfold",
