@@ -183,3 +183,32 @@ def test_impossible_output_size(output_size):
         nn.ConvTranspose2d(2, 4, 3, stride=2)(np.zeros((1, 2, 7, 7), np.float32), output_size=output_size)
     with pytest.raises(ValueError, match="output"):
         torch.nn.ConvTranspose2d(2, 4, 3, stride=2)(torch.zeros(1, 2, 7, 7), output_size=output_size)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize(
+    ("stride", "dilation", "kernel"), [(2, 1, 3), (3, 2, 3), (2, 2, 4), (4, 6, 3), ((2, 3), 1, (3, 5)), (3, 1, 2)]
+)
+@pytest.mark.parametrize("padding", [0, 1, 7])
+def test_every_residue_of_the_stride_gets_its_gradient(stride, dilation, kernel, padding, groups):
+    """Catches inputs left out or met by a wrong part of the kernel, also where all of a window lies in the padding."""
+    rng = np.random.default_rng(3)
+    x, weight = rng.normal(size=(2, 4, 17, 18)), rng.normal(size=(8, 4 // groups, *np.broadcast_to(kernel, 2)))
+    y, backward = F.conv2d(x, weight, None, stride, padding, dilation, groups)
+    x_tensor, weight_tensor = (torch.tensor(a, requires_grad=True) for a in (x, weight))
+    expected = torch.nn.functional.conv2d(x_tensor, weight_tensor, None, stride, padding, dilation, groups)
+    dy = rng.normal(size=y.shape)
+    expected.backward(torch.from_numpy(dy))
+    dx, dweight, _ = backward(dy)
+    found = {"y": (y, expected.detach()), "dx": (dx, x_tensor.grad), "dweight": (dweight, weight_tensor.grad)}
+    for name, (ours, theirs) in found.items():
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-12, err_msg=f"seed 3, {name}")
+
+
+def test_windows_that_end_in_the_next_row_are_no_outputs():
+    """Catches an infinite entry that reaches outputs whose windows do not hold it: rows are laid behind each other."""
+    x = np.ones((1, 2, 12, 12))
+    x[0, 0, 5, 0] = np.inf  # at the left border, where the windows that begin at the right one would end
+    y, _ = F.conv2d(x, np.ones((2, 1, 3, 3)), None, 1, 0, 1, 2)
+    reached = np.argwhere(~np.isfinite(y))
+    assert {tuple(place) for place in reached} == {(0, 0, row, 0) for row in (3, 4, 5)}

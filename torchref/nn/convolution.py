@@ -16,6 +16,7 @@ other's forward as the gradient of their input, and the same gradient of the wei
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +34,10 @@ from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
 
 Padding = str | int | Sequence[int]
 
-BLOCK = 2**18  # bytes of shifted copies at a time: they stay in the cache between the copying and the product
-NARROW = 48  # with fewer terms than this in a product, one larger product over all offsets is faster
+BLOCK = 2**18  # bytes of columns at a time: they stay in the cache between the copying and the product
+STAGE = 2**20  # bytes of padded samples at a time
+SMALL = 64  # an image of fewer positions makes too narrow a product by itself
+FEW = 16  # with so few output channels a product costs no more than the copying of its columns
 
 
 # --- the three sums ---------------------------------------------------------------------------------------------------
@@ -42,112 +45,143 @@ NARROW = 48  # with fewer terms than this in a product, one larger product over 
 
 def correlate(x: Array, weight: Array, windows: Windows, groups: int, bias: Array | None = None) -> Array:
     """y = A x (+ bias): x (N, C, *input), weight (O, C/G, *kernel), bias (O) -> y (N, O, *output)."""
-    narrow = is_narrow(weight, len(x) * math.prod(windows.output))
-    rows = kernel_rows(weight, groups, narrow)  # (rows, G, O/G, C/G J)
+    if is_small(x, windows):
+        y = correlate(as_one_image(x), weight[:, :, None], windows.of_images(len(x)), groups, bias)
+        return as_images(y).copy(order="C")
+    laid = laid_out(windows, weight, groups, x.dtype)
+    # (G, O/G, C/G K); a flipped kernel has negative strides, which BLAS does not take
+    rows = np.asanyarray(weight.reshape(groups, len(weight) // groups, -1), order="C")
+    biases = None if bias is None else bias.reshape(groups, -1, *[1] * len(windows.output))
     y = np.empty_like(x, shape=(len(x), len(weight), *windows.output), order="C")
-    for block, columns in shifted_columns(x, windows, groups, narrow):
-        y_block = y[block].reshape(-1, *rows.shape[1:3], math.prod(windows.output))  # (b, G, O/G, P), a view
-        np.matmul(rows[0], columns[0], out=y_block)
-        for row, column in zip(rows[1:], columns[1:], strict=True):
-            y_block += row @ column
-        if bias is not None:
-            y_block += bias.reshape(groups, -1, 1)
+    y_groups = y.reshape(len(x), *rows.shape[:2], *windows.output)  # (N, G, O/G, *output), a view
+    kept: Any = (..., *map(slice, windows.output[1:]))  # of the positions laid out, those that are outputs
+    for samples, part, index, columns in column_blocks(x, weight, windows, laid, groups):
+        product = rows[part] @ columns  # (b, g, O/G, P)
+        product = product.reshape(*product.shape[:3], -1, *laid.output[1:])
+        y_part = product[kept]
+        if biases is not None:
+            np.add(y_part, biases[part], out=y_groups[samples, part, :, index])
+        else:
+            y_groups[samples, part, :, index] = y_part
     return y
 
 
 def correlate_transposed(y: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """x = A^T y: y (N, O, *output), weight (O, C/G, *kernel) -> x (N, C, *input), `windows` being those of A.
 
-    With stride 1 this is a convolution itself: i = p + k d - padding reads p = i + (K-1-k) d - ((K-1) d - padding), the
-    window of the flipped kernel. Nothing is scattered, so it is as fast as a forward.
+    The inputs of one residue r = (i + padding) mod stride are seen with every (stride / gcd)-th offset alone, and they
+    are a convolution with stride 1 themselves: i + padding = m stride + r and k dilation = q stride + r give p = m - q,
+    the window of the flipped part of the kernel (`Windows.turned`). With stride 1 there is one residue and one part.
     """
     w = windows
     per_group = weight.reshape(groups, -1, *weight.shape[1:])  # (G, O/G, C/G, *kernel)
-    if all(stride == 1 for stride in w.stride):
-        flipped = np.flip(per_group, tuple(range(3, per_group.ndim))).swapaxes(1, 2)  # (G, C/G, O/G, *kernel)
-        low = tuple(d * (k - 1) - low for k, d, low in zip(w.kernel, w.dilation, w.low, strict=True))
-        turned = Windows(w.kernel, w.stride, w.dilation, low, input=w.output, output=w.input)
-        return correlate(y, flipped.reshape(-1, per_group.shape[1], *w.kernel), turned, groups)
+    shape = (len(y), groups * weight.shape[1], *w.input)
+    if math.prod(w.stride) > 1 and math.prod(w.stride) >= math.prod(w.kernel):  # as many residues as offsets
+        columns = per_group.reshape(*per_group.shape[:2], -1).swapaxes(1, 2)  # (G, C/G K, O/G)
+        x = np.empty_like(y, shape=shape, order="C")
+        for block in blocks(len(y), x[:1].nbytes):
+            y_block = y[block].reshape(-1, groups, per_group.shape[1], math.prod(w.output))  # (b, G, O/G, P)
+            seen = (columns @ y_block).reshape(len(y_block), shape[1], -1, *w.output)  # (b, C, K, *output)
+            padded = np.zeros_like(y, shape=(len(y_block), shape[1], *w.reach), order="C")
+            for j, offset in enumerate(w.offsets()):
+                padded[(..., *w.at(offset))] += seen[:, :, j]  # windows overlap: added, not assigned
+            x[block] = w.unpad(padded)
+        return x
 
-    channels = groups * weight.shape[1]
-    transposed = per_group.reshape(*per_group.shape[:2], -1).swapaxes(1, 2)  # (G, C/G K, O/G)
-    x = np.empty_like(y, shape=(len(y), channels, *w.input), order="C")
-    reach = tuple(low + size + high for low, size, high in zip(w.low, w.input, w.high, strict=True))
-    for block in blocks(len(y), y.itemsize * channels * math.prod(w.kernel + w.output)):
-        y_block = y[block].reshape(-1, groups, per_group.shape[1], math.prod(w.output))  # (b, G, O/G, P)
-        columns = (transposed @ y_block).reshape(len(y_block), channels, -1, *w.output)  # (b, C, K, *output)
-        padded = np.zeros_like(y, shape=(len(y_block), channels, *reach), order="C")
-        for j, offset in enumerate(w.offsets()):
-            padded[(..., *w.at(offset))] += columns[:, :, j]  # windows overlap: added, not assigned
-        x[block] = w.unpad(padded)
+    def of_residue(turned: Windows, offsets: list[Any]) -> Array:
+        flipped = per_group[(slice(None),) * 3 + tuple(offsets)].swapaxes(1, 2)  # (G, C/G, O/G, *kernel)
+        return correlate(y, flipped.reshape(-1, per_group.shape[1], *turned.kernel), turned, groups)
+
+    if math.prod(w.stride) == 1:
+        return of_residue(*w.turned((0,) * len(w.stride))[:2])
+    x = np.zeros_like(y, shape=shape, order="C")
+    for residue in itertools.product(*map(range, w.stride)):
+        turned, offsets, inputs = w.turned(residue)
+        if min(turned.kernel) > 0 and min(turned.output) > 0:
+            x[(slice(None), slice(None), *inputs)] = of_residue(turned, offsets)
     return x
 
 
 def correlate_weight(x: Array, dy: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """dweight (O, C/G, *kernel) from x (N, C, *input) and dy (N, O, *output); of `weight` only the shape counts."""
-    narrow = is_narrow(weight, len(x) * math.prod(windows.output))
-    shape = (1 if narrow else weight.shape[2], groups, len(weight) // groups, -1)
-    drows = np.zeros_like(weight, order="C").reshape(shape)  # (rows, G, O/G, C/G J)
-    for block, columns in shifted_columns(x, windows, groups, narrow):
-        dy_block = side_by_side(dy[block].reshape(-1, *drows.shape[1:3], math.prod(windows.output)))  # (G, O/G, b P)
-        for row, column in enumerate(columns):
-            drows[row] += dy_block @ side_by_side(column).swapaxes(-1, -2)
-    if len(drows) == 1:
-        return drows.reshape(weight.shape)
-    return np.moveaxis(drows.reshape(len(drows), *weight.shape[:2], *weight.shape[3:]), 0, 2)
+    if is_small(x, windows):
+        images = windows.of_images(len(x))
+        return correlate_weight(as_one_image(x), as_one_image(dy), weight[:, :, None], images, groups)[:, :, 0]
+    dy_groups = dy.reshape(len(dy), groups, len(weight) // groups, *windows.output)  # (N, G, O/G, *output)
+    drows = np.zeros_like(weight, shape=(groups, weight[0].size, len(weight) // groups), order="C")  # (G, C/G K, O/G)
+    for samples, part, index, columns in column_blocks(x, weight, windows, windows, groups):
+        dy_part = dy_groups[samples, part, :, index]
+        dy_rows = dy_part.reshape(*dy_part.shape[:3], -1)  # (b, g, O/G, P)
+        # OpenBLAS is a quarter faster with the columns in front than with dy there.
+        drows[part] += (columns @ dy_rows.swapaxes(-1, -2)).sum(axis=0)
+    return drows.swapaxes(-1, -2).reshape(weight.shape)
 
 
 # --- columns: the input's windows as matrices -------------------------------------------------------------------------
-# Convolution becomes a matrix product when each window is written out as a column. All windows of all offsets at once
-# ("im2col") hold every input K times. Here the offsets along the first spatial dimension are not copied: for stride 1
-# their columns are one and the same array seen a row further down, and BLAS takes such views as they are.
+# Convolution becomes a matrix product when each window is written out as a column. All of them at once ("im2col") would
+# hold every input K times, so they are made a block at a time: of samples, of groups, or of positions.
 
 
-def is_narrow(weight: Array, positions: int) -> bool:
-    """Whether one product over all offsets is quicker than one for each offset of the first dimension.
-
-    It is where a product would have few terms; and where there are fewer positions of the output than channels, so that
-    the columns of all offsets are less to copy than the kernel.
-    """
-    return weight.shape[1] * math.prod(weight.shape[3:]) < NARROW or positions < len(weight)
-
-
-def kernel_rows(weight: Array, groups: int, narrow: bool) -> Array:
-    """(rows, G, O/G, C/G J): one matrix for each offset along the first dimension (just one where it is narrow)."""
-    rows = weight[None] if narrow else np.moveaxis(weight, 2, 0)
-    return rows.reshape(len(rows), groups, len(weight) // groups, -1)
-
-
-def side_by_side(samples: Array) -> Array:
-    """(b, G, R, P) -> (G, R, b P): the columns of all samples in one matrix, whose product sums over the samples."""
-    return np.moveaxis(samples, 0, 2).reshape(*samples.shape[1:3], -1)
-
-
-def shifted_columns(x: Array, windows: Windows, groups: int, narrow: bool) -> Iterator[tuple[slice, list[Array]]]:
-    """For each block of samples, the block and for each of `kernel_rows` its columns (b, G, C/G J, P)."""
+def column_blocks(
+    x: Array, weight: Array, windows: Windows, laid: Windows, groups: int
+) -> Iterator[tuple[slice, slice, slice, Array]]:
+    """The columns (b, g, C/G K, P) in blocks, each with its samples, groups and positions in the first dimension."""
     w = windows
-    offsets = list(itertools.product(*map(range, w.kernel[0 if narrow else 1 :])))  # J offsets: those that are copied
-    size = x.itemsize * x.shape[1] * len(offsets) * math.prod(w.output[1:]) * (w.output if narrow else w.input)[0]
-    # What is seen of the padded input, for each offset; and of these copies, for each of `kernel_rows`.
-    looks = [w.at(offset) if narrow else (slice(None), *w.at((0, *offset))[1:]) for offset in offsets]
-    row_looks = [slice(None)] if narrow else [w.at((k,) + (0,) * (len(w.kernel) - 1))[0] for k in range(w.kernel[0])]
-    low, high = w.low, w.high
-    for block in blocks(len(x), size):
-        padded = resize(x[block], low, high)  # (b, C, *reach)
-        b, channels, height = padded.shape[:3]
-        columns = np.empty_like(
-            x, shape=(b, channels, len(looks), w.output[0] if narrow else height, *w.output[1:]), order="C"
-        )
-        for j, look in enumerate(looks):
-            columns[:, :, j] = padded[(..., *look)]
-        # At stride 1 the slice's rows follow each other, so reshape gives a view; at others it copies.
-        yield block, [columns[:, :, :, rows].reshape(b, groups, -1, math.prod(w.output)) for rows in row_looks]
+    row = math.prod(laid.output[1:])  # positions at one index of the first dimension
+    size = x.itemsize * weight.shape[1] * math.prod(w.kernel) * row  # bytes of their columns, of one group
+    room = max(BLOCK, 4 * weight.nbytes // groups)  # of a product with less, the weight is what is read most
+    high = w.high if laid is windows else (w.high[0] + 1, *w.high[1:])  # the last row's windows wrap around, too
+    x_groups = x.reshape(len(x), groups, weight.shape[1], *w.input)
+    for stage in blocks(len(x), x[:1].nbytes, STAGE):
+        padded = resize(x_groups[stage], w.low, high)
+        seen = laid.view(padded if laid is windows else np.asanyarray(padded, order="C"))
+        before = (slice(None),) * (1 + len(w.kernel))
+        for some in blocks(len(seen), size * w.output[0] * groups, room):
+            samples = slice(stage.start + some.start, stage.start + some.stop)
+            for part in blocks(groups, size * w.output[0], room):
+                for index in blocks(w.output[0], size, room):
+                    columns = seen[(some, part, *before, index)]  # (b, g, C/G, *kernel, *positions)
+                    length = (index.stop - index.start) * row
+                    yield samples, part, index, columns.reshape(*columns.shape[:2], -1, length)  # the copy
 
 
-def blocks(samples: int, size: int) -> list[slice]:
-    """The samples in blocks of about BLOCK bytes, one of them having `size`."""
-    step = max(1, BLOCK // max(size, 1))
-    return [slice(start, start + step) for start in range(0, samples, step)]
+def laid_out(windows: Windows, weight: Array, groups: int, dtype: Any) -> Windows:
+    """`windows`, or for few output channels those at every position of a whole padded row.
+
+    The last ones of a row begin in it and end in the next, and are no outputs. But for every offset row
+    follows row in memory then, and one long row is copied several times faster than many short ones.
+    """
+    w = windows
+    outputs = len(weight) // groups
+    worth = outputs <= FEW and outputs <= weight[0].size and len(w.kernel) > 1 and dtype.kind in "fc"
+    if not worth or any(s != 1 for s in w.stride):
+        return windows
+    return dataclasses.replace(w, output=(w.output[0], *w.reach[1:]))
+
+
+def blocks(length: int, size: int, room: int = BLOCK) -> list[slice]:
+    """Slices of nearly equal lengths that cover `length` entries of `size` bytes each, `room` bytes at a time."""
+    most = max(1, room // max(size, 1))
+    step = max(1, -(-length // max(1, -(-length // most))))
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+# --- many small images ------------------------------------------------------------------------------------------------
+
+
+def is_small(x: Array, windows: Windows) -> bool:
+    """Whether one image is too few positions for a product."""
+    return len(x) > 1 and math.prod(windows.output) < SMALL
+
+
+def as_one_image(x: Array) -> Array:
+    """(N, C, *sizes) -> (1, C, N, *sizes): the samples are one more dimension, along which the kernel has length 1."""
+    return x.swapaxes(0, 1)[None]
+
+
+def as_images(x: Array) -> Array:
+    """The inverse of `as_one_image`."""
+    return x[0].swapaxes(0, 1)
 
 
 # --- the functions ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ functions here loop over the few kernel offsets and let NumPy loop over the many
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Windows:
         spatial = zip(self.kernel, self.stride, self.dilation, self.low, self.input, self.output, strict=True)
         return tuple(s * (p - 1) + d * (k - 1) + 1 - low - i for k, s, d, low, i, p in spatial)
 
+    @property
+    def reach(self) -> Sizes:
+        """Sizes after padding: as far as the last window."""
+        return tuple(low + size + high for low, size, high in zip(self.low, self.input, self.high, strict=True))
+
     def pad(self, x: Array, value: float = 0.0) -> Array:
         """The part of `x` that windows see, with `value` around it."""
         return resize(x, self.low, self.high, value)
@@ -56,6 +62,54 @@ class Windows:
         """The slices of the padded input that all positions see with this kernel offset."""
         spatial = zip(offset, self.stride, self.dilation, self.output, strict=True)
         return tuple(slice(k * d, k * d + s * (p - 1) + 1, s) for k, s, d, p in spatial)
+
+    def view(self, padded: Array) -> Array:
+        """(..., *kernel, *output), what each position sees with each offset: a view of `padded`, for reading."""
+        steps = padded.strides[padded.ndim - len(self.kernel) :]
+        strides = (
+            *padded.strides[: padded.ndim - len(self.kernel)],
+            *(d * step for d, step in zip(self.dilation, steps, strict=True)),
+            *(s * step for s, step in zip(self.stride, steps, strict=True)),
+        )
+        shape = (*padded.shape[: padded.ndim - len(self.kernel)], *self.kernel, *self.output)
+        return np.lib.stride_tricks.as_strided(padded, shape, strides, subok=True, writeable=False)
+
+    def of_images(self, n: int) -> Windows:
+        """The windows of one image that holds `n` of these along a further first dimension."""
+        return Windows(
+            (1, *self.kernel),
+            (1, *self.stride),
+            (1, *self.dilation),
+            (0, *self.low),
+            (n, *self.input),
+            (n, *self.output),
+        )
+
+    def turned(self, residue: Sizes) -> tuple[Windows, list[Any], list[Any]]:
+        """The windows, with stride 1, in which the inputs i of one residue (i + low) mod stride see the positions.
+
+        Beside them the offsets that meet these inputs, from the last to the first, and the inputs themselves. With
+        i + low = m stride + residue and k dilation = q stride + residue, input m sees p = m - q.
+        """
+        along = []
+        for r, n, s, d, low, size, positions in zip(
+            residue, self.kernel, self.stride, self.dilation, self.low, self.input, self.output, strict=True
+        ):
+            common = math.gcd(s, d)
+            step = s // common  # from one such offset to the next
+            k = next((k for k in range(min(n, step)) if (k * d - r) % s == 0), n)  # the first
+            count = -(-(n - k) // step)
+            q = (k * d - r) // s
+            m = -((r - low) // s)  # the first input's
+            first = m * s + r - low
+            backwards = slice(k + (count - 1) * step, k - 1 if k > 0 else None, -step)
+            front = (count - 1) * (d // common) + q - m
+            along.append(
+                (count, d // common, front, positions, len(range(first, size, s)), backwards, slice(first, None, s))
+            )
+        kernel, dilation, front, input, output, offsets, inputs = zip(*along, strict=True)
+        turned = Windows(kernel, (1,) * len(kernel), dilation, front, input, output)
+        return turned, list(offsets), list(inputs)
 
     def along(self, d: int) -> list[Any]:
         """For each offset in dimension `d` alone, the index of what all positions see with it in the padded input."""
