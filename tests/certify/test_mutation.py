@@ -114,8 +114,6 @@ def test_random_probes_tell_mutants_apart():
 @pytest.mark.parametrize(
     ("file", "function", "module"),
     [
-        ("convolution", "correlate", "Conv2d"),
-        ("convolution", "correlate", "ConvTranspose3d"),
         ("max_pooling", "scatter", "AdaptiveMaxPool2d"),
         ("max_pooling", "scatter", "FractionalMaxPool3d"),
         ("unpooling", "max_unpool", "MaxUnpool1d"),
