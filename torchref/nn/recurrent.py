@@ -83,7 +83,7 @@ def through_time(  # noqa: C901, PLR0915 (one recurrence there and back: its hal
         a_h = weight_hh @ h[:, :n]  # (G, n)
         if bias_hh is not None and not only_sum:
             a_h += bias_hh[:, None]
-        (h_new, *c_new), gates_backward = gates(a_x[rows].T.copy(), a_h, h[:, :n], *(s[:, :n] for s in c))
+        (h_new, *c_new), gates_backward = gates(a_x[rows].T, a_h, h[:, :n], *(s[:, :n] for s in c))
         gates_backwards.append(gates_backward)
         if weight_hr is not None and unprojected is not None:
             unprojected[rows] = h_new.T

@@ -62,23 +62,27 @@ def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backw
     forget gate: Gers, Schmidhuber & Cummins 2000.
     """
     hidden = len(c)
-    a = a_x + a_h  # (4 hidden, N)
-    i, f = split(sigma(a[: 2 * hidden]), 2)
-    g = np.tanh(a[2 * hidden : 3 * hidden])
-    o = sigma(a[3 * hidden :])
-    c_new = f * c + i * g
+    gates = a_x + a_h  # (4 hidden, N)
+    i, f, g, o = split(gates, 4)
+    sigma_(gates[: 2 * hidden])  # i and f
+    np.tanh(g, out=g)
+    sigma_(o)
+    kept, new = f * c, i * g
+    c_new = kept + new
     tanh_c = np.tanh(c_new)
     h_new = o * tanh_c
 
     def backward(dh_new: Array, dc_new: Array) -> tuple[Array, Array, None, Array]:
-        do = dh_new * tanh_c
-        dc = dc_new + dh_new * o - do * h_new  # dh' o (1 - tanh^2) = dh' o - (dh' tanh) (o tanh)
-        da = np.empty_like(dc, shape=(4 * hidden, *dc.shape[1:]), order="C")
+        dh_h = dh_new * h_new
+        dc = dh_new * o
+        dc -= dh_h * tanh_c  # dh' o (1 - tanh^2) = dh' o - dh' (o tanh) tanh
+        dc += dc_new
+        da = 1 - gates  # (4 hidden, N), what the derivatives of the three sigmoids share
         da_i, da_f, da_g, da_o = split(da, 4)
-        np.multiply(dc * g, i - i * i, out=da_i)
-        np.multiply(dc * c, f - f * f, out=da_f)
-        np.multiply(dc * i, 1 - g * g, out=da_g)
-        np.multiply(do, o - o * o, out=da_o)
+        da_i *= dc * new
+        da_f *= dc * kept
+        np.multiply(dc, i - new * g, out=da_g)
+        da_o *= dh_h
         return da, da, None, dc * f
 
     return (h_new, c_new), backward
@@ -96,7 +100,8 @@ def gru_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
     Cho et al. 2014, with torch's reset: r scales W_hn h + b_hn, not h.
     """
     hidden = len(h)
-    r, z = split(sigma(a_x[: 2 * hidden] + a_h[: 2 * hidden]), 2)
+    gates = a_x[: 2 * hidden] + a_h[: 2 * hidden]
+    r, z = split(sigma_(gates), 2)
     ah_n = a_h[2 * hidden :]
     n = np.tanh(a_x[2 * hidden :] + r * ah_n)
     h_new = n + z * (h - n)
@@ -114,13 +119,13 @@ def gru_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
     return (h_new,), backward
 
 
-def sigma(a: Array) -> Array:
-    """1 / (1 + exp(-a)) = (1 + tanh(a / 2)) / 2: NumPy's tanh is vectorised, and nothing overflows."""
-    s = a * 0.5
-    np.tanh(s, out=s)
-    s *= 0.5
-    s += 0.5
-    return s
+def sigma_(a: Array) -> Array:
+    """1 / (1 + exp(-a)) = (1 + tanh(a / 2)) / 2 in place: NumPy's tanh is vectorised, and nothing overflows."""
+    a *= 0.5
+    np.tanh(a, out=a)
+    a *= 0.5
+    a += 0.5
+    return a
 
 
 def split(array: Array, parts: int) -> list[Array]:
