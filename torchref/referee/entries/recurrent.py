@@ -135,7 +135,7 @@ def fused_gru_cell(
     """One step of a GRU from its gates a_x, a_h (N, 3 hidden), as CUDA fuses it; `gru_gates` derives it."""
     (h_new,), gates_backward = gru_gates(with_bias(a_x, bias_x).T, with_bias(a_h, bias_h).T, h.T)
 
-    def backward(doutputs: tuple[Array | None, ...]) -> list[Array]:
+    def backward(doutputs: tuple[Array, ...]) -> list[Array]:
         da_x, da_h, dh = gates_backward(doutputs[0].T)
         return [da_x.T, da_h.T, dh.T, *biases(da_x.T, da_h.T, bias_x, bias_h)]
 
