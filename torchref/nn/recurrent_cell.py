@@ -21,7 +21,8 @@ State: TypeAlias = tuple[Array, ...]  # (h,) or (h, c), each (N, hidden)
 #
 # Each takes (a_x, a_h, *state) and returns the new state and its backward, which takes the new state's gradients and
 # returns (da_x, da_h, *dstate). There dh is what reaches h directly; what reaches it through a_h is the caller's. It
-# is None where h is used through a_h alone.
+# is None where h is used through a_h alone. A sequence is a column in all of these arrays, (hidden, N), and each gate
+# a block of rows.
 
 
 def tanh_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:  # noqa: ARG001 (as all gates)
@@ -47,7 +48,7 @@ def relu_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:  # n
 
 
 def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backward]:  # noqa: ARG001 (as all gates)
-    """One step of a long short-term memory, a_x and a_h (N, 4 hidden) holding the parts of i, f, g, o in this order.
+    """One step of a long short-term memory, a_x and a_h (4 hidden, N) holding the parts of i, f, g, o in this order.
 
         i = sigma(a_i)   f = sigma(a_f)   g = tanh(a_g)   o = sigma(a_o)      a = a_x + a_h
         c' = f c + i g                                                        the cell's memory
@@ -60,36 +61,35 @@ def lstm_gates(a_x: Array, a_h: Array, h: Array, c: Array) -> tuple[State, Backw
     `backward(dh', dc')` returns da, da, None (h counts through a_h alone) and dc f. Hochreiter & Schmidhuber 1997;
     forget gate: Gers, Schmidhuber & Cummins 2000.
     """
-    hidden = c.shape[-1]
-    # One tanh for all four gates: sigma(a) = (1 + tanh(a / 2)) / 2.
-    scale = np.full_like(a_x, 0.5, shape=(4 * hidden,), order="C")
-    scale[2 * hidden : 3 * hidden] = 1
-    gates = a_x + a_h  # (N, 4 hidden)
-    gates *= scale
-    np.tanh(gates, out=gates)
-    gates *= scale
-    gates += 1 - scale
+    hidden = len(c)
+    gates = a_x + a_h  # (4 hidden, N)
     i, f, g, o = split(gates, 4)
-    c_new = f * c + i * g
+    sigma_(gates[: 2 * hidden])  # i and f
+    np.tanh(g, out=g)
+    sigma_(o)
+    kept, new = f * c, i * g
+    c_new = kept + new
     tanh_c = np.tanh(c_new)
     h_new = o * tanh_c
 
     def backward(dh_new: Array, dc_new: Array) -> tuple[Array, Array, None, Array]:
-        do = dh_new * tanh_c
-        dc = dc_new + dh_new * o - do * h_new  # dh' o (1 - tanh^2) = dh' o - (dh' tanh) (o tanh)
-        da = np.empty_like(gates)
+        dh_h = dh_new * h_new
+        dc = dh_new * o
+        dc -= dh_h * tanh_c  # dh' o (1 - tanh^2) = dh' o - dh' (o tanh) tanh
+        dc += dc_new
+        da = 1 - gates  # (4 hidden, N), what the derivatives of the three sigmoids share
         da_i, da_f, da_g, da_o = split(da, 4)
-        da_i[...] = dc * g * (i - i * i)
-        da_f[...] = dc * c * (f - f * f)
-        da_g[...] = dc * (i - i * g * g)
-        da_o[...] = do * (o - o * o)
+        da_i *= dc * new
+        da_f *= dc * kept
+        np.multiply(dc, i - new * g, out=da_g)
+        da_o *= dh_h
         return da, da, None, dc * f
 
     return (h_new, c_new), backward
 
 
 def gru_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
-    """One step of a gated recurrent unit, a_x and a_h (N, 3 hidden) holding the parts of r, z, n in this order.
+    """One step of a gated recurrent unit, a_x and a_h (3 hidden, N) holding the parts of r, z, n in this order.
 
         r = sigma(ax_r + ah_r)   z = sigma(ax_z + ah_z)   n = tanh(ax_n + r ah_n)
         h' = (1 - z) n + z h
@@ -99,30 +99,39 @@ def gru_gates(a_x: Array, a_h: Array, h: Array) -> tuple[State, Backward]:
     ax and ah share da_r and da_z; n's part is da_n in ax, but da_n r in ah, which r scales. h itself gets dh' z.
     Cho et al. 2014, with torch's reset: r scales W_hn h + b_hn, not h.
     """
-    hidden = h.shape[-1]
-    gates = np.tanh(0.5 * (a_x[:, : 2 * hidden] + a_h[:, : 2 * hidden])) * 0.5 + 0.5  # sigma(a) = (1 + tanh(a / 2)) / 2
-    r, z = split(gates, 2)
-    ah_n = a_h[:, 2 * hidden :]
-    n = np.tanh(a_x[:, 2 * hidden :] + r * ah_n)
+    hidden = len(h)
+    gates = a_x[: 2 * hidden] + a_h[: 2 * hidden]
+    r, z = split(sigma_(gates), 2)
+    ah_n = a_h[2 * hidden :]
+    n = np.tanh(a_x[2 * hidden :] + r * ah_n)
     h_new = n + z * (h - n)
 
     def backward(dh_new: Array) -> tuple[Array, Array, Array]:
-        da_x, da_h = np.empty_like(a_x), np.empty_like(a_h)
+        da_x, da_h = (np.empty_like(a, order="C") for a in (a_x, a_h))
         da_r, da_z, da_n = split(da_x, 3)
-        da_n[...] = dh_new * (1 - z) * (1 - n * n)
-        da_z[...] = dh_new * (h - n) * (z - z * z)
-        da_r[...] = da_n * ah_n * (r - r * r)
-        da_h[:, : 2 * hidden] = da_x[:, : 2 * hidden]
-        da_h[:, 2 * hidden :] = da_n * r
+        np.multiply(dh_new * (1 - z), 1 - n * n, out=da_n)
+        np.multiply(dh_new * (h - n), z - z * z, out=da_z)
+        np.multiply(da_n * ah_n, r - r * r, out=da_r)
+        da_h[: 2 * hidden] = da_x[: 2 * hidden]
+        da_h[2 * hidden :] = da_n * r
         return da_x, da_h, dh_new * z
 
     return (h_new,), backward
 
 
+def sigma_(a: Array) -> Array:
+    """1 / (1 + exp(-a)) = (1 + tanh(a / 2)) / 2 in place: NumPy's tanh is vectorised, and nothing overflows."""
+    a *= 0.5
+    np.tanh(a, out=a)
+    a *= 0.5
+    a += 0.5
+    return a
+
+
 def split(array: Array, parts: int) -> list[Array]:
-    """Views of `parts` equal blocks of columns."""
-    width = array.shape[-1] // parts
-    return [array[:, k * width : (k + 1) * width] for k in range(parts)]
+    """Views of `parts` equal blocks of rows."""
+    height = len(array) // parts
+    return [array[k * height : (k + 1) * height] for k in range(parts)]
 
 
 # --- the cells ------------------------------------------------------------------------------------------------------
@@ -143,16 +152,17 @@ def cell(
     """
     a_x, input_backward = linear(x, weight_ih, bias_ih)
     a_h, hidden_backward = linear(state[0], weight_hh, bias_hh)
-    new_state, gates_backward = gates(a_x, a_h, *state)
+    columns, gates_backward = gates(a_x.T, a_h.T, *(s.T for s in state))
+    new_state = tuple(s.T for s in columns)
 
     def backward(*dstate: Array | None) -> tuple[Array | None, ...]:
-        filled = (np.zeros_like(s) if ds is None else ds for s, ds in zip(new_state, dstate, strict=True))
+        filled = (np.zeros_like(s) if ds is None else ds.T for s, ds in zip(columns, dstate, strict=True))
         da_x, da_h, dh_direct, *dc = gates_backward(*filled)
-        dx, dweight_ih, dbias_ih = input_backward(da_x)
-        dh, dweight_hh, dbias_hh = hidden_backward(da_h)
+        dx, dweight_ih, dbias_ih = input_backward(da_x.T)
+        dh, dweight_hh, dbias_hh = hidden_backward(da_h.T)
         if dh_direct is not None:
-            dh = dh + dh_direct
-        return dx, dh, *dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh
+            dh = dh + dh_direct.T
+        return dx, dh, *(ds.T for ds in dc), dweight_ih, dweight_hh, dbias_ih, dbias_hh
 
     return new_state, backward
 

@@ -118,14 +118,14 @@ def fused_lstm_cell(
     a_x: Array, a_h: Array, c: Array, bias_x: Array | None = None, bias_h: Array | None = None
 ) -> tuple[tuple[Array, Array], Backward]:
     """One step of an LSTM from its gates a_x, a_h (N, 4 hidden), as CUDA fuses it; `lstm_gates` derives it."""
-    (h_new, c_new), gates_backward = lstm_gates(with_bias(a_x, bias_x), with_bias(a_h, bias_h), c, c)
+    (h_new, c_new), gates_backward = lstm_gates(with_bias(a_x, bias_x).T, with_bias(a_h, bias_h).T, c.T, c.T)
 
     def backward(doutputs: tuple[Array | None, ...]) -> list[Array]:
         dh, dc = (np.zeros_like(c) if d is None else d for d in (*doutputs, None)[:2])
-        da_x, da_h, _, dc_before = gates_backward(dh, dc)
-        return [da_x, da_h, dc_before, *biases(da_x, da_h, bias_x, bias_h)]
+        da_x, da_h, _, dc_before = gates_backward(dh.T, dc.T)
+        return [da_x.T, da_h.T, dc_before.T, *biases(da_x.T, da_h.T, bias_x, bias_h)]
 
-    return (h_new, c_new), backward
+    return (h_new.T, c_new.T), backward
 
 
 @entry("_thnn_fused_gru_cell")
@@ -133,10 +133,10 @@ def fused_gru_cell(
     a_x: Array, a_h: Array, h: Array, bias_x: Array | None = None, bias_h: Array | None = None
 ) -> tuple[tuple[Array], Backward]:
     """One step of a GRU from its gates a_x, a_h (N, 3 hidden), as CUDA fuses it; `gru_gates` derives it."""
-    (h_new,), gates_backward = gru_gates(with_bias(a_x, bias_x), with_bias(a_h, bias_h), h)
+    (h_new,), gates_backward = gru_gates(with_bias(a_x, bias_x).T, with_bias(a_h, bias_h).T, h.T)
 
-    def backward(doutputs: tuple[Array | None, ...]) -> list[Array]:
-        da_x, da_h, dh = gates_backward(doutputs[0])
-        return [da_x, da_h, dh, *biases(da_x, da_h, bias_x, bias_h)]
+    def backward(doutputs: tuple[Array, ...]) -> list[Array]:
+        da_x, da_h, dh = gates_backward(doutputs[0].T)
+        return [da_x.T, da_h.T, dh.T, *biases(da_x.T, da_h.T, bias_x, bias_h)]
 
-    return (h_new,), backward
+    return (h_new.T,), backward
