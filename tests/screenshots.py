@@ -159,7 +159,7 @@ def shoot_notebook(opened: Any, place: Path) -> None:
         page = context.new_page()
         page.goto((place / f"notebook-{mode}.html").as_uri(), wait_until="domcontentloaded")
         box = page.locator(".finding").last.bounding_box()  # the page ends with what is wrong, not within a line
-        clip = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 24}
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 6}
         save(page.screenshot(full_page=True, clip=clip), IMAGES / f"notebook-{mode}.png")
         context.close()
 

@@ -11,7 +11,7 @@ from itertools import cycle
 
 import numpy as np
 
-from torchref.compare.record.drawing import COLOURS, NUMPY, PALE, PAPER, TORCH, Entry, Figure, shaded
+from torchref.compare.record.drawing import COLOURS, INK, NUMPY, PALE, PAPER, TORCH, Entry, Figure, shaded
 from torchref.nn.module import Array
 
 __all__ = [
@@ -82,7 +82,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     """Both twins' masks, and where they differ. (N, units) each"""
     legend = [*MASK_LEGEND, ("differs", DIFFERING, "box")]
     figure = Figure(title, 3, legend=legend, left=48)
-    up, across = (f"first {min(most, of)} of {of}" for most, of in zip((ROWS, UNITS), ours.shape, strict=True))
+    up, across = (f"{rows} (of {len(ours)})", f"unit (of {ours.shape[1]})")  # the ticks say which are shown
     ours, theirs = (mask[:ROWS, :UNITS] for mask in (ours, theirs))
     n, units = ours.shape
     differing = np.where((ours != theirs)[..., None], np.array(DIFFERING), 255)
@@ -90,7 +90,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     said = f"{count} of {ours.size} differ" if count else "none differs"
     shown = (("NumPy", MASK[ours]), ("torch", MASK[theirs]), (said, differing))
     for number, (name, colours) in enumerate(shown):
-        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), f"{across} units", f"{up} {rows}s")
+        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), across, up)
         axes.cells(colours)
         axes.ticks([(0.5, "1"), (units - 0.5, str(units))], [(n - 0.5, "1"), (0.5, str(n))])
     return figure.pixels()
@@ -121,7 +121,7 @@ def _of_channels(array: Array) -> tuple[Array, Array]:
 
 def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array], title: str) -> Array:
     """Running mean and variance against the batch's: a dot for each channel, on the line where they are equal."""
-    legend = [("a channel", NUMPY, "dots"), ("equal", (150, 150, 150), "thin")]
+    legend = [("a channel", NUMPY, "dots"), ("equal", INK, "thin")]
     figure = Figure(title, 2, legend=legend)
     for number, name in enumerate(("mean", "variance")):
         ours, theirs = batch[number], running[number]
@@ -129,8 +129,8 @@ def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array],
         ends = float(both.min()), float(both.max())
         axes = figure.axes(number, name, ends, ends, f"batch's {name}", f"running {name}")
         axes.ticks()
-        axes.line(ends, ends, (150, 150, 150), 2)
-        axes.dots(ours.tolist(), theirs.tolist(), NUMPY)
+        axes.dots(ours.tolist(), theirs.tolist(), NUMPY, 5)
+        axes.line(ends, ends, INK, 3)  # over the dots, which would hide it
     return figure.pixels()
 
 
