@@ -106,7 +106,7 @@ SHOTS = (
     Shot("digits-images-layers", "digits", "images", filter_tags("masks|front and behind|running and"), 1300),
     Shot("digits-images-depth", "digits", "images", filter_tags("by depth")),
     Shot("digits-images-examples", "digits", "images", filter_tags("wrong|weights as"), 1560),
-    Shot("digits-text", "digits", "text"),
+    Shot("digits-text", "digits", "text", height=770),
     Shot("sweep-time-series", "sweep/regression", prepare=whole_curves, height=1080, width=1800),
     Shot("sweep-hparams", "sweep/regression", "hparams", width=1800),
     Shot("lesson-gradient-descent", "lessons/gradient_descent", prepare=whole_curves, height=1000),
@@ -114,7 +114,7 @@ SHOTS = (
     Shot("lesson-batch-norm", "lessons/batch_norm", prepare=whole_curves, height=960),
     Shot("lesson-rnn", "lessons/rnn", prepare=whole_curves, height=1100),
     Shot("backprop-network", "digits", "backprop", tab("Network", "plain"), 1040, 1740),
-    Shot("backprop-entry", "digits", "backprop", entry, 1130),
+    Shot("backprop-entry", "digits", "backprop", entry, 1096),
     Shot("backprop-wave", "digits", "backprop", tab("The wave", "dropout"), 940),
     Shot("backprop-circuits", "digits", "backprop", circuit),
     Shot("backprop-parting", "fault/digits", "backprop", tab("Where the twins part"), 1260),
@@ -158,7 +158,9 @@ def shoot_notebook(opened: Any, place: Path) -> None:
         context = opened.new_context(viewport={"width": WIDTH, "height": 1500}, color_scheme=mode)
         page = context.new_page()
         page.goto((place / f"notebook-{mode}.html").as_uri(), wait_until="domcontentloaded")
-        save(page.screenshot(), IMAGES / f"notebook-{mode}.png")
+        box = page.locator(".finding").last.bounding_box()  # the page ends with what is wrong, not within a line
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 6}
+        save(page.screenshot(full_page=True, clip=clip), IMAGES / f"notebook-{mode}.png")
         context.close()
 
 

@@ -67,7 +67,7 @@ def measure(trained: Trained) -> dict[str, float]:
     lowest = least_squares(trained.data)
     return {
         "against the slope": float(np.mean(trained.kept["against"])),
-        "steps that lower the loss": float(np.mean(np.diff(loss) < 0)),
+        "share of steps that lower the loss": float(np.mean(np.diff(loss) < 0)),
         "share gained": float((loss[0] - loss[-1]) / (loss[0] - lowest)),
     }
 
@@ -81,7 +81,7 @@ def least_squares(data: Any) -> float:
 
 def judge(f: Figures) -> list[Finding]:
     whole, batch, ball = f["all examples"], f["batches"], f["momentum"]
-    falls = "steps that lower the loss"
+    falls = "share of steps that lower the loss"
     return [
         always("each weight moves against its slope, at every step", whole["against the slope"] == 1),
         always("the loss falls at every step", whole[falls] == 1),
@@ -121,7 +121,7 @@ lesson = Lesson(
     },
     measure=measure,
     judge=judge,
-    cards=("loss/all examples", "figures/share gained", "figures/steps that lower the loss"),
+    cards=("loss/all examples", "figures/share gained", "figures/share of steps that lower the loss"),
     control="standing still",
     train=train,
     watch=watch,

@@ -48,8 +48,32 @@ def test_no_curve_is_cut_off():
 
 def test_settings_do_not_take_the_engines_colours():
     """Catches a first setting in NumPy's blue, which would look like NumPy's curve."""
-    assert NUMPY not in COLOURS[:3]
-    assert TORCH not in COLOURS
+    assert NUMPY not in (*COLOURS[:3], *pictures.OVER_SETTINGS[:6])
+    assert TORCH not in (*COLOURS, *pictures.OVER_SETTINGS)
+
+
+def test_a_bar_hides_no_dot():
+    """Catches a seed's dot under the bar of the mean: with one seed it lies at the mean."""
+    picture = pictures.by_setting(
+        "t", "size", "gap", {"": [("small", np.ones(1)), ("large", np.zeros(1))]}, joined=False
+    )
+    columns = (picture == np.array(pictures.OVER_SETTINGS[0])).all(axis=2).any(axis=0)
+    assert np.diff(columns.astype(int)).tolist().count(1) == 4, "a bar and a dot apart, at each of the two settings"
+
+
+def test_a_line_shows_under_an_equal_one():
+    """Catches a moment that a later one with the same gradients hides."""
+    equal = pictures.gradients_by_depth(["a", "b", "c"], {step: np.array([0.1, 0.2, 0.3]) for step in range(5)}, "t")
+    marks = 27 * 13  # a shade's pixels in the legend
+    for shade in pictures.moments(5):
+        assert count(equal, shade) > 3 * marks, shade
+
+
+def test_the_colours_of_moments_are_apart():
+    """Catches a grey, or two moments that look the same: the way from yellow to black leads over colours."""
+    shades = np.array(pictures.moments(5))
+    assert np.linalg.norm(np.diff(shades, axis=0), axis=1).min() > 100
+    assert np.ptp(shades[:-1], axis=1).min() > 80
 
 
 def test_a_mask_tells_dropped_units_from_silent_ones():

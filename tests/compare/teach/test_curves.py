@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from torchref.compare.catalogue import find_lesson
-from torchref.compare.record.drawing import COLOURS
 from torchref.compare.record.metrics import read_metrics
-from torchref.compare.record.pictures import by_setting
+from torchref.compare.record.pictures import OVER_SETTINGS, by_setting
 from torchref.compare.record.recorder import Recorder
 from torchref.compare.teach.curves import figures_drawn, record
 from torchref.compare.teach.lesson import Across
@@ -52,5 +51,7 @@ def test_a_dot_for_each_seed():
         "t", "size", "gap", {"": [("small", np.linspace(0, 1, 9)), ("large", np.array([2.0]))]}, joined=False
     )
     assert one.shape == many.shape
-    assert (many == np.array(COLOURS[0])).all(axis=2).sum() > (one == np.array(COLOURS[0])).all(axis=2).sum()
+    assert (many == np.array(OVER_SETTINGS[0])).all(axis=2).sum() > (one == np.array(OVER_SETTINGS[0])).all(
+        axis=2
+    ).sum()
     assert by_setting("t", "size", "gap", {"": [("small", np.array([np.nan]))]}).shape == one.shape

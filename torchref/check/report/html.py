@@ -42,7 +42,7 @@ body.torchref,.torchref{background:#191919;color:#e6e6e6}
 .torchref .right{color:#6bd07c}.torchref .wrong{color:#ff8078}.torchref .none{color:#f0b45a}}
 """
 LEGEND = (
-    "<p>Blue: above zero, orange: below, no colour: zero, magenta: not finite. "
+    "<p>Blue: above zero, orange: below, the paler the nearer to zero, magenta: not finite. "
     "Point at a tile, or click it, for its value.</p>"
 )
 # Where scripts run, the pictures can be opened entry by entry; elsewhere, as in a notebook, they stay as they are.

@@ -213,7 +213,7 @@ def _wide(ends: Range) -> Range:
     return (low, high) if high > low else (low - 0.5 * (abs(low) or 1), low + 0.5 * (abs(low) or 1))
 
 
-def nice(ends: Range, count: int = 5) -> list[tuple[float, str]]:
+def nice(ends: Range, count: int = 6) -> list[tuple[float, str]]:
     """About `count` round numbers within a range, with their texts."""
     low, high = ends
     step = 10 ** math.floor(math.log10((high - low) / count))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 
-from torchref.compare.record.drawing import COLOURS, NUMPY, PALE, PAPER, TORCH, Entry, Figure, shaded
+from torchref.compare.record.drawing import COLOURS, INK, NUMPY, PALE, PAPER, TORCH, Entry, Figure, shaded
 from torchref.nn.module import Array
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DROPPED",
     "GREEN",
     "KEPT",
+    "OVER_SETTINGS",
     "agreement",
     "attention",
     "by_setting",
@@ -38,11 +40,13 @@ __all__ = [
 ZERO, DROPPED, KEPT = 0, 1, 2  # of a unit in front of dropout and behind it
 MASK = np.array([[232, 232, 232], [213, 94, 0], [0, 114, 178]], np.uint8)
 MASK_LEGEND = [("kept", (0, 114, 178), "box"), ("dropped", (213, 94, 0), "box")]
-MASK_LEGEND += [("was 0 before (ReLU)", (232, 232, 232), "box")]
+MASK_LEGEND += [("was 0 before", (232, 232, 232), "box")]
 DIFFERING = (200, 0, 60)
 DARK_ORANGE, GREEN = (213, 94, 0), (0, 158, 115)
 ROWS, UNITS, CHANNELS = 16, 24, 16  # the most that a picture shows
 ACROSS = 8  # images in a row
+# Of a figure over settings: colours that TensorBoard gives to no curve, so that nobody takes them for a curve's.
+OVER_SETTINGS = ((150, 110, 60), (0, 0, 0), (160, 160, 160), *COLOURS)
 
 
 def agreement(steps: Array, ours: Array, theirs: Array, title: str, what: str) -> Array:
@@ -78,7 +82,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     """Both twins' masks, and where they differ. (N, units) each"""
     legend = [*MASK_LEGEND, ("differs", DIFFERING, "box")]
     figure = Figure(title, 3, legend=legend, left=48)
-    up, across = (f"first {min(most, of)} of {of}" for most, of in zip((ROWS, UNITS), ours.shape, strict=True))
+    up, across = (f"{rows} (of {len(ours)})", f"unit (of {ours.shape[1]})")  # the ticks say which are shown
     ours, theirs = (mask[:ROWS, :UNITS] for mask in (ours, theirs))
     n, units = ours.shape
     differing = np.where((ours != theirs)[..., None], np.array(DIFFERING), 255)
@@ -86,7 +90,7 @@ def masks(ours: Array, theirs: Array, title: str, rows: str = "example") -> Arra
     said = f"{count} of {ours.size} differ" if count else "none differs"
     shown = (("NumPy", MASK[ours]), ("torch", MASK[theirs]), (said, differing))
     for number, (name, colours) in enumerate(shown):
-        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), f"{across} units", f"{up} {rows}s")
+        axes = figure.axes(number, name, (0.0, float(units)), (0.0, float(n)), across, up)
         axes.cells(colours)
         axes.ticks([(0.5, "1"), (units - 0.5, str(units))], [(n - 0.5, "1"), (0.5, str(n))])
     return figure.pixels()
@@ -117,7 +121,7 @@ def _of_channels(array: Array) -> tuple[Array, Array]:
 
 def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array], title: str) -> Array:
     """Running mean and variance against the batch's: a dot for each channel, on the line where they are equal."""
-    legend = [("a channel", NUMPY, "dots"), ("equal", (150, 150, 150), "thin")]
+    legend = [("a channel", NUMPY, "dots"), ("equal", INK, "thin")]
     figure = Figure(title, 2, legend=legend)
     for number, name in enumerate(("mean", "variance")):
         ours, theirs = batch[number], running[number]
@@ -125,8 +129,8 @@ def running_statistics(batch: tuple[Array, Array], running: tuple[Array, Array],
         ends = float(both.min()), float(both.max())
         axes = figure.axes(number, name, ends, ends, f"batch's {name}", f"running {name}")
         axes.ticks()
-        axes.line(ends, ends, (150, 150, 150), 2)
-        axes.dots(ours.tolist(), theirs.tolist(), NUMPY)
+        axes.dots(ours.tolist(), theirs.tolist(), NUMPY, 5)
+        axes.line(ends, ends, INK, 3)  # over the dots, which would hide it
     return figure.pixels()
 
 
@@ -143,15 +147,16 @@ def gradients_by_depth(places: Sequence[str], norms: Mapping[int, Array], title:
     every = -(-len(places) // 5)  # names that do not run into each other
     axes.ticks([(i, place) for i, place in enumerate(places, start=1)][::every], [(h, f"1e{h}") for h in heights])
     at = list(range(1, len(places) + 1))
-    for (_, values), shade in zip(logs.items(), shades, strict=True):
-        axes.line(at, values.tolist(), shade, 5)
-        axes.dots(at, values.tolist(), shade)
+    for later, (values, shade) in enumerate(zip(logs.values(), shades, strict=True)):
+        width = max(3, 18 - 15 * later // len(logs))  # the later, the thinner: a line shows under an equal one
+        axes.line(at, values.tolist(), shade, width)
+        axes.dots(at, values.tolist(), shade, width // 2 + 3)
     return figure.pixels()
 
 
 def moments(count: int) -> list[tuple[int, int, int]]:
-    """A colour for each moment of a training, from yellow at its beginning over green and violet to black."""
-    anchors = np.array([(235, 190, 40), (60, 160, 90), (150, 60, 150), (25, 15, 30)])
+    """A colour for each moment of a training, from yellow at its beginning over green, blue and violet to black."""
+    anchors = np.array([(235, 190, 40), (60, 160, 90), (60, 120, 200), (150, 60, 150), (25, 15, 30)])
     at = np.linspace(0, len(anchors) - 1, count)
     red, green, blue = (np.interp(at, range(len(anchors)), channel).astype(int).tolist() for channel in anchors.T)
     return list(zip(red, green, blue, strict=True))
@@ -160,12 +165,12 @@ def moments(count: int) -> list[tuple[int, int, int]]:
 def by_setting(
     title: str, setting: str, figure: str, curves: Mapping[str, Sequence[tuple[str, Array]]], joined: bool = True
 ) -> Array:
-    """{label: [(a setting, a figure of each seed), ...]}: the settings along the axis, a dot a seed, a bar at the mean.
+    """{label: [(a setting, a figure of each seed), ...]}: the settings along the axis, a bar at the mean, a dot a seed.
 
     `joined`: a line through the means, where the settings are values of one quantity.
     """
     settings = list(dict.fromkeys(value for points in curves.values() for value, _ in points))
-    legend: list[Entry] = [(label, COLOURS[i % len(COLOURS)], "thick") for i, label in enumerate(curves) if label]
+    legend: list[Entry] = [(label, colour, "thick") for label, colour in zip(curves, cycle(OVER_SETTINGS)) if label]
     legend += [("bar: mean, dots: the seeds", PAPER, "words")]
     every = np.concatenate([values for points in curves.values() for _, values in points])
     finite = every[np.isfinite(every)] if np.isfinite(every).any() else np.zeros(1)
@@ -174,15 +179,14 @@ def by_setting(
     ends = float(finite.min()) - room, float(finite.max()) + room
     axes = panel.axes(0, "", (-0.5, len(settings) - 0.5), ends, setting, figure)
     axes.ticks(_names(settings))
-    for i, points in enumerate(curves.values()):
-        colour = COLOURS[i % len(COLOURS)]
+    for points, colour in zip(curves.values(), cycle(OVER_SETTINGS)):
         at = [settings.index(value) for value, _ in points]
         means = [float(np.mean(values)) for _, values in points]
         if joined:
             axes.line(at, means, colour, 4)
         for place, mean, (_, values) in zip(at, means, points, strict=True):
-            axes.line([place - 0.15, place + 0.15], [mean, mean], colour, 8)
-            axes.dots([place + 0.05] * len(values), values.tolist(), colour, 5)
+            axes.line([place - 0.15, place + 0.05], [mean, mean], colour, 8)
+            axes.dots([place + 0.15] * len(values), values.tolist(), colour, 5)  # beside the bar: none is hidden
     return panel.pixels()
 
 

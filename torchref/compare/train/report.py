@@ -193,7 +193,7 @@ class Report:
             for said in (*notes, variant.not_finite_note, variant.divergence):
                 if said:
                     console.print(f"{variant.name}: {said}", markup=False, highlight=False, soft_wrap=True)
-        style = "green" if self.passed else "red"
+        style = "bold green" if self.passed else "bold red"
         console.print(self.verdict, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _repr_html_(self) -> str:

@@ -7,12 +7,12 @@ const ENDS = {
 };
 const NOT_FINITE = [204, 0, 204];
 
-// The colour of a value on a scale from -size to size, as [r, g, b].
-export function shade(value, size, theme) {
+// The colour of a value on a scale from -size to size, as [r, g, b]. A power below 1 keeps small values visible.
+export function shade(value, size, theme, power = 0.7) {
   if (!Number.isFinite(value)) return NOT_FINITE;
   const ends = ENDS[theme];
   const end = value < 0 ? ends.below : ends.above;
-  const share = size > 0 ? Math.min(1, Math.abs(value) / size) ** 0.7 : 0; // small values stay visible
+  const share = size > 0 ? Math.min(1, Math.abs(value) / size) ** power : 0;
   return ends.zero.map((zero, i) => Math.round(zero + share * (end[i] - zero)));
 }
 

@@ -11,7 +11,7 @@ export function compared(tensor, names, { picked, example, onpick, onexample }) 
   const panel = (name, value, scale, end) => {
     const picture = heatmap(tensor, value, { scale, side: 300, example, label: `${tensor.tag}, ${name}`, picked, onpick: (at, open) => at && onpick(at, open) });
     picture.dataset.keep = `panel ${name}`;
-    return element("figure", {}, element("figcaption", {}, element("strong", {}, name), ` (colours end at ±${short(scale)}${end})`), picture);
+    return element("figure", {}, element("figcaption", {}, element("strong", {}, name), scale > 0 ? ` (colours end at ±${short(scale)}${end})` : " (nothing above or below 0)"), picture);
   };
   const [first, second] = names;
   return [

@@ -67,7 +67,7 @@ function curves(app, steps, at) {
     const points = each.rows.map((row, i) => (row.size > 0 ? [x(i), y(row.size)] : null)).filter(Boolean);
     const chosen = number === at;
     const color = lineColor(number, steps.length);
-    const line = svg("polyline", { points: points.join(" "), fill: "none", stroke: chosen ? "var(--orange)" : color, "stroke-width": chosen ? 3 : 1.5, "data-step": each.step, tabindex: 0, role: "button", "aria-label": `step ${each.step}`, onclick: () => app.goTo(number), onkeydown: (event) => event.key === "Enter" && app.goTo(number) });
+    const line = svg("polyline", { points: points.join(" "), fill: "none", stroke: chosen ? "var(--orange)" : color, "stroke-width": chosen ? 3.5 : lineWidth(number, steps.length), "data-step": each.step, tabindex: 0, role: "button", "aria-label": `step ${each.step}`, onclick: () => app.goTo(number), onkeydown: (event) => event.key === "Enter" && app.goTo(number) });
     line.append(svg("title", {}, `step ${each.step}`));
     picture.append(line, ...(chosen ? points.map(([cx, cy]) => svg("circle", { cx, cy, r: 4, fill: "var(--orange)" })) : []));
   });
@@ -75,10 +75,12 @@ function curves(app, steps, at) {
   return element("div", {}, picture, element("p", {}, element("label", {}, slider, ` step ${steps[at].step}`)));
 }
 
-// A step's line: blue, the stronger the later.
+// A step's line: blue, the stronger and the wider the later.
 function lineColor(number, count) {
-  return `rgb(${shade(0.15 + (0.85 * (number + 1)) / count, 1, theme()).join(" ")})`;
+  return `rgb(${shade(0.12 + (0.88 * (number + 1)) / count, 1, theme(), 1).join(" ")})`;
 }
+
+const lineWidth = (number, count) => 1 + (1.5 * (number + 1)) / count;
 
 function legend(steps, at) {
   const sample = (...lines) => {
@@ -86,11 +88,11 @@ function legend(steps, at) {
     lines.forEach(([stroke, width], i) => picture.append(svg("line", { x1: 8 * i, x2: 8 * i + (lines.length > 1 ? 8 : 22), y1: 6, y2: 6, stroke, "stroke-width": width })));
     return picture;
   };
-  const others = steps.map((_, number) => [lineColor(number, steps.length), 2]);
-  const [first, last] = [steps[0].step, steps.at(-1).step];
+  const numbers = [...steps.keys()].filter((number) => number !== at);
+  const others = numbers.map((number) => [lineColor(number, steps.length), lineWidth(number, steps.length)]);
   return element("p", { class: "legend" },
     sample(["var(--orange)", 3]), ` step ${steps[at].step}, chosen with the slider or by a click on its line`,
-    ...(steps.length > 1 ? [" \u2003 ", sample(...others), ` the other steps, the first (${first}) faint, the last (${last}) strong`] : []));
+    ...(others.length ? [" \u2003 ", sample(...others), ` the other steps, from ${steps[numbers[0]].step} (faint) to ${steps[numbers.at(-1)].step} (strong)`] : []));
 }
 
 function factors({ rows }) {

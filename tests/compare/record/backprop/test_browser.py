@@ -240,7 +240,7 @@ def test_every_line_of_the_wave_is_explained(tab):
     tab.get_by_role("button", name="The wave").click()
     legend = tab.locator(".legend")
     assert "step 1, chosen with the slider" in legend.inner_text()
-    assert "the other steps, the first (1) faint" in legend.inner_text()
+    assert "the other steps, from 2 (faint)" in legend.inner_text()  # 1 is the chosen one
     lines = tab.locator("polyline").evaluate_all("all => all.map(line => line.getAttribute('stroke'))")
     said = legend.locator("line").evaluate_all("all => all.map(line => line.getAttribute('stroke'))")
     assert set(lines) <= set(said), (lines, said)

@@ -196,12 +196,12 @@ def add_parameters(
         if gradient is not None:
             tags["gradient"] = f"{full}/gradient"
             pair = Pair(gradient, step.torch_gradients.get(full), axes, kept)
-            pair.bound, pair.bound_is = screen.get(f"gradient {full}"), "of the judge, for the whole tensor"
+            pair.bound, pair.bound_is = screen.get(f"gradient {full}"), "the comparison's own, for the whole tensor"
             tensors[tags["gradient"]] = pair
         if full in step.numpy_after:
             tags["after"] = f"{full}/after"
             pair = Pair(step.numpy_after[full], step.torch_after.get(full), axes, kept)
-            pair.bound, pair.bound_is = screen.get(f"update {full}"), "of the judge, for the whole tensor"
+            pair.bound, pair.bound_is = screen.get(f"update {full}"), "the comparison's own, for the whole tensor"
             tensors[tags["after"]] = pair
         found[name] = tags
     return found
