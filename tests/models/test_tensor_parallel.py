@@ -147,13 +147,15 @@ def test_cross_entropy_over_a_divided_vocabulary_is_torchs(world, dtype):
 
 
 def test_what_cannot_be_divided_is_refused():
-    """Catches a process without a part, a rank outside the group, a class that no process has."""
+    """Catches a process without a part, a rank outside the group, a class that no process has, targets too few."""
     with pytest.raises(ValueError, match="2 entries along axis 0 do not go round 3"):
         part(np.ones(2), 0, 3)
     with pytest.raises(ValueError, match="rank=3, world=3"):
         part(np.ones(5), 3, 3)
     with pytest.raises(IndexError, match="between 0 and 3, but got 0 to 4"):
         in_threads(2, lambda rank, group: parallel_cross_entropy(np.ones((2, 2)), np.array([0, 4]), rank, 2, group))
+    with pytest.raises(ValueError, match=r"target must be \(3,\)"):
+        in_threads(2, lambda rank, group: parallel_cross_entropy(np.ones((3, 2)), np.array([0, 1]), rank, 2, group))
 
 
 @pytest.mark.parametrize("layer", [ColumnParallelLinear, RowParallelLinear])

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import torch
 
 from torchref.compare import Comparison, Data
 
@@ -26,12 +27,17 @@ def model(nn, p):
     return nn.Sequential(nn.Linear(5, 7), *norm, nn.Tanh(), nn.Dropout(p), nn.Linear(7, 3))
 
 
+class Own(torch.nn.Sequential):
+    """A class that is none of torch's: whether it draws at random is not known before it has run."""
+
+
 kind = os.environ.get("SHARED", "equal")
+OTHERS = {"torch alone": model, "own class": lambda nn, p: Own(*model(nn, p))}
 shared = Comparison(
     name="shared",
     claim="a batch is shared by several processes",
     model=None if kind == "torch alone" else model,
-    torch_model=model if kind == "torch alone" else None,
+    torch_model=OTHERS.get(kind),
     loss=lambda nn: nn.CrossEntropyLoss(),
     optimizer=lambda optim, parameters: optim.SGD(parameters, lr=0.05, momentum=0.9),
     data=data,

@@ -116,7 +116,9 @@ def test_a_fault_on_one_rank_ends_all_in_the_same_step(tmp_path):
 
     found = trained(tmp_path, "equal", before=plant)
     assert [status for status, _, _ in found] == [1, 0], found
-    divergence = json.loads(found[0][1])["variants"][0]["divergence"]
+    report = json.loads(found[0][1])["variants"][0]
+    assert report["ranks_mean"] is report["ranks_ddp"] is None, "no step has measured a mean"
+    divergence = report["divergence"]
     assert divergence["step"] == 0
     assert divergence["layer"] == "0"
     assert divergence["tensor"] == "output of 0 on rank 1"
@@ -259,6 +261,34 @@ def test_a_run_without_processes_goes_on_with_them(tmp_path, world):
     assert found["steps"] == theirs["steps"] == 12
     apart = abs(found["training_loss_torch"] - theirs["training_loss_torch"])
     assert apart <= (0.0 if world == 1 else 1e-14), apart
+
+
+@pytest.mark.parametrize(
+    ("kind", "begun_on", "world", "why"),
+    [
+        ("unequal", 1, 2, "a batch of 3 examples has shares that differ: 2, 1"),
+        ("equal", 2, 3, "a batch of 8 examples has shares that differ: 3, 3, 2"),
+        ("batch norm", 1, 2, "batch norm takes the statistics of a process's share"),
+        ("dropout", 1, 2, "the network draws at random, each process for itself"),
+        ("tokens", 1, 2, "of its size away from the whole batch's"),
+    ],
+)
+def test_more_processes_are_refused_where_the_mean_over_them_is_another(tmp_path, kind, begun_on, world, why):
+    """Catches a run that goes on as another training: what it measured so far does not tell of so many processes."""
+    assert [status for status, _, _ in trained(tmp_path, kind, begun_on, ["--epochs", "1"])] == [0] * begun_on
+    before = read_metrics(tmp_path / "shared" / "default")["torch"]["loss/step"]
+    found = trained(tmp_path, kind, world, ["--resume", "--epochs", "2"])
+    assert [status for status, _, _ in found] == [2] + [0] * (world - 1)
+    assert f"and would be another training on {world}: " in found[0][2]
+    assert why in found[0][2]
+    after = read_metrics(tmp_path / "shared" / "default", finished=False)["torch"]["loss/step"]
+    assert after[: len(before)] == before, "seed 0: the record of what was trained is lost"
+
+
+def test_a_network_that_draws_nothing_goes_on_on_more_processes(tmp_path):
+    """Catches a class of the user's own that is taken for one that draws at random."""
+    assert [status for status, _, _ in trained(tmp_path, "own class", 1, ["--epochs", "1"])] == [0]
+    assert figures(trained(tmp_path, "own class", 2, ["--resume", "--epochs", "2"]))["steps"] == 12
 
 
 @pytest.mark.slow

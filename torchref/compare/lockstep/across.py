@@ -22,12 +22,12 @@ from torchref.compare.errors import UserError
 from torchref.compare.lockstep.bounds import results
 from torchref.compare.lockstep.judge import Judge
 from torchref.compare.lockstep.ranks import Ranks, shares_of
-from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, joinable, joined, outputs_of, takes_draws
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, joinable, joined, outputs_of
 from torchref.compare.lockstep.whole_batch import JoinedTape, Unjoined, distance
 from torchref.nn.module import Array
 from torchref.nn.random import Tape, set_rng
 
-__all__ = ["Across", "AcrossRanks", "TrainedStep", "batch_norms", "check_world"]
+__all__ = ["Across", "AcrossRanks", "TrainedStep", "another_training", "batch_norms", "check_world"]
 
 SAME = {"float64": 1e-9, "float32": 1e-4}  # what lies further apart, relative to the whole, computes something else
 MEAN = "mean-gradient"  # the kind of tensor under which a mean over the ranks is judged
@@ -222,17 +222,25 @@ def another_draw(referee: NumpyTwin, step: TrainedStep, whole: Mapping[str, Arra
     return distance(again, dict(whole), names)
 
 
-def check_world(twin: TorchTwin, states: list[dict[str, Any]], world: int) -> None:
-    """UserError where a training that was begun on other ranks, whose states these are, would be another on `world`."""
-    mean = states[0].get("across", {}).get("mean", 0.0)
-    if len(states) == world:
+def check_world(twin: TorchTwin, across: Mapping[str, Any] | None, begun_on: int, world: int) -> None:
+    """UserError where a training that `begun_on` ranks have begun would be another on `world`.
+
+    `across` is what was measured of it; None where nothing was.
+    """
+    if begun_on == world:
         return
-    if any(takes_draws(module) and getattr(module, "p", None) != 0 for module in twin.model.modules()):
-        why = "the network draws at random, each process for itself"
-    elif twin.buffers:
-        why = "batch norm takes the statistics of a process's share"
-    elif mean > SAME[str(next(iter(twin.parameters.values())).dtype).removeprefix("torch.")]:
-        why = f"DDP's gradient has been {mean:.1e} of its size away from the whole batch's"
-    else:
+    if twin.buffers:
+        raise another_training(begun_on, world, "batch norm takes the statistics of a process's share")
+    if across is None:
         return
-    raise UserError(f"resume: the run has {len(states)} processes, and would be another training on {world}: {why}")
+    if across["drawn"] is not None or not across["joined"]:
+        raise another_training(begun_on, world, "the network draws at random, each process for itself")
+    if across["mean"] > SAME[str(next(iter(twin.parameters.values())).dtype).removeprefix("torch.")]:
+        why = f"DDP's gradient is {across['mean']:.1e} of its size away from the whole batch's"
+        raise another_training(begun_on, world, why)
+
+
+def another_training(begun_on: int, world: int, why: str) -> UserError:
+    """The error for a run that cannot go on with another number of processes."""
+    processes = f"{begun_on} process" if begun_on == 1 else f"{begun_on} processes"
+    return UserError(f"resume: the run has {processes}, and would be another training on {world}: {why}")

@@ -43,6 +43,7 @@ class ParallelLockstep(Lockstep):
         super().__init__(comparison, options, device, fault)
         self.ranks = ranks
         self.across = AcrossRanks(ranks, self.numpy_twin)
+        self.begun_on: int | None = None  # how many ranks have begun the training, if it was another number
         self.torch_twin.distribute(unused)
         if ranks.rank > 0:  # each rank draws for itself; the first one as a process alone does
             torch.manual_seed(int(np.random.SeedSequence([comparison.seed, ranks.rank]).generate_state(1)[0]))
@@ -72,6 +73,9 @@ class ParallelLockstep(Lockstep):
         x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in self.whole)
         draws = self.torch_twin.draws
         self.across.measure(self.referee, TrainedStep(x, target, tape, draws, output, loss, own, ddp))
+        begun_on = self.begun_on
+        if begun_on is not None:  # what a mean over these ranks is was not measured before
+            self.ranks.agreed(lambda: check_world(self.torch_twin, vars(self.across.found), begun_on, self.ranks.world))
 
     def _reduce_free(self, losses: Array) -> Array:
         """The free twin's gradients become their mean, running statistics those of rank 0, as DDP has it."""
@@ -107,7 +111,9 @@ class ParallelLockstep(Lockstep):
     def _own_of(self, tree: Any) -> Any:
         """This rank's part; None where there were as many, or fewer, ranks, and this one begins afresh."""
         states, rank = tree["ranks"], self.ranks.rank
-        check_world(self.torch_twin, states, self.ranks.world)
-        if len(states) == self.ranks.world and "across" in states[rank]:  # which a run without ranks has not
+        check_world(self.torch_twin, states[0].get("across"), len(states), self.ranks.world)
+        if len(states) != self.ranks.world:
+            self.begun_on = len(states)
+        elif "across" in states[rank]:  # which a run without ranks has not
             self.across.found = rebuilt(Across, states[rank]["across"])
         return states[rank] if rank < len(states) else None

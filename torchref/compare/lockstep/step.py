@@ -175,8 +175,9 @@ class Lockstep:
 
     def _own_of(self, tree: Any) -> Any:
         """This process's part of a state. UserError where a number of processes is another training."""
-        check_world(self.torch_twin, tree["ranks"], 1)
-        return tree["ranks"][0]
+        first = tree["ranks"][0]
+        check_world(self.torch_twin, first.get("across"), len(tree["ranks"]), 1)
+        return first
 
     def _ended_by(
         self, mismatch: Mismatch, batch: tuple[Array, Array], rewind: Callable[[], None], counted: Judge

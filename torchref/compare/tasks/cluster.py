@@ -69,12 +69,14 @@ def _connect(address: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from distributed import Client
+            from distributed.comm import get_address_host_port
     except ModuleNotFoundError:
         raise UserError("scheduler: dask is not installed: pip install 'torchref[cluster]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says of a lost scheduler we say in a line
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other versions: we compare those that results depend on
+            get_address_host_port(address)  # for its error: a client of such an address complains once more as it goes
             return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"scheduler: there is none at {address!r}: {message(error)}") from None

@@ -32,6 +32,7 @@ from torchref.compare.train.end import agreement, gradient_norms, record_end
 from torchref.compare.train.evaluate import evaluate, note
 from torchref.compare.train.report import VariantReport
 from torchref.compare.train.resume import anew, is_finished, left_off, whose
+from torchref.compare.train.shares import check_equal_shares
 from torchref.nn.module import Array
 
 __all__ = ["VariantTraining"]
@@ -239,6 +240,7 @@ class VariantTraining:
         judge, canary, kinks = lockstep.judged()
         steps = max(lockstep.steps, 1)
         ranks = lockstep.across.found if isinstance(lockstep, ParallelLockstep) else None
+        measured = ranks if ranks is not None and ranks.steps else None
         apart, modules = lockstep.apart, lockstep.numpy_twin.model.named_modules()
         batch_norms = [name for name, m in modules if m.training and "BatchNorm" in type(m).__name__]
         return VariantReport(
@@ -263,10 +265,10 @@ class VariantTraining:
             parts_gradient=None if apart is None else apart.gradient,
             parts_note="" if apart is None else apart.sentence(batch_norms),
             processes=None if ranks is None else ranks.world,
-            ranks_ddp=None if ranks is None else ranks.ddp,
-            ranks_mean=ranks.mean if ranks is not None and ranks.joined else None,
-            ranks_weighted=ranks.weighted if ranks is not None and ranks.joined else None,
-            ranks_note="" if ranks is None else ranks.sentence(batch_norms, self.comparison.dtype),
+            ranks_ddp=None if measured is None else measured.ddp,
+            ranks_mean=measured.mean if measured is not None and measured.joined else None,
+            ranks_weighted=measured.weighted if measured is not None and measured.joined else None,
+            ranks_note="" if measured is None else measured.sentence(batch_norms, self.comparison.dtype),
             validation_note=note(self.validated, len(self.data.validation_inputs)),
             record_note=repaired,
             not_finite_step=not_finite,
@@ -357,6 +359,8 @@ class VariantTraining:
     def restore(self, arrays: dict[str, Array], state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self.lockstep.restore(state["lockstep"], arrays)
+        if isinstance(self.lockstep, ParallelLockstep) and self.lockstep.begun_on is not None:
+            check_equal_shares(self.comparison, self.data, self.lockstep.begun_on, self.lockstep.ranks.world)
         self.order.bit_generator.state = state["order"]
         self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
         drift_300, largest = state["drift"]
