@@ -240,7 +240,8 @@ def parallel_cross_entropy(
 
     Backward. dL/dx_nk = dloss / N (exp(x_nk - m_n) / S_n - [k = t]): a process has its own columns, and sends nothing.
 
-    Errors: ValueError for a target that is not (N,), IndexError for one outside 0..K-1. Equals `torch.nn.functional.cross_entropy` of the whole rows.
+    Errors: ValueError for a target that is not (N,), IndexError for one outside 0..K-1. Equals
+    `torch.nn.functional.cross_entropy` of the whole rows.
     """
     N, mine = x.shape
     if target.shape != (N,):
