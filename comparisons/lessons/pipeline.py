@@ -1,10 +1,10 @@
 """Layers on several processes, one behind the other, wait; the more small batches there are, the less.
 
 Varied: the schedule of 4 stages, GPipe (Huang et al. 2019: all forwards, then all backwards) or 1F1B (Narayanan et al.
-2019: a backward as soon as one is possible); with 1, 4 or 16 micro-batches. Measured at the weights of a trained
-network: its gradients, computed in the schedule's order, beside those of the whole batch. And by simulation, where a
-stage needs one unit of time forward and two backward: the share of time that it waits (the bubble), and how many
-micro-batches it must keep.
+2019: a backward as soon as one is possible; emptied after each batch, as in their paper of 2021); with 1, 4 or 16
+micro-batches. Measured at the weights of a trained network: its gradients, computed in the schedule's order, beside
+those of the whole batch. And by simulation, where a stage needs one unit of time forward and two backward: the share of
+time that it waits (the bubble), and how many micro-batches it must keep.
 Refuted by: another gradient, a bubble that is not (S - 1) / (M + S - 1), or a 1F1B that keeps as many as GPipe.
 """
 

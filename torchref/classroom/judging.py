@@ -25,7 +25,7 @@ from torchref.classroom.assignment import Assignment, Task
 from torchref.classroom.grade import MISSING, NOT_ALLOWED, NOT_RUN, Grade, grade, without
 from torchref.classroom.submissions import Submission, copy, digest, pick
 from torchref.classroom.workplace import workplace
-from torchref.compare.faults import message, reason
+from torchref.compare.faults import how_it_ended, message, reason
 from torchref.compare.files import write_whole
 
 __all__ = ["judge"]
@@ -168,8 +168,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _read(answer: Path, token: bytes, status: int) -> Verdict:
     """The judgement in the answer's file. It is read as data: nothing in it is run."""
     if not answer.is_file():
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return Verdict(COULD_NOT_RUN, error=f"the judge's process {how}: the code has ended it")
+        return Verdict(COULD_NOT_RUN, error=f"the judge's process {how_it_ended(status)}: the code has ended it")
     with open(answer, "rb") as file:
         data = file.read(TOKEN + LONGEST + 1)
     try:

@@ -8,6 +8,7 @@ other answer of the operating system; memory that does not suffice.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import sysconfig
 import traceback
@@ -19,7 +20,17 @@ from typing import Any
 from torchref.compare.errors import UserError
 from torchref.compare.remedies import remedy
 
-__all__ = ["definition", "explained", "is_users", "message", "reason", "report_fault", "user_line", "writing"]
+__all__ = [
+    "definition",
+    "explained",
+    "how_it_ended",
+    "is_users",
+    "message",
+    "reason",
+    "report_fault",
+    "user_line",
+    "writing",
+]
 
 _TORCHREF = Path(__file__).resolve().parents[1]
 _OURS = [_TORCHREF, _TORCHREF.with_name("comparisons")]
@@ -99,6 +110,11 @@ def message(error: BaseException) -> str:
 def reason(error: OSError) -> str:
     """What the operating system says: "No space left on device"."""
     return error.strerror or message(error)
+
+
+def how_it_ended(status: int) -> str:
+    """What became of a process, by its exit status: a signal's number is negative, as `subprocess` has it."""
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -289,6 +290,21 @@ def test_a_network_that_draws_nothing_goes_on_on_more_processes(tmp_path):
     """Catches a class of the user's own that is taken for one that draws at random."""
     assert [status for status, _, _ in trained(tmp_path, "own class", 1, ["--epochs", "1"])] == [0]
     assert figures(trained(tmp_path, "own class", 2, ["--resume", "--epochs", "2"]))["steps"] == 12
+
+
+def test_ctrl_c_ends_all_ranks_with_one_line(tmp_path):
+    """Catches what torch's agent says of it, and a rank that holds the terminal's pipe for ever."""
+    words = ["compare", "digits", "--processes", "2", "--epochs", "10000", "--out", str(tmp_path)]
+    started = [sys.executable, "-m", "torchref", *words]
+    with subprocess.Popen(started, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for line in process.stderr:
+            if "step 1 " in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        said = [line for line in process.stderr.read().splitlines() if line and ": step " not in line]
+    assert process.returncode == 130
+    assert len(said) == 1, said
+    assert said[0].startswith("interrupted; to continue: torchref compare digits --resume")
 
 
 @pytest.mark.slow

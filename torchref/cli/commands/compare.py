@@ -27,17 +27,8 @@ __all__ = ["Options", "run", "set_threads"]
 
 CHOICES = ("label", "target", "missing", "text", "drop")  # about a CSV file
 OF_SWEEPS = ("seeds", "workers", "scheduler")
-OF_LESSONS = (
-    "name",
-    "out",
-    "quick",
-    "all",
-    "json",
-    "seeds",
-    "dry_run",
-    "resume",
-    "scheduler",
-)  # the options that lessons take
+# The options that lessons take.
+OF_LESSONS = ("name", "out", "quick", "all", "json", "seeds", "dry_run", "resume", "scheduler")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from torchref.compare.faults import how_it_ended
 from torchref.compare.tasks.task import ONE_THREAD, Ended, OnProgress, Task, attempt
 
 __all__ = ["run_tasks"]
@@ -80,9 +81,7 @@ class _Worker:
 
     def epitaph(self) -> str:
         self.process.join()
-        code = self.process.exitcode or 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        return f"its process {how}"
+        return f"its process {how_it_ended(self.process.exitcode or 0)}"
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import os
 import pickle
 import platform
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -21,12 +20,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torchref.compare.errors import UserError
+from torchref.compare.faults import how_it_ended
 from torchref.compare.tasks.task import ONE_THREAD
 
 __all__ = ["TOPIC", "ProcessDied", "Terms", "dismiss", "perform", "refusal", "versions"]
 
 TOPIC = "torchref-progress"
 LOOK = 0.2  # seconds between two looks whether a task is still wanted
+ENOUGH = 15.0  # seconds for a process to end by itself
 REPORT_SECONDS = 1.0  # between two messages about a task's progress
 COMPARED = ("torchref", "torch", "numpy", "scipy")
 
@@ -170,12 +171,9 @@ class _Process:
         self.messages.put(("end",))
 
     def _epitaph(self) -> str:
-        code = self.process.wait()
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        return f"its process {how}"
+        return f"its process {how_it_ended(self.process.wait())}"
 
 
-ENOUGH = 15.0  # seconds for a process to end by itself
 _idle: list[_Process] = []  # of this worker
 
 

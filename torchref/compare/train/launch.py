@@ -13,6 +13,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from torchref.compare.faults import how_it_ended
+
 __all__ = ["LOST", "RankDied", "launch"]
 
 LOST = 5  # the exit status of a rank that has lost another
@@ -29,7 +31,9 @@ def launch(words: Sequence[str], processes: int, logs: Path) -> int:
     Rank 0 speaks on this terminal; of the others what they say is in `logs`. RankDied where one ends otherwise than a
     command does. KeyboardInterrupt, as ever, for Ctrl-C.
     """
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the agent's own words, of a page each
+    agent = logging.getLogger("torch.distributed.elastic")  # its own words, of a page each; parts of it set a level
+    agent.addHandler(logging.NullHandler())
+    agent.propagate = False
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -64,8 +68,6 @@ def causes(failures: dict[int, ProcessFailure]) -> dict[int, ProcessFailure]:
 def epitaph(failures: dict[int, ProcessFailure], logs: Path) -> str:
     """Which rank has died, how, and where its log is."""
     rank = min(failures, key=lambda rank: (failures[rank].timestamp, rank))
-    code = failures[rank].exitcode
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     found = max(logs.glob(f"*/attempt_0/{rank}/stderr.log"), key=lambda path: path.stat().st_mtime, default=logs)
     where = "what it said stands above" if rank == 0 else f"its log is {found}"
-    return f"rank {rank} {how}, and the others were ended; {where}"
+    return f"rank {rank} {how_it_ended(failures[rank].exitcode)}, and the others were ended; {where}"

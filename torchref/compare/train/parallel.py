@@ -13,7 +13,7 @@ from torch import distributed
 
 import torchref
 from torchref.compare.comparison import Comparison
-from torchref.compare.lockstep.ranks import Agreed, Ranks, join
+from torchref.compare.lockstep.ranks import Agreed, join
 from torchref.compare.train.follow import follow
 from torchref.compare.train.progress import OnProgress
 from torchref.compare.train.report import Report
@@ -45,7 +45,8 @@ def train_rank(
         if ranks.rank > 0:
             follow(comparison, ranks, folder=folder, only=only, resume=resume, sabotage=sabotage)
             return None
-        return first(comparison, ranks, folder, only, resume, sabotage, on_progress)
+        prepared = prepare_on(ranks, comparison, only, sabotage)
+        return train(comparison, folder, prepared, resume, sabotage, on_progress, ranks)
     except Agreed:
         if ranks.rank > 0:
             return None
@@ -57,20 +58,6 @@ def train_rank(
     finally:
         with suppress(RuntimeError):  # another rank has gone
             distributed.destroy_process_group()
-
-
-def first(
-    comparison: Comparison,
-    ranks: Ranks,
-    folder: Path,
-    only: str | None,
-    resume: bool,
-    sabotage: str | None,
-    on_progress: OnProgress,
-) -> Report:
-    """What rank 0 does: as a process alone, on its share, and it writes the record of all."""
-    prepared = prepare_on(ranks, comparison, only, sabotage)
-    return train(comparison, folder, prepared, resume, sabotage, on_progress, ranks)
 
 
 def versions() -> dict[str, str]:
