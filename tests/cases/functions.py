@@ -23,6 +23,7 @@ CASES = [
     Case(attention, (), {"dropout_p": 0.3}, (Q, K, V, None)),
     Case(attention, (), {"enable_gqa": True}, (normal(3, 6, 5, 2), normal(3, 2, 7, 2), normal(3, 3, 7, 11), None)),
     Case(attention, inputs=(normal(5, 3), normal(2, 7, 3), normal(2, 7, 11), None), note="broadcast"),
+    Case(attention, inputs=(normal(512, 2), normal(512, 2), normal(512, 3), None), note="in blocks of queries"),
     Case(attention, inputs=(normal(5, 3), normal(2, 7, 3), normal(7, 11), None), note="one key for all values"),
     Case(attention, inputs=(strided(Q), strided(K), strided(V), None), note="strided"),
 ]

@@ -525,6 +525,20 @@ def test_integers_are_one_error():
         R.softmax(np.array([1, 2]), 0)
 
 
+@row("`process_group=None` of `SyncBatchNorm`")
+def test_a_process_alone():
+    """Whatever group torch.distributed has made, no array of ours goes to it: alone it is BatchNorm, to the bit."""
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    alone, batch_norm = (module(3, dtype=np.float64) for module in (torchref.nn.SyncBatchNorm, torchref.nn.BatchNorm1d))
+    assert alone.process_group is None
+    (y, backward), (expected, expected_backward) = alone(x), batch_norm(x)
+    assert np.array_equal(y, expected)
+    assert np.array_equal(backward(x), expected_backward(x))
+    theirs = torch.nn.SyncBatchNorm(3).double()
+    assert theirs.process_group is None
+    equal(y, theirs(torch.from_numpy(x)).detach().numpy())  # no group is there: it is alone, too
+
+
 @row("running statistics")
 def test_running_statistics():
     x, mean, var = np.array([[1.0], [3.0]]), np.zeros(1), np.ones(1)

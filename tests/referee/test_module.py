@@ -142,7 +142,7 @@ def test_float32_and_evaluation():
 @pytest.mark.parametrize(
     ("said", "forward"),
     [
-        ("no entry for it", lambda x: torch.linalg.lu(x)[1]),
+        ("no entry for it", lambda x: torch.linalg.eigvals(x).abs()),
         ("computes in torch.float32", lambda x: x.float() * 2),
         ("a tensor or a tuple of them", lambda x: {"y": x}),
         ("no gradient goes back", lambda x: x.detach()),

@@ -13,7 +13,7 @@ from torchref.nn.errors import check_arrays, check_floating
 from torchref.nn.module import Array, Backward
 from torchref.nn.random import Source
 
-LARGE_BYTES = 1 << 24  # of all weights: beyond the caches
+LARGE_BYTES = 1 << 21  # of one head's weights: beyond a level-2 cache
 
 
 def attend(
@@ -49,7 +49,7 @@ def attend(
     `backward(dy, dp)`, either may be None, returns dquery, dkey, dvalue, ds. A row whose every score is -inf has p = 0
     (or nan without `empty_rows_are_zero`). Vaswani et al. 2017.
     """
-    if not pairs and dropout_p == 0 and empty_rows_are_zero and is_large(query, key, value):
+    if not pairs and dropout_p == 0 and empty_rows_are_zero and is_large(query, key):
         return without_pairs(query, key, value, mask, scale, is_causal)
     p = (query * scale) @ key.swapaxes(-1, -2)  # (..., L, S): the scores, then in place their softmax
     if is_causal:
@@ -91,11 +91,9 @@ def attend(
     return (y, dropped), backward
 
 
-def is_large(query: Array, key: Array, value: Array) -> bool:
-    """Whether p would be so large that it is better computed twice than kept."""
-    batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
-    size = query.itemsize * math.prod(batch) * query.shape[-2] * key.shape[-2]
-    return query.dtype.kind == "f" and size > LARGE_BYTES
+def is_large(query: Array, key: Array) -> bool:
+    """Whether one head's p is so large that it is better computed twice than kept."""
+    return query.dtype.kind == "f" and query.itemsize * query.shape[-2] * key.shape[-2] >= LARGE_BYTES
 
 
 def without_pairs(

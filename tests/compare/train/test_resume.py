@@ -14,7 +14,8 @@ from torchref import compare
 from torchref.cli.command_line import main
 from torchref.compare.errors import UserError
 from torchref.compare.record.metrics import read_metrics
-from torchref.compare.sweep import run as sweep
+from torchref.compare.tasks import pool
+from torchref.compare.tasks.task import Ended, attempt
 from torchref.compare.train import checkpoint
 from torchref.compare.train import run as training
 from torchref.compare.train import variant as variant_training
@@ -353,15 +354,14 @@ def run_sweep(out, *words):
     return main(["compare", TINY, "--only", "plain", "--seeds", "1", "--workers", "1", "--out", str(out), *words])
 
 
-def in_this_process(function, tasks, workers, on_progress):
+def in_this_process(function, tasks, on_progress, *, workers):
     for number, task in enumerate(tasks):
-        function(lambda step, steps: None, *task)
-        yield number, None
+        yield Ended(number, *attempt(function, lambda step, steps: None, task))
 
 
 def test_a_sweeps_runs_are_checked_and_continued_too(tmp_path, capsys, monkeypatch):
     """Catches a sweep that takes a report for a run: a damaged record is an error, more epochs continue."""
-    monkeypatch.setattr(sweep, "run_tasks", in_this_process)
+    monkeypatch.setattr(pool, "run_tasks", in_this_process)
     assert run_sweep(tmp_path) == 0
     folder = tmp_path / "tiny" / "plain,seed=0"
     metrics = folder / "plain" / "metrics.jsonl"
