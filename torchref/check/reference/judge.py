@@ -85,8 +85,11 @@ def _name_of_dropout(verdict: Verdict, name: str) -> None:
             f.slug, f.sentence = slugs.DROPOUT, SLUGS[slugs.DROPOUT]
 
 
-def _goes_back(target: Any, op: Op, form: str | None, stated: list[str] | None) -> bool:
-    """Whether the code runs, forward and back, on the first recipe, and each gradient has its argument's shape."""
+def _goes_back(target: Any, op: Op, form: str | None, stated: list[str] | None, exactly: bool = False) -> bool:
+    """Whether the code runs, forward and back, on the first recipe, and each gradient has its argument's shape.
+
+    Not `exactly`: that of a bias may be larger. That is a mistake, not a guess.
+    """
     try:
         found = recognised(target, op, form, stated, None)
         reading = Reading(found, op.variants[0], found.tolerance)
@@ -97,7 +100,7 @@ def _goes_back(target: Any, op: Op, form: str | None, stated: list[str] | None) 
     except (CouldNotRun, Unmatched):
         return False
     alike = all(
-        np.shape(g) == shapes[n] or (SPREAD.match(n) and np.size(g) > np.prod(shapes[n]))  # a mistake, not a guess
+        np.shape(g) == shapes[n] or (not exactly and SPREAD.match(n) and np.size(g) > np.prod(shapes[n]))
         for n, g in run.gradients[0].items()
         if n in shapes
     )
@@ -110,7 +113,7 @@ def _on_which_it_goes_back(target: Any, op: Op, form: str | None, stated: list[s
     fits = op.formula.torch or _goes_back(target, op, form, stated)
     for recipe in () if fits else itertools.islice(other_recipes(op, sizes), MEANT):
         other = replace(op, make=Inputs(op.arguments, [recipe]), variants=("0",))
-        if _goes_back(target, other, form, stated):
+        if _goes_back(target, other, form, stated, exactly=True):
             return other
     return op
 
