@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.check.reference import cells
+from torchref.check import check
 from torchref.check.api import Asked, judge_as
 from torchref.check.reading.forms.recognise import look_up
 from torchref.check.reference.by_use import _Unknown, _Wanted
@@ -65,3 +66,42 @@ def test_an_unknown_argument_is_asked_for(use):
     """Catches a use of an argument that is taken for an error of its shape."""
     with pytest.raises(_Wanted, match="W"):
         use(_Unknown("W"))
+
+
+def halved(x):
+    kept = np.random.rand(*x.shape) > 0.4
+
+    def backward(dy):
+        return dy * kept
+
+    return x * kept, backward
+
+
+def test_what_draws_is_judged_beside_the_same_draw():
+    """Catches other numbers in the code than in its own forward: each function that draws would be accused."""
+    verdict = check(halved, "forward")
+    assert verdict.verdict == "right", verdict.text()
+
+
+def column_scale(x, gamma):
+    centred = x - x.mean(axis=1, keepdims=True)
+
+    def backward(dy):
+        dcentred = dy * gamma
+        return dcentred - dcentred.mean(axis=1, keepdims=True), (dy * centred).sum(axis=1, keepdims=True)
+
+    return gamma * centred, backward
+
+
+def along_its_own_axis(x, b):
+    def backward(dy):
+        return dy * b, (dy * x).sum(axis=1)
+
+    return x * b, backward
+
+
+def test_a_larger_gradient_is_no_sign_that_shapes_were_meant():
+    """Catches a column (D, 1) that is taken for a row, and a sum over the wrong axis that is judged on three axes."""
+    assert check(column_scale, "forward").verdict == "right"
+    (finding,) = check(along_its_own_axis, "forward").findings
+    assert finding.slug == "summed-over-wrong-axis"

@@ -107,6 +107,8 @@ class Answer:
 class Witnessed:
     """The formula `formula(v, wrong)` of a reference: `function` itself, its gradients from a witness."""
 
+    draws = SEED  # of the global generators, whenever it runs
+
     def __init__(self, function: Callable[..., Any], label: str, arguments: tuple[Argument, ...], torch: bool) -> None:
         self.function, self.label = function, label
         self.names = [a.name for a in arguments]

@@ -94,7 +94,7 @@ def attempt(
     for u in upstreams:  # the same upstream gradient twice stays one object
         same = next((h for h, v in zip(handed, upstreams, strict=False) if v is u), None)
         handed.append(same if same is not None else theirs(u))
-    np.random.seed(p.seed + 1)
+    np.random.seed(_draws(reading.op, p))
     with np.errstate(all="ignore"):
         values, expected = theirs(p.values), theirs(first)
         with noting_calls() as calls:
@@ -121,12 +121,17 @@ def attempt(
     )  # fmt: skip
 
 
+def _draws(op: Op, p: Probe) -> int:
+    """The seed of the global generator while the user's code runs; beside its own forward it draws what that draws."""
+    return int(getattr(op.formula, "draws", p.seed + 1))
+
+
 def outputs_at(trial: Trial, p: Probe) -> Values:
     """The user's outputs on another probe, in torch's convention; no gradient is asked for, not even a reference."""
     convention, form = trial.reading.convention, trial.form.for_probe(p.values)
     p, _ = _stored(form, p, [])
     shapes = {n: np.shape(convention.to_user(n, g)) for n, g in trial.reference.items()}
-    np.random.seed(p.seed + 1)
+    np.random.seed(_draws(trial.reading.op, p))
     with np.errstate(all="ignore"):
         values, expected = (
             {k: convention.to_user(k, v) for k, v in held.items()} for held in (p.values, p.evaluate()[0])
