@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.check.reference import left_out, masked, networks, one_output, tape
+from tests.check.reference import left_out, masked, networks, one_output, tape, unnamed_step
 from torchref.check import check
 from torchref.check.api import Asked, in_file, judge_as
 from torchref.cli.command_line import main
@@ -169,15 +169,7 @@ def test_a_network_that_rounds_to_float32():
     assert Rounded().W.dtype == np.float32
 
 
-def cost_of(X, y, theta):
-    return ((X @ theta - y) ** 2).sum() / (2 * len(y))
-
-
-def gradient_step(X, y, theta, alpha):
-    return theta - alpha / len(X) * X.T @ (X @ theta - y)
-
-
 def test_a_step_that_returns_the_weight_without_a_name():
     """Catches a new weight that is taken for its gradient: right code is accused."""
-    verdict = judge_as(gradient_step, Asked("forward"), "it")
+    verdict = judge_as(unnamed_step.gradient_step, Asked("forward"), "it")
     assert verdict.verdict == "right", verdict.text()
