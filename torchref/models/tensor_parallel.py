@@ -178,37 +178,23 @@ class ParallelAttention(Module):
         return y, backward
 
 
-class ParallelBlock(Module):
-    """h = x + attention(norm(x)), y = h + mlp(norm(h)), as `Block` without dropout; x and y the same on every process.
+class ParallelBlock(Block):
+    """A `Block` without dropout whose halves lie on several processes; x and y the same on each.
 
     The norms and the two sums are computed on every process alike: they cost little, and to divide them would need more
     to be sent. Two sums forward and two backward, each of N T D numbers, whatever the number of processes.
     """
 
-    norm1: nn.LayerNorm
     attention: ParallelAttention
-    norm2: nn.LayerNorm
-    mlp: ParallelMLP
+    mlp: ParallelMLP  # type: ignore[assignment]  # called in the same way
 
     def __init__(self, whole: Block, rank: int, world: int, group: Communicator) -> None:
         self.norm1, self.norm2 = copy.deepcopy(whole.norm1), copy.deepcopy(whole.norm2)
         attention: Any = whole.attention
         self.attention = ParallelAttention(attention, rank, world, group)
+        self.dropout1 = nn.Dropout(0.0)
         self.mlp = ParallelMLP(whole.mlp, rank, world, group)
         self.zero_grad()
-
-    def forward(self, x: Array) -> tuple[Array, Backward]:
-        a, norm1_backward = self.norm1(x)
-        b, attention_backward = self.attention(a)
-        h = x + b
-        c, norm2_backward = self.norm2(h)
-        d, mlp_backward = self.mlp(c)
-
-        def backward(dy: Array) -> Array:
-            dh = dy + norm2_backward(mlp_backward(dy))
-            return dh + norm1_backward(attention_backward(dh))
-
-        return h + d, backward
 
 
 def chosen(whole: nn.Linear, outputs: Array | slice, inputs: Array | slice) -> nn.Linear:

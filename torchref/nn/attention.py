@@ -138,8 +138,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         shared = group_size(function, query, key), group_size(function, query, value)
         keys, values = np.repeat(key, shared[0], axis=-3), np.repeat(value, shared[1], axis=-3)
-    scores = scores_shape(query, keys, values, attn_mask)
-    if scores is None:
+    if not fit_together(query, keys, values, attn_mask):
         raise RuntimeError(
             f"{function}(): query {query.shape}, key {key.shape}, value {value.shape} and attn_mask "
             f"{None if attn_mask is None else attn_mask.shape} do not broadcast to one batch of scores"
@@ -199,14 +198,14 @@ def check_query_key_value(
         raise RuntimeError(f"{function}(): dropout probability has to be between 0 and 1, but got {dropout_p=}")
 
 
-def scores_shape(query: Array, key: Array, value: Array, attn_mask: Array | None) -> tuple[int, ...] | None:
-    """(..., L, S), to which everything broadcasts; None where it does not."""
+def fit_together(query: Array, key: Array, value: Array, attn_mask: Array | None) -> bool:
+    """Whether there is one shape of scores, (..., L, S), to which everything broadcasts."""
     try:
         batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
         scores = (*batch, query.shape[-2], key.shape[-2])
-        return scores if attn_mask is None or np.broadcast_shapes(attn_mask.shape, scores) == scores else None
+        return attn_mask is None or np.broadcast_shapes(attn_mask.shape, scores) == scores
     except ValueError:
-        return None
+        return False
 
 
 def is_added(mask: Array | None) -> bool:
