@@ -20,7 +20,7 @@ import torch
 
 from torchref.check.tolerance.rounding import MARGIN, rounding_spread
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
-from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, in_float64
 from torchref.nn.container import Sequential
 from torchref.nn.module import Array, Module, is_floating
 from torchref.nn.random import Tape
@@ -65,7 +65,7 @@ def find_kinks(
     """
     theirs = _torch_values(torch_twin, batch, rewind)
     ours = _numpy_values(numpy_twin, batch, tape)
-    wide = tuple(a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
+    wide = in_float64(batch)
     dtype = next(iter(numpy_twin.parameters.values())).dtype
 
     def values(wrap: Any) -> dict[Any, Array]:

@@ -15,7 +15,7 @@ from torchref.compare.lockstep.outcome import Diverged, Ended, Judged, NotFinite
 from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Lockstep
-from torchref.compare.lockstep.twins import put_back
+from torchref.compare.lockstep.twins import in_float64, put_back
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
@@ -70,7 +70,7 @@ class ParallelLockstep(Lockstep):
         own, ddp = self.numpy_twin.named_gradients(), self.torch_twin.named_gradients()
         self.across.judge(self.judge, own, ddp, self.bounds.screen)
         put_back(self.referee, self.torch_twin)
-        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in self.whole)
+        x, target = in_float64(self.whole)
         draws = self.torch_twin.draws
         self.across.measure(self.referee, TrainedStep(x, target, tape, draws, output, loss, own, ddp))
         begun_on = self.begun_on

@@ -21,7 +21,14 @@ from torchref.compare.lockstep.outcome import Diverged, Ended, Judged, NotFinite
 from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.replayed import divergence_by, judged, sabotage_torch
 from torchref.compare.lockstep.state import pack, rebuilt, unpack
-from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
+from torchref.compare.lockstep.twins import (
+    NumpyTwin,
+    TorchTwin,
+    check_same_names,
+    in_float64,
+    named_outputs,
+    put_back,
+)
 from torchref.compare.lockstep.watched import Watched
 from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array
@@ -202,7 +209,7 @@ class Lockstep:
         self, tensors: Any, batch: tuple[Array, Array], tape: Tape, rewind: Callable[[], None]
     ) -> dict[str, float]:
         """Every tensor against its bound: the screen first, and where that does not suffice the criterion itself."""
-        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
+        x, target = in_float64(batch)
         if self.steps == 0 and self.referee.accumulate > 1:
             self.apart = apart_from_whole(self.referee, x, target, tape)
         truth: dict[str, Any] = {}
@@ -247,7 +254,7 @@ class Lockstep:
 
     def _decided(self, kinks: Kinks, tensors: Any, batch: tuple[Array, Array], tape: Tape, truth: Any) -> Any:
         """The step's tensors, bounds and truth with torch's decisions at the kinks; buffers stay the first run's."""
-        x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
+        x, target = in_float64(batch)
         twin, buffers = self.numpy_twin, self.numpy_twin.named_buffers()
         with adopt(twin, kinks):
             output, loss = twin.gradients(*batch, tape)
