@@ -12,7 +12,7 @@ from torchref.compare.lockstep.twins import NumpyTwin, named_outputs
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 
-__all__ = ["Bounds", "results"]
+__all__ = ["Bounds", "in_float64", "results"]
 
 ILL_CONDITIONED = 1e-3  # a float32 result that rounding moves by so large a share of it proves nothing
 SAMPLES = 4  # fewer than for one judgement alone: most of S is its average over the tensor
@@ -62,6 +62,12 @@ class Bounds:
             gradient = gradients[name]
             size = 1.0 if gradient is None else max(1.0, float(np.abs(gradient).max(initial=0.0)))
             self.screen[f"update {name}"] = u * (8 * float(np.abs(weight).max(initial=0.0)) + 2**10 * rate * size)
+
+
+def in_float64(batch: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Inputs and targets as the float64 referee takes them; what is not floating, and float64 itself, as it is."""
+    x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
+    return x, target
 
 
 def results(twin: NumpyTwin, x: Array, target: Array, tape: Tape, wrap: Any) -> dict[str, Array]:

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from torchref.check.tolerance.rounding import MARGIN, rounding_spread
+from torchref.compare.lockstep.bounds import in_float64
 from torchref.compare.lockstep.observe import Seen, observe_numpy, observe_torch
-from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, in_float64
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin
 from torchref.nn.container import Sequential
 from torchref.nn.module import Array, Module, is_floating
 from torchref.nn.random import Tape

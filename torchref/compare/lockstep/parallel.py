@@ -11,11 +11,12 @@ import torch
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.lockstep.across import Across, AcrossRanks, TrainedStep, check_world
+from torchref.compare.lockstep.bounds import in_float64
 from torchref.compare.lockstep.outcome import Diverged, Ended, Judged, NotFinite, Step
 from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.state import rebuilt
 from torchref.compare.lockstep.step import Lockstep
-from torchref.compare.lockstep.twins import in_float64, put_back
+from torchref.compare.lockstep.twins import put_back
 from torchref.nn.module import Array
 from torchref.nn.random import Tape
 

@@ -12,7 +12,7 @@ import torch
 
 from torchref.compare.comparison import Comparison
 from torchref.compare.lockstep.across import check_world
-from torchref.compare.lockstep.bounds import Bounds
+from torchref.compare.lockstep.bounds import Bounds, in_float64
 from torchref.compare.lockstep.divergence import first_divergence, sabotage
 from torchref.compare.lockstep.judge import Divergence, Judge, Mismatch
 from torchref.compare.lockstep.kinks import Kinks, adopt, decisions, find_kinks
@@ -21,14 +21,7 @@ from torchref.compare.lockstep.outcome import Diverged, Ended, Judged, NotFinite
 from torchref.compare.lockstep.ranks import Ranks
 from torchref.compare.lockstep.replayed import divergence_by, judged, sabotage_torch
 from torchref.compare.lockstep.state import pack, rebuilt, unpack
-from torchref.compare.lockstep.twins import (
-    NumpyTwin,
-    TorchTwin,
-    check_same_names,
-    in_float64,
-    named_outputs,
-    put_back,
-)
+from torchref.compare.lockstep.twins import NumpyTwin, TorchTwin, check_same_names, named_outputs, put_back
 from torchref.compare.lockstep.watched import Watched
 from torchref.compare.lockstep.whole_batch import Apart, apart_from_whole
 from torchref.nn.module import Array

@@ -24,7 +24,6 @@ __all__ = [
     "NumpyTwin",
     "TorchTwin",
     "check_same_names",
-    "in_float64",
     "joinable",
     "joined",
     "named_outputs",
@@ -105,12 +104,6 @@ def numpy_model(comparison: Comparison) -> Callable[..., Any]:
         return Replay(module)
 
     return replay
-
-
-def in_float64(batch: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Inputs and targets as the float64 referee takes them; what is not floating, and float64 itself, as it is."""
-    x, target = (a.astype(np.float64) if a.dtype == np.float32 else a for a in batch)
-    return x, target
 
 
 def read_only(array: Array) -> Array:
