@@ -28,7 +28,7 @@ compare: $(VENV)/installed
 
 # One thread a process: what is tested is small, and threads would only wait for each other.
 test: $(VENV)/installed-test
-	@echo "some 30,000 tests, about 8 minutes on two cores; left out are those marked slow, which go over the same ground"
+	@echo "some 32,000 tests, about a quarter of an hour on two cores; left out are those marked slow, which go over the same ground"
 	@echo "at greater length (make test ARGS='-m slow', about an hour); a part alone: make test ARGS=tests/nn"
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
