@@ -6,6 +6,7 @@ names, only those pictures are made. All of it takes about a quarter of an hour.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import re
@@ -282,8 +283,14 @@ def main(runs: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]), sys.argv[2:])
+    words = argparse.ArgumentParser("python -m tests.screenshots", description=__doc__)
+    words.add_argument(
+        "runs", nargs="?", type=Path, help="the folder of the trainings, which stays; without it, a new one"
+    )
+    words.add_argument("names", nargs="*", metavar="NAME", help="pictures; without names, all")
+    said = words.parse_args()
+    if said.runs:
+        main(said.runs, said.names)
     else:
         with tempfile.TemporaryDirectory() as place:
             main(Path(place), [])

@@ -221,8 +221,8 @@ def flow(ours: Array, theirs: Array | None, axes: tuple[str, ...], limit: int) -
     if ours.dtype.kind == "f":
         u = float(np.finfo(ours.dtype).eps) / 2
         pair.bound = FLOW * u * float(np.abs(ours).max(initial=0.0))
-        small = f"2^13 times the rounding error {u:.1e} of the largest entry"
-        pair.bound_is = f"{small}: what flows between layers has no bound of its own"
+        share = f"{FLOW * u:.0e} of the largest entry ({FLOW} rounding errors of {u:.0e})"
+        pair.bound_is = f"{share}: what flows between layers has no bound of its own"
     return pair
 
 
