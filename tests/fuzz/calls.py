@@ -74,7 +74,7 @@ BY_HAND = [  # functions that a module calls with arrays of its own, or that non
         (),
         {"mode": "sum", "max_norm": None},
         (integers(7, 4, 2), normal(7, 3)),
-        {"per_sample_weights": normal(4, 2)},
+        {"offsets": None, "per_sample_weights": normal(4, 2)},
     ),
     Case("functional.embedding_bag", (), {"mode": "mean", "offsets": np.array([0, 3])}, (integers(7, 5), normal(7, 3))),
     Case("functional.softmax", (), {"dim": 1, "dtype": None}, (normal(4, 3),)),

@@ -66,7 +66,7 @@ KNOWN = [
         "not finite",
         "PairwiseDistance functional.pairwise_distance TripletMarginLoss functional.triplet_margin_loss "
         "TripletMarginWithDistanceLoss",
-        f"input (0|1) {NAN}",
+        f"input (0|1) {NAN}|argument 1 nan",
         "gradient: (other nan|another value)",
     ),
     Known("not finite", "Softsign functional.softsign", f"input 0 {INFINITE}", "gradient: other nan"),
@@ -96,6 +96,7 @@ KNOWN = [
     ),
     Known("not finite", "functional.prelu", f"input 1 {INFINITE}", "output: another value"),
     Known("not finite", "functional.conv2d", f"input 1 {INFINITE}", "gradient: other nan"),
+    Known("not finite", "functional.conv_transpose1d", f"input 1 {INFINITE}", "output: another value"),
     Known("not finite", "functional.group_norm", f"option weight {INFINITE}", "output: other nan"),
     Known(
         "not finite",
@@ -167,9 +168,9 @@ KNOWN = [
             "functional.hinge_embedding_loss functional.instance_norm functional.kl_div "
             "functional.margin_ranking_loss functional.mse_loss functional.pairwise_distance "
             "functional.poisson_nll_loss functional.rms_norm functional.smooth_l1_loss "
-            "functional.soft_margin_loss functional.triplet_margin_loss"
+            "functional.soft_margin_loss functional.triplet_margin_loss functional.multilabel_soft_margin_loss"
         ),
-        "argument eps|input (0|1|2)|option mask",
+        "argument eps|input (0|1|2)|option (mask|weight)",
         "we alone raise",
         "to have the same dtype|has dtype float|expected a target of dtype int64",
     ),
@@ -184,7 +185,7 @@ KNOWN = [
             "functional.hinge_embedding_loss functional.interpolate functional.log_softmax "
             "functional.lp_pool1d functional.lp_pool3d functional.multi_margin_loss functional.rms_norm "
             "functional.softmax functional.softmin functional.unfold functional.upsample_bilinear "
-            "functional.upsample_nearest"
+            "functional.upsample_nearest functional.linear SyncBatchNorm"
         ),
         "argument (0|weight)|input (0|1|2)|option weight",
         "we alone raise",
@@ -212,7 +213,7 @@ KNOWN = [
         (
             "BatchNorm2d Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Embedding "
             "EmbeddingBag GroupNorm InstanceNorm2d LSTM MaxUnpool1d MaxUnpool2d MaxUnpool3d "
-            "MultiheadAttention RNN Transformer TransformerEncoderLayer functional.embedding "
+            "MultiheadAttention RNN SyncBatchNorm Transformer TransformerEncoderLayer functional.embedding "
             "functional.max_unpool1d functional.max_unpool2d functional.max_unpool3d functional.normalize"
         ),
         "argument (0|1|2|6|groups|p|padding|padding_idx|stride)",
@@ -226,19 +227,20 @@ KNOWN = [
         "we alone raise",
         "must be (numpy.ndarray, not (float|int)|a number, not NoneType)",
     ),
+    Known("types of numbers", "functional.embedding_bag", "option offsets", "both raise", "must be numpy.ndarray"),
     Known(
         "types of numbers", "functional.interpolate", "argument align_corners", "torch alone raises", "align_corners"
     ),
     Known(
         "unused arguments",
         (
-            "BatchNorm1d ConstantPad1d InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm "
+            "BatchNorm1d ConstantPad1d InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm SyncBatchNorm "
             "functional.local_response_norm functional.max_unpool2d functional.max_unpool3d "
             "functional.normalize"
         ),
         "argument (0|alpha|beta|dim|kernel_size|padding|size)",
         "we alone raise",
-        "must be an int|must not be negative|dropout probability|local_resp|does not fit into",
+        "must be an int|must not be negative|dropout probability|local_resp|does not fit into|should contain",
     ),
     Known(
         "nothing there",
@@ -311,7 +313,9 @@ KNOWN = [
         "input",
         "both raise: ours",
     ),
-    Known("index errors", "tensor.gather", "input 2 as", "we alone raise RuntimeError", "must hold int64"),
+    Known(
+        "index errors", "tensor.gather tensor.scatter", "input 2 as", "we alone raise RuntimeError", "must hold int64"
+    ),
     Known("two numbers", "tensor.mul tensor.sub tensor.add tensor.div", "input . a number", "we alone raise TypeError"),
     Known(
         "inner operators",
@@ -321,7 +325,6 @@ KNOWN = [
         "both raise: ours|we alone raise|torch alone raises|(output|gradient): other nan",
     ),
     Known("wider bounds", "tensor.clamp", "input 0", "torch alone raises RuntimeError", "broadcast shape"),
-    Known("nothing there", "tensor.block_diag", "input . dimension 0 of 0", VALUE),
     Known(
         "longer src",
         "tensor.scatter tensor.scatter_add tensor.scatter_reduce",
@@ -333,11 +336,12 @@ KNOWN = [
     Known("integers", "tensor.atan2", "input . as uint8", VALUE),
     Known("integers", "tensor.fill", "input 0 as", "torch alone raises RuntimeError", "not support dtype"),
     Known("integers", "tensor.addcdiv", "input . as", "torch alone raises RuntimeError", "can't be cast"),
-    Known("a single boolean", "tensor.index", "input . 0-d", "we alone raise IndexError"),
+    Known("a single boolean", "tensor.index", "input . (0-d|dimension 0 dropped)", "we alone raise IndexError"),
+    Known("masks of bytes", "tensor.index", "input . as uint8", "we alone raise IndexError"),
     Known(
         "none given",
         "tensor.max tensor.min tensor.median tensor.nanmedian tensor.prod",
-        "argument dim None",
+        "argument dim None|input 1 None",
         "torch alone raises TypeError",
     ),
     Known(

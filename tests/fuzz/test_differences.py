@@ -326,7 +326,7 @@ def test_two_numbers():
         P.mul(2, 3)
 
 
-@row("`gather` with an empty index of floats")
+@row("`gather` and `scatter` with an empty index")
 def test_an_empty_index_of_floats():
     assert torch.gather(torch.ones(3), 0, torch.empty(0)).shape == (0,)
     with pytest.raises(RuntimeError, match="int64"):
@@ -364,6 +364,14 @@ def test_a_single_boolean():
     assert torch.ones(3)[True].shape == (1, 3)
     with pytest.raises(IndexError, match="boolean"):
         P.index(np.ones(3), True)
+
+
+@row("an index that is a mask of uint8")
+def test_a_mask_of_uint8():
+    with pytest.warns(UserWarning, match="uint8 is now deprecated"):
+        assert torch.ones(3)[torch.tensor([1, 0, 1], dtype=torch.uint8)].shape == (2,)
+    with pytest.raises(IndexError, match="uint8"):
+        P.index(np.ones(3), np.array([1, 0, 1], np.uint8))
 
 
 # --- what torch takes -------------------------------------------------------------------------------------------------

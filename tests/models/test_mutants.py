@@ -10,6 +10,7 @@ import torch
 from tests.certify.mutants import impatient
 from tests.certify.mutation import mutants, owners, planted
 from tests.checks import TINY, assert_close
+from tests.models import test_tensor_parallel
 from tests.models.zoo import ZOO
 from torchref import models
 from torchref.check.tolerance.rounding import MARGIN, rounding_spread
@@ -73,13 +74,22 @@ def as_tuple(gradients):
     return gradients if isinstance(gradients, tuple) else (gradients,)
 
 
+def on_several_processes():
+    """The tests of what no network of one process runs."""
+    test_tensor_parallel.test_the_mlp_in_parts_is_the_whole(world=2, shape=(2, 3, 5))
+    test_tensor_parallel.test_attention_by_heads_is_the_whole(2)
+    test_tensor_parallel.test_a_block_sends_two_sums_each_way()
+    test_tensor_parallel.test_cross_entropy_over_a_divided_vocabulary_is_torchs(2, "float64")
+
+
 def fails(mutant):
-    """Whether that test notices the mutant."""
-    try:
-        with planted(mutant):
-            test_what_training_does_not_ask_for()
-    except Exception:
-        return True
+    """Whether one of the tests of single functions notices the mutant."""
+    for test in (test_what_training_does_not_ask_for, on_several_processes):
+        try:
+            with planted(mutant):
+                test()
+        except Exception:
+            return True
     return False
 
 

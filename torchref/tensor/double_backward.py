@@ -22,7 +22,9 @@ __all__ = [
 
 
 def check_pair(function: str, grad_output: Array, other: Array, name: str = "output") -> None:
-    """Two floating-point arrays of one dtype and shape. RuntimeError otherwise."""
+    """Two floating-point arrays of one dtype and shape. TypeError for what is no array, RuntimeError otherwise."""
+    if other is None:
+        raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not NoneType")
     check_floating(function, grad_output=grad_output, optional={name: other})
     if grad_output.shape != other.shape:
         raise RuntimeError(

@@ -185,7 +185,10 @@ def dimensions_of(item: Any) -> int:
 def check_index_array(item: Array) -> None:
     """IndexError unless it holds integers, or booleans of one dimension or more."""
     if item.dtype.kind not in "bi" or (item.dtype == bool and item.ndim == 0):
-        raise IndexError(f"index(): arrays used as indices must be integer or boolean, but got {item.dtype}")
+        raise IndexError(
+            "index(): arrays used as indices must hold integers, or booleans in one dimension or more, "
+            f"but got {item.dtype} of shape {item.shape}"
+        )
 
 
 def check_integer(item: Any, x: Array, axis: int) -> None:
@@ -225,8 +228,8 @@ def index_select(x: Array, dim: int, index: Array) -> tuple[Array, Backward]:
 
     Backward:  dx_i = sum_n [index_n = i] dy_n. None for the index.
 
-    Errors: IndexError for an index out of range or with more dimensions, RuntimeError for other dtypes.
-    Equals `torch.index_select`.
+    Errors: IndexError for an index out of range or with more dimensions, RuntimeError for other dtypes, and for more
+    than one entry, or none, where x is a number. Equals `torch.index_select`.
     """
     check_arrays("index_select", input=x)
     axis = normalize_dim("index_select", dim, x.ndim)
@@ -234,6 +237,8 @@ def index_select(x: Array, dim: int, index: Array) -> tuple[Array, Backward]:
     check_index("index_select", index, rows.shape[axis])
     if index.ndim > 1:
         raise IndexError(f"index_select(): index must be a vector, but has shape {index.shape}")
+    if not x.ndim and index.size != 1:
+        raise RuntimeError(f"index_select(): the index of a number must have 1 entry, but has {index.size}")
     places = index.reshape(-1)
     y = rows.take(places, axis=axis)
 

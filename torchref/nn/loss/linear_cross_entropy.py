@@ -92,7 +92,7 @@ def linear_cross_entropy(
 
     rows = math.prod(linear_weight.shape[:-1])  # K d1 ...
     flat_bias = None if linear_bias is None else linear_bias.reshape(rows)
-    logits, linear_backward = linear(x, linear_weight.reshape(rows, -1), flat_bias)
+    logits, linear_backward = linear(x, linear_weight.reshape(rows, linear_weight.shape[-1]), flat_bias)
     loss, cross_entropy_backward = cross_entropy(
         logits.reshape(logits_shape),
         target,
