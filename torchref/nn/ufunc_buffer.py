@@ -22,7 +22,7 @@ def buffer_for(arrays: Iterable[Array]) -> AbstractContextManager[None]:
     number of a row, 8,192 entries at a time, which takes as long as the operation itself. It does not where the buffer
     is no longer than a row. Conversions go through the buffer, too, and are no slower in a small one.
     """
-    return small_buffer() if any(array.size >= LARGE for array in arrays) else AS_IT_IS
+    return small_buffer() if max([array.size for array in arrays], default=0) >= LARGE else AS_IT_IS
 
 
 @contextmanager
