@@ -108,7 +108,7 @@ def threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward
     y.reshape(-1)[np.flatnonzero(below)] = value  # np.where takes three times as long: it guesses each entry's side
 
     def backward(dy: Array) -> Array:
-        return dy * (~below).astype(dy.dtype)
+        return dy * ~below
 
     return y, backward
 
