@@ -66,6 +66,35 @@ def test_integers(name, args, options):
     assert_both(name, INTEGERS, *args, **options)
 
 
+THRESHOLDS = [
+    (1, 300),
+    (300, 1),
+    (-300, 1),
+    (1, -1),
+    (-1, 3),
+    (1, 255),
+    (1, -256),
+    (-128, -128),
+    (1, 2**63),
+    (2.7, 2.7),
+]
+INFINITE = [(1, np.inf), (1, np.nan), (np.nan, 1), (-np.inf, 2), (1, 1e300), (1e300, 1)]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize(("limit", "value"), THRESHOLDS + INFINITE)
+def test_a_threshold_beyond_the_dtype(dtype, limit, value):
+    """Catches a value that wraps around in silence or with a warning, and a nan where a limit is infinite."""
+    x = np.array([1, 2, 100], dtype)
+    try:
+        expected = torch.nn.functional.threshold(torch.from_numpy(x.copy()), limit, value).numpy()
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match="without overflow"):
+            F.threshold(x, limit, value)
+    else:
+        np.testing.assert_array_equal(F.threshold(x, limit, value)[0], expected, strict=True)
+
+
 @pytest.mark.parametrize("name", ["relu", "relu6", "threshold", "max_pool1d"])
 def test_booleans_are_refused(name):
     """Catches `relu` of booleans, which torch refuses."""

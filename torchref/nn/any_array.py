@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast, overload
 import numpy as np
 
 from torchref.nn.half import HALF, dtypes_of, rounded, rounded_backward, takes_half, widened
+from torchref.nn.ufunc_buffer import backward_in, buffer_for
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 WITHOUT_GRADIENT = frozenset(np.typecodes["AllInteger"] + "?")  # the type codes of integers and booleans
@@ -55,24 +56,26 @@ def takes_any_array(
 
     @functools.wraps(function)
     def entered(*args: Any, **kwargs: Any) -> tuple[Any, Callable[..., Any]]:
-        values = (*args, *kwargs.values()) if kwargs else args
-        arrays = [value for value in values if isinstance(value, np.ndarray)]
+        arrays = [value for value in (*args, *kwargs.values()) if isinstance(value, np.ndarray)]
         kinds = {array.dtype.char for array in arrays}
-        casts = "dtype" in kwargs and kwargs["dtype"] is not None  # the function itself sees to the dtype asked for
-        if not (HALF.char in kinds and not casts and takes_half(arrays, single_beside_half)):
-            output, function_backward = function(*args, **kwargs)
+        buffer = buffer_for(arrays)
+        # Where a dtype is asked for, the function itself sees to it.
+        if not (HALF.char in kinds and kwargs.get("dtype") is None and takes_half(arrays, single_beside_half)):
+            with buffer:
+                output, function_backward = function(*args, **kwargs)
         elif refuses_half is not None and refuses_half(inspect.signature(function).bind(*args, **kwargs).arguments):
             raise NotImplementedError(f"{function.__name__}(): not implemented for float16, as in torch")
         else:
             wide = {name: widened(value) for name, value in kwargs.items()}
-            output, wide_backward = function(*map(widened, args), **wide)
+            with buffer:
+                output, wide_backward = function(*map(widened, args), **wide)
             output = (rounded(output[0]), *output[1:]) if statistics else rounded(output)
             function_backward = rounded_backward(wide_backward, beside_single=len(dtypes_of(arrays)) > 1)
         if kinds and kinds <= WITHOUT_GRADIENT:
             function_backward = no_gradient
         elif 0 in [array.ndim for array in arrays]:
             function_backward = unscalar_backward(function_backward)
-        return unscalar(output), function_backward
+        return unscalar(output), backward_in(buffer, function_backward)
 
     return cast(Any, entered)
 

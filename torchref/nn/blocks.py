@@ -15,7 +15,10 @@ from torchref.nn.module import Array
 BLOCK_BYTES = 1 << 18  # measured beside 2^15 ... 2^19, on a processor with a level-2 cache of 1 MiB
 
 
-def row_blocks(rows: Array) -> Iterator[slice]:
-    """Slices of `rows` with about BLOCK_BYTES each, and one row at least."""
-    step = max(1, BLOCK_BYTES // max(1, rows.itemsize * math.prod(rows.shape[1:])))
+def row_blocks(rows: Array, times: int = 1) -> Iterator[slice]:
+    """Slices of `rows` with about `times` BLOCK_BYTES each, and one row at least.
+
+    A chain that needs few arrays beside `rows` has room for longer blocks, and then fewer calls.
+    """
+    step = max(1, times * BLOCK_BYTES // max(1, rows.itemsize * math.prod(rows.shape[1:])))
     return (slice(start, start + step) for start in range(0, len(rows), step))

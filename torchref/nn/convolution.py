@@ -34,7 +34,8 @@ from torchref.nn.window import Sizes, Windows, each, per_dimension, resize
 
 Padding = str | int | Sequence[int]
 
-BLOCK = 2**18  # bytes of columns at a time: they stay in the cache between the copying and the product
+IMAGES = 2**19  # bytes of columns of whole images at a time: they stay in the cache between the copying and the product
+BLOCK = 2**18  # of a larger image: OpenBLAS has faster products for small matrices
 STAGE = 2**20  # bytes of padded samples at a time
 SMALL = 64  # an image of fewer positions makes too narrow a product by itself
 FEW = 16  # with so few output channels a product costs no more than the copying of its columns
@@ -129,16 +130,18 @@ def column_blocks(
     w = windows
     row = math.prod(laid.output[1:])  # positions at one index of the first dimension
     size = x.itemsize * weight.shape[1] * math.prod(w.kernel) * row  # bytes of their columns, of one group
-    room = max(BLOCK, 4 * weight.nbytes // groups)  # of a product with less, the weight is what is read most
+    least = 4 * weight.nbytes // groups  # of a product with less, the weight is what is read most
+    whole = size * w.output[0]
+    room = max(BLOCK if whole > IMAGES else IMAGES, least)
     high = w.high if laid is windows else (w.high[0] + 1, *w.high[1:])  # the last row's windows wrap around, too
     x_groups = x.reshape(len(x), groups, weight.shape[1], *w.input)
     for stage in blocks(len(x), x[:1].nbytes, STAGE):
         padded = resize(x_groups[stage], w.low, high)
         seen = laid.view(padded if laid is windows else np.asanyarray(padded, order="C"))
         before = (slice(None),) * (1 + len(w.kernel))
-        for some in blocks(len(seen), size * w.output[0] * groups, room):
+        for some in blocks(len(seen), whole * groups, room):
             samples = slice(stage.start + some.start, stage.start + some.stop)
-            for part in blocks(groups, size * w.output[0], room):
+            for part in blocks(groups, whole, room):
                 for index in blocks(w.output[0], size, room):
                     columns = seen[(some, part, *before, index)]  # (b, g, C/G, *kernel, *positions)
                     length = (index.stop - index.start) * row

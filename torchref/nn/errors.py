@@ -22,9 +22,15 @@ def are_usual(optional: Mapping[str, Any], arrays: Mapping[str, Any]) -> bool:
 
     A step of a small network spends more time on the checks of its arrays than on their numbers.
     """
-    kinds = {array.dtype if type(array) is np.ndarray else type(array) for array in arrays.values()}
-    kinds.update(a.dtype if type(a) is np.ndarray else type(a) for a in optional.values() if a is not None)
-    return len(kinds) == 1 and kinds <= USUAL
+    given = list(arrays.values())
+    if optional:
+        given += [array for array in optional.values() if array is not None]
+    dtype = None
+    for array in given:
+        if type(array) is not np.ndarray or (dtype is not None and array.dtype is not dtype):
+            return False
+        dtype = array.dtype
+    return dtype in USUAL
 
 
 def check_arrays(function: str, optional: Mapping[str, Any] = NONE, **arrays: Any) -> None:

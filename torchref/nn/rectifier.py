@@ -7,6 +7,7 @@ y' is, and at a kink it is the one that torch returns.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -96,19 +97,32 @@ def threshold(x: Array, threshold: float, value: float) -> tuple[Array, Backward
 
     Backward. y' = 1 where x > threshold, else 0.
 
-    Integers are taken, with threshold and value cut to integers, without a gradient; RuntimeError for booleans.
-    Equals `torch.nn.functional.threshold`.
+    Integers are taken, with threshold and value cut to integers, without a gradient. RuntimeError for booleans, and for
+    a threshold or value beyond what x's dtype holds. Equals `torch.nn.functional.threshold`.
     """
     check_numeric("threshold", x)
     check_numbers("threshold", threshold=threshold, value=value)
-    if is_integer(x):
-        threshold, value = int(threshold), int(value)
+    threshold, value = as_number_of(x, "threshold", threshold), as_number_of(x, "value", value)
     below = x <= threshold
+    y = x.copy(order="C")
+    y.reshape(-1)[np.flatnonzero(below)] = value  # np.where takes three times as long: it guesses each entry's side
 
     def backward(dy: Array) -> Array:
         return dy * ~below
 
-    return np.where(below, value, x), backward
+    return y, backward
+
+
+def as_number_of(x: Array, name: str, value: float) -> Any:
+    """`value` in the dtype of x, cut to an integer for integers; unsigned ones take -1 for their largest, as in torch.
+
+    RuntimeError for a number beyond what the dtype holds.
+    """
+    limits: Any = np.iinfo(x.dtype) if is_integer(x) else np.finfo(x.dtype)
+    least, most = (limits.min, limits.max) if is_integer(x) else (float(limits.min), float(limits.max))
+    if not (-most <= value <= most or value == least) and (is_integer(x) or math.isfinite(value)):
+        raise RuntimeError(f"threshold(): {name}={value} cannot be converted to {x.dtype} without overflow")
+    return np.asarray(int(value)).astype(x.dtype)[()] if is_integer(x) else value
 
 
 class Threshold(Module):

@@ -200,7 +200,9 @@ def check_writeable(optimizer: str, param: Array) -> None:
     """ValueError for a read-only array, and torch's RuntimeError for one whose entries share their memory."""
     if not param.flags.writeable:
         raise ValueError(f"{optimizer}: a parameter of shape {param.shape} is read-only: its data cannot be updated")
-    if param.size and any(n > 1 and stride == 0 for n, stride in zip(param.shape, param.strides, strict=True)):
+    if not param.flags.c_contiguous and any(
+        n > 1 and stride == 0 for n, stride in zip(param.shape, param.strides, strict=True)
+    ):
         raise RuntimeError(
             f"{optimizer}: entries of a parameter of shape {param.shape} share their memory (strides {param.strides}): "
             "they cannot be updated one by one; give it a copy"

@@ -121,7 +121,7 @@ def cross_entropy(
     exp_x = np.empty_like(logits)  # (N, K)
     x_target, exp_sum = np.empty_like(label_weight), np.empty_like(label_weight)  # (N,), (N,)
     with np.errstate(invalid="ignore", divide="ignore"):  # a row of infinities: inf - inf = nan
-        for block in row_blocks(logits):  # each stays in the cache from the maximum to the sum
+        for block in row_blocks(logits, times=4):  # each stays in the cache from the maximum to the sum
             shifted = np.subtract(logits[block], logits[block].max(axis=1, keepdims=True), out=exp_x[block])
             x_target[block] = shifted[n[: len(shifted)], labels[block]]
             exp_sum[block] = np.exp(shifted, out=shifted) @ row_of_ones  # its sums, in BLAS
