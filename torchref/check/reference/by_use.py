@@ -78,8 +78,11 @@ def by_use(
     arrays = [a for a in arguments if a.kind != "option" and not a.optional]
     if not arrays or any(a.kind == "data" for a in arrays):
         return
-    for gates in GATES:
-        recipe = Recipe({}, {**LENGTHS, **sizes}, gates=gates)
+    held = list(dict.fromkeys(n for shape in settled.values() for n in shape if isinstance(n, int)))
+    pairs = itertools.permutations(held, 2) if len(held) > 1 else [(n, LENGTHS["M"]) for n in held]
+    systems: list[Sizes] = [{"D": d, "M": m} for d, m in pairs]  # of a class that holds its weights: x and its states
+    for gates, own in itertools.product(GATES[:1], systems) if systems else itertools.product(GATES, [{}]):
+        recipe = Recipe({}, {**LENGTHS, **own, **sizes}, gates=gates)
         name = next((a.name for a in arrays if a.name not in settled), "")
         for shape in FIRST if name else ():
             yield from _Search(arrays, runs, recipe).extend({**settled, name: shape})
@@ -98,7 +101,7 @@ class _Search:
         """The numbers of this shape: the same ones each time."""
         lengths = tuple(self.recipe.length(axis) for axis in shape)
         if lengths not in self.made:
-            self.made[lengths] = np.random.default_rng(0).uniform(0.3, 1.7, lengths)
+            self.made[lengths] = np.random.default_rng(0).uniform(0.3, 1.7, lengths) * 1.0  # no array without axes
         return self.made[lengths]
 
     def extend(self, shapes: dict[str, Shape]) -> Iterator[Recipe]:
