@@ -138,6 +138,8 @@ def _slug_of(slugs: Slugs, kind: str) -> str:
 
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of these functions that may undo a mistake."""
+    if op.own:
+        yield from _added_everywhere(functions, op.slugs)
     seen: set[int] = set()
     names, counts_here, numbers = _atoms(functions), _sizes_in(functions), _floats_in(functions)
     for nth, function in enumerate(functions):
@@ -311,9 +313,17 @@ def _added_to(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """self.grad = self.grad + g for self.grad = g, which loses what another use of the tensor has given."""
     node = slot.node
     target = node.targets[0] if isinstance(node, ast.Assign) else None
-    if isinstance(target, ast.Attribute) and target.attr == "grad" and show(target) not in show(node.value):
+    if isinstance(target, ast.Attribute) and target.attr in GRADIENTS and show(target) not in show(node.value):
         held = ast.parse(show(target), mode="eval").body
         yield _edit(1, _slug_of(slugs, "again"), slot, ast.Assign([target], ast.BinOp(held, ast.Add(), node.value)))
+
+
+def _added_everywhere(functions: list[ast.FunctionDef], slugs: Slugs) -> Iterator[Edit]:
+    """All of these at once, wherever one value's gradient is made of another's: each operator of an engine sets it."""
+    slots = {id(s.node): s for f in functions for s in _slots(f) if isinstance(s.node, ast.Assign)}
+    found = [e for s in slots.values() if _HELD_GRADIENT.search(show(s.node.value)) for e in _added_to(s, slugs)]
+    if len(found) > 1:
+        yield replace(found[0], rank=100 * found[0].rank, apply=_all_of(found))
 
 
 def _a_step_before(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
@@ -590,6 +600,8 @@ def _atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
     return {k: [*list(dict.fromkeys([*v, *everywhere]))[:24], *constants] for k, v in own.items()}
 
 
+GRADIENTS = ("grad", "g", "gradient", "_grad", "adjoint")  # what the gradient of a value of an engine is called
+_HELD_GRADIENT = re.compile(rf"\.({'|'.join(GRADIENTS)})\b")
 HELD = ("data", "grad")  # of a value of an engine: other.data, out.grad
 ELSEWHERE = ("func", "targets", "target", "slice", "test", "iter", "keywords")
 

@@ -337,7 +337,8 @@ def divisor_of_a_loss(f: Factor) -> Signature:
             if times or divided:
                 way = "times" if times else "divided by"
                 what = f"it is the right gradient {way} {word}{label if label != '1' else ''}".rstrip()
-                return Signature("wrong-reduction", f"{what} ({f.c:.6g})", CERTAIN)
+                slug = "wrong-reduction" if label != "1" else "scale-forgotten"  # the 2 of a square
+                return Signature(slug, f"{what} ({f.c:.6g})", CERTAIN)
     for (a, la), (b, lb) in itertools.permutations(numbers, 2):
         if f.equals(a / b):
             evidence = f"it is divided by {lb} = {b:g} where {la} = {a:g} belongs ({f.c:.6g})"

@@ -128,7 +128,7 @@ def slopes(line: str, *wrong: tuple[str, str, str]) -> tuple[Patch, ...]:
 
 MSE = slopes(
     "dx =",
-    ("difference * dentries", slugs.DIVISOR, "The 2 of the square's derivative is lost."),
+    ("difference * dentries", slugs.SCALE, "The 2 of the square's derivative is lost."),
     ("entries * dentries", slugs.LOCAL, "This is the square itself; its derivative is 2 (x - t)."),
     ("2 * x * dentries", slugs.LOCAL, "The target is not subtracted."),
     ("np.sign(difference) * dentries", slugs.LOCAL, "This is the derivative of the absolute difference."),

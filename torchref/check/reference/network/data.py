@@ -22,7 +22,7 @@ SIDES = (6, 8, 5, 7, 10, 12, 4, 16, 28, 32)  # of a picture
 ALIKE = (  # examples, and the labels that go with them
     ("rows|pictures", "^(labels|one-hot rows|zeros and ones|a column of.*|numbers)$"),
     ("columns", "^(labels|one-hot columns|zeros and ones|a row of.*)$"),
-    ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers)$"),
+    ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers.*)$"),
     ("a list", "^(a list.*|one label)$"),
     ("one example", "^one (row|label)"),
     ("one column|columns, one", "^one (column|label)"),
@@ -107,6 +107,9 @@ def _labels(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
         yield _Kind("numbers", rng.normal(size=(n, k)))
         yield _Kind("one row of numbers", rng.normal(size=k))
         yield _Kind("one column of numbers", rng.normal(size=(k, 1)))
+    for k in classes:
+        yield _Kind("numbers (N, T, K)", rng.normal(size=(n, TIME, k)))
+        yield _Kind("numbers (T, N, K)", rng.normal(size=(TIME, n, k)))
     for k in classes:
         yield _Kind("one label", int(rng.integers(0, k)))
     small = _smallest_length(lengths)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torchref.check.reading.arguments import normal, parameters
-from torchref.check.reading.forms.naming import returned_names
+from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reference.network.calling import CACHES, OUTPUT, needed
-from torchref.check.reference.network.names import LABELS, LOSSES, OF_LOSS
+from torchref.check.reference.network.names import GRADIENTS, LABELS, LOSSES, OF_LOSS
 
 STRANGE = 2  # arguments of a cost that nothing else knows
 BACK = re.compile(r"\w*(grad|back|deriv)\w*$", re.I)  # its name says that it returns no loss
@@ -70,7 +70,14 @@ def _returns_loss(function: Callable[..., Any]) -> bool:
     names = [n for n in returned_names(function) if n]
     named = any(OF_LOSS.match(n) for n in names)
     both = normal(function.__name__) in BOTH and len(returned_names(function)) > 1
-    return named or both or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    return named or both or _returns_gradients_beside(function, names) or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+
+
+def _returns_gradients_beside(function: Callable[..., Any], names: list[str]) -> bool:
+    """Whether it returns something, and behind it gradients: return l, grads; return value, dW, db."""
+    own = {normal(p.name) for p in parameters(function)}
+    of_own = [bool(GRADIENTS.match(n)) or any(s in own for s in stem(n)) for n in names]
+    return len(of_own) > 1 and not of_own[0] and all(of_own[1:]) and names[0].lower() not in own
 
 
 def _unknown_arguments(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> int:
