@@ -14,6 +14,7 @@ from torchref.check.diagnosis import optimizers
 from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
+from torchref.check.ops.probe import runs_nowhere
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.decorated import see_through
 from torchref.check.reading.forms.recognise import is_autograd, look_up
@@ -210,6 +211,8 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
         op = find(against)
     except UnknownOp as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
+    if why := runs_nowhere(op):
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error=why)
     if how.form == "optimizer":
         error = f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}"
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
@@ -220,6 +223,7 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     if verdict.verdict == COULD_NOT_RUN and how.form is None and (tensors := _made_for_tensors(function)) is not None:
         there = diagnose(tensors, op, how.form, how.stated, **more)
         verdict = there if there.verdict != COULD_NOT_RUN else verdict
+    verdict.against = op.name + against[against.find("(") :].strip() if "(" in against else op.name
     whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
     return _of_the_whole(function, name, how, verdict) if whole else verdict
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from torchref import optim
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
@@ -23,7 +24,7 @@ from torchref.check.report.derivation import page
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import size
-from torchref.nn.module import Array
+from torchref.nn.module import Array, Parameter
 
 STEPS = 8
 CONSTANT_EPS = (1e-5, 1e-6, 1e-7, 1e-8)
@@ -53,6 +54,11 @@ def options_of(name: str, against: str) -> dict[str, Any]:
     unknown = [k for k in given if k not in known and k not in SPEED]
     if unknown:
         raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(known)}")
+    try:
+        getattr(optim, name)([Parameter(np.ones(1))], **{k: v for k, v in given.items() if k in known})
+    except (ValueError, TypeError) as problem:
+        shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
+        raise CouldNotRun(f"{name} refuses {shown}: {problem}") from None
     return {k: v for k, v in given.items() if k in known}
 
 
