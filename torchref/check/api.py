@@ -15,8 +15,10 @@ from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.probe import runs_nowhere
+from torchref.check.reading.forms.beside import forward_beside
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.decorated import see_through
+from torchref.check.reading.forms.nodes import is_of_nodes, pair_of_nodes
 from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target, in_the_file
@@ -131,6 +133,8 @@ def _child_verdict(work: Callable[[], Verdict], limits: Limits, name: str, how: 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict, in this process, against an operation or against a function of the user's own."""
     see_through(function)
+    if is_of_nodes(function):
+        function = pair_of_nodes(function)
     if how.against in (None, *asked.FORWARD) and is_engine(function):
         return judge_engine(function, name, how.label or "forward", how.only)
     if how.against is None and not is_network(function):
@@ -173,6 +177,8 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
                 return labelled
         given: dict[str, Any] = {}
         if how.against in asked.FORWARD:
+            if (forward := forward_beside(function)) is not None:
+                function = forward, function
             reference = forward_of(function, how.form)
         else:
             reference, given = asked.function_of(how.against)

@@ -150,6 +150,8 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
         yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
         if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
             yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
+    if verdict.verdict == COULD_NOT_RUN and form.op.by_rows:  # einsum("bto,btc->oc", dout, inp)
+        yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()
 

@@ -23,6 +23,7 @@ EVERYWHERE = (
     "unknown",
     "local-derivative-missing",
     "wrong-reduction",
+    "scale-forgotten",
 )
 
 

@@ -95,9 +95,9 @@ class Recipe:
                     index.flat[-1] = index.flat[0]  # an index that comes twice
                 found[a.name] = index
             elif self.positive:
-                found[a.name] = rng.uniform(0.2, 0.9, shape)
+                found[a.name] = np.asarray(rng.uniform(0.2, 0.9, shape))
             else:
-                found[a.name] = rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape)
+                found[a.name] = np.asarray(rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape))
         return found
 
 

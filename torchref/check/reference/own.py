@@ -7,7 +7,7 @@ import itertools
 import random
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -219,14 +219,15 @@ def own_op(
     make: Callable[..., Any] | None = None,
     torch: bool = False,
     failed: Sequence[Recipe] = (),
+    arrays: Collection[str] = (),
 ) -> Op:
     """The record; `torch` says which library is meant where the function runs with both.
 
-    The shapes of recipes that have `failed` are not taken again.
+    The shapes of recipes that have `failed` are not taken again. `arrays` names arguments that are no options.
 
     Errors: NoWitness if the function does not run, draws at random, or returns no array.
     """
-    args = arguments(function, label, given or {})
+    args = arguments(function, label, given or {}, arrays)
     if make is not None:
         args, own = _by_inputs(args, make)
         formula = Witnessed(function, label, args, torch)

@@ -20,8 +20,8 @@ from torchref.check.reading.forms.derivative import SURELY_INPUT
 from torchref.check.reading.forms.pair import CACHE, DY, Pair
 
 SWITCHES = ("derivative", "deriv", "derive", "derivate", "grad", "gradient", "prime", "backward", "diff", "dx")
-BACK = ("_backward", "_bwd", "_bw", "_grad", "_gradient", "_vjp", "_back", "Backward", "Bwd", "Grad")
-AHEAD = ("_forward", "_fwd", "_fw", "", "Forward", "Fwd")
+BACK = ("_backward", "_bwd", "_bw", "_grad", "_gradient", "_vjp", "_back", "_bprop", "Backward", "Bwd", "Grad")
+AHEAD = ("_forward", "_fwd", "_fw", "_fprop", "", "Forward", "Fwd")
 
 
 def looks_like_gradient(function: Any) -> bool:

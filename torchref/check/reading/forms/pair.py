@@ -38,10 +38,15 @@ class Pair(Closure):
             n = normal(p.name)
             if n in CACHE and "cache" not in roles.values():
                 roles[p.name] = "cache"
+        kept = {normal(n): i for i, n in enumerate(returned_names(self.function)) if i and n}
+        held = [p for p in params if normal(p.name) in kept and normal(p.name) not in DY]
+        if "cache" not in roles.values():  # backward(dout, inp, mean, rstd) of return out, mean, rstd
+            roles |= {p.name: f"result {kept[normal(p.name)]}" for p in held if p.name not in self.matching.roles}
+        by_result = len(roles) > 0 and "cache" not in roles.values()
         free = [p for p in params if p.name not in roles and (p.default is p.empty or normal(p.name) in DY)]
         own = [p for p in free if normal(p.name) not in DY]
         by_name = len(own) > 1 and all(p.name in self.matching.roles for p in own)  # backward(a, y) of forward(a, y)
-        if "cache" not in roles.values() and not by_name:
+        if "cache" not in roles.values() and not by_name and not by_result:
             names = [p for p in free if normal(p.name) in DY or normal(p.name).startswith("d")]
             others = [p for p in free if p not in names]
             if len(others) == 1 and len(free) > 1:
@@ -61,7 +66,7 @@ class Pair(Closure):
             and normal(p.name) not in DY
             and not normal(p.name).startswith("d")
         }
-        if not named and "cache" not in roles.values():
+        if not named and "cache" not in roles.values() and not by_result:
             rest = [p for p in free if normal(p.name) not in DY]
             if len(rest) > 1:
                 named = dict(arguments.match(op, rest, ("output",)).roles.items())
@@ -80,12 +85,17 @@ class Pair(Closure):
         return other.changed(roles={p: SWAP.get(r, r) for p, r in self.roles.items()})
 
     def split(self, result: Any) -> tuple[list[Any], Any, Any]:
+        if any(r.startswith("result ") for r in self.roles.values()):
+            items = flatten(list(result)) if isinstance(result, tuple | list) else [result]
+            return items[:1], None, items
         if "cache" not in self.roles.values():
             items = flatten(result) if isinstance(result, tuple | list) else [result]
             return [i for i in items if is_array(i)][:1], None, items
         if not isinstance(result, tuple | list) or len(result) < 2:
             if all(p in self.matching.roles for p, r in self.roles.items() if r == "cache"):
                 return [result], None, NO_CACHE  # backward(dy, x): what it calls x is the forward's x
+            if is_array(result) and not any(normal(p) in CACHE for p in self.roles):
+                return [result], None, result  # backward(dy, y): what it keeps is the output
             raise CouldNotRun("the forward returned no cache: expected (output, cache)")
         outputs = flatten(list(result[:-1]))
         return [o for o in outputs if is_array(o)], None, result[-1]
@@ -126,7 +136,13 @@ class Pair(Closure):
             kwargs = dict(zip(self.upstreams, given, strict=False))
             run.handed = live[: len(self.upstreams)] or ["output"]
             for parameter, role in self.roles.items():
-                kwargs[parameter] = cache if role == "cache" else self.handed_back(role, values, frozen)
+                kwargs[parameter] = (
+                    cache
+                    if role == "cache"
+                    else cache[int(role.split()[1])]
+                    if role.startswith("result ")
+                    else self.handed_back(role, values, frozen)
+                )
             try:
                 places = [p.name for p in arguments.parameters(self.back) if p.kind == p.POSITIONAL_ONLY]
                 args = [kwargs.pop(n) for n in places if n in kwargs]
