@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import time
@@ -15,7 +16,7 @@ from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.probe import runs_nowhere
-from torchref.check.reading.forms.beside import forward_beside
+from torchref.check.reading.forms.beside import forward_beside, has_a_backward
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.decorated import see_through
 from torchref.check.reading.forms.nodes import is_of_nodes, pair_of_nodes
@@ -25,7 +26,7 @@ from torchref.check.reading.targets import Target, in_the_file
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reading.unfinished import unfinished, unfinished_code
 from torchref.check.reference import asked
-from torchref.check.reference.forward import forward_of
+from torchref.check.reference.forward import forward_of, made_to_move
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
 from torchref.check.reference.network.judge import (
@@ -37,14 +38,19 @@ from torchref.check.reference.network.judge import (
 )
 from torchref.check.reference.network.of_engine import is_engine
 from torchref.check.reference.network.of_script import ADVICE, SCRIPT, is_script
+from torchref.check.reference.network.of_training import ASKED, returns_weights_alone, with_its_loss
 from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running import child
 from torchref.check.running.child import DEFAULT, Limits
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
+MOVES = (  # operations of torch that have no formula
+    "reshape", "view", "transpose", "permute", "squeeze", "unsqueeze", "swapaxes", "movedim", "flip", "roll", "concat",
+    "cat", "concatenate", "stack", "split", "chunk", "slice", "expand", "broadcast_to", "gather", "tile", "repeat",
+)  # fmt: skip
 HINTS = "TORCHREF_HINTS"  # the environment's variable for the level of hints in a test
 NOTHING_SAID = (
     "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION, a function of your own; "
@@ -137,8 +143,14 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
         function = pair_of_nodes(function)
     if how.against in (None, *asked.FORWARD) and is_engine(function):
         return judge_engine(function, name, how.label or "forward", how.only)
-    if how.against is None and not is_network(function):
+    if how.against in (None, *asked.FORWARD) and returns_weights_alone(function) and not is_network(function):
+        function = with_its_loss(function)
+        if function is None:
+            return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=ASKED.format(name=name))
+    if how.against is None and not is_network(function) and not has_a_backward(function):
         return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
+    if how.against is None and not is_network(function):
+        return _judge_unnamed(function, how, name)
     if how.against is None:
         how = replace(how, against="forward")
     if not asked.own(how.against):
@@ -150,9 +162,32 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     return _judge_as_its_own(function, how, name)
 
 
+def _judge_unnamed(function: Any, how: Asked, name: str) -> Verdict:
+    """The verdict on code of which nothing is said: against the operation of its name, else by its own forward."""
+    verdict: Verdict | None = None
+    with contextlib.suppress(UnknownOp):
+        if optimizers.names(name) is not None or find(name):
+            verdict = judge(function, replace(how, against=name), name)
+    if verdict is not None and verdict.verdict == RIGHT:
+        return verdict
+    if verdict is not None and verdict.verdict != COULD_NOT_RUN and not _is_another(verdict):
+        return verdict
+    own = _judge_as_its_own(function, replace(how, against="forward"), name)
+    if own.verdict != COULD_NOT_RUN:
+        own.notes.append("no operation was named: it is judged by its own forward; --against OP judges the forward, too")
+    return own
+
+
+def _is_another(verdict: Verdict) -> bool:
+    """Whether a verdict says that the forward is another function."""
+    return any(f.gradient == "output" for f in verdict.findings)
+
+
 def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
     assert how.against is not None
+    if how.against in asked.FORWARD:
+        function = made_to_move(function)
     if (
         how.against in asked.FORWARD
         and inspect.isclass(function)
@@ -216,6 +251,10 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     try:
         op = find(against)
     except UnknownOp as problem:
+        if against.partition("(")[0].rpartition(".")[2].lower() in MOVES:
+            own = _judge_as_its_own(function, replace(how, against="forward"), name)
+            own.notes.append(f"{against} moves entries and computes nothing: it is judged by its own forward")
+            return own
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
     if why := runs_nowhere(op):
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=why)
@@ -344,7 +383,7 @@ def _is_a_script(word: str, how: Asked) -> bool:
 
 def _unless_only_the_name_fits(target: Target, verdict: Verdict) -> Verdict:
     """The verdict on a target. If only its name says what it computes, another forward is no mistake."""
-    if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
+    if not target.guessed or not _is_another(verdict):
         return verdict
     error = (
         f"it has the name of {target.against}, and its forward is another function: "

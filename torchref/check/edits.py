@@ -262,7 +262,8 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
             kind = "mask" if "mask" in name.lower() or "drop" in name.lower() else "factor"
             new = ast.BinOp(node, ast.Mult(), ast.parse(name, mode="eval").body)
             yield _edit(5, _slug_of(slugs, kind), slot, new)
-    if slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple):
+    assigned = slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple)
+    if assigned or (isinstance(node, ast.BinOp) and _multiplied(slot)):  # X.T @ (d2 @ W2.T)
         for name, how in itertools.product(names, ("({0} > 0)", "(1 - {0} ** 2)", "({0} * (1 - {0}))")):
             value = ast.parse(how.format(name), mode="eval").body
             yield _edit(3, _slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))

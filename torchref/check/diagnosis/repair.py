@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -173,8 +174,7 @@ class Source:
             scope = vars(sys.modules[targets[0].__module__])
             if filename is None or any("<" in r for r in roots):
                 return None
-            with open(filename, encoding="utf-8") as file:
-                source = Source(file.read(), filename, scope, roots)
+            source = Source("".join(linecache.getlines(filename)), filename, scope, roots)
         except (OSError, TypeError, AttributeError, KeyError, SyntaxError, UnicodeDecodeError):
             return None
         return source if source.nodes else None

@@ -89,6 +89,31 @@ def _of_closure(function: Any) -> Callable[..., Any]:
     return _signed(forward, list(inspect.signature(function).parameters.values()))
 
 
+SHAPE, ORDER = (-1,), (0, 2, 1)
+MOVED = {  # what a constructor asks for that moves entries: Reshape(shape), Permute(axes)
+    **dict.fromkeys(("shape", "newshape", "targetshape", "target", "outputshape", "outshape", "size"), SHAPE),
+    **dict.fromkeys(("axes", "perm", "dims", "order", "permutation"), ORDER),
+    **dict.fromkeys(("dim0", "axis1"), 1), **dict.fromkeys(("dim1", "axis2"), 2), "start": 1, "stop": 3, "end": 3,
+}  # fmt: skip
+
+
+def made_to_move(cls: Any) -> Any:
+    """An instance of a class whose constructor asks for a shape, or an order of axes, alone; the class of any other."""
+    if not inspect.isclass(cls) or is_autograd(cls) or "__init__" not in vars(cls):
+        return cls
+    params = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    needed = [p for p in params if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if not needed or any(normal(p.name) not in MOVED for p in needed):
+        return cls
+    first = MOVED[normal(needed[0].name)]
+    try:
+        if needed[0].kind is inspect.Parameter.VAR_POSITIONAL:
+            return cls(*first) if isinstance(first, tuple) else cls
+        return cls(**{p.name: MOVED[normal(p.name)] for p in needed})
+    except Exception:  # noqa: BLE001 -- whatever the user's constructor raises on these
+        return cls
+
+
 class _OfLayer:
     """The forward of a class, as a function of its input and of the arrays that an instance holds."""
 

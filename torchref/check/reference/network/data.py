@@ -142,6 +142,17 @@ def lengths_of(weights: dict[str, Array]) -> list[int]:
     return list(dict.fromkeys([*every, *(int(np.prod(w.shape[1:])) for w in weights.values() if w.ndim > 2)]))
 
 
+def as_compared(values: dict[str, Any], source: str) -> dict[str, Any]:
+    """The data, with zeros and ones, or signs, for what the code compares with such: np.where(a == 1, p, 1 - p)."""
+    found = {}
+    for name, value in values.items():
+        numbers = set(re.findall(rf"\b{re.escape(name)}(?:\[\w+\])? *== *(-?\d+)", source))
+        if isinstance(value, np.ndarray) and value.ndim and numbers and numbers <= {"0", "1", "-1"}:
+            binary = np.arange(value.size).reshape(value.shape) % 2
+            found[name] = (2 * binary - 1 if "-1" in numbers else binary).astype(value.dtype)
+    return {**values, **found}
+
+
 def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterator[tuple[dict[str, Any], str]]:
     """Values for the arguments that are data, and what they are."""
     n = sizes.get("N", batch(lengths))

@@ -30,7 +30,7 @@ from torchref.check.reference.network.names import BACKWARDS, LOSSES, scalar
 from torchref.check.reference.network.of_class import OfClass, of_class
 from torchref.check.reference.network.of_engine import TWICE, OfEngine, of_engine
 from torchref.check.reference.network.of_functions import OfFunctions, of_functions
-from torchref.check.reference.network.of_script import SCRIPT, line_in, of_script
+from torchref.check.reference.network.of_script import SCRIPT, in_the_file, line_in, of_script
 from torchref.check.reference.network.without_loss import (
     best_network,
     cost_between,
@@ -90,6 +90,7 @@ def judge_script(path: str, name: str, against: str, only: list[str] | None = No
     verdict = _judged(lambda: (_running(of_script(path, name)), "its own loss"), named, against, only)
     for f in verdict.findings:
         f.line = line_in(path, f.gradient)
+        f.evidence, f.correction = (in_the_file(path, text) for text in (f.evidence, f.correction))
     if verdict.source:
         verdict.source = [{"first": 1, "text": Path(path).read_text(encoding="utf-8", errors="replace")}]
     return verdict

@@ -19,7 +19,7 @@ from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reading.forms.tensors import Tensors, for_tensors, is_tensor, on_tensors
 from torchref.check.reference.network.calling import STEP, fresh, needed, run_through
 from torchref.check.reference.network.class_gradients import is_number
-from torchref.check.reference.network.data import TIME, data_to_try, lengths_of
+from torchref.check.reference.network.data import TIME, as_compared, data_to_try, lengths_of
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.function_gradients import gradients
 from torchref.check.reference.network.function_order import (
@@ -169,7 +169,7 @@ def _of_sequence(
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = data_to_try(names, [*lengths_of(layout.weights), *_lengths_given(options)], n)
         for values, what in itertools.islice(every, WAYS):
-            yield replace(layout, data=values, description=_described(functions, what))
+            yield replace(layout, data=as_compared(values, source_of(functions)), description=_described(functions, what))
 
 
 def _with_given(

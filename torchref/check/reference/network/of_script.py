@@ -16,6 +16,7 @@ import ast
 import contextlib
 import copy
 import linecache
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -365,3 +366,21 @@ def line_in(path: str, gradient: str) -> int:
     kinds = (ast.Assign, ast.AugAssign, ast.Expr)
     made = [n.lineno for n in ast.walk(tree) if isinstance(n, kinds) and variable in _bound(n)]
     return max(made or [n.lineno for n in ast.walk(tree) if isinstance(n, kinds) and gradient in _bound(n)], default=0)
+
+
+def in_the_file(path: str, told: str) -> str:
+    """What is told of a line of the pass, told of the file's own; without a number where that is not seen."""
+    own = [line.strip() for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines()]
+    passes = [lines for name, (_, _, lines, _) in _cached() if name.startswith(f"<one pass of {path}:")]
+
+    def number(found: re.Match[str]) -> str:
+        at = int(found[1]) - 1
+        there = next((own.index(ls[at].strip()) + 1 for ls in passes if at < len(ls) and ls[at].strip() in own), None)
+        return f"line {there}" if there else "a line"
+
+    return re.sub(r"\bline (\d+)", number, told)
+
+
+def _cached() -> list[tuple[str, Any]]:
+    """The sources that are kept whole, by the name of their file."""
+    return [(n, entry) for n, entry in linecache.cache.items() if len(entry) == 4]

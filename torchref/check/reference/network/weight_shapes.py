@@ -72,6 +72,8 @@ def _shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...
             ends = {n: _bias_length(n, biases, weights, chain, letters) for n in biases}
             shapes |= {n: {"flat": (k,), "row": (1, k), "column": (k, 1), "number": ()}[bias] for n, k in ends.items()}
             yield {n: shapes[n] for n in names}, tuple(biases) if bias == "number" else ()
+    if not biases and len(weights) > 1:  # v, u_pos and U_neg: vectors, and a table of them
+        yield {n: (5,) if n[0].islower() else (7, 5) for n in names}, ()
     if len(weights) == 1 and not vector:
         yield from _vectors(weights[0], biases)
 
