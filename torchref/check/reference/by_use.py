@@ -16,7 +16,7 @@ import numpy as np
 
 from torchref.check.ops.record import Argument
 from torchref.check.reading.arguments import normal
-from torchref.check.reference.inputs import BIAS, NORM, WEIGHT, Recipe, Shape, Sizes
+from torchref.check.reference.inputs import NORM, WEIGHT, Recipe, Shape, Sizes, is_bias
 
 # All lengths differ; those of gates (G) and of what is concatenated (S) do as well.
 LENGTHS: Sizes = {"N": 3, "T": 5, "D": 8, "M": 6, "C": 4, "H": 5, "W": 7, "K": 3}
@@ -126,7 +126,7 @@ class _Search:
             kinds = OF_IMAGES, VECTORS
         elif WEIGHT.match(n) or re.fullmatch(r"[A-Z]\d?", name):
             kinds = (MATRICES, VECTORS, STATES)
-        elif BIAS.match(n) or NORM.match(n):
+        elif is_bias(n, self.unknown) or NORM.match(n):
             kinds = (VECTORS, MATRICES)
         else:
             kinds = (STATES, MATRICES, FIRST, VECTORS)

@@ -24,7 +24,7 @@ from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.naming import stem
 from torchref.check.reading.forms.recognise import is_autograd
 from torchref.check.reading.reading import Reading
-from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
+from torchref.check.reference.inputs import BIAS, ENTRIES, Recipe, Sizes, axes_sizes, is_bias, larger
 from torchref.check.reference.own import Inputs, Witnessed, other_recipes, own_op
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, WRONG, Verdict
@@ -167,7 +167,7 @@ def _unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Ve
         return verdict, op
     recipe = op.make.recipes[0]
     named = {n for f in verdict.findings for n in (f.gradient, *f.consequences)}
-    if any(n not in recipe.shapes or SPREAD.match(n) for n in named):
+    if any(n not in recipe.shapes or (SPREAD.match(n) and not _beside_a(n, recipe)) for n in named):
         return verdict, op
     first = next(iter(recipe.shapes.values()))
     equal = replace(recipe, shapes={n: first if n in named else s for n, s in recipe.shapes.items()})
@@ -183,6 +183,11 @@ def _unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Ve
         f"d{', d'.join(sorted(named))} would have another shape; if that is meant, say so with --inputs"
     )
     return there, other
+
+
+def _beside_a(name: str, recipe: Recipe) -> bool:
+    """Whether b stands beside a: then it is no bias."""
+    return BIAS.match(name) is not None and not is_bias(name, recipe.shapes)
 
 
 def _with_advice(verdict: Verdict, op: Op) -> Verdict:

@@ -158,6 +158,8 @@ def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> 
     n = sizes.get("N", batch(lengths))
     rng = np.random.default_rng(0)
     masks = [k for k in names if normal(k) in MASKS and len(names) > 1]
+    if any("mask" in k.lower() for k in masks):
+        masks = [k for k in masks if "mask" in k.lower()]  # R beside a mask holds the ratings
     names = [k for k in names if k not in masks]
     if not names:
         yield {}, "what it was made with"

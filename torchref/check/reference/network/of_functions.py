@@ -194,7 +194,8 @@ def _is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
     if p.default is p.empty and (SIZE.match(n) or n in DIMENSIONS):
         return True
-    return p.default is not p.empty or n in STRENGTH or n in RATE or n in OPTIONS
+    known = n in OPTIONS and (n != "p" or p.name == "p")  # P is a matrix
+    return p.default is not p.empty or n in STRENGTH or n in RATE or known
 
 
 def _option(p: inspect.Parameter) -> Any:
@@ -254,6 +255,10 @@ def _layouts(
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
     graded = _graded_arguments(functions, free, own)
+    if len(graded) > 1 and not set(own) - set(graded[1:]) - {graded[0]}:
+        for others in ((7, 5), (5, 5)):  # factors of a matrix, P (N, K) and Q (M, K); emissions and transitions
+            apart = {n: (EXAMPLES, 5) if n == graded[0] else others for n in graded}
+            yield OfFunctions(functions, random_weights(apart), {}, options, of_data=True)
     if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
         for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
             yield OfFunctions(functions, random_weights(dict.fromkeys(graded, shape)), {}, options, of_data=True)
@@ -324,8 +329,9 @@ def _graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]
     """The arguments of which a gradient is returned: dx of x; where nothing is called so, the first beside a loss."""
     names = returned_names(functions[-1])
     stems = {s.removesuffix("flat") for n in names if n for s in stem(n)}
-    alone = len(functions) == 1 and len(names) == 2 and any(OF_LOSS.match(n) for n in names if n) and not own
-    return [n for n in free if normal(n) in stems] or free[: int(alone)]
+    alone = len(functions) == 1 and len(names) > 1 and any(OF_LOSS.match(n) for n in names if n) and not own
+    unnamed = sum(not n for n in names)  # return loss, E @ Q + lam * P, E.T @ P + lam * Q
+    return [n for n in free if normal(n) in stems] or free[: max(unnamed, int(len(names) == 2)) * int(alone)]
 
 
 def _keys_of(holder: str, source: str) -> tuple[list[str], bool]:

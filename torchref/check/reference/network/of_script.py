@@ -32,6 +32,7 @@ from torchref.check.reference.network.calling import fresh
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, weight_of
 from torchref.check.reference.network.of_class import EXAMPLES
+from torchref.check.reference.network.weight_shapes import WEIGHT
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
 from torchref.nn.module import Array
@@ -148,15 +149,15 @@ def _with_named_gradients(statements: list[ast.stmt]) -> list[ast.stmt]:
     """The statements in which each step without a named gradient gives it a name: dw = rate * g / rate."""
     every = [n for s in statements if not isinstance(s, DEFINITIONS) for n in _bound(s)]
     named = frozenset(w for g in every if (w := weight_of(g, every)) is not None and w != g)
-    naming = _Steps(named | frozenset(n for n in every if f"d{n}" in every))
+    naming = _Steps(named | frozenset(n for n in every if f"d{n}" in every), frozenset(every))
     return [s if isinstance(s, DEFINITIONS) else naming.visit(copy.deepcopy(s)) for s in statements]
 
 
 class _Steps(ast.NodeTransformer):
     """w -= lr * g becomes dw = lr * g / lr, for a weight whose gradient has no name; so does w = w - lr * g."""
 
-    def __init__(self, named: Names) -> None:
-        self.named = named
+    def __init__(self, named: Names, known: Names) -> None:
+        self.named, self.known = named, known  # the weights whose gradients have names, and every variable
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         if isinstance(node.target, ast.Name) and isinstance(node.op, ast.Sub | ast.Add):
@@ -172,8 +173,10 @@ class _Steps(ast.NodeTransformer):
 
     def gradient(self, node: ast.stmt, weight: str, step: ast.expr, added: bool) -> ast.AST:
         rate = next((n.id for n in ast.walk(step) if isinstance(n, ast.Name) and normal(n.id) in RATE), None)
-        if rate is None or weight in self.named:
+        plain = isinstance(node, ast.AugAssign) and WEIGHT.match(weight) is not None  # syn += layer.T @ delta
+        if weight in self.named or weight_of(weight, self.known) != weight or not (rate or plain):
             return node
+        rate = rate or "1"
         sign = "-" if added else ""
         made = ast.parse(f"d{weight} = {sign}({ast.unparse(step)}) / {rate}").body[0]
         for part in ast.walk(made):
