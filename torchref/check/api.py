@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import os
 import time
@@ -220,10 +221,14 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     except (NoWitness, CouldNotRun) as problem:
         nothing = verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
         return _without_loss(function, name, how, sizes, make, nothing)
-    other = judge_against(
-        function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
+    judged = functools.partial(
+        judge_against, label=how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
         sizes=sizes, make=make, only=how.only,
     )  # fmt: skip
+    other = judged(function, reference)
+    even = getattr(reference, "of_even_lengths", lambda: None)() if other.verdict == COULD_NOT_RUN else None
+    if even is not None and (there := judged(function, even)).verdict != COULD_NOT_RUN:
+        return there
     if other.verdict == COULD_NOT_RUN:
         return _without_loss(function, name, how, sizes, make, verdict or other)
     return other

@@ -315,7 +315,20 @@ def constant(w: Wrong) -> Signature | None:
         return divisor_of_a_window(f)
     questions: tuple[FactorQuestion, ...] = (counted_for_a_window, mean_or_sum, option_lost, bessels_correction)
     found = next((s for ask in questions if (s := ask(f)) is not None), None)
+    if found is None and w.op.own and c > 0:
+        return of_its_lengths(f)
     return found or (Signature("wrong-sign", f.evidence, GUESS) if c < 0 else None)
+
+
+def of_its_lengths(f: Factor) -> Signature:
+    """A gradient that is off by lengths of its own axes, a mean for a sum or the reverse, else by another constant."""
+    for axes in subsets(f.right.ndim):
+        count = float(np.prod([f.right.shape[a] for a in axes]))
+        if count > 1 and (f.equals(count) or f.equals(1 / count)):
+            way = "times" if f.equals(count) else "divided by"
+            evidence = f"it is the right gradient {way} {count:g}, the length of its axes {axes}"
+            return Signature("mean-instead-of-sum", evidence, POSSIBLE)
+    return Signature("scale-forgotten", f.evidence, POSSIBLE)
 
 
 def scale_of_attention(f: Factor) -> Signature | None:

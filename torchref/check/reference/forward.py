@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +19,7 @@ from torchref.check.reference.own import seeded
 from torchref.check.reference.signature import INTEGERS
 from torchref.check.reference.witness import NoWitness
 
+HEADS, OF_HEADS = 2, ("numheads", "nheads", "nhead", "heads", "h")
 LENGTHS = ((7, 11, 3, 5), (8, 12, 4, 6))  # of what a constructor asks for; even ones, for what splits an axis
 
 
@@ -117,8 +118,8 @@ def made_to_move(cls: Any) -> Any:
 class _OfLayer:
     """The forward of a class, as a function of its input and of the arrays that an instance holds."""
 
-    def __init__(self, cls: Any) -> None:
-        self.cls = cls
+    def __init__(self, cls: Any, lengths: Sequence[tuple[int, ...]] = LENGTHS) -> None:
+        self.cls, self.lengths = cls, lengths
         name = next((n for n in FORWARDS if n in dir(cls) and (n != "__call__" or not inspect.isclass(cls))), None)
         if name is None:
             raise NoWitness(f"the class {getattr(cls, '__name__', type(cls).__name__)} has no forward")
@@ -144,8 +145,9 @@ class _OfLayer:
         params = parameters(self.cls.__init__)[1:] if self.cls.__init__ is not object.__init__ else []
         needed = [p for p in params if p.default is p.empty]
         first: Exception | None = None
-        for lengths in LENGTHS:
+        for lengths in self.lengths:
             self.sizes = {p.name: n for p, n in zip(needed, lengths * 2, strict=False)}
+            self.sizes |= {p.name: HEADS for p in needed if normal(p.name) in OF_HEADS}
             try:
                 return seeded(lambda: self.cls(**self.sizes))
             except Exception as problem:  # noqa: BLE001 -- whatever the user's constructor raises on these numbers
@@ -165,6 +167,10 @@ class _OfLayer:
                 setattr(instance, name, value)
         result = getattr(instance, self.method)(*args, **kwargs)
         return getattr(instance, "output", getattr(instance, "out", None)) if result is None else result
+
+    def of_even_lengths(self) -> _OfLayer | None:
+        """The forward of a class that is made with even lengths, for what splits an axis; None if it is so already."""
+        return _OfLayer(self.cls, LENGTHS[1:]) if inspect.isclass(self.cls) and self.sizes else None
 
     def constructor_sizes(self) -> tuple[tuple[str, str, int], ...]:
         """Which length of which array each number of the constructor is."""

@@ -194,7 +194,7 @@ def _is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
     if p.default is p.empty and (SIZE.match(n) or n in DIMENSIONS):
         return True
-    known = n in OPTIONS and (n != "p" or p.name == "p")  # P is a matrix
+    known = n in OPTIONS and n != "p"  # of a network p is a prediction, P a matrix
     return p.default is not p.empty or n in STRENGTH or n in RATE or known
 
 
