@@ -27,7 +27,7 @@ from torchref.check.reading.targets import Target, in_the_file
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reading.unfinished import unfinished, unfinished_code
 from torchref.check.reference import asked
-from torchref.check.reference.forward import forward_of, made_to_move
+from torchref.check.reference.forward import forward_of, made_to_move, other_makings
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
 from torchref.check.reference.network.judge import (
@@ -226,9 +226,10 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
         sizes=sizes, make=make, only=how.only,
     )  # fmt: skip
     other = judged(function, reference)
-    even = getattr(reference, "of_even_lengths", lambda: None)() if other.verdict == COULD_NOT_RUN else None
-    if even is not None and (there := judged(function, even)).verdict != COULD_NOT_RUN:
-        return there
+    for target, its_forward in other_makings(function, reference) if other.verdict == COULD_NOT_RUN else ():
+        there = judged(target, its_forward)
+        if there.verdict != COULD_NOT_RUN:
+            return there
     if other.verdict == COULD_NOT_RUN:
         return _without_loss(function, name, how, sizes, make, verdict or other)
     return other

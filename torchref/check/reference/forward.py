@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,10 +168,6 @@ class _OfLayer:
         result = getattr(instance, self.method)(*args, **kwargs)
         return getattr(instance, "output", getattr(instance, "out", None)) if result is None else result
 
-    def of_even_lengths(self) -> _OfLayer | None:
-        """The forward of a class that is made with even lengths, for what splits an axis; None if it is so already."""
-        return _OfLayer(self.cls, LENGTHS[1:]) if inspect.isclass(self.cls) and self.sizes else None
-
     def constructor_sizes(self) -> tuple[tuple[str, str, int], ...]:
         """Which length of which array each number of the constructor is."""
         found = []
@@ -181,6 +177,17 @@ class _OfLayer:
             if place is not None:
                 found.append((parameter, *place))
         return tuple(found)
+
+
+def other_makings(cls: Any, forward: Any) -> Iterator[tuple[Any, Any]]:
+    """A class, or an instance of it, that is made with even lengths, for what splits an axis; each with its forward."""
+    if inspect.isclass(cls) and isinstance(forward, _OfLayer) and forward.sizes:
+        try:
+            even = _OfLayer(cls, LENGTHS[1:])
+        except NoWitness:
+            return
+        yield cls, even
+        yield even.template, even
 
 
 def _members(value: Any) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,8 +78,21 @@ def _returns_loss(function: Callable[..., Any]) -> bool:
 def _returns_gradients_beside(function: Callable[..., Any], names: list[str]) -> bool:
     """Whether it returns something, and behind it gradients: return l, grads; return value, dW, db."""
     own = {normal(p.name) for p in parameters(function)}
+    if own & {s for key in _keys_returned(function) for s in (normal(key), *stem(key))}:
+        return True
     of_own = [bool(GRADIENTS.match(n)) or any(s in own for s in stem(n)) for n in names]
     return len(of_own) > 1 and not of_own[0] and all(of_own[1:]) and names[0].lower() not in own
+
+
+def _keys_returned(function: Callable[..., Any]) -> list[str]:
+    """The keys of a dictionary that is returned behind something else: return loss, {"W": dW, "b": db}."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    values = [n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
+    behind = [v.elts[1] for v in values if len(v.elts) == 2 and isinstance(v.elts[1], ast.Dict)]
+    return [str(k.value) for d in behind for k in d.keys if isinstance(k, ast.Constant)]
 
 
 def _unknown_arguments(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> int:

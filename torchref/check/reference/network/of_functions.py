@@ -98,7 +98,7 @@ class OfFunctions:
         if loss_alone:
             return Passed(loss, {})
         updated = self.updates(rest[-1], every)
-        return Passed(loss, self.shaped(updated or gradients(rest[-1], self.weights)))
+        return Passed(loss, self.shaped(updated or gradients(rest[-1], {n: every[n] for n in self.weights})))
 
     def updates(self, rest: list[tuple[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
         """The gradients that a step has taken off the weights which it returns under their own names."""
