@@ -175,7 +175,9 @@ def _judge_unnamed(function: Any, how: Asked, name: str) -> Verdict:
         return verdict
     own = _judge_as_its_own(function, replace(how, against="forward"), name)
     if own.verdict != COULD_NOT_RUN:
-        own.notes.append("no operation was named: it is judged by its own forward; --against OP judges the forward, too")
+        own.notes.append(
+            "no operation was named: it is judged by its own forward; --against OP judges the forward, too"
+        )
     return own
 
 
@@ -187,15 +189,7 @@ def _is_another(verdict: Verdict) -> bool:
 def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
     assert how.against is not None
-    if how.against in asked.FORWARD:
-        function = made_to_move(function)
-    if (
-        how.against in asked.FORWARD
-        and inspect.isclass(function)
-        and not is_autograd(function)
-        and for_tensors(function)
-    ):
-        function = class_on_tensors(function)
+    function = _made_ready(function) if how.against in asked.FORWARD else function
     verdict: Verdict | None = None
     make, sizes = None, None
     try:
@@ -211,13 +205,7 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
             labelled = judge_without_loss(function, name, how.label, sizes, make)
             if labelled.verdict != COULD_NOT_RUN:
                 return labelled
-        given: dict[str, Any] = {}
-        if how.against in asked.FORWARD:
-            if (forward := forward_beside(function)) is not None:
-                function = forward, function
-            reference = forward_of(function, how.form)
-        else:
-            reference, given = asked.function_of(how.against)
+        target, reference, given = _with_reference(function, how)
     except (NoWitness, CouldNotRun) as problem:
         nothing = verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
         return _without_loss(function, name, how, sizes, make, nothing)
@@ -225,14 +213,28 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
         judge_against, label=how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
         sizes=sizes, make=make, only=how.only,
     )  # fmt: skip
-    other = judged(function, reference)
-    for target, its_forward in other_makings(function, reference) if other.verdict == COULD_NOT_RUN else ():
-        there = judged(target, its_forward)
-        if there.verdict != COULD_NOT_RUN:
-            return there
-    if other.verdict == COULD_NOT_RUN:
-        return _without_loss(function, name, how, sizes, make, verdict or other)
-    return other
+    first = judged(target, reference)
+    others = other_makings(target, reference) if first.verdict == COULD_NOT_RUN else ()
+    found = next((v for pair in others if (v := judged(*pair)).verdict != COULD_NOT_RUN), first)
+    if found.verdict == COULD_NOT_RUN:
+        return _without_loss(function, name, how, sizes, make, verdict or found)
+    return found
+
+
+def _made_ready(function: Any) -> Any:
+    """What is run by its own forward: an instance of a class that asks for a shape, a class that knows torch."""
+    function = made_to_move(function)
+    on_tensors_alone = inspect.isclass(function) and not is_autograd(function) and for_tensors(function)
+    return class_on_tensors(function) if on_tensors_alone else function
+
+
+def _with_reference(function: Any, how: Asked) -> tuple[Any, Callable[..., Any], dict[str, Any]]:
+    """The code, with the forward that stands beside it, its reference, and the options that this is given."""
+    if how.against not in asked.FORWARD:
+        return function, *asked.function_of(how.against)
+    forward = forward_beside(function)
+    target = function if forward is None else (forward, function)
+    return target, forward_of(target, how.form), {}
 
 
 def _without_loss(
@@ -257,11 +259,7 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     try:
         op = find(against)
     except UnknownOp as problem:
-        if against.partition("(")[0].rpartition(".")[2].lower() in MOVES:
-            own = _judge_as_its_own(function, replace(how, against="forward"), name)
-            own.notes.append(f"{against} moves entries and computes nothing: it is judged by its own forward")
-            return own
-        return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
+        return _judge_what_moves(function, how, name, str(problem))
     if why := runs_nowhere(op):
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=why)
     if how.form == "optimizer":
@@ -277,6 +275,15 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     verdict.against = op.name + against[against.find("(") :].strip() if "(" in against else op.name
     whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
     return _of_the_whole(function, name, how, verdict) if whole else verdict
+
+
+def _judge_what_moves(function: Any, how: Asked, name: str, error: str) -> Verdict:
+    """The verdict against an operation that has no formula, as reshape: by its own forward. `error` for any other."""
+    if how.against.partition("(")[0].rpartition(".")[2].lower() not in MOVES:
+        return Verdict(COULD_NOT_RUN, name=name, against=how.against, error=error)
+    own = _judge_as_its_own(function, replace(how, against="forward"), name)
+    own.notes.append(f"{how.against} moves entries and computes nothing: it is judged by its own forward")
+    return own
 
 
 def _made_for_tensors(code: Any) -> Any:

@@ -138,8 +138,7 @@ def _slug_of(slugs: Slugs, kind: str) -> str:
 
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of these functions that may undo a mistake."""
-    if op.own:
-        yield from _added_everywhere(functions, op.slugs)
+    yield from _added_everywhere(functions, op)
     seen: set[int] = set()
     names, counts_here, numbers = _atoms(functions), _sizes_in(functions), _floats_in(functions)
     for nth, function in enumerate(functions):
@@ -319,10 +318,11 @@ def _added_to(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
         yield _edit(1, _slug_of(slugs, "again"), slot, ast.Assign([target], ast.BinOp(held, ast.Add(), node.value)))
 
 
-def _added_everywhere(functions: list[ast.FunctionDef], slugs: Slugs) -> Iterator[Edit]:
+def _added_everywhere(functions: list[ast.FunctionDef], op: Op) -> Iterator[Edit]:
     """All of these at once, wherever one value's gradient is made of another's: each operator of an engine sets it."""
-    slots = {id(s.node): s for f in functions for s in _slots(f) if isinstance(s.node, ast.Assign)}
-    found = [e for s in slots.values() if _HELD_GRADIENT.search(show(s.node.value)) for e in _added_to(s, slugs)]
+    every = functions if op.own else []
+    slots = {id(s.node): s for f in every for s in _slots(f) if isinstance(s.node, ast.Assign)}
+    found = [e for s in slots.values() if _HELD_GRADIENT.search(show(s.node.value)) for e in _added_to(s, op.slugs)]
     if len(found) > 1:
         yield replace(found[0], rank=100 * found[0].rank, apply=_all_of(found))
 

@@ -47,7 +47,7 @@ def test_every_value_of_a_record_is_taken():
 def test_the_headline_shows_the_options():
     """Catches a verdict that does not say under which options it holds."""
 
-    def square(input, target):  # noqa: A002 -- torch's name
+    def square(input, target):
         d = input - target
         return (d * d).sum(), lambda: 2 * d
 

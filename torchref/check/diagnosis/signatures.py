@@ -315,9 +315,8 @@ def constant(w: Wrong) -> Signature | None:
         return divisor_of_a_window(f)
     questions: tuple[FactorQuestion, ...] = (counted_for_a_window, mean_or_sum, option_lost, bessels_correction)
     found = next((s for ask in questions if (s := ask(f)) is not None), None)
-    if found is None and w.op.own and c > 0:
-        return of_its_lengths(f)
-    return found or (Signature("wrong-sign", f.evidence, GUESS) if c < 0 else None)
+    last = Signature("wrong-sign", f.evidence, GUESS) if c < 0 else of_its_lengths(f) if w.op.own else None
+    return found or last
 
 
 def of_its_lengths(f: Factor) -> Signature:

@@ -211,7 +211,7 @@ class Inputs:
         return recipe(rng, self.arguments)
 
 
-def own_op(
+def own_op(  # noqa: PLR0913 -- what is known of the code, and what the user has said
     function: Callable[..., Any],
     label: str,
     given: dict[str, Any] | None = None,

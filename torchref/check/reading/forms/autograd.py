@@ -167,7 +167,6 @@ class Function(Form):
             extras["lost"], extras["fewer"] = lost, len(returned) < len(roles)
         return gradients
 
-
     def refuse_gradients_of(self, no_tensor: dict[str, Any], value: Any, extras: Values) -> None:
         """torch raises where an argument that is no tensor, None or a number, gets a gradient: `extras` says which."""
         returned = list(value) if isinstance(value, tuple | list) else [value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -38,11 +39,8 @@ class Pair(Closure):
             n = normal(p.name)
             if n in CACHE and "cache" not in roles.values():
                 roles[p.name] = "cache"
-        kept = {normal(n): i for i, n in enumerate(returned_names(self.function)) if i and n}
-        held = [p for p in params if normal(p.name) in kept and normal(p.name) not in DY]
-        if "cache" not in roles.values():  # backward(dout, inp, mean, rstd) of return out, mean, rstd
-            roles |= {p.name: f"result {kept[normal(p.name)]}" for p in held if p.name not in self.matching.roles}
-        by_result = len(roles) > 0 and "cache" not in roles.values()
+        by_result = "cache" not in roles.values() and self.results_by_name(params)
+        roles |= by_result or {}
         free = [p for p in params if p.name not in roles and (p.default is p.empty or normal(p.name) in DY)]
         own = [p for p in free if normal(p.name) not in DY]
         by_name = len(own) > 1 and all(p.name in self.matching.roles for p in own)  # backward(a, y) of forward(a, y)
@@ -73,6 +71,12 @@ class Pair(Closure):
         roles.update(named)
         self.upstreams = [p.name for p in free if p.name not in named]
         self.roles = roles
+
+    def results_by_name(self, params: list[inspect.Parameter]) -> dict[str, str]:
+        """What it takes of the results: backward(dout, inp, mean, rstd) of return out, mean, rstd."""
+        kept = {normal(n): i for i, n in enumerate(returned_names(self.function)) if i and n}
+        held = [p for p in params if normal(p.name) in kept and normal(p.name) not in DY]
+        return {p.name: f"result {kept[normal(p.name)]}" for p in held if p.name not in self.matching.roles}
 
     def code(self) -> list[Any]:
         return [self.back, self.function]

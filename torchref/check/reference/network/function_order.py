@@ -72,7 +72,12 @@ def _returns_loss(function: Callable[..., Any]) -> bool:
     names = [n for n in returned_names(function) if n]
     named = any(OF_LOSS.match(n) for n in names)
     both = normal(function.__name__) in BOTH and len(returned_names(function)) > 1
-    return named or both or _returns_gradients_beside(function, names) or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    return (
+        named
+        or both
+        or _returns_gradients_beside(function, names)
+        or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    )
 
 
 def _returns_gradients_beside(function: Callable[..., Any], names: list[str]) -> bool:

@@ -248,7 +248,8 @@ def _name_regularization(verdict: Verdict, weights: dict[str, Array]) -> None:
     """A gradient that is off by a multiple of its weight lacks the regularization's term, or has another."""
     pictures = {p["name"]: p for p in verdict.pictures}
     for f in verdict.findings:
-        held = f.slug == OVERWRITTEN and f.evidence.endswith("is a constant")  # the penalty, which other weights have, too
+        # the penalty of several weights, taken for a constant
+        held = f.slug == OVERWRITTEN and f.evidence.endswith("is a constant")
         if not (f.slug == "unknown" or held) or f.gradient not in pictures:
             continue
         mine, right = pictures[f.gradient]["mine"], pictures[f.gradient]["reference"]

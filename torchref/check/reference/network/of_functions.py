@@ -169,7 +169,9 @@ def _of_sequence(
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = data_to_try(names, [*lengths_of(layout.weights), *_lengths_given(options)], n)
         for values, what in itertools.islice(every, WAYS):
-            yield replace(layout, data=as_compared(values, source_of(functions)), description=_described(functions, what))
+            yield replace(
+                layout, data=as_compared(values, source_of(functions)), description=_described(functions, what)
+            )
 
 
 def _with_given(
@@ -254,20 +256,26 @@ def _layouts(
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    graded = _graded_arguments(functions, free, own)
-    if len(graded) > 1 and not set(own) - set(graded[1:]) - {graded[0]}:
-        for others in ((7, 5), (5, 5)):  # factors of a matrix, P (N, K) and Q (M, K); emissions and transitions
-            apart = {n: (EXAMPLES, 5) if n == graded[0] else others for n in graded}
-            yield OfFunctions(functions, random_weights(apart), {}, options, of_data=True)
-    if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
-        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
-            yield OfFunctions(functions, random_weights(dict.fromkeys(graded, shape)), {}, options, of_data=True)
+    for weights in _of_what_is_handed(_graded_arguments(functions, free, own), own):
+        yield OfFunctions(functions, weights, {}, options, of_data=True)
     if own:
         if _repeated(own, source_of(functions)):
             square: dict[str, tuple[int, ...]] = {n: (5,) if BIAS.match(n) else (5, 5) for n in own}
             yield OfFunctions(functions, random_weights(square), {}, options)
         for shapes, scalars in shapes_with_tables(own, _tables(own, free, source_of(functions))):
             yield OfFunctions(functions, random_weights(shapes), {}, options, scalars=scalars)
+
+
+def _of_what_is_handed(graded: list[str], own: list[str]) -> Iterator[dict[str, Array]]:
+    """The arrays of a loss that gives the gradients of what it is handed, in the shapes that they may have."""
+    shapes: dict[str, tuple[int, ...]]
+    if len(graded) > 1 and set(own) <= set(graded):
+        for others in ((7, 5), (5, 5)):  # factors of a matrix, P (N, K) and Q (M, K); emissions and transitions
+            shapes = {n: (EXAMPLES, 5) if n == graded[0] else others for n in graded}
+            yield random_weights(shapes)
+    if graded and not set(graded) & set(own):  # softmax_loss(x, y)
+        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
+            yield random_weights(dict.fromkeys(graded, shape))
 
 
 def _made_by_the_file(function: Callable[..., Any]) -> dict[str, Array]:

@@ -341,7 +341,9 @@ def _number(value: Any) -> Array | None:
     if is_tensor(value):
         value = value.detach().numpy()
     zero = type(value) is int and value == 0  # b = 0, to begin with
-    number = zero or isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    number = (
+        zero or isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    )
     return np.array(value, dtype=float) if number else None
 
 

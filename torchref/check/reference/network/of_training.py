@@ -1,11 +1,11 @@
 """A function that trains and returns its weights alone, as one that returns the loss of its first step beside them.
 
-    def train(X, y, w, b, lr=0.1, epochs=100):
-        for _ in range(epochs):                     left after its first pass
-            ...
-            loss = (error ** 2).mean()              what is returned beside the weights
-            w = w - lr * dw                         the gradient is (w before - w after) / lr
-        return w, b
+def train(X, y, w, b, lr=0.1, epochs=100):
+    for _ in range(epochs):                     left after its first pass
+        ...
+        loss = (error ** 2).mean()              what is returned beside the weights
+        w = w - lr * dw                         the gradient is (w before - w after) / lr
+    return w, b
 """
 
 from __future__ import annotations
