@@ -33,7 +33,6 @@ WRONG = [
     ("probs", "softmax", "softmax-elementwise", "input"),
     ("neuron_backward", "forward", "scale-forgotten", "b"),
     ("Reshape", None, "transposed", "x"),
-    ("half_the_slope", "forward", "scale-forgotten", "x"),
     ("Pooled", "forward", "mean-instead-of-sum", "x"),
     ("squares", "mse_loss", "scale-forgotten", "input"),
     ("train", None, "scale-forgotten", "b"),

@@ -23,7 +23,7 @@ from torchref.check.reading.forms.decorated import see_through
 from torchref.check.reading.forms.nodes import is_of_nodes, pair_of_nodes
 from torchref.check.reading.forms.recognise import is_autograd, look_up
 from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, knows_torch, on_tensors
-from torchref.check.reading.targets import Target, in_the_file
+from torchref.check.reading.targets import Target, in_the_file, python_files
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reading.unfinished import unfinished, unfinished_code
 from torchref.check.reference import asked
@@ -384,8 +384,18 @@ def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[
         if t.error
         else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), Limits(timeout)))
         for word in targets
-        for t in ([Target(word, SCRIPT, how.against)] if _is_a_script(word, how) else find_targets([word], how.against))
+        for t in _targets_of(word, how)
     ]
+
+
+def _targets_of(word: str, how: Asked) -> list[Target]:
+    """What a word of the command line names; of a directory the scripts, too, each judged by its variables."""
+    inside = python_files(word) if os.path.isdir(word) else [word]
+    scripts = [Target(file, SCRIPT, how.against) for file in inside if _is_a_script(file, how)]
+    if scripts and not os.path.isdir(word):
+        return scripts
+    others = find_targets([word], how.against)
+    return [t for t in others if not (scripts and t.error and t.name == word)] + scripts
 
 
 def _is_a_script(word: str, how: Asked) -> bool:
