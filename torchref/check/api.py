@@ -17,17 +17,17 @@ from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.probe import runs_nowhere
-from torchref.check.reading.forms.beside import forward_beside, has_a_backward
+from torchref.check.reading.forms.beside import has_a_backward
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.decorated import see_through
 from torchref.check.reading.forms.nodes import is_of_nodes, pair_of_nodes
 from torchref.check.reading.forms.recognise import is_autograd, look_up
-from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, knows_torch, on_tensors
+from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
 from torchref.check.reading.targets import Target, in_the_file, python_files
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reading.unfinished import unfinished, unfinished_code
 from torchref.check.reference import asked
-from torchref.check.reference.forward import forward_of, made_to_move, other_makings
+from torchref.check.reference.forward import made_ready, other_makings, with_reference
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
 from torchref.check.reference.network.judge import (
@@ -48,10 +48,6 @@ from torchref.check.running.child import DEFAULT, Limits
 from torchref.check.running.tracebacks import last_lines
 from torchref.load import load_file, project_on_path
 
-MOVES = (  # operations of torch that have no formula
-    "reshape", "view", "transpose", "permute", "squeeze", "unsqueeze", "swapaxes", "movedim", "flip", "roll", "concat",
-    "cat", "concatenate", "stack", "split", "chunk", "slice", "expand", "broadcast_to", "gather", "tile", "repeat",
-)  # fmt: skip
 HINTS = "TORCHREF_HINTS"  # the environment's variable for the level of hints in a test
 NOTHING_SAID = (
     "say what it should compute: --against OP, or FILE.py:NAME=OP; --against FILE.py:FUNCTION, a function of your own; "
@@ -189,7 +185,7 @@ def _is_another(verdict: Verdict) -> bool:
 def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
     assert how.against is not None
-    function = _made_ready(function) if how.against in asked.FORWARD else function
+    function = made_ready(function) if how.against in asked.FORWARD else function
     verdict: Verdict | None = None
     make, sizes = None, None
     try:
@@ -205,7 +201,7 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
             labelled = judge_without_loss(function, name, how.label, sizes, make)
             if labelled.verdict != COULD_NOT_RUN:
                 return labelled
-        target, reference, given = _with_reference(function, how)
+        target, reference, given = with_reference(function, how.against, how.form)
     except (NoWitness, CouldNotRun) as problem:
         nothing = verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
         return _without_loss(function, name, how, sizes, make, nothing)
@@ -219,22 +215,6 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     if found.verdict == COULD_NOT_RUN:
         return _without_loss(function, name, how, sizes, make, verdict or found)
     return found
-
-
-def _made_ready(function: Any) -> Any:
-    """What is run by its own forward: an instance of a class that asks for a shape, a class that knows torch."""
-    function = made_to_move(function)
-    on_tensors_alone = inspect.isclass(function) and not is_autograd(function) and for_tensors(function)
-    return class_on_tensors(function) if on_tensors_alone else function
-
-
-def _with_reference(function: Any, how: Asked) -> tuple[Any, Callable[..., Any], dict[str, Any]]:
-    """The code, with the forward that stands beside it, its reference, and the options that this is given."""
-    if how.against not in asked.FORWARD:
-        return function, *asked.function_of(how.against)
-    forward = forward_beside(function)
-    target = function if forward is None else (forward, function)
-    return target, forward_of(target, how.form), {}
 
 
 def _without_loss(
@@ -279,7 +259,7 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
 
 def _judge_what_moves(function: Any, how: Asked, name: str, error: str) -> Verdict:
     """The verdict against an operation that has no formula, as reshape: by its own forward. `error` for any other."""
-    if how.against.partition("(")[0].rpartition(".")[2].lower() not in MOVES:
+    if not asked.moves(how.against):
         return Verdict(COULD_NOT_RUN, name=name, against=how.against, error=error)
     own = _judge_as_its_own(function, replace(how, against="forward"), name)
     own.notes.append(f"{how.against} moves entries and computes nothing: it is judged by its own forward")

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
-from torchref.check.reading.forms.beside import backward_beside
+from torchref.check.reading.forms.beside import backward_beside, forward_beside
 from torchref.check.reading.forms.class_names import FORWARDS
 from torchref.check.reading.forms.recognise import as_pair, is_autograd
+from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors
+from torchref.check.reference import asked
 from torchref.check.reference.own import seeded
 from torchref.check.reference.signature import INTEGERS
 from torchref.check.reference.witness import NoWitness
@@ -23,7 +25,7 @@ HEADS, OF_HEADS = 2, ("numheads", "nheads", "nhead", "heads", "h")
 LENGTHS = ((7, 11, 3, 5), (8, 12, 4, 6))  # of what a constructor asks for; even ones, for what splits an axis
 
 
-def forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
+def _forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
     """The forward. Errors: NoWitness where the code has none."""
     if is_autograd(target):
         return _of_autograd(target)
@@ -98,7 +100,23 @@ MOVED = {  # what a constructor asks for that moves entries: Reshape(shape), Per
 }  # fmt: skip
 
 
-def made_to_move(cls: Any) -> Any:
+def made_ready(code: Any) -> Any:
+    """What is run by its own forward: an instance of a class that asks for a shape, a class that knows torch."""
+    code = _made_to_move(code)
+    on_tensors_alone = inspect.isclass(code) and not is_autograd(code) and for_tensors(code)
+    return class_on_tensors(code) if on_tensors_alone else code
+
+
+def with_reference(code: Any, against: Any, form: str | None) -> tuple[Any, Callable[..., Any], dict[str, Any]]:
+    """The code, with the forward that stands beside it, its reference, and the options that this is given."""
+    if against not in asked.FORWARD:
+        return code, *asked.function_of(against)
+    forward = forward_beside(code)
+    target = code if forward is None else (forward, code)
+    return target, _forward_of(target, form), {}
+
+
+def _made_to_move(cls: Any) -> Any:
     """An instance of a class whose constructor asks for a shape, or an order of axes, alone; the class of any other."""
     if not inspect.isclass(cls) or is_autograd(cls) or "__init__" not in vars(cls):
         return cls

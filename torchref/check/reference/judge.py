@@ -52,7 +52,7 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
     only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on `target`, which should compute what `function` computes."""
-    graded = graded_by_name(target)
+    graded = _graded_by_name(target)
     try:
         op = own_op(function, label, given, sizes, make, is_autograd(target), (), graded)
     except NoWitness as problem:
@@ -81,7 +81,7 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
     return verdict
 
 
-def graded_by_name(target: Any) -> frozenset[str]:
+def _graded_by_name(target: Any) -> frozenset[str]:
     """The arguments whose gradients a code returns by name or sets, as dalpha of alpha: these are arrays."""
     found: set[str] = set()
     for part in target if isinstance(target, tuple | list) else (target,):

@@ -244,11 +244,11 @@ def own_op(  # noqa: PLR0913 -- what is known of the code, and what the user has
     return Op(
         label, (), args, formula, Inputs(args, recipes, own), outputs=outputs, loss=scalar, variants=variants,
         sizes=getattr(function, "constructor_sizes", lambda: _constructor_sizes(args, recipes))(), own=True,
-        family="recurrent" if has_a_state([normal(a.name) for a in args]) else "elementwise",
+        family="recurrent" if _has_a_state([normal(a.name) for a in args]) else "elementwise",
     )  # fmt: skip
 
 
-def has_a_state(names: list[str]) -> bool:
+def _has_a_state(names: list[str]) -> bool:
     """Whether one of these arguments is the state of a recurrence: h0, prev_c; h beside x."""
     return any(map(STATE.match, names)) or {"x", "h"} <= set(names)
 

@@ -1,4 +1,6 @@
 # ruff: noqa  (written as strangers write)
+"""A table of words and a line, by steps without named gradients."""
+
 import numpy as np
 
 rng = np.random.default_rng(5)

@@ -81,13 +81,13 @@ def pair_of_nodes(cls: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return output, Node(op, inputs, output)
 
     @functools.wraps(behind)
-    def backward(out_grad: Any, cache: Node) -> Any:
+    def back(out_grad: Any, cache: Node) -> Any:
         found = behind(cache.op, out_grad, cache)
         return tuple(map(plain, found)) if isinstance(found, tuple | list) else plain(found)
 
     forward.__signature__ = inspect.Signature(parameters(ahead)[1:])  # type: ignore[attr-defined]
-    backward.__signature__ = inspect.signature(pair_signature)  # type: ignore[attr-defined]
-    return forward, backward
+    back.__signature__ = inspect.signature(pair_signature)  # type: ignore[attr-defined]
+    return forward, back
 
 
 def pair_signature(out_grad: Any, cache: Any) -> None:
