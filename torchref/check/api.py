@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 import os
 import time
@@ -14,15 +16,18 @@ from torchref.check.diagnosis import optimizers
 from torchref.check.diagnosis.diagnose import diagnose
 from torchref.check.ops.find import UnknownOp, find
 from torchref.check.ops.optimizers import OPTIMIZERS
+from torchref.check.ops.probe import runs_nowhere
+from torchref.check.reading.forms.beside import has_a_backward
 from torchref.check.reading.forms.calling import CouldNotRun, TimeOut
 from torchref.check.reading.forms.decorated import see_through
+from torchref.check.reading.forms.nodes import is_of_nodes, pair_of_nodes
 from torchref.check.reading.forms.recognise import is_autograd, look_up
-from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors, knows_torch, on_tensors
-from torchref.check.reading.targets import Target, in_the_file
+from torchref.check.reading.forms.tensors import class_on_tensors, knows_torch, on_tensors
+from torchref.check.reading.targets import Target, in_the_file, python_files
 from torchref.check.reading.targets import targets as find_targets
 from torchref.check.reading.unfinished import unfinished, unfinished_code
 from torchref.check.reference import asked
-from torchref.check.reference.forward import forward_of
+from torchref.check.reference.forward import made_ready, other_makings, with_reference
 from torchref.check.reference.inputs import Sizes, read_sizes
 from torchref.check.reference.judge import judge_against
 from torchref.check.reference.network.judge import (
@@ -34,9 +39,10 @@ from torchref.check.reference.network.judge import (
 )
 from torchref.check.reference.network.of_engine import is_engine
 from torchref.check.reference.network.of_script import ADVICE, SCRIPT, is_script
+from torchref.check.reference.network.of_training import ASKED, returns_weights_alone, with_its_loss
 from torchref.check.reference.network.without_loss import goes_back_from_labels
 from torchref.check.reference.witness import NoWitness
-from torchref.check.report.verdict import COULD_NOT_RUN, Verdict
+from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running import child
 from torchref.check.running.child import DEFAULT, Limits
 from torchref.check.running.tracebacks import last_lines
@@ -130,10 +136,18 @@ def _child_verdict(work: Callable[[], Verdict], limits: Limits, name: str, how: 
 def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict, in this process, against an operation or against a function of the user's own."""
     see_through(function)
+    if is_of_nodes(function):
+        function = pair_of_nodes(function)
     if how.against in (None, *asked.FORWARD) and is_engine(function):
         return judge_engine(function, name, how.label or "forward", how.only)
-    if how.against is None and not is_network(function):
+    if how.against in (None, *asked.FORWARD) and returns_weights_alone(function) and not is_network(function):
+        function = with_its_loss(function)
+        if function is None:
+            return Verdict(COULD_NOT_RUN, name=name, against=how.label, error=ASKED.format(name=name))
+    if how.against is None and not is_network(function) and not has_a_backward(function):
         return Verdict(COULD_NOT_RUN, name=name, error=NOTHING_SAID)
+    if how.against is None and not is_network(function):
+        return _judge_unnamed(function, how, name)
     if how.against is None:
         how = replace(how, against="forward")
     if not asked.own(how.against):
@@ -145,16 +159,33 @@ def judge_as(function: Any, how: Asked, name: str) -> Verdict:
     return _judge_as_its_own(function, how, name)
 
 
+def _judge_unnamed(function: Any, how: Asked, name: str) -> Verdict:
+    """The verdict on code of which nothing is said: against the operation of its name, else by its own forward."""
+    verdict: Verdict | None = None
+    with contextlib.suppress(UnknownOp):
+        if optimizers.names(name) is not None or find(name):
+            verdict = judge(function, replace(how, against=name), name)
+    if verdict is not None and verdict.verdict == RIGHT:
+        return verdict
+    if verdict is not None and verdict.verdict != COULD_NOT_RUN and not _is_another(verdict):
+        return verdict
+    own = _judge_as_its_own(function, replace(how, against="forward"), name)
+    if own.verdict != COULD_NOT_RUN:
+        own.notes.append(
+            "no operation was named: it is judged by its own forward; --against OP judges the forward, too"
+        )
+    return own
+
+
+def _is_another(verdict: Verdict) -> bool:
+    """Whether a verdict says that the forward is another function."""
+    return any(f.gradient == "output" for f in verdict.findings)
+
+
 def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
     """The verdict against a reference of the user's own: a function of a file, or the code's own forward or loss."""
     assert how.against is not None
-    if (
-        how.against in asked.FORWARD
-        and inspect.isclass(function)
-        and not is_autograd(function)
-        and for_tensors(function)
-    ):
-        function = class_on_tensors(function)
+    function = made_ready(function) if how.against in asked.FORWARD else function
     verdict: Verdict | None = None
     make, sizes = None, None
     try:
@@ -170,21 +201,20 @@ def _judge_as_its_own(function: Any, how: Asked, name: str) -> Verdict:
             labelled = judge_without_loss(function, name, how.label, sizes, make)
             if labelled.verdict != COULD_NOT_RUN:
                 return labelled
-        given: dict[str, Any] = {}
-        if how.against in asked.FORWARD:
-            reference = forward_of(function, how.form)
-        else:
-            reference, given = asked.function_of(how.against)
+        target, reference, given = with_reference(function, how.against, how.form)
     except (NoWitness, CouldNotRun) as problem:
         nothing = verdict or Verdict(COULD_NOT_RUN, name=name, against=how.label, error=str(problem))
         return _without_loss(function, name, how, sizes, make, nothing)
-    other = judge_against(
-        function, reference, how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
+    judged = functools.partial(
+        judge_against, label=how.label, given=given, form=how.form, stated=how.stated, name=name, device=how.device,
         sizes=sizes, make=make, only=how.only,
     )  # fmt: skip
-    if other.verdict == COULD_NOT_RUN:
-        return _without_loss(function, name, how, sizes, make, verdict or other)
-    return other
+    first = judged(target, reference)
+    others = other_makings(target, reference) if first.verdict == COULD_NOT_RUN else ()
+    found = next((v for pair in others if (v := judged(*pair)).verdict != COULD_NOT_RUN), first)
+    if found.verdict == COULD_NOT_RUN:
+        return _without_loss(function, name, how, sizes, make, verdict or found)
+    return found
 
 
 def _without_loss(
@@ -209,7 +239,9 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     try:
         op = find(against)
     except UnknownOp as problem:
-        return Verdict(COULD_NOT_RUN, name=name, against=against, error=str(problem))
+        return _judge_what_moves(function, how, name, str(problem))
+    if why := runs_nowhere(op):
+        return Verdict(COULD_NOT_RUN, name=name, against=against, error=why)
     if how.form == "optimizer":
         error = f"{against} is no optimizer; expected one of {', '.join(OPTIMIZERS)}"
         return Verdict(COULD_NOT_RUN, name=name, against=against, error=error)
@@ -220,8 +252,18 @@ def judge(function: Any, how: Asked, name: str) -> Verdict:
     if verdict.verdict == COULD_NOT_RUN and how.form is None and (tensors := _made_for_tensors(function)) is not None:
         there = diagnose(tensors, op, how.form, how.stated, **more)
         verdict = there if there.verdict != COULD_NOT_RUN else verdict
+    verdict.against = op.name + against[against.find("(") :].strip() if "(" in against else op.name
     whole = verdict.verdict == COULD_NOT_RUN and op.loss and how.form is None and is_network(function)
     return _of_the_whole(function, name, how, verdict) if whole else verdict
+
+
+def _judge_what_moves(function: Any, how: Asked, name: str, error: str) -> Verdict:
+    """The verdict against an operation that has no formula, as reshape: by its own forward. `error` for any other."""
+    if not asked.moves(how.against):
+        return Verdict(COULD_NOT_RUN, name=name, against=how.against, error=error)
+    own = _judge_as_its_own(function, replace(how, against="forward"), name)
+    own.notes.append(f"{how.against} moves entries and computes nothing: it is judged by its own forward")
+    return own
 
 
 def _made_for_tensors(code: Any) -> Any:
@@ -322,8 +364,18 @@ def in_files(targets: Sequence[str], how: Asked, timeout: float = 60.0) -> list[
         if t.error
         else _unless_only_the_name_fits(t, in_file(t.path, t.name, replace(how, against=t.against), Limits(timeout)))
         for word in targets
-        for t in ([Target(word, SCRIPT, how.against)] if _is_a_script(word, how) else find_targets([word], how.against))
+        for t in _targets_of(word, how)
     ]
+
+
+def _targets_of(word: str, how: Asked) -> list[Target]:
+    """What a word of the command line names; of a directory the scripts, too, each judged by its variables."""
+    inside = python_files(word) if os.path.isdir(word) else [word]
+    scripts = [Target(file, SCRIPT, how.against) for file in inside if _is_a_script(file, how)]
+    if scripts and not os.path.isdir(word):
+        return scripts
+    others = find_targets([word], how.against)
+    return [t for t in others if not (scripts and t.error and t.name == word)] + scripts
 
 
 def _is_a_script(word: str, how: Asked) -> bool:
@@ -334,7 +386,7 @@ def _is_a_script(word: str, how: Asked) -> bool:
 
 def _unless_only_the_name_fits(target: Target, verdict: Verdict) -> Verdict:
     """The verdict on a target. If only its name says what it computes, another forward is no mistake."""
-    if not target.guessed or not any(f.gradient == "output" for f in verdict.findings):
+    if not target.guessed or not _is_another(verdict):
         return verdict
     error = (
         f"it has the name of {target.against}, and its forward is another function: "

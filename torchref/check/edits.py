@@ -138,6 +138,7 @@ def _slug_of(slugs: Slugs, kind: str) -> str:
 
 def repairs(functions: list[ast.FunctionDef], op: Op, upstreams: set[str]) -> Iterator[Edit]:
     """Every edit of these functions that may undo a mistake."""
+    yield from _added_everywhere(functions, op)
     seen: set[int] = set()
     names, counts_here, numbers = _atoms(functions), _sizes_in(functions), _floats_in(functions)
     for nth, function in enumerate(functions):
@@ -260,7 +261,8 @@ def _of_networks(slot: Slot, slugs: Slugs, names: list[str], again: set[int], ke
             kind = "mask" if "mask" in name.lower() or "drop" in name.lower() else "factor"
             new = ast.BinOp(node, ast.Mult(), ast.parse(name, mode="eval").body)
             yield _edit(5, _slug_of(slugs, kind), slot, new)
-    if slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple):
+    assigned = slot.field == "value" and isinstance(slot.parent, ast.Assign) and not isinstance(node, ast.Tuple)
+    if assigned or (isinstance(node, ast.BinOp) and _multiplied(slot)):  # X.T @ (d2 @ W2.T)
         for name, how in itertools.product(names, ("({0} > 0)", "(1 - {0} ** 2)", "({0} * (1 - {0}))")):
             value = ast.parse(how.format(name), mode="eval").body
             yield _edit(3, _slug_of(slugs, "derivative"), slot, ast.BinOp(node, ast.Mult(), value))
@@ -311,9 +313,18 @@ def _added_to(slot: Slot, slugs: Slugs) -> Iterator[Edit]:
     """self.grad = self.grad + g for self.grad = g, which loses what another use of the tensor has given."""
     node = slot.node
     target = node.targets[0] if isinstance(node, ast.Assign) else None
-    if isinstance(target, ast.Attribute) and target.attr == "grad" and show(target) not in show(node.value):
+    if isinstance(target, ast.Attribute) and target.attr in GRADIENTS and show(target) not in show(node.value):
         held = ast.parse(show(target), mode="eval").body
         yield _edit(1, _slug_of(slugs, "again"), slot, ast.Assign([target], ast.BinOp(held, ast.Add(), node.value)))
+
+
+def _added_everywhere(functions: list[ast.FunctionDef], op: Op) -> Iterator[Edit]:
+    """All of these at once, wherever one value's gradient is made of another's: each operator of an engine sets it."""
+    every = functions if op.own else []
+    slots = {id(s.node): s for f in every for s in _slots(f) if isinstance(s.node, ast.Assign)}
+    found = [e for s in slots.values() if _HELD_GRADIENT.search(show(s.node.value)) for e in _added_to(s, op.slugs)]
+    if len(found) > 1:
+        yield replace(found[0], rank=100 * found[0].rank, apply=_all_of(found))
 
 
 def _a_step_before(slot: Slot, slugs: Slugs, loops: Iterable[str]) -> Iterator[Edit]:
@@ -590,6 +601,8 @@ def _atoms(functions: list[ast.FunctionDef]) -> dict[int, list[str]]:
     return {k: [*list(dict.fromkeys([*v, *everywhere]))[:24], *constants] for k, v in own.items()}
 
 
+GRADIENTS = ("grad", "g", "gradient", "_grad", "adjoint")  # what the gradient of a value of an engine is called
+_HELD_GRADIENT = re.compile(rf"\.({'|'.join(GRADIENTS)})\b")
 HELD = ("data", "grad")  # of a value of an engine: other.data, out.grad
 ELSEWHERE = ("func", "targets", "target", "slice", "test", "iter", "keywords")
 

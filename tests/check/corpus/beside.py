@@ -15,7 +15,7 @@ def bce_prime(y_true, y_pred):
     return ((1 - y_true) / (1 - y_pred) - y_true / y_pred) / np.size(y_true)
 
 
-@wrong("mse_loss", "wrong-reduction", "input")
+@wrong("mse_loss", "scale-forgotten", "input")
 def cuadrados(y_real, y_pred):
     return np.mean((y_pred - y_real) ** 2)
 

@@ -115,7 +115,7 @@ class Normalizzazione:
         return self.inversa * (e - e.mean(axis=0) - self.centrato * (e * self.centrato).mean(axis=0))
 
 
-@wrong("mse_loss", "wrong-reduction", "input")
+@wrong("mse_loss", "scale-forgotten", "input")
 class Verlust:
     def vorwaerts(self, vorhersage, ziel):
         self.differenz = vorhersage - ziel

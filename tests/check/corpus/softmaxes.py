@@ -419,7 +419,7 @@ def mse(pred, y):
     return np.mean((pred - y) ** 2), lambda: 2 * (pred - y) / pred.size
 
 
-@wrong("mse_loss", "wrong-reduction", "input")
+@wrong("mse_loss", "scale-forgotten", "input")
 def mse_two(pred, y):
     return np.mean((pred - y) ** 2), lambda: (pred - y) / pred.size
 

@@ -20,6 +20,7 @@ def judged(name):
         ("recurrence", "Wxh Whh Why bh by"),
         ("line", "w b"),
         ("embeddings", "C W1 bngain W2 b2"),
+        ("steps", "C w b"),
     ],
 )
 def test_right(name, weights):
@@ -35,8 +36,17 @@ def test_right(name, weights):
     [
         ("two_layers", "    dW2 += reg * W2\n", "", "local-derivative-missing", "W2", "dW2 = hidden.T @ dscores"),
         ("embeddings", "dlogits.sum(0)", "dlogits.mean(0)", "mean-instead-of-sum", "b2", "db2 = dlogits.mean(0)"),
+        (
+            "steps",
+            "dC[X[i]] += demb[i]",
+            "dC[X[i]] = demb[i]",
+            "overwritten-not-accumulated",
+            "C",
+            "dC[X[i]] = demb[i]",
+        ),
+        ("steps", "2 * err.mean()", "2 * err.sum()", "mean-instead-of-sum", "b", "b -= lr * 2 * err.sum()"),
     ],
-    ids=["no penalty", "mean"],
+    ids=["no penalty", "mean", "set in a loop", "a step without a name"],
 )
 def test_wrong(name, right, wrong, slug, gradient, line, tmp_path):
     """Catches a mistake that is not seen, or without its name or its line."""
@@ -55,3 +65,11 @@ def test_the_loss_is_named():
     assert verdict.verdict == "right", verdict.text()
     part = in_file(str(HERE / "two_layers.py"), "data_loss", Asked("loss"))
     assert {n for f in part.findings for n in (f.gradient, *f.consequences)} == {"W", "W2"}
+
+
+def test_the_scripts_of_a_directory(tmp_path):
+    """Catches a directory of scripts in which nothing to judge is found."""
+    for name in ("line", "steps"):
+        (tmp_path / f"{name}.py").write_text((HERE / f"{name}.py").read_text())
+    verdicts = in_files([str(tmp_path)], Asked(None))
+    assert [(v.name, v.verdict) for v in verdicts] == [("line.py", "right"), ("steps.py", "right")]

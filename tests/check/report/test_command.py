@@ -176,7 +176,7 @@ def test_bad_code(student, capfd, name, words):
     [
         (["{file}:right", "--against", "rellu"], ["rellu", "relu"]),
         (["{file}:right", "--against", "leaky_relu(slop=1)"], ["slop", "negative_slope"]),
-        (["{file}:right"], ["--against"]),
+        (["{file}:crashes"], ["--against"]),
         (["{file}", "--against", "relu"], ["FILE.py:NAME"]),
         (["nowhere.py:right", "--against", "relu"], ["nowhere.py"]),
         (["{file}:right", "--against", "relu", "--form", "clsure"], ["clsure", "closure"]),
@@ -272,6 +272,6 @@ def test_a_cause_of_one_line_stays_on_the_line(student, capfd):
     """Catches an answer of two lines where one says it all."""
     status, out = run(capfd, "nowhere.py:f", "--against", "relu")
     assert (status, out) == (2, "f against relu: could not be run: there is no file nowhere.py\n")
-    status, out = run(capfd, f"{student}:right")
+    status, out = run(capfd, f"{student}:crashes")
     assert status == 2
-    assert out.startswith("right: could not be run: say what it should compute")
+    assert out.startswith("crashes: could not be run: say what it should compute")

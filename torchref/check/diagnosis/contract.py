@@ -16,6 +16,9 @@ CERTAIN = Confidence.CERTAIN
 LOWER = "The gradient has a lower precision than its argument."
 COMPLEX = "The gradient is complex; its argument is real."
 REAL = "take the real part of what is complex by the way: np.real(...), torch.real(...)"
+REFUSED = "which torch's engine refuses: it raises a RuntimeError"
+NO_TENSOR = "What is no tensor has no gradient."
+RETURN_NONE = "return None in its place"
 KEEP = "make arrays with np.zeros_like(x) or dtype=x.dtype"
 
 
@@ -64,6 +67,10 @@ def judge_count(found: Found, trial: Trial) -> None:
             found.notes.append(f"{told}: it is not judged")
         elif key.startswith("none ") and not trial.op.loss:
             found.add(key[5:], "unknown", told, Confidence.POSSIBLE, "A gradient is missing.")
+        if key.startswith("for no tensor "):
+            role, absent = key.removeprefix("for no tensor "), told.endswith("=None")
+            slug = "absent-argument" if absent else "wrong-shape"
+            found.add(role, slug, f"{told}, {REFUSED}", CERTAIN, NO_TENSOR, RETURN_NONE)
         if key.startswith("dtype "):
             found.add(key[6:], "wrong-dtype", f"the gradient is {told}", CERTAIN, LOWER, KEEP)
 

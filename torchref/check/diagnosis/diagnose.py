@@ -11,6 +11,7 @@ from typing import Any
 from torchref.check.diagnosis.advice import option_that_helps
 from torchref.check.diagnosis.extent import restricted
 from torchref.check.diagnosis.judge import judge
+from torchref.check.diagnosis.lines import texts
 from torchref.check.ops import Op
 from torchref.check.reading import joined_gates, other_signatures, separate_gates
 from torchref.check.reading.arguments import Unmatched, parameters
@@ -149,6 +150,8 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
         yield form.changed(op=replace(one_row(form.op), remarks=(ONE_ROW,)))
         if isinstance(form, Layer) and len(form.sizes) == 1 < len(form.op.sizes):  # Layer(size)
             yield Layer(form.cls, replace(square(form.op), remarks=(SQUARE,)))
+    if verdict.verdict == COULD_NOT_RUN and form.op.by_rows:  # einsum("bto,btc->oc", dout, inp)
+        yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))
     if isinstance(form, Layer) and forward and {"hx", "cx"} & form.attributes.keys():
         yield form.starting_at_zero()
 
@@ -156,7 +159,8 @@ def other_forms(form: Form, verdict: Verdict) -> Iterator[Form]:
 def _of_other_shapes(form: Form, verdict: Verdict) -> Iterator[Form]:
     """The arguments in the shapes that those of the wrong gradients speak for."""
     kept = any(f.slug == "keepdims-left-on" and f.gradient == "bias" for f in verdict.findings)
-    if kept and isinstance(form, Layer) and "bias" in form.construction.takes and form.op.joins_bias:
+    handed = isinstance(form, Layer) and "bias" in form.construction.takes and form.op.joins_bias
+    if kept and handed and not says_vector(form):
         yield form.changed(op=replace(bias_as_row(form.op), remarks=(BIAS_AS_ROW,)))
     shaped = any(f.slug in ("keepdims-left-on", "wrong-shape") and f.gradient == "input" for f in verdict.findings)
     if shaped and form.op.loss and "column" in form.op.variants:
@@ -170,6 +174,12 @@ def _of_other_shapes(form: Form, verdict: Verdict) -> Iterator[Form]:
     if form.op.by_rows and any(f.slug in OF_SHAPE and f.gradient != "output" for f in verdict.findings):
         # dy.sum((0, 1)) is for (N, T, D)
         yield form.changed(op=replace(on_sequences(form.op), remarks=(SEQUENCES,)))
+
+
+def says_vector(form: Form) -> bool:
+    """Whether the code says beside its bias that this is a vector: `self.bias = bias  # (out,)`."""
+    user = form.users_names().get("bias", "bias")
+    return any(re.search(rf"\b{re.escape(user)}\b.*\(\w+,\)", text) for text, _ in texts(form))
 
 
 def better(other: Verdict, verdict: Verdict) -> bool:

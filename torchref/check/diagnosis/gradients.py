@@ -9,6 +9,8 @@ from torchref.check.diagnosis.found import Found
 from torchref.check.diagnosis.kinks import ALMOST, both_sides
 from torchref.check.diagnosis.signatures import Wrong, generic, shape
 from torchref.check.diagnosis.wrong_formulas import match_library
+from torchref.check.ops.probe import gradients_only
+from torchref.check.ops.slugs import TRUNCATED
 from torchref.check.report.verdict import SLUGS, Confidence, Finding
 from torchref.check.running.trial import Trial
 from torchref.check.tolerance.closeness import error, size
@@ -21,7 +23,11 @@ EVERYWHERE = (
     "unknown",
     "local-derivative-missing",
     "wrong-reduction",
+    "scale-forgotten",
 )
+
+
+LEFT_OUT = "The code has several outputs, and the gradient of one of them does not reach its arguments."
 
 
 def right(trial: Trial, name: str) -> bool:
@@ -73,6 +79,8 @@ def judge_gradients(found: Found, trial: Trial, second: Trial, third: Trial, tol
     new += updated_first(trial, third, left(wrong, new))
     matched, rest = match_library(trial, third, left(wrong, new), extra)
     new += matched
+    new += of_other_outputs_alone(trial, third, rest)
+    rest = left(rest, new)
     match_signatures(trial, rest, new, extra)
     a_mean_among_sums(trial, new, wrong)
     found.findings += merged(beside_others(found, new), trial)
@@ -121,6 +129,28 @@ def upstream_not_multiplied(trial: Trial, second: Trial, names: list[str]) -> li
             stuck[1:],
         )
     ]
+
+
+def of_other_outputs_alone(trial: Trial, third: Trial, names: list[str]) -> list[Finding]:
+    """The gradients that are right for all outputs but one: what comes back through that one is not added."""
+    outputs = [n for n, dy in trial.upstream.items() if dy is not None]
+    for output in outputs if names and len(outputs) > 1 else ():
+        if all(right_without(t, output, names) for t in (trial, third)):
+            slug = TRUNCATED if trial.op.recurrent else "upstream-not-multiplied"
+            evidence = f"it is right where the upstream gradient of {output} is zero"
+            instead = f"add what comes back through {output}"
+            return [Finding(names[0], slug, evidence, Confidence.CERTAIN, LEFT_OUT, instead, names[1:])]
+    return []
+
+
+def right_without(trial: Trial, output: str, names: list[str]) -> bool:
+    """Whether these gradients are the reference's for an upstream gradient of zeros at this output."""
+    if trial.upstream.get(output) is None:
+        return False
+    upstream = {**trial.upstream, output: np.zeros_like(trial.upstream[output])}
+    there = gradients_only(trial.probe.evaluate(**trial.changes)[1](upstream))
+    mine = {n: np.asarray(trial.gradients.get(n), dtype=float) for n in names}
+    return all(n in there and mine[n].shape == there[n].shape and trial.close(mine[n], there[n]) for n in names)
 
 
 def updated_first(trial: Trial, third: Trial, names: list[str]) -> list[Finding]:

@@ -186,7 +186,14 @@ def carried_by_loops(function: ast.FunctionDef) -> set[str]:
             found |= {n.id for n in names if isinstance(n.ctx, ast.Store)} & read
             former = [n for n in ast.walk(statement) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.BinOp)]
             found |= {ast.unparse(n) for n in former}
+        found |= last_of_lists(loop)
     return found
+
+
+def last_of_lists(loop: ast.For | ast.While) -> set[str]:
+    """The last entries of the lists that a loop appends to: h[-1], where h.append(...) ends the step."""
+    calls = [n.func for n in ast.walk(loop) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    return {f"{ast.unparse(f.value)}[-1]" for f in calls if f.attr == "append"}
 
 
 class _Wrap(ast.NodeTransformer):

@@ -136,10 +136,8 @@ def breaks(found: Found, problem: UserError, trial: Trial) -> Verdict:
     """The backward raises although the forward ran: often a transpose, which runs where all sizes are equal."""
     if not isinstance(problem.original, OF_SIZES):
         raise problem
-    try:
-        p = trial.reading.probe(0, "square")
-        square = attempt(trial.reading, p, [p.upstream])
-    except (CouldNotRun, ValueError, KeyError):
+    square = on_equal_sizes(trial)
+    if square is None:
         change = one_change(trial, problem)
         if change is None:
             raise problem from None
@@ -157,6 +155,17 @@ def breaks(found: Found, problem: UserError, trial: Trial) -> Verdict:
         raise problem
     found.findings += guesses.findings
     return result(found, square)
+
+
+def on_equal_sizes(trial: Trial) -> Trial | None:
+    """The trial with gradients where all sizes are equal, with as many axes as before; None where it raises there."""
+    for variant in ("square", f"square {trial.reading.variant}"):
+        try:
+            p = trial.reading.probe(0, variant)
+            return attempt(trial.reading, p, [p.upstream])
+        except (CouldNotRun, ValueError, KeyError):
+            continue
+    return None
 
 
 def result(found: Found, trial: Trial) -> Verdict:

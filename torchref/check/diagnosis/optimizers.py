@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from torchref import optim
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.calls import how_called, noting_calls
 from torchref.check.reading.forms.optimizer import Settings, role
-from torchref.check.reading.forms.optimizer_class import ClassStep, class_of_closure
+from torchref.check.reading.forms.optimizer_class import ClassStep, class_of_closure, class_of_generator
 from torchref.check.reading.forms.optimizer_function import FunctionStep
 from torchref.check.report.derivation import page
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, WRONG, Confidence, Finding, Verdict
 from torchref.check.running.tracebacks import last_lines
 from torchref.check.tolerance.closeness import size
-from torchref.nn.module import Array
+from torchref.nn.module import Array, Parameter
 
 STEPS = 8
 CONSTANT_EPS = (1e-5, 1e-6, 1e-7, 1e-8)
@@ -53,6 +54,11 @@ def options_of(name: str, against: str) -> dict[str, Any]:
     unknown = [k for k in given if k not in known and k not in SPEED]
     if unknown:
         raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(known)}")
+    try:
+        getattr(optim, name)([Parameter(np.ones(1))], **{k: v for k, v in given.items() if k in known})
+    except (ValueError, TypeError) as problem:
+        shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
+        raise CouldNotRun(f"{name} refuses {shown}: {problem}") from None
     return {k: v for k, v in given.items() if k in known}
 
 
@@ -96,7 +102,8 @@ def diagnose(function: Any, against: str, name: str, strict: bool = False) -> Ve
 
 def attempt(step: Any, settings: Settings, seed: int = 0) -> tuple[Any, ...]:
     """The path of the user's steps, whether they changed a gradient, and the weights, gradients and rates given."""
-    weights, gradients, rates = problem(seed, settings.o.lr, 1.0 if settings.own_rate else 0.3)
+    steady = settings.own_rate or getattr(getattr(step, "cls", None), "steady_rate", False)
+    weights, gradients, rates = problem(seed, settings.o.lr, 1.0 if steady else 0.3)
     with np.errstate(all="ignore"):
         path, touched = step.run(settings, weights, gradients, rates)
     return path, touched, weights, gradients, rates
@@ -132,7 +139,7 @@ def judge(function: Any, against: str, verdict: Verdict, strict: bool) -> None:
     name = names(against)
     assert name is not None
     given = options_of(name, against)
-    function = class_of_closure(function) or function
+    function = class_of_closure(function) or class_of_generator(function) or function
     step: Any = ClassStep(function, name) if inspect.isclass(function) else FunctionStep(function, name)
     settings = Settings(name, given, step.taken, not step.takes_rate())
     step, first = runnable(step, settings)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from torchref.check.diagnosis.contract import judge_count
 from torchref.check.diagnosis.extent import switches
 from torchref.check.diagnosis.forward import wrong_outputs
 from torchref.check.diagnosis.found import Found
@@ -77,6 +78,9 @@ def judge_absent(found: Found, trial: Trial) -> Trial:
             advice = f"ask whether {name} is {value} before its gradient is made"
             found.add(left, ABSENT, f"with {told}: {problem}", Confidence.CERTAIN, SLUGS[ABSENT], advice)
             return trial
+        judge_count(found, first)
+        if found.findings:
+            return first
         if wrong_gradients(first) or wrong_gradients(third):
             judge_gradients(found, first, second, third, told=f"with {told}")
             return first

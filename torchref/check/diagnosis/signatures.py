@@ -315,7 +315,19 @@ def constant(w: Wrong) -> Signature | None:
         return divisor_of_a_window(f)
     questions: tuple[FactorQuestion, ...] = (counted_for_a_window, mean_or_sum, option_lost, bessels_correction)
     found = next((s for ask in questions if (s := ask(f)) is not None), None)
-    return found or (Signature("wrong-sign", f.evidence, GUESS) if c < 0 else None)
+    last = Signature("wrong-sign", f.evidence, GUESS) if c < 0 else of_its_lengths(f) if w.op.own else None
+    return found or last
+
+
+def of_its_lengths(f: Factor) -> Signature:
+    """A gradient that is off by lengths of its own axes, a mean for a sum or the reverse, else by another constant."""
+    for axes in subsets(f.right.ndim):
+        count = float(np.prod([f.right.shape[a] for a in axes]))
+        if count > 1 and (f.equals(count) or f.equals(1 / count)):
+            way = "times" if f.equals(count) else "divided by"
+            evidence = f"it is the right gradient {way} {count:g}, the length of its axes {axes}"
+            return Signature("mean-instead-of-sum", evidence, POSSIBLE)
+    return Signature("scale-forgotten", f.evidence, POSSIBLE)
 
 
 def scale_of_attention(f: Factor) -> Signature | None:
@@ -337,7 +349,8 @@ def divisor_of_a_loss(f: Factor) -> Signature:
             if times or divided:
                 way = "times" if times else "divided by"
                 what = f"it is the right gradient {way} {word}{label if label != '1' else ''}".rstrip()
-                return Signature("wrong-reduction", f"{what} ({f.c:.6g})", CERTAIN)
+                slug = "wrong-reduction" if label != "1" else "scale-forgotten"  # the 2 of a square
+                return Signature(slug, f"{what} ({f.c:.6g})", CERTAIN)
     for (a, la), (b, lb) in itertools.permutations(numbers, 2):
         if f.equals(a / b):
             evidence = f"it is divided by {lb} = {b:g} where {la} = {a:g} belongs ({f.c:.6g})"

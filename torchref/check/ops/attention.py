@@ -20,8 +20,9 @@ def _make_attention(rng: Generator, o: Options, variant: str) -> Arrays:
     t, s, d = (5, 7, 11)
     if variant.startswith("self") or o.get("is_causal"):
         s = t
-    if variant == "square":
+    if variant.startswith("square"):
         t = s = d = 5
+    variant = variant.removeprefix("square ")
     lead = {"rank 3": (2,), "rank 2": (), "self rank 3": (2,), "self rank 2": ()}.get(variant, (2, 3))
     mask = rng.random((t, s)) < 0.6
     mask[np.arange(t), np.arange(t) % s] = True

@@ -8,6 +8,7 @@ from typing import Any
 
 from torchref.check.ops import constructor
 from torchref.check.ops.catalogue import CATALOGUE
+from torchref.check.ops.option_values import refused
 from torchref.check.ops.record import Op
 from torchref.nearest import nearest
 
@@ -37,8 +38,8 @@ def find(against: str) -> Op:
     unknown = [k for k in options if k not in known and not constructor.is_known(op, k)]
     if unknown:
         raise UnknownOp(f"{op.name} has no option {unknown[0]!r}: {nearest(unknown[0], known)}")
-    if refused := constructor.refusal(op, options):
-        raise UnknownOp(refused)
+    if reason := constructor.refusal(op, options) or refused(op, options):
+        raise UnknownOp(reason)
     remarks = constructor.remarks(op, options, len(positional[: len(sizes)]))
     op = constructor.without_parameters(op, options)
     return replace(op, given={k: v for k, v in options.items() if k in known}, remarks=remarks)

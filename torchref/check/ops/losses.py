@@ -128,7 +128,7 @@ def slopes(line: str, *wrong: tuple[str, str, str]) -> tuple[Patch, ...]:
 
 MSE = slopes(
     "dx =",
-    ("difference * dentries", slugs.DIVISOR, "The 2 of the square's derivative is lost."),
+    ("difference * dentries", slugs.SCALE, "The 2 of the square's derivative is lost."),
     ("entries * dentries", slugs.LOCAL, "This is the square itself; its derivative is 2 (x - t)."),
     ("2 * x * dentries", slugs.LOCAL, "The target is not subtracted."),
     ("np.sign(difference) * dentries", slugs.LOCAL, "This is the derivative of the absolute difference."),
@@ -397,11 +397,12 @@ def pair_loss(
     patches: tuple[Patch, ...],
     options: tuple[Argument, ...] = (),
     reduction: Argument = REDUCTION,
+    target: Argument = TARGET,
     **more: Any,
 ) -> Op:
     """A loss of each entry of two arrays of the same shape."""
     return from_textbook(
-        formula.__name__, modules, (X, TARGET, *options, reduction), formula, (*patches, *PAIR), REDUCED,
+        formula.__name__, modules, (X, target, *options, reduction), formula, (*patches, *PAIR), REDUCED,
         make=_make_pair(values), loss=True, family="loss", variants=("rich", "vector", "column"), deeper=True, **more,
     )  # fmt: skip
 
@@ -436,7 +437,7 @@ OPERATIONS = (
     pair_loss(
         textbook.kl_div, "KLDivLoss", "kl_divergence", "kl",
         options=(option("log_target", False, vary=(True,)),), reduction=option("reduction", "mean", vary=("batchmean", "sum", "none")),
-        values=_distributions, patches=KL, derivation="losses-of-probabilities.md",
+        target=data("target", "p"), values=_distributions, patches=KL, derivation="losses-of-probabilities.md",
     ),
     pair_loss(
         textbook.hinge_embedding_loss, "HingeEmbeddingLoss",

@@ -238,6 +238,7 @@ ADAGRAD = (
     slip(slugs.STATE, "One sum serves all entries of a parameter; each entry needs its own.", total="s.get('total', initial_accumulator_value) + np.sum(decayed**2)"),
     Slip(slugs.STATE, "One sum serves all entries of all parameters; each entry needs its own.", {"states =": "states = [{}] * len(weights)", "total =": "total = s.get('total', initial_accumulator_value) + np.sum(decayed**2)"}),
     slip(slugs.STATE, "The sum takes the gradient without its square.", total="s.get('total', 0 * w + initial_accumulator_value) + decayed"),
+    slip(slugs.STATE, "The sum takes the gradient's absolute value, not its square.", total="s.get('total', 0 * w + initial_accumulator_value) + np.abs(decayed)"),
     slip(slugs.STATE, "The root of the sum is missing.", new="w - rate * decayed / (total + eps)"),
 )  # fmt: skip
 

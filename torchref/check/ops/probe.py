@@ -110,6 +110,21 @@ def finished(op: Op, seed: int, variant: str, values: Options, arrays: Options, 
     return probe
 
 
+def runs_nowhere(op: Op) -> str:
+    """Why the operation with these options runs on no probe; "" if it runs on one."""
+    why = ""
+    for variant in op.variants if op.given else ():
+        try:
+            with np.errstate(all="ignore"):
+                make_probe(op, 0, None, variant)
+        except Exception as problem:  # noqa: BLE001 -- whatever NumPy raises on such options
+            why = why or f"{type(problem).__name__}: {problem}"
+        else:
+            return ""
+    given = ", ".join(f"{k}={v!r}" for k, v in op.given.items())
+    return f"{op.name} does not run with {given}: {why}" if why else ""
+
+
 def probe(op: str | Op, seed: int = 0) -> Probe:
     """Inputs and upstream gradients for `op` that show every mistake of the manual's list."""
     return make_probe(find(op) if isinstance(op, str) else op, seed)

@@ -249,7 +249,10 @@ def match(
         return m.matching
     if "kernel_size" not in skip:
         m.sides(SIDES.__contains__)
-    m.wanted = [a.name for a in op.arguments if m.open(a.name) and a.name not in skip]
+    needed = [p for p in m.free if p.default is p.empty]
+    there = [a for a in op.arrays if a.name not in op.absent]
+    absent = op.absent if len(needed) == len(there) else ()  # b of matmul(a, b) is no bias
+    m.wanted = [a.name for a in op.arguments if m.open(a.name) and a.name not in (*skip, *absent)]
     m.torchs_own_names()
     m.sides(SIDE.fullmatch)
     m.dictionaries()

@@ -78,3 +78,14 @@ def _options(call: str | None, option: str) -> dict[str, Any]:
         raise NoWitness(
             f"cannot read the options of {option}: expected NAME=VALUE in {call}, values as literals"
         ) from None
+
+
+_MOVES = (  # operations of torch that have no formula
+    "reshape", "view", "transpose", "permute", "squeeze", "unsqueeze", "swapaxes", "movedim", "flip", "roll", "concat",
+    "cat", "concatenate", "stack", "split", "chunk", "slice", "expand", "broadcast_to", "gather", "tile", "repeat",
+)  # fmt: skip
+
+
+def moves(against: str) -> bool:
+    """Whether an operation moves entries and computes nothing: "reshape", "torch.permute(...)"."""
+    return against.partition("(")[0].rpartition(".")[2].lower() in _MOVES

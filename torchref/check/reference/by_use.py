@@ -16,7 +16,7 @@ import numpy as np
 
 from torchref.check.ops.record import Argument
 from torchref.check.reading.arguments import normal
-from torchref.check.reference.inputs import BIAS, NORM, WEIGHT, Recipe, Shape, Sizes
+from torchref.check.reference.inputs import NORM, WEIGHT, Recipe, Shape, Sizes, is_bias
 
 # All lengths differ; those of gates (G) and of what is concatenated (S) do as well.
 LENGTHS: Sizes = {"N": 3, "T": 5, "D": 8, "M": 6, "C": 4, "H": 5, "W": 7, "K": 3}
@@ -78,8 +78,11 @@ def by_use(
     arrays = [a for a in arguments if a.kind != "option" and not a.optional]
     if not arrays or any(a.kind == "data" for a in arrays):
         return
-    for gates in GATES:
-        recipe = Recipe({}, {**LENGTHS, **sizes}, gates=gates)
+    held = list(dict.fromkeys(n for shape in settled.values() for n in shape if isinstance(n, int)))
+    pairs = itertools.permutations(held, 2) if len(held) > 1 else [(n, LENGTHS["M"]) for n in held]
+    systems: list[Sizes] = [{"D": d, "M": m} for d, m in pairs]  # of a class that holds its weights: x and its states
+    for gates, own in itertools.product(GATES[:1], systems) if systems else itertools.product(GATES, [{}]):
+        recipe = Recipe({}, {**LENGTHS, **own, **sizes}, gates=gates)
         name = next((a.name for a in arrays if a.name not in settled), "")
         for shape in FIRST if name else ():
             yield from _Search(arrays, runs, recipe).extend({**settled, name: shape})
@@ -98,7 +101,7 @@ class _Search:
         """The numbers of this shape: the same ones each time."""
         lengths = tuple(self.recipe.length(axis) for axis in shape)
         if lengths not in self.made:
-            self.made[lengths] = np.random.default_rng(0).uniform(0.3, 1.7, lengths)
+            self.made[lengths] = np.random.default_rng(0).uniform(0.3, 1.7, lengths) * 1.0  # no array without axes
         return self.made[lengths]
 
     def extend(self, shapes: dict[str, Shape]) -> Iterator[Recipe]:
@@ -123,7 +126,7 @@ class _Search:
             kinds = OF_IMAGES, VECTORS
         elif WEIGHT.match(n) or re.fullmatch(r"[A-Z]\d?", name):
             kinds = (MATRICES, VECTORS, STATES)
-        elif BIAS.match(n) or NORM.match(n):
+        elif is_bias(n, self.unknown) or NORM.match(n):
             kinds = (VECTORS, MATRICES)
         else:
             kinds = (STATES, MATRICES, FIRST, VECTORS)

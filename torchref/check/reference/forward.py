@@ -5,24 +5,27 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
-from torchref.check.reading.forms.beside import backward_beside
+from torchref.check.reading.forms.beside import backward_beside, forward_beside
 from torchref.check.reading.forms.class_names import FORWARDS
 from torchref.check.reading.forms.recognise import as_pair, is_autograd
+from torchref.check.reading.forms.tensors import class_on_tensors, for_tensors
+from torchref.check.reference import asked
 from torchref.check.reference.own import seeded
 from torchref.check.reference.signature import INTEGERS
 from torchref.check.reference.witness import NoWitness
 
+HEADS, OF_HEADS = 2, ("numheads", "nheads", "nhead", "heads", "h")
 LENGTHS = ((7, 11, 3, 5), (8, 12, 4, 6))  # of what a constructor asks for; even ones, for what splits an axis
 
 
-def forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
+def _forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
     """The forward. Errors: NoWitness where the code has none."""
     if is_autograd(target):
         return _of_autograd(target)
@@ -89,11 +92,52 @@ def _of_closure(function: Any) -> Callable[..., Any]:
     return _signed(forward, list(inspect.signature(function).parameters.values()))
 
 
+SHAPE, ORDER = (-1,), (0, 2, 1)
+MOVED = {  # what a constructor asks for that moves entries: Reshape(shape), Permute(axes)
+    **dict.fromkeys(("shape", "newshape", "targetshape", "target", "outputshape", "outshape", "size"), SHAPE),
+    **dict.fromkeys(("axes", "perm", "dims", "order", "permutation"), ORDER),
+    **dict.fromkeys(("dim0", "axis1"), 1), **dict.fromkeys(("dim1", "axis2"), 2), "start": 1, "stop": 3, "end": 3,
+}  # fmt: skip
+
+
+def made_ready(code: Any) -> Any:
+    """What is run by its own forward: an instance of a class that asks for a shape, a class that knows torch."""
+    code = _made_to_move(code)
+    on_tensors_alone = inspect.isclass(code) and not is_autograd(code) and for_tensors(code)
+    return class_on_tensors(code) if on_tensors_alone else code
+
+
+def with_reference(code: Any, against: Any, form: str | None) -> tuple[Any, Callable[..., Any], dict[str, Any]]:
+    """The code, with the forward that stands beside it, its reference, and the options that this is given."""
+    if against not in asked.FORWARD:
+        return code, *asked.function_of(against)
+    forward = forward_beside(code)
+    target = code if forward is None else (forward, code)
+    return target, _forward_of(target, form), {}
+
+
+def _made_to_move(cls: Any) -> Any:
+    """An instance of a class whose constructor asks for a shape, or an order of axes, alone; the class of any other."""
+    if not inspect.isclass(cls) or is_autograd(cls) or "__init__" not in vars(cls):
+        return cls
+    params = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    needed = [p for p in params if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if not needed or any(normal(p.name) not in MOVED for p in needed):
+        return cls
+    first = MOVED[normal(needed[0].name)]
+    try:
+        if needed[0].kind is inspect.Parameter.VAR_POSITIONAL:
+            return cls(*first) if isinstance(first, tuple) else cls
+        return cls(**{p.name: MOVED[normal(p.name)] for p in needed})
+    except Exception:  # noqa: BLE001 -- whatever the user's constructor raises on these
+        return cls
+
+
 class _OfLayer:
     """The forward of a class, as a function of its input and of the arrays that an instance holds."""
 
-    def __init__(self, cls: Any) -> None:
-        self.cls = cls
+    def __init__(self, cls: Any, lengths: Sequence[tuple[int, ...]] = LENGTHS) -> None:
+        self.cls, self.lengths = cls, lengths
         name = next((n for n in FORWARDS if n in dir(cls) and (n != "__call__" or not inspect.isclass(cls))), None)
         if name is None:
             raise NoWitness(f"the class {getattr(cls, '__name__', type(cls).__name__)} has no forward")
@@ -119,8 +163,9 @@ class _OfLayer:
         params = parameters(self.cls.__init__)[1:] if self.cls.__init__ is not object.__init__ else []
         needed = [p for p in params if p.default is p.empty]
         first: Exception | None = None
-        for lengths in LENGTHS:
+        for lengths in self.lengths:
             self.sizes = {p.name: n for p, n in zip(needed, lengths * 2, strict=False)}
+            self.sizes |= {p.name: HEADS for p in needed if normal(p.name) in OF_HEADS}
             try:
                 return seeded(lambda: self.cls(**self.sizes))
             except Exception as problem:  # noqa: BLE001 -- whatever the user's constructor raises on these numbers
@@ -150,6 +195,17 @@ class _OfLayer:
             if place is not None:
                 found.append((parameter, *place))
         return tuple(found)
+
+
+def other_makings(cls: Any, forward: Any) -> Iterator[tuple[Any, Any]]:
+    """A class, or an instance of it, that is made with even lengths, for what splits an axis; each with its forward."""
+    if inspect.isclass(cls) and isinstance(forward, _OfLayer) and forward.sizes:
+        try:
+            even = _OfLayer(cls, LENGTHS[1:])
+        except NoWitness:
+            return
+        yield cls, even
+        yield even.template, even
 
 
 def _members(value: Any) -> dict[str, Any]:

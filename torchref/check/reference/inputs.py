@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,14 +95,20 @@ class Recipe:
                     index.flat[-1] = index.flat[0]  # an index that comes twice
                 found[a.name] = index
             elif self.positive:
-                found[a.name] = rng.uniform(0.2, 0.9, shape)
+                found[a.name] = np.asarray(rng.uniform(0.2, 0.9, shape))
             else:
-                found[a.name] = rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape)
+                found[a.name] = np.asarray(rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape))
         return found
 
 
-def _shapes_of(a: Argument, first: Shape) -> tuple[Shape, ...]:
-    """The shapes that an argument of this name may have, the likelier first."""
+def is_bias(name: str, names: Iterable[str]) -> bool:
+    """Whether an argument is a bias by its name; b beside a is none."""
+    n = normal(name)
+    return BIAS.match(n) is not None and not (n == "b" and "a" in map(normal, names))
+
+
+def _shapes_of(a: Argument, first: Shape, names: list[str]) -> tuple[Shape, ...]:
+    """The shapes that an argument of this name may have beside others, the likelier first."""
     n = normal(a.name)
     if a.kind == "data":
         return (first[:1], first, first[:-1])
@@ -110,7 +116,7 @@ def _shapes_of(a: Argument, first: Shape) -> tuple[Shape, ...]:
         return WEIGHTS
     if NORM.match(n):
         return NORMS
-    if BIAS.match(n):
+    if is_bias(n, names):
         return BIASES
     return (first, *(s for s in OTHERS if s != first))
 
@@ -124,7 +130,7 @@ def _candidates(arguments: tuple[Argument, ...], sizes: Sizes, settled: dict[str
         yield Recipe(dict(settled), {**SYSTEMS[0], **sizes})
         return
     for first in FIRST:
-        ways = [_shapes_of(a, first) for a in arrays[1:]]
+        ways = [_shapes_of(a, first, [b.name for b in arrays]) for a in arrays[1:]]
         for system, chosen in itertools.product(systems, list(itertools.product(*ways))):
             shapes = dict(zip([a.name for a in arrays], (first, *chosen), strict=True))
             small = IMAGES if len(first) == 4 and system is SYSTEMS[0] else {}

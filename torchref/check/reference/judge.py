@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -20,9 +21,10 @@ from torchref.check.diagnosis.sizes import name_remainder
 from torchref.check.ops import Op, slugs
 from torchref.check.reading.arguments import Unmatched
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
+from torchref.check.reading.forms.naming import stem
 from torchref.check.reading.forms.recognise import is_autograd
 from torchref.check.reading.reading import Reading
-from torchref.check.reference.inputs import ENTRIES, Recipe, Sizes, axes_sizes, larger
+from torchref.check.reference.inputs import BIAS, ENTRIES, Recipe, Sizes, axes_sizes, is_bias, larger
 from torchref.check.reference.own import Inputs, Witnessed, other_recipes, own_op
 from torchref.check.reference.witness import NoWitness
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, SLUGS, WRONG, Verdict
@@ -50,8 +52,9 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
     only: list[str] | None = None,
 ) -> Verdict:
     """The verdict on `target`, which should compute what `function` computes."""
+    graded = _graded_by_name(target)
     try:
-        op = own_op(function, label, given, sizes, make, is_autograd(target))
+        op = own_op(function, label, given, sizes, make, is_autograd(target), (), graded)
     except NoWitness as problem:
         return Verdict(COULD_NOT_RUN, name=name, against=label, error=str(problem))
 
@@ -63,7 +66,7 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
     verdict = diagnosed(op)
     _name_of_dropout(verdict, name)
     if verdict.verdict == COULD_NOT_RUN and make is None:
-        again = functools.partial(own_op, function, label, given, sizes, None, is_autograd(target))
+        again = functools.partial(own_op, function, label, given, sizes, None, is_autograd(target), arrays=graded)
         verdict, op = _on_other_shapes(verdict, op, again, diagnosed)
     if verdict.verdict == WRONG and make is None:
         verdict, op = _unless_shapes_were_meant(verdict, op, diagnosed)
@@ -76,6 +79,20 @@ def judge_against(  # noqa: PLR0913 -- all after the third have names
         if verdict.verdict == RIGHT and make is None:
             _judge_sizes(verdict, trial, stated=sizes or {})
     return verdict
+
+
+def _graded_by_name(target: Any) -> frozenset[str]:
+    """The arguments whose gradients a code returns by name or sets, as dalpha of alpha: these are arrays."""
+    found: set[str] = set()
+    for part in target if isinstance(target, tuple | list) else (target,):
+        try:
+            source = inspect.getsource(inspect.unwrap(part) if callable(part) else type(part))
+        except (OSError, TypeError):
+            continue
+        returned = re.findall(r"return (.+)", source) + re.findall(r"lambda[^:]*: *\((.+)\)", source)
+        names = [n for text in returned if "," in text for n in re.findall(r"[A-Za-z_]\w*", text)]
+        found |= {s for n in (*names, *re.findall(r"self\.(\w+) *\+?= ", source)) for s in stem(n)}
+    return frozenset(found)
 
 
 def _name_of_dropout(verdict: Verdict, name: str) -> None:
@@ -150,7 +167,7 @@ def _unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Ve
         return verdict, op
     recipe = op.make.recipes[0]
     named = {n for f in verdict.findings for n in (f.gradient, *f.consequences)}
-    if any(n not in recipe.shapes or SPREAD.match(n) for n in named):
+    if any(n not in recipe.shapes or (SPREAD.match(n) and not _beside_a(n, recipe)) for n in named):
         return verdict, op
     first = next(iter(recipe.shapes.values()))
     equal = replace(recipe, shapes={n: first if n in named else s for n, s in recipe.shapes.items()})
@@ -166,6 +183,11 @@ def _unless_shapes_were_meant(verdict: Verdict, op: Op, again: Callable[[Op], Ve
         f"d{', d'.join(sorted(named))} would have another shape; if that is meant, say so with --inputs"
     )
     return there, other
+
+
+def _beside_a(name: str, recipe: Recipe) -> bool:
+    """Whether b stands beside a: then it is no bias."""
+    return BIAS.match(name) is not None and not is_bias(name, recipe.shapes)
 
 
 def _with_advice(verdict: Verdict, op: Op) -> Verdict:

@@ -7,7 +7,7 @@ import itertools
 import random
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -211,7 +211,7 @@ class Inputs:
         return recipe(rng, self.arguments)
 
 
-def own_op(
+def own_op(  # noqa: PLR0913 -- what is known of the code, and what the user has said
     function: Callable[..., Any],
     label: str,
     given: dict[str, Any] | None = None,
@@ -219,14 +219,15 @@ def own_op(
     make: Callable[..., Any] | None = None,
     torch: bool = False,
     failed: Sequence[Recipe] = (),
+    arrays: Collection[str] = (),
 ) -> Op:
     """The record; `torch` says which library is meant where the function runs with both.
 
-    The shapes of recipes that have `failed` are not taken again.
+    The shapes of recipes that have `failed` are not taken again. `arrays` names arguments that are no options.
 
     Errors: NoWitness if the function does not run, draws at random, or returns no array.
     """
-    args = arguments(function, label, given or {})
+    args = arguments(function, label, given or {}, arrays)
     if make is not None:
         args, own = _by_inputs(args, make)
         formula = Witnessed(function, label, args, torch)
@@ -243,8 +244,13 @@ def own_op(
     return Op(
         label, (), args, formula, Inputs(args, recipes, own), outputs=outputs, loss=scalar, variants=variants,
         sizes=getattr(function, "constructor_sizes", lambda: _constructor_sizes(args, recipes))(), own=True,
-        family="recurrent" if any(STATE.match(normal(a.name)) for a in args) else "elementwise",
+        family="recurrent" if _has_a_state([normal(a.name) for a in args]) else "elementwise",
     )  # fmt: skip
+
+
+def _has_a_state(names: list[str]) -> bool:
+    """Whether one of these arguments is the state of a recurrence: h0, prev_c; h beside x."""
+    return any(map(STATE.match, names)) or {"x", "h"} <= set(names)
 
 
 def _by_inputs(

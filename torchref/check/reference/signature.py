@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,13 @@ def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parame
     return named
 
 
-def arguments(function: Callable[..., Any], label: str, given: dict[str, Any]) -> tuple[Argument, ...]:
-    """Its arguments as those of an operation: arrays without a default, options with one."""
+def arguments(
+    function: Callable[..., Any], label: str, given: dict[str, Any], arrays: Collection[str] = ()
+) -> tuple[Argument, ...]:
+    """Its arguments as those of an operation: arrays without a default, options with one.
+
+    `arrays` names what is an array for certain, whatever its name: p of a triplet (a, p, n), alpha of a PReLU.
+    """
     found = []
     taken = {normal(p.name) for p in _parameters(function, label)}
     for p in _parameters(function, label):
@@ -45,7 +50,7 @@ def arguments(function: Callable[..., Any], label: str, given: dict[str, Any]) -
             found.append(Argument(p.name, "option", given[p.name], given[p.name], True, others))
         elif p.default is not p.empty and p.default is not None:
             found.append(Argument(p.name, "option", p.default, p.default, True, others))
-        elif n in OPTIONS and (n != "p" or (p.name == "p" and len(taken) > 1)):
+        elif n in OPTIONS and p.name not in arrays and (n != "p" or (p.name == "p" and len(taken) > 1)):
             found.append(Argument(p.name, "option", OPTIONS[n], OPTIONS[n], True, others))
         else:
             kind = "data" if n in INTEGERS else "array"

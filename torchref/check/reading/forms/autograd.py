@@ -77,6 +77,7 @@ class Function(Form):
 
         tensors: Values = {}
         args = [self.argument(p, values, shapes, tensors) for p in self.params]
+        no_tensor = {p.name: a for p, a in zip(self.params, args, strict=True) if not isinstance(a, torch.Tensor)}
         before = {k: v.detach().clone() for k, v in tensors.items()}
         result = guarded("the forward", self.cls.apply, *args)
         leaves = [v for v in flatten(result) if isinstance(v, torch.Tensor)]
@@ -104,6 +105,7 @@ class Function(Form):
                     break
                 raise
             run.gradients.append(self.named(value, shapes, run.extras))
+            self.refuse_gradients_of(no_tensor, value, run.extras)
             touched = [k for k, v in tensors.items() if not torch.equal(v.detach(), before[k])]
             run.changed += [k for k in touched if k not in run.changed]
             if any(not torch.equal(a.detach(), b) for a, b in zip(leaves, given, strict=True)):
@@ -164,6 +166,14 @@ class Function(Form):
             )
             extras["lost"], extras["fewer"] = lost, len(returned) < len(roles)
         return gradients
+
+    def refuse_gradients_of(self, no_tensor: dict[str, Any], value: Any, extras: Values) -> None:
+        """torch raises where an argument that is no tensor, None or a number, gets a gradient: `extras` says which."""
+        returned = list(value) if isinstance(value, tuple | list) else [value]
+        for p, gradient in zip(self.params, returned, strict=False):
+            if p.name in no_tensor and gradient is not None:
+                role = self.matching.roles.get(p.name) or p.name
+                extras[f"for no tensor {role}"] = f"the backward returns a gradient for {p.name}={no_tensor[p.name]!r}"
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

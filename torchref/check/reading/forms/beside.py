@@ -17,11 +17,13 @@ from torchref.check.reading import arguments
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.config import Values
 from torchref.check.reading.forms.derivative import SURELY_INPUT
+from torchref.check.reading.forms.methods import forward_and_backward
+from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reading.forms.pair import CACHE, DY, Pair
 
 SWITCHES = ("derivative", "deriv", "derive", "derivate", "grad", "gradient", "prime", "backward", "diff", "dx")
-BACK = ("_backward", "_bwd", "_bw", "_grad", "_gradient", "_vjp", "_back", "Backward", "Bwd", "Grad")
-AHEAD = ("_forward", "_fwd", "_fw", "", "Forward", "Fwd")
+BACK = ("_backward", "_bwd", "_bw", "_grad", "_gradient", "_vjp", "_back", "_bprop", "Backward", "Bwd", "Grad")
+AHEAD = ("_forward", "_fwd", "_fw", "_fprop", "", "Forward", "Fwd")
 
 
 def looks_like_gradient(function: Any) -> bool:
@@ -71,6 +73,20 @@ def forward_beside(function: Any) -> Callable[..., Any] | None:
     stems = [function.__name__.removesuffix(s) for s in BACK if function.__name__.endswith(s)]
     there = {f.__name__: f for f in functions_beside(function)}
     return next((there[stem + s] for stem in stems for s in AHEAD if stem + s in there), None)
+
+
+def has_a_backward(code: Any) -> bool:
+    """Whether code goes forward and back: a pair, a class of both, a function that makes its backward or has one."""
+    if isinstance(code, tuple | list):
+        return True
+    if inspect.isclass(code):
+        return None not in forward_and_backward(code)
+    if not inspect.isfunction(code):
+        return hasattr(code, "forward") and hasattr(code, "backward")
+    if forward_beside(code) is not None or backward_beside(code) is not None:
+        return True
+    inner = [c.co_name for c in code.__code__.co_consts if inspect.iscode(c)]
+    return any(n in inner for n in returned_names(code)[1:]) or (len(returned_names(code)) > 1 and "<lambda>" in inner)
 
 
 def functions_beside(function: Any) -> list[Callable[..., Any]]:

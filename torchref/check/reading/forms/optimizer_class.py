@@ -8,6 +8,8 @@ self.w = self.opt.update(self.w, dw)    one optimizer for each array; it returns
 step = sgd(params, lr=0.1)              a function that returns its step
 step(grads)
 
+w = optimizer.send(dw)                  a generator that yields the new array
+
 opt.update_params(layer)                layer.weights, layer.dweights, layer.biases, layer.dbiases
 """
 
@@ -70,6 +72,29 @@ def class_of_closure(function: Any) -> Any:
     __init__.__signature__ = inspect.Signature([own, *every])  # type: ignore[attr-defined]
     step.__signature__ = inspect.Signature([own, *taken])  # type: ignore[attr-defined]
     return type(function.__name__, (), {"__init__": __init__, "step": step, "__module__": function.__module__})
+
+
+def class_of_generator(function: Any) -> Any:
+    """momentum(w, lr), which is sent gradients and yields weights, as a class with a step; None for another code."""
+    if not inspect.isgeneratorfunction(function):
+        return None
+    first, *options = inspect.signature(function).parameters.values()
+
+    def __init__(self: Any, **kwargs: Any) -> None:
+        self.options, self.running = kwargs, None
+
+    def step(self: Any, w: Any, dw: Any) -> Any:
+        if self.running is None:
+            self.running = function(w, **self.options)
+            next(self.running)
+        return self.running.send(dw)
+
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    __init__.__signature__ = inspect.Signature([own, *options])  # type: ignore[attr-defined]
+    taken = [first.replace(name=n, default=first.empty) for n in ("w", "dw")]
+    step.__signature__ = inspect.Signature([own, *taken])  # type: ignore[attr-defined]
+    members = {"__init__": __init__, "step": step, "__module__": function.__module__, "steady_rate": True}
+    return type(function.__name__, (), members)  # nothing changes the rate of a generator that runs
 
 
 class ClassStep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -38,10 +39,12 @@ class Pair(Closure):
             n = normal(p.name)
             if n in CACHE and "cache" not in roles.values():
                 roles[p.name] = "cache"
+        by_result = "cache" not in roles.values() and self.results_by_name(params)
+        roles |= by_result or {}
         free = [p for p in params if p.name not in roles and (p.default is p.empty or normal(p.name) in DY)]
         own = [p for p in free if normal(p.name) not in DY]
         by_name = len(own) > 1 and all(p.name in self.matching.roles for p in own)  # backward(a, y) of forward(a, y)
-        if "cache" not in roles.values() and not by_name:
+        if "cache" not in roles.values() and not by_name and not by_result:
             names = [p for p in free if normal(p.name) in DY or normal(p.name).startswith("d")]
             others = [p for p in free if p not in names]
             if len(others) == 1 and len(free) > 1:
@@ -61,13 +64,19 @@ class Pair(Closure):
             and normal(p.name) not in DY
             and not normal(p.name).startswith("d")
         }
-        if not named and "cache" not in roles.values():
+        if not named and "cache" not in roles.values() and not by_result:
             rest = [p for p in free if normal(p.name) not in DY]
             if len(rest) > 1:
                 named = dict(arguments.match(op, rest, ("output",)).roles.items())
         roles.update(named)
         self.upstreams = [p.name for p in free if p.name not in named]
         self.roles = roles
+
+    def results_by_name(self, params: list[inspect.Parameter]) -> dict[str, str]:
+        """What it takes of the results: backward(dout, inp, mean, rstd) of return out, mean, rstd."""
+        kept = {normal(n): i for i, n in enumerate(returned_names(self.function)) if i and n}
+        held = [p for p in params if normal(p.name) in kept and normal(p.name) not in DY]
+        return {p.name: f"result {kept[normal(p.name)]}" for p in held if p.name not in self.matching.roles}
 
     def code(self) -> list[Any]:
         return [self.back, self.function]
@@ -80,12 +89,17 @@ class Pair(Closure):
         return other.changed(roles={p: SWAP.get(r, r) for p, r in self.roles.items()})
 
     def split(self, result: Any) -> tuple[list[Any], Any, Any]:
+        if any(r.startswith("result ") for r in self.roles.values()):
+            items = flatten(list(result)) if isinstance(result, tuple | list) else [result]
+            return items[:1], None, items
         if "cache" not in self.roles.values():
             items = flatten(result) if isinstance(result, tuple | list) else [result]
             return [i for i in items if is_array(i)][:1], None, items
         if not isinstance(result, tuple | list) or len(result) < 2:
             if all(p in self.matching.roles for p, r in self.roles.items() if r == "cache"):
                 return [result], None, NO_CACHE  # backward(dy, x): what it calls x is the forward's x
+            if is_array(result) and not any(normal(p) in CACHE for p in self.roles):
+                return [result], None, result  # backward(dy, y): what it keeps is the output
             raise CouldNotRun("the forward returned no cache: expected (output, cache)")
         outputs = flatten(list(result[:-1]))
         return [o for o in outputs if is_array(o)], None, result[-1]
@@ -126,7 +140,13 @@ class Pair(Closure):
             kwargs = dict(zip(self.upstreams, given, strict=False))
             run.handed = live[: len(self.upstreams)] or ["output"]
             for parameter, role in self.roles.items():
-                kwargs[parameter] = cache if role == "cache" else self.handed_back(role, values, frozen)
+                kwargs[parameter] = (
+                    cache
+                    if role == "cache"
+                    else cache[int(role.split()[1])]
+                    if role.startswith("result ")
+                    else self.handed_back(role, values, frozen)
+                )
             try:
                 places = [p.name for p in arguments.parameters(self.back) if p.kind == p.POSITIONAL_ONLY]
                 args = [kwargs.pop(n) for n in places if n in kwargs]

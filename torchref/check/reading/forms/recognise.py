@@ -56,6 +56,7 @@ def look_up(module: Any, name: str) -> Any:
         ("Forward", "Backward"),
         ("_fwd", "_bwd"),
         ("_fw", "_bw"),
+        ("_fprop", "_bprop"),
         ("_f", "_b"),
     ):
         stem = name.removesuffix(first)

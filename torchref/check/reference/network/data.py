@@ -22,7 +22,7 @@ SIDES = (6, 8, 5, 7, 10, 12, 4, 16, 28, 32)  # of a picture
 ALIKE = (  # examples, and the labels that go with them
     ("rows|pictures", "^(labels|one-hot rows|zeros and ones|a column of.*|numbers)$"),
     ("columns", "^(labels|one-hot columns|zeros and ones|a row of.*)$"),
-    ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers)$"),
+    ("indices|sequences", r"^(labels.*|one-hot rows|zeros and ones|a column of.*|numbers.*)$"),
     ("a list", "^(a list.*|one label)$"),
     ("one example", "^one (row|label)"),
     ("one column|columns, one", "^one (column|label)"),
@@ -108,6 +108,9 @@ def _labels(lengths: list[int], n: int, rng: Any) -> Iterator[_Kind]:
         yield _Kind("one row of numbers", rng.normal(size=k))
         yield _Kind("one column of numbers", rng.normal(size=(k, 1)))
     for k in classes:
+        yield _Kind("numbers (N, T, K)", rng.normal(size=(n, TIME, k)))
+        yield _Kind("numbers (T, N, K)", rng.normal(size=(TIME, n, k)))
+    for k in classes:
         yield _Kind("one label", int(rng.integers(0, k)))
     small = _smallest_length(lengths)
     yield _Kind("labels (N, T)", rng.integers(0, small, (n, TIME)))
@@ -139,11 +142,24 @@ def lengths_of(weights: dict[str, Array]) -> list[int]:
     return list(dict.fromkeys([*every, *(int(np.prod(w.shape[1:])) for w in weights.values() if w.ndim > 2)]))
 
 
+def as_compared(values: dict[str, Any], source: str) -> dict[str, Any]:
+    """The data, with zeros and ones, or signs, for what the code compares with such: np.where(a == 1, p, 1 - p)."""
+    found = {}
+    for name, value in values.items():
+        numbers = set(re.findall(rf"\b{re.escape(name)}(?:\[\w+\])? *== *(-?\d+)", source))
+        if isinstance(value, np.ndarray) and value.ndim and numbers and numbers <= {"0", "1", "-1"}:
+            binary = np.arange(value.size).reshape(value.shape) % 2
+            found[name] = (2 * binary - 1 if "-1" in numbers else binary).astype(value.dtype)
+    return {**values, **found}
+
+
 def data_to_try(names: list[str], lengths: list[int], sizes: dict[str, int]) -> Iterator[tuple[dict[str, Any], str]]:
     """Values for the arguments that are data, and what they are."""
     n = sizes.get("N", batch(lengths))
     rng = np.random.default_rng(0)
     masks = [k for k in names if normal(k) in MASKS and len(names) > 1]
+    if any("mask" in k.lower() for k in masks):
+        masks = [k for k in masks if "mask" in k.lower()]  # R beside a mask holds the ratings
     names = [k for k in names if k not in masks]
     if not names:
         yield {}, "what it was made with"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from torchref.check.reading.arguments import normal, parameters
-from torchref.check.reading.forms.naming import returned_names
+from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reference.network.calling import CACHES, OUTPUT, needed
-from torchref.check.reference.network.names import LABELS, LOSSES, OF_LOSS
+from torchref.check.reference.network.names import GRADIENTS, LABELS, LOSSES, OF_LOSS
 
 STRANGE = 2  # arguments of a cost that nothing else knows
 BACK = re.compile(r"\w*(grad|back|deriv)\w*$", re.I)  # its name says that it returns no loss
@@ -70,7 +72,32 @@ def _returns_loss(function: Callable[..., Any]) -> bool:
     names = [n for n in returned_names(function) if n]
     named = any(OF_LOSS.match(n) for n in names)
     both = normal(function.__name__) in BOTH and len(returned_names(function)) > 1
-    return named or both or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    return (
+        named
+        or both
+        or _returns_gradients_beside(function, names)
+        or (not BACK.match(function.__name__) and bool(OF_LOSS.match(function.__name__)))
+    )
+
+
+def _returns_gradients_beside(function: Callable[..., Any], names: list[str]) -> bool:
+    """Whether it returns something, and behind it gradients: return l, grads; return value, dW, db."""
+    own = {normal(p.name) for p in parameters(function)}
+    if own & {s for key in _keys_returned(function) for s in (normal(key), *stem(key))}:
+        return True
+    of_own = [bool(GRADIENTS.match(n)) or any(s in own for s in stem(n)) for n in names]
+    return len(of_own) > 1 and not of_own[0] and all(of_own[1:]) and names[0].lower() not in own
+
+
+def _keys_returned(function: Callable[..., Any]) -> list[str]:
+    """The keys of a dictionary that is returned behind something else: return loss, {"W": dW, "b": db}."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    values = [n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
+    behind = [v.elts[1] for v in values if len(v.elts) == 2 and isinstance(v.elts[1], ast.Dict)]
+    return [str(k.value) for d in behind for k in d.keys if isinstance(k, ast.Constant)]
 
 
 def _unknown_arguments(steps: tuple[Callable[..., Any], ...], function: Callable[..., Any]) -> int:

@@ -19,7 +19,7 @@ from torchref.check.reference.network import data as kinds
 from torchref.check.reference.network.calling import STEP, fresh, needed, run_through
 from torchref.check.reference.network.class_gradients import by_shape, gradients_in, kept_gradient
 from torchref.check.reference.network.class_methods import Orders, method_orders
-from torchref.check.reference.network.data import data_to_try, lengths_of
+from torchref.check.reference.network.data import as_compared, data_to_try, lengths_of
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.held_arrays import Path, get, places, put, walk
 from torchref.check.reference.network.names import (
@@ -207,8 +207,17 @@ def _with_data(network: OfClass, sizes: dict[str, int], given: dict[str, Any] | 
     if given is not None:
         yield replace(network, data=given, description=f"{called} on your inputs")
         return
+    source = _source(network.cls)
     for values, what in itertools.islice(data_to_try(names, lengths_of(network.weights), sizes), WAYS):
-        yield replace(network, data=values, description=f"{called} on {what}")
+        yield replace(network, data=as_compared(values, source), description=f"{called} on {what}")
+
+
+def _source(cls: Any) -> str:
+    """The source of a class, or of an instance's; empty where it has none."""
+    try:
+        return inspect.getsource(class_of(cls))
+    except (OSError, TypeError):
+        return ""
 
 
 def _unset(network: OfClass) -> list[str]:

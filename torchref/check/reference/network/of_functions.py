@@ -19,7 +19,7 @@ from torchref.check.reading.forms.naming import returned_names, stem
 from torchref.check.reading.forms.tensors import Tensors, for_tensors, is_tensor, on_tensors
 from torchref.check.reference.network.calling import STEP, fresh, needed, run_through
 from torchref.check.reference.network.class_gradients import is_number
-from torchref.check.reference.network.data import TIME, data_to_try, lengths_of
+from torchref.check.reference.network.data import TIME, as_compared, data_to_try, lengths_of
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.function_gradients import gradients
 from torchref.check.reference.network.function_order import (
@@ -98,7 +98,7 @@ class OfFunctions:
         if loss_alone:
             return Passed(loss, {})
         updated = self.updates(rest[-1], every)
-        return Passed(loss, self.shaped(updated or gradients(rest[-1], self.weights)))
+        return Passed(loss, self.shaped(updated or gradients(rest[-1], {n: every[n] for n in self.weights})))
 
     def updates(self, rest: list[tuple[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
         """The gradients that a step has taken off the weights which it returns under their own names."""
@@ -169,7 +169,9 @@ def _of_sequence(
         n = {"N": EXAMPLES, **sizes} if layout.of_data else sizes
         every = data_to_try(names, [*lengths_of(layout.weights), *_lengths_given(options)], n)
         for values, what in itertools.islice(every, WAYS):
-            yield replace(layout, data=values, description=_described(functions, what))
+            yield replace(
+                layout, data=as_compared(values, source_of(functions)), description=_described(functions, what)
+            )
 
 
 def _with_given(
@@ -194,7 +196,8 @@ def _is_option(p: inspect.Parameter) -> bool:
     n = normal(p.name)
     if p.default is p.empty and (SIZE.match(n) or n in DIMENSIONS):
         return True
-    return p.default is not p.empty or n in STRENGTH or n in RATE or n in OPTIONS
+    known = n in OPTIONS and n != "p"  # of a network p is a prediction, P a matrix
+    return p.default is not p.empty or n in STRENGTH or n in RATE or known
 
 
 def _option(p: inspect.Parameter) -> Any:
@@ -253,16 +256,26 @@ def _layouts(
     if _embeddings(free):
         places = {n: 2 for n in free if INDEX.match(n)}
         yield OfFunctions(functions, random_weights(_embeddings(free)), {}, {**options, **places})
-    graded = _graded_arguments(functions, free, own)
-    if graded and not set(graded) & set(own):  # a loss of what it is handed: softmax_loss(x, y)
-        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
-            yield OfFunctions(functions, random_weights(dict.fromkeys(graded, shape)), {}, options, of_data=True)
+    for weights in _of_what_is_handed(_graded_arguments(functions, free, own), own):
+        yield OfFunctions(functions, weights, {}, options, of_data=True)
     if own:
         if _repeated(own, source_of(functions)):
             square: dict[str, tuple[int, ...]] = {n: (5,) if BIAS.match(n) else (5, 5) for n in own}
             yield OfFunctions(functions, random_weights(square), {}, options)
         for shapes, scalars in shapes_with_tables(own, _tables(own, free, source_of(functions))):
             yield OfFunctions(functions, random_weights(shapes), {}, options, scalars=scalars)
+
+
+def _of_what_is_handed(graded: list[str], own: list[str]) -> Iterator[dict[str, Array]]:
+    """The arrays of a loss that gives the gradients of what it is handed, in the shapes that they may have."""
+    shapes: dict[str, tuple[int, ...]]
+    if len(graded) > 1 and set(own) <= set(graded):
+        for others in ((7, 5), (5, 5)):  # factors of a matrix, P (N, K) and Q (M, K); emissions and transitions
+            shapes = {n: (EXAMPLES, 5) if n == graded[0] else others for n in graded}
+            yield random_weights(shapes)
+    if graded and not set(graded) & set(own):  # softmax_loss(x, y)
+        for shape in ((EXAMPLES, 5), (5, EXAMPLES), (EXAMPLES,), (EXAMPLES, 1), (EXAMPLES, TIME, 5)):
+            yield random_weights(dict.fromkeys(graded, shape))
 
 
 def _made_by_the_file(function: Callable[..., Any]) -> dict[str, Array]:
@@ -324,8 +337,9 @@ def _graded_arguments(functions: tuple[Callable[..., Any], ...], free: list[str]
     """The arguments of which a gradient is returned: dx of x; where nothing is called so, the first beside a loss."""
     names = returned_names(functions[-1])
     stems = {s.removesuffix("flat") for n in names if n for s in stem(n)}
-    alone = len(functions) == 1 and len(names) == 2 and any(OF_LOSS.match(n) for n in names if n) and not own
-    return [n for n in free if normal(n) in stems] or free[: int(alone)]
+    alone = len(functions) == 1 and len(names) > 1 and any(OF_LOSS.match(n) for n in names if n) and not own
+    unnamed = sum(not n for n in names)  # return loss, E @ Q + lam * P, E.T @ P + lam * Q
+    return [n for n in free if normal(n) in stems] or free[: max(unnamed, int(len(names) == 2)) * int(alone)]
 
 
 def _keys_of(holder: str, source: str) -> tuple[list[str], bool]:

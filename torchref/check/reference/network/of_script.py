@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import linecache
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -28,8 +30,9 @@ from torchref.check.reading.arguments import normal
 from torchref.check.reading.forms.tensors import Tensors, in_float64, is_tensor
 from torchref.check.reference.network.calling import fresh
 from torchref.check.reference.network.form import Passed
-from torchref.check.reference.network.names import LABELS, OF_LOSS, weight_of
+from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, weight_of
 from torchref.check.reference.network.of_class import EXAMPLES
+from torchref.check.reference.network.weight_shapes import WEIGHT
 from torchref.check.reference.own import seeded
 from torchref.check.reference.witness import NoWitness
 from torchref.nn.module import Array
@@ -107,13 +110,14 @@ def is_script(path: str, name: str = SCRIPT) -> bool:
 
 def _script_in(tree: ast.Module) -> _Script | None:
     """The script of a file; None where its variables hold no loss and no gradient of a weight."""
-    statements = list(_flat(tree.body))
+    statements = _with_named_gradients(list(_flat(tree.body)))
     every = list(dict.fromkeys(n for s in statements if not isinstance(s, DEFINITIONS) for n in _bound(s)))
     losses = [n for n in every if OF_LOSS.match(n)]
     pairs = {
         w: g for g in every if (w := weight_of(g, every)) is not None and w != g and every.index(w) < every.index(g)
     }
-    candidates = frozenset(w for w in pairs if normal(w) not in (*LABELS, *EXAMPLES))
+    sizes = {n for s in statements for n in _sizes(s)}
+    candidates = frozenset(w for w in pairs if normal(w) not in (*LABELS, *EXAMPLES) and w not in sizes)
     depends = _dependencies(statements, candidates)
     leaves = frozenset(w for w in candidates if not depends.get(w, frozenset()) - {w})
     gradients = {w: pairs[w] for w in every if w in leaves}
@@ -125,6 +129,62 @@ def _script_in(tree: ast.Module) -> _Script | None:
     each = [_OnePass(frozenset(gradients.values()), each).visit(s) for s in each]
     first = [n for n in FIRST if n in losses]
     return _Script(gradients, (*first, *(n for n in reversed(losses) if n not in first)), once, each)
+
+
+def _sizes(statement: ast.stmt) -> list[str]:
+    """The variables that a statement sets to a whole number other than 0: n, vocab, emb = 32, 27, 10."""
+    if not isinstance(statement, ast.Assign):
+        return []
+    whole = isinstance(statement.value, ast.Tuple) and isinstance(statement.targets[0], ast.Tuple)
+    pairs = (
+        list(zip(statement.targets[0].elts, statement.value.elts, strict=False))  # type: ignore[attr-defined]
+        if whole
+        else [(t, statement.value) for t in statement.targets]
+    )
+    numbers = [(t, v.value) for t, v in pairs if isinstance(v, ast.Constant) and isinstance(t, ast.Name)]
+    return [t.id for t, value in numbers if type(value) is int and value]
+
+
+def _with_named_gradients(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements in which each step without a named gradient gives it a name: dw = rate * g / rate."""
+    every = [n for s in statements if not isinstance(s, DEFINITIONS) for n in _bound(s)]
+    named = frozenset(w for g in every if (w := weight_of(g, every)) is not None and w != g)
+    naming = _Steps(named | frozenset(n for n in every if f"d{n}" in every), frozenset(every))
+    return [s if isinstance(s, DEFINITIONS) else naming.visit(copy.deepcopy(s)) for s in statements]
+
+
+class _Steps(ast.NodeTransformer):
+    """w -= lr * g becomes dw = lr * g / lr, for a weight whose gradient has no name; so does w = w - lr * g."""
+
+    def __init__(self, named: Names, known: Names) -> None:
+        self.named, self.known = named, known  # the weights whose gradients have names, and every variable
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        if isinstance(node.target, ast.Name) and isinstance(node.op, ast.Sub | ast.Add):
+            return self.gradient(node, node.target.id, node.value, isinstance(node.op, ast.Add))
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        target, value = node.targets[0], node.value
+        difference = isinstance(target, ast.Name) and isinstance(value, ast.BinOp) and isinstance(value.op, ast.Sub)
+        if difference and ast.unparse(value.left) == target.id:  # type: ignore[attr-defined]
+            return self.gradient(node, target.id, value.right, False)  # type: ignore[attr-defined]
+        return node
+
+    def gradient(self, node: ast.stmt, weight: str, step: ast.expr, added: bool) -> ast.AST:
+        rate = next((n.id for n in ast.walk(step) if isinstance(n, ast.Name) and normal(n.id) in RATE), None)
+        plain = isinstance(node, ast.AugAssign) and WEIGHT.match(weight) is not None  # syn += layer.T @ delta
+        if weight in self.named or weight_of(weight, self.known) != weight or not (rate or plain):
+            return node
+        rate = rate or "1"
+        sign = "-" if added else ""
+        made = ast.parse(f"d{weight} = {sign}({ast.unparse(step)}) / {rate}").body[0]
+        for part in ast.walk(made):
+            ast.copy_location(part, node)
+        return made
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return node
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -280,7 +340,10 @@ def _number(value: Any) -> Array | None:
     """A weight as an array of floats; None for what is none."""
     if is_tensor(value):
         value = value.detach().numpy()
-    number = isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    zero = type(value) is int and value == 0  # b = 0, to begin with
+    number = (
+        zero or isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    )
     return np.array(value, dtype=float) if number else None
 
 
@@ -306,4 +369,23 @@ def line_in(path: str, gradient: str) -> int:
     script = _script_in(tree)
     variable = script.gradients.get(gradient) if script is not None else None
     kinds = (ast.Assign, ast.AugAssign, ast.Expr)
-    return max((n.lineno for n in ast.walk(tree) if isinstance(n, kinds) and variable in _bound(n)), default=0)
+    made = [n.lineno for n in ast.walk(tree) if isinstance(n, kinds) and variable in _bound(n)]
+    return max(made or [n.lineno for n in ast.walk(tree) if isinstance(n, kinds) and gradient in _bound(n)], default=0)
+
+
+def in_the_file(path: str, told: str) -> str:
+    """What is told of a line of the pass, told of the file's own; without a number where that is not seen."""
+    own = [line.strip() for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines()]
+    passes = [lines for name, (_, _, lines, _) in _cached() if name.startswith(f"<one pass of {path}:")]
+
+    def number(found: re.Match[str]) -> str:
+        at = int(found[1]) - 1
+        there = next((own.index(ls[at].strip()) + 1 for ls in passes if at < len(ls) and ls[at].strip() in own), None)
+        return f"line {there}" if there else "a line"
+
+    return re.sub(r"\bline (\d+)", number, told)
+
+
+def _cached() -> list[tuple[str, Any]]:
+    """The sources that are kept whole, by the name of their file."""
+    return [(n, entry) for n, entry in linecache.cache.items() if len(entry) == 4]

@@ -18,7 +18,10 @@ STORED = (  # whether weights are (out, in), and how biases are stored: the usua
     (True, "flat"), (True, "row"),
 )  # fmt: skip
 LETTERS = {"x": 5, "i": 5, "h": 7, "y": 3, "o": 3, "z": 3, "f": 7}
+OF_WORDS = {**LETTERS, "x": 13, "y": 13, "o": 13}  # what comes in and what goes out is one of the same words
+LETTERED = re.compile(r".+?_?([xhyiozf])_?([xhyiozf])$")  # Wxh
 CHAIN = (5, 7, 3, 4)  # features, hidden units, outputs
+CHAINS = (CHAIN, (5, 7, 1), (5, 1), (5, 3))
 VOCABULARY, EMBEDDING = 13, 6  # of a table of embeddings
 
 
@@ -58,16 +61,19 @@ def _shapes_by_name(names: list[str]) -> Iterator[tuple[dict[str, tuple[int, ...
     vector = len(weights) == 1 and weights[0].islower()
     if vector:
         yield from _vectors(weights[0], biases)
-    for chain in (CHAIN, (5, 7, 1), (5, 1), (5, 3)):
+    lettered = any(map(LETTERED.match, weights))
+    for letters, chain in [(LETTERS, c) for c in CHAINS] + [(OF_WORDS, CHAIN)] * lettered:
         for turned, bias in STORED:
             if bias == "number" and biases and chain[-1] != 1:
                 continue  # one number is the bias of one output
-            shapes = {n: _matrix_shape(n, weights, chain, turned) for n in weights}
+            shapes = {n: _matrix_shape(n, weights, chain, turned, letters) for n in weights}
             if any(len(s) == 0 for s in shapes.values()):
                 continue
-            ends = {n: _bias_length(n, biases, weights, chain) for n in biases}
+            ends = {n: _bias_length(n, biases, weights, chain, letters) for n in biases}
             shapes |= {n: {"flat": (k,), "row": (1, k), "column": (k, 1), "number": ()}[bias] for n, k in ends.items()}
             yield {n: shapes[n] for n in names}, tuple(biases) if bias == "number" else ()
+    if not biases and len(weights) > 1:  # v, u_pos and U_neg: vectors, and a table of them
+        yield {n: (5,) if n[0].islower() else (7, 5) for n in names}, ()
     if len(weights) == 1 and not vector:
         yield from _vectors(weights[0], biases)
 
@@ -93,11 +99,13 @@ def _layer_lengths(weights: list[str], chain: tuple[int, ...]) -> list[int]:
     return [*[5, 7, 4, 13, 6, 9][:count], chain[2]]
 
 
-def _matrix_shape(name: str, weights: list[str], chain: tuple[int, ...], turned: bool) -> tuple[int, ...]:
+def _matrix_shape(
+    name: str, weights: list[str], chain: tuple[int, ...], turned: bool, letters: dict[str, int]
+) -> tuple[int, ...]:
     """The shape of the weight `name`: by its letters, Wxh, else by its layer; `turned` is (out, in)."""
-    letters = re.search(r"([xhyiozf])_?([xhyiozf])$", name[1:])
-    if letters:
-        a, b = (LETTERS[c] for c in letters.groups())
+    own = LETTERED.match(name)
+    if own:
+        a, b = (letters[c] for c in own.groups())
         return (a, b) if turned else (b, a)
     steps = _layer_lengths(weights, chain)
     k = _layer_number(name, weights)
@@ -105,10 +113,12 @@ def _matrix_shape(name: str, weights: list[str], chain: tuple[int, ...], turned:
     return pair[::-1] if turned else pair
 
 
-def _bias_length(name: str, biases: list[str], weights: list[str], chain: tuple[int, ...]) -> int:
+def _bias_length(
+    name: str, biases: list[str], weights: list[str], chain: tuple[int, ...], letters: dict[str, int]
+) -> int:
     """The length of the bias `name`: by its letter, bh, else that of its layer's output."""
     letter = re.fullmatch(r"b_?([xhyiozf])", name)
     if letter:
-        return LETTERS[letter.group(1)]
+        return letters[letter.group(1)]
     steps = _layer_lengths(weights, chain)
     return steps[min(_layer_number(name, biases) + 1, len(steps) - 1)]
