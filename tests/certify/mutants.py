@@ -82,13 +82,11 @@ class Prepared:
             if event == "call" and called in frame.f_code.co_name:
                 run.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is deprecated is certified, too
-            sys.setprofile(note)
-            try:
-                self.gradients()
-            finally:
-                sys.setprofile(None)
+        sys.setprofile(note)
+        try:
+            self.gradients()
+        finally:
+            sys.setprofile(None)
         return run
 
     def notices(self, mutant: Mutant) -> bool:

@@ -76,6 +76,7 @@ def test_a_wrong_gradient_is_told_by_every_witness():
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of what is deprecated, and of torch's slower ways
 def test_the_library_is_certified():
     """All of it; and a mutant that is excused as the same function and is caught by now is to be taken off the list."""
     found = certify()
