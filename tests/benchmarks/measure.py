@@ -16,6 +16,13 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+# A machine without AVX-512, for NumPy's products and for all of torch.
+AVX2 = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
 ROUNDS = 7  # at least so many turns of each engine, however long one takes
 
 
@@ -90,11 +97,16 @@ def resident(key: str) -> float:
     return int(lines[key].split()[0]) * 1024 / 1e6
 
 
-def in_process(threads: int, kind: str, *arguments: str) -> Any:
-    """What this file measures with so many threads in a process of its own; None, and why on stderr, if it fails."""
+def in_process(threads: int, kind: str, *arguments: str, machine: dict[str, str] | None = None) -> Any:
+    """What this file measures with so many threads in a process of its own; None, and why on stderr, if it fails.
+
+    `machine`: variables that let the libraries believe in another processor (`AVX2`).
+    """
     # JAX's CPU client takes every core unless XLA is told otherwise.
     one = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"} if kind == "peer" else {}
-    environment = os.environ | one | {key: str(threads) for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    environment = (
+        os.environ | (machine or {}) | one | {key: str(threads) for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    )
     command = [sys.executable, "-m", "tests.benchmarks.measure", kind, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.measure import in_process
+from tests.benchmarks.measure import AVX2, in_process
 
 MANUAL = Path(__file__).parents[2] / "manual"
 BUILD = Path(__file__).parents[2] / "build"
@@ -59,6 +59,7 @@ def measured(options: argparse.Namespace) -> Figures:
     for name in names:
         row = {str(threads): timed(name, threads, options.seconds) for threads in (1, 2)}
         if options.all:
+            row["avx2"] = timed(name, 1, options.seconds, AVX2) if platform.machine() == "x86_64" else None
             row["peers"] = dict(peers(name, options.seconds))
         figures["work"][name] = row
     for name in [name for name in names if name in MEMORY]:
@@ -67,14 +68,15 @@ def measured(options: argparse.Namespace) -> Figures:
         if options.only.lower() in grows.lower():
             works = {str(size): f"{grows} = {size}" for size in sizes}
             figures["growth"][grows] = {size: timed(work, 1, options.seconds) for size, work in works.items()}
-            figures["memory"] |= {work: peaks(work) for work in list(works.values())[-1:]}
+            figures["memory"] |= {work: peaks(work) for work in list(works.values())[-2:]}
     return figures
 
 
-def timed(work: str, threads: int, seconds: float) -> Figures | None:
-    found = in_process(threads, "times", work, str(threads), str(seconds))
+def timed(work: str, threads: int, seconds: float, machine: dict[str, str] | None = None) -> Figures | None:
+    found = in_process(threads, "times", work, str(threads), str(seconds), machine=machine)
     if found is not None:
-        print(f"{work}, threads {threads}: {found['ratio']:.2f} times torch", flush=True)
+        where = ", without AVX-512" if machine else ""
+        print(f"{work}, threads {threads}{where}: {found['ratio']:.2f} times torch", flush=True)
     return found
 
 
@@ -108,15 +110,17 @@ def markdown(figures: Figures) -> str:
     about = ", ".join(f"{key} {value}" for key, value in figures["machine"].items())
     lines = [
         f"Measured with: {about}.\n",
-        "| work, forward and backward, or a whole step | NumPy ms | torch ms | NumPy / torch | at two threads | "
+        "| work, forward and backward, or a whole step | NumPy ms | torch ms | NumPy / torch | without AVX-512 | at two threads | "
         + " | ".join(f"{library} / torch" for library in LIBRARIES)
         + " |",
-        "|---|--:|--:|--:|--:|" + "--:|" * len(LIBRARIES),
+        "|---|--:|--:|--:|--:|--:|" + "--:|" * len(LIBRARIES),
     ]
     for name, row in figures["work"].items():
         if (one := row["1"]) is not None:
             others = [f"{row['peers'][key]:.2f}" if key in row.get("peers", {}) else "" for key in LIBRARIES]
-            times = f"{one['ms']:.3g} | {one['torch_ms']:.3g} | {ratio(one)} | {ratio(row['2'])}"
+            times = (
+                f"{one['ms']:.3g} | {one['torch_ms']:.3g} | {ratio(one)} | {ratio(row.get('avx2'))} | {ratio(row['2'])}"
+            )
             lines.append(f"| {name} | {times} | {' | '.join(others)} |")
     if figures["growth"]:
         lines += ["", "| what grows, at one thread | size | NumPy / torch |", "|---|---|---|"]
@@ -155,7 +159,8 @@ HEAD = """# Speed
 
 How long NumPy takes beside torch eager, forward and backward, in float32: the median ratio of neighbouring turns in one
 process. Below 1 NumPy is faster. JAX (compiled), autograd and MyGrad stand beside it where they have the operation;
-numpy-ml does not import on the Pythons of today. [What the time is spent on, and which tricks pay](decisions/speed.md).
+numpy-ml does not import on the Pythons of today. *Without AVX-512* neither OpenBLAS nor torch uses it, as on processors that
+lack it. [What the time is spent on, and which tricks pay](decisions/speed.md).
 
 `make benchmark` measures on your machine and says what differs from this page; `make speed` makes the page anew.
 `speed.json` beside it says the same to programs.
