@@ -52,7 +52,7 @@ def page(chromium, address):
 
 
 def says(page, words):
-    playwright.expect(page.locator("#status")).to_contain_text(re.compile(words))
+    playwright.expect(page.locator("#status")).to_contain_text(re.compile(words), timeout=SECONDS)
 
 
 def write(page, code):
@@ -231,12 +231,16 @@ def test_it_fits(page, width, scheme):
     assert (int(re.findall(r"\d+", ground)[0]) < 80) == (scheme == "dark"), ground
 
 
-@pytest.mark.slow  # in two runs of the whole suite the page waited for ever here, and never in a run of its own
 def test_what_cannot_be_loaded_is_said(chromium, address):
-    """Catches a page that waits for ever for a NumPy that does not come."""
-    context = chromium.new_context()
+    """Catches a page that waits for ever for a NumPy that does not come, and what loads on writing over the error."""
+    context, held = chromium.new_context(), []
     context.route("**/*.whl", lambda route: route.fulfill(status=404))
+    context.route("**/torchref.zip", lambda route: held.append(route))
     page = context.new_page()
     page.goto(f"{address}/index.html")
+    says(page, "Python could not be loaded: NumPy could not be loaded. the server answers 404")
+    with context.expect_event("requestfinished", lambda request: request.url.endswith("torchref.zip")):
+        held.pop().continue_()
+    page.wait_for_timeout(300)
     says(page, "Python could not be loaded: NumPy could not be loaded. the server answers 404")
     context.close()

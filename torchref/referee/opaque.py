@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch._dynamo.utils import counters
 
 from torchref.nn.module import Array
 from torchref.referee.compare import Difference
@@ -46,6 +45,8 @@ def compiled(module: torch.nn.Module) -> Iterator[None]:
 
 def graphs() -> int:
     """How many graphs have been compiled so far in this process."""
+    from torch._dynamo.utils import counters  # here: it takes a second, which every start would pay for
+
     return int(counters["stats"]["unique_graphs"])
 
 

@@ -10,11 +10,15 @@ export class Judge {
   start() {
     this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.ready = new Promise((resolve, reject) => {
-      this.worker.onerror = (event) => reject(new Error(event.message || "the worker could not be started"));
+      const fail = (why) => {
+        this.worker.onmessage = null; // what still loads would write over the error
+        reject(new Error(why));
+      };
+      this.worker.onerror = (event) => fail(event.message || "the worker could not be started");
       this.worker.onmessage = ({ data }) => {
         if (data.kind === "loading") this.onload(data);
         else if (data.kind === "ready") resolve();
-        else reject(new Error(data.error));
+        else fail(data.error);
       };
     });
     this.ready.then(() => this.onload({ ready: true }), (error) => this.onload({ error: error.message }));
