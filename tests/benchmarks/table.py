@@ -110,7 +110,8 @@ def markdown(figures: Figures) -> str:
     about = ", ".join(f"{key} {value}" for key, value in figures["machine"].items())
     lines = [
         f"Measured with: {about}.\n",
-        "| work, forward and backward, or a whole step | NumPy ms | torch ms | NumPy / torch | without AVX-512 | at two threads | "
+        "| work, forward and backward, or a whole step | NumPy ms | torch ms | NumPy / torch | without AVX-512 | "
+        + "at two threads | "
         + " | ".join(f"{library} / torch" for library in LIBRARIES)
         + " |",
         "|---|--:|--:|--:|--:|--:|" + "--:|" * len(LIBRARIES),
@@ -159,8 +160,8 @@ HEAD = """# Speed
 
 How long NumPy takes beside torch eager, forward and backward, in float32: the median ratio of neighbouring turns in one
 process. Below 1 NumPy is faster. JAX (compiled), autograd and MyGrad stand beside it where they have the operation;
-numpy-ml does not import on the Pythons of today. *Without AVX-512* neither OpenBLAS nor torch uses it, as on processors that
-lack it. [What the time is spent on, and which tricks pay](decisions/speed.md).
+numpy-ml does not import on the Pythons of today. *Without AVX-512* neither OpenBLAS nor torch uses it, as on processors
+that lack it. [What the time is spent on, and which tricks pay](decisions/speed.md).
 
 `make benchmark` measures on your machine and says what differs from this page; `make speed` makes the page anew.
 `speed.json` beside it says the same to programs.
