@@ -149,7 +149,7 @@ WRONG = {
         rows(Error()),
         lambda dy, x, t, reduction: dy * (x - t) / x.numel(),
         "mse_loss",
-        "wrong-reduction: The 2 of the square's derivative is lost.",
+        "scale-forgotten: The 2 of the square's derivative is lost.",
     ),
     "_scaled_dot_product_flash_attention_for_cpu_backward": (
         heads,
