@@ -16,7 +16,7 @@ def test_two_modules_are_certified(tmp_path):
     assert found.passed, found.verdict
     linear, softmin = found.rows
     assert (linear.module, softmin.module) == ("Linear", "Softmin")
-    assert set(linear.witnesses) >= {"torch", "complex step", "SymPy"}
+    assert [w for w in linear.witnesses if w != "JAX"][:3] == ["torch", "complex step", "SymPy"]  # JAX where installed
     assert linear.proven == 14
     assert linear.whole == linear.cases
     assert 0 < linear.share64 < MARGIN

@@ -37,7 +37,7 @@ WRONG = {
     "a list that is a text": (TASK + "only = 'input'", "only must be a list"),
     "one bracket for two": (TASK.replace("[[task]]", "[task]"), "write a task as [[task]], not as [task]"),
     "a call that does not end": (TASK + "[[task]]\nname = 'b'\noperation = 'Adam('", "cannot read --against 'Adam('"),
-    "a stride of which nothing comes": (TASK + "variants = ['conv2d(stride=-1)']", "variants: conv2d has no stride=-1: expected whole numbers"),
+    "a stride of which nothing comes": (TASK + "variants = ['conv2d(stride=-1)']", "variants: conv2d has no stride=-1: expected whole numbers from 1"),
     "a stride of 0": (TASK + "variants = ['conv2d(stride=0)']", "conv2d has no stride=0: expected whole numbers from 1"),
     "an option of the wrong kind": (TASK + "variants = ['layer_norm(eps=wide)']", "layer_norm has no eps='wide': expected a number"),
     "a reference without the function": (TASK + "variants = ['relu.py:f']", "has no 'f'"),

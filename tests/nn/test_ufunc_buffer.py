@@ -31,12 +31,14 @@ def sizes_seen(x, *, fails=False):
 @pytest.mark.parametrize(("entries", "size"), [(LARGE - 1, USUAL), (LARGE, SIZE)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_large_arrays_alone_have_a_small_buffer(entries, size, dtype):
+    """Catches a forward or backward with NumPy's own buffer, a small function that pays for it, a buffer that stays."""
     forward, backward = sizes_seen(np.zeros(entries, dtype))
     assert (forward, backward(forward)) == (size, size)
     assert np.getbufsize() == USUAL
 
 
 def test_a_function_that_raises_leaves_the_buffer_alone():
+    """Catches an exception that leaves the caller's NumPy with another buffer."""
     with pytest.raises(ValueError):
         sizes_seen(np.zeros(LARGE, np.float32), fails=True)
     assert np.getbufsize() == USUAL

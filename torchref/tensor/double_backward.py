@@ -6,6 +6,8 @@ one operation. Each is linear in `grad_output`, so the gradient of that is the s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from torchref.nn.errors import check_floating, check_numbers, normalize_dim
@@ -23,9 +25,8 @@ __all__ = [
 
 def check_pair(function: str, grad_output: Array, other: Array, name: str = "output") -> None:
     """Two floating-point arrays of one dtype and shape. TypeError for what is no array, RuntimeError otherwise."""
-    if other is None:
-        raise TypeError(f"{function}(): argument '{name}' must be numpy.ndarray, not NoneType")
-    check_floating(function, grad_output=grad_output, optional={name: other})
+    arrays: dict[str, Any] = {"grad_output": grad_output, name: other}
+    check_floating(function, **arrays)
     if grad_output.shape != other.shape:
         raise RuntimeError(
             f"{function}(): grad_output {grad_output.shape} and {name} {other.shape} must have one shape"

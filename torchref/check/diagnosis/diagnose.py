@@ -33,6 +33,7 @@ from torchref.check.reading.other_layouts import (
     one_row,
     square,
 )
+from torchref.check.reading.source import text_of
 from torchref.check.report.verdict import COULD_NOT_RUN, RIGHT, Verdict
 from torchref.check.running.tracebacks import last_lines
 
@@ -228,10 +229,7 @@ def names_in(target: Any, op: Op) -> list[str]:
     names: list[str] = []
     for part in target if isinstance(target, tuple | list) else (target,):
         names += [p.name for p in parameters(part)]
-        try:
-            source = inspect.getsource(part)
-        except (OSError, TypeError):
-            source = ""
+        source = text_of(part)
         names += re.findall(r"self\.(\w+)", source) + re.findall(r"[\"'](\w+)[\"']", source)
         names += by_letter(source, op)
     return names

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from torchref import optim
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.ops.steps import Optimizer, Slip, right_lines, shown_step, simulate
 from torchref.check.reading.forms.calling import CouldNotRun, UserError
@@ -54,6 +53,8 @@ def options_of(name: str, against: str) -> dict[str, Any]:
     unknown = [k for k in given if k not in known and k not in SPEED]
     if unknown:
         raise CouldNotRun(f"{name} has no option {unknown[0]!r}; it takes {', '.join(known)}")
+    from torchref import optim  # here: most checks are of no optimizer, and need not load them
+
     try:
         getattr(optim, name)([Parameter(np.ones(1))], **{k: v for k, v in given.items() if k in known})
     except (ValueError, TypeError) as problem:

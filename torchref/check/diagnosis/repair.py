@@ -174,6 +174,7 @@ class Source:
             scope = vars(sys.modules[targets[0].__module__])
             if filename is None or any("<" in r for r in roots):
                 return None
+            linecache.checkcache(filename)  # of a file that was edited meanwhile
             source = Source("".join(linecache.getlines(filename)), filename, scope, roots)
         except (OSError, TypeError, AttributeError, KeyError, SyntaxError, UnicodeDecodeError):
             return None

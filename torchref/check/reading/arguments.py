@@ -6,12 +6,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from torchref.check.ops import Op
+from torchref.check.reading.source import text_of, tree_of
 from torchref.check.reading.unused import ACTIVATIONS, UNUSED
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -93,9 +93,8 @@ def parameters(function: Any) -> list[inspect.Parameter]:
 
 def unpacked(function: Any, star: str) -> list[str]:
     """The names that a function with *args gives what it was handed: x, w, b = args."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
+    tree = tree_of(function)
+    if tree is None:
         return []
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Tuple | ast.List):
@@ -228,10 +227,7 @@ class Matcher:
 
 def read_by_key(function: Callable[..., Any]) -> frozenset[str]:
     """The parameters of a function that its source reads by keys, as dictionaries: p["Wf"]."""
-    try:
-        source = inspect.getsource(inspect.unwrap(function))
-    except (OSError, TypeError):
-        return frozenset()
+    source = text_of(function)
     return frozenset(p.name for p in parameters(function) if re.search(rf"\b{p.name}\[[\"']", source))
 
 

@@ -23,6 +23,12 @@ from torchref.check.reference.witness import NoWitness
 
 HEADS, OF_HEADS = 2, ("numheads", "nheads", "nhead", "heads", "h")
 LENGTHS = ((7, 11, 3, 5), (8, 12, 4, 6))  # of what a constructor asks for; even ones, for what splits an axis
+SHAPE, ORDER = (-1,), (0, 2, 1)
+MOVED = {  # what a constructor asks for that moves entries: Reshape(shape), Permute(axes)
+    **dict.fromkeys(("shape", "newshape", "targetshape", "target", "outputshape", "outshape", "size"), SHAPE),
+    **dict.fromkeys(("axes", "perm", "dims", "order", "permutation"), ORDER),
+    **dict.fromkeys(("dim0", "axis1"), 1), **dict.fromkeys(("dim1", "axis2"), 2), "start": 1, "stop": 3, "end": 3,
+}  # fmt: skip
 
 
 def _forward_of(target: Any, form: str | None = None) -> Callable[..., Any]:
@@ -90,14 +96,6 @@ def _of_closure(function: Any) -> Callable[..., Any]:
         return tuple(i for i in items if not callable(i) or isinstance(i, np.ndarray))
 
     return _signed(forward, list(inspect.signature(function).parameters.values()))
-
-
-SHAPE, ORDER = (-1,), (0, 2, 1)
-MOVED = {  # what a constructor asks for that moves entries: Reshape(shape), Permute(axes)
-    **dict.fromkeys(("shape", "newshape", "targetshape", "target", "outputshape", "outshape", "size"), SHAPE),
-    **dict.fromkeys(("axes", "perm", "dims", "order", "permutation"), ORDER),
-    **dict.fromkeys(("dim0", "axis1"), 1), **dict.fromkeys(("dim1", "axis2"), 2), "start": 1, "stop": 3, "end": 3,
-}  # fmt: skip
 
 
 def made_ready(code: Any) -> Any:

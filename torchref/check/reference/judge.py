@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from torchref.check.reading.forms.calling import CouldNotRun, UserError
 from torchref.check.reading.forms.naming import stem
 from torchref.check.reading.forms.recognise import is_autograd
 from torchref.check.reading.reading import Reading
+from torchref.check.reading.source import text_of
 from torchref.check.reference.inputs import BIAS, ENTRIES, Recipe, Sizes, axes_sizes, is_bias, larger
 from torchref.check.reference.own import Inputs, Witnessed, other_recipes, own_op
 from torchref.check.reference.witness import NoWitness
@@ -85,10 +85,7 @@ def _graded_by_name(target: Any) -> frozenset[str]:
     """The arguments whose gradients a code returns by name or sets, as dalpha of alpha: these are arrays."""
     found: set[str] = set()
     for part in target if isinstance(target, tuple | list) else (target,):
-        try:
-            source = inspect.getsource(inspect.unwrap(part) if callable(part) else type(part))
-        except (OSError, TypeError):
-            continue
+        source = text_of(part if callable(part) else type(part))
         returned = re.findall(r"return (.+)", source) + re.findall(r"lambda[^:]*: *\((.+)\)", source)
         names = [n for text in returned if "," in text for n in re.findall(r"[A-Za-z_]\w*", text)]
         found |= {s for n in (*names, *re.findall(r"self\.(\w+) *\+?= ", source)) for s in stem(n)}

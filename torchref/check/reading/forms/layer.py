@@ -30,6 +30,7 @@ from torchref.check.reading.forms.tensors import class_on_tensors, tensors_of
 from torchref.check.reading.forms.unnamed import Rate, entries, made_since, places_by_shape, rates_of_steps
 from torchref.check.reading.forms.updating import RATE, changes, held_weights, is_rate
 from torchref.check.reading.forms.values import array_of, class_of_arguments, wrapped
+from torchref.check.reading.source import text_of
 from torchref.check.reading.unused import ACTIVATIONS, OPTIMIZERS, UNUSED, Descent
 
 FAILED_AGAIN = object()  # in the place of what a backward returns
@@ -579,8 +580,4 @@ class Layer(Closure):
 def hands_to_forward(method: Any) -> bool:
     """Whether a `__call__` hands on whatever it is given, or calls the forward itself: it keeps something of the call."""
     kinds = [p.kind for p in inspect.signature(method).parameters.values()]
-    try:
-        source = inspect.getsource(inspect.unwrap(method))
-    except (OSError, TypeError):
-        source = ""
-    return inspect.Parameter.VAR_POSITIONAL in kinds or "self.forward(" in source
+    return inspect.Parameter.VAR_POSITIONAL in kinds or "self.forward(" in text_of(method)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.class_names import BACKWARDS, FORWARDS
+from torchref.check.reading.source import tree_of
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,8 @@ def is_method(name: str, member: Any) -> bool:
 def method(cls: type, name: str) -> Method | None:
     """What the source of a method says of it; None where it has no source."""
     function = getattr(cls, name)
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
-    except (OSError, TypeError, SyntaxError):
+    tree = tree_of(function)
+    if tree is None:
         return None
     of_self = [
         n

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from torchref.check.ops import Op
 from torchref.check.reading.arguments import Matching, aliases, normal
 from torchref.check.reading.config import Values
+from torchref.check.reading.source import tree_of
 
 NAMES: dict[Any, list[str]] = {}  # by code: one piece of code runs many times, and reading its source is slow
 
@@ -30,9 +30,8 @@ def returned_names(function: Any) -> list[str]:
 
 def read_returned_names(function: Any) -> list[str]:
     """The names in a function's return statement, read from its source; none where it has no source."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, IndentationError):
+    tree = tree_of(function)
+    if tree is None:
         return []
     top = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)), None)
     if top is None or isinstance(top, ast.Lambda):

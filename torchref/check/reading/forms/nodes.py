@@ -22,6 +22,7 @@ import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.methods import called_one_of
+from torchref.check.reading.source import text_of
 
 AHEAD = ("compute", "forward", "fwd")
 BEHIND = ("gradient", "backward", "grad", "vjp", "bwd")
@@ -59,10 +60,7 @@ def is_of_nodes(cls: Any) -> bool:
     if not inspect.isclass(cls) or ahead is None or behind is None or isinstance(vars(cls).get(behind), staticmethod):
         return False
     taken = [p.name for p in parameters(getattr(cls, behind))[1:]]
-    try:
-        source = inspect.getsource(getattr(cls, behind))
-    except (OSError, TypeError):
-        return False
+    source = text_of(getattr(cls, behind))
     return len(taken) == 2 and any(re.search(rf"\b{re.escape(n)}\.(inputs|realize|cached)", source) for n in taken)
 
 
@@ -86,12 +84,9 @@ def pair_of_nodes(cls: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return tuple(map(plain, found)) if isinstance(found, tuple | list) else plain(found)
 
     forward.__signature__ = inspect.Signature(parameters(ahead)[1:])  # type: ignore[attr-defined]
-    back.__signature__ = inspect.signature(pair_signature)  # type: ignore[attr-defined]
+    handed = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("out_grad", "cache")]
+    back.__signature__ = inspect.Signature(handed)  # type: ignore[attr-defined]
     return forward, back
-
-
-def pair_signature(out_grad: Any, cache: Any) -> None:
-    """What a backward with a cache is handed."""
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from typing import Any
 
 from torchref.check.ops.optimizers import OPTIMIZERS
 from torchref.check.reading.arguments import normal
+from torchref.check.reading.source import text_of
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "lr": ("lr", "learningrate", "eta", "stepsize", "rate"),
@@ -75,10 +75,7 @@ def alias_rank(name: str, parameter: str) -> int:
 
 def decays_rate(code: Any) -> bool:
     """Whether the code divides its learning rate by 1 + decay * iterations."""
-    try:
-        source = inspect.getsource(code)
-    except (OSError, TypeError):
-        return False
+    source = text_of(code)
     return re.search(r"1(\.0*)?\s*\+\s*(self\.)?decay\b", source) is not None
 
 

@@ -30,6 +30,7 @@ from torchref.check.reading.forms.handed_parameters import (
 from torchref.check.reading.forms.naming import returned_names
 from torchref.check.reading.forms.optimizer import ALIASES, Settings, hyperparameters, role
 from torchref.check.reading.forms.tensors import knows_torch
+from torchref.check.reading.source import text_of
 from torchref.nn.module import Array
 
 MOMENTS = (
@@ -43,10 +44,7 @@ BATCH = "batchsize"  # by which some divide a gradient that was summed over a ba
 
 def reads_grad(function: Any) -> bool:
     """Whether a step finds the gradients on its parameters: p.grad."""
-    try:
-        return re.search(r"\w\.grad\b", inspect.getsource(function)) is not None
-    except (OSError, TypeError):
-        return False
+    return re.search(r"\w\.grad\b", text_of(function)) is not None
 
 
 class FunctionStep:

@@ -140,13 +140,12 @@ class Pair(Closure):
             kwargs = dict(zip(self.upstreams, given, strict=False))
             run.handed = live[: len(self.upstreams)] or ["output"]
             for parameter, role in self.roles.items():
-                kwargs[parameter] = (
-                    cache
-                    if role == "cache"
-                    else cache[int(role.split()[1])]
-                    if role.startswith("result ")
-                    else self.handed_back(role, values, frozen)
-                )
+                if role == "cache":
+                    kwargs[parameter] = cache
+                elif role.startswith("result "):
+                    kwargs[parameter] = cache[int(role.split()[1])]
+                else:
+                    kwargs[parameter] = self.handed_back(role, values, frozen)
             try:
                 places = [p.name for p in arguments.parameters(self.back) if p.kind == p.POSITIONAL_ONLY]
                 args = [kwargs.pop(n) for n in places if n in kwargs]

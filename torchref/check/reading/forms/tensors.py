@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import normal
+from torchref.check.reading.source import text_of
 
 LEFT_ON = ("g", "grad")  # what a tensor's gradient is called, where it is an attribute of the tensor
 DEEP = 4  # lists in dictionaries in objects
@@ -135,10 +136,7 @@ def on_tensors(function: Callable[..., Any], tensors: Tensors | None = None) -> 
 
 def leaves_gradients(function: Any) -> bool:
     """Whether a function leaves its gradients on the tensors that it is handed: inp.g = out.g @ w.t()."""
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        return False
+    source = text_of(function)
     return re.search(rf"\w\.({'|'.join(LEFT_ON)})\s*\+?=[^=]", source) is not None
 
 

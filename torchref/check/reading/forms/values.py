@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from torchref.check.reading.arguments import parameters
+from torchref.check.reading.source import text_of
 
 HOLDS = ("data", "value", "array", "_data")  # what such a class calls its array
 
@@ -33,10 +34,7 @@ def class_of_values(function: Any) -> type | None:
 def class_of_arguments(method: Any) -> type | None:
     """The class of values that a `__call__` takes: it reads the array that they hold, or names the class."""
     cls = class_of_values(method)
-    try:
-        source = inspect.getsource(inspect.unwrap(method))
-    except (OSError, TypeError):
-        return None
+    source = text_of(method)
     asked = cls is not None and re.search(rf"\b{cls.__name__}\b|\w\.({'|'.join(HOLDS)})\b", source)
     return cls if asked else None
 

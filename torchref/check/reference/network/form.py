@@ -14,6 +14,7 @@ from torchref.check.ops.record import Argument, Op
 from torchref.check.reading.arguments import Matching
 from torchref.check.reading.forms.calling import CouldNotRun, Run, Snapshot, TimeOut, UserError
 from torchref.check.reading.forms.form import Form
+from torchref.check.reading.source import text_of
 from torchref.check.reference.own import Answer, Witnessed, seeded
 from torchref.check.reference.witness import Jacobian, jacobian
 from torchref.nn.module import Array
@@ -179,11 +180,7 @@ def _lengths(network: Network) -> tuple[tuple[float, str], ...]:
 
 def _adds_in_a_logarithm(code: Any) -> bool:
     """Whether a file has log(p + 1e-7): people leave the constant out of the gradient, which moves it by as much."""
-    try:
-        source = inspect.getsource(inspect.getmodule(code) or code)
-    except (OSError, TypeError):
-        return False
-    return IN_A_LOGARITHM.search(source) is not None
+    return IN_A_LOGARITHM.search(text_of(inspect.getmodule(code) or code)) is not None
 
 
 class NetworkForm(Form):

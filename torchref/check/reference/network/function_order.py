@@ -6,12 +6,12 @@ import ast
 import inspect
 import itertools
 import re
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.naming import returned_names, stem
+from torchref.check.reading.source import tree_of
 from torchref.check.reference.network.calling import CACHES, OUTPUT, needed
 from torchref.check.reference.network.names import GRADIENTS, LABELS, LOSSES, OF_LOSS
 
@@ -91,9 +91,8 @@ def _returns_gradients_beside(function: Callable[..., Any], names: list[str]) ->
 
 def _keys_returned(function: Callable[..., Any]) -> list[str]:
     """The keys of a dictionary that is returned behind something else: return loss, {"W": dW, "b": db}."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    tree = tree_of(function)
+    if tree is None:
         return []
     values = [n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and isinstance(n.value, ast.Tuple)]
     behind = [v.elts[1] for v in values if len(v.elts) == 2 and isinstance(v.elts[1], ast.Dict)]

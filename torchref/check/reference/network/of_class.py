@@ -15,6 +15,7 @@ import numpy as np
 
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.methods import class_of, methods_of
+from torchref.check.reading.source import text_of
 from torchref.check.reference.network import data as kinds
 from torchref.check.reference.network.calling import STEP, fresh, needed, run_through
 from torchref.check.reference.network.class_gradients import by_shape, gradients_in, kept_gradient
@@ -207,17 +208,9 @@ def _with_data(network: OfClass, sizes: dict[str, int], given: dict[str, Any] | 
     if given is not None:
         yield replace(network, data=given, description=f"{called} on your inputs")
         return
-    source = _source(network.cls)
+    source = text_of(class_of(network.cls))
     for values, what in itertools.islice(data_to_try(names, lengths_of(network.weights), sizes), WAYS):
         yield replace(network, data=as_compared(values, source), description=f"{called} on {what}")
-
-
-def _source(cls: Any) -> str:
-    """The source of a class, or of an instance's; empty where it has none."""
-    try:
-        return inspect.getsource(class_of(cls))
-    except (OSError, TypeError):
-        return ""
 
 
 def _unset(network: OfClass) -> list[str]:

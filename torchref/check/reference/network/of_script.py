@@ -28,6 +28,7 @@ import numpy as np
 
 from torchref.check.reading.arguments import normal
 from torchref.check.reading.forms.tensors import Tensors, in_float64, is_tensor
+from torchref.check.reading.source import made
 from torchref.check.reference.network.calling import fresh
 from torchref.check.reference.network.form import Passed
 from torchref.check.reference.network.names import LABELS, OF_LOSS, RATE, weight_of
@@ -356,11 +357,7 @@ def _function(
     lines = [f"global {', '.join(sorted(bound))}", *(ast.unparse(s) for s in script.each), returned]
     body = "\n".join(f"    {line}" for part in lines for line in part.splitlines())
     source = f"def one_pass():\n{body}\n"
-    file = f"<one pass of {path}: {loss}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    exec(compile(source, file, "exec"), scope)
-    function: Callable[[], Any] = scope["one_pass"]
-    return function
+    return made(source, "one_pass", f"<one pass of {path}: {loss}>", scope)
 
 
 def line_in(path: str, gradient: str) -> int:

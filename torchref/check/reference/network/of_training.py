@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-import linecache
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from torchref.check.reading.arguments import normal, parameters
 from torchref.check.reading.forms.naming import returned_names
+from torchref.check.reading.source import made, tree_of
 from torchref.check.reference.network.names import OF_LOSS, RATE
 
 ASKED = (
@@ -39,9 +38,8 @@ def returns_weights_alone(function: Any) -> bool:
 
 def with_its_loss(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The function with its loss before the weights in what it returns; None where no variable is called a loss."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
+    tree = tree_of(function)
+    if tree is None:
         return None
     (top,) = tree.body
     last = top.body[-1] if isinstance(top, ast.FunctionDef) else None
@@ -56,9 +54,4 @@ def with_its_loss(function: Callable[..., Any]) -> Callable[..., Any] | None:
             loop.body.append(ast.Break())
     top.decorator_list = []
     source = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
-    file = f"<{function.__name__} with its loss>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    made: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), function.__globals__, made)
-    found: Callable[..., Any] = made[top.name]
-    return found
+    return made(source, top.name, f"<{function.__name__} with its loss>", function.__globals__)
